@@ -1,0 +1,20 @@
+"""
+Twisted's door: one module, one Protocol/Factory pair.
+
+  - L{openfl_twisted.protocols.xmlsocket}: text messages, as C{XMLSocket} has
+    them.
+  - L{openfl_twisted.protocols.binarysocket}: numbers and strings in a stream,
+    as C{Socket} has them.
+  - L{openfl_twisted.protocols.policyfile}: answers policy requests on a port of
+    its own.
+  - L{openfl_twisted.protocols.oneport}: answers them in front of any other
+    protocol.
+  - L{openfl_twisted.protocols.guard}: counts, limits and logs the connections
+    of any factory.
+  - L{openfl_twisted.protocols.simpleserver} and
+    L{openfl_twisted.protocols.serversocketexample}: the two servers of the
+    guide's chapter on sockets.
+
+Beneath them all lies L{openfl_twisted.protocols.sending}: bytes leave in one
+write for each read, and a peer that does not read is cut off.
+"""

@@ -1,0 +1,335 @@
+"""
+The guard at a port: counts, limits and logs the connections of any factory, and
+ends them in good order.
+
+Beneath it the wrapped protocol is as it was: any Twisted protocol will do.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides
+
+from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.protocols.logs import packageLogger
+
+MAX_CONNECTIONS = 10_000
+"""
+How many connections are open at once, if nobody says otherwise.
+"""
+
+CLOSE_TIMEOUT = 30.0
+"""
+How long a connection that this side closes may take to send what was written,
+in seconds; then it is aborted.
+"""
+
+# The times by which the kernel finds that a quiet peer is gone, in seconds: 60 + 4 * 15 = 120.
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
+
+def keepAlive(transport: ITransport) -> None:
+    """
+    Have the kernel find out within two minutes that a quiet peer is gone.
+
+    A quiet client is nothing unusual, so no data can be asked of it; the
+    kernel's own default would be two hours.
+
+    @param transport: any transport; nothing is done if it is not a TCP one.
+    """
+    if not ITCPTransport.providedBy(transport):
+        return
+    handle = getattr(transport, "getHandle", lambda: None)()
+    # Twisted's UNIX sockets call themselves TCP transports too.
+    if isinstance(handle, socket.socket) and handle.family in (socket.AF_INET, socket.AF_INET6):
+        transport.setTcpKeepAlive(True)
+        for option, value in _KEEP_ALIVE:
+            # Each system has its own choice of these.
+            if hasattr(socket, option):
+                handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+class GuardedConnection(ProtocolWrapper):
+    """
+    One connection; made by L{GuardFactory}.
+
+    @ivar reads: how many pieces of data have come.
+    @ivar readsSeen: how many of them had come when it was last looked whether
+        the connection is idle.
+    @ivar quietSpans: how many looks in a row have found nothing new.
+    """
+
+    factory: "GuardFactory"
+    wrappedProtocol: IProtocol
+    reads = 0
+    readsSeen = 0
+    quietSpans = 0
+    _closing: IDelayedCall | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Count the connection and pass it on.
+        """
+        keepAlive(transport)
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            alsoProvides(self, IHalfCloseableProtocol)
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Count the piece and pass it on.
+        """
+        self.reads += 1
+        self.wrappedProtocol.dataReceived(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        Pass on that the peer has closed its side.
+        """
+        cast("IHalfCloseableProtocol", self.wrappedProtocol).readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Pass on that this side has been closed.
+        """
+        cast("IHalfCloseableProtocol", self.wrappedProtocol).writeConnectionLost()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection, and see to it that this comes to an end even if
+        the peer does not read.
+        """
+        if not self.disconnecting:
+            self._closing = self.factory.clock.callLater(self.factory.closeTimeout, self._giveUp)
+        super().loseConnection()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection now.
+        """
+        self.disconnecting = True
+        cast("ITCPTransport", self.transport).abortConnection()
+
+    def _giveUp(self) -> None:
+        self.factory.log.warn(
+            "{peer} aborted: it has not read for {seconds:g} seconds what was to be sent before "
+            "closing",
+            peer=describe(self.getPeer()),
+            seconds=self.factory.closeTimeout,
+        )
+        self.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Count the connection out and pass it on.
+        """
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        try:
+            super().connectionLost(reason)
+        finally:
+            self.factory.connectionEnded(self, reason)
+
+
+class GuardFactory(WrappingFactory[GuardedConnection]):
+    """
+    Guards the connections of another factory.
+
+    @ivar log: where the lines go: one for each connection opened and closed,
+        at the level C{info}; one for each limit that is reached, at the level
+        C{warn}.
+    @ivar opened: how many connections there have been.
+    @ivar refused: how many have been refused, since there were too many.
+    """
+
+    protocol: Callable[..., GuardedConnection] = GuardedConnection
+    log = packageLogger()
+    noisy = False
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        *,
+        maxConnections: int = MAX_CONNECTIONS,
+        idleTimeout: float = 0.0,
+        closeTimeout: float = CLOSE_TIMEOUT,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param wrappedFactory: whose connections they are.
+        @param maxConnections: how many may be open at once; a further one is
+            closed at once. 0 means as many as the system allows.
+        @param idleTimeout: after how many seconds without a byte from the peer
+            a connection is closed; it may take a quarter longer. 0, the
+            default, means never: a quiet client is nothing unusual, and one
+            that is gone is found by the kernel, see L{keepAlive}.
+        @param closeTimeout: how long a connection that this side closes may
+            take, in seconds.
+        @param clock: for the times; the reactor if there is none.
+        """
+        super().__init__(wrappedFactory)
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = cast("IReactorTime", reactor)
+        self.clock = clock
+        self.maxConnections = maxConnections
+        self.idleTimeout = idleTimeout
+        self.closeTimeout = closeTimeout
+        self.opened = 0
+        self.refused = 0
+        self._refusedNow = 0
+        self._idleWatch = LoopingCall(self._closeIdle)
+        self._idleWatch.clock = clock
+        self._allEnded: Deferred[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """
+        How many connections are open.
+        """
+        return len(self.protocols)
+
+    def doStart(self) -> None:
+        """
+        Begin to watch for idle connections, when the first port is opened.
+        """
+        super().doStart()
+        if self.idleTimeout and not self._idleWatch.running:
+            self._idleWatch.start(self.idleTimeout / _IDLE_SPANS, now=False)
+
+    def doStop(self) -> None:
+        """
+        End the watch when the last port is closed. Connections can go on.
+        """
+        super().doStop()
+        if self._idleWatch.running and not self.numPorts:
+            self._idleWatch.stop()
+
+    def buildProtocol(self, addr: IAddress | None) -> GuardedConnection | None:  # type: ignore[override]
+        """
+        Guard a new connection; refuse it if there are too many.
+        """
+        if 0 < self.maxConnections <= len(self.protocols):
+            self._refuse(addr)
+            return None
+        wrapped = self.wrappedFactory.buildProtocol(addr)
+        return None if wrapped is None else self.protocol(self, wrapped)
+
+    def _refuse(self, addr: IAddress | None) -> None:
+        self.refused += 1
+        self._refusedNow += 1
+        if self._refusedNow == 1:
+            # One line for the limit, not one for each who knocks.
+            self.log.warn(
+                "{peer} refused: {limit} connections are open, as many as are allowed",
+                peer=describe(addr),
+                limit=self.maxConnections,
+            )
+
+    def registerProtocol(self, p: GuardedConnection) -> None:
+        """
+        Count a connection in.
+        """
+        super().registerProtocol(p)
+        self.opened += 1
+        self.log.info(
+            "{peer} opened ({open} open)", peer=describe(p.getPeer()), open=len(self.protocols)
+        )
+
+    def connectionEnded(self, connection: GuardedConnection, reason: Failure) -> None:
+        """
+        Log the end of a connection that has been counted out.
+        """
+        self.log.info(
+            "{peer} closed {reason} ({open} open)",
+            peer=describe(connection.getPeer()),
+            reason=_because(connection, reason),
+            open=len(self.protocols),
+        )
+        if self._refusedNow:
+            self.log.warn(
+                "connections are accepted again; {refused} have been refused",
+                refused=self._refusedNow,
+            )
+            self._refusedNow = 0
+        if not self.protocols and self._allEnded is not None:
+            ended, self._allEnded = self._allEnded, None
+            ended.callback(None)
+
+    def _closeIdle(self) -> None:
+        """
+        Close the connections from which nothing has come for too long.
+        """
+        for connection in list(self.protocols):
+            if connection.reads != connection.readsSeen:
+                connection.readsSeen = connection.reads
+                connection.quietSpans = 0
+                continue
+            connection.quietSpans += 1
+            if connection.quietSpans == _IDLE_SPANS:
+                self.log.info(
+                    "{peer} has been silent for {seconds:g} seconds",
+                    peer=describe(connection.getPeer()),
+                    seconds=self.idleTimeout,
+                )
+                connection.loseConnection()
+
+    def closeAll(self, patience: float) -> Deferred[None]:
+        """
+        Close every connection: first in good order, and what is still open
+        after a while at once.
+
+        @param patience: how long they may take, in seconds.
+        @return: fires when none is open any more.
+        """
+        if not self.protocols:
+            return succeed(None)
+        ended: Deferred[None] = Deferred()
+        self._allEnded = ended
+        late = self.clock.callLater(patience, self._abortAll)
+        for connection in list(self.protocols):
+            connection.loseConnection()
+
+        def stopWaiting(result: Any) -> Any:
+            if late.active():
+                late.cancel()
+            return result
+
+        return ended.addBoth(stopWaiting)
+
+    def _abortAll(self) -> None:
+        for connection in list(self.protocols):
+            connection.abortConnection()
+
+
+# An idle connection is noticed after at least so many of these parts of its time.
+_IDLE_SPANS = 4
+
+
+def _because(connection: GuardedConnection, reason: Failure) -> str:
+    """
+    Say in words why a connection has ended.
+    """
+    if connection.disconnecting or reason.check(ConnectionAborted):
+        return "by this side"
+    if reason.check(ConnectionDone):
+        return "by the peer"
+    return f"by a failure: {reason.getErrorMessage()}"

@@ -1,0 +1,183 @@
+"""
+What the guide's two echo servers have in common: they greet, take text in one
+of several framings, and answer each text.
+"""
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, LineSplitter
+from openfl_twisted.wire.messages import END, MessageTooLong
+from openfl_twisted.wire.text import cutLength
+
+TERMINATORS: dict[str, bytes | None] = {
+    "same": None,
+    "none": b"",
+    "nul": END,
+    "newline": NEWLINE,
+}
+"""
+What can stand at the end of an answer, by name. C{same} is the end that the
+text had.
+"""
+
+_ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
+
+
+@implementer(IHalfCloseableProtocol)
+class LineEchoProtocol(SendingProtocol):
+    """
+    The server's end of an echo connection. Subclasses override L{greet} and
+    L{textReceived}.
+
+    @cvar framing: what ends a text.
+    @cvar terminator: what ends an answer; L{None} for the end that the text
+        had.
+    @cvar MAX_LENGTH: the longest text that is taken, in bytes without its end.
+        Without framing there is no limit, since nothing is kept.
+    """
+
+    framing = Framing.AUTO
+    terminator: bytes | None = None
+    MAX_LENGTH = MAX_LINE_LENGTH
+    _nulSeen = False
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Begin, with the framing that is set.
+        """
+        self._splitter = None
+        # Without framing: the beginning of a character whose rest has not come.
+        self._cut = b""
+        if self.framing is not Framing.NONE:
+            self._splitter = LineSplitter(self.framing, self.MAX_LENGTH)
+        super().makeConnection(transport)
+
+    def connectionMade(self) -> None:
+        """
+        Greet; and while the client does not read, do not read from it.
+        """
+        self.transport.registerProducer(self.transport, True)
+        self.greet()
+
+    def greet(self) -> None:
+        """
+        A client has come; override this.
+        """
+        raise NotImplementedError
+
+    def textReceived(self, text: bytes, end: bytes) -> None:
+        """
+        A text came; override this.
+
+        @param text: the text without its end.
+        @param end: what to put at the end of the answer.
+        """
+        raise NotImplementedError
+
+    @property
+    def ownEnd(self) -> bytes:
+        """
+        What to put at the end of what answers nothing, like a greeting.
+        """
+        return _ownEnds[self.framing] if self.terminator is None else self.terminator
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Cut the stream into texts.
+        """
+        if self._splitter is None:
+            self._piecesReceived(data)
+            return
+        tooLong = None
+        try:
+            lines = self._splitter.receive(data)
+        except MessageTooLong as error:
+            lines = list(error.before)
+            tooLong = error
+        for text, end in lines:
+            if self.transport.disconnecting:
+                return
+            if end == END:
+                self._nulSeen = True
+            if text is not None:
+                self.textReceived(text, end if self.terminator is None else self.terminator)
+            elif self.terminator is None:
+                self.transport.write(end)
+        if tooLong is not None and not self.transport.disconnecting:
+            self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=tooLong)
+            self.transport.loseConnection()
+
+    def _piecesReceived(self, data: bytes) -> None:
+        """
+        Take what arrived together as a text, up to a character that is cut.
+        """
+        data = self._cut + data
+        whole = len(data) - cutLength(data)
+        self._cut = data[whole:]
+        if whole:
+            self.textReceived(data[:whole], self.ownEnd)
+
+    def finalEnd(self, end: bytes) -> bytes:
+        """
+        Complete the end of the last answer: the zero byte that a client sends
+        behind its newline will not be answered any more.
+        """
+        wanted = self.terminator is None and self._nulSeen and end == NEWLINE
+        return end + END if wanted else end
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has closed its side: answer what has no end, and close.
+        """
+        rest = self._cut if self._splitter is None else self._splitter.finish()
+        self._cut = b""
+        if rest and not self.transport.disconnecting:
+            self.textReceived(rest, self.ownEnd)
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Nothing is closed half from this side.
+        """
+
+
+class LineEchoFactory(Factory[LineEchoProtocol]):
+    """
+    Makes L{LineEchoProtocol}s. Subclasses say which.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        *,
+        framing: Framing | None = None,
+        terminator: str = "same",
+        maxLength: int | None = None,
+    ) -> None:
+        """
+        @param framing: what ends a text; the protocol's own C{framing} if not
+            given.
+        @param terminator: what ends an answer, one of L{TERMINATORS}.
+        @param maxLength: the longest text, in bytes; the protocol's
+            C{MAX_LENGTH} if not given.
+        """
+        self.framing = framing
+        self.terminator = TERMINATORS[terminator]
+        self.maxLength = maxLength
+
+    def buildProtocol(self, addr: IAddress | None) -> LineEchoProtocol | None:
+        """
+        Make a protocol with the settings of this factory.
+        """
+        protocol = super().buildProtocol(addr)
+        if protocol is not None:
+            protocol.terminator = self.terminator
+            if self.framing is not None:
+                protocol.framing = self.framing
+            if self.maxLength is not None:
+                protocol.MAX_LENGTH = self.maxLength
+        return protocol

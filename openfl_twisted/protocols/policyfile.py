@@ -1,0 +1,200 @@
+"""
+Answers policy requests, on a port of its own: 843 for a whole host, or any
+other.
+
+To answer them in front of another protocol, on its port, see
+L{openfl_twisted.protocols.oneport}.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.wire.policy import PolicyFile, isRequest, mayBecomeRequest, requestLength
+
+REQUEST_TIMEOUT = 5.0
+"""
+How long a policy request may take to arrive, in seconds.
+"""
+
+MISSING_END_TIMEOUT = 1.0
+"""
+After how many seconds of silence a request that lacks only its zero byte is
+answered all the same: some clients never send it.
+"""
+
+PolicySource: TypeAlias = PolicyFile | Callable[[int], PolicyFile] | None
+"""
+What to answer: a policy file; or a function that makes one for the port on
+which the request came, as L{PolicyFile.forPort} does; or L{None} for no answer.
+"""
+
+
+def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
+    """
+    Get the policy file for a port.
+
+    @param policy: what to answer.
+    @param host: the address at which it is asked for.
+    @return: the file; L{None} if there is none: no policy at all, or one that
+        depends on the port, and no port.
+    """
+    if policy is None or isinstance(policy, PolicyFile):
+        return policy
+    port = portOf(host)
+    return None if port is None else policy(port)
+
+
+def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> None:
+    """
+    Answer a policy request and close the connection: nothing else can come on
+    it.
+
+    @param transport: the connection on which it came.
+    @param policy: what to answer.
+    @param log: where to tell it, in one line.
+    """
+    policyFile = policyFor(policy, transport.getHost())
+    if policyFile is None:
+        log.warn(
+            "{peer} asked for the policy file; there is none for {host}",
+            peer=describe(transport.getPeer()),
+            host=describe(transport.getHost()),
+        )
+    else:
+        log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
+        transport.write(policyFile.toXML() + b"\0")
+    transport.loseConnection()
+
+
+@implementer(IHalfCloseableProtocol)
+class PolicyFileProtocol(Protocol):
+    """
+    Answers one policy request. Whatever else comes ends the connection.
+    """
+
+    transport: ITransport
+    factory: "PolicyFileFactory"
+    _received = b""
+    _deadline: IDelayedCall | None = None
+    _missingEnd: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """
+        Give the request its time.
+        """
+        self._deadline = self.factory.clock.callLater(self.factory.timeout, self._timedOut)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Collect the request.
+        """
+        if self._deadline is None:
+            return
+        # At most one piece is added to what is bounded by the length of a request.
+        self._received += data
+        if self._missingEnd is not None:
+            self._missingEnd.cancel()
+            self._missingEnd = None
+        if requestLength(self._received):
+            self._answer()
+        elif isRequest(self._received):
+            self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
+        elif not mayBecomeRequest(self._received):
+            self._refuse("sent something else than a policy request")
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer has nothing more to send: a request without its zero byte is
+        answered now.
+        """
+        if self._deadline is None:
+            return
+        if isRequest(self._received):
+            self._answer()
+        else:
+            self._refuse("closed its side without a policy request")
+
+    def writeConnectionLost(self) -> None:
+        """
+        Nothing is closed half from this side.
+        """
+
+    def _answer(self) -> None:
+        self._stopWaiting()
+        self.factory.answered += 1
+        answerRequest(self.transport, self.factory.policy, self.factory.log)
+
+    def _timedOut(self) -> None:
+        self._refuse(f"has not sent a policy request for {self.factory.timeout:g} seconds")
+
+    def _refuse(self, what: str) -> None:
+        self._stopWaiting()
+        self.factory.refused += 1
+        self.factory.log.info("{peer} {what}", peer=describe(self.transport.getPeer()), what=what)
+        self.transport.loseConnection()
+
+    def _stopWaiting(self) -> None:
+        """
+        Cancel what is scheduled; what comes from now on counts no more.
+        """
+        for call in (self._deadline, self._missingEnd):
+            if call is not None and call.active():
+                call.cancel()
+        self._deadline = self._missingEnd = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Wait no more.
+        """
+        self._stopWaiting()
+
+
+class PolicyFileFactory(Factory[PolicyFileProtocol]):
+    """
+    Serves a policy file.
+
+    @ivar policy: what is served, see L{PolicySource}.
+    @ivar timeout: how long a request may take to arrive, in seconds.
+    @ivar answered: how many requests have been answered.
+    @ivar refused: how many connections have brought none.
+    """
+
+    protocol = PolicyFileProtocol
+    log = packageLogger()
+    noisy = False
+
+    def __init__(
+        self,
+        policy: PolicySource,
+        *,
+        timeout: float = REQUEST_TIMEOUT,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param policy: see L{PolicySource}.
+        @param timeout: how long a request may take to arrive, in seconds.
+        @param clock: for the times; the reactor if there is none.
+        """
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = cast("IReactorTime", reactor)
+        self.policy = policy
+        self.timeout = timeout
+        self.clock = clock
+        self.answered = 0
+        self.refused = 0

@@ -1,0 +1,395 @@
+"""
+The way out: what a protocol writes, on its way to a peer.
+
+L{SendQueue} stands between a protocol and its transport and looks like a
+transport to the protocol. Three rules:
+
+  - What is written while a piece of data is being received leaves in B{one
+    write for each receiver}, when the piece has been dealt with.
+  - While the peer does not read, what is written is B{held here, and bounded}.
+    A producer that is registered is paused; over the limit the peer is cut off.
+  - What was written before C{loseConnection} is sent before the connection is
+    closed; what is written after it is not sent.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from twisted.internet.interfaces import IAddress, IConsumer, IProducer, IPushProducer, ITransport
+from twisted.internet.protocol import Protocol
+from zope.interface import directlyProvides, implementer, providedBy
+
+from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.protocols.logs import packageLogger
+
+MAX_QUEUE = 2 * 1024 * 1024
+"""
+The most bytes that are held for a peer that does not read, if nobody says
+otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
+"""
+
+
+class _Read:
+    """
+    The read that is under way, if there is one: the queues that wait for its
+    end.
+
+    There is one for the whole process, since the reactor calls one protocol at
+    a time. So what one read makes many connections send is joined for each.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting: list[SendQueue] = []
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.depth -= 1
+        if not self.depth:
+            waiting, self.waiting = self.waiting, []
+            for queue in waiting:
+                queue.flush()
+
+
+_read = _Read()
+
+
+@implementer(IPushProducer)
+class _Room:
+    """
+    What a transport tells whether it has room for more.
+    """
+
+    __slots__ = ("queue",)
+
+    def __init__(self, queue: "SendQueue") -> None:
+        self.queue = queue
+
+    def pauseProducing(self) -> None:
+        self.queue.transportFull()
+
+    def resumeProducing(self) -> None:
+        self.queue.transportEmpty()
+
+    def stopProducing(self) -> None:
+        self.queue.transportGone()
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class SendQueue:
+    """
+    A transport with a bounded queue in front of it.
+
+    It provides what the transport provides; what is not about sending goes
+    straight through to it. It is registered as the transport's producer only
+    while it has bytes for it, so a connection can always be closed.
+
+    @ivar disconnecting: whether the connection is being closed by this side.
+    @ivar maxQueue: how many bytes are held for a peer that does not read.
+    """
+
+    def __init__(
+        self, transport: ITransport, maxQueue: int, exceeded: Callable[[], object]
+    ) -> None:
+        """
+        @param transport: where the bytes go.
+        @param maxQueue: the limit, in bytes.
+        @param exceeded: called when the limit is passed; the queue is empty
+            then and takes nothing more.
+        """
+        directlyProvides(self, providedBy(transport))
+        self.disconnecting = False
+        self.maxQueue = maxQueue
+        self._transport: Any = transport
+        self._exceeded = exceeded
+        self._room = _Room(self)
+        self._unsent: list[bytes] = []
+        self._unsentLength = 0
+        # Whether the transport has said that it has no room.
+        self._full = False
+        # Whether we are the transport's producer, or a pull producer is, directly.
+        self._engaged = False
+        self._pulled = False
+        self._producer: IPushProducer | None = None
+        # Whether the write side is to be closed once everything has been handed over.
+        self._halfClosing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    @property
+    def pending(self) -> int:
+        """
+        The bytes that are held here.
+        """
+        return self._unsentLength
+
+    # What the protocol calls
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        if not isinstance(data, bytes):
+            # Its owner may change it before it leaves.
+            data = bytes(memoryview(data))
+        if not data or (self.disconnecting and not self._pulled):
+            return
+        if _read.depth and not self._unsent:
+            # The transport must know that more is coming, or it might close before it came.
+            self._engage()
+            _read.waiting.append(self)
+        self._unsent.append(data)
+        self._unsentLength += len(data)
+        if self._full:
+            if self._unsentLength > self.maxQueue:
+                self._cutOff()
+        elif not _read.depth:
+            self.flush()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """
+        Send several pieces of bytes, in one write.
+        """
+        with _read:
+            for data in iovec:
+                self.write(data)
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection once everything written so far has been sent.
+        """
+        if self.disconnecting:
+            return
+        self.flush()
+        self.disconnecting = True
+        self._producer = None
+        self._transport.loseConnection()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection now; what has not been sent is dropped.
+        """
+        self.disconnecting = True
+        self._drop()
+        self._transport.abortConnection()
+
+    def loseWriteConnection(self) -> None:
+        """
+        Close this side of the connection once everything written so far has
+        been sent.
+        """
+        self.flush()
+        if self._unsent:
+            self._halfClosing = True
+        else:
+            self._transport.loseWriteConnection()
+
+    def getPeer(self) -> IAddress:
+        """
+        Get the address of the other side.
+        """
+        peer: IAddress = self._transport.getPeer()
+        return peer
+
+    def getHost(self) -> IAddress:
+        """
+        Get the address of this side.
+        """
+        host: IAddress = self._transport.getHost()
+        return host
+
+    def pauseProducing(self) -> None:
+        """
+        Stop reading from the peer.
+        """
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Read from the peer again.
+        """
+        self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        Close the connection.
+        """
+        self.loseConnection()
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Name who makes the bytes, so that it is paused while the peer does not
+        read.
+
+        @param producer: the producer. A transport can be one: pausing it stops
+            reading from its peer.
+        @param streaming: whether it is a push producer.
+        @raise RuntimeError: if there is one already.
+        """
+        if self._producer is not None or self._pulled:
+            raise RuntimeError("there is a producer already")
+        if streaming:
+            self._producer = cast("IPushProducer", producer)
+            if self._full:
+                self._producer.pauseProducing()
+        else:
+            self._handOver()
+            self._release()
+            self._pulled = True
+            self._transport.registerProducer(producer, False)
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer.
+        """
+        self._producer = None
+        if self._pulled:
+            self._pulled = False
+            self._transport.unregisterProducer()
+
+    # The way to the transport
+
+    def flush(self) -> None:
+        """
+        Hand everything over, unless the transport has no room; then it is
+        handed over when it has.
+        """
+        if self._full:
+            return
+        self._handOver()
+        if not self._full:
+            self._release()
+
+    def _handOver(self) -> None:
+        """
+        Hand everything over, in one write.
+        """
+        if not self._unsent:
+            return
+        pieces, self._unsent = self._unsent, []
+        self._unsentLength = 0
+        self._engage()
+        self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _engage(self) -> None:
+        """
+        Have the transport say when it is full, and wait for us before it
+        closes.
+        """
+        if not self._engaged and not self._pulled:
+            self._engaged = True
+            self._transport.registerProducer(self._room, True)
+
+    def _release(self) -> None:
+        """
+        Let the transport close when it likes.
+        """
+        if self._engaged:
+            self._engaged = False
+            self._transport.unregisterProducer()
+
+    def _drop(self) -> None:
+        """
+        Forget what has not been handed over.
+        """
+        self._unsent = []
+        self._unsentLength = 0
+        self._full = False
+        self._producer = None
+        self._halfClosing = False
+
+    def _cutOff(self) -> None:
+        """
+        Give up a peer that does not read.
+        """
+        self._drop()
+        self.disconnecting = True
+        self._exceeded()
+
+    # What the transport says
+
+    def transportFull(self) -> None:
+        """
+        Hold what comes: the peer does not read as fast as is written.
+        """
+        self._full = True
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def transportEmpty(self) -> None:
+        """
+        Go on: the transport has got rid of its bytes.
+        """
+        self._full = False
+        self.flush()
+        if self._full:
+            return
+        if self._halfClosing:
+            self._halfClosing = False
+            self._transport.loseWriteConnection()
+        if self._producer is not None:
+            self._producer.resumeProducing()
+
+    def transportGone(self) -> None:
+        """
+        Forget everything: the connection is lost.
+        """
+        self._engaged = False
+        self._drop()
+
+
+class SendingProtocol(Protocol):
+    """
+    A protocol that sends through a L{SendQueue}. Subclasses override
+    L{bytesReceived}.
+
+    @cvar maxQueue: how many bytes are held for a peer that does not read.
+    """
+
+    transport: SendQueue
+    log = packageLogger()
+    maxQueue = MAX_QUEUE
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Put a L{SendQueue} in front of the transport.
+        """
+        super().makeConnection(SendQueue(transport, self.maxQueue, self.sendQueueExceeded))
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Deal with a piece of data, and then send what that has made anybody
+        write. Nothing is received any more once this side is closing.
+        """
+        if not self.transport.disconnecting:
+            with _read:
+                self.bytesReceived(data)
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Bytes came; override this.
+
+        @param data: the bytes, cut as the network cut them.
+        """
+        raise NotImplementedError
+
+    def sendQueueExceeded(self) -> None:
+        """
+        The peer has not read what it was sent, and the queue is at its limit:
+        the connection is cut off.
+        """
+        self.log.warn(
+            "{peer} cut off: it does not read, and over {limit} bytes wait for it",
+            peer=self.describePeer(),
+            limit=self.maxQueue,
+        )
+        self.transport.abortConnection()
+
+    def describePeer(self) -> str:
+        """
+        Name the other side for a log line.
+        """
+        return describe(self.transport.getPeer())

@@ -1,0 +1,102 @@
+"""
+C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
+"""
+
+from typing import Any, cast
+
+from twisted.application.service import IService
+from twisted.internet.interfaces import IReactorCore
+from twisted.python import usage
+
+from openfl_twisted.protocols import serversocketexample, simpleserver
+from openfl_twisted.protocols.lineecho import TERMINATORS
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
+from openfl_twisted.services.options import DataServerOptions, oneOf, size
+from openfl_twisted.services.serving import serveData
+from openfl_twisted.wire.lines import MAX_LINE_LENGTH, Framing
+
+_STYLES = {
+    "server-socket-example": (ServerSocketExampleFactory, serversocketexample.PORT),
+    "simple-server": (SimpleServerFactory, simpleserver.PORT),
+}
+_FRAMINGS = tuple(framing.value for framing in Framing)
+
+
+class Options(DataServerOptions):
+    """
+    The options of C{twistd openfl-echo}. After parsing, C{framing} is a
+    L{Framing}, or L{None} for that of the style.
+    """
+
+    longdesc = (
+        "The echo servers of the guide. server-socket-example (the default, on port 8087) greets "
+        "with 'Connected.' and answers 'Echo -- ' and what came. simple-server (on port 8080) "
+        "greets with 'Enter EXIT to exit.', answers 'Echo: ' and the line, and closes after EXIT. "
+        "Both listen on 127.0.0.1 if not told otherwise. "
+        "A message is what arrives together (none, the default of the first), a line, what a zero "
+        "byte ends (nul), or what either ends (auto, the default of the second)."
+    )
+
+    optFlags = [
+        [
+            "faithful",
+            None,
+            "With simple-server: greet twice, serve one client and one line, and end, as printed.",
+        ]
+    ]
+
+    optParameters: list[list[Any]] = [
+        ["style", None, "server-socket-example", "Which server: " + " or ".join(_STYLES) + "."],
+        [
+            "framing",
+            None,
+            None,
+            f"What ends a message: {', '.join(_FRAMINGS)}; the default depends on the style.",
+        ],
+        [
+            "terminator",
+            None,
+            "same",
+            "What ends an answer: none, nul, newline, or same (what the message had).",
+        ],
+        ["max-message", None, MAX_LINE_LENGTH, "The longest message in bytes; or say 64K.", size],
+    ]
+
+    def postOptions(self) -> None:
+        """
+        Check what goes together.
+        """
+        style = oneOf("style", self["style"], tuple(_STYLES))
+        self.defaultEndpoint = f"tcp:{_STYLES[style][1]}:interface=127.0.0.1"
+        super().postOptions()
+        oneOf("terminator", self["terminator"], tuple(TERMINATORS))
+        if self["faithful"] and (
+            style != "simple-server" or self["framing"] or self["terminator"] != "same"
+        ):
+            raise usage.UsageError(
+                "--faithful goes with --style=simple-server, and without --framing and --terminator"
+            )
+        if self["framing"] is not None:
+            self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service of C{twistd openfl-echo}.
+    """
+    if not options["faithful"]:
+        factory, _ = _STYLES[options["style"]]
+        return serveData(
+            options,
+            factory(
+                framing=options["framing"],
+                terminator=options["terminator"],
+                maxLength=options["max-message"],
+            ),
+        )
+    from twisted.internet import reactor
+
+    faithful = FaithfulServerFactory(maxLength=options["max-message"])
+    faithful.ended.addCallback(lambda _: cast("IReactorCore", reactor).stop())
+    return serveData(options, faithful)

@@ -1,0 +1,192 @@
+"""
+The options that the commands share.
+"""
+
+import re
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import LogLevel
+from twisted.python import usage
+
+from openfl_twisted.protocols.guard import MAX_CONNECTIONS
+from openfl_twisted.protocols.logs import setLogLevel
+from openfl_twisted.protocols.oneport import GRACE
+from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.wire.policy import PolicyError, PolicyFile
+
+_LEVELS = ("debug", "info", "warn", "error")
+_UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+_size = re.compile(r"([0-9]+)([KM]?)", re.IGNORECASE)
+
+
+def size(text: str) -> int:
+    """
+    Read a number of bytes: C{5000}, C{64K}, C{1M}.
+    """
+    found = _size.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a number of bytes such as 5000, 64K or 1M")
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def count(text: str) -> int:
+    """
+    Read a number of things.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"{text!r} is not a number from 0 on")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """
+    Read a time in seconds.
+    """
+    # Neither inf nor nan is a time that one could wait.
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
+        raise ValueError(f"{text!r} is not a number of seconds")
+    return float(text)
+
+
+def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
+    """
+    Check that an option has one of its values.
+    """
+    if value not in allowed:
+        raise usage.UsageError(f"--{option}={value}: there are {', '.join(allowed)}")
+    return value
+
+
+def readPolicyFile(path: str) -> PolicyFile:
+    """
+    Read the policy file that an option names.
+
+    @raise usage.UsageError: if it cannot be read, is none, or grants nothing.
+    """
+    try:
+        policy = PolicyFile.fromXML(Path(path).read_bytes())
+    except OSError as error:
+        raise usage.UsageError(f"--policy={path}: {error.strerror}") from None
+    except PolicyError as error:
+        raise usage.UsageError(f"--policy={path}: this is no policy file: {error}") from None
+    if policy.grantsNothing:
+        raise usage.UsageError(
+            f"--policy={path}: this grants nothing: {'; '.join(policy.problems())}"
+        )
+    return policy
+
+
+class ServerOptions(usage.Options):
+    """
+    What every server can be told. After parsing, C{listen} is the list of
+    endpoints.
+
+    @cvar defaultEndpoint: where the server listens if it is not told.
+    """
+
+    defaultEndpoint = ""
+
+    optParameters: list[list[Any]] = [
+        [
+            "max-connections",
+            None,
+            MAX_CONNECTIONS,
+            "How many clients at once; 0 means any number.",
+            count,
+        ],
+        [
+            "patience",
+            None,
+            5.0,
+            "How many seconds the clients get to take what was sent when the server ends.",
+            seconds,
+        ],
+        ["log-level", None, "info", "The least that is logged: debug, info, warn or error."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, description: str) -> None:
+        """
+        Where to listen, as a Twisted endpoint; can be given several times.
+        """
+        from twisted.internet import reactor
+
+        try:
+            endpoint = serverFromString(reactor, description)
+        except KeyError as problem:
+            # This is all that Twisted says of a name that systemd did not give.
+            raise usage.UsageError(f"--listen={description}: there is no {problem}") from None
+        except (ValueError, TypeError, IndexError, OSError) as problem:
+            raise usage.UsageError(f"--listen={description}: {problem}") from None
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def opt_version(self) -> NoReturn:
+        """
+        Display the version of openfl-twisted and exit.
+        """
+        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """
+        Fill in where to listen, and set the level of the log.
+        """
+        level = oneOf("log-level", self["log-level"], _LEVELS)
+        setLogLevel(LogLevel.levelWithName(level))
+        if not self["listen"]:
+            self.opt_listen(self.defaultEndpoint)
+
+
+class DataServerOptions(ServerOptions):
+    """
+    What every server can be told to which programs connect for their own data,
+    and which answers policy requests besides. After parsing, C{policy} is the
+    L{PolicySource}.
+    """
+
+    optParameters: list[list[Any]] = [
+        [
+            "policy",
+            None,
+            "port",
+            "The answer to policy requests: a file, none, or port: all may connect to this port.",
+        ],
+        [
+            "grace",
+            None,
+            GRACE,
+            "After how many seconds of silence a client is not one that asks for the policy file.",
+            seconds,
+        ],
+        [
+            "idle-timeout",
+            None,
+            0.0,
+            "After how many seconds without a byte from it a client is closed; 0 means never.",
+            seconds,
+        ],
+    ]
+
+    def postOptions(self) -> None:
+        """
+        Read the policy file.
+        """
+        super().postOptions()
+        policy: PolicySource
+        match self["policy"]:
+            case "port":
+                policy = PolicyFile.forPort
+            case "none":
+                policy = None
+            case path:
+                policy = readPolicyFile(path)
+        self["policy"] = policy

@@ -1,0 +1,149 @@
+"""
+A server as a service: it starts with a clear word if it cannot, says where it
+listens, and ends in good order.
+"""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicySource, policyFor
+from openfl_twisted.services.options import DataServerOptions, ServerOptions
+
+
+class StartupError(SystemExit, Exception):
+    """
+    The server cannot start.
+
+    As a C{SystemExit} it ends the process with its text and status 1, and
+    without a traceback; as an C{Exception} it lets C{twistd} tidy up before.
+    """
+
+
+def _problemOf(error: BaseException | None) -> str:
+    """
+    Say in a line why a port could not be opened.
+    """
+    if not isinstance(error, CannotListenError):
+        return f"cannot listen: {error}"
+    cause = error.socketError
+    reason = getattr(cause, "strerror", None) or str(cause)
+    if isinstance(cause, PermissionError):
+        reason += "; a port below 1024 needs the right to it, see twistd's --uid"
+    return f"cannot listen on {error.interface or '*'}:{error.port}: {reason}"
+
+
+@implementer(IStreamServerEndpoint)
+class _Announced:
+    """
+    An endpoint that says how it went.
+    """
+
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
+    ) -> None:
+        self._endpoint = endpoint
+        self._opened = opened
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Open the port.
+
+        @raise StartupError: if that fails at once, as it does for sockets.
+        """
+
+        def announce(port: IListeningPort) -> IListeningPort:
+            self._opened(port.getHost())
+            return port
+
+        def failed(failure: Failure) -> NoReturn:
+            raise StartupError(_problemOf(failure.value)) from None
+
+        listening = self._endpoint.listen(protocolFactory).addCallbacks(announce, failed)
+        result = getattr(listening, "result", None)
+        if isinstance(result, Failure):
+            listening.addErrback(lambda _: None)
+            result.raiseException()
+        return listening
+
+
+class ServerService(MultiService):
+    """
+    Ports that share a guarded factory.
+
+    @ivar factory: the guard of all connections.
+    @ivar policy: the answer to policy requests, see L{PolicySource}; it is
+        checked for each port that is opened.
+    @ivar patience: how many seconds the connections get to close when the
+        service stops.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self, options: ServerOptions, factory: IProtocolFactory, *, idleTimeout: float = 0.0
+    ) -> None:
+        """
+        @param options: where to listen, the limits and the policy.
+        @param factory: what serves the ports.
+        @param idleTimeout: see L{GuardFactory}.
+        """
+        super().__init__()
+        self.factory = GuardFactory(
+            factory, maxConnections=options["max-connections"], idleTimeout=idleTimeout
+        )
+        self.policy: PolicySource = options["policy"]
+        self.patience: float = options["patience"]
+        for endpoint in options["listen"]:
+            port = StreamServerEndpointService(_Announced(endpoint, self.portOpened), self.factory)
+            port.setServiceParent(self)
+
+    def portOpened(self, host: IAddress) -> None:
+        """
+        Say where the server listens, and what a policy file that is served from
+        there cannot do.
+        """
+        self.log.info("listening on {host}", host=describe(host))
+        if self.policy is None:
+            return
+        policy = policyFor(self.policy, host)
+        problems = (
+            ["there is none for this port"] if policy is None else policy.problems(portOf(host))
+        )
+        for problem in problems:
+            self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the ports, and then the connections.
+
+        @return: fires when all are closed.
+        """
+        stopped: Deferred[object] = super().stopService()
+        return stopped.addCallback(lambda _: self.factory.closeAll(self.patience))
+
+
+def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:
+    """
+    Make a service of a factory, and answer policy requests in front of it, if
+    the options say so.
+    """
+    if options["policy"] is not None:
+        factory = OnePortFactory(factory, policy=options["policy"], grace=options["grace"])
+    return ServerService(options, factory, idleTimeout=options["idle-timeout"])

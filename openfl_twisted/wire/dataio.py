@@ -1,0 +1,406 @@
+"""
+Numbers and strings as C{IDataInput} and C{IDataOutput} have them.
+
+L{DataInput} and L{DataOutput} hold the methods; whoever has bytes mixes them in
+and says how to take bytes and how to put them. L{DataReader} and L{DataWriter}
+are the two plain uses: over bytes at hand, and into bytes that grow.
+
+Byte order is big endian until it is changed. Names, ranges and order of checks
+are Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
+"""
+
+import math
+import struct
+from typing import Final
+
+from openfl_twisted.wire.text import (
+    BYTE_ORDER_MARK,
+    decodeText,
+    decodeUTF8,
+    encodeText,
+    encodeUTF8,
+)
+
+BIG_ENDIAN: Final = "bigEndian"
+LITTLE_ENDIAN: Final = "littleEndian"
+
+MAX_UTF_LENGTH = 0xFFFF
+"""
+The most bytes that C{writeUTF} can write: its length has 16 bits.
+"""
+
+_MAX_ARRAY_LENGTH = 0xFFFFFFFF
+
+
+class _Numbers:
+    """
+    The number formats of one byte order.
+    """
+
+    __slots__ = ("double", "float", "int", "int64", "short", "unsignedInt", "unsignedShort")
+
+    def __init__(self, order: str) -> None:
+        self.short = struct.Struct(order + "h")
+        self.unsignedShort = struct.Struct(order + "H")
+        self.int = struct.Struct(order + "i")
+        self.unsignedInt = struct.Struct(order + "I")
+        self.int64 = struct.Struct(order + "q")
+        self.float = struct.Struct(order + "f")
+        self.double = struct.Struct(order + "d")
+
+
+_bigEndian = _Numbers(">")
+_littleEndian = _Numbers("<")
+_signedByte = struct.Struct("b")
+
+
+def _toInteger(value: float) -> int:
+    """
+    Make an integer as ECMAScript's ToInt32 begins: the fraction is cut, and
+    what is not a finite number is zero.
+    """
+    if isinstance(value, int):
+        return value
+    return int(value) if math.isfinite(value) else 0
+
+
+class _ByteOrder:
+    """
+    What reading and writing share: the byte order.
+    """
+
+    _numbers = _bigEndian
+
+    @property
+    def endian(self) -> str:
+        """
+        The byte order of numbers: L{BIG_ENDIAN} (the default) or
+        L{LITTLE_ENDIAN}. Another value raises C{ValueError}, L{None} raises
+        C{TypeError}; the order stays as it was.
+        """
+        return BIG_ENDIAN if self._numbers is _bigEndian else LITTLE_ENDIAN
+
+    @endian.setter
+    def endian(self, value: str) -> None:
+        if value == BIG_ENDIAN:
+            self._numbers = _bigEndian
+        elif value == LITTLE_ENDIAN:
+            self._numbers = _littleEndian
+        elif value is None:
+            raise TypeError("endian must be non-null")
+        else:
+            raise ValueError(f"endian must be {BIG_ENDIAN} or {LITTLE_ENDIAN}, not {value!r}")
+
+
+class DataInput(_ByteOrder):
+    """
+    The reading methods, for a class that gives C{_take} and C{bytesAvailable}.
+
+    A read for which there are too few bytes raises C{EOFError} and takes
+    nothing; only C{readUTF} takes its length first, as Flash does.
+    """
+
+    @property
+    def bytesAvailable(self) -> int:
+        """
+        The bytes that can be read.
+        """
+        raise NotImplementedError
+
+    def _take(self, length: int) -> bytes:
+        """
+        Take the next bytes.
+
+        @param length: how many.
+        @return: exactly so many bytes.
+        @raise EOFError: if there are fewer; none are taken then.
+        """
+        raise NotImplementedError
+
+    def readBoolean(self) -> bool:
+        """
+        Read one byte: anything but zero is true.
+        """
+        return self._take(1) != b"\0"
+
+    def readByte(self) -> int:
+        """
+        Read one byte, -128 to 127.
+        """
+        value: int = _signedByte.unpack(self._take(1))[0]
+        return value
+
+    def readUnsignedByte(self) -> int:
+        """
+        Read one byte, 0 to 255.
+        """
+        return self._take(1)[0]
+
+    def readShort(self) -> int:
+        """
+        Read two bytes, -32768 to 32767.
+        """
+        value: int = self._numbers.short.unpack(self._take(2))[0]
+        return value
+
+    def readUnsignedShort(self) -> int:
+        """
+        Read two bytes, 0 to 65535.
+        """
+        value: int = self._numbers.unsignedShort.unpack(self._take(2))[0]
+        return value
+
+    def readInt(self) -> int:
+        """
+        Read four bytes, -2147483648 to 2147483647.
+        """
+        value: int = self._numbers.int.unpack(self._take(4))[0]
+        return value
+
+    def readUnsignedInt(self) -> int:
+        """
+        Read four bytes, 0 to 4294967295.
+        """
+        value: int = self._numbers.unsignedInt.unpack(self._take(4))[0]
+        return value
+
+    def readInt64(self) -> int:
+        """
+        Read eight bytes, signed. OpenFL has it, Flash has not.
+        """
+        value: int = self._numbers.int64.unpack(self._take(8))[0]
+        return value
+
+    def readFloat(self) -> float:
+        """
+        Read four bytes of IEEE 754; 76.65 comes back as 76.6500015258789.
+        """
+        value: float = self._numbers.float.unpack(self._take(4))[0]
+        return value
+
+    def readDouble(self) -> float:
+        """
+        Read eight bytes of IEEE 754.
+        """
+        value: float = self._numbers.double.unpack(self._take(8))[0]
+        return value
+
+    def readBytes(self, bytes: bytearray, offset: int = 0, length: int = 0) -> None:
+        """
+        Read bytes into an array.
+
+        @param bytes: the array; it is filled up with zeros as far as
+            C{offset + length}, even if nothing is read.
+        @param offset: where in the array the bytes go.
+        @param length: how many; 0 means all that are available.
+        @raise EOFError: if fewer are available; the array stays as it was.
+        @raise IndexError: if the place is not one of an array, whose length has
+            32 bits.
+        """
+        length = length or self.bytesAvailable
+        if not 0 <= offset <= _MAX_ARRAY_LENGTH - length:
+            raise IndexError(f"no place for {length} bytes at {offset}")
+        data = self._take(length)
+        if len(bytes) < offset:
+            bytes.extend(b"\0" * (offset - len(bytes)))
+        bytes[offset : offset + len(data)] = data
+
+    def readUTF(self) -> str:
+        """
+        Read text behind its length, an unsigned number of two bytes.
+
+        @raise EOFError: if the text is not all there. The length has been taken
+            then.
+        """
+        return self.readUTFBytes(self.readUnsignedShort())
+
+    def readUTFBytes(self, length: int) -> str:
+        """
+        Read text.
+
+        @param length: how many bytes to take. A byte order mark at their
+            beginning is dropped, and the text ends at the first NUL.
+        """
+        data = self._take(length)
+        return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
+
+    def readMultiByte(self, length: int, charSet: str) -> str:
+        """
+        Read text in a named character set.
+
+        @param length: how many bytes to take. The text ends at the first NUL
+            character.
+        @param charSet: see L{openfl_twisted.wire.text.decodeText}.
+        """
+        if charSet is None:
+            raise TypeError("charSet must be non-null")
+        return decodeText(self._take(length), charSet).partition("\0")[0]
+
+
+class DataOutput(_ByteOrder):
+    """
+    The writing methods, for a class that gives C{_put}.
+    """
+
+    def _put(self, data: bytes | bytearray) -> None:
+        """
+        Add bytes.
+        """
+        raise NotImplementedError
+
+    def writeBoolean(self, value: object) -> None:
+        """
+        Write one byte: 1 for what is true, else 0.
+        """
+        self._put(b"\1" if value else b"\0")
+
+    def writeByte(self, value: float) -> None:
+        """
+        Write one byte: the low 8 bits of a number.
+        """
+        self._put(bytes((_toInteger(value) & 0xFF,)))
+
+    def writeShort(self, value: float) -> None:
+        """
+        Write two bytes: the low 16 bits of a number.
+        """
+        self._put(self._numbers.unsignedShort.pack(_toInteger(value) & 0xFFFF))
+
+    def writeInt(self, value: float) -> None:
+        """
+        Write four bytes: the low 32 bits of a number.
+        """
+        self._put(self._numbers.unsignedInt.pack(_toInteger(value) & 0xFFFFFFFF))
+
+    def writeUnsignedInt(self, value: float) -> None:
+        """
+        Write four bytes: the low 32 bits of a number, as C{writeInt} does.
+        """
+        self.writeInt(value)
+
+    def writeInt64(self, value: int) -> None:
+        """
+        Write eight bytes: the low 64 bits of a number. OpenFL has it, Flash has
+        not.
+        """
+        low = value & 0xFFFFFFFFFFFFFFFF
+        self._put(self._numbers.int64.pack(low - (low >> 63 << 64)))
+
+    def writeFloat(self, value: float) -> None:
+        """
+        Write four bytes of IEEE 754: the nearest number there is, or infinity.
+        """
+        try:
+            self._put(self._numbers.float.pack(value))
+        except OverflowError:
+            self._put(self._numbers.float.pack(math.copysign(math.inf, value)))
+
+    def writeDouble(self, value: float) -> None:
+        """
+        Write eight bytes of IEEE 754.
+        """
+        self._put(self._numbers.double.pack(value))
+
+    def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
+        """
+        Write a part of an array.
+
+        @param bytes: the array.
+        @param offset: where the part begins.
+        @param length: how many bytes it has; 0 means all from C{offset} on.
+        @raise IndexError: if the part is not inside the array.
+        """
+        end = offset + length if length else len(bytes)
+        if not 0 <= offset <= end <= len(bytes):
+            raise IndexError(f"no bytes {offset} to {end} in {len(bytes)}")
+        self._put(bytes[offset:end])
+
+    def writeUTF(self, value: str) -> None:
+        """
+        Write text behind its length, an unsigned number of two bytes.
+
+        @raise ValueError: if the text has more than 65535 bytes; nothing is
+            written then.
+        """
+        if value is None:
+            raise TypeError("value must be non-null")
+        data = encodeUTF8(value)
+        if len(data) > MAX_UTF_LENGTH:
+            raise ValueError(f"text of {len(data)} bytes, writeUTF takes {MAX_UTF_LENGTH}")
+        self._put(self._numbers.unsignedShort.pack(len(data)) + data)
+
+    def writeUTFBytes(self, value: str) -> None:
+        """
+        Write text, with neither length nor end.
+        """
+        if value is None:
+            raise TypeError("value must be non-null")
+        self._put(encodeUTF8(value))
+
+    def writeMultiByte(self, value: str, charSet: str) -> None:
+        """
+        Write text in a named character set.
+
+        @param charSet: see L{openfl_twisted.wire.text.encodeText}.
+        """
+        if value is None or charSet is None:
+            raise TypeError("value and charSet must be non-null")
+        self._put(encodeText(value, charSet))
+
+
+class DataReader(DataInput):
+    """
+    Reads from bytes at hand.
+
+    @ivar position: where the next read begins. It can stand behind the end;
+        nothing is available there.
+    """
+
+    def __init__(self, data: bytes, endian: str = BIG_ENDIAN) -> None:
+        self.endian = endian
+        self.position = 0
+        self._data = data
+
+    @property
+    def bytesAvailable(self) -> int:
+        """
+        The bytes from the position to the end.
+        """
+        return max(0, len(self._data) - self.position)
+
+    def _take(self, length: int) -> bytes:
+        start = self.position
+        end = start + length
+        # Behind the end not even no bytes can be read.
+        if length < 0 or end > len(self._data):
+            raise EOFError(f"{length} bytes wanted, {self.bytesAvailable} available")
+        self.position = end
+        return self._data[start:end]
+
+
+class DataWriter(DataOutput):
+    """
+    Writes into bytes that grow.
+
+    @ivar position: where the next write begins. Behind the end the gap is
+        filled with zeros by the next write.
+    """
+
+    def __init__(self, endian: str = BIG_ENDIAN) -> None:
+        self.endian = endian
+        self.position = 0
+        self._data = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data)
+
+    def _put(self, data: bytes | bytearray) -> None:
+        start = self.position
+        gap = start - len(self._data)
+        if gap > 0:
+            self._data.extend(b"\0" * gap)
+        self.position = end = start + len(data)
+        self._data[start:end] = data

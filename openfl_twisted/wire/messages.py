@@ -1,0 +1,111 @@
+"""
+Text messages that are each ended by one zero byte: the framing of C{XMLSocket}.
+
+The rule for everybody who collects bytes in here: a byte is searched once and
+copied at most twice, however the stream was cut.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+END = b"\0"
+"""
+What ends a message.
+"""
+
+MAX_LENGTH = 1024 * 1024
+"""
+The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
+Flash itself has no limit.
+"""
+
+
+class MessageTooLong(Exception):
+    """
+    More bytes came without an end than a message may have.
+
+    @ivar before: what was received complete before the message that is too
+        long, in order.
+    @ivar limit: the limit, in bytes.
+    """
+
+    def __init__(self, limit: int, before: Sequence[Any]) -> None:
+        super().__init__(f"a message is longer than {limit} bytes")
+        self.limit = limit
+        self.before = before
+
+
+class MessageSplitter:
+    """
+    Cuts a stream of bytes into messages.
+
+    Any way to cut the stream into pieces gives the same messages. The work is
+    linear in the bytes received: many messages in one piece cost one split, and
+    a message in many pieces is searched piece by piece.
+
+    @ivar maxLength: the longest message in bytes, without its end.
+    """
+
+    __slots__ = ("_begun", "maxLength")
+
+    def __init__(self, maxLength: int = MAX_LENGTH) -> None:
+        self.maxLength = maxLength
+        self._begun = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """
+        The bytes of the message whose end has not come.
+        """
+        return len(self._begun)
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """
+        Take the next piece of the stream.
+
+        @param data: the piece.
+        @return: the messages that it completes, without their ends.
+        @raise MessageTooLong: if a message is over the limit. The splitter
+            cannot be used after it until L{clear} is called.
+        """
+        messages = data.split(END)
+        rest = messages.pop()
+        begun = self._begun
+        # If all bytes together are within the limit, then each message is.
+        mayBeTooLong = len(begun) + len(data) > self.maxLength
+        if messages and begun:
+            begun += messages[0]
+            messages[0] = bytes(begun)
+            # A new one: clear() would keep the memory of the largest message there ever was.
+            self._begun = begun = bytearray()
+        begun += rest
+        if mayBeTooLong:
+            self._checkLengths(messages)
+        return messages
+
+    def _checkLengths(self, messages: list[bytes]) -> None:
+        """
+        Find the first message that is over the limit, complete or not.
+        """
+        for number, message in enumerate(messages):
+            if len(message) > self.maxLength:
+                raise MessageTooLong(self.maxLength, messages[:number])
+        if len(self._begun) > self.maxLength:
+            raise MessageTooLong(self.maxLength, messages)
+
+    def clear(self) -> None:
+        """
+        Forget the message that was begun.
+        """
+        self._begun = bytearray()
+
+
+def joinMessages(messages: Sequence[bytes]) -> bytes:
+    """
+    Write messages one behind the other, each with its end.
+
+    @param messages: the messages. A zero byte inside one splits it for the
+        receiver: there is no escaping.
+    @return: the bytes for the wire.
+    """
+    return b"".join([part for message in messages for part in (message, END)])

@@ -1,0 +1,25 @@
+"""
+The commands that C{twistd} and C{twist} list. There are only strings in here, so
+listing the commands imports nothing.
+"""
+
+from twisted.application.service import ServiceMaker
+
+xml = ServiceMaker(
+    "OpenFL XMLSocket server",
+    "openfl_twisted.services.xmlserver",
+    "A server for OpenFL, AIR and Flash programs that use XMLSocket.",
+    "openfl-xml",
+)
+echo = ServiceMaker(
+    "OpenFL echo server",
+    "openfl_twisted.services.echoserver",
+    "The echo servers of OpenFL's guide to sockets.",
+    "openfl-echo",
+)
+policy = ServiceMaker(
+    "OpenFL policy file server",
+    "openfl_twisted.services.policyserver",
+    "A server for the policy file that Flash programs ask for.",
+    "openfl-policy",
+)
