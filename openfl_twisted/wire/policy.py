@@ -128,8 +128,11 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
 
 def _isAddress(text: str) -> bool:
     """
-    Say whether a domain is an IP address, IPv6 in brackets or not.
+    Say whether a domain is an IP address or the end of one; IPv6 in brackets or
+    not.
     """
+    if text.rpartition(".")[2].isdecimal():
+        return True
     try:
         ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -174,7 +177,7 @@ class AccessRule:
             return "its domain is empty"
         if "*" in host.removeprefix("*.") and host != "*":
             return f"its domain {self.domain!r} has a * elsewhere than alone or in front"
-        if host.startswith("*.") and _isAddress(host.removeprefix("*.")):
+        if host.startswith("*.") and _isAddress(host[2:]):
             return f"its domain {self.domain!r} is an address with a *"
         return None
 
@@ -188,7 +191,8 @@ class AccessRule:
         host = self._host
         domain = domain.lower()
         if host.startswith("*."):
-            return domain == host[2:] or domain.endswith(host[1:])
+            named = domain == host[2:] or domain.endswith(host[1:])
+            return named and not _isAddress(domain)
         return host in ("*", domain)
 
     def grants(self, domain: str, port: int, *, secure: bool, servedFrom: int) -> bool:

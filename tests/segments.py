@@ -1,0 +1,26 @@
+"""
+Ways to cut a stream of bytes, for property tests.
+"""
+
+from hypothesis import strategies
+
+
+def cuts(data: bytes) -> strategies.SearchStrategy[list[bytes]]:
+    """
+    Every way to cut C{data} into pieces, as a strategy.
+    """
+
+    def pieces(places: set[int]) -> list[bytes]:
+        ends = [*sorted(places), len(data)]
+        return [data[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+    return strategies.sets(strategies.integers(0, len(data)), max_size=12).map(pieces)
+
+
+def cutStreams(
+    streams: strategies.SearchStrategy[bytes],
+) -> strategies.SearchStrategy[tuple[bytes, list[bytes]]]:
+    """
+    Streams, each with one way to cut it.
+    """
+    return streams.flatmap(lambda data: strategies.tuples(strategies.just(data), cuts(data)))

@@ -1,0 +1,60 @@
+"""
+Imports only go down.
+"""
+
+import ast
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import openfl_twisted
+
+PACKAGE = Path(openfl_twisted.__file__).parent
+
+# What each room may import of this package, and whether Twisted too.
+ALLOWED = {
+    "wire": ({"wire"}, False),
+    "protocols": ({"protocols", "wire"}, True),
+    "services": ({"services", "protocols", "wire"}, True),
+}
+
+
+def importsOf(path: Path) -> set[str]:
+    """
+    Name the modules that a module imports, anywhere in it.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(f"{node.module}.{node.names[0].name}")
+    return found
+
+
+class ImportTests(SynchronousTestCase):
+    """
+    The house has floors.
+    """
+
+    def test_onlyDown(self) -> None:
+        """
+        No room imports one above it, and the wire knows nothing of Twisted.
+        """
+        rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+        self.assertEqual(rooms, set(ALLOWED))
+        for room, (allowed, twisted) in ALLOWED.items():
+            for path in (PACKAGE / room).glob("**/*.py"):
+                for name in importsOf(path):
+                    first, _, rest = name.partition(".")
+                    if first == "openfl_twisted":
+                        self.assertIn(rest.partition(".")[0], allowed, f"{path} imports {name}")
+                    if first in ("twisted", "zope"):
+                        self.assertTrue(twisted, f"{path} imports {name}")
+
+    def test_pluginsAreStrings(self) -> None:
+        """
+        Listing the commands imports nothing of this package.
+        """
+        plugins = PACKAGE.parent / "twisted" / "plugins" / "openfl_twisted_services.py"
+        self.assertEqual(importsOf(plugins), {"twisted.application.service.ServiceMaker"})

@@ -1,0 +1,369 @@
+"""
+Tests for L{openfl_twisted.wire.dataio}.
+"""
+
+import math
+import struct
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.wire.dataio import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
+    DataInput,
+    DataOutput,
+    DataReader,
+    DataWriter,
+)
+
+# The 78 bytes that Ruffle's socket tests exchange with Flash Player.
+BIG = (
+    bytes.fromhex(
+        "01 43 FF 0A 14 41 40 BF 9A C2 8F 5C 28 F6 42 99 4C CD 84 3A 4E AE 48 65 6C 6C 6F 21"
+        "FF FF 88 9E EE 73 C7 08 00 19"
+    )
+    + b"Hello from Ruffle Socket!Raw UTF is cool"
+)
+LITTLE = (
+    bytes.fromhex(
+        "01 43 FF 0A 14 41 F6 28 5C 8F C2 9A BF 40 CD 4C 99 42 AE 4E 3A 84 48 65 6C 6C 6F 21"
+        "FF FF 9E 88 08 C7 73 EE 19 00"
+    )
+    + b"Hello from Ruffle Socket!Raw UTF is cool"
+)
+ORDERS = [(BIG_ENDIAN, BIG), (LITTLE_ENDIAN, LITTLE)]
+
+
+def written(order: str, method: str, *arguments: Any) -> bytes:
+    """
+    Get the bytes that one call writes.
+    """
+    writer = DataWriter(order)
+    getattr(writer, method)(*arguments)
+    return bytes(writer)
+
+
+class WholeTests(SynchronousTestCase):
+    """
+    Every kind of value, one behind the other.
+    """
+
+    def test_read(self) -> None:
+        """
+        The values are read as Flash Player reads them, in both byte orders.
+        """
+        for order, data in ORDERS:
+            self.assertEqual(len(data), 78)
+            reader = DataReader(data, order)
+            array = bytearray()
+            self.assertIs(reader.readBoolean(), True)
+            self.assertEqual(reader.readByte(), 67)
+            self.assertEqual(reader.readUnsignedByte(), 255)
+            reader.readBytes(array, 0, 3)
+            self.assertEqual(array, bytes([10, 20, 65]))
+            self.assertEqual(reader.readDouble(), 8090.76)
+            self.assertEqual(reader.readFloat(), 76.6500015258789)
+            self.assertEqual(reader.readInt(), -2076553554)
+            self.assertEqual(reader.readMultiByte(6, "utf-8"), "Hello!")
+            self.assertEqual(reader.readUnsignedShort(), 65535)
+            self.assertEqual(reader.readShort(), -30562)
+            self.assertEqual(reader.readUnsignedInt(), 4000565000)
+            self.assertEqual(reader.readUTF(), "Hello from Ruffle Socket!")
+            self.assertEqual(reader.readUTFBytes(15), "Raw UTF is cool")
+            self.assertEqual(reader.bytesAvailable, 0)
+
+    def test_write(self) -> None:
+        """
+        The values are written as Flash Player writes them, in both byte orders.
+        """
+        for order, data in ORDERS:
+            writer = DataWriter(order)
+            writer.writeBoolean(True)
+            writer.writeByte(67)
+            writer.writeByte(255)
+            writer.writeBytes(bytes([10, 20, 65]))
+            writer.writeDouble(8090.76)
+            writer.writeFloat(76.65)
+            writer.writeInt(-2076553554)
+            writer.writeMultiByte("Hello!", "utf-8")
+            writer.writeShort(65535)
+            writer.writeShort(-30562)
+            writer.writeUnsignedInt(4000565000)
+            writer.writeUTF("Hello from Ruffle Socket!")
+            writer.writeUTFBytes("Raw UTF is cool")
+            self.assertEqual(bytes(writer), data)
+
+
+class NumberTests(SynchronousTestCase):
+    """
+    Numbers are cut to their width, and come back.
+    """
+
+    def test_cut(self) -> None:
+        """
+        Only the low bits are written, whatever the sign.
+        """
+        for method, value, data in [
+            ("writeByte", -257, "FF"),
+            ("writeByte", -259, "FD"),
+            ("writeByte", 256, "00"),
+            ("writeShort", 65535, "FFFF"),
+            ("writeShort", -30562, "889E"),
+            ("writeShort", 65536 + 1, "0001"),
+            ("writeInt", 2**32 - 1, "FFFFFFFF"),
+            ("writeUnsignedInt", -1, "FFFFFFFF"),
+            ("writeInt", 1.9, "00000001"),
+            ("writeInt", -1.9, "FFFFFFFF"),
+            ("writeInt", math.nan, "00000000"),
+            ("writeUnsignedInt", -math.inf, "00000000"),
+            ("writeInt64", -1, "FFFFFFFFFFFFFFFF"),
+            ("writeInt64", 2**64 + 2, "0000000000000002"),
+            ("writeFloat", 1e300, "7F800000"),
+            ("writeFloat", -1e300, "FF800000"),
+            ("writeDouble", -0.0, "8000000000000000"),
+            ("writeBoolean", "yes", "01"),
+            ("writeBoolean", 0, "00"),
+        ]:
+            self.assertEqual(
+                written(BIG_ENDIAN, method, value).hex().upper(), data, (method, value)
+            )
+
+    def test_booleans(self) -> None:
+        """
+        Any byte but zero is true.
+        """
+        reader = DataReader(b"\0\1\x80")
+        self.assertEqual([reader.readBoolean() for _ in range(3)], [False, True, True])
+
+    @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.integers(-(2**70), 2**70))
+    def test_integers(self, order: str, value: int) -> None:
+        """
+        An integer comes back as far as its low bits go, with a sign and
+        without.
+        """
+        for kind, size in [("Byte", 1), ("Short", 2), ("Int", 4), ("Int64", 8)]:
+            data = written(order, "write" + kind, value)
+            low = value % 2 ** (8 * size)
+            signed = low - 2 ** (8 * size) if low >> (8 * size - 1) else low
+            self.assertEqual(getattr(DataReader(data, order), "read" + kind)(), signed)
+            if size < 8:
+                unsigned = getattr(DataReader(data, order), "readUnsigned" + kind)()
+                self.assertEqual(unsigned, low)
+
+    @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.floats())
+    def test_floats(self, order: str, value: float) -> None:
+        """
+        A double comes back bit by bit.
+        """
+        back = DataReader(written(order, "writeDouble", value), order).readDouble()
+        self.assertEqual(struct.pack(">d", back), struct.pack(">d", value))
+
+
+class EndianTests(SynchronousTestCase):
+    """
+    The byte order can be changed at any time.
+    """
+
+    def test_default(self) -> None:
+        """
+        It is big endian at first.
+        """
+        self.assertEqual((DataReader(b"").endian, DataWriter().endian), (BIG_ENDIAN, BIG_ENDIAN))
+
+    def test_wrongValue(self) -> None:
+        """
+        Another value is refused and changes nothing.
+        """
+        writer = DataWriter(LITTLE_ENDIAN)
+        with self.assertRaises(ValueError):
+            writer.endian = "middle"
+        with self.assertRaises(TypeError):
+            writer.endian = None  # type: ignore[assignment]
+        self.assertEqual(writer.endian, LITTLE_ENDIAN)
+
+
+class ReaderTests(SynchronousTestCase):
+    """
+    Reads that cannot be done take nothing.
+    """
+
+    def test_tooFewBytes(self) -> None:
+        """
+        Every read for which there are too few bytes raises C{EOFError} and
+        leaves the position.
+        """
+        for method, arguments, size in [
+            ("readBoolean", (), 1), ("readByte", (), 1), ("readUnsignedByte", (), 1),
+            ("readShort", (), 2), ("readUnsignedShort", (), 2), ("readInt", (), 4),
+            ("readUnsignedInt", (), 4), ("readInt64", (), 8), ("readFloat", (), 4),
+            ("readDouble", (), 8), ("readUTFBytes", (5,), 5), ("readUTFBytes", (-1,), 5),
+            ("readMultiByte", (5, "latin1"), 5), ("readBytes", (bytearray(), 0, 5), 5),
+        ]:  # fmt: skip
+            reader = DataReader(b"x" * size)
+            reader.position = 1
+            self.assertRaises(EOFError, getattr(reader, method), *arguments)
+            self.assertEqual(reader.position, 1, method)
+
+    def test_utfTakesItsLength(self) -> None:
+        """
+        C{readUTF} of a text that is not all there has taken the length, as in
+        Flash.
+        """
+        reader = DataReader(b"\0\5abc")
+        self.assertRaises(EOFError, reader.readUTF)
+        self.assertEqual(reader.position, 2)
+
+    def test_positionBehindTheEnd(self) -> None:
+        """
+        Nothing can be read there, not even nothing.
+        """
+        reader = DataReader(b"abc")
+        reader.position = 0xFFFFFFF0
+        self.assertEqual(reader.bytesAvailable, 0)
+        self.assertRaises(EOFError, reader.readInt)
+        self.assertRaises(EOFError, reader.readUTFBytes, 0)
+
+    def test_readBytes(self) -> None:
+        """
+        Without a length everything is read; the array is filled up with zeros,
+        even for nothing.
+        """
+        array = bytearray(b"12")
+        DataReader(b"abc").readBytes(array, 4)
+        self.assertEqual(array, b"12\0\0abc")
+        array = bytearray(b"12345")
+        DataReader(b"abc").readBytes(array, 1, 2)
+        self.assertEqual(array, b"1ab45")
+        array = bytearray()
+        DataReader(b"").readBytes(array, 8)
+        self.assertEqual(array, b"\0" * 8)
+
+    def test_readBytesTooFar(self) -> None:
+        """
+        An array cannot be longer than 32 bits say; nothing is taken then.
+        """
+        reader = DataReader(b"abc")
+        self.assertRaises(IndexError, reader.readBytes, bytearray(), 2**32 - 1, 3)
+        self.assertRaises(IndexError, reader.readBytes, bytearray(), -1)
+        self.assertEqual(reader.position, 0)
+
+
+class WriterTests(SynchronousTestCase):
+    """
+    Bytes go where the position is.
+    """
+
+    def test_position(self) -> None:
+        """
+        A write inside overwrites; behind the end the gap is filled with zeros.
+        """
+        writer = DataWriter()
+        writer.writeUTFBytes("abcdef")
+        writer.position = 1
+        writer.writeUTFBytes("XY")
+        self.assertEqual((bytes(writer), writer.position), (b"aXYdef", 3))
+        writer.position = 8
+        writer.writeByte(33)
+        self.assertEqual((bytes(writer), len(writer)), (b"aXYdef\0\0!", 9))
+
+    def test_writeBytes(self) -> None:
+        """
+        A part of an array is written; one that is not inside is refused.
+        """
+        writer = DataWriter()
+        writer.writeBytes(b"abcdef", 2)
+        writer.writeBytes(bytearray(b"abcdef"), 1, 2)
+        writer.writeBytes(b"abc", 3)
+        self.assertEqual(bytes(writer), b"cdefbc")
+        self.assertRaises(IndexError, writer.writeBytes, b"abc", 4)
+        self.assertRaises(IndexError, writer.writeBytes, b"abc", 4, 1)
+        self.assertRaises(IndexError, writer.writeBytes, b"abc", 1, 3)
+        self.assertEqual(bytes(writer), b"cdefbc")
+
+
+class StringTests(SynchronousTestCase):
+    """
+    Strings as Flash has them.
+    """
+
+    def test_nul(self) -> None:
+        """
+        A text ends at its first NUL, but all its bytes are taken.
+        """
+        reader = DataReader(b"ABC\0DEF\0\0GHI" + b"\0\4ABC\0")
+        self.assertEqual(reader.readUTFBytes(12), "ABC")
+        self.assertEqual(reader.readUTF(), "ABC")
+        self.assertEqual(reader.bytesAvailable, 0)
+
+    def test_byteOrderMark(self) -> None:
+        """
+        A byte order mark in front is dropped, and counts.
+        """
+        reader = DataReader(b"\xef\xbb\xbfabc")
+        self.assertEqual(reader.readUTFBytes(5), "ab")
+
+    def test_multiByteNul(self) -> None:
+        """
+        In another character set it is the NUL character that ends a text, not
+        the byte.
+        """
+        self.assertEqual(DataReader(b"A\0B\0\0\0C\0").readMultiByte(8, "unicode"), "AB")
+
+    def test_multiByteChecks(self) -> None:
+        """
+        The name is asked for before the bytes, and the bytes before the name is
+        looked up.
+        """
+        reader = DataReader(b"")
+        self.assertRaises(TypeError, reader.readMultiByte, 20, None)
+        self.assertRaises(EOFError, reader.readMultiByte, 20, "no such name")
+        self.assertEqual(reader.readMultiByte(0, "no such name"), "")
+
+    def test_nulls(self) -> None:
+        """
+        Nothing is written for a string that is none.
+        """
+        writer = DataWriter()
+        self.assertRaises(TypeError, writer.writeUTF, None)
+        self.assertRaises(TypeError, writer.writeUTFBytes, None)
+        self.assertRaises(TypeError, writer.writeMultiByte, None, "utf-8")
+        self.assertRaises(TypeError, writer.writeMultiByte, "a", None)
+        self.assertEqual(len(writer), 0)
+
+    def test_utfLimit(self) -> None:
+        """
+        C{writeUTF} takes 65535 bytes, not characters, and writes nothing if
+        there are more.
+        """
+        writer = DataWriter()
+        self.assertRaises(ValueError, writer.writeUTF, "\u00e9" * 32768)
+        self.assertEqual(len(writer), 0)
+        writer.writeUTF("x" * 65535)
+        self.assertEqual(len(writer), 65537)
+
+    @given(
+        st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]),
+        st.text(st.characters(exclude_characters="\0\ufeff")),
+    )
+    def test_roundTrip(self, order: str, text: str) -> None:
+        """
+        A text comes back.
+        """
+        self.assertEqual(DataReader(written(order, "writeUTF", text), order).readUTF(), text)
+
+
+class MixinTests(SynchronousTestCase):
+    """
+    The methods need someone with bytes.
+    """
+
+    def test_abstract(self) -> None:
+        """
+        Whoever mixes them in says where bytes come from and go.
+        """
+        self.assertRaises(NotImplementedError, DataInput().readByte)
+        self.assertRaises(NotImplementedError, lambda: DataInput().bytesAvailable)
+        self.assertRaises(NotImplementedError, DataOutput().writeByte, 1)

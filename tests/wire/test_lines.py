@@ -1,0 +1,110 @@
+"""
+Tests for L{openfl_twisted.wire.lines}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.wire.lines import Framing, Line, LineSplitter
+from openfl_twisted.wire.messages import MessageTooLong
+from tests.segments import cutStreams
+
+streams = st.lists(st.sampled_from([b"\0", b"\r", b"\n", b"a", b"bc"])).map(b"".join)
+framings = st.sampled_from([Framing.LINE, Framing.NUL, Framing.AUTO])
+
+
+def eventsOf(framing: Framing, pieces: list[bytes], maxLength: int) -> list[Line | str | bytes]:
+    """
+    Give a stream to a splitter as its users do: up to the first line that is
+    too long, or to the end.
+    """
+    splitter = LineSplitter(framing, maxLength)
+    events: list[Line | str | bytes] = []
+    for piece in pieces:
+        try:
+            events += splitter.receive(piece)
+        except MessageTooLong as error:
+            return [*events, *error.before, "too long"]
+    return [*events, splitter.finish()]
+
+
+class LineSplitterTests(SynchronousTestCase):
+    """
+    L{LineSplitter} finds the lines in a stream.
+    """
+
+    def lines(self, framing: Framing, stream: bytes) -> list[Line]:
+        """
+        Split a stream that comes in one piece.
+        """
+        return LineSplitter(framing).receive(stream)
+
+    def test_line(self) -> None:
+        """
+        CR, LF and CR LF end a line; a NUL is an ordinary character.
+        """
+        self.assertEqual(
+            self.lines(Framing.LINE, b"a\rb\nc\r\n\0d\n\r\n"),
+            [
+                Line(b"a", b"\r\n"),
+                Line(b"b", b"\r\n"),
+                Line(b"c", b"\r\n"),
+                Line(b"\0d", b"\r\n"),
+                Line(b"", b"\r\n"),
+            ],
+        )
+
+    def test_nul(self) -> None:
+        """
+        A NUL ends a line; CR and LF are ordinary characters.
+        """
+        self.assertEqual(
+            self.lines(Framing.NUL, b"a\r\n\0\0b\0"),
+            [Line(b"a\r\n", b"\0"), Line(b"", b"\0"), Line(b"b", b"\0")],
+        )
+
+    def test_auto(self) -> None:
+        """
+        Whichever comes first ends a line, and a NUL directly behind a newline
+        ends the same line once more.
+        """
+        self.assertEqual(
+            self.lines(Framing.AUTO, b"a\nb\0c\r\n\0\0\n"),
+            [
+                Line(b"a", b"\r\n"),
+                Line(b"b", b"\0"),
+                Line(b"c", b"\r\n"),
+                Line(None, b"\0"),
+                Line(b"", b"\0"),
+                Line(b"", b"\r\n"),
+            ],
+        )
+
+    def test_lineIsGivenAtItsFirstEnd(self) -> None:
+        """
+        A CR at the end of a piece ends the line at once, though an LF may
+        follow.
+        """
+        splitter = LineSplitter(Framing.AUTO)
+        self.assertEqual(splitter.receive(b"a\r"), [Line(b"a", b"\r\n")])
+        self.assertEqual(splitter.receive(b"\n"), [])
+        self.assertEqual(splitter.receive(b"\0"), [Line(None, b"\0")])
+
+    def test_finish(self) -> None:
+        """
+        What has no end is given at the end of the stream, once.
+        """
+        splitter = LineSplitter(Framing.LINE)
+        splitter.receive(b"a\nbc")
+        self.assertEqual((splitter.finish(), splitter.finish()), (b"bc", b""))
+
+    @given(framings, cutStreams(streams), st.integers(0, 6))
+    def test_anyCut(self, framing: Framing, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
+        """
+        Any cut gives the same lines, up to the same line that is too long.
+        """
+        stream, pieces = cut
+        self.assertEqual(
+            eventsOf(framing, pieces, maxLength), eventsOf(framing, [stream], maxLength)
+        )
