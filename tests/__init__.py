@@ -1,0 +1,13 @@
+"""
+The tests of L{openfl_twisted}; they mirror the package. Nearly all run in memory
+and under C{trial} too; C{live} and C{clients} need pytest.
+"""
+
+import os
+
+from hypothesis import settings
+
+# No test depends on how fast the machine is. In CI each run tries the same examples, so that a
+# failure there comes from the change; elsewhere each run tries new ones.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")

@@ -74,13 +74,16 @@ class GuardedConnection(ProtocolWrapper):
     @ivar readsSeen: how many of them had come when it was last looked whether
         the connection is idle.
     @ivar quietSpans: how many looks in a row have found nothing new.
+    @ivar endedByPeer: whether the peer has closed its side first.
     """
 
     factory: "GuardFactory"
     wrappedProtocol: IProtocol
     reads = 0
     readsSeen = 0
-    quietSpans = 0
+    # A new connection may have been made just before the first look.
+    quietSpans = -1
+    endedByPeer = False
     _closing: IDelayedCall | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -88,9 +91,9 @@ class GuardedConnection(ProtocolWrapper):
         Count the connection and pass it on.
         """
         keepAlive(transport)
+        super().makeConnection(transport)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
-        super().makeConnection(transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -103,6 +106,7 @@ class GuardedConnection(ProtocolWrapper):
         """
         Pass on that the peer has closed its side.
         """
+        self.endedByPeer = not self.disconnecting
         cast("IHalfCloseableProtocol", self.wrappedProtocol).readConnectionLost()
 
     def writeConnectionLost(self) -> None:
@@ -328,6 +332,8 @@ def _because(connection: GuardedConnection, reason: Failure) -> str:
     """
     Say in words why a connection has ended.
     """
+    if connection.endedByPeer and not reason.check(ConnectionAborted):
+        return "by the peer"
     if connection.disconnecting or reason.check(ConnectionAborted):
         return "by this side"
     if reason.check(ConnectionDone):

@@ -1,0 +1,125 @@
+"""
+Stand-ins for the parts of a network, in memory.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, formatEvent
+from twisted.python.failure import Failure
+
+
+def linesOf(logs: Iterable[LogEvent]) -> list[str]:
+    """
+    Get the log lines as people read them.
+    """
+    return [formatEvent(event) for event in logs]
+
+
+class TightTransport(StringTransport):
+    """
+    A transport to a peer that reads when the test says so.
+
+    Like a real one it tells its producer when it is full and when it is empty,
+    and when it is asked to close, it closes once it is empty and has no
+    producer.
+
+    @ivar room: how many bytes it takes before it is full.
+    @ivar writes: what has been written, one item for each write.
+    @ivar delivered: what the peer has read.
+    @ivar closed: whether the connection is closed.
+    """
+
+    def __init__(self, protocol: IProtocol | None = None, room: int = 10, **options: Any) -> None:
+        super().__init__(lenient=True, **options)
+        self.protocol = protocol
+        self.room = room
+        self.writes: list[bytes] = []
+        self.delivered = b""
+        self.closed = False
+        self._paused = False
+        self.halfClosed = False
+
+    def write(self, data: bytes) -> None:
+        if self.closed:
+            return
+        super().write(data)
+        self.writes.append(data)
+        producer: IPushProducer | None = self.producer
+        if len(self.value()) > self.room and producer is not None and self.streaming:
+            self._paused = True
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        super().unregisterProducer()
+        self._paused = False
+        self._closeIfDone()
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        self._closeIfDone()
+
+    def loseWriteConnection(self) -> None:
+        self.halfClosed = True
+
+    def abortConnection(self) -> None:
+        super().abortConnection()
+        self.clear()
+        self._close(ConnectionAborted())
+
+    def drain(self) -> None:
+        """
+        Have the peer read everything.
+        """
+        self.delivered += self.value()
+        self.clear()
+        producer: IPushProducer | None = self.producer
+        if producer is not None and (self._paused or not self.streaming):
+            self._paused = False
+            producer.resumeProducing()
+        self._closeIfDone()
+
+    def drainAll(self) -> bytes:
+        """
+        Have the peer read until nothing more comes.
+
+        @return: all it has ever read.
+        """
+        while self.value():
+            self.drain()
+        return self.delivered
+
+    def _closeIfDone(self) -> None:
+        if self.disconnecting and self.producer is None and not self.value():
+            self._close(ConnectionDone())
+
+    def _close(self, reason: Exception) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        if self.producer is not None:
+            self.producer.stopProducing()
+            self.producer = None
+        if self.protocol is not None:
+            self.protocol.connectionLost(Failure(reason))
+
+
+class RecordingProducer:
+    """
+    A push producer that remembers what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")

@@ -1,0 +1,198 @@
+"""
+Tests for L{openfl_twisted.protocols.binarysocket}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.wire.dataio import LITTLE_ENDIAN
+from tests.doubles import TightTransport, linesOf
+from tests.segments import cutStreams
+
+
+class Adder(BinarySocketProtocol):
+    """
+    Reads pairs of numbers, each pair as soon as it is there, and answers with
+    their sum.
+    """
+
+    maxUnread = 20
+
+    def __init__(self) -> None:
+        self.loaded: list[int] = []
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        self.loaded.append(bytesLoaded)
+        while self.bytesAvailable >= 8:
+            self.writeInt(self.readInt() + self.readInt())
+
+
+class Idle(BinarySocketProtocol):
+    """
+    Leaves everything unread.
+    """
+
+    maxUnread = 20
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        pass
+
+
+def connect(protocol: BinarySocketProtocol) -> TightTransport:
+    """
+    Connect a protocol to a peer.
+    """
+    transport = TightTransport(protocol, 100)
+    protocol.makeConnection(transport)
+    return transport
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    Bytes are kept until they are read.
+    """
+
+    def test_read(self) -> None:
+        """
+        What is not read stays for the next time; the count is of what just
+        came.
+        """
+        adder = Adder()
+        transport = connect(adder)
+        adder.dataReceived(b"\0\0\0\1\0\0")
+        self.assertEqual((adder.bytesAvailable, transport.writes), (6, []))
+        adder.dataReceived(b"\0\2\0")
+        self.assertEqual((adder.bytesAvailable, transport.writes), (1, [b"\0\0\0\3"]))
+        self.assertEqual(adder.loaded, [6, 3])
+
+    def test_tooFew(self) -> None:
+        """
+        A read for which there are too few bytes takes nothing.
+        """
+        idle = Idle()
+        connect(idle)
+        idle.dataReceived(b"abc")
+        self.assertRaises(EOFError, idle.readInt)
+        self.assertRaises(EOFError, idle.readUTFBytes, -1)
+        self.assertEqual(idle.readUTFBytes(3), "abc")
+
+    @given(cutStreams(st.binary(max_size=40)))
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any cut gives the same answers.
+        """
+        stream, pieces = cut
+        whole, adder = Adder(), Adder()
+        wholeTransport, transport = connect(whole), connect(adder)
+        whole.dataReceived(stream)
+        for piece in pieces:
+            adder.dataReceived(piece)
+        self.assertEqual(transport.value(), wholeTransport.value())
+
+    def test_tooMuchUnread(self) -> None:
+        """
+        If a program leaves too much unread, the connection is closed with a
+        line in the log.
+        """
+        idle = Idle()
+        transport = connect(idle)
+        with capturedLogs() as logs:
+            idle.dataReceived(b"x" * 20)
+            self.assertFalse(transport.closed)
+            idle.dataReceived(b"x")
+        self.assertTrue(transport.closed)
+        [line] = linesOf(logs)
+        self.assertEqual(line, "192.168.1.1:54321 closed: over 20 bytes of it lie unread")
+
+    def test_notOverridden(self) -> None:
+        """
+        A subclass says what to do with bytes.
+        """
+        protocol = BinarySocketProtocol()
+        protocol.makeConnection(StringTransport())
+        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")
+
+
+class WriteTests(SynchronousTestCase):
+    """
+    What is written waits for the flush.
+    """
+
+    def test_flush(self) -> None:
+        """
+        Nothing leaves before it, and then all in one piece.
+        """
+        idle = Idle()
+        transport = connect(idle)
+        idle.writeShort(1)
+        idle.endian = LITTLE_ENDIAN
+        idle.writeShort(1)
+        self.assertEqual((idle.bytesPending, transport.writes), (4, []))
+        idle.flush()
+        self.assertEqual((idle.bytesPending, transport.writes), (0, [b"\0\1\1\0"]))
+        idle.flush()
+        self.assertEqual(transport.writes, [b"\0\1\1\0"])
+
+    def test_pendingForThePeer(self) -> None:
+        """
+        What waits for a peer that does not read counts as pending.
+        """
+        idle = Idle()
+        transport = connect(idle)
+        for _ in range(2):
+            idle.writeUTFBytes("x" * 101)
+            idle.flush()
+        self.assertEqual(idle.bytesPending, 101)
+        transport.drain()
+        self.assertEqual(idle.bytesPending, 0)
+
+    def test_closeDropsWhatIsNotFlushed(self) -> None:
+        """
+        What was not flushed before the connection is closed is dropped, as in
+        Flash.
+        """
+
+        class Hasty(Idle):
+            def socketDataReceived(self, bytesLoaded: int) -> None:
+                self.writeByte(1)
+                self.flush()
+                self.writeByte(2)
+                self.transport.loseConnection()
+
+        hasty = Hasty()
+        transport = connect(hasty)
+        hasty.dataReceived(b"a")
+        self.assertEqual(transport.drainAll(), b"\1")
+
+    def test_lost(self) -> None:
+        """
+        After the connection is lost there is nothing to read any more.
+        """
+        idle = Idle()
+        connect(idle)
+        idle.dataReceived(b"abc")
+        idle.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(idle.bytesAvailable, 0)
+
+
+class FactoryTests(SynchronousTestCase):
+    """
+    L{BinarySocketFactory} sets limits.
+    """
+
+    def test_limits(self) -> None:
+        """
+        Its limits go before those of the protocol's class.
+        """
+        protocol = BinarySocketFactory(Idle, maxUnread=7, maxQueue=8).buildProtocol(None)
+        assert protocol is not None
+        self.assertEqual((protocol.maxUnread, protocol.maxQueue), (7, 8))
+        protocol = BinarySocketFactory(Idle).buildProtocol(None)
+        assert protocol is not None
+        self.assertEqual(protocol.maxUnread, 20)

@@ -1,0 +1,274 @@
+"""
+Tests for L{openfl_twisted.protocols.simpleserver} and
+L{openfl_twisted.protocols.serversocketexample}, and for what they share.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
+from openfl_twisted.wire.lines import Framing
+from tests.doubles import TightTransport, linesOf
+from tests.segments import cutStreams
+
+
+def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tuple[bytes, bool]:
+    """
+    Talk to a server.
+
+    @param pieces: what the client sends.
+    @param end: whether it closes its side then.
+    @return: what it gets, and whether the server has closed.
+    """
+    protocol = factory.buildProtocol(None)
+    assert protocol is not None
+    transport = TightTransport(protocol, 1_000_000)
+    protocol.makeConnection(transport)
+    for piece in pieces:
+        protocol.dataReceived(piece)
+    if end:
+        protocol.readConnectionLost()
+    return transport.drainAll(), transport.closed
+
+
+GREETING = b"Enter EXIT to exit.\r\n"
+
+
+class SimpleServerTests(SynchronousTestCase):
+    """
+    The repaired Java program.
+    """
+
+    def assertAnswers(
+        self, sent: bytes, answer: bytes, *, closed: bool = False, end: bool = False
+    ) -> None:
+        """
+        With automatic framing, what is sent is answered so after the greeting.
+        """
+        got = converse(SimpleServerFactory(), sent, end=end)
+        self.assertEqual(got, (GREETING + answer, closed), sent)
+
+    def test_answers(self) -> None:
+        """
+        An answer ends as the message did; a newline and a NUL are one end.
+        """
+        self.assertAnswers(b"", b"")
+        self.assertAnswers(b"hello\n", b"Echo: hello\r\n")
+        self.assertAnswers(b"hello\r\n", b"Echo: hello\r\n")
+        self.assertAnswers(b"hello\0", b"Echo: hello\0")
+        self.assertAnswers(b"hello\n\0", b"Echo: hello\r\n\0")
+        self.assertAnswers(b"a\nb\n", b"Echo: a\r\nEcho: b\r\n")
+        self.assertAnswers(b"\xc3\xa9\xff\n", b"Echo: \xc3\xa9\xff\r\n")
+
+    def test_exit(self) -> None:
+        """
+        EXIT ends the connection, with blanks around it or not; case matters.
+        What comes behind it is not answered.
+        """
+        self.assertAnswers(b"EXIT\n", b"Echo: EXIT\r\n", closed=True)
+        self.assertAnswers(b" EXIT \r\n", b"Echo:  EXIT \r\n", closed=True)
+        self.assertAnswers(b"\1EXIT\t\0", b"Echo: \1EXIT\t\0", closed=True)
+        self.assertAnswers(b"exit\n", b"Echo: exit\r\n")
+        self.assertAnswers(b"a\nEXIT\nb\n", b"Echo: a\r\nEcho: EXIT\r\n", closed=True)
+
+    def test_exitOfAnXMLSocket(self) -> None:
+        """
+        A client that is known to end its messages with NUL gets one with the
+        last answer too.
+        """
+        self.assertAnswers(b"a\n\0EXIT\n", b"Echo: a\r\n\0Echo: EXIT\r\n\0", closed=True)
+
+    def test_noEnd(self) -> None:
+        """
+        What has no end is answered when the client closes its side.
+        """
+        self.assertAnswers(b"no newline", b"Echo: no newline\r\n", closed=True, end=True)
+        self.assertAnswers(b"a\n", b"Echo: a\r\n", closed=True, end=True)
+        self.assertAnswers(b"EXIT\nb", b"Echo: EXIT\r\n", closed=True, end=True)
+
+    @given(
+        cutStreams(
+            st.lists(st.sampled_from([b"\n", b"\r", b"\0", b"a", b"EXIT", b"x" * 9])).map(b"".join)
+        ),
+        st.sampled_from(["same", "none", "nul", "newline"]),
+        st.sampled_from([Framing.LINE, Framing.NUL, Framing.AUTO]),
+    )
+    def test_anyCut(
+        self, cut: tuple[bytes, list[bytes]], terminator: str, framing: Framing
+    ) -> None:
+        """
+        Any cut gives the same answer, byte by byte.
+        """
+        stream, pieces = cut
+
+        def server() -> SimpleServerFactory:
+            return SimpleServerFactory(framing=framing, terminator=terminator, maxLength=8)
+
+        self.assertEqual(
+            converse(server(), *pieces, end=True), converse(server(), stream, end=True)
+        )
+
+    def test_framings(self) -> None:
+        """
+        With lines a NUL is an ordinary character, with NULs a newline is.
+        """
+        self.assertEqual(
+            converse(SimpleServerFactory(framing=Framing.LINE), b"a\0b\n"),
+            (GREETING + b"Echo: a\0b\r\n", False),
+        )
+        self.assertEqual(
+            converse(SimpleServerFactory(framing=Framing.NUL), b"a\nb\0"),
+            (GREETING + b"\0Echo: a\nb\0", False),
+        )
+
+    def test_terminators(self) -> None:
+        """
+        What ends an answer can be chosen; a NUL behind a newline is then no
+        message, and gets no answer.
+        """
+        for terminator, greeting, end in [
+            ("none", b"", b""),
+            ("nul", b"\0", b"\0"),
+            ("newline", b"", b"\r\n"),
+        ]:
+            self.assertEqual(
+                converse(SimpleServerFactory(terminator=terminator), b"a\n\0b\0"),
+                (GREETING + greeting + b"Echo: a" + end + b"Echo: b" + end, False),
+            )
+
+    def test_tooLong(self) -> None:
+        """
+        A line over the limit ends the connection, with a line in the log; the
+        lines before it are answered.
+        """
+        with capturedLogs() as logs:
+            got = converse(SimpleServerFactory(maxLength=5), b"a\n123456", b"\nb\n")
+        self.assertEqual(got, (GREETING + b"Echo: a\r\n", True))
+        self.assertEqual(
+            linesOf(logs), ["192.168.1.1:54321 closed: a message is longer than 5 bytes"]
+        )
+
+    def test_backpressure(self) -> None:
+        """
+        While the client does not read, nothing is read from it.
+        """
+        protocol = SimpleServerFactory().buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 30)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"abc\n")
+        self.assertEqual(transport.producerState, "paused")
+        transport.drain()
+        self.assertEqual(transport.producerState, "producing")
+        protocol.writeConnectionLost()
+
+
+class FaithfulTests(SynchronousTestCase):
+    """
+    The program as printed; each case was measured with a JDK.
+    """
+
+    def test_conversations(self) -> None:
+        """
+        It greets twice, takes lines only, and closes after the first.
+        """
+        for sent, end, answer, closed in [
+            (b"", False, b"", False),
+            (b"hello\n", False, b"Echo: hello\r\n", True),
+            (b"EXIT\n", False, b"Echo: EXIT\r\n", True),
+            (b" EXIT \r\n", False, b"Echo:  EXIT \r\n", True),
+            (b"hello\nEXIT\n", False, b"Echo: hello\r\n", True),
+            (b"hello\0", False, b"", False),
+            (b"hello\0", True, b"Echo: hello\0\r\n", True),
+            (b"hello\n\0", False, b"Echo: hello\r\n", True),
+            (b"\0EXIT\n", False, b"Echo: \0EXIT\r\n", True),
+            (b"", True, b"", True),
+            (b"no newline", True, b"Echo: no newline\r\n", True),
+        ]:
+            factory = FaithfulServerFactory()
+            self.assertEqual(
+                converse(factory, sent, end=end), (GREETING * 2 + answer, closed), (sent, end)
+            )
+            if closed:
+                self.successResultOf(factory.ended)
+            else:
+                self.assertNoResult(factory.ended)
+
+    def test_oneClient(self) -> None:
+        """
+        A second client is sent away.
+        """
+        factory = FaithfulServerFactory(maxLength=10)
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        self.assertEqual(protocol.MAX_LENGTH, 10)
+        with capturedLogs() as logs:
+            self.assertIsNone(factory.buildProtocol(None))
+        self.assertEqual(linesOf(logs), ["None sent away: one client is served"])
+
+
+class ServerSocketExampleTests(SynchronousTestCase):
+    """
+    The guide's ServerSocketExample.
+    """
+
+    def test_raw(self) -> None:
+        """
+        It greets and answers without any end, whatever arrived together.
+        """
+        self.assertEqual(
+            converse(ServerSocketExampleFactory(), b"abc", b"d\0e\n"),
+            (b"Connected.Echo -- abcEcho -- d\0e\n", False),
+        )
+
+    def test_cutCharacter(self) -> None:
+        """
+        A character that was cut is answered whole; what stays cut is answered at
+        the end.
+        """
+        self.assertEqual(
+            converse(ServerSocketExampleFactory(), b"a\xc3", b"\xa9", b"\xe4", b"\xb8", end=True),
+            (b"Connected.Echo -- aEcho -- \xc3\xa9Echo -- \xe4\xb8", True),
+        )
+
+    def test_terminator(self) -> None:
+        """
+        An end can be put to everything that it sends.
+        """
+        self.assertEqual(
+            converse(ServerSocketExampleFactory(terminator="nul"), b"abc"),
+            (b"Connected.\0Echo -- abc\0", False),
+        )
+
+    def test_framing(self) -> None:
+        """
+        With framing each message is answered.
+        """
+        for framing, sent, greeted, answer in [
+            (Framing.NUL, b"a\0b\0", b"\0", b"Echo -- a\0Echo -- b\0"),
+            (Framing.LINE, b"a\nb\n", b"\r\n", b"Echo -- a\r\nEcho -- b\r\n"),
+            (Framing.AUTO, b"a\nb\0", b"\r\n", b"Echo -- a\r\nEcho -- b\0"),
+        ]:
+            self.assertEqual(
+                converse(ServerSocketExampleFactory(framing=framing), sent),
+                (b"Connected." + greeted + answer, False),
+            )
+
+
+class LineEchoTests(SynchronousTestCase):
+    """
+    L{LineEchoProtocol} is for subclasses.
+    """
+
+    def test_notOverridden(self) -> None:
+        """
+        They say how to greet and how to answer.
+        """
+        protocol = LineEchoProtocol()
+        self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())
+        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\n")

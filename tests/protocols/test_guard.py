@@ -1,0 +1,383 @@
+"""
+Tests for L{openfl_twisted.protocols.guard}.
+"""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, LogLevel, capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides, implementer
+
+from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory, keepAlive
+from openfl_twisted.protocols.logs import setLogLevel
+from tests.doubles import TightTransport, linesOf
+
+done = Failure(ConnectionDone())
+
+
+class Inner(Protocol):
+    """
+    Remembers what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def connectionMade(self) -> None:
+        self.told.append("made")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def connectionLost(self, reason: Failure = done) -> None:
+        self.told.append("lost")
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfInner(Inner):
+    """
+    Hears of half-closed connections too.
+    """
+
+    def readConnectionLost(self) -> None:
+        self.told.append("read lost")
+
+    def writeConnectionLost(self) -> None:
+        self.told.append("write lost")
+
+
+class GuardTestCase(SynchronousTestCase):
+    """
+    A guard in front of L{Inner}s.
+    """
+
+    inner = Inner
+
+    def guard(self, **options: Any) -> GuardFactory:
+        """
+        Make a guard with a clock that the test moves.
+        """
+        self.clock = Clock()
+        return GuardFactory(Factory.forProtocol(self.inner), clock=self.clock, **options)
+
+    def connect(self, guard: GuardFactory) -> tuple[GuardedConnection, TightTransport]:
+        """
+        Connect a client.
+        """
+        connection = guard.buildProtocol(None)
+        assert connection is not None
+        transport = TightTransport(connection, 10)
+        connection.makeConnection(transport)
+        return connection, transport
+
+    def told(self, connection: GuardedConnection) -> list[Any]:
+        """
+        Get what the wrapped protocol was told.
+        """
+        assert isinstance(connection.wrappedProtocol, Inner)
+        return connection.wrappedProtocol.told
+
+
+class CountTests(GuardTestCase):
+    """
+    Connections are counted and logged.
+    """
+
+    def test_passesOn(self) -> None:
+        """
+        The wrapped protocol is told everything, and can write.
+        """
+        guard = self.guard()
+        connection, transport = self.connect(guard)
+        told = self.told(connection)
+        connection.dataReceived(b"abc")
+        connection.write(b"def")
+        self.assertEqual((guard.connections, guard.opened), (1, 1))
+        connection.loseConnection()
+        transport.drain()
+        self.assertEqual(told, ["made", b"abc", "lost"])
+        self.assertEqual(transport.delivered, b"def")
+        self.assertEqual((guard.connections, guard.opened), (0, 1))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def lines(self, reason: Exception | None, *, abort: bool = False) -> Sequence[LogEvent]:
+        """
+        Get the events of one connection.
+        """
+        guard = self.guard()
+        with capturedLogs() as logs:
+            connection, _ = self.connect(guard)
+            if reason is not None:
+                connection.connectionLost(Failure(reason))
+            elif abort:
+                connection.abortConnection()
+            else:
+                connection.loseConnection()
+        return logs
+
+    def test_lines(self) -> None:
+        """
+        There is a line for the beginning and one for the end, which says why.
+        """
+        for reason, abort, words in [
+            (ConnectionDone(), False, "by the peer"),
+            (ConnectionLost("no route"), False, "by a failure: Connection to the other side"),
+            (None, False, "by this side"),
+            (None, True, "by this side"),
+        ]:
+            opened, closed = linesOf(self.lines(reason, abort=abort))
+            self.assertEqual(opened, "192.168.1.1:54321 opened (1 open)")
+            self.assertTrue(closed.startswith(f"192.168.1.1:54321 closed {words}"), closed)
+            self.assertTrue(closed.endswith("(0 open)"), closed)
+
+    def test_halfClosedByThePeer(self) -> None:
+        """
+        If the peer has closed its side first, it is the peer that has closed.
+        """
+        self.inner = HalfInner
+        guard = self.guard()
+        connection, _ = self.connect(guard)
+        with capturedLogs() as logs:
+            connection.readConnectionLost()
+            connection.loseConnection()
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 closed by the peer (0 open)"])
+
+    def test_level(self) -> None:
+        """
+        The lines can be left out of the log.
+        """
+        setLogLevel(LogLevel.warn)
+        self.addCleanup(setLogLevel, LogLevel.info)
+        self.assertEqual(self.lines(None), [])
+
+    def test_faultInTheWrappedProtocol(self) -> None:
+        """
+        A connection is counted out even if the wrapped protocol fails at its
+        end.
+        """
+
+        class Faulty(Inner):
+            def connectionLost(self, reason: Failure = done) -> None:
+                raise ValueError("a fault of the user's")
+
+        self.inner = Faulty
+        guard = self.guard()
+        connection, _ = self.connect(guard)
+        self.assertRaises(ValueError, connection.connectionLost, done)
+        self.assertEqual(guard.connections, 0)
+
+    def test_refusedByTheWrappedFactory(self) -> None:
+        """
+        If the wrapped factory wants no protocol, there is none.
+        """
+
+        class Refusing(Factory[Any]):
+            def buildProtocol(self, addr: object) -> None:
+                return None
+
+        self.assertIsNone(GuardFactory(Refusing(), clock=Clock()).buildProtocol(None))
+
+    def test_halfClose(self) -> None:
+        """
+        A wrapped protocol hears of half-closed connections if it wants to.
+        """
+        connection, _ = self.connect(self.guard())
+        self.assertFalse(IHalfCloseableProtocol.providedBy(connection))
+        self.inner = HalfInner
+        connection, _ = self.connect(self.guard())
+        self.assertTrue(IHalfCloseableProtocol.providedBy(connection))
+        connection.readConnectionLost()
+        connection.writeConnectionLost()
+        self.assertEqual(self.told(connection), ["made", "read lost", "write lost"])
+
+
+class LimitTests(GuardTestCase):
+    """
+    There are only so many connections.
+    """
+
+    def test_maxConnections(self) -> None:
+        """
+        One too many is refused; there is one line for that, and one when there
+        is room again.
+        """
+        guard = self.guard(maxConnections=2)
+        first, _ = self.connect(guard)
+        self.connect(guard)
+        with capturedLogs() as logs:
+            for _ in range(3):
+                self.assertIsNone(guard.buildProtocol(None))
+            first.connectionLost(done)
+            self.connect(guard)
+        self.assertEqual(guard.refused, 3)
+        lines = linesOf(logs)
+        self.assertEqual(lines[0], "None refused: 2 connections are open, as many as are allowed")
+        self.assertEqual(lines[2], "connections are accepted again; 3 have been refused")
+        self.assertEqual(len(lines), 4)
+
+    def test_noLimit(self) -> None:
+        """
+        0 means any number.
+        """
+        guard = self.guard(maxConnections=0)
+        self.connect(guard)
+        self.assertIsNotNone(guard.buildProtocol(None))
+
+
+class TimeTests(GuardTestCase):
+    """
+    Waits come to an end.
+    """
+
+    def test_idle(self) -> None:
+        """
+        A connection from which nothing comes is closed after the time and at
+        most a quarter more; one from which something comes is not.
+        """
+        guard = self.guard(idleTimeout=8)
+        guard.doStart()
+        self.clock.advance(1)
+        _, quietTransport = self.connect(guard)
+        busy, busyTransport = self.connect(guard)
+        with capturedLogs() as logs:
+            for second in range(10):
+                busy.dataReceived(b"a")
+                self.clock.advance(1)
+                self.assertEqual(quietTransport.closed, second >= 8)
+            self.assertFalse(busyTransport.closed)
+        self.assertIn("192.168.1.1:54321 has been silent for 8 seconds", linesOf(logs))
+        guard.doStop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noIdle(self) -> None:
+        """
+        Without the option nothing is watched.
+        """
+        self.guard().doStart()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_severalPorts(self) -> None:
+        """
+        The watch lasts as long as there is a port.
+        """
+        guard = self.guard(idleTimeout=8)
+        guard.doStart()
+        guard.doStart()
+        guard.doStop()
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        guard.doStop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closeTimeout(self) -> None:
+        """
+        A peer that does not read what is to be sent before the end is cut off.
+        """
+        guard = self.guard(closeTimeout=5)
+        connection, transport = self.connect(guard)
+        connection.write(b"abc")
+        with capturedLogs() as logs:
+            connection.loseConnection()
+            connection.loseConnection()
+            self.clock.advance(4)
+            self.assertFalse(transport.closed)
+            self.clock.advance(1)
+        self.assertTrue(transport.closed)
+        self.assertIn("aborted: it has not read for 5 seconds", linesOf(logs)[0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closeAll(self) -> None:
+        """
+        Everything that was written is sent, but it is not waited for longer
+        than the patience lasts.
+        """
+        guard = self.guard()
+        self.assertIsNone(self.successResultOf(guard.closeAll(3)))
+        _, ready = self.connect(guard)
+        (one, slow), (other, stuck) = self.connect(guard), self.connect(guard)
+        for connection in (one, other):
+            connection.write(b"abc")
+        ended = guard.closeAll(3)
+        self.assertTrue(ready.closed)
+        slow.drain()
+        self.assertTrue(slow.closed)
+        self.assertNoResult(ended)
+        self.clock.advance(3)
+        self.assertTrue(stuck.closed)
+        self.assertIsNone(self.successResultOf(ended))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closeAllInTime(self) -> None:
+        """
+        Nothing is left waiting if all have closed in time.
+        """
+        guard = self.guard()
+        connection, transport = self.connect(guard)
+        connection.write(b"abc")
+        ended = guard.closeAll(3)
+        transport.drain()
+        self.successResultOf(ended)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class SocketTransport(StringTransport):
+    """
+    A transport with a real socket that is not connected.
+    """
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        super().__init__(peerAddress=UNIXAddress(b"/socket"))
+        alsoProvides(self, ITCPTransport)
+        self.socket = socket.socket(family)
+
+    def getHandle(self) -> socket.socket:
+        return self.socket
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+class KeepAliveTests(SynchronousTestCase):
+    """
+    L{keepAlive} has the kernel look for peers that are gone.
+    """
+
+    def options(self, family: socket.AddressFamily) -> list[int]:
+        """
+        Get the options of a socket after L{keepAlive}.
+        """
+        transport = SocketTransport(family)
+        self.addCleanup(transport.socket.close)
+        keepAlive(transport)
+        values = [transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+        if family == socket.AF_INET:
+            values += [
+                transport.socket.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            ]
+        return values
+
+    def test_tcp(self) -> None:
+        """
+        A TCP peer that is gone is found after 60 + 4 * 15 seconds.
+        """
+        if not hasattr(socket, "TCP_KEEPIDLE"):
+            self.skipTest("this system has other names for the times")
+        self.assertEqual(self.options(socket.AF_INET), [1, 60, 15, 4])
+
+    def test_other(self) -> None:
+        """
+        Other transports are left alone.
+        """
+        if not hasattr(socket, "AF_UNIX"):
+            self.skipTest("this system has no UNIX sockets")
+        self.assertEqual(self.options(socket.AF_UNIX), [0])
+        keepAlive(StringTransport())

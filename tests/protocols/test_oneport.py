@@ -1,0 +1,356 @@
+"""
+Tests for L{openfl_twisted.protocols.oneport}.
+"""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.segments import cuts, cutStreams
+
+done = Failure(ConnectionDone())
+POLICY = PolicyFile((AccessRule("*", "80"),))
+PEER = "192.168.1.1:54321"
+REPLY = POLICY.toXML() + b"\0"
+
+
+class Greeter(Protocol):
+    """
+    Greets, and remembers what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.received = b""
+
+    def connectionMade(self) -> None:
+        self.told.append("made")
+        assert self.transport is not None
+        self.transport.write(b"hello")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = done) -> None:
+        self.told.append("lost")
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfGreeter(Greeter):
+    """
+    Hears of half-closed connections too.
+    """
+
+    def readConnectionLost(self) -> None:
+        self.told.append("read lost")
+
+    def writeConnectionLost(self) -> None:
+        self.told.append("write lost")
+
+
+class Closer(Greeter):
+    """
+    Closes the connection at once.
+    """
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class GreeterFactory(Factory[Any]):
+    """
+    Keeps the protocols that it has made.
+    """
+
+    def __init__(self, protocol: type[Greeter]) -> None:
+        self.inner = protocol
+        self.made: list[Greeter] = []
+        self.started = 0
+
+    def doStart(self) -> None:
+        self.started += 1
+
+    def doStop(self) -> None:
+        self.started -= 1
+
+    def buildProtocol(self, addr: object) -> Greeter:
+        self.made.append(self.inner())
+        return self.made[-1]
+
+
+class OnePortTestCase(SynchronousTestCase):
+    """
+    A one-port door in front of L{Greeter}s.
+    """
+
+    def connect(self, inner: type[Greeter] = Greeter) -> tuple[OnePortProtocol, TightTransport]:
+        """
+        Connect a client.
+        """
+        self.clock = Clock()
+        self.wrapped = GreeterFactory(inner)
+        self.factory = OnePortFactory(self.wrapped, policy=POLICY, clock=self.clock)
+        protocol = self.factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    @property
+    def greeter(self) -> Greeter:
+        """
+        The only protocol that was made.
+        """
+        [greeter] = self.wrapped.made
+        return greeter
+
+    def assertNothingWaits(self) -> None:
+        """
+        No timer is left.
+        """
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class PolicyTests(OnePortTestCase):
+    """
+    Policy requests are answered, and the wrapped protocol hears nothing of it.
+    """
+
+    @given(cuts(REQUEST))
+    def test_anyCut(self, pieces: list[bytes]) -> None:
+        """
+        A request is answered however it is cut, without a greeting.
+        """
+        protocol, transport = self.connect()
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        self.assertEqual(transport.drainAll(), REPLY)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.wrapped.made, [])
+        self.assertNothingWaits()
+        protocol.dataReceived(b"more")
+        protocol.connectionLost(done)
+        self.assertEqual(self.wrapped.made, [])
+
+    def test_slowRequest(self) -> None:
+        """
+        Each piece gives it time again.
+        """
+        protocol, transport = self.connect()
+        for byte in REQUEST:
+            self.clock.advance(0.4)
+            protocol.dataReceived(bytes([byte]))
+        self.assertEqual(transport.drainAll(), REPLY)
+
+    def test_withoutEnd(self) -> None:
+        """
+        A request that lacks only its zero byte is answered after a silence, or
+        when the client has closed its side.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        self.clock.advance(0.5)
+        self.assertEqual(transport.drainAll(), REPLY)
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        protocol.readConnectionLost()
+        self.assertEqual(transport.drainAll(), REPLY)
+        self.assertNothingWaits()
+
+    def test_lateRequest(self) -> None:
+        """
+        A request after the silence is answered too; the wrapped protocol, which
+        has greeted, hears only the end.
+        """
+        protocol, transport = self.connect()
+        self.clock.advance(0.5)
+        protocol.dataReceived(REQUEST[:5])
+        protocol.dataReceived(REQUEST[5:])
+        self.assertEqual(transport.drainAll(), b"hello" + REPLY)
+        self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b""))
+        self.assertNothingWaits()
+
+
+class PlainTests(OnePortTestCase):
+    """
+    Everybody else gets the wrapped protocol.
+    """
+
+    def test_silence(self) -> None:
+        """
+        A client that says nothing is greeted after the grace, and not before.
+        """
+        protocol, transport = self.connect()
+        self.clock.advance(0.4)
+        self.assertEqual(transport.writes, [])
+        self.clock.advance(0.1)
+        self.assertEqual(transport.writes, [b"hello"])
+        self.assertNothingWaits()
+        protocol.dataReceived(b"abc")
+        protocol.dataReceived(REQUEST)
+        self.assertEqual(self.greeter.received, b"abc" + REQUEST)
+        self.assertNothingWaits()
+
+    @given(
+        cutStreams(
+            st.tuples(st.sampled_from([b"", b"<", b"<policy", REQUEST[:-1]]), st.binary(min_size=1))
+            .map(b"".join)
+            .filter(lambda data: not REQUEST.startswith(data) and not data.startswith(REQUEST))
+            .filter(lambda data: data.strip() not in (b"", b"<"))
+        )
+    )
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Every byte reaches the wrapped protocol, once and in order, and it is
+        greeted once.
+        """
+        stream, pieces = cut
+        protocol, transport = self.connect()
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        protocol.connectionLost(done)
+        self.assertEqual(self.greeter.received, stream)
+        self.assertEqual(self.greeter.told, ["made", "lost"])
+        self.assertEqual(transport.writes, [b"hello"])
+        self.assertNothingWaits()
+
+    def test_brokenOffRequest(self) -> None:
+        """
+        The beginning of a request and then silence count as plain, with a line
+        in the log.
+        """
+        protocol, _ = self.connect()
+        with capturedLogs() as logs:
+            protocol.dataReceived(b"<pol")
+            self.clock.advance(0.4)
+            self.assertEqual(self.wrapped.made, [])
+            self.clock.advance(0.1)
+        self.assertEqual(self.greeter.received, b"<pol")
+        self.assertEqual(
+            linesOf(logs),
+            [f"{PEER} began a policy request and fell silent; it counts as a plain client"],
+        )
+        self.assertNothingWaits()
+
+    def test_lostUndecided(self) -> None:
+        """
+        Bytes that were still looked at when the connection is lost reach the
+        wrapped protocol; if there were none, it hears of nothing.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"<pol")
+        protocol.connectionLost(done)
+        self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b"<pol"))
+        protocol, _ = self.connect()
+        protocol.connectionLost(done)
+        self.assertEqual(self.wrapped.made, [])
+        self.assertNothingWaits()
+
+    def test_closedAtOnce(self) -> None:
+        """
+        A wrapped protocol that closes the connection when it is made gets no
+        bytes.
+        """
+        protocol, transport = self.connect(Closer)
+        protocol.dataReceived(b"abc")
+        self.assertEqual(self.greeter.received, b"")
+        self.assertEqual(transport.drainAll(), b"hello")
+
+    def test_refused(self) -> None:
+        """
+        If the wrapped factory wants no protocol, the connection is closed.
+        """
+        protocol, transport = self.connect()
+        self.wrapped.buildProtocol = lambda addr: None  # type: ignore[method-assign,assignment,return-value]
+        protocol.dataReceived(b"abc")
+        protocol.dataReceived(b"def")
+        self.assertTrue(transport.closed)
+        self.assertNothingWaits()
+
+
+class HalfCloseTests(OnePortTestCase):
+    """
+    A peer can close its side.
+    """
+
+    def test_unaware(self) -> None:
+        """
+        For a wrapped protocol that knows nothing of it this side is closed too,
+        after what it had to say.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"abc")
+        protocol.readConnectionLost()
+        protocol.writeConnectionLost()
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(transport.drainAll(), b"hello")
+        self.assertEqual(self.greeter.told, ["made", "lost"])
+
+    def test_undecided(self) -> None:
+        """
+        What was still looked at is plain then.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"<pol")
+        protocol.readConnectionLost()
+        self.assertEqual(self.greeter.received, b"<pol")
+        self.assertTrue(transport.disconnecting)
+
+    def test_silent(self) -> None:
+        """
+        A client that has said nothing and closes its side is greeted, and then
+        it is over.
+        """
+        protocol, transport = self.connect()
+        protocol.readConnectionLost()
+        self.assertEqual(transport.drainAll(), b"hello")
+        self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b""))
+        self.assertNothingWaits()
+
+    def test_aware(self) -> None:
+        """
+        A wrapped protocol that knows of it is told, and decides.
+        """
+        protocol, transport = self.connect(HalfGreeter)
+        protocol.dataReceived(b"abc")
+        protocol.readConnectionLost()
+        protocol.writeConnectionLost()
+        self.assertEqual(self.greeter.told, ["made", "read lost", "write lost"])
+        self.assertFalse(transport.disconnecting)
+
+
+class FactoryTests(OnePortTestCase):
+    """
+    The door starts and stops with what is behind it.
+    """
+
+    def test_startAndStop(self) -> None:
+        """
+        The wrapped factory is started and stopped.
+        """
+        self.connect()
+        self.factory.doStart()
+        self.assertEqual(self.wrapped.started, 1)
+        self.factory.doStop()
+        self.assertEqual(self.wrapped.started, 0)
+
+    def test_logPrefix(self) -> None:
+        """
+        The log names the wrapped factory.
+        """
+        protocol, _ = self.connect()
+        self.assertEqual(protocol.logPrefix(), "GreeterFactory (one port)")

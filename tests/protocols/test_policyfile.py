@@ -1,0 +1,170 @@
+"""
+Tests for L{openfl_twisted.protocols.policyfile}.
+"""
+
+from hypothesis import given
+from twisted.internet.address import UNIXAddress
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.policyfile import (
+    PolicyFileFactory,
+    PolicyFileProtocol,
+    PolicySource,
+    policyFor,
+)
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.segments import cuts
+
+POLICY = PolicyFile((AccessRule("*", "80"),))
+REPLY = POLICY.toXML() + b"\0"
+
+
+class PolicyFileTests(SynchronousTestCase):
+    """
+    L{PolicyFileProtocol} answers one request.
+    """
+
+    def connect(self, policy: PolicySource = POLICY) -> tuple[PolicyFileProtocol, TightTransport]:
+        """
+        Connect a client to a server.
+        """
+        self.clock = Clock()
+        self.factory = PolicyFileFactory(policy, clock=self.clock)
+        protocol = self.factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def assertEnded(self, transport: TightTransport, answer: bytes) -> None:
+        """
+        The client got an answer and the end, and nothing waits any more.
+        """
+        self.assertEqual(transport.drainAll(), answer)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.factory.answered + self.factory.refused, 1)
+
+    @given(cuts(REQUEST))
+    def test_anyCut(self, pieces: list[bytes]) -> None:
+        """
+        The request is answered in one write, however it is cut.
+        """
+        protocol, transport = self.connect()
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        self.assertEqual(transport.writes, [REPLY])
+        self.assertEnded(transport, REPLY)
+
+    def test_line(self) -> None:
+        """
+        The log has a line for it.
+        """
+        protocol, _ = self.connect()
+        with capturedLogs() as logs:
+            protocol.dataReceived(REQUEST)
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 got the policy file"])
+
+    def test_withoutEnd(self) -> None:
+        """
+        A request that lacks only its zero byte is answered after a second, or
+        when the client has closed its side.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        self.clock.advance(0.9)
+        self.assertEqual(transport.writes, [])
+        self.clock.advance(0.1)
+        self.assertEnded(transport, REPLY)
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        protocol.readConnectionLost()
+        protocol.readConnectionLost()
+        self.assertEnded(transport, REPLY)
+
+    def test_lateEnd(self) -> None:
+        """
+        The zero byte that comes within the second is answered once.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        self.clock.advance(0.5)
+        protocol.dataReceived(b"\0")
+        self.assertEnded(transport, REPLY)
+
+    def test_somethingElse(self) -> None:
+        """
+        Anything else ends the connection at its first byte that does not fit,
+        with a line in the log.
+        """
+        for data in [b"G", b"<policy-file-requesT", REQUEST[:-1] + b"x", b"\xff" * 70000]:
+            protocol, transport = self.connect()
+            with capturedLogs() as logs:
+                protocol.dataReceived(data)
+                protocol.dataReceived(REQUEST)
+            self.assertEnded(transport, b"")
+            self.assertEqual(
+                linesOf(logs), ["192.168.1.1:54321 sent something else than a policy request"]
+            )
+
+    def test_silence(self) -> None:
+        """
+        A client that does not ask in time is sent away, however many bytes it
+        has sent.
+        """
+        for begun in [b"", b"<policy-"]:
+            protocol, transport = self.connect()
+            with capturedLogs() as logs:
+                protocol.dataReceived(begun)
+                self.clock.advance(4.9)
+                self.assertFalse(transport.disconnecting)
+                self.clock.advance(0.1)
+            self.assertEnded(transport, b"")
+            self.assertIn("has not sent a policy request for 5 seconds", linesOf(logs)[0])
+
+    def test_halfClosed(self) -> None:
+        """
+        A client that closes its side without having asked is sent away.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"<pol")
+        protocol.readConnectionLost()
+        protocol.writeConnectionLost()
+        self.assertEnded(transport, b"")
+
+    def test_lost(self) -> None:
+        """
+        When the connection is lost, nothing waits any more.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(REQUEST[:-1])
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noPolicy(self) -> None:
+        """
+        Who asks where there is no file gets the end, and the log says so.
+        """
+        protocol, transport = self.connect(None)
+        with capturedLogs() as logs:
+            protocol.dataReceived(REQUEST)
+        self.assertEnded(transport, b"")
+        self.assertIn("asked for the policy file; there is none for", linesOf(logs)[0])
+
+
+class PolicyForTests(SynchronousTestCase):
+    """
+    L{policyFor} finds the file for a port.
+    """
+
+    def test_noPort(self) -> None:
+        """
+        A file is for any address; a file for the port needs one.
+        """
+        self.assertIs(policyFor(POLICY, UNIXAddress(b"/a")), POLICY)
+        self.assertIsNone(policyFor(PolicyFile.forPort, UNIXAddress(b"/a")))

@@ -1,0 +1,411 @@
+"""
+Tests for L{openfl_twisted.protocols.sending}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.interfaces import ITransport
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.protocols.sending import SendingProtocol, SendQueue
+from tests.doubles import RecordingProducer, TightTransport, linesOf
+
+
+class Sender(SendingProtocol):
+    """
+    Writes each byte it receives on its own, and does what capitals say.
+    """
+
+    maxQueue = 20
+
+    def bytesReceived(self, data: bytes) -> None:
+        for byte in data:
+            match chr(byte):
+                case "L":
+                    self.transport.loseConnection()
+                case "A":
+                    self.transport.abortConnection()
+                case "H":
+                    self.transport.loseWriteConnection()
+                case "X":
+                    raise ValueError("a fault of the user's")
+                case _:
+                    self.transport.write(bytes([byte]))
+
+
+def connect(room: int = 10) -> tuple[Sender, TightTransport]:
+    """
+    Connect a L{Sender} to a peer.
+    """
+    sender = Sender()
+    transport = TightTransport(sender, room)
+    sender.makeConnection(transport)
+    return sender, transport
+
+
+class OneWriteTests(SynchronousTestCase):
+    """
+    What is written during one read leaves in one write.
+    """
+
+    def test_oneWrite(self) -> None:
+        """
+        The replies to all that one piece brought are joined.
+        """
+        sender, transport = connect()
+        sender.dataReceived(b"abc")
+        sender.dataReceived(b"de")
+        self.assertEqual(transport.writes, [b"abc", b"de"])
+
+    def test_outsideARead(self) -> None:
+        """
+        What is written at another time leaves at once.
+        """
+        sender, transport = connect()
+        sender.transport.write(b"a")
+        self.assertEqual(transport.writes, [b"a"])
+        sender.transport.writeSequence([b"b", b"", b"c"])
+        self.assertEqual(transport.writes, [b"a", b"bc"])
+        sender.transport.write(b"")
+        self.assertEqual(transport.writes, [b"a", b"bc"])
+
+    def test_manyReceivers(self) -> None:
+        """
+        What one read makes other connections send is joined for each of them.
+        """
+        (one, _), (_, other) = connect(), connect()
+        receiver = other.protocol
+        assert isinstance(receiver, Sender)
+
+        class Relay(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                for byte in data:
+                    receiver.transport.write(bytes([byte]))
+
+        relay = Relay()
+        relay.makeConnection(StringTransport())
+        relay.dataReceived(b"abc")
+        self.assertEqual(other.writes, [b"abc"])
+        self.assertEqual(one.transport.pending, 0)
+
+    def test_faultInAHandler(self) -> None:
+        """
+        If a handler fails, what was written before still leaves, and the fault
+        goes on to whoever called.
+        """
+        sender, transport = connect()
+        self.assertRaises(ValueError, sender.dataReceived, b"abXc")
+        self.assertEqual(transport.writes, [b"ab"])
+        sender.dataReceived(b"d")
+        self.assertEqual(transport.writes, [b"ab", b"d"])
+
+    def test_nestedReads(self) -> None:
+        """
+        If a write makes another protocol read at once, as in memory, nothing is
+        lost.
+        """
+        inner, innerTransport = connect()
+
+        class Loop(StringTransport):
+            def write(self, data: bytes) -> None:
+                inner.dataReceived(data)
+
+        outer = Sender()
+        outer.makeConnection(Loop())
+        outer.dataReceived(b"abc")
+        self.assertEqual(innerTransport.writes, [b"abc"])
+
+    def test_notBytes(self) -> None:
+        """
+        Text is refused where it is written; other arrays of bytes are copied,
+        since their owner may change them.
+        """
+        sender, transport = connect()
+        self.assertRaises(TypeError, sender.transport.write, "text")
+        self.assertRaises(TypeError, sender.transport.write, 5)
+        array = bytearray(b"ab")
+        sender.transport.write(array)  # type: ignore[arg-type]
+        array[:] = b"xy"
+        self.assertEqual(transport.value(), b"ab")
+
+
+class QueueTests(SynchronousTestCase):
+    """
+    While the peer does not read, what is written is held.
+    """
+
+    def test_held(self) -> None:
+        """
+        A full transport gets nothing more until it is empty; then it gets all
+        in order.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"ef")
+        sender.transport.write(b"g")
+        self.assertEqual(transport.writes, [b"abcd"])
+        self.assertEqual(sender.transport.pending, 3)
+        transport.drain()
+        self.assertEqual(transport.writes, [b"abcd", b"efg"])
+        self.assertEqual(sender.transport.pending, 0)
+
+    def test_producerOnlyWhenNeeded(self) -> None:
+        """
+        The transport has a producer only while there is something for it to
+        wait for, so that it can close.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abc")
+        self.assertIsNone(transport.producer)
+        sender.dataReceived(b"d")
+        self.assertIsNotNone(transport.producer)
+        transport.drain()
+        self.assertIsNone(transport.producer)
+
+    def test_cutOff(self) -> None:
+        """
+        Over the limit the peer is cut off, with one line in the log, and what
+        waited for it is dropped.
+        """
+        sender, transport = connect(room=3)
+        with capturedLogs() as logs:
+            sender.dataReceived(b"abcd" + b"x" * 20)
+            sender.dataReceived(b"x" * 20)
+            self.assertFalse(transport.closed)
+            sender.dataReceived(b"yyz")
+        self.assertTrue(transport.closed)
+        self.assertEqual(sender.transport.pending, 0)
+        [line] = linesOf(logs)
+        self.assertEqual(
+            line,
+            "192.168.1.1:54321 cut off: it does not read, and over 20 bytes wait for it",
+        )
+
+    def test_limitIsForWhatIsHeld(self) -> None:
+        """
+        A single write can be larger than the limit if the peer reads.
+        """
+        sender, transport = connect(room=3)
+        sender.transport.write(b"x" * 100)
+        self.assertEqual(transport.drainAll(), b"x" * 100)
+        self.assertFalse(transport.closed)
+
+    def test_producerIsPaused(self) -> None:
+        """
+        Whoever makes the bytes is paused while the peer does not read.
+        """
+        sender, transport = connect(room=3)
+        producer = RecordingProducer()
+        sender.transport.registerProducer(producer, True)  # type: ignore[arg-type]
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"efgh")
+        self.assertEqual(producer.told, ["pause"])
+        transport.drain()
+        self.assertEqual(producer.told, ["pause", "pause"])
+        transport.drain()
+        self.assertEqual(producer.told, ["pause", "pause", "resume"])
+
+    def test_lateProducer(self) -> None:
+        """
+        A producer that is registered while the peer does not read is paused at
+        once; there can be one, and it can be taken away.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        producer = RecordingProducer()
+        sender.transport.registerProducer(producer, True)  # type: ignore[arg-type]
+        self.assertEqual(producer.told, ["pause"])
+        self.assertRaises(RuntimeError, sender.transport.registerProducer, producer, True)
+        sender.transport.unregisterProducer()
+        transport.drain()
+        self.assertEqual(producer.told, ["pause"])
+
+    def test_ownTransportAsProducer(self) -> None:
+        """
+        A protocol that answers can name its own transport: while the peer does
+        not read, nothing is read from it.
+        """
+        sender, transport = connect(room=3)
+        sender.transport.registerProducer(sender.transport, True)
+        sender.dataReceived(b"abcd")
+        self.assertEqual(transport.producerState, "paused")
+        transport.drain()
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_pullProducer(self) -> None:
+        """
+        A pull producer is asked by the transport, and what it sends before it is
+        done gets through even if the connection is to be closed.
+        """
+        sender, transport = connect(room=3)
+        rest = [b"one", b"two"]
+
+        class Pulled(RecordingProducer):
+            def resumeProducing(self) -> None:
+                if rest:
+                    sender.transport.write(rest.pop(0))
+                else:
+                    sender.transport.unregisterProducer()
+
+        producer = Pulled()
+        sender.transport.registerProducer(producer, False)  # type: ignore[arg-type]
+        self.assertRaises(RuntimeError, sender.transport.registerProducer, producer, True)
+        sender.transport.loseConnection()
+        for _ in range(3):
+            self.assertFalse(transport.closed)
+            transport.drain()
+        self.assertEqual(transport.delivered, b"onetwo")
+        self.assertTrue(transport.closed)
+
+
+class CloseTests(SynchronousTestCase):
+    """
+    What was written before the end is sent, and nothing after it.
+    """
+
+    def test_writeThenClose(self) -> None:
+        """
+        What was written in the same read leaves before the connection is
+        closed; what comes later does neither leave nor arrive.
+        """
+        sender, transport = connect()
+        sender.dataReceived(b"abLcd")
+        self.assertEqual(transport.writes, [b"ab"])
+        self.assertTrue(sender.transport.disconnecting)
+        self.assertTrue(transport.disconnecting)
+        sender.dataReceived(b"ef")
+        sender.transport.write(b"g")
+        sender.transport.loseConnection()
+        self.assertEqual(transport.drainAll(), b"ab")
+        self.assertTrue(transport.closed)
+
+    def test_closeWhileHeld(self) -> None:
+        """
+        What is held is sent too, when the peer reads.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"efL")
+        self.assertFalse(transport.closed)
+        self.assertEqual(transport.drainAll(), b"abcdef")
+        self.assertTrue(transport.closed)
+
+    def test_closeWithProducer(self) -> None:
+        """
+        A producer does not keep the connection open.
+        """
+        sender, transport = connect(room=3)
+        producer = RecordingProducer()
+        sender.transport.registerProducer(producer, True)  # type: ignore[arg-type]
+        sender.dataReceived(b"abcdL")
+        transport.drainAll()
+        self.assertTrue(transport.closed)
+        self.assertEqual(producer.told, ["pause"])
+
+    def test_abort(self) -> None:
+        """
+        Nothing that waits is sent.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"efA")
+        sender.dataReceived(b"gh")
+        self.assertTrue(transport.closed)
+        self.assertEqual(transport.writes, [b"abcd"])
+
+    def test_abortInARead(self) -> None:
+        """
+        What was written in the same read is dropped too.
+        """
+        sender, transport = connect()
+        sender.dataReceived(b"abA")
+        self.assertEqual(transport.writes, [])
+
+    def test_halfClose(self) -> None:
+        """
+        The write side is closed when everything has been handed over.
+        """
+        sender, transport = connect()
+        sender.dataReceived(b"abH")
+        self.assertEqual((transport.writes, transport.halfClosed), ([b"ab"], True))
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"eH")
+        self.assertFalse(transport.halfClosed)
+        transport.drain()
+        self.assertEqual((transport.writes, transport.halfClosed), ([b"abcd", b"e"], True))
+
+    def test_lost(self) -> None:
+        """
+        When the connection is lost, what waits for it is forgotten.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"ef")
+        transport.abortConnection()
+        self.assertEqual(sender.transport.pending, 0)
+
+    @given(
+        st.lists(st.sampled_from([b"abc", b"de", "drain", "out"]), max_size=20),
+        st.integers(0, 8),
+    )
+    def test_everythingInOrder(self, steps: list[bytes | str], room: int) -> None:
+        """
+        Whenever the peer reads, it gets what was written, in order, and then
+        the end.
+        """
+        sender, transport = connect(room)
+        sender.transport.maxQueue = 1000
+        expected = b""
+        for step in steps:
+            if step == "drain":
+                transport.drain()
+            elif step == "out":
+                sender.transport.write(b"!")
+                expected += b"!"
+            elif isinstance(step, bytes):
+                sender.dataReceived(step)
+                expected += step
+        sender.transport.loseConnection()
+        self.assertEqual(transport.drainAll(), expected)
+        self.assertTrue(transport.closed)
+
+
+class TransportTests(SynchronousTestCase):
+    """
+    A queue looks like a transport.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        It provides what every transport provides.
+        """
+        queue = SendQueue(StringTransport(), 10, lambda: None)
+        self.assertTrue(verifyObject(ITransport, queue))
+
+    def test_passesThrough(self) -> None:
+        """
+        What is not about sending goes to the transport itself.
+        """
+        sender, transport = connect()
+        queue = sender.transport
+        self.assertEqual(queue.getPeer(), transport.getPeer())
+        self.assertEqual(queue.getHost(), transport.getHost())
+        self.assertEqual(queue.delivered, b"")
+        queue.pauseProducing()
+        self.assertEqual(transport.producerState, "paused")
+        queue.resumeProducing()
+        self.assertEqual(transport.producerState, "producing")
+        queue.stopProducing()
+        self.assertTrue(transport.disconnecting)
+
+    def test_bytesReceived(self) -> None:
+        """
+        A subclass says what to do with bytes.
+        """
+        protocol = SendingProtocol()
+        protocol.makeConnection(StringTransport())
+        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")

@@ -1,0 +1,371 @@
+"""
+Tests for L{openfl_twisted.protocols.xmlsocket} and
+L{openfl_twisted.protocols.relay}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.wire.messages import MAX_LENGTH
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.segments import cutStreams
+
+done = Failure(ConnectionDone())
+streams = st.lists(st.sampled_from([b"ask\0", b"\0", b"ab", b"close\0", b"x" * 11])).map(b"".join)
+
+
+class Recorder(XMLSocketProtocol):
+    """
+    Remembers what it was told; answers C{ask} and closes at C{close}.
+    """
+
+    MAX_LENGTH = 10
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def messageReceived(self, message: str) -> None:
+        self.messages.append(message)
+        if message == "ask":
+            self.sendMessage("answer")
+        elif message == "close":
+            self.transport.loseConnection()
+
+
+def connected() -> tuple[Recorder, StringTransport]:
+    """
+    Connect a L{Recorder} that answers no policy requests.
+    """
+    recorder = Recorder()
+    transport = StringTransport()
+    recorder.makeConnection(transport)
+    return recorder, transport
+
+
+class ReceiveTests(SynchronousTestCase):
+    """
+    Messages come as text.
+    """
+
+    def test_messages(self) -> None:
+        """
+        Each message is given without its end; an empty one is given too.
+        """
+        recorder, _ = connected()
+        recorder.dataReceived(b"a\0\0<b/>\0c")
+        self.assertEqual(recorder.messages, ["a", "", "<b/>"])
+        recorder.dataReceived(b"\xc3")
+        recorder.dataReceived(b"\xa9\0")
+        self.assertEqual(recorder.messages[3:], ["c\u00e9"])
+
+    @given(
+        cutStreams(
+            st.lists(st.sampled_from([b"ask\0", b"\0", b"ab", b"close\0", b"x" * 11])).map(b"".join)
+        )
+    )
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any cut gives the same messages and the same replies.
+        """
+        stream, pieces = cut
+        whole, wholeTransport = connected()
+        whole.dataReceived(stream)
+        recorder, transport = connected()
+        for piece in pieces:
+            recorder.dataReceived(piece)
+        self.assertEqual(recorder.messages, whole.messages)
+        self.assertEqual(transport.value(), wholeTransport.value())
+        self.assertEqual(transport.disconnecting, wholeTransport.disconnecting)
+
+    def test_closeInAHandler(self) -> None:
+        """
+        After the handler has closed the connection no message is given any
+        more, not even one that had come, as in Flash.
+        """
+        recorder, transport = connected()
+        recorder.dataReceived(b"ask\0close\0ask\0")
+        recorder.dataReceived(b"ask\0")
+        self.assertEqual(recorder.messages, ["ask", "close"])
+        self.assertEqual(transport.value(), b"answer\0")
+
+    def test_replies(self) -> None:
+        """
+        The replies to all messages of one read leave in one write.
+        """
+        recorder = Recorder()
+        transport = TightTransport(recorder, 100)
+        recorder.makeConnection(transport)
+        recorder.dataReceived(b"ask\0ask\0ask\0")
+        self.assertEqual(transport.writes, [b"answer\0" * 3])
+
+    def test_notOverridden(self) -> None:
+        """
+        A subclass says what to do with a message.
+        """
+        protocol = XMLSocketProtocol()
+        protocol.makeConnection(StringTransport())
+        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\0")
+
+
+class LimitTests(SynchronousTestCase):
+    """
+    Bad input ends one connection at most, with one line in the log.
+    """
+
+    def lines(self, recorder: Recorder, *pieces: bytes, lost: bool = False) -> list[str]:
+        """
+        Get the lines that some pieces of data make.
+        """
+        with capturedLogs() as logs:
+            for piece in pieces:
+                recorder.dataReceived(piece)
+            if lost:
+                recorder.connectionLost(done)
+        return linesOf(logs)
+
+    def test_tooLong(self) -> None:
+        """
+        A message over the limit closes the connection; the messages before it
+        are given.
+        """
+        recorder, transport = connected()
+        lines = self.lines(recorder, b"ask\0" + b"x" * 11, b"\0ask\0", lost=True)
+        self.assertEqual(lines, ["192.168.1.1:54321 closed: a message is longer than 10 bytes"])
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual((recorder.messages, transport.value()), (["ask"], b"answer\0"))
+
+    def test_notUTF8(self) -> None:
+        """
+        Bytes that are not UTF-8 are read as Flash reads them; the log says so
+        once for each connection.
+        """
+        recorder, transport = connected()
+        lines = self.lines(recorder, b"\xff\0", b"\xe4\xb8\0ok\0")
+        self.assertEqual(recorder.messages, ["\u00ff", "\u00e4\u00b8", "ok"])
+        self.assertEqual(
+            lines,
+            ["192.168.1.1:54321 sends text that is not UTF-8; it is read as Flash reads it"],
+        )
+        self.assertFalse(transport.disconnecting)
+
+    def test_halfAMessage(self) -> None:
+        """
+        Half a message at the end is dropped, and the log says so.
+        """
+        recorder, _ = connected()
+        lines = self.lines(recorder, b"ask\0half", lost=True)
+        self.assertEqual(recorder.messages, ["ask"])
+        self.assertEqual(
+            lines, ["192.168.1.1:54321 closed within a message; its 4 bytes are dropped"]
+        )
+
+    def test_ownClose(self) -> None:
+        """
+        Half a message is nothing to speak of if this side has closed.
+        """
+        recorder, transport = connected()
+        transport.disconnecting = False
+        recorder.dataReceived(b"ha")
+        recorder.transport.loseConnection()
+        self.assertEqual(self.lines(recorder, lost=True), [])
+
+
+class LineReceiverTests(SynchronousTestCase):
+    """
+    Who knows C{LineReceiver} finds its names.
+    """
+
+    def test_lines(self) -> None:
+        """
+        C{lineReceived} and C{sendLine} have bytes.
+        """
+
+        class Lines(XMLSocketProtocol):
+            MAX_LENGTH = 5
+            exceeded = False
+
+            def lineReceived(self, line: bytes) -> None:
+                self.sendLine(line[::-1])
+
+            def lineLengthExceeded(self, line: object) -> None:
+                self.exceeded = True
+
+        lines = Lines()
+        transport = StringTransport()
+        lines.makeConnection(transport)
+        lines.dataReceived(b"abc\0\xff\xfe\0")
+        self.assertEqual(transport.value(), b"cba\0\xfe\xff\0")
+        self.assertEqual(lines.delimiter, b"\0")
+        lines.dataReceived(b"abcdef")
+        self.assertTrue(lines.exceeded)
+
+
+class PolicyRequestTests(SynchronousTestCase):
+    """
+    A policy request that is the first message is answered.
+    """
+
+    def answer(self, data: bytes, **options: object) -> tuple[Recorder, StringTransport]:
+        """
+        Send data to a protocol of a factory.
+        """
+        recorder = XMLSocketFactory(Recorder, maxLength=100, **options).buildProtocol(None)  # type: ignore[arg-type]
+        assert isinstance(recorder, Recorder)
+        transport = StringTransport()
+        recorder.makeConnection(transport)
+        recorder.dataReceived(data)
+        return recorder, transport
+
+    def test_answered(self) -> None:
+        """
+        It gets the file for the port, and nothing else; then the connection is
+        closed.
+        """
+        recorder, transport = self.answer(REQUEST + b"ask\0")
+        port = transport.getHost().port
+        self.assertEqual(transport.value(), PolicyFile.forPort(port).toXML() + b"\0")
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(recorder.messages, [])
+
+    def test_ownFile(self) -> None:
+        """
+        The file can be another one.
+        """
+        policy = PolicyFile((AccessRule("a.example", "80"),))
+        _, transport = self.answer(REQUEST, policy=policy)
+        self.assertEqual(transport.value(), policy.toXML() + b"\0")
+
+    def test_notFirst(self) -> None:
+        """
+        Later, or if no policy is served, it is a message like any other.
+        """
+        text = REQUEST[:-1].decode()
+        recorder, transport = self.answer(b"a\0" + REQUEST)
+        self.assertEqual(recorder.messages, ["a", text])
+        recorder, transport = self.answer(REQUEST, policy=None)
+        self.assertEqual((recorder.messages, transport.value()), ([text], b""))
+
+
+class FactoryTests(SynchronousTestCase):
+    """
+    L{XMLSocketFactory} knows its connections.
+    """
+
+    def test_limits(self) -> None:
+        """
+        Its limits go before those of the protocol's class.
+        """
+        protocol = XMLSocketFactory(Recorder, maxLength=7, maxQueue=8).buildProtocol(None)
+        assert protocol is not None
+        self.assertEqual((protocol.MAX_LENGTH, protocol.maxQueue), (7, 8))
+        protocol = XMLSocketFactory(Recorder).buildProtocol(None)
+        assert protocol is not None
+        self.assertEqual(protocol.MAX_LENGTH, 10)
+        self.assertEqual(XMLSocketProtocol.MAX_LENGTH, MAX_LENGTH)
+
+    def test_broadcast(self) -> None:
+        """
+        A message goes to everybody who is connected, but for some.
+        """
+        factory = XMLSocketFactory(Recorder)
+        protocols, transports = [], []
+        for _ in range(3):
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            protocols.append(protocol)
+            transports.append(StringTransport())
+            protocol.makeConnection(transports[-1])
+        self.assertEqual(factory.connections, set(protocols))
+        factory.broadcast("a")
+        factory.broadcast("b", exclude=protocols[:1])
+        protocols[1].connectionLost(done)
+        factory.broadcast("c")
+        self.assertEqual(
+            [transport.value() for transport in transports], [b"a\0c\0", b"a\0b\0", b"a\0b\0c\0"]
+        )
+
+    def test_bothEnds(self) -> None:
+        """
+        A client and a server of this package understand each other.
+        """
+        server = XMLSocketFactory(EchoProtocol).buildProtocol(None)
+        client = Recorder()
+        assert server is not None
+        pump = connect(server, makeFakeServer(server), client, makeFakeClient(client))
+        client.sendMessage("h\u00e9llo")
+        client.sendMessage("")
+        pump.flush()
+        self.assertEqual(client.messages, ["h\u00e9llo", ""])
+        client.transport.loseConnection()
+        pump.flush()
+
+
+class RelayTests(SynchronousTestCase):
+    """
+    L{RelayProtocol} hands messages on.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect three clients.
+        """
+        self.factory = XMLSocketFactory(RelayProtocol, maxQueue=20, policy=None)
+        self.clients = []
+        for _ in range(3):
+            protocol = self.factory.buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, 30)
+            protocol.makeConnection(transport)
+            self.clients.append((protocol, transport))
+
+    def test_relay(self) -> None:
+        """
+        Everybody else gets each message, all of one read in one write; what was
+        not UTF-8 is when it leaves.
+        """
+        sender, transport = self.clients[0]
+        sender.dataReceived(b"a\0b\xff\0")
+        self.assertEqual(transport.writes, [])
+        for _, transport in self.clients[1:]:
+            self.assertEqual(transport.writes, [b"a\0b\xc3\xbf\0"])
+
+    def test_slowReader(self) -> None:
+        """
+        A client that does not read is cut off, and the others get everything.
+        """
+        sender = self.clients[0][0]
+        with capturedLogs() as logs:
+            for _ in range(10):
+                sender.dataReceived(b"123456789\0")
+                self.clients[1][1].drain()
+        self.assertEqual(self.clients[1][1].drainAll(), b"123456789\0" * 10)
+        self.assertEqual([transport.closed for _, transport in self.clients], [False, False, True])
+        self.assertEqual(len(self.factory.connections), 2)
+        self.assertEqual(len([line for line in linesOf(logs) if "cut off" in line]), 1)
+
+
+class EchoTests(SynchronousTestCase):
+    """
+    L{EchoProtocol} hands messages back.
+    """
+
+    def test_backpressure(self) -> None:
+        """
+        While the client does not read, nothing is read from it.
+        """
+        echo = EchoProtocol()
+        transport = TightTransport(echo, 5)
+        echo.makeConnection(transport)
+        echo.dataReceived(b"123456\0")
+        self.assertEqual(transport.producerState, "paused")
+        self.assertEqual(transport.drainAll(), b"123456\0")
+        self.assertEqual(transport.producerState, "producing")
