@@ -1,0 +1,64 @@
+"""
+Gives live tests what trial gives its own: errors in the log and what is left in
+the reactor fail the test.
+"""
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+
+def leftovers() -> list[Any]:
+    """
+    Find what a test has left in the reactor.
+    """
+    from twisted.internet import reactor
+
+    own: Any = reactor
+    selectables = set(own.getReaders()) | set(own.getWriters())
+    calls: list[Any] = list(own.getDelayedCalls())
+    return calls + [found for found in selectables if found not in own._internalReaders]
+
+
+def remove(left: Any) -> None:
+    """
+    Take something out of the reactor, so that the next test does not find it.
+    """
+    from twisted.internet import reactor
+
+    own: Any = reactor
+    if IDelayedCall.providedBy(left):
+        left.cancel()
+    else:
+        own.removeReader(left)
+        own.removeWriter(left)
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """
+    Fail a test that has logged an error, or leaves something in the reactor.
+    """
+    before = leftovers()
+    errors: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None or event.get("isError"):
+            errors.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield
+    # A failure that nobody looked at is logged when its Deferred is collected.
+    gc.collect()
+    globalLogPublisher.removeObserver(observe)
+    left = [found for found in leftovers() if found not in before]
+    for found in left:
+        remove(found)
+    assert not errors, f"errors in the log: {errors}"
+    assert not left, f"left in the reactor: {left}"

@@ -1,0 +1,165 @@
+"""
+The other ends of live tests.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.interfaces import IProcessTransport, IReactorCore
+from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+HOST = "127.0.0.1"
+
+TWISTD = (str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=")
+"""
+C{twistd} in the foreground, of the same environment as the tests.
+"""
+
+
+def theReactor() -> Any:
+    """
+    Get the reactor that runs the tests.
+    """
+    from twisted.internet import reactor
+
+    return cast("IReactorCore", reactor)
+
+
+async def pause(seconds: float) -> None:
+    """
+    Let time pass.
+    """
+    await deferLater(theReactor(), seconds)
+
+
+class Buffered(Protocol):
+    """
+    A client that collects what it gets, and waits for it.
+    """
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost: Deferred[None] = Deferred()
+        self._wanted: tuple[bytes, Deferred[None]] | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        self._look()
+
+    def _look(self) -> None:
+        if self._wanted is not None and self._wanted[0] in self.received:
+            (_, found), self._wanted = self._wanted, None
+            found.callback(None)
+
+    async def until(self, wanted: bytes) -> bytes:
+        """
+        Wait until something has come.
+
+        @return: all that has come.
+        """
+        found: Deferred[None] = Deferred()
+        self._wanted = (wanted, found)
+        self._look()
+        await found
+        return self.received
+
+    async def untilLost(self) -> bytes:
+        """
+        Wait for the end of the connection.
+
+        @return: all that has come.
+        """
+        await self.lost
+        return self.received
+
+    def send(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        assert self.transport is not None
+        self.transport.write(data)
+
+    async def close(self) -> None:
+        """
+        Close the connection and wait for its end.
+        """
+        assert self.transport is not None
+        self.transport.loseConnection()
+        await self.lost
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+async def dial(port: int) -> Buffered:
+    """
+    Connect a client.
+    """
+    client = Buffered()
+    await connectProtocol(TCP4ClientEndpoint(theReactor(), HOST, port), client)
+    return client
+
+
+class Process(ProcessProtocol):
+    """
+    A program that collects what it prints.
+    """
+
+    transport: IProcessTransport
+
+    def __init__(self) -> None:
+        self.printed = b""
+        self.ended: Deferred[int] = Deferred()
+        self._wanted: tuple[bytes, Deferred[None]] | None = None
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        self.printed += data
+        self._look()
+
+    def _look(self) -> None:
+        if self._wanted is not None and self._wanted[0] in self.printed:
+            (_, found), self._wanted = self._wanted, None
+            found.callback(None)
+
+    async def until(self, wanted: bytes) -> str:
+        """
+        Wait until something has been printed.
+
+        @return: all that has been printed.
+        """
+        found: Deferred[None] = Deferred()
+        self._wanted = (wanted, found)
+        self._look()
+        await found
+        return self.printed.decode()
+
+    def processEnded(self, reason: Failure) -> None:
+        if self._wanted is not None:
+            (wanted, found), self._wanted = self._wanted, None
+            found.errback(AssertionError(f"{wanted!r} was not printed: {self.printed.decode()}"))
+        value = reason.value
+        assert isinstance(value, ProcessDone | ProcessTerminated)
+        status = -value.signal if value.signal else value.exitCode
+        self.ended.callback(status or 0)
+
+
+def run(*arguments: str, **options: Any) -> Process:
+    """
+    Start a program.
+    """
+    process = Process()
+    theReactor().spawnProcess(process, arguments[0], arguments, env=None, **options)
+    return process
+
+
+def twistd(*arguments: str, **options: Any) -> Process:
+    """
+    Start C{twistd}.
+    """
+    return run(*TWISTD, *arguments, **options)

@@ -1,0 +1,174 @@
+"""
+The protocols on real sockets.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IProtocolFactory
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.protocols.simpleserver import SimpleServerFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.live import live
+from tests.live.peers import HOST, dial, pause, theReactor
+
+
+@asynccontextmanager
+async def serving(factory: IProtocolFactory) -> AsyncIterator[tuple[int, GuardFactory]]:
+    """
+    Serve a factory behind a guard while the block runs.
+    """
+    guard = GuardFactory(factory)
+    port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)
+    try:
+        yield port.getHost().port, guard
+    finally:
+        await port.stopListening()
+        await guard.closeAll(1)
+
+
+@live
+async def test_relay() -> None:
+    """
+    Messages go to the others, and nothing comes back.
+    """
+    async with serving(OnePortFactory(XMLSocketFactory(RelayProtocol))) as (port, _):
+        one, two = await dial(port), await dial(port)
+        one.send(b"from one\0")
+        two.send(b"from two\0")
+        # Each joins with its first byte, so one of them may have spoken too early for the other.
+        await pause(0.1)
+        one.send(b"h\xc3")
+        one.send(b"\xa9llo\0")
+        assert (await two.until("héllo\0".encode())).endswith("héllo\0".encode())
+        two.send(b"bye\0")
+        await one.until(b"bye\0")
+        assert b"from one" not in one.received
+        await one.close()
+        await two.close()
+
+
+@live
+async def test_policyOnTheDataPort() -> None:
+    """
+    A policy request is answered on the port of a server that greets, and a
+    client that waits is greeted.
+    """
+    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=0.2)) as (port, guard):
+        asking = await dial(port)
+        for byte in REQUEST:
+            asking.send(bytes([byte]))
+        assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
+        waiting = await dial(port)
+        assert await waiting.until(b"Connected.") == b"Connected."
+        assert guard.connections == 1
+        await waiting.close()
+
+
+@live
+async def test_policyPort() -> None:
+    """
+    A policy port answers, and closes.
+    """
+    policy = PolicyFile((AccessRule("a.example", "80"),))
+    async with serving(PolicyFileFactory(policy)) as (port, _):
+        asking = await dial(port)
+        asking.send(REQUEST)
+        assert await asking.untilLost() == policy.toXML() + b"\0"
+
+
+@live
+async def test_halfClose() -> None:
+    """
+    A client that sends and closes its side gets its answers.
+    """
+    async with serving(OnePortFactory(SimpleServerFactory())) as (port, _):
+        client = await dial(port)
+        client.send(b"one\ntwo")
+        assert client.transport is not None
+        client.transport.loseWriteConnection()  # type: ignore[attr-defined]
+        answer = b"Enter EXIT to exit.\r\nEcho: one\r\nEcho: two\r\n"
+        assert await client.untilLost() == answer
+    async with serving(OnePortFactory(XMLSocketFactory(EchoProtocol))) as (port, _):
+        client = await dial(port)
+        client.send(b"one\0tw")
+        assert client.transport is not None
+        client.transport.loseWriteConnection()  # type: ignore[attr-defined]
+        assert await client.untilLost() == b"one\0"
+
+
+@live
+async def test_largeMessages() -> None:
+    """
+    A client that sends a lot and reads late gets everything, in order; the
+    server does not read on while it does not.
+    """
+    messages = [bytes([65 + number]) * 900_000 + b"\0" for number in range(8)]
+    async with serving(OnePortFactory(XMLSocketFactory(EchoProtocol))) as (port, guard):
+        client = await dial(port)
+        transport: Any = client.transport
+        transport.pauseProducing()
+        for message in messages:
+            client.send(message)
+        await pause(0.3)
+        transport.resumeProducing()
+        await client.until(messages[-1])
+        assert client.received == b"".join(messages)
+        assert guard.connections == 1
+        await client.close()
+
+
+@live
+async def test_slowReader() -> None:
+    """
+    A client that does not read is cut off, and the rest goes on.
+    """
+    factory = XMLSocketFactory(RelayProtocol, maxQueue=100_000)
+    async with serving(OnePortFactory(factory)) as (port, guard):
+        sender, reader, slow = await dial(port), await dial(port), await dial(port)
+        for client in (sender, reader, slow):
+            client.send(b"here\0")
+        await pause(0.1)
+        transport: Any = slow.transport
+        transport.pauseProducing()
+        sent = 0
+        while guard.connections == 3:
+            sender.send(b"x" * 50_000 + b"\0")
+            sent += 1
+            await pause(0.001)
+        sender.send(b"last\0")
+        await reader.until(b"last\0")
+        assert reader.received.count(b"x" * 50_000 + b"\0") == sent
+        transport.resumeProducing()
+        await slow.untilLost()
+        await sender.close()
+        await reader.close()
+
+
+@live
+async def test_tooManyClients() -> None:
+    """
+    One client too many is sent away; when another has left there is room again.
+    """
+    guard = GuardFactory(ServerSocketExampleFactory(), maxConnections=1)
+    port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)
+    number = port.getHost().port
+    one = await dial(number)
+    await one.until(b"Connected.")
+    two = await dial(number)
+    assert await two.untilLost() == b""
+    await one.close()
+    await pause(0.05)
+    three = await dial(number)
+    await three.until(b"Connected.")
+    await three.close()
+    await port.stopListening()
+    await guard.closeAll(1)

@@ -1,0 +1,212 @@
+"""
+The commands as processes.
+"""
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.live import live
+from tests.live.peers import HOST, TWISTD, Process, dial, pause, run, twistd
+
+ANY_PORT = f"--listen=tcp:0:interface={HOST}"
+
+
+async def portOf(process: Process) -> int:
+    """
+    Wait until a server says where it listens.
+    """
+    printed = await process.until(b"listening on")
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", printed)
+    assert found is not None, printed
+    return int(found[1])
+
+
+async def stop(process: Process) -> str:
+    """
+    Ask a server to end, and wait until it has.
+
+    @return: all it has printed.
+    """
+    process.transport.signalProcess("TERM")
+    assert await process.ended == -signal.SIGTERM
+    assert "Traceback" not in process.printed.decode()
+    return process.printed.decode()
+
+
+@live
+async def test_xml() -> None:
+    """
+    The relay relays, answers policy requests, and logs who came and went.
+    """
+    server = twistd("openfl-xml", ANY_PORT)
+    port = await portOf(server)
+    one, two = await dial(port), await dial(port)
+    one.send(b"1\0")
+    two.send(b"2\0")
+    await pause(0.1)
+    one.send(b"hello\0")
+    await two.until(b"hello\0")
+    asking = await dial(port)
+    asking.send(REQUEST)
+    assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
+    await one.close()
+    printed = await stop(server)
+    await two.untilLost()
+    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(\d open\)", printed)) == 3
+    assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the peer", printed)) == 1
+    assert len(re.findall(r"127\.0\.0\.1:\d+ closed by this side", printed)) == 2
+
+
+@live
+async def test_badInput() -> None:
+    """
+    Bad input of every kind ends one connection at most; there is no traceback,
+    and another client goes on.
+    """
+    server = twistd("openfl-xml", ANY_PORT, "--echo", "--max-message=1000", "--grace=0.1")
+    port = await portOf(server)
+    good = await dial(port)
+    for bad in [b"x" * 1001, b"\xff\xfe\0", b"<policy-file-re", b"half a message"]:
+        client = await dial(port)
+        client.send(bad)
+        await pause(0.2)
+        await client.close()
+    good.send(b"still here\0")
+    await good.until(b"still here\0")
+    await good.close()
+    await pause(0.1)
+    printed = await stop(server)
+    for line in [
+        "closed: a message is longer than 1000 bytes",
+        "sends text that is not UTF-8",
+        "began a policy request and fell silent",
+        "closed within a message; its 14 bytes are dropped",
+    ]:
+        assert printed.count(line) == 1, printed
+
+
+@live
+async def test_quiet() -> None:
+    """
+    The lines for connections can be turned off.
+    """
+    server = twistd("openfl-echo", ANY_PORT, "--log-level=warn")
+    await server.until(b" starting on ")
+    found = re.search(rb" starting on (\d+)", server.printed)
+    assert found is not None
+    client = await dial(int(found[1]))
+    await client.until(b"Connected.")
+    await client.close()
+    await pause(0.1)
+    assert "opened" not in await stop(server)
+
+
+@live
+async def test_app(tmp_path: Path) -> None:
+    """
+    A user's own protocol is found in the current folder and runs.
+    """
+    (tmp_path / "shouting.py").write_text(
+        "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
+        "class Shouter(XMLSocketProtocol):\n"
+        "    def messageReceived(self, message):\n"
+        "        self.sendMessage(message.upper())\n"
+    )
+    server = twistd("openfl-xml", ANY_PORT, "--app=shouting:Shouter", path=str(tmp_path))
+    client = await dial(await portOf(server))
+    client.send("grüße\0".encode())
+    assert await client.until(b"\0") == "GRÜSSE\0".encode()
+    await stop(server)
+    await client.untilLost()
+
+
+@live
+async def test_faithful() -> None:
+    """
+    The faithful server serves one client and one line, and ends by itself.
+    """
+    server = twistd("openfl-echo", "--style=simple-server", "--faithful", ANY_PORT)
+    client = await dial(await portOf(server))
+    await client.until(b"Enter EXIT to exit.\r\n" * 2)
+    client.send(b"hello\n")
+    assert (await client.untilLost()).endswith(b"Echo: hello\r\n")
+    assert await server.ended == 0
+
+
+@live
+async def test_stuckClient() -> None:
+    """
+    A client that does not read does not keep the server from ending.
+    """
+    server = twistd("openfl-xml", ANY_PORT, "--echo", "--patience=0.2")
+    client = await dial(await portOf(server))
+    assert client.transport is not None
+    client.transport.pauseProducing()  # type: ignore[attr-defined]
+    for _ in range(20):
+        client.send(b"x" * 500_000 + b"\0")
+    await pause(0.3)
+    await stop(server)
+    client.transport.resumeProducing()  # type: ignore[attr-defined]
+    await client.untilLost()
+
+
+@live
+async def test_portInUse() -> None:
+    """
+    A port in use ends the start in one line, with status 1.
+    """
+    server = twistd("openfl-xml", ANY_PORT)
+    port = await portOf(server)
+    other = twistd("openfl-xml", f"--listen=tcp:{port}:interface={HOST}")
+    assert await other.ended == 1
+    printed = other.printed.decode()
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in printed
+    assert "Traceback" not in printed
+    await stop(server)
+
+
+@live
+async def test_portBelow1024() -> None:
+    """
+    A port below 1024 without the right to it ends the start in one line that
+    says so.
+    """
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if first.exists() and int(first.read_text()) <= 843:
+        pytest.skip("on this system everybody has the right to port 843")
+    command = ["openfl-policy", "--allow=*:80"]
+    if os.geteuid():
+        server = twistd(*command)
+    else:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("run by root, who has the right, and there is no setpriv to give it up")
+        drop = [f"--{caps}=-net_bind_service" for caps in ("bounding-set", "inh-caps")]
+        server = run(setpriv, *drop, *TWISTD, *command)
+    assert await server.ended == 1
+    assert "Permission denied; a port below 1024 needs the right" in server.printed.decode()
+    assert "Traceback" not in server.printed.decode()
+
+
+@live
+async def test_usage() -> None:
+    """
+    A wrong option ends the start in one line.
+    """
+    for arguments in [
+        ("openfl-xml", "--listen=nope:1"),
+        ("openfl-xml", "--app=no_such_module:Class"),
+        ("openfl-policy", "--policy=/no/such/file"),
+        ("openfl-echo", "--style=nope"),
+    ]:
+        server = twistd(*arguments)
+        assert await server.ended == 1
+        printed = server.printed.decode()
+        assert arguments[1] in printed.splitlines()[-1]
+        assert "Traceback" not in printed

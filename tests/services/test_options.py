@@ -1,0 +1,342 @@
+"""
+Tests for the options of the commands.
+"""
+
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.logs import packageLogger, setLogLevel
+from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.services import echoserver, policyserver, xmlserver
+from openfl_twisted.services.options import ServerOptions, count, seconds, size
+from openfl_twisted.wire.lines import Framing
+from openfl_twisted.wire.policy import AccessRule, PolicyFile
+
+
+class App(XMLSocketProtocol):
+    """
+    What a user would give to C{--app}.
+    """
+
+
+class OptionsTestCase(SynchronousTestCase):
+    """
+    Parses options.
+    """
+
+    def setUp(self) -> None:
+        """
+        Leave the log as it was.
+        """
+        self.addCleanup(setLogLevel, LogLevel.info)
+
+    def parse(self, module: Any, *arguments: str) -> Any:
+        """
+        Parse the arguments of a command.
+        """
+        options = module.Options()
+        options.parseOptions(list(arguments))
+        return options
+
+    def assertUsage(self, module: Any, arguments: list[str], *words: str) -> None:
+        """
+        The arguments are refused in one line that has these words.
+        """
+        error = self.assertRaises(UsageError, self.parse, module, *arguments)
+        self.assertNotIn("\n", str(error))
+        for word in words:
+            self.assertIn(word, str(error))
+
+    def path(self, content: bytes) -> str:
+        """
+        Make a file.
+        """
+        path = self.folder() / "file"
+        path.write_bytes(content)
+        return str(path)
+
+    def folder(self) -> Path:
+        """
+        Make a folder that is gone after the test.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name)
+
+
+class ValueTests(SynchronousTestCase):
+    """
+    Values of options.
+    """
+
+    def test_size(self) -> None:
+        """
+        Sizes know K and M.
+        """
+        self.assertEqual([size("5000"), size("64K"), size("1m")], [5000, 65536, 1048576])
+        for text in ["", "-5", "1.5K", "5G", "K"]:
+            self.assertRaises(ValueError, size, text)
+
+    def test_count(self) -> None:
+        """
+        Counts begin at 0.
+        """
+        self.assertEqual([count("0"), count("12")], [0, 12])
+        for text in ["", "-5", "1.5", "\u0663"]:
+            self.assertRaises(ValueError, count, text)
+
+    def test_seconds(self) -> None:
+        """
+        Times can have parts of seconds, and are never infinite.
+        """
+        self.assertEqual([seconds("0"), seconds("1.5"), seconds(".5")], [0.0, 1.5, 0.5])
+        for text in ["", "-5", "inf", "nan", "1e3", "."]:
+            self.assertRaises(ValueError, seconds, text)
+
+
+class SharedTests(OptionsTestCase):
+    """
+    The options that every command has.
+    """
+
+    def test_defaultEndpoints(self) -> None:
+        """
+        Each command listens on loopback, on the port of the guide.
+        """
+        for module, arguments, port in [
+            (xmlserver, [], 8080),
+            (echoserver, [], 8087),
+            (echoserver, ["--style=simple-server"], 8080),
+            (policyserver, ["--allow=*:80"], 843),
+        ]:
+            [endpoint] = self.parse(module, *arguments)["listen"]
+            assert isinstance(endpoint, TCP4ServerEndpoint)
+            self.assertEqual((endpoint._interface, endpoint._port), ("127.0.0.1", port))
+
+    def test_listen(self) -> None:
+        """
+        C{--listen} can be given several times, and replaces the default.
+        """
+        options = self.parse(xmlserver, "--listen=tcp:1", "-l", "tcp6:2", "-l", "unix:/a")
+        self.assertEqual(len(options["listen"]), 3)
+        for endpoint in options["listen"]:
+            self.assertTrue(IStreamServerEndpoint.providedBy(endpoint))
+
+    def test_wrongListen(self) -> None:
+        """
+        A wrong endpoint is a usage error.
+        """
+        for description in ["", "nope:1", "tcp", "tcp:x", "tcp:1:nope=2", "ssl:1", "unix"]:
+            self.assertUsage(xmlserver, [f"--listen={description}"], f"--listen={description}:")
+        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "there is no 'x'")
+
+    def test_wrongNumbers(self) -> None:
+        """
+        A wrong number is a usage error.
+        """
+        for argument in [
+            "--max-connections=x", "--patience=x", "--max-message=x", "--idle-timeout=-1",
+            "--grace=inf", "--max-queue=",
+        ]:  # fmt: skip
+            self.assertUsage(xmlserver, [argument], "is not a number")
+
+    def test_logLevel(self) -> None:
+        """
+        What is below the level is not logged.
+        """
+        log = packageLogger()
+        self.parse(xmlserver, "--log-level=warn")
+        with capturedLogs() as logs:
+            log.info("left out")
+            log.warn("logged")
+        self.assertEqual([event["log_format"] for event in logs], ["logged"])
+        self.assertUsage(xmlserver, ["--log-level=loud"], "debug, info, warn, error")
+
+    def test_help(self) -> None:
+        """
+        The help names each option, and says what the command is for.
+        """
+        for module in (xmlserver, echoserver, policyserver):
+            text = str(module.Options())
+            for option in ["--listen", "--max-connections", "--patience", "--policy"]:
+                self.assertIn(option, text)
+            self.assertIn("listen", text.replace("--listen", "").lower())
+            self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), text)
+
+    def test_version(self) -> None:
+        """
+        The version is that of this package.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        self.assertRaises(SystemExit, self.parse, xmlserver, "--version")
+        self.assertTrue(printed.getvalue().startswith("openfl-twisted "))
+
+    def test_default(self) -> None:
+        """
+        A command must say where it listens.
+        """
+        self.assertRaises(UsageError, ServerOptions().parseOptions, [])
+
+
+class PolicyOptionTests(OptionsTestCase):
+    """
+    C{--policy} of the data servers.
+    """
+
+    def test_values(self) -> None:
+        """
+        It is the port's own file, none, or a file.
+        """
+        policy = PolicyFile((AccessRule("a.example", "80"),))
+        self.assertEqual(self.parse(xmlserver)["policy"], PolicyFile.forPort)
+        self.assertIsNone(self.parse(xmlserver, "--policy=none")["policy"])
+        path = self.path(policy.toXML())
+        self.assertEqual(self.parse(xmlserver, f"--policy={path}")["policy"], policy)
+
+    def test_wrongFile(self) -> None:
+        """
+        A file that cannot be read, is none, or grants nothing is a usage error.
+        """
+        self.assertUsage(xmlserver, ["--policy=/no/such/file"], "No such file")
+        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a')}"], "not well-formed")
+        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a/>')}"], "its root is <a>")
+        useless = PolicyFile((AccessRule("*", None),)).toXML()
+        self.assertUsage(
+            xmlserver, [f"--policy={self.path(useless)}"], "grants nothing", "it has no to-ports"
+        )
+
+
+class XMLOptionTests(OptionsTestCase):
+    """
+    The options of C{twistd openfl-xml}.
+    """
+
+    def test_app(self) -> None:
+        """
+        It relays, echoes, or runs the user's own protocol.
+        """
+        self.assertIs(self.parse(xmlserver)["app"], RelayProtocol)
+        self.assertIs(self.parse(xmlserver, "--echo")["app"], EchoProtocol)
+        name = f"{App.__module__}:{App.__name__}"
+        self.assertIs(self.parse(xmlserver, f"--app={name}")["app"], App)
+
+    def test_wrongApp(self) -> None:
+        """
+        A wrong name is a usage error that says what is wrong with it.
+        """
+        module = App.__module__
+        for name, words in [
+            ("", "package.module:Class"),
+            ("module", "package.module:Class"),
+            (":Class", "package.module:Class"),
+            ("module:", "package.module:Class"),
+            ("no.such.module:Class", "ModuleNotFoundError"),
+            ("..:Class", "Error"),
+            (f"{module}:NoSuchClass", "AttributeError"),
+            (f"{module}:size", "not a subclass of openfl_twisted.protocols.xmlsocket."),
+            ("builtins:int", "not a subclass"),
+        ]:
+            self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
+        self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "one of them")
+
+    def test_appInTheCurrentFolder(self) -> None:
+        """
+        A module in the current folder is found; one that is broken gives one
+        line too.
+        """
+        folder = self.folder()
+        (folder / "a_users_game.py").write_text(
+            "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
+            "class Game(XMLSocketProtocol): pass\n"
+        )
+        (folder / "a_broken_game.py").write_text("def (")
+        self.patch(sys, "path", list(sys.path))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        found = self.parse(xmlserver, "--app=a_users_game:Game")["app"]
+        self.assertEqual(found.__name__, "Game")
+        self.assertUsage(xmlserver, ["--app=a_broken_game:Game"], "SyntaxError")
+
+
+class EchoOptionTests(OptionsTestCase):
+    """
+    The options of C{twistd openfl-echo}.
+    """
+
+    def test_choices(self) -> None:
+        """
+        Each choice is one of a few.
+        """
+        self.assertIsNone(self.parse(echoserver)["framing"])
+        self.assertIs(self.parse(echoserver, "--framing=nul")["framing"], Framing.NUL)
+        for argument, words in [
+            ("--style=x", "server-socket-example, simple-server"),
+            ("--framing=x", "none, line, nul, auto"),
+            ("--terminator=x", "same, none, nul, newline"),
+        ]:
+            self.assertUsage(echoserver, [argument], words)
+
+    def test_faithful(self) -> None:
+        """
+        The faithful mode has its own framing.
+        """
+        self.assertUsage(echoserver, ["--faithful"], "--style=simple-server")
+        for argument in ["--framing=nul", "--terminator=nul"]:
+            self.assertUsage(
+                echoserver, ["--style=simple-server", "--faithful", argument], "without"
+            )
+
+
+class PolicyServerOptionTests(OptionsTestCase):
+    """
+    The options of C{twistd openfl-policy}.
+    """
+
+    def test_allow(self) -> None:
+        """
+        Rules can be given one by one.
+        """
+        options = self.parse(
+            policyserver, "--allow=*.a.example:80,90-99", "--allow=[::1]:*", "--site-control=all"
+        )
+        self.assertEqual(
+            options["policy"],
+            PolicyFile((AccessRule("*.a.example", "80,90-99"), AccessRule("[::1]", "*")), "all"),
+        )
+
+    def test_file(self) -> None:
+        """
+        Or they come from a file.
+        """
+        policy = PolicyFile((AccessRule("*", "80"),), "none")
+        path = self.path(policy.toXML())
+        self.assertEqual(self.parse(policyserver, f"--policy={path}")["policy"], policy)
+
+    def test_wrong(self) -> None:
+        """
+        What grants nothing, and what does not go together, is a usage error.
+        """
+        path = self.path(PolicyFile.forPort(80).toXML())
+        for arguments, words in [
+            ([], "give --policy or --allow"),
+            (["--allow=*:80", f"--policy={path}"], "give --policy or --allow"),
+            (["--allow=a.example"], "write DOMAIN:PORTS"),
+            (["--allow=a.example:"], "grants nothing"),
+            (["--allow=:80"], "its domain is empty"),
+            (["--allow=a.*:80"], "has a *"),
+            (["--allow=*:80", "--site-control=some"], "none, master-only, all"),
+            ([f"--policy={path}", "--site-control=all"], "goes with --allow"),
+        ]:
+            self.assertUsage(policyserver, arguments, words)

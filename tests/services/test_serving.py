@@ -1,0 +1,227 @@
+"""
+Tests for the services of the commands, in memory.
+"""
+
+import errno
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.relay import RelayProtocol
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.services import echoserver, policyserver, xmlserver
+from openfl_twisted.services.serving import ServerService, StartupError
+from openfl_twisted.wire.lines import Framing
+from tests.doubles import TightTransport, linesOf
+
+
+@implementer(IStreamServerEndpoint)
+class FailingEndpoint:
+    """
+    An endpoint that cannot be opened.
+    """
+
+    def __init__(self, problem: Exception) -> None:
+        self.result: Deferred[IListeningPort] = fail(problem)
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        return self.result
+
+
+class ServingTestCase(SynchronousTestCase):
+    """
+    Makes services that listen in memory.
+    """
+
+    def service(self, module: Any, *arguments: str, endpoint: Any = None) -> ServerService:
+        """
+        Make the service of a command.
+        """
+        self.reactor = MemoryReactorClock()
+        options = module.Options()
+        options.parseOptions(list(arguments))
+        options["listen"] = [endpoint or TCP4ServerEndpoint(self.reactor, 8080)]
+        service = module.makeService(options)
+        assert isinstance(service, ServerService)
+        service.factory.clock = self.reactor
+        return service
+
+
+class ServiceTests(ServingTestCase):
+    """
+    L{ServerService} opens and closes ports.
+    """
+
+    def start(self, service: ServerService) -> list[str]:
+        """
+        Start a service as C{twistd} does.
+
+        @return: the lines in the log.
+        """
+        with capturedLogs() as logs:
+            service.privilegedStartService()
+            service.startService()
+        self.addCleanup(service.stopService)
+        return linesOf(logs)
+
+    def test_start(self) -> None:
+        """
+        It listens once, before rights are given up, and says where.
+        """
+        service = self.service(xmlserver)
+        self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080"])
+        [(port, factory, *_)] = self.reactor.tcpServers
+        self.assertEqual(port, 8080)
+        self.assertIs(factory, service.factory)
+
+    def test_startAsTwist(self) -> None:
+        """
+        C{twist} starts it in one step.
+        """
+        service = self.service(xmlserver)
+        service.startService()
+        self.assertEqual(len(self.reactor.tcpServers), 1)
+        self.successResultOf(service.stopService())
+
+    def test_cannotListen(self) -> None:
+        """
+        A port that cannot be opened ends the start in one clear line, that also
+        says what a right is needed for.
+        """
+        for problem, words in [
+            (OSError(errno.EADDRINUSE, "Address already in use"), "127.0.0.1:80: Address already"),
+            (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; a port below"),
+        ]:
+            endpoint = FailingEndpoint(CannotListenError("127.0.0.1", 80, problem))
+            service = self.service(xmlserver, endpoint=endpoint)
+            error = self.assertRaises(StartupError, service.privilegedStartService)
+            self.assertIn(words, str(error))
+            self.assertEqual(error.code, str(error))
+        service = self.service(xmlserver, endpoint=FailingEndpoint(ValueError("no such thing")))
+        error = self.assertRaises(StartupError, service.startService)
+        self.assertEqual(str(error), "cannot listen: no such thing")
+
+    def test_cannotListenLater(self) -> None:
+        """
+        An endpoint that takes its time to fail is logged.
+        """
+        endpoint = FailingEndpoint(ValueError())
+        self.failureResultOf(endpoint.result)
+        endpoint.result = Deferred()
+        service = self.service(xmlserver, endpoint=endpoint)
+        self.start(service)
+        endpoint.result.errback(Failure(CannotListenError(None, 80, OSError("too late"))))
+        [failure] = self.flushLoggedErrors(StartupError)
+        self.assertEqual(failure.getErrorMessage(), "cannot listen on *:80: too late")
+
+    def test_policyProblems(self) -> None:
+        """
+        What a policy file cannot do from its port is said at the start.
+        """
+        service = self.service(policyserver, "--allow=*:80")
+        problem = "rule 1 grants ports below 1024, which a file from port 8080 cannot"
+        self.assertEqual(
+            self.start(service)[1:],
+            [f"policy file on 0.0.0.0:8080: {problem}"],
+        )
+
+    def test_noPolicyForThisPort(self) -> None:
+        """
+        A UNIX socket has no port that a file could be for.
+        """
+        service = self.service(xmlserver)
+        unix = UNIXServerEndpoint(self.reactor, "/a")
+        with capturedLogs() as logs:
+            service.portOpened(unix._reactor.listenUNIX(b"/a", service.factory).getHost())
+        self.assertIn("there is none for this port", linesOf(logs)[1])
+
+    def test_stop(self) -> None:
+        """
+        At the end the ports are closed, and the connections get their time.
+        """
+        service = self.service(xmlserver, "--patience=2", "--policy=none")
+        self.start(service)
+        connection = service.factory.buildProtocol(None)
+        assert connection is not None
+        transport = TightTransport(connection)
+        connection.makeConnection(transport)
+        connection.write(b"abc")
+        stopped = service.stopService()
+        self.assertTrue(transport.disconnecting)
+        self.assertNoResult(stopped)
+        self.reactor.advance(2)
+        self.assertTrue(transport.closed)
+        self.successResultOf(stopped)
+
+
+class MakeServiceTests(ServingTestCase):
+    """
+    Each command builds its server as its options say.
+    """
+
+    def factories(self, module: Any, *arguments: str) -> tuple[GuardFactory, Any, Any]:
+        """
+        Get the factories of a command, from outside in.
+        """
+        guard = self.service(module, *arguments).factory
+        door = guard.wrappedFactory
+        return guard, door, getattr(door, "wrappedFactory", None)
+
+    def test_xml(self) -> None:
+        """
+        C{openfl-xml} has a guard, a door and a relay.
+        """
+        guard, door, xml = self.factories(
+            xmlserver, "--max-connections=5", "--idle-timeout=6", "--grace=7",
+            "--max-message=8", "--max-queue=9",
+        )  # fmt: skip
+        assert isinstance(door, OnePortFactory)
+        assert isinstance(xml, XMLSocketFactory)
+        self.assertEqual((guard.maxConnections, guard.idleTimeout, door.grace), (5, 6, 7))
+        self.assertEqual((xml.maxLength, xml.maxQueue, xml.protocol), (8, 9, RelayProtocol))
+        self.assertEqual(door.policy, xml.policy)
+
+    def test_xmlWithoutPolicy(self) -> None:
+        """
+        Without a policy there is no door, so nobody waits for it.
+        """
+        _, xml, _ = self.factories(xmlserver, "--policy=none")
+        assert isinstance(xml, XMLSocketFactory)
+        self.assertIsNone(xml.policy)
+
+    def test_echo(self) -> None:
+        """
+        C{openfl-echo} has the two servers, and the faithful one.
+        """
+        _, _, echo = self.factories(echoserver)
+        assert isinstance(echo, ServerSocketExampleFactory)
+        self.assertEqual((echo.framing, echo.terminator, echo.maxLength), (None, None, 65536))
+        _, _, echo = self.factories(
+            echoserver, "--style=simple-server", "--framing=nul", "--terminator=none",
+            "--max-message=1K",
+        )  # fmt: skip
+        assert isinstance(echo, SimpleServerFactory)
+        self.assertEqual((echo.framing, echo.terminator, echo.maxLength), (Framing.NUL, b"", 1024))
+        _, _, echo = self.factories(echoserver, "--style=simple-server", "--faithful")
+        self.assertIsInstance(echo, FaithfulServerFactory)
+
+    def test_policy(self) -> None:
+        """
+        C{openfl-policy} has a guard and the policy.
+        """
+        _, policy, _ = self.factories(policyserver, "--allow=*:80", "--request-timeout=3")
+        assert isinstance(policy, PolicyFileFactory)
+        self.assertEqual(policy.timeout, 3)

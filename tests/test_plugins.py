@@ -1,0 +1,30 @@
+"""
+The commands are found by C{twistd}, in this process.
+"""
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+COMMANDS = {"openfl-xml", "openfl-echo", "openfl-policy"}
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    The plugins of this package.
+    """
+
+    def test_found(self) -> None:
+        """
+        Each command is there once, with options and a service.
+        """
+        makers = {
+            maker.tapname: maker
+            for maker in getPlugins(IServiceMaker)
+            if maker.tapname.startswith("openfl-")
+        }
+        self.assertEqual(set(makers), COMMANDS)
+        for maker in makers.values():
+            self.assertTrue(callable(maker.options))
+            self.assertTrue(callable(maker.makeService))
+            self.assertTrue(maker.description.endswith("."))
