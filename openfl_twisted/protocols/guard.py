@@ -5,6 +5,7 @@ ends them in good order.
 Beneath it the wrapped protocol is as it was: any Twisted protocol will do.
 """
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,21 +15,19 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
-    IHalfCloseableProtocol,
-    IProtocol,
     IProtocolFactory,
     IReactorTime,
     ITCPTransport,
     ITransport,
 )
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.addresses import describe
 from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.protocols.wrapping import WrappedConnection
 
 MAX_CONNECTIONS = 10_000
 """
@@ -40,6 +39,8 @@ CLOSE_TIMEOUT = 30.0
 How long a connection that this side closes may take to send what was written,
 in seconds; then it is aborted.
 """
+
+_TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 # The times by which the kernel finds that a quiet peer is gone, in seconds: 60 + 4 * 15 = 120.
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -56,17 +57,39 @@ def keepAlive(transport: ITransport) -> None:
     """
     if not ITCPTransport.providedBy(transport):
         return
-    handle = getattr(transport, "getHandle", lambda: None)()
+    lowest: Any = transport
+    # Inside TLS, and behind other wrappers, the transport of TCP is further down.
+    while ITCPTransport.providedBy(getattr(lowest, "transport", None)):
+        lowest = lowest.transport
+    handle = getattr(lowest, "getHandle", lambda: None)()
     # Twisted's UNIX sockets call themselves TCP transports too.
-    if isinstance(handle, socket.socket) and handle.family in (socket.AF_INET, socket.AF_INET6):
-        transport.setTcpKeepAlive(True)
+    if not isinstance(handle, socket.socket) or handle.family not in _TCP_FAMILIES:
+        return
+    # On some systems this fails for a connection that is lost already.
+    with contextlib.suppress(OSError):
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEP_ALIVE:
             # Each system has its own choice of these.
             if hasattr(socket, option):
                 handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-class GuardedConnection(ProtocolWrapper):
+class _RefusedConnection(Protocol):
+    """
+    A connection that is one too many.
+
+    A factory may say so by making no protocol, but those that wrap it, TLS
+    above all, do not expect it.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Close it.
+        """
+        cast("ITCPTransport", self.transport).abortConnection()
+
+
+class GuardedConnection(WrappedConnection):
     """
     One connection; made by L{GuardFactory}.
 
@@ -78,7 +101,6 @@ class GuardedConnection(ProtocolWrapper):
     """
 
     factory: "GuardFactory"
-    wrappedProtocol: IProtocol
     reads = 0
     readsSeen = 0
     # A new connection may have been made just before the first look.
@@ -92,8 +114,6 @@ class GuardedConnection(ProtocolWrapper):
         """
         keepAlive(transport)
         super().makeConnection(transport)
-        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
-            alsoProvides(self, IHalfCloseableProtocol)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -104,32 +124,19 @@ class GuardedConnection(ProtocolWrapper):
 
     def readConnectionLost(self) -> None:
         """
-        Pass on that the peer has closed its side.
+        Note who has closed first, and pass it on.
         """
         self.endedByPeer = not self.disconnecting
-        cast("IHalfCloseableProtocol", self.wrappedProtocol).readConnectionLost()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Pass on that this side has been closed.
-        """
-        cast("IHalfCloseableProtocol", self.wrappedProtocol).writeConnectionLost()
+        super().readConnectionLost()
 
     def loseConnection(self) -> None:
         """
         Close the connection, and see to it that this comes to an end even if
         the peer does not read.
         """
-        if not self.disconnecting:
+        if not self.disconnecting and not self.lost:
             self._closing = self.factory.clock.callLater(self.factory.closeTimeout, self._giveUp)
         super().loseConnection()
-
-    def abortConnection(self) -> None:
-        """
-        Close the connection now.
-        """
-        self.disconnecting = True
-        cast("ITCPTransport", self.transport).abortConnection()
 
     def _giveUp(self) -> None:
         self.factory.log.warn(
@@ -202,7 +209,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         self._refusedNow = 0
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = clock
-        self._allEnded: Deferred[None] | None = None
+        self._allEnded: list[Deferred[None]] = []
 
     @property
     def connections(self) -> int:
@@ -227,15 +234,15 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if self._idleWatch.running and not self.numPorts:
             self._idleWatch.stop()
 
-    def buildProtocol(self, addr: IAddress | None) -> GuardedConnection | None:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         """
         Guard a new connection; refuse it if there are too many.
         """
         if 0 < self.maxConnections <= len(self.protocols):
             self._refuse(addr)
-            return None
+            return _RefusedConnection()
         wrapped = self.wrappedFactory.buildProtocol(addr)
-        return None if wrapped is None else self.protocol(self, wrapped)
+        return _RefusedConnection() if wrapped is None else self.protocol(self, wrapped)
 
     def _refuse(self, addr: IAddress | None) -> None:
         self.refused += 1
@@ -274,9 +281,10 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
                 refused=self._refusedNow,
             )
             self._refusedNow = 0
-        if not self.protocols and self._allEnded is not None:
-            ended, self._allEnded = self._allEnded, None
-            ended.callback(None)
+        if not self.protocols:
+            waiting, self._allEnded = self._allEnded, []
+            for ended in waiting:
+                ended.callback(None)
 
     def _closeIdle(self) -> None:
         """
@@ -307,7 +315,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if not self.protocols:
             return succeed(None)
         ended: Deferred[None] = Deferred()
-        self._allEnded = ended
+        self._allEnded.append(ended)
         late = self.clock.callLater(patience, self._abortAll)
         for connection in list(self.protocols):
             connection.loseConnection()

@@ -3,9 +3,8 @@ What the guide's two echo servers have in common: they greet, take text in one
 of several framings, and answer each text.
 """
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
+from twisted.internet.interfaces import IAddress, ITransport
 from twisted.internet.protocol import Factory
-from zope.interface import implementer
 
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, LineSplitter
@@ -26,7 +25,6 @@ text had.
 _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
 
 
-@implementer(IHalfCloseableProtocol)
 class LineEchoProtocol(SendingProtocol):
     """
     The server's end of an echo connection. Subclasses override L{greet} and
@@ -136,12 +134,7 @@ class LineEchoProtocol(SendingProtocol):
         self._cut = b""
         if rest and not self.transport.disconnecting:
             self.textReceived(rest, self.ownEnd)
-        self.transport.loseConnection()
-
-    def writeConnectionLost(self) -> None:
-        """
-        Nothing is closed half from this side.
-        """
+        super().readConnectionLost()
 
 
 class LineEchoFactory(Factory[LineEchoProtocol]):

@@ -11,24 +11,25 @@ after a short silence to one that waits; never into the answer to a policy
 request.
 """
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
     ILoggingContext,
-    IProtocol,
     IProtocolFactory,
     IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.protocols.addresses import describe
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
+from openfl_twisted.protocols.wrapping import WrappedConnection
 from openfl_twisted.wire.firstbytes import Caller, recognize
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 
@@ -38,23 +39,24 @@ After so many seconds of silence a caller counts as plain.
 """
 
 
-@implementer(IHalfCloseableProtocol)
-class OnePortProtocol(Protocol):
+class OnePortProtocol(WrappedConnection):
     """
     Recognizes the caller on one connection; made by L{OnePortFactory}.
 
-    The wrapped protocol gets the transport itself. Its C{connectionMade} and
-    C{connectionLost} are called once each, or never, if nobody was connected to
-    it.
+    To the wrapped protocol this is its transport. The protocol's
+    C{connectionMade} and C{connectionLost} are called once each, or never, if
+    nobody was connected to it.
     """
 
-    transport: ITransport
     factory: "OnePortFactory"
-    # The first bytes, until they tell who is calling.
+    # The first bytes: until they tell who is calling, and until the wrapped protocol takes them.
     _received = b""
     _recognized = False
+    _paused = False
     _silence: IDelayedCall | None = None
-    _wrapped: IProtocol | None = None
+
+    def __init__(self, factory: "OnePortFactory") -> None:
+        super().__init__(cast("Any", factory), cast("Any", None))
 
     def logPrefix(self) -> str:
         """
@@ -62,10 +64,12 @@ class OnePortProtocol(Protocol):
         """
         return self.factory.logPrefix()
 
-    def connectionMade(self) -> None:
+    def makeConnection(self, transport: ITransport) -> None:
         """
         Give the caller time to say something.
         """
+        directlyProvides(self, providedBy(transport), IHalfCloseableProtocol)
+        Protocol.makeConnection(self, transport)
         self._expectMore()
 
     def _expectMore(self) -> None:
@@ -80,15 +84,19 @@ class OnePortProtocol(Protocol):
             self._silence.cancel()
         self._silence = None
 
+    # Recognizing
+
     def dataReceived(self, data: bytes) -> None:
         """
         Recognize the caller; then pass everything on.
         """
-        if self._recognized:
-            if self._wrapped is not None:
-                self._wrapped.dataReceived(data)
+        if self._recognized and not self._received:
+            if self.wrappedProtocol is not None:
+                self.wrappedProtocol.dataReceived(data)
             return
         self._received += data
+        if self._recognized:
+            return
         match recognize(self._received):
             case Caller.POLICY:
                 self._answer()
@@ -107,7 +115,7 @@ class OnePortProtocol(Protocol):
         elif self._received:
             self.factory.log.info(
                 "{peer} began a policy request and fell silent; it counts as a plain client",
-                peer=describe(self.transport.getPeer()),
+                peer=describe(self.getPeer()),
             )
             self._passOn()
         else:
@@ -121,20 +129,23 @@ class OnePortProtocol(Protocol):
         self._recognized = True
         self._waitNoMore()
         self._received = b""
-        answerRequest(self.transport, self.factory.policy, self.factory.log)
+        answerRequest(cast("ITransport", self), self.factory.policy, self.factory.log)
+
+    # Passing on
 
     def _connect(self) -> None:
         """
         Connect the wrapped protocol.
         """
         self._waitNoMore()
-        wrapped = self.factory.wrappedFactory.buildProtocol(self.transport.getPeer())
+        wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
         if wrapped is None:
             self._recognized = True
-            self.transport.loseConnection()
+            self._received = b""
+            self.loseConnection()
             return
-        self._wrapped = wrapped
-        wrapped.makeConnection(self.transport)
+        self.wrappedProtocol = wrapped
+        wrapped.makeConnection(cast("ITransport", self))
 
     def _passOn(self) -> None:
         """
@@ -142,12 +153,38 @@ class OnePortProtocol(Protocol):
         """
         self._waitNoMore()
         self._recognized = True
-        received, self._received = self._received, b""
-        if self._wrapped is None:
+        if self.wrappedProtocol is None:
             self._connect()
-        # It may have closed the connection at once.
-        if self._wrapped is not None and not getattr(self.transport, "disconnecting", False):
-            self._wrapped.dataReceived(received)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """
+        Give the first bytes to the wrapped protocol, unless it has paused, or
+        closed the connection.
+        """
+        if self._received and not self._paused:
+            received, self._received = self._received, b""
+            if not self.disconnecting:
+                self.wrappedProtocol.dataReceived(received)
+
+    def pauseProducing(self) -> None:
+        """
+        Stop reading from the peer.
+        """
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Read from the peer again.
+        """
+        self._paused = False
+        if self._recognized:
+            self._deliver()
+        if not self._paused:
+            self.transport.resumeProducing()
+
+    # Ending
 
     def readConnectionLost(self) -> None:
         """
@@ -159,9 +196,9 @@ class OnePortProtocol(Protocol):
                 self._answer()
                 return
             self._passOn()
-        half = IHalfCloseableProtocol(self._wrapped, None)
+        half = IHalfCloseableProtocol(self.wrappedProtocol, None)
         if half is None:
-            self.transport.loseConnection()
+            self.loseConnection()
         else:
             half.readConnectionLost()
 
@@ -169,20 +206,24 @@ class OnePortProtocol(Protocol):
         """
         Pass on that this side has been closed.
         """
-        half = IHalfCloseableProtocol(self._wrapped, None)
+        half = IHalfCloseableProtocol(self.wrappedProtocol, None)
         if half is not None:
             half.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass on the end; and before it the bytes that were still being looked
-        at.
+        Pass on the end, and before it the bytes that were still being looked
+        at; but nobody is connected to a connection that is lost.
         """
         self._waitNoMore()
-        if self._received:
-            self._passOn()
-        wrapped, self._wrapped = self._wrapped, None
-        if wrapped is not None:
+        self.lost = True
+        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
+        if wrapped is None:
+            return
+        try:
+            if self._received and not self._recognized:
+                wrapped.dataReceived(self._received)
+        finally:
             wrapped.connectionLost(reason)
 
 
@@ -197,7 +238,6 @@ class OnePortFactory(Factory[OnePortProtocol]):
     @ivar grace: after how many seconds of silence a caller counts as plain.
     """
 
-    protocol = OnePortProtocol
     log = packageLogger()
     noisy = False
 
@@ -225,6 +265,13 @@ class OnePortFactory(Factory[OnePortProtocol]):
         self.policy = policy
         self.grace = grace
         self.clock = clock
+
+    def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
+        """
+        Make the door for a connection. The wrapped factory is asked when it is
+        known that the connection is for it.
+        """
+        return OnePortProtocol(self)
 
     def logPrefix(self) -> str:
         """

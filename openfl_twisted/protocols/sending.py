@@ -15,7 +15,15 @@ transport to the protocol. Three rules:
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from twisted.internet.interfaces import IAddress, IConsumer, IProducer, IPushProducer, ITransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IHalfCloseableProtocol,
+    IProducer,
+    IPullProducer,
+    IPushProducer,
+    ITransport,
+)
 from twisted.internet.protocol import Protocol
 from zope.interface import directlyProvides, implementer, providedBy
 
@@ -28,6 +36,9 @@ The most bytes that are held for a peer that does not read, if nobody says
 otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
 """
 
+# So many pieces that wait are made one, since a piece costs more memory than its few bytes.
+_LOOSE_PIECES = 1000
+
 
 class _Read:
     """
@@ -38,6 +49,8 @@ class _Read:
     a time. So what one read makes many connections send is joined for each.
     """
 
+    log = packageLogger()
+
     def __init__(self) -> None:
         self.depth = 0
         self.waiting: list[SendQueue] = []
@@ -47,34 +60,78 @@ class _Read:
 
     def __exit__(self, *exception: object) -> None:
         self.depth -= 1
-        if not self.depth:
-            waiting, self.waiting = self.waiting, []
-            for queue in waiting:
+        if self.depth:
+            return
+        waiting, self.waiting = self.waiting, []
+        for queue in waiting:
+            try:
                 queue.flush()
+            except Exception:
+                # The fault of one receiver must not keep the others waiting.
+                self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
+                queue.abortConnection()
 
 
 _read = _Read()
 
 
 @implementer(IPushProducer)
-class _Room:
+class Room:
     """
-    What a transport tells whether it has room for more.
+    What a transport tells whether it has room for more: the producer that a
+    L{SendQueue} is to its transport.
+
+    A TLS transport does not close while it has a producer, and does not tell it
+    that it wants to. So who closes a transport beneath a queue calls L{finish}.
     """
 
-    __slots__ = ("queue",)
+    __slots__ = ("_queue",)
 
     def __init__(self, queue: "SendQueue") -> None:
-        self.queue = queue
+        self._queue = queue
 
     def pauseProducing(self) -> None:
-        self.queue.transportFull()
+        """
+        There is no room.
+        """
+        self._queue.transportFull()
 
     def resumeProducing(self) -> None:
-        self.queue.transportEmpty()
+        """
+        There is room again.
+        """
+        self._queue.transportEmpty()
 
     def stopProducing(self) -> None:
-        self.queue.transportGone()
+        """
+        The connection is lost.
+        """
+        self._queue.transportGone()
+
+    def finish(self) -> None:
+        """
+        The transport was asked to close.
+        """
+        self._queue.transportClosing()
+
+
+@implementer(IPullProducer)
+class _Pull:
+    """
+    A pull producer, which the transport asks itself.
+    """
+
+    __slots__ = ("_producer", "_queue")
+
+    def __init__(self, queue: "SendQueue", producer: IPullProducer) -> None:
+        self._queue = queue
+        self._producer = producer
+
+    def resumeProducing(self) -> None:
+        self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self._queue.transportGone()
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -83,8 +140,7 @@ class SendQueue:
     A transport with a bounded queue in front of it.
 
     It provides what the transport provides; what is not about sending goes
-    straight through to it. It is registered as the transport's producer only
-    while it has bytes for it, so a connection can always be closed.
+    straight through to it.
 
     @ivar disconnecting: whether the connection is being closed by this side.
     @ivar maxQueue: how many bytes are held for a peer that does not read.
@@ -102,19 +158,25 @@ class SendQueue:
         directlyProvides(self, providedBy(transport))
         self.disconnecting = False
         self.maxQueue = maxQueue
-        self._transport: Any = transport
+        self._transport: Any
+        self._transport = transport
         self._exceeded = exceeded
-        self._room = _Room(self)
         self._unsent: list[bytes] = []
         self._unsentLength = 0
+        # How many of the pieces at the beginning have been made of many.
+        self._dense = 0
         # Whether the transport has said that it has no room.
         self._full = False
-        # Whether we are the transport's producer, or a pull producer is, directly.
-        self._engaged = False
-        self._pulled = False
-        self._producer: IPushProducer | None = None
+        self._gone = False
         # Whether the write side is to be closed once everything has been handed over.
         self._halfClosing = False
+        # Whoever makes what is written here, if that is a push producer.
+        self._producer: IPushProducer | None = None
+        # Or if it is a pull producer.
+        self._pullProducer: IPullProducer | None = None
+        # Whether the transport has us, or the pull producer, for its producer.
+        self._registered = True
+        self._transport.registerProducer(Room(self), True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -135,14 +197,16 @@ class SendQueue:
         if not isinstance(data, bytes):
             # Its owner may change it before it leaves.
             data = bytes(memoryview(data))
-        if not data or (self.disconnecting and not self._pulled):
+        # What a pull producer still has is sent before a connection is closed, as everywhere.
+        if not data or self._gone or (self.disconnecting and self._pullProducer is None):
             return
         if _read.depth and not self._unsent:
-            # The transport must know that more is coming, or it might close before it came.
-            self._engage()
             _read.waiting.append(self)
         self._unsent.append(data)
         self._unsentLength += len(data)
+        if len(self._unsent) - self._dense >= _LOOSE_PIECES:
+            self._unsent[self._dense :] = [b"".join(self._unsent[self._dense :])]
+            self._dense += 1
         if self._full:
             if self._unsentLength > self.maxQueue:
                 self._cutOff()
@@ -161,12 +225,12 @@ class SendQueue:
         """
         Close the connection once everything written so far has been sent.
         """
-        if self.disconnecting:
+        if self.disconnecting or self._gone:
             return
         self.flush()
         self.disconnecting = True
-        self._producer = None
         self._transport.loseConnection()
+        self._finish()
 
     def abortConnection(self) -> None:
         """
@@ -182,10 +246,17 @@ class SendQueue:
         been sent.
         """
         self.flush()
-        if self._unsent:
+        if self._full:
             self._halfClosing = True
         else:
             self._transport.loseWriteConnection()
+
+    def startTLS(self, *arguments: Any) -> Any:
+        """
+        Go on in TLS; what was written before is sent before.
+        """
+        self.flush()
+        return self._transport.startTLS(*arguments)
 
     def getPeer(self) -> IAddress:
         """
@@ -222,83 +293,78 @@ class SendQueue:
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
         Name who makes the bytes, so that it is paused while the peer does not
-        read.
+        read, and stopped when the connection is lost.
 
         @param producer: the producer. A transport can be one: pausing it stops
             reading from its peer.
         @param streaming: whether it is a push producer.
         @raise RuntimeError: if there is one already.
         """
-        if self._producer is not None or self._pulled:
+        if self._producer is not None or self._pullProducer is not None:
             raise RuntimeError("there is a producer already")
-        if streaming:
+        if self._gone:
+            producer.stopProducing()
+        elif streaming:
             self._producer = cast("IPushProducer", producer)
             if self._full:
                 self._producer.pauseProducing()
         else:
-            self._handOver()
-            self._release()
-            self._pulled = True
-            self._transport.registerProducer(producer, False)
+            self._pullProducer = cast("IPullProducer", producer)
+            self.flush()
+            if not self._full:
+                self._beginPulling(self._pullProducer)
+
+    def _beginPulling(self, producer: IPullProducer) -> None:
+        """
+        Have the transport ask the pull producer, not us.
+        """
+        self._transport.unregisterProducer()
+        self._transport.registerProducer(_Pull(self, producer), False)
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer.
         """
         self._producer = None
-        if self._pulled:
-            self._pulled = False
-            self._transport.unregisterProducer()
+        if self._pullProducer is None:
+            return
+        self._pullProducer = None
+        if self._full:
+            # The transport never got it.
+            return
+        self._transport.unregisterProducer()
+        self._registered = not self.disconnecting
+        if self._registered:
+            self._transport.registerProducer(Room(self), True)
 
     # The way to the transport
 
     def flush(self) -> None:
         """
-        Hand everything over, unless the transport has no room; then it is
-        handed over when it has.
+        Hand everything over in one write, unless the transport has no room;
+        then it is handed over when it has.
         """
-        if self._full:
-            return
-        self._handOver()
-        if not self._full:
-            self._release()
-
-    def _handOver(self) -> None:
-        """
-        Hand everything over, in one write.
-        """
-        if not self._unsent:
+        if self._full or not self._unsent:
             return
         pieces, self._unsent = self._unsent, []
-        self._unsentLength = 0
-        self._engage()
+        self._unsentLength = self._dense = 0
         self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
-    def _engage(self) -> None:
+    def _finish(self) -> None:
         """
-        Have the transport say when it is full, and wait for us before it
-        closes.
+        Let the transport close, once it has everything: it waits for us.
         """
-        if not self._engaged and not self._pulled:
-            self._engaged = True
-            self._transport.registerProducer(self._room, True)
-
-    def _release(self) -> None:
-        """
-        Let the transport close when it likes.
-        """
-        if self._engaged:
-            self._engaged = False
+        if self._registered and not self._full and self._pullProducer is None:
+            self._registered = False
             self._transport.unregisterProducer()
+            self._stopProducer()
 
     def _drop(self) -> None:
         """
         Forget what has not been handed over.
         """
         self._unsent = []
-        self._unsentLength = 0
-        self._full = False
-        self._producer = None
+        self._unsentLength = self._dense = 0
         self._halfClosing = False
 
     def _cutOff(self) -> None:
@@ -325,22 +391,50 @@ class SendQueue:
         """
         self._full = False
         self.flush()
+        if self.disconnecting and not self._full:
+            # Said once more, this makes a TLS transport send what it has collected.
+            self._transport.loseConnection()
         if self._full:
             return
         if self._halfClosing:
             self._halfClosing = False
             self._transport.loseWriteConnection()
+        if self._pullProducer is not None:
+            self._beginPulling(self._pullProducer)
         if self._producer is not None:
             self._producer.resumeProducing()
+        if self.disconnecting:
+            self._finish()
+
+    def transportClosing(self) -> None:
+        """
+        Take nothing more: the transport was asked to close.
+        """
+        if not self.disconnecting:
+            self.flush()
+            self.disconnecting = True
+            self._finish()
 
     def transportGone(self) -> None:
         """
         Forget everything: the connection is lost.
         """
-        self._engaged = False
+        self._gone = True
+        self._full = self._registered = False
         self._drop()
+        self._stopProducer()
+
+    def _stopProducer(self) -> None:
+        """
+        Tell whoever makes the bytes that nobody takes them any more.
+        """
+        producer = self._producer or self._pullProducer
+        self._producer = self._pullProducer = None
+        if producer is not None:
+            producer.stopProducing()
 
 
+@implementer(IHalfCloseableProtocol)
 class SendingProtocol(Protocol):
     """
     A protocol that sends through a L{SendQueue}. Subclasses override
@@ -375,6 +469,18 @@ class SendingProtocol(Protocol):
         @param data: the bytes, cut as the network cut them.
         """
         raise NotImplementedError
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer has closed its side: it gets what was written, and then this
+        side is closed too.
+        """
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Know that this side has been closed, as it wanted.
+        """
 
     def sendQueueExceeded(self) -> None:
         """

@@ -55,10 +55,25 @@ class XMLSocketProtocol(SendingProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Be counted out. A message whose end has not come is dropped, as in
-        Flash.
+        Be counted out.
 
         A subclass that overrides this must call it.
+        """
+        self._dropUnfinished()
+        if isinstance(self.factory, XMLSocketFactory):
+            self.factory.connections.discard(self)
+        super().connectionLost(reason)
+
+    def readConnectionLost(self) -> None:
+        """
+        The peer has closed its side.
+        """
+        self._dropUnfinished()
+        super().readConnectionLost()
+
+    def _dropUnfinished(self) -> None:
+        """
+        Drop a message whose end has not come, as Flash does.
         """
         if self._splitter.pending and not self.transport.disconnecting:
             self.log.info(
@@ -67,9 +82,6 @@ class XMLSocketProtocol(SendingProtocol):
                 count=self._splitter.pending,
             )
         self._splitter.clear()
-        if isinstance(self.factory, XMLSocketFactory):
-            self.factory.connections.discard(self)
-        super().connectionLost(reason)
 
     # What comes
 
@@ -93,7 +105,9 @@ class XMLSocketProtocol(SendingProtocol):
                 return
             self.lineReceived(message)
         if tooLong is not None and not transport.disconnecting:
+            self._splitter.clear()
             self.lineLengthExceeded(tooLong)
+            transport.loseConnection()
 
     def lineReceived(self, line: bytes) -> None:
         """
@@ -122,12 +136,12 @@ class XMLSocketProtocol(SendingProtocol):
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """
-        A message is longer than C{MAX_LENGTH}: the connection is closed.
+        A message is longer than C{MAX_LENGTH}; override this if the peer is to
+        hear of it. The connection is closed after it in any case.
 
-        @param line: what was noticed; its text is gone.
+        @param line: what was noticed; the message itself is gone.
         """
         self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=line)
-        self.transport.loseConnection()
 
     # What goes
 

@@ -5,6 +5,7 @@ C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
 from typing import Any, cast
 
 from twisted.application.service import IService
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
@@ -99,4 +100,6 @@ def makeService(options: Options) -> IService:
 
     faithful = FaithfulServerFactory(maxLength=options["max-message"])
     faithful.ended.addCallback(lambda _: cast("IReactorCore", reactor).stop())
+    # It may be ending already, for another reason.
+    faithful.ended.addErrback(lambda failure: failure.trap(ReactorNotRunning))
     return serveData(options, faithful)

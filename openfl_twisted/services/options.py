@@ -123,8 +123,10 @@ class ServerOptions(usage.Options):
         except KeyError as problem:
             # This is all that Twisted says of a name that systemd did not give.
             raise usage.UsageError(f"--listen={description}: there is no {problem}") from None
-        except (ValueError, TypeError, IndexError, OSError) as problem:
-            raise usage.UsageError(f"--listen={description}: {problem}") from None
+        except Exception as problem:
+            # Each kind of endpoint comes from another plugin, and fails in its own way.
+            reason = str(problem) or type(problem).__name__
+            raise usage.UsageError(f"--listen={description}: {reason}") from None
         self["listen"].append(endpoint)
 
     opt_l = opt_listen

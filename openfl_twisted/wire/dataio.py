@@ -54,6 +54,16 @@ _littleEndian = _Numbers("<")
 _signedByte = struct.Struct("b")
 
 
+def _toFloat(value: float) -> float:
+    """
+    Make a float; an integer that is too large is infinite, as in ECMAScript.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _toInteger(value: float) -> int:
     """
     Make an integer as ECMAScript's ToInt32 begins: the fraction is cut, and
@@ -278,28 +288,30 @@ class DataOutput(_ByteOrder):
         """
         self.writeInt(value)
 
-    def writeInt64(self, value: int) -> None:
+    def writeInt64(self, value: float) -> None:
         """
         Write eight bytes: the low 64 bits of a number. OpenFL has it, Flash has
         not.
         """
-        low = value & 0xFFFFFFFFFFFFFFFF
+        low = _toInteger(value) & 0xFFFFFFFFFFFFFFFF
         self._put(self._numbers.int64.pack(low - (low >> 63 << 64)))
 
     def writeFloat(self, value: float) -> None:
         """
         Write four bytes of IEEE 754: the nearest number there is, or infinity.
         """
+        number = _toFloat(value)
         try:
-            self._put(self._numbers.float.pack(value))
+            data = self._numbers.float.pack(number)
         except OverflowError:
-            self._put(self._numbers.float.pack(math.copysign(math.inf, value)))
+            data = self._numbers.float.pack(math.copysign(math.inf, number))
+        self._put(data)
 
     def writeDouble(self, value: float) -> None:
         """
         Write eight bytes of IEEE 754.
         """
-        self._put(self._numbers.double.pack(value))
+        self._put(self._numbers.double.pack(_toFloat(value)))
 
     def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
         """

@@ -119,7 +119,7 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
         # isdecimal() alone takes the digits of every script.
         if not all(number.isascii() and number.isdecimal() for number in (first, last)):
             raise PolicyError(f"{item.strip()!r} is not a port")
-        low, high = int(first[:6]), int(last[:6])
+        low, high = (int(number.lstrip("0")[:6] or "0") for number in (first, last))
         if not 1 <= low <= high <= 65535:
             raise PolicyError(f"{item.strip()!r} is not a range of ports from 1 to 65535")
         ranges.append((low, high))
@@ -175,6 +175,8 @@ class AccessRule:
         host = self._host
         if not host:
             return "its domain is empty"
+        if host == "*." or not all(c.isprintable() and not c.isspace() for c in host):
+            return f"its domain {self.domain!r} is not one"
         if "*" in host.removeprefix("*.") and host != "*":
             return f"its domain {self.domain!r} has a * elsewhere than alone or in front"
         if host.startswith("*.") and _isAddress(host[2:]):

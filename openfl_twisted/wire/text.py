@@ -141,7 +141,8 @@ def _codecNamed(charSet: str) -> codecs.CodecInfo | None:
     """
     # Adobe's list has this name, the table of the web has not.
     encoding = webencodings.lookup("gbk" if charSet.lower() == "cn-gb" else charSet)
-    if encoding is None or encoding.name == "utf-8":
+    # The web's "replacement" stands for encodings that are too dangerous to read.
+    if encoding is None or encoding.name in ("utf-8", "replacement"):
         return None
     return encoding.codec_info
 

@@ -74,10 +74,20 @@ class GuardTestCase(SynchronousTestCase):
         Connect a client.
         """
         connection = guard.buildProtocol(None)
-        assert connection is not None
+        assert isinstance(connection, GuardedConnection)
         transport = TightTransport(connection, 10)
         connection.makeConnection(transport)
         return connection, transport
+
+    def assertRefused(self, guard: GuardFactory) -> None:
+        """
+        A client is sent away.
+        """
+        protocol = guard.buildProtocol(None)
+        self.assertNotIsInstance(protocol, GuardedConnection)
+        transport = TightTransport(protocol)
+        protocol.makeConnection(transport)
+        self.assertTrue(transport.closed)
 
     def told(self, connection: GuardedConnection) -> list[Any]:
         """
@@ -177,14 +187,16 @@ class CountTests(GuardTestCase):
 
     def test_refusedByTheWrappedFactory(self) -> None:
         """
-        If the wrapped factory wants no protocol, there is none.
+        If the wrapped factory wants no protocol, the connection is closed.
         """
 
         class Refusing(Factory[Any]):
             def buildProtocol(self, addr: object) -> None:
                 return None
 
-        self.assertIsNone(GuardFactory(Refusing(), clock=Clock()).buildProtocol(None))
+        guard = GuardFactory(Refusing(), clock=Clock())
+        self.assertRefused(guard)
+        self.assertEqual(guard.opened, 0)
 
     def test_halfClose(self) -> None:
         """
@@ -215,7 +227,7 @@ class LimitTests(GuardTestCase):
         self.connect(guard)
         with capturedLogs() as logs:
             for _ in range(3):
-                self.assertIsNone(guard.buildProtocol(None))
+                self.assertRefused(guard)
             first.connectionLost(done)
             self.connect(guard)
         self.assertEqual(guard.refused, 3)
@@ -315,6 +327,28 @@ class TimeTests(GuardTestCase):
         self.assertIsNone(self.successResultOf(ended))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_closeAllTwice(self) -> None:
+        """
+        Whoever asks is told.
+        """
+        guard = self.guard()
+        _, transport = self.connect(guard)
+        transport.write(b"abc")
+        first, second = guard.closeAll(3), guard.closeAll(4)
+        transport.drain()
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closedAfterItIsLost(self) -> None:
+        """
+        Closing a connection that is lost is nothing to wait for.
+        """
+        connection, _ = self.connect(self.guard())
+        connection.connectionLost(done)
+        connection.loseConnection()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_closeAllInTime(self) -> None:
         """
         Nothing is left waiting if all have closed in time.
@@ -341,9 +375,6 @@ class SocketTransport(StringTransport):
     def getHandle(self) -> socket.socket:
         return self.socket
 
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
-
 
 class KeepAliveTests(SynchronousTestCase):
     """
@@ -356,7 +387,11 @@ class KeepAliveTests(SynchronousTestCase):
         """
         transport = SocketTransport(family)
         self.addCleanup(transport.socket.close)
-        keepAlive(transport)
+        # Inside TLS the transport of TCP is the transport's transport.
+        outer = StringTransport()
+        alsoProvides(outer, ITCPTransport)
+        outer.transport = transport  # type: ignore[attr-defined]
+        keepAlive(outer)
         values = [transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
         if family == socket.AF_INET:
             values += [

@@ -2,12 +2,12 @@
 Tests for L{openfl_twisted.protocols.oneport}.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -249,16 +249,72 @@ class PlainTests(OnePortTestCase):
     def test_lostUndecided(self) -> None:
         """
         Bytes that were still looked at when the connection is lost reach the
-        wrapped protocol; if there were none, it hears of nothing.
+        wrapped protocol if it is connected already; to a lost connection it is
+        not connected any more.
         """
         protocol, _ = self.connect()
+        self.clock.advance(0.5)
         protocol.dataReceived(b"<pol")
         protocol.connectionLost(done)
         self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b"<pol"))
+        for begun in [b"", b"<pol"]:
+            protocol, _ = self.connect()
+            protocol.dataReceived(begun)
+            protocol.connectionLost(done)
+            self.assertEqual(self.wrapped.made, [])
+            self.assertNothingWaits()
+
+    def test_paused(self) -> None:
+        """
+        A wrapped protocol that does not want bytes yet gets them when it does.
+        """
+
+        class Pausing(Greeter):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                cast("IPushProducer", self.transport).pauseProducing()
+
+        protocol, transport = self.connect(Pausing)
+        protocol.dataReceived(b"abc")
+        self.assertEqual((self.greeter.received, transport.producerState), (b"", "paused"))
+        protocol.dataReceived(b"def")
+        cast("IPushProducer", self.greeter.transport).resumeProducing()
+        self.assertEqual((self.greeter.received, transport.producerState), (b"abcdef", "producing"))
+        protocol.dataReceived(b"ghi")
+        self.assertEqual(self.greeter.received, b"abcdefghi")
+
+    def test_pausedForGood(self) -> None:
+        """
+        A wrapped protocol that pauses again, or closes, gets no more than it
+        wants.
+        """
+
+        class Shy(Greeter):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                cast("IPushProducer", self.transport).pauseProducing()
+
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                cast("IPushProducer", self.transport).pauseProducing()
+
+        protocol, transport = self.connect(Shy)
+        protocol.dataReceived(b"abc")
+        cast("IPushProducer", self.greeter.transport).resumeProducing()
+        self.assertEqual((self.greeter.received, transport.producerState), (b"abc", "paused"))
+
+    def test_pausedBeforeItIsKnown(self) -> None:
+        """
+        A wrapped protocol that was greeted by silence can pause too.
+        """
         protocol, _ = self.connect()
-        protocol.connectionLost(done)
-        self.assertEqual(self.wrapped.made, [])
-        self.assertNothingWaits()
+        self.clock.advance(0.5)
+        protocol.pauseProducing()
+        protocol.dataReceived(b"<pol")
+        protocol.resumeProducing()
+        self.assertEqual(self.greeter.received, b"")
+        protocol.dataReceived(b"ite>")
+        self.assertEqual(self.greeter.received, b"<polite>")
 
     def test_closedAtOnce(self) -> None:
         """

@@ -2,6 +2,8 @@
 Tests for L{openfl_twisted.protocols.sending}.
 """
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import ITransport
@@ -10,7 +12,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols.sending import SendingProtocol, SendQueue
+from openfl_twisted.protocols.sending import Room, SendingProtocol, SendQueue
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 
 
@@ -102,6 +104,67 @@ class OneWriteTests(SynchronousTestCase):
         sender.dataReceived(b"d")
         self.assertEqual(transport.writes, [b"ab", b"d"])
 
+    def test_faultyReceiver(self) -> None:
+        """
+        A receiver whose transport fails is cut off, with a line in the log; the
+        others get theirs.
+        """
+
+        class Faulty(TightTransport):
+            def write(self, data: bytes) -> None:
+                raise ValueError("a fault of the transport's")
+
+        faulty, other = Sender(), connect()[1]
+        faulty.makeConnection(Faulty(faulty))
+        receivers = [faulty, cast("Sender", other.protocol)]
+
+        class Relay(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                for receiver in receivers:
+                    receiver.transport.write(data)
+
+        relay = Relay()
+        relay.makeConnection(StringTransport())
+        relay.dataReceived(b"abc")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(other.writes, [b"abc"])
+        self.assertTrue(faulty.transport.disconnecting)
+
+    def test_manySmallPieces(self) -> None:
+        """
+        A queue of very small pieces costs about as much memory as its bytes.
+        """
+        sender, transport = connect(room=0)
+        sender.transport.maxQueue = 10_000
+        sender.transport.write(b"first")
+        expected = b"first"
+        for number in range(4000):
+            piece = b"%02d" % (number % 100)
+            sender.transport.write(piece)
+            expected += piece
+        self.assertLess(len(sender.transport._unsent), 1010)
+        self.assertEqual(transport.drainAll(), expected)
+
+    def test_startTLS(self) -> None:
+        """
+        What was written before TLS begins is sent before it.
+        """
+        begun = []
+
+        class Upgraded(TightTransport):
+            def startTLS(self, context: object) -> None:
+                begun.append(self.value())
+
+        class Upgrading(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                self.transport.write(b"go ahead")
+                self.transport.startTLS(None)
+
+        upgrading = Upgrading()
+        upgrading.makeConnection(Upgraded(upgrading))
+        upgrading.dataReceived(b"STARTTLS")
+        self.assertEqual(begun, [b"go ahead"])
+
     def test_nestedReads(self) -> None:
         """
         If a write makes another protocol read at once, as in memory, nothing is
@@ -151,19 +214,6 @@ class QueueTests(SynchronousTestCase):
         transport.drain()
         self.assertEqual(transport.writes, [b"abcd", b"efg"])
         self.assertEqual(sender.transport.pending, 0)
-
-    def test_producerOnlyWhenNeeded(self) -> None:
-        """
-        The transport has a producer only while there is something for it to
-        wait for, so that it can close.
-        """
-        sender, transport = connect(room=3)
-        sender.dataReceived(b"abc")
-        self.assertIsNone(transport.producer)
-        sender.dataReceived(b"d")
-        self.assertIsNotNone(transport.producer)
-        transport.drain()
-        self.assertIsNone(transport.producer)
 
     def test_cutOff(self) -> None:
         """
@@ -260,6 +310,45 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(transport.delivered, b"onetwo")
         self.assertTrue(transport.closed)
 
+    def test_latePullProducer(self) -> None:
+        """
+        A pull producer that comes while the peer does not read is asked when it
+        does; afterwards the queue is as it was.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"ef")
+        rest = [b"one", b"two"]
+
+        class Pulled(RecordingProducer):
+            def resumeProducing(self) -> None:
+                if rest:
+                    sender.transport.write(rest.pop(0))
+                else:
+                    sender.transport.unregisterProducer()
+
+        sender.transport.registerProducer(Pulled(), False)  # type: ignore[arg-type]
+        self.assertEqual(len(rest), 2)
+        self.assertEqual(transport.drainAll(), b"abcdefonetwo")
+        sender.dataReceived(b"ghij")
+        sender.dataReceived(b"kl")
+        self.assertEqual(sender.transport.pending, 2)
+        self.assertEqual(transport.drainAll(), b"abcdefonetwoghijkl")
+
+    def test_pullProducerTakenBack(self) -> None:
+        """
+        A pull producer that is taken away before the peer reads is never asked.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        producer = RecordingProducer()
+        sender.transport.registerProducer(producer, False)  # type: ignore[arg-type]
+        sender.transport.unregisterProducer()
+        transport.drainAll()
+        self.assertEqual(producer.told, [])
+        sender.transport.loseConnection()
+        self.assertTrue(transport.closed)
+
 
 class CloseTests(SynchronousTestCase):
     """
@@ -295,15 +384,64 @@ class CloseTests(SynchronousTestCase):
 
     def test_closeWithProducer(self) -> None:
         """
-        A producer does not keep the connection open.
+        A producer does not keep the connection open; it is told to go on when
+        the peer reads, and to stop at the end.
         """
         sender, transport = connect(room=3)
         producer = RecordingProducer()
         sender.transport.registerProducer(producer, True)  # type: ignore[arg-type]
         sender.dataReceived(b"abcdL")
+        self.assertEqual(producer.told, ["pause"])
         transport.drainAll()
         self.assertTrue(transport.closed)
-        self.assertEqual(producer.told, ["pause"])
+        self.assertEqual(producer.told, ["pause", "resume", "stop"])
+
+    def test_producerIsStopped(self) -> None:
+        """
+        When the connection is lost, a producer of either kind is stopped, and
+        so is one that comes later.
+        """
+        for streaming in (True, False):
+            sender, transport = connect()
+            producer, late = RecordingProducer(), RecordingProducer()
+            sender.transport.registerProducer(producer, streaming)  # type: ignore[arg-type]
+            transport.abortConnection()
+            self.assertEqual(producer.told[-1], "stop")
+            sender.transport.unregisterProducer()
+            sender.transport.registerProducer(late, streaming)  # type: ignore[arg-type]
+            self.assertEqual(late.told, ["stop"])
+            sender.transport.write(b"abc")
+            sender.transport.loseConnection()
+            self.assertEqual((sender.transport.pending, transport.writes), (0, []))
+
+    def test_closedFromBeneath(self) -> None:
+        """
+        Whoever closes the transport beneath the queue tells it so, and what it
+        holds is sent before the end.
+        """
+        for room in (3, 100):
+            sender, transport = connect(room)
+            sender.dataReceived(b"abcd")
+            sender.dataReceived(b"ef")
+            transport.loseConnection()
+            cast("Room", transport.producer).finish()
+            sender.transport.write(b"late")
+            self.assertEqual(transport.drainAll(), b"abcdef")
+            self.assertTrue(transport.closed)
+            sender.transport.transportClosing()
+
+    def test_closedByThePeer(self) -> None:
+        """
+        When the peer has closed its side, it gets what was written, and then
+        this side is closed.
+        """
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"ef")
+        sender.readConnectionLost()
+        sender.writeConnectionLost()
+        self.assertEqual(transport.drainAll(), b"abcdef")
+        self.assertTrue(transport.closed)
 
     def test_abort(self) -> None:
         """
@@ -337,6 +475,12 @@ class CloseTests(SynchronousTestCase):
         self.assertFalse(transport.halfClosed)
         transport.drain()
         self.assertEqual((transport.writes, transport.halfClosed), ([b"abcd", b"e"], True))
+        sender, transport = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"H")
+        self.assertFalse(transport.halfClosed)
+        transport.drain()
+        self.assertTrue(transport.halfClosed)
 
     def test_lost(self) -> None:
         """

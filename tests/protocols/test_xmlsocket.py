@@ -168,6 +168,21 @@ class LimitTests(SynchronousTestCase):
             lines, ["192.168.1.1:54321 closed within a message; its 4 bytes are dropped"]
         )
 
+    def test_closedByThePeer(self) -> None:
+        """
+        When the peer closes its side, the replies are sent first, and half a
+        message is spoken of once.
+        """
+        recorder = Recorder()
+        transport = TightTransport(recorder, 5)
+        recorder.makeConnection(transport)
+        recorder.dataReceived(b"ask\0half")
+        with capturedLogs() as logs:
+            recorder.readConnectionLost()
+            self.assertEqual(transport.drainAll(), b"answer\0")
+        self.assertTrue(transport.closed)
+        self.assertEqual(len(logs), 1)
+
     def test_ownClose(self) -> None:
         """
         Half a message is nothing to speak of if this side has closed.

@@ -90,6 +90,7 @@ class PortsTests(SynchronousTestCase):
         self.assertEqual(parsePorts("80"), ((80, 80),))
         self.assertEqual(parsePorts("*"), ((1, 65535),))
         self.assertEqual(parsePorts(" 80 , 1000-2000"), ((80, 80), (1000, 2000)))
+        self.assertEqual(parsePorts("0000080"), ((80, 80),))
 
     def test_invalid(self) -> None:
         """
@@ -344,6 +345,8 @@ class ProblemTests(SynchronousTestCase):
         self.assertIn("rule 3 grants nothing: its domain 'a.*' has a *", found)
         self.assertIn("rule 4 grants nothing: its domain '*.192.0.2.1' is an address", found)
         self.assertIn("rule 5 grants nothing: its domain is empty", found)
+        for domain in ["*.", "a b", "a\x01"]:
+            self.assertIn("is not one", self.problems(AccessRule(domain, "80")))
         self.assertIn("rule 6 grants nothing: its to-ports are wrong: 'x' is not a port", found)
 
     def test_nothing(self) -> None:

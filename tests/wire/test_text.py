@@ -188,7 +188,7 @@ class CharacterSetTests(SynchronousTestCase):
         A name that nobody knows, misspelt ones too, means UTF-8 and is no
         error; so does one that would be dangerous.
         """
-        for name in ["iso-8859-01", "no such name", "", "utf-7"]:
+        for name in ["iso-8859-01", "no such name", "", "utf-7", "hz-gb-2312"]:
             self.assertEqual(decodeText(b"\xc3\xa9", name), "\u00e9", name)
             self.assertEqual(encodeText("\u00e9", name), b"\xc3\xa9", name)
 

@@ -1,0 +1,90 @@
+"""
+A connection between a transport and a protocol, that looks like either to the
+other. What stands in front of other protocols is built on it.
+"""
+
+from typing import Any, cast
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides
+
+from openfl_twisted.protocols.sending import Room
+
+
+class WrappedConnection(ProtocolWrapper):
+    """
+    Twisted's wrapper, which also closes in good order and passes on half-closed
+    connections.
+
+    @ivar disconnecting: whether the connection is being closed by this side.
+    @ivar lost: whether it is lost.
+    """
+
+    transport: Any
+    wrappedProtocol: Any
+    disconnecting = False
+    lost = False
+    _producer: IProducer | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Connect the wrapped protocol.
+        """
+        super().makeConnection(transport)
+        if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
+            alsoProvides(self, IHalfCloseableProtocol)
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer with the transport.
+        """
+        self._producer = producer
+        super().registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer.
+        """
+        self._producer = None
+        super().unregisterProducer()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection once everything written so far has been sent. This
+        can come from the wrapped protocol or from elsewhere.
+        """
+        if self.lost:
+            return
+        already, self.disconnecting = self.disconnecting, True
+        self.transport.loseConnection()
+        if not already and isinstance(self._producer, Room):
+            self._producer.finish()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection now.
+        """
+        self.disconnecting = True
+        self.transport.abortConnection()
+
+    def readConnectionLost(self) -> None:
+        """
+        Pass on that the peer has closed its side.
+        """
+        cast("IHalfCloseableProtocol", self.wrappedProtocol).readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Pass on that this side has been closed.
+        """
+        cast("IHalfCloseableProtocol", self.wrappedProtocol).writeConnectionLost()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass on the end.
+        """
+        self.lost = True
+        super().connectionLost(reason)
