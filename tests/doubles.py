@@ -31,7 +31,11 @@ class TightTransport(StringTransport):
     @ivar writes: what has been written, one item for each write.
     @ivar delivered: what the peer has read.
     @ivar closed: whether the connection is closed.
+    @ivar atOnce: whether it closes as soon as it may; if not, only when the
+        peer reads, as a real transport closes only in the reactor.
     """
+
+    atOnce = True
 
     def __init__(self, protocol: IProtocol | None = None, room: int = 10, **options: Any) -> None:
         super().__init__(lenient=True, **options)
@@ -56,11 +60,13 @@ class TightTransport(StringTransport):
     def unregisterProducer(self) -> None:
         super().unregisterProducer()
         self._paused = False
-        self._closeIfDone()
+        if self.atOnce:
+            self._closeIfDone()
 
     def loseConnection(self) -> None:
         super().loseConnection()
-        self._closeIfDone()
+        if self.atOnce:
+            self._closeIfDone()
 
     def loseWriteConnection(self) -> None:
         self.halfClosed = True

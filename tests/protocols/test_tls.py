@@ -4,10 +4,11 @@ nothing after it was asked to close, unless it has a producer, and it does not
 close while it has one.
 """
 
+import contextlib
 from typing import Any
 
 import trustme
-from OpenSSL.SSL import TLS_METHOD, Context
+from OpenSSL.SSL import TLS_METHOD, Connection, Context, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
@@ -21,8 +22,9 @@ from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.doubles import TightTransport
 
 
 @implementer(IOpenSSLContextFactory)
@@ -36,6 +38,15 @@ class Contexts:
 
     def getContext(self) -> Context:
         return self.context
+
+
+def contexts() -> tuple[Context, Context]:
+    """
+    Make the contexts of a server and of a client that checks nothing.
+    """
+    server, client = Context(TLS_METHOD), Context(TLS_METHOD)
+    trustme.CA().issue_cert("localhost").configure_cert(server)
+    return server, client
 
 
 class Client(Protocol):
@@ -59,18 +70,146 @@ class Client(Protocol):
         self.lost = True
 
 
+class SlowClient:
+    """
+    A client that reads when the test says so, from a server that has little
+    room.
+    """
+
+    def __init__(self, factory: Factory[Any], room: int = 1000) -> None:
+        self.clock = Clock()
+        server, client = contexts()
+        wrapper = TLSMemoryBIOFactory(Contexts(server), False, factory, self.clock)
+        serving = wrapper.buildProtocol(None)
+        self.transport = TightTransport(serving, room)
+        self.transport.atOnce = False
+        serving.makeConnection(self.transport)
+        self.connection = Connection(client, None)
+        self.connection.set_connect_state()
+        self.received = b""
+        self.ended = False
+        while not self.received and not self.ended:
+            try:
+                self.connection.do_handshake()
+            except WantReadError:
+                self.read()
+            else:
+                break
+            finally:
+                self.write()
+
+    def write(self) -> None:
+        """
+        Have the server get what the client has sent.
+        """
+        with contextlib.suppress(WantReadError):
+            data = self.connection.bio_read(1 << 20)
+            if self.transport.protocol is not None:
+                self.transport.protocol.dataReceived(data)
+
+    def send(self, data: bytes) -> None:
+        """
+        Send bytes.
+        """
+        self.connection.sendall(data)
+        self.write()
+
+    def read(self) -> None:
+        """
+        Read what has arrived; it makes room for more.
+        """
+        self.clock.advance(0)
+        arrived = self.transport.value()
+        if arrived:
+            self.connection.bio_write(arrived)
+        try:
+            while True:
+                self.received += self.connection.recv(1 << 16)
+        except ZeroReturnError:
+            self.ended = True
+        except WantReadError:
+            pass
+        self.transport.drain()
+
+    def readAll(self) -> None:
+        """
+        Read until the end of the connection.
+        """
+        for _ in range(10_000):
+            self.read()
+            if self.ended:
+                self.connection.shutdown()
+                self.write()
+                self.transport.drain()
+                return
+        raise AssertionError("there is no end")
+
+
 class TLSTests(SynchronousTestCase):
     """
     Servers inside TLS.
     """
 
+    def test_bounded(self) -> None:
+        """
+        A client that does not read is cut off, as without TLS.
+        """
+        factory = XMLSocketFactory(XMLSocketProtocol, maxQueue=100_000)
+        client = SlowClient(factory)
+        [connection] = factory.connections
+        for _ in range(300):
+            connection.sendMessage("x" * 1000)
+            client.clock.advance(0)
+        self.assertTrue(client.transport.closed)
+        self.assertEqual(connection.transport.pending, 0)
+        self.assertEqual(factory.connections, set())
+
+    def test_readingIsPaused(self) -> None:
+        """
+        While a client does not read, nothing is read from it; it gets
+        everything, and the end.
+        """
+        factory = XMLSocketFactory(EchoProtocol)
+        client = SlowClient(factory)
+        [connection] = factory.connections
+        message = b"x" * 10_000 + b"\0"
+        client.send(message)
+        client.clock.advance(0)
+        client.send(message)
+        self.assertEqual(client.transport.producerState, "paused")
+        connection.transport.loseConnection()
+        client.readAll()
+        self.assertEqual(client.received, message * 2)
+        self.assertEqual(client.transport.producerState, "producing")
+
+    def test_tail(self) -> None:
+        """
+        What is held when the connection is to be closed arrives before the end,
+        whoever closes it.
+        """
+        for closing in ("the protocol", "the guard"):
+            xml = XMLSocketFactory(XMLSocketProtocol)
+            guard = GuardFactory(xml, clock=Clock())
+            client = SlowClient(guard)
+            [connection] = xml.connections
+            messages = ["x" * 100_000, "y" * 3000, "z"]
+            for message in messages:
+                connection.sendMessage(message)
+            client.clock.advance(0)
+            self.assertGreater(connection.transport.pending, 3000)
+            if closing == "the guard":
+                guard.closeAll(10)
+            else:
+                connection.transport.loseConnection()
+            client.readAll()
+            self.assertEqual(client.received, "".join(m + "\0" for m in messages).encode())
+            self.assertEqual(guard.connections, 0)
+
     def talk(self, factory: Factory[Any], message: bytes) -> tuple[Client, IOPump]:
         """
         Connect a client to a server and let them talk until both are silent.
         """
-        authority = trustme.CA()
-        server, client = Context(TLS_METHOD), Context(TLS_METHOD)
-        authority.issue_cert("localhost").configure_cert(server)
+        server, client = contexts()
         clock = Clock()
         serving = TLSMemoryBIOFactory(Contexts(server), False, factory, clock).buildProtocol(None)
         talking = Client(message)
