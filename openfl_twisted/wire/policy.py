@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import Self
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
-import defusedxml.ElementTree
-from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
 
 REQUEST = b"<policy-file-request/>\0"
 """
@@ -140,6 +139,23 @@ def _isAddress(text: str) -> bool:
     return True
 
 
+class _Parser(DefusedXMLParser):
+    """
+    A parser that takes no declarations from the file itself: neither entities
+    nor attributes that a rule does not show.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.StartDoctypeDeclHandler = self._beginDoctype
+
+    def _beginDoctype(
+        self, name: str, system: str | None, public: str | None, hasOwn: bool
+    ) -> None:
+        if hasOwn:
+            raise PolicyError("it has declarations of its own")
+
+
 @dataclass(frozen=True)
 class AccessRule:
     """
@@ -257,12 +273,14 @@ class PolicyFile:
         """
         if len(data) > MAX_POLICY_LENGTH:
             raise PolicyError(f"it is longer than {MAX_POLICY_LENGTH} bytes")
+        parser = _Parser()
         try:
-            root = defusedxml.ElementTree.fromstring(data.removesuffix(b"\0"))
+            parser.feed(data.removesuffix(b"\0"))
+            root = parser.close()
+        except PolicyError:
+            raise
         except ParseError as error:
             raise PolicyError(f"it is not well-formed XML: {error}") from None
-        except DefusedXmlException as error:
-            raise PolicyError(f"it declares entities: {error}") from None
         except (LookupError, ValueError) as error:
             raise PolicyError(f"its text cannot be read: {error}") from None
         if root.tag != "cross-domain-policy":

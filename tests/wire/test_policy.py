@@ -251,7 +251,11 @@ class FileTests(SynchronousTestCase):
             (b"<cross-domain-policy><a>hello</a></cross-domain-policy>", "text between"),
             (
                 b'<!DOCTYPE a [<!ENTITY l "&k;">]><cross-domain-policy>&l;</cross-domain-policy>',
-                "declares entities",
+                "declarations of its own",
+            ),
+            (
+                b'<!DOCTYPE a [<!ATTLIST r to-ports CDATA "*">]><cross-domain-policy/>',
+                "declarations of its own",
             ),
             (b'<?xml version="1.0" encoding="no-such"?><cross-domain-policy/>', "cannot be read"),
             (b'<?xml version="1.0" encoding="idna"?><cross-domain-policy/>', "cannot be read"),
