@@ -2,17 +2,23 @@
 The other ends of live tests.
 """
 
+import re
+import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.interfaces import IProcessTransport, IReactorCore
+from twisted.internet.interfaces import IProcessTransport, IProtocolFactory, IReactorCore
 from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+
+from openfl_twisted.protocols.guard import GuardFactory
 
 HOST = "127.0.0.1"
 
@@ -163,3 +169,39 @@ def twistd(*arguments: str, **options: Any) -> Process:
     Start C{twistd}.
     """
     return run(*TWISTD, *arguments, **options)
+
+
+async def portOf(process: Process) -> int:
+    """
+    Wait until a server says where it listens.
+    """
+    printed = await process.until(b"listening on")
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", printed)
+    assert found is not None, printed
+    return int(found[1])
+
+
+async def stop(process: Process) -> str:
+    """
+    Ask a server to end, and wait until it has.
+
+    @return: all it has printed.
+    """
+    process.transport.signalProcess("TERM")
+    assert await process.ended == -signal.SIGTERM
+    assert "Traceback" not in process.printed.decode()
+    return process.printed.decode()
+
+
+@asynccontextmanager
+async def serving(factory: IProtocolFactory) -> AsyncIterator[tuple[int, GuardFactory]]:
+    """
+    Serve a factory behind a guard while the block runs.
+    """
+    guard = GuardFactory(factory)
+    port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)
+    try:
+        yield port.getHost().port, guard
+    finally:
+        await port.stopListening()
+        await guard.closeAll(1)

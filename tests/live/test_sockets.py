@@ -2,12 +2,9 @@
 The protocols on real sockets.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IProtocolFactory
 
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -18,21 +15,7 @@ from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.live import live
-from tests.live.peers import HOST, dial, pause, theReactor
-
-
-@asynccontextmanager
-async def serving(factory: IProtocolFactory) -> AsyncIterator[tuple[int, GuardFactory]]:
-    """
-    Serve a factory behind a guard while the block runs.
-    """
-    guard = GuardFactory(factory)
-    port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)
-    try:
-        yield port.getHost().port, guard
-    finally:
-        await port.stopListening()
-        await guard.closeAll(1)
+from tests.live.peers import HOST, dial, pause, serving, theReactor
 
 
 @live

@@ -5,38 +5,15 @@ The commands as processes.
 import os
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
 
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.live import live
-from tests.live.peers import HOST, TWISTD, Process, dial, pause, run, twistd
+from tests.live.peers import HOST, TWISTD, dial, pause, portOf, run, stop, twistd
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
-
-
-async def portOf(process: Process) -> int:
-    """
-    Wait until a server says where it listens.
-    """
-    printed = await process.until(b"listening on")
-    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", printed)
-    assert found is not None, printed
-    return int(found[1])
-
-
-async def stop(process: Process) -> str:
-    """
-    Ask a server to end, and wait until it has.
-
-    @return: all it has printed.
-    """
-    process.transport.signalProcess("TERM")
-    assert await process.ended == -signal.SIGTERM
-    assert "Traceback" not in process.printed.decode()
-    return process.printed.decode()
 
 
 @live

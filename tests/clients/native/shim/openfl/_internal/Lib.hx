@@ -1,0 +1,3 @@
+package openfl._internal;
+
+typedef Lib = openfl.Lib;

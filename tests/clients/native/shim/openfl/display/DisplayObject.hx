@@ -1,0 +1,8 @@
+package openfl.display;
+
+import openfl.events.EventDispatcher;
+
+class DisplayObject extends EventDispatcher {
+	public var stage:Dynamic;
+	public var parent:DisplayObjectContainer;
+}

@@ -1,0 +1,3 @@
+package openfl.display;
+
+class InteractiveObject extends DisplayObject {}

@@ -1,0 +1,152 @@
+"""
+Native OpenFL programs as clients: OpenFL's own sources, compiled by Haxe to
+neko, which is one of OpenFL's targets.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from tests.live import live
+from tests.live.peers import HOST, Process, pause, portOf, run, serving, stop, twistd
+
+ANY_PORT = f"--listen=tcp:0:interface={HOST}"
+Native = Callable[[str], list[str]]
+
+
+@asynccontextmanager
+async def command(*arguments: str) -> AsyncIterator[str]:
+    """
+    Run a C{twistd} command while the block runs.
+
+    @return: its port.
+    """
+    server = twistd(*arguments, ANY_PORT)
+    try:
+        yield str(await portOf(server))
+    finally:
+        await stop(server)
+
+
+async def lines(client: Process) -> list[str]:
+    """
+    Wait for the end of a program.
+
+    @return: the lines that it has printed.
+    """
+    assert await client.ended == 0, client.printed
+    return client.printed.decode().strip().split("\n")
+
+
+async def messages(client: Process) -> list[str]:
+    """
+    Wait for the end of an C{XMLClient}.
+
+    @return: the messages that it has printed. Native OpenFL keeps the NUL.
+    """
+    connected, *data = await lines(client)
+    assert connected == "connect true"
+    return [json.loads(line.removeprefix("data "), strict=False) for line in data]
+
+
+@live
+async def test_relay(native: Native) -> None:
+    """
+    Two programs exchange messages through C{openfl-xml}.
+    """
+    program = native("XMLClient")
+    async with command("openfl-xml", "--grace=0.1") as port:
+        one = run(*program, HOST, port, "1", "<welcome/>")
+        await one.until(b"connect true")
+        # It has said nothing, so it is taken in after the grace.
+        await pause(0.5)
+        two = run(*program, HOST, port, "1", "", "<hello from='two'/>")
+        assert await messages(one) == ["<hello from='two'/>\0"]
+        assert await messages(two) == ["<welcome/>\0"]
+
+
+@live
+async def test_echo(native: Native) -> None:
+    """
+    Every message comes back, an empty one and one that is not ASCII too, and in
+    order.
+    """
+    program = native("XMLClient")
+    sent = ["<a/>", "", "gr\u00fc\u00dfe \u4e2d \U0001f600", "<b/>" * 20_000, "last"]
+    async with command("openfl-xml", "--echo") as port:
+        client = run(*program, HOST, port, str(len(sent)), "", *sent)
+        assert await messages(client) == [message + "\0" for message in sent]
+
+
+@live
+async def test_serverSocketExample(native: Native) -> None:
+    """
+    A C{Socket} talks to the guide's example, whether it speaks first or waits
+    for the greeting.
+    """
+    program = native("SocketClient")
+    async with command("openfl-echo") as port:
+        for greeting in ["", "Connected."]:
+            client = run(*program, HOST, port, "Echo -- abc", greeting, "abc")
+            assert await lines(client) == ['"Connected.Echo -- abc"']
+
+
+@live
+async def test_simpleServer(native: Native) -> None:
+    """
+    A C{Socket} sends lines to the guide's other server, and an C{XMLSocket}
+    messages that a newline ends as well, as the guide says.
+    """
+    greeting = "Enter EXIT to exit.\r\n"
+    async with command("openfl-echo", "--style=simple-server") as port:
+        client = run(*native("SocketClient"), HOST, port, "Echo: EXIT\r\n", greeting, "abc\nEXIT\n")
+        [line] = await lines(client)
+        assert json.loads(line) == greeting + "Echo: abc\r\nEcho: EXIT\r\n"
+        client = run(*native("XMLClient"), HOST, port, "2", "", "abc\n", "def\n")
+        assert await messages(client) == [greeting + "Echo: abc\r\n\0", "Echo: def\r\n\0"]
+
+
+@live
+async def test_echoOfXMLSocket(native: Native) -> None:
+    """
+    With NUL framing an C{XMLSocket} hears the greeting and each answer as a
+    message of its own.
+    """
+    async with command("openfl-echo", "--framing=nul") as port:
+        client = run(*native("XMLClient"), HOST, port, "3", "", "<a/>", "<b/>")
+        assert await messages(client) == ["Connected.\0", "Echo -- <a/>\0", "Echo -- <b/>\0"]
+
+
+class Numbers(BinarySocketProtocol):
+    """
+    Reads a value of each kind and writes it again.
+    """
+
+    def connectionMade(self) -> None:
+        self.endian = self.factory.endian
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        if self.bytesAvailable < 25:
+            return
+        self.writeBoolean(self.readBoolean())
+        self.writeByte(self.readByte())
+        self.writeShort(self.readShort())
+        self.writeInt(self.readInt())
+        self.writeFloat(self.readFloat())
+        self.writeDouble(self.readDouble())
+        self.writeUTF(self.readUTF())
+
+
+@live
+async def test_numbers(native: Native) -> None:
+    """
+    Numbers and strings mean the same to OpenFL and to L{BinarySocketProtocol},
+    in both byte orders.
+    """
+    for endian in ["bigEndian", "littleEndian"]:
+        factory = BinarySocketFactory(Numbers)
+        factory.endian = endian  # type: ignore[attr-defined]
+        async with serving(factory) as (port, _):
+            client = run(*native("NumbersClient"), HOST, str(port), endian)
+            assert await lines(client) == ["true -2 -30562 -2076553554 0.5 8090.76 \u00e9!"]
