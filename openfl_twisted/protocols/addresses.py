@@ -29,7 +29,7 @@ def portOf(address: IAddress) -> int | None:
     """
     Get the TCP port of an address.
 
-    @return: the port; L{None} if an address of this kind has none.
+    @return: the port; C{None} if an address of this kind has none.
     """
     if isinstance(address, IPv4Address | IPv6Address):
         return int(address.port)

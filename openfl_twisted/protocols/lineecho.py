@@ -31,7 +31,7 @@ class LineEchoProtocol(SendingProtocol):
     L{textReceived}.
 
     @cvar framing: what ends a text.
-    @cvar terminator: what ends an answer; L{None} for the end that the text
+    @cvar terminator: what ends an answer; C{None} for the end that the text
         had.
     @cvar MAX_LENGTH: the longest text that is taken, in bytes without its end.
         Without framing there is no limit, since nothing is kept.

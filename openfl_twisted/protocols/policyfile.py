@@ -39,7 +39,7 @@ answered all the same: some clients never send it.
 PolicySource: TypeAlias = PolicyFile | Callable[[int], PolicyFile] | None
 """
 What to answer: a policy file; or a function that makes one for the port on
-which the request came, as L{PolicyFile.forPort} does; or L{None} for no answer.
+which the request came, as L{PolicyFile.forPort} does; or C{None} for no answer.
 """
 
 
@@ -49,7 +49,7 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
 
     @param policy: what to answer.
     @param host: the address at which it is asked for.
-    @return: the file; L{None} if there is none: no policy at all, or one that
+    @return: the file; C{None} if there is none: no policy at all, or one that
         depends on the port, and no port.
     """
     if policy is None or isinstance(policy, PolicyFile):

@@ -33,7 +33,7 @@ class XMLSocketProtocol(SendingProtocol):
     @cvar MAX_LENGTH: the longest message that is taken, in bytes without its
         end.
     @cvar policy: the answer to a policy request that comes as the first
-        message; L{None} if such a message is like any other. A client that
+        message; C{None} if such a message is like any other. A client that
         was slow with its request, or split it, is answered in this way; see
         L{openfl_twisted.protocols.oneport} for the others.
     """
@@ -189,7 +189,7 @@ class XMLSocketFactory(Factory[XMLSocketProtocol]):
             the protocol's C{maxQueue} if not given.
         @param policy: the answer to a policy request that is the first message;
             the default lets everybody connect to the port on which it came.
-            L{None} for no answer.
+            C{None} for no answer.
         """
         self.protocol = protocol
         self.maxLength = maxLength

@@ -27,7 +27,7 @@ _FRAMINGS = tuple(framing.value for framing in Framing)
 class Options(DataServerOptions):
     """
     The options of C{twistd openfl-echo}. After parsing, C{framing} is a
-    L{Framing}, or L{None} for that of the style.
+    L{Framing}, or C{None} for that of the style.
     """
 
     longdesc = (

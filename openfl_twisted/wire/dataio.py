@@ -85,7 +85,7 @@ class _ByteOrder:
     def endian(self) -> str:
         """
         The byte order of numbers: L{BIG_ENDIAN} (the default) or
-        L{LITTLE_ENDIAN}. Another value raises C{ValueError}, L{None} raises
+        L{LITTLE_ENDIAN}. Another value raises C{ValueError}, C{None} raises
         C{TypeError}; the order stays as it was.
         """
         return BIG_ENDIAN if self._numbers is _bigEndian else LITTLE_ENDIAN

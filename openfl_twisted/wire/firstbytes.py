@@ -37,7 +37,7 @@ def recognize(data: bytes) -> Caller | None:
     Recognize a caller.
 
     @param data: all the bytes that have come, from the first one on.
-    @return: who it is, or L{None} while this cannot be said. Once it is said,
+    @return: who it is, or C{None} while this cannot be said. Once it is said,
         further bytes do not change it.
     """
     if policy.requestLength(data):

@@ -60,7 +60,7 @@ class Line(NamedTuple):
     """
     One line.
 
-    @ivar text: the bytes without their end; L{None} if there is only an end,
+    @ivar text: the bytes without their end; C{None} if there is only an end,
         which is a second one for the line before: the zero byte behind a
         newline.
     @ivar end: the end to answer with: L{NEWLINE<lines.NEWLINE>} or

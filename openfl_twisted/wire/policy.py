@@ -164,7 +164,7 @@ class AccessRule:
     @ivar domain: whose content may connect: C{*}, a host name, an IP address,
         or C{*.} and a host name, which means this host and all below it. A
         scheme in front is accepted and ignored.
-    @ivar ports: the ports as written, see L{parsePorts}; L{None} if the rule
+    @ivar ports: the ports as written, see L{parsePorts}; C{None} if the rule
         has none, and then it grants nothing.
     @ivar secure: only for content that came by https.
     """
@@ -180,7 +180,7 @@ class AccessRule:
     @property
     def problem(self) -> str | None:
         """
-        Why this rule grants nothing at all; L{None} if it can grant something.
+        Why this rule grants nothing at all; C{None} if it can grant something.
         """
         if self.ports is None:
             return "it has no to-ports"
@@ -241,7 +241,7 @@ class PolicyFile:
 
     @ivar rules: the rules; one that grants is enough, and their order does not
         matter.
-    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; L{None} if the
+    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the
         file has none, which means C{all}. It counts only in the file that is
         served from port 843.
     """

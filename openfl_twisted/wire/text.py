@@ -135,7 +135,7 @@ def _codecNamed(charSet: str) -> codecs.CodecInfo | None:
     """
     Find the codec for a name of a character set.
 
-    @return: the codec, or L{None} for UTF-8, which has its own reading rule.
+    @return: the codec, or C{None} for UTF-8, which has its own reading rule.
         A name that nobody knows means UTF-8 too: Flash takes the system's code
         page for it, and raises nothing.
     """

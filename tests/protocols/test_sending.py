@@ -62,6 +62,22 @@ class OneWriteTests(SynchronousTestCase):
         sender.dataReceived(b"de")
         self.assertEqual(transport.writes, [b"abc", b"de"])
 
+    def test_sequenceInARead(self) -> None:
+        """
+        A sequence is joined with what else one read makes.
+        """
+
+        class Sequences(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                self.transport.writeSequence([data, b"-"])
+                self.transport.write(data)
+
+        sequences = Sequences()
+        transport = TightTransport(sequences)
+        sequences.makeConnection(transport)
+        sequences.dataReceived(b"ab")
+        self.assertEqual(transport.writes, [b"ab-ab"])
+
     def test_outsideARead(self) -> None:
         """
         What is written at another time leaves at once.

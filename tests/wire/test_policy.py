@@ -144,6 +144,7 @@ class DecisionTests(SynchronousTestCase):
             ("*.0.2.1", "192.0.2.1", False),
             ("127.0.0.1", "localhost", False),
             ("[::1]", "[::1]", True),
+            ("*.[::1]", "[::1]", False),
             ("http://www.example.com", "www.example.com", True),
             ("www.example.*", "www.example.com", False),
             ("*example.com", "www.example.com", False),

@@ -1,0 +1,41 @@
+"""
+A relay in a program of one's own: C{python server.py tcp:8080:interface=127.0.0.1}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+
+
+class Player(XMLSocketProtocol):
+    """
+    One player: what it says goes to all others.
+    """
+
+    def messageReceived(self, message: str) -> None:
+        """
+        Hand a message on.
+        """
+        self.factory.broadcast(message, exclude=[self])
+
+
+async def main(reactor: Any, endpoint: str) -> None:
+    """
+    Listen until the program is ended.
+    """
+    factory = GuardFactory(OnePortFactory(XMLSocketFactory(Player)), maxConnections=100)
+    port = await serverFromString(reactor, endpoint).listen(factory)
+    sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
+    sys.stdout.flush()
+    await Deferred()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

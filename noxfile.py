@@ -1,0 +1,53 @@
+"""
+Everything that can be checked: C{nox -l} lists it, C{nox -s NAME} runs it.
+"""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and form."""
+    session.install("-e", ".[test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, as strict as can be."""
+    session.install("-e", ".[test]")
+    session.run("mypy", "-p", "openfl_twisted")
+    session.run("mypy", "twisted/plugins")
+    session.run("mypy", "tests")
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """All tests, by pytest; pass arguments behind --."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def asyncio(session: nox.Session) -> None:
+    """The live tests on the asyncio reactor."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--reactor=asyncio", "tests/live", "tests/clients")
+
+
+@nox.session
+def trial(session: nox.Session) -> None:
+    """The memory tests, by trial."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "twisted.trial", "tests")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation; a warning is an error."""
+    session.install("-e", ".[test]")
+    session.run("sphinx-build", "-W", "-q", "docs", "docs/_build")

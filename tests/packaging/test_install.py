@@ -1,0 +1,116 @@
+"""
+What is built can be installed, and brings its commands with it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.test_plugins import COMMANDS
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+NOT_SOURCE = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "node_modules", "_build")
+
+
+def run(*command: str | Path, **variables: str) -> str:
+    """
+    Run a program to its end, with some variables of the environment.
+
+    @return: what it has printed.
+    """
+    # A folder that the tests are run with must not help what is installed.
+    environment = {**os.environ, "PYTHONPATH": "", **variables}
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    A copy of the sources, since building leaves its traces.
+    """
+    copy = tmp_path_factory.mktemp("checkout") / "openfl-twisted"
+    shutil.copytree(ROOT, copy, ignore=NOT_SOURCE)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Path) -> Path:
+    """
+    The folder with the wheel and the source distribution.
+    """
+    run(sys.executable, "-m", "build", "--no-isolation", checkout)
+    return checkout / "dist"
+
+
+def sources(checkout: Path) -> set[str]:
+    """
+    Name the files that belong into a wheel.
+    """
+    python = [*checkout.glob("openfl_twisted/**/*.py"), *checkout.glob("twisted/**/*.py")]
+    return {str(path.relative_to(checkout)) for path in python} | {"openfl_twisted/py.typed"}
+
+
+def test_wheel(checkout: Path, built: Path) -> None:
+    """
+    The wheel has the package and the plugins, and nothing else: above all no
+    C{__init__.py} that would replace one of Twisted's.
+    """
+    [wheel] = built.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == sources(checkout)
+    assert {name for name in names if name.startswith("twisted/")} == {
+        "twisted/plugins/openfl_twisted_services.py"
+    }
+
+
+def test_sourceDistribution(checkout: Path, built: Path) -> None:
+    """
+    The source distribution has the tests and the documentation too.
+    """
+    [archive] = built.glob("*.tar.gz")
+    with tarfile.open(archive) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert sources(checkout) <= names
+    assert {"tests/__init__.py", "tests/clients/package.json", "docs/conf.py", "LICENSE"} <= names
+    assert not [name for name in names if name.endswith((".pyc", "dropin.cache"))]
+
+
+def commandsOf(twistd: Path, **variables: str) -> set[str]:
+    """
+    Ask C{twistd} for the commands of this package.
+    """
+    words = run(twistd, "--help", **variables).split()
+    return {word for word in words if word.startswith("openfl-")}
+
+
+def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
+    """
+    C{twistd} and C{twist} list the commands from a wheel, from an editable
+    install and from the checkout, and no longer when it is uninstalled.
+    """
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    pip, twistd = (programs / "pip", programs / "twistd")
+    [wheel] = built.glob("*.whl")
+    run(pip, "install", wheel)
+    assert commandsOf(twistd) == commandsOf(programs / "twist") == COMMANDS
+    assert run(twistd, "openfl-xml", "--version").startswith("openfl-twisted ")
+    run(pip, "uninstall", "--yes", "openfl-twisted")
+    assert commandsOf(twistd) == set()
+    run(pip, "install", "--editable", checkout)
+    assert commandsOf(twistd) == commandsOf(programs / "twist") == COMMANDS
+    run(pip, "uninstall", "--yes", "openfl-twisted")
+    assert commandsOf(twistd) == set()
+    assert commandsOf(twistd, PYTHONPATH=str(checkout)) == COMMANDS

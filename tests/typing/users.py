@@ -1,0 +1,56 @@
+"""
+Code as users write it, with the types that they get.
+"""
+
+from typing import assert_type
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IReactorCore
+
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.sending import SendQueue
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.wire.policy import AccessRule, PolicyFile
+
+
+class Game(XMLSocketProtocol):
+    """
+    A server for C{XMLSocket}.
+    """
+
+    def messageReceived(self, message: str) -> None:
+        assert_type(self.transport, SendQueue)
+        self.sendMessage(message)
+        self.factory.broadcast(message, exclude=[self])
+
+
+class Numbers(BinarySocketProtocol):
+    """
+    A server for C{Socket}.
+    """
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        assert_type(self.readInt(), int)
+        assert_type(self.readDouble(), float)
+        assert_type(self.readUTF(), str)
+        self.writeInt(1)
+        self.flush()
+
+
+def serve(reactor: IReactorCore) -> None:
+    """
+    Every factory can be listened with, alone and behind the others.
+    """
+    policy = PolicyFile((AccessRule("*.a.example", "80"),))
+    games = XMLSocketFactory(Game, maxLength=1000, policy=policy)
+    assert_type(games.connections, set[XMLSocketProtocol])
+    endpoint = serverFromString(reactor, "tcp:80")
+    endpoint.listen(games)
+    endpoint.listen(OnePortFactory(games, policy=PolicyFile.forPort, grace=1))
+    endpoint.listen(GuardFactory(OnePortFactory(games, policy=None), maxConnections=1))
+    endpoint.listen(BinarySocketFactory(Numbers, maxUnread=1000))
+    endpoint.listen(PolicyFileFactory(policy, timeout=1))
+    assert_type(policy.permits("a.example", 80), bool)
