@@ -23,7 +23,13 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.addresses import describe, portOf
 from openfl_twisted.protocols.logs import packageLogger
-from openfl_twisted.wire.policy import PolicyFile, isRequest, mayBecomeRequest, requestLength
+from openfl_twisted.wire.policy import (
+    MAX_REQUEST_LENGTH,
+    PolicyFile,
+    isRequest,
+    mayBecomeRequest,
+    requestLength,
+)
 
 REQUEST_TIMEOUT = 5.0
 """
@@ -109,11 +115,12 @@ class PolicyFileProtocol(Protocol):
         if self._missingEnd is not None:
             self._missingEnd.cancel()
             self._missingEnd = None
-        if requestLength(self._received):
+        limit = self.factory.maxLength
+        if requestLength(self._received, limit):
             self._answer()
-        elif isRequest(self._received):
+        elif isRequest(self._received, limit):
             self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
-        elif not mayBecomeRequest(self._received):
+        elif not mayBecomeRequest(self._received, limit):
             self._refuse("sent something else than a policy request")
 
     def readConnectionLost(self) -> None:
@@ -123,7 +130,7 @@ class PolicyFileProtocol(Protocol):
         """
         if self._deadline is None:
             return
-        if isRequest(self._received):
+        if isRequest(self._received, self.factory.maxLength):
             self._answer()
         else:
             self._refuse("closed its side without a policy request")
@@ -169,6 +176,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
 
     @ivar policy: what is served, see L{PolicySource}.
     @ivar timeout: how long a request may take to arrive, in seconds.
+    @ivar maxLength: the most bytes that a request can have.
     @ivar answered: how many requests have been answered.
     @ivar refused: how many connections have brought none.
     """
@@ -182,11 +190,13 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         policy: PolicySource,
         *,
         timeout: float = REQUEST_TIMEOUT,
+        maxLength: int = MAX_REQUEST_LENGTH,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param policy: see L{PolicySource}.
         @param timeout: how long a request may take to arrive, in seconds.
+        @param maxLength: the most bytes that a request can have.
         @param clock: for the times; the reactor if there is none.
         """
         if clock is None:
@@ -195,6 +205,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
             clock = cast("IReactorTime", reactor)
         self.policy = policy
         self.timeout = timeout
+        self.maxLength = maxLength
         self.clock = clock
         self.answered = 0
         self.refused = 0

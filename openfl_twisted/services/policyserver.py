@@ -8,9 +8,15 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
-from openfl_twisted.services.options import ServerOptions, oneOf, readPolicyFile, seconds
+from openfl_twisted.services.options import ServerOptions, oneOf, readPolicyFile, seconds, size
 from openfl_twisted.services.serving import ServerService
-from openfl_twisted.wire.policy import MASTER_PORT, SITE_CONTROLS, AccessRule, PolicyFile
+from openfl_twisted.wire.policy import (
+    MASTER_PORT,
+    MAX_REQUEST_LENGTH,
+    SITE_CONTROLS,
+    AccessRule,
+    PolicyFile,
+)
 
 
 class Options(ServerOptions):
@@ -37,11 +43,12 @@ class Options(ServerOptions):
             + ", ".join(SITE_CONTROLS)
             + ".",
         ],
+        ["max-message", None, MAX_REQUEST_LENGTH, "The longest request in bytes.", size],
         [
-            "request-timeout",
+            "idle-timeout",
             None,
             REQUEST_TIMEOUT,
-            "How many seconds a client gets to ask.",
+            "How many seconds a client gets to ask, however many bytes it sends.",
             seconds,
         ],
     ]
@@ -84,5 +91,7 @@ def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-policy}.
     """
-    factory = PolicyFileFactory(options["policy"], timeout=options["request-timeout"])
+    factory = PolicyFileFactory(
+        options["policy"], timeout=options["idle-timeout"], maxLength=options["max-message"]
+    )
     return ServerService(options, factory)

@@ -25,8 +25,8 @@ What a player sends.
 
 MAX_REQUEST_LENGTH = 64
 """
-The most bytes that a request can have: white space is allowed before it and
-before its slash.
+The most bytes that a request can have if nobody says otherwise: white space is
+allowed before it and before its slash.
 """
 
 MAX_POLICY_LENGTH = 64 * 1024
@@ -58,36 +58,40 @@ class PolicyError(ValueError):
 # The request
 
 
-def requestLength(data: bytes) -> int:
+def requestLength(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> int:
     """
     Count the bytes of the policy request with which C{data} begins.
 
+    @param maxLength: the most bytes that a request can have.
     @return: the length with its zero byte; 0 if C{data} does not begin with a
         whole request.
     """
-    found = _request.match(data, 0, MAX_REQUEST_LENGTH)
+    found = _request.match(data, 0, maxLength)
     return found.end() if found else 0
 
 
-def isRequest(message: bytes) -> bool:
+def isRequest(message: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
     """
     Say whether a message, as an C{XMLSocket} sees it, is a policy request.
 
     @param message: the message without its zero byte.
+    @param maxLength: the most bytes that a request can have, its zero byte
+        among them.
     """
     request = message + b"\0"
-    return requestLength(request) == len(request)
+    return requestLength(request, maxLength) == len(request)
 
 
-def mayBecomeRequest(data: bytes) -> bool:
+def mayBecomeRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
     """
     Say whether C{data} is a beginning of a policy request whose rest has not
     come. One that lacks only its zero byte is such a beginning.
 
-    The first byte that does not fit decides; so does length: nothing of
-    L{MAX_REQUEST_LENGTH} bytes or more is a beginning.
+    The first byte that does not fit decides; so does length.
+
+    @param maxLength: the most bytes that a request can have.
     """
-    if len(data) >= MAX_REQUEST_LENGTH:
+    if len(data) >= maxLength:
         return False
     begun = data.lstrip()
     if len(begun) <= len(_beforeSlash):

@@ -146,6 +146,17 @@ class PolicyFileTests(SynchronousTestCase):
         protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_limit(self) -> None:
+        """
+        A request that is longer than it may be is none.
+        """
+        request = b" " * 10 + REQUEST
+        for limit, answer in [(len(request), REPLY), (len(request) - 1, b"")]:
+            protocol, transport = self.connect()
+            self.factory.maxLength = limit
+            protocol.dataReceived(request)
+            self.assertEnded(transport, answer)
+
     def test_noPolicy(self) -> None:
         """
         Who asks where there is no file gets the end, and the log says so.

@@ -169,7 +169,10 @@ class SharedTests(OptionsTestCase):
         """
         for module in (xmlserver, echoserver, policyserver):
             text = str(module.Options())
-            for option in ["--listen", "--max-connections", "--patience", "--policy"]:
+            for option in [
+                "--listen", "--max-connections", "--patience", "--policy", "--max-message",
+                "--idle-timeout",
+            ]:  # fmt: skip
                 self.assertIn(option, text)
             self.assertIn("listen", text.replace("--listen", "").lower())
             self.assertTrue(all(len(line) <= 80 for line in text.splitlines()), text)

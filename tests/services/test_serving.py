@@ -222,6 +222,8 @@ class MakeServiceTests(ServingTestCase):
         """
         C{openfl-policy} has a guard and the policy.
         """
-        _, policy, _ = self.factories(policyserver, "--allow=*:80", "--request-timeout=3")
+        _, policy, _ = self.factories(
+            policyserver, "--allow=*:80", "--idle-timeout=3", "--max-message=30"
+        )
         assert isinstance(policy, PolicyFileFactory)
-        self.assertEqual(policy.timeout, 3)
+        self.assertEqual((policy.timeout, policy.maxLength), (3, 30))
