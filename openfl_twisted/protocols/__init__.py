@@ -15,6 +15,6 @@ Twisted's door: one module, one Protocol/Factory pair.
     L{openfl_twisted.protocols.serversocketexample}: the two servers of the
     guide's chapter on sockets.
 
-Beneath them all lies L{openfl_twisted.protocols.sending}: bytes leave in one
+Beneath them all lies L{openfl_twisted.protocols.sendqueue}: bytes leave in one
 write for each read, and a peer that does not read is cut off.
 """

@@ -8,11 +8,11 @@ see L{openfl_twisted.wire.dataio}.
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress, ITransport
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.wire.dataio import BIG_ENDIAN, DataInput, DataOutput
 
 MAX_UNREAD = 1024 * 1024
@@ -128,12 +128,10 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
         self.transport.write(data)
 
 
-class BinarySocketFactory(Factory[BinarySocketProtocol]):
+class BinarySocketFactory(SendingFactory[BinarySocketProtocol]):
     """
     Makes L{BinarySocketProtocol}s.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -150,18 +148,4 @@ class BinarySocketFactory(Factory[BinarySocketProtocol]):
         @param maxQueue: how many bytes are held for a peer that does not read;
             the protocol's C{maxQueue} if not given.
         """
-        self.protocol = protocol
-        self.maxUnread = maxUnread
-        self.maxQueue = maxQueue
-
-    def buildProtocol(self, addr: IAddress | None) -> BinarySocketProtocol | None:
-        """
-        Make a protocol with the limits of this factory.
-        """
-        protocol = super().buildProtocol(addr)
-        if protocol is not None:
-            if self.maxUnread is not None:
-                protocol.maxUnread = self.maxUnread
-            if self.maxQueue is not None:
-                protocol.maxQueue = self.maxQueue
-        return protocol
+        super().__init__(protocol, maxUnread=maxUnread, maxQueue=maxQueue)

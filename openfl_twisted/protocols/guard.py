@@ -26,6 +26,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.protocols.clocks import clockOrReactor
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.wrapping import WrappedConnection
 
@@ -196,11 +197,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         @param clock: for the times; the reactor if there is none.
         """
         super().__init__(wrappedFactory)
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = cast("IReactorTime", reactor)
-        self.clock = clock
+        self.clock = clockOrReactor(clock)
         self.maxConnections = maxConnections
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
@@ -208,7 +205,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         self.refused = 0
         self._refusedNow = 0
         self._idleWatch = LoopingCall(self._closeIdle)
-        self._idleWatch.clock = clock
+        self._idleWatch.clock = self.clock
         self._allEnded: list[Deferred[None]] = []
 
     @property

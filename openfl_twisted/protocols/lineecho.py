@@ -3,10 +3,9 @@ What the guide's two echo servers have in common: they greet, take text in one
 of several framings, and answer each text.
 """
 
-from twisted.internet.interfaces import IAddress, ITransport
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import ITransport
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong
 from openfl_twisted.wire.text import cutLength
@@ -137,12 +136,14 @@ class LineEchoProtocol(SendingProtocol):
         super().readConnectionLost()
 
 
-class LineEchoFactory(Factory[LineEchoProtocol]):
+class LineEchoFactory(SendingFactory[LineEchoProtocol]):
     """
     Makes L{LineEchoProtocol}s. Subclasses say which.
+
+    @cvar echo: the class of the protocols.
     """
 
-    noisy = False
+    echo: type[LineEchoProtocol]
 
     def __init__(
         self,
@@ -158,19 +159,9 @@ class LineEchoFactory(Factory[LineEchoProtocol]):
         @param maxLength: the longest text, in bytes; the protocol's
             C{MAX_LENGTH} if not given.
         """
-        self.framing = framing
-        self.terminator = TERMINATORS[terminator]
-        self.maxLength = maxLength
-
-    def buildProtocol(self, addr: IAddress | None) -> LineEchoProtocol | None:
-        """
-        Make a protocol with the settings of this factory.
-        """
-        protocol = super().buildProtocol(addr)
-        if protocol is not None:
-            protocol.terminator = self.terminator
-            if self.framing is not None:
-                protocol.framing = self.framing
-            if self.maxLength is not None:
-                protocol.MAX_LENGTH = self.maxLength
-        return protocol
+        super().__init__(
+            self.echo,
+            framing=framing,
+            terminator=TERMINATORS[terminator],
+            MAX_LENGTH=maxLength,
+        )

@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.protocols.clocks import clockOrReactor
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
 from openfl_twisted.protocols.wrapping import WrappedConnection
@@ -257,14 +258,10 @@ class OnePortFactory(Factory[OnePortProtocol]):
             plain.
         @param clock: for the time; the reactor if there is none.
         """
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = cast("IReactorTime", reactor)
         self.wrappedFactory = wrappedFactory
         self.policy = policy
         self.grace = grace
-        self.clock = clock
+        self.clock = clockOrReactor(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
         """

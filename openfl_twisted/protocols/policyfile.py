@@ -7,7 +7,7 @@ L{openfl_twisted.protocols.oneport}.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.protocols.clocks import clockOrReactor
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.wire.policy import (
     MAX_REQUEST_LENGTH,
@@ -199,13 +200,9 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         @param maxLength: the most bytes that a request can have.
         @param clock: for the times; the reactor if there is none.
         """
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = cast("IReactorTime", reactor)
         self.policy = policy
         self.timeout = timeout
         self.maxLength = maxLength
-        self.clock = clock
+        self.clock = clockOrReactor(clock)
         self.answered = 0
         self.refused = 0

@@ -1,437 +1,18 @@
 """
-The way out: what a protocol writes, on its way to a peer.
-
-L{SendQueue} stands between a protocol and its transport and looks like a
-transport to the protocol. Three rules:
-
-  - What is written while a piece of data is being received leaves in B{one
-    write for each receiver}, when the piece has been dealt with.
-  - While the peer does not read, what is written is B{held here, and bounded}.
-    A producer that is registered is paused; over the limit the peer is cut off.
-  - What was written before C{loseConnection} is sent before the connection is
-    closed; what is written after it is not sent.
+Protocols that send through a queue, and their factories: the base of those of
+this package.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IConsumer,
-    IHalfCloseableProtocol,
-    IProducer,
-    IPullProducer,
-    IPushProducer,
-    ITransport,
-)
-from twisted.internet.protocol import Protocol
-from zope.interface import directlyProvides, implementer, providedBy
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
 
 from openfl_twisted.protocols.addresses import describe
 from openfl_twisted.protocols.logs import packageLogger
-
-MAX_QUEUE = 2 * 1024 * 1024
-"""
-The most bytes that are held for a peer that does not read, if nobody says
-otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
-"""
-
-# So many pieces that wait are made one, since a piece costs more memory than its few bytes.
-_LOOSE_PIECES = 1000
-
-
-class _Read:
-    """
-    The read that is under way, if there is one: the queues that wait for its
-    end.
-
-    There is one for the whole process, since the reactor calls one protocol at
-    a time. So what one read makes many connections send is joined for each.
-    """
-
-    log = packageLogger()
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.waiting: list[SendQueue] = []
-
-    def __enter__(self) -> None:
-        self.depth += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self.depth -= 1
-        if self.depth:
-            return
-        waiting, self.waiting = self.waiting, []
-        for queue in waiting:
-            try:
-                queue.flush()
-            except Exception:
-                # The fault of one receiver must not keep the others waiting.
-                self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
-                queue.abortConnection()
-
-
-_read = _Read()
-
-
-@implementer(IPushProducer)
-class Room:
-    """
-    What a transport tells whether it has room for more: the producer that a
-    L{SendQueue} is to its transport.
-
-    A TLS transport does not close while it has a producer, and does not tell it
-    that it wants to. So who closes a transport beneath a queue calls L{finish}.
-    """
-
-    __slots__ = ("_queue",)
-
-    def __init__(self, queue: "SendQueue") -> None:
-        self._queue = queue
-
-    def pauseProducing(self) -> None:
-        """
-        There is no room.
-        """
-        self._queue.transportFull()
-
-    def resumeProducing(self) -> None:
-        """
-        There is room again.
-        """
-        self._queue.transportEmpty()
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost.
-        """
-        self._queue.transportGone()
-
-    def finish(self) -> None:
-        """
-        The transport was asked to close.
-        """
-        self._queue.transportClosing()
-
-
-@implementer(IPullProducer)
-class _Pull:
-    """
-    A pull producer, which the transport asks itself.
-    """
-
-    __slots__ = ("_producer", "_queue")
-
-    def __init__(self, queue: "SendQueue", producer: IPullProducer) -> None:
-        self._queue = queue
-        self._producer = producer
-
-    def resumeProducing(self) -> None:
-        self._producer.resumeProducing()
-
-    def stopProducing(self) -> None:
-        self._queue.transportGone()
-
-
-@implementer(ITransport, IConsumer, IPushProducer)
-class SendQueue:
-    """
-    A transport with a bounded queue in front of it.
-
-    It provides what the transport provides; what is not about sending goes
-    straight through to it.
-
-    @ivar disconnecting: whether the connection is being closed by this side.
-    @ivar maxQueue: how many bytes are held for a peer that does not read.
-    """
-
-    def __init__(
-        self, transport: ITransport, maxQueue: int, exceeded: Callable[[], object]
-    ) -> None:
-        """
-        @param transport: where the bytes go.
-        @param maxQueue: the limit, in bytes.
-        @param exceeded: called when the limit is passed; the queue is empty
-            then and takes nothing more.
-        """
-        directlyProvides(self, providedBy(transport))
-        self.disconnecting = False
-        self.maxQueue = maxQueue
-        self._transport: Any
-        self._transport = transport
-        self._exceeded = exceeded
-        self._unsent: list[bytes] = []
-        self._unsentLength = 0
-        # How many of the pieces at the beginning have been made of many.
-        self._dense = 0
-        # Whether the transport has said that it has no room.
-        self._full = False
-        self._gone = False
-        # Whether the write side is to be closed once everything has been handed over.
-        self._halfClosing = False
-        # Whoever makes what is written here, if that is a push producer.
-        self._producer: IPushProducer | None = None
-        # Or if it is a pull producer.
-        self._pullProducer: IPullProducer | None = None
-        # Whether the transport has us, or the pull producer, for its producer.
-        self._registered = True
-        self._transport.registerProducer(Room(self), True)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    @property
-    def pending(self) -> int:
-        """
-        The bytes that are held here.
-        """
-        return self._unsentLength
-
-    # What the protocol calls
-
-    def write(self, data: bytes) -> None:
-        """
-        Send bytes.
-        """
-        if not isinstance(data, bytes):
-            # Its owner may change it before it leaves.
-            data = bytes(memoryview(data))
-        # What a pull producer still has is sent before a connection is closed, as everywhere.
-        if not data or self._gone or (self.disconnecting and self._pullProducer is None):
-            return
-        if _read.depth and not self._unsent:
-            _read.waiting.append(self)
-        self._unsent.append(data)
-        self._unsentLength += len(data)
-        if len(self._unsent) - self._dense >= _LOOSE_PIECES:
-            self._unsent[self._dense :] = [b"".join(self._unsent[self._dense :])]
-            self._dense += 1
-        if self._full:
-            if self._unsentLength > self.maxQueue:
-                self._cutOff()
-        elif not _read.depth:
-            self.flush()
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """
-        Send several pieces of bytes, in one write.
-        """
-        with _read:
-            for data in iovec:
-                self.write(data)
-
-    def loseConnection(self) -> None:
-        """
-        Close the connection once everything written so far has been sent.
-        """
-        if self.disconnecting or self._gone:
-            return
-        self.flush()
-        self.disconnecting = True
-        self._transport.loseConnection()
-        self._finish()
-
-    def abortConnection(self) -> None:
-        """
-        Close the connection now; what has not been sent is dropped.
-        """
-        self.disconnecting = True
-        self._drop()
-        self._transport.abortConnection()
-
-    def loseWriteConnection(self) -> None:
-        """
-        Close this side of the connection once everything written so far has
-        been sent.
-        """
-        self.flush()
-        if self._full:
-            self._halfClosing = True
-        else:
-            self._transport.loseWriteConnection()
-
-    def startTLS(self, *arguments: Any) -> Any:
-        """
-        Go on in TLS; what was written before is sent before.
-        """
-        self.flush()
-        return self._transport.startTLS(*arguments)
-
-    def getPeer(self) -> IAddress:
-        """
-        Get the address of the other side.
-        """
-        peer: IAddress = self._transport.getPeer()
-        return peer
-
-    def getHost(self) -> IAddress:
-        """
-        Get the address of this side.
-        """
-        host: IAddress = self._transport.getHost()
-        return host
-
-    def pauseProducing(self) -> None:
-        """
-        Stop reading from the peer.
-        """
-        self._transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """
-        Read from the peer again.
-        """
-        self._transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """
-        Close the connection.
-        """
-        self.loseConnection()
-
-    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Name who makes the bytes, so that it is paused while the peer does not
-        read, and stopped when the connection is lost.
-
-        @param producer: the producer. A transport can be one: pausing it stops
-            reading from its peer.
-        @param streaming: whether it is a push producer.
-        @raise RuntimeError: if there is one already.
-        """
-        if self._producer is not None or self._pullProducer is not None:
-            raise RuntimeError("there is a producer already")
-        if self._gone:
-            producer.stopProducing()
-        elif streaming:
-            self._producer = cast("IPushProducer", producer)
-            if self._full:
-                self._producer.pauseProducing()
-        else:
-            self._pullProducer = cast("IPullProducer", producer)
-            self.flush()
-            if not self._full:
-                self._beginPulling(self._pullProducer)
-
-    def _beginPulling(self, producer: IPullProducer) -> None:
-        """
-        Have the transport ask the pull producer, not us.
-        """
-        self._transport.unregisterProducer()
-        self._transport.registerProducer(_Pull(self, producer), False)
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer.
-        """
-        self._producer = None
-        if self._pullProducer is None:
-            return
-        self._pullProducer = None
-        if self._full:
-            # The transport never got it.
-            return
-        self._transport.unregisterProducer()
-        self._registered = not self.disconnecting
-        if self._registered:
-            self._transport.registerProducer(Room(self), True)
-
-    # The way to the transport
-
-    def flush(self) -> None:
-        """
-        Hand everything over in one write, unless the transport has no room;
-        then it is handed over when it has.
-        """
-        if self._full or not self._unsent:
-            return
-        pieces, self._unsent = self._unsent, []
-        self._unsentLength = self._dense = 0
-        self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def _finish(self) -> None:
-        """
-        Let the transport close, once it has everything: it waits for us.
-        """
-        if self._registered and not self._full and self._pullProducer is None:
-            self._registered = False
-            self._transport.unregisterProducer()
-            self._stopProducer()
-
-    def _drop(self) -> None:
-        """
-        Forget what has not been handed over.
-        """
-        self._unsent = []
-        self._unsentLength = self._dense = 0
-        self._halfClosing = False
-
-    def _cutOff(self) -> None:
-        """
-        Give up a peer that does not read.
-        """
-        self._drop()
-        self.disconnecting = True
-        self._exceeded()
-
-    # What the transport says
-
-    def transportFull(self) -> None:
-        """
-        Hold what comes: the peer does not read as fast as is written.
-        """
-        self._full = True
-        if self._producer is not None:
-            self._producer.pauseProducing()
-
-    def transportEmpty(self) -> None:
-        """
-        Go on: the transport has got rid of its bytes.
-        """
-        self._full = False
-        self.flush()
-        if self.disconnecting and not self._full:
-            # Said once more, this makes a TLS transport send what it has collected.
-            self._transport.loseConnection()
-        if self._full:
-            return
-        if self._halfClosing:
-            self._halfClosing = False
-            self._transport.loseWriteConnection()
-        if self._pullProducer is not None:
-            self._beginPulling(self._pullProducer)
-        if self._producer is not None:
-            self._producer.resumeProducing()
-        if self.disconnecting:
-            self._finish()
-
-    def transportClosing(self) -> None:
-        """
-        Take nothing more: the transport was asked to close.
-        """
-        if not self.disconnecting:
-            self.flush()
-            self.disconnecting = True
-            self._finish()
-
-    def transportGone(self) -> None:
-        """
-        Forget everything: the connection is lost.
-        """
-        self._gone = True
-        self._full = self._registered = False
-        self._drop()
-        self._stopProducer()
-
-    def _stopProducer(self) -> None:
-        """
-        Tell whoever makes the bytes that nobody takes them any more.
-        """
-        producer = self._producer or self._pullProducer
-        self._producer = self._pullProducer = None
-        if producer is not None:
-            producer.stopProducing()
+from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue, read
 
 
 @implementer(IHalfCloseableProtocol)
@@ -459,7 +40,7 @@ class SendingProtocol(Protocol):
         write. Nothing is received any more once this side is closing.
         """
         if not self.transport.disconnecting:
-            with _read:
+            with read:
                 self.bytesReceived(data)
 
     def bytesReceived(self, data: bytes) -> None:
@@ -499,3 +80,36 @@ class SendingProtocol(Protocol):
         Name the other side for a log line.
         """
         return describe(self.transport.getPeer())
+
+
+P = TypeVar("P", bound=SendingProtocol)
+
+
+class SendingFactory(Factory[P]):
+    """
+    Makes protocols, and gives them the settings of this factory instead of
+    those of their class.
+
+    @ivar settings: the attributes of the protocols that are set.
+    """
+
+    noisy = False
+
+    def __init__(self, protocol: Callable[[], P], **settings: Any) -> None:
+        """
+        @param protocol: makes a protocol.
+        @param settings: attributes of the protocol; one that is C{None} is
+            left as the class has it.
+        """
+        self.protocol = protocol
+        self.settings = {name: value for name, value in settings.items() if value is not None}
+
+    def buildProtocol(self, addr: IAddress | None) -> P | None:
+        """
+        Make a protocol with the settings.
+        """
+        protocol = super().buildProtocol(addr)
+        if protocol is not None:
+            for name, value in self.settings.items():
+                setattr(protocol, name, value)
+        return protocol

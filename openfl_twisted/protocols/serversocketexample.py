@@ -42,4 +42,4 @@ class ServerSocketExampleFactory(LineEchoFactory):
     Makes L{ServerSocketExampleProtocol}s.
     """
 
-    protocol = ServerSocketExampleProtocol
+    echo = ServerSocketExampleProtocol

@@ -93,7 +93,7 @@ class SimpleServerFactory(LineEchoFactory):
     Makes L{SimpleServerProtocol}s.
     """
 
-    protocol = SimpleServerProtocol
+    echo = SimpleServerProtocol
 
 
 class FaithfulServerFactory(LineEchoFactory):
@@ -103,7 +103,7 @@ class FaithfulServerFactory(LineEchoFactory):
     @ivar ended: fires when that client is gone.
     """
 
-    protocol = FaithfulServerProtocol
+    echo = FaithfulServerProtocol
     log = packageLogger()
 
     def __init__(self, *, maxLength: int | None = None) -> None:

@@ -11,7 +11,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from openfl_twisted.protocols.sending import Room
+from openfl_twisted.protocols.sendqueue import Room
 
 
 class WrappedConnection(ProtocolWrapper):

@@ -9,12 +9,12 @@ bytes received.
 
 from collections.abc import Callable, Iterable
 
-from twisted.internet.interfaces import IAddress, ITransport
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, MessageTooLong
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8, isUTF8
@@ -163,14 +163,12 @@ class XMLSocketProtocol(SendingProtocol):
         self.transport.write(line + self.delimiter)
 
 
-class XMLSocketFactory(Factory[XMLSocketProtocol]):
+class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
     """
     Makes L{XMLSocketProtocol}s, and knows those that are connected.
 
     @ivar connections: the protocols that are connected.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -191,24 +189,8 @@ class XMLSocketFactory(Factory[XMLSocketProtocol]):
             the default lets everybody connect to the port on which it came.
             C{None} for no answer.
         """
-        self.protocol = protocol
-        self.maxLength = maxLength
-        self.maxQueue = maxQueue
-        self.policy = policy
+        super().__init__(protocol, MAX_LENGTH=maxLength, maxQueue=maxQueue, policy=policy)
         self.connections: set[XMLSocketProtocol] = set()
-
-    def buildProtocol(self, addr: IAddress | None) -> XMLSocketProtocol | None:
-        """
-        Make a protocol with the limits of this factory.
-        """
-        protocol = super().buildProtocol(addr)
-        if protocol is not None:
-            if self.maxLength is not None:
-                protocol.MAX_LENGTH = self.maxLength
-            if self.maxQueue is not None:
-                protocol.maxQueue = self.maxQueue
-            protocol.policy = self.policy
-        return protocol
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """

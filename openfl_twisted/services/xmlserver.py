@@ -11,7 +11,7 @@ from twisted.python import usage
 from twisted.python.reflect import namedModule
 
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
-from openfl_twisted.protocols.sending import MAX_QUEUE
+from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.services.options import DataServerOptions, size
 from openfl_twisted.services.serving import serveData

@@ -25,6 +25,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import ServerService, StartupError
 from openfl_twisted.wire.lines import Framing
+from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
 
 
@@ -191,8 +192,11 @@ class MakeServiceTests(ServingTestCase):
         assert isinstance(door, OnePortFactory)
         assert isinstance(xml, XMLSocketFactory)
         self.assertEqual((guard.maxConnections, guard.idleTimeout, door.grace), (5, 6, 7))
-        self.assertEqual((xml.maxLength, xml.maxQueue, xml.protocol), (8, 9, RelayProtocol))
-        self.assertEqual(door.policy, xml.policy)
+        self.assertIs(xml.protocol, RelayProtocol)
+        self.assertEqual(
+            xml.settings, {"MAX_LENGTH": 8, "maxQueue": 9, "policy": PolicyFile.forPort}
+        )
+        self.assertEqual(door.policy, PolicyFile.forPort)
 
     def test_xmlWithoutPolicy(self) -> None:
         """
@@ -200,7 +204,7 @@ class MakeServiceTests(ServingTestCase):
         """
         _, xml, _ = self.factories(xmlserver, "--policy=none")
         assert isinstance(xml, XMLSocketFactory)
-        self.assertIsNone(xml.policy)
+        self.assertNotIn("policy", xml.settings)
 
     def test_echo(self) -> None:
         """
@@ -208,13 +212,15 @@ class MakeServiceTests(ServingTestCase):
         """
         _, _, echo = self.factories(echoserver)
         assert isinstance(echo, ServerSocketExampleFactory)
-        self.assertEqual((echo.framing, echo.terminator, echo.maxLength), (None, None, 65536))
+        self.assertEqual(echo.settings, {"MAX_LENGTH": 65536})
         _, _, echo = self.factories(
             echoserver, "--style=simple-server", "--framing=nul", "--terminator=none",
             "--max-message=1K",
         )  # fmt: skip
         assert isinstance(echo, SimpleServerFactory)
-        self.assertEqual((echo.framing, echo.terminator, echo.maxLength), (Framing.NUL, b"", 1024))
+        self.assertEqual(
+            echo.settings, {"framing": Framing.NUL, "terminator": b"", "MAX_LENGTH": 1024}
+        )
         _, _, echo = self.factories(echoserver, "--style=simple-server", "--faithful")
         self.assertIsInstance(echo, FaithfulServerFactory)
 

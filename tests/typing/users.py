@@ -11,7 +11,7 @@ from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySoc
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.sending import SendQueue
+from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 

@@ -1,5 +1,6 @@
 """
-Tests for L{openfl_twisted.protocols.sending}.
+Tests for L{openfl_twisted.protocols.sendqueue} and
+L{openfl_twisted.protocols.sending}.
 """
 
 from typing import cast
@@ -12,7 +13,8 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols.sending import Room, SendingProtocol, SendQueue
+from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.sendqueue import Room, SendQueue
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 
 
