@@ -1,0 +1,145 @@
+"""
+OpenFL's errors, with Flash's numbers: what C{openfl.errors} has.
+
+Each is also the built-in exception that a Python programmer would expect, so
+C{except EOFError} and C{except OSError} work with either kind.
+"""
+
+import builtins
+import traceback
+from typing import Self
+
+MESSAGES = {
+    1000: "The system is out of memory.",
+    2002: "Operation attempted on invalid socket.",
+    2003: "Invalid socket port number specified.",
+    2004: "One of the parameters is invalid.",
+    2006: "The supplied index is out of bounds.",
+    2007: "Parameter %1 must be non-null.",
+    2008: "Parameter %1 must be one of the accepted values.",
+    2010: "Local-with-filesystem SWF files are not permitted to use sockets.",
+    2011: "Socket connection failed to %1:%2.",
+    2030: "End of file was encountered.",
+    2031: "Socket Error.",
+    2044: "Unhandled %1:.",
+    2048: "Security sandbox violation: %1 cannot load data from %2.",
+    2052: "Only String arguments are permitted for allowDomain and allowInsecureDomain.",
+    2058: "There was an error decompressing the data.",
+    2085: "Parameter %1 must be a non-empty string.",
+    2094: "Event dispatch recursion overflow.",
+    2173: "Unable to read object in stream. The class %1 does not implement "
+    "flash.utils.IExternalizable but is aliased to an externalizable class.",
+    3207: "Application-sandbox content cannot access this feature.",
+}
+"""
+Flash's texts by number; C{%1} and C{%2} stand for parameters.
+"""
+
+
+def messageOf(errorID: int, *parameters: object) -> str:
+    """
+    Write the text of an error as Flash does: C{Error #2002: Operation attempted
+    on invalid socket.}
+
+    @param errorID: a number of L{MESSAGES}.
+    @param parameters: what stands for C{%1} and C{%2}.
+    """
+    text = MESSAGES[errorID]
+    for number, parameter in enumerate(parameters, 1):
+        text = text.replace(f"%{number}", str(parameter))
+    return f"Error #{errorID}: {text}"
+
+
+class Error(Exception):
+    """
+    The base of all errors.
+
+    @ivar message: the text.
+    @ivar errorID: Flash's number, 0 if it has none.
+    """
+
+    def __init__(self, message: str = "", errorID: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self._errorID = errorID
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def errorID(self) -> int:
+        """
+        Flash's number, 0 if it has none.
+        """
+        return self._errorID
+
+    @property
+    def name(self) -> str:
+        """
+        The name of the class.
+        """
+        return type(self).__name__
+
+    def getStackTrace(self) -> str:
+        """
+        Get the text that Python prints for this error.
+        """
+        return "".join(traceback.format_exception(self))
+
+    @classmethod
+    def numbered(cls, errorID: int, *parameters: object) -> Self:
+        """
+        Make an error with Flash's number and text; see L{messageOf}.
+        """
+        return cls(messageOf(errorID, *parameters), errorID)
+
+
+class ArgumentError(Error, builtins.ValueError):
+    """
+    An argument is not one of those that are accepted.
+    """
+
+
+class RangeError(Error, builtins.ValueError):
+    """
+    A number is out of its range.
+    """
+
+
+class TypeError(Error, builtins.TypeError):
+    """
+    A value has the wrong type; above all it is C{None}.
+    """
+
+
+class SecurityError(Error):
+    """
+    The rules of Flash do not allow this.
+    """
+
+
+class MemoryError(Error, builtins.MemoryError):
+    """
+    There is not so much memory.
+    """
+
+
+class IllegalOperationError(Error):
+    """
+    This cannot be done now, or not here.
+    """
+
+
+class IOError(Error, builtins.OSError):
+    """
+    Input or output has failed.
+    """
+
+
+class EOFError(IOError, builtins.EOFError):
+    """
+    There are fewer bytes than are wanted.
+    """
+
+    def __init__(self, message: str | None = None, errorID: int = 2030) -> None:
+        super().__init__(messageOf(2030) if message is None else message, errorID)
