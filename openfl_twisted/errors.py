@@ -126,7 +126,7 @@ class MemoryError(Error, builtins.MemoryError):
 
 class IllegalOperationError(Error):
     """
-    This cannot be done now, or not here.
+    Something cannot be done now, or not here.
     """
 
 

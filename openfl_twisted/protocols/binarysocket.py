@@ -100,7 +100,7 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
 
     def _take(self, length: int) -> bytes:
         if not 0 <= length <= len(self._unread):
-            raise EOFError(f"{length} bytes wanted, {len(self._unread)} available")
+            raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
         # A bytearray gives up its beginning without moving the rest.
         del self._unread[:length]

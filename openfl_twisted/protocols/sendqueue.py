@@ -34,6 +34,11 @@ The most bytes that are held for a peer that does not read, if nobody says
 otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
 """
 
+PORTION = 64 * 1024
+"""
+How many bytes are handed over at once where it is watched what the peer takes.
+"""
+
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
 
@@ -148,13 +153,21 @@ class SendQueue:
     """
 
     def __init__(
-        self, transport: ITransport, maxQueue: int, exceeded: Callable[[], object]
+        self,
+        transport: ITransport,
+        maxQueue: int,
+        exceeded: Callable[[], object],
+        handedOver: Callable[[], object] | None = None,
     ) -> None:
         """
         @param transport: where the bytes go.
         @param maxQueue: the limit, in bytes.
         @param exceeded: called when the limit is passed; the queue is empty
             then and takes nothing more.
+        @param handedOver: called each time that bytes have been handed to the
+            transport. If it is given, that is done in portions of
+            L{PORTION<sendqueue.PORTION>} bytes, so that what is pending here is
+            what the peer has not taken; else everything there is goes at once.
         """
         directlyProvides(self, providedBy(transport))
         self.disconnecting = False
@@ -162,6 +175,7 @@ class SendQueue:
         self._transport: Any
         self._transport = transport
         self._exceeded = exceeded
+        self._handedOver = handedOver
         self._unsent: list[bytes] = []
         self._unsentLength = 0
         # How many of the pieces at the beginning have been made of many.
@@ -347,9 +361,43 @@ class SendQueue:
         """
         if self._full or not self._unsent:
             return
+        if self._handedOver is not None:
+            self._handOverPortions()
+            self._handedOver()
+            return
         pieces, self._unsent = self._unsent, []
         self._unsentLength = self._dense = 0
         self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _handOverPortions(self) -> None:
+        """
+        Hand over portions until the transport is full.
+        """
+        while self._unsent and not self._full:
+            portion = self._takePortion()
+            self._unsentLength -= len(portion)
+            self._transport.write(portion)
+
+    def _takePortion(self) -> bytes:
+        """
+        Take the next portion off the queue. A large piece is cut up once, not
+        for each portion of it.
+        """
+        count = length = 0
+        for piece in self._unsent:
+            if count and length + len(piece) > PORTION:
+                break
+            count += 1
+            length += len(piece)
+        taken, self._unsent[:count] = self._unsent[:count], []
+        self._dense = max(0, self._dense - count)
+        data = taken[0] if count == 1 else b"".join(taken)
+        if length <= PORTION:
+            return data
+        first, *rest = [data[at : at + PORTION] for at in range(0, length, PORTION)]
+        self._unsent[:0] = rest
+        self._dense += len(rest)
+        return first
 
     def _finish(self) -> None:
         """

@@ -11,7 +11,7 @@ are Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
 
 import math
 import struct
-from typing import Final
+from typing import Any, Final
 
 from openfl_twisted.wire.text import (
     BYTE_ORDER_MARK,
@@ -74,19 +74,56 @@ def _toInteger(value: float) -> int:
     return int(value) if math.isfinite(value) else 0
 
 
+class Problems:
+    """
+    The exceptions of reading and writing: Python's own. Whoever has others
+    gives them by a subclass.
+    """
+
+    @staticmethod
+    def null(parameter: str) -> Exception:
+        """
+        A parameter is C{None}.
+        """
+        return TypeError(f"{parameter} must be non-null")
+
+    @staticmethod
+    def notAccepted(parameter: str) -> Exception:
+        """
+        A parameter is none of the accepted values.
+        """
+        return ValueError(f"{parameter} must be one of the accepted values")
+
+    @staticmethod
+    def outOfBounds() -> Exception:
+        """
+        A place is not inside an array, or a text is longer than its length can
+        say.
+        """
+        return IndexError("the supplied index is out of bounds")
+
+    @staticmethod
+    def endOfFile() -> Exception:
+        """
+        There are fewer bytes than are wanted.
+        """
+        return EOFError("end of file was encountered")
+
+
 class _ByteOrder:
     """
     What reading and writing share: the byte order.
     """
 
     _numbers = _bigEndian
+    _problems: type[Problems] = Problems
 
     @property
     def endian(self) -> str:
         """
         The byte order of numbers: L{BIG_ENDIAN} (the default) or
-        L{LITTLE_ENDIAN}. Another value raises C{ValueError}, C{None} raises
-        C{TypeError}; the order stays as it was.
+        L{LITTLE_ENDIAN}. Another value is an error, and the order stays as it
+        was.
         """
         return BIG_ENDIAN if self._numbers is _bigEndian else LITTLE_ENDIAN
 
@@ -97,9 +134,9 @@ class _ByteOrder:
         elif value == LITTLE_ENDIAN:
             self._numbers = _littleEndian
         elif value is None:
-            raise TypeError("endian must be non-null")
+            raise self._problems.null("endian")
         else:
-            raise ValueError(f"endian must be {BIG_ENDIAN} or {LITTLE_ENDIAN}, not {value!r}")
+            raise self._problems.notAccepted("endian")
 
 
 class DataInput(_ByteOrder):
@@ -107,7 +144,8 @@ class DataInput(_ByteOrder):
     The reading methods, for a class that gives C{_take} and C{bytesAvailable}.
 
     A read for which there are too few bytes raises C{EOFError} and takes
-    nothing; only C{readUTF} takes its length first, as Flash does.
+    nothing; only C{readUTF} takes its length first, as Flash does. The
+    exceptions are those of L{Problems}, or of a subclass of it.
     """
 
     @property
@@ -127,6 +165,18 @@ class DataInput(_ByteOrder):
         """
         raise NotImplementedError
 
+    def _begin(self) -> None:
+        """
+        Called before the arguments of a read are looked at; whoever cannot read
+        at all raises here.
+        """
+
+    def _unpack(self, form: struct.Struct) -> Any:
+        """
+        Take a number of a form.
+        """
+        return form.unpack(self._take(form.size))[0]
+
     def readBoolean(self) -> bool:
         """
         Read one byte: anything but zero is true.
@@ -137,7 +187,7 @@ class DataInput(_ByteOrder):
         """
         Read one byte, -128 to 127.
         """
-        value: int = _signedByte.unpack(self._take(1))[0]
+        value: int = self._unpack(_signedByte)
         return value
 
     def readUnsignedByte(self) -> int:
@@ -150,49 +200,49 @@ class DataInput(_ByteOrder):
         """
         Read two bytes, -32768 to 32767.
         """
-        value: int = self._numbers.short.unpack(self._take(2))[0]
+        value: int = self._unpack(self._numbers.short)
         return value
 
     def readUnsignedShort(self) -> int:
         """
         Read two bytes, 0 to 65535.
         """
-        value: int = self._numbers.unsignedShort.unpack(self._take(2))[0]
+        value: int = self._unpack(self._numbers.unsignedShort)
         return value
 
     def readInt(self) -> int:
         """
         Read four bytes, -2147483648 to 2147483647.
         """
-        value: int = self._numbers.int.unpack(self._take(4))[0]
+        value: int = self._unpack(self._numbers.int)
         return value
 
     def readUnsignedInt(self) -> int:
         """
         Read four bytes, 0 to 4294967295.
         """
-        value: int = self._numbers.unsignedInt.unpack(self._take(4))[0]
+        value: int = self._unpack(self._numbers.unsignedInt)
         return value
 
     def readInt64(self) -> int:
         """
         Read eight bytes, signed. OpenFL has it, Flash has not.
         """
-        value: int = self._numbers.int64.unpack(self._take(8))[0]
+        value: int = self._unpack(self._numbers.int64)
         return value
 
     def readFloat(self) -> float:
         """
         Read four bytes of IEEE 754; 76.65 comes back as 76.6500015258789.
         """
-        value: float = self._numbers.float.unpack(self._take(4))[0]
+        value: float = self._unpack(self._numbers.float)
         return value
 
     def readDouble(self) -> float:
         """
         Read eight bytes of IEEE 754.
         """
-        value: float = self._numbers.double.unpack(self._take(8))[0]
+        value: float = self._unpack(self._numbers.double)
         return value
 
     def readBytes(self, bytes: bytearray, offset: int = 0, length: int = 0) -> None:
@@ -207,9 +257,12 @@ class DataInput(_ByteOrder):
         @raise IndexError: if the place is not one of an array, whose length has
             32 bits.
         """
+        self._begin()
+        if bytes is None:
+            raise self._problems.null("bytes")
         length = length or self.bytesAvailable
         if not 0 <= offset <= _MAX_ARRAY_LENGTH - length:
-            raise IndexError(f"no place for {length} bytes at {offset}")
+            raise self._problems.outOfBounds()
         data = self._take(length)
         if len(bytes) < offset:
             bytes.extend(b"\0" * (offset - len(bytes)))
@@ -242,8 +295,9 @@ class DataInput(_ByteOrder):
             character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
         """
+        self._begin()
         if charSet is None:
-            raise TypeError("charSet must be non-null")
+            raise self._problems.null("charSet")
         return decodeText(self._take(length), charSet).partition("\0")[0]
 
 
@@ -257,6 +311,12 @@ class DataOutput(_ByteOrder):
         Add bytes.
         """
         raise NotImplementedError
+
+    def _begin(self) -> None:
+        """
+        Called before the arguments of a write are looked at; whoever cannot
+        write at all raises here.
+        """
 
     def writeBoolean(self, value: object) -> None:
         """
@@ -322,31 +382,36 @@ class DataOutput(_ByteOrder):
         @param length: how many bytes it has; 0 means all from C{offset} on.
         @raise IndexError: if the part is not inside the array.
         """
+        self._begin()
+        if bytes is None:
+            raise self._problems.null("bytes")
         end = offset + length if length else len(bytes)
         if not 0 <= offset <= end <= len(bytes):
-            raise IndexError(f"no bytes {offset} to {end} in {len(bytes)}")
+            raise self._problems.outOfBounds()
         self._put(bytes[offset:end])
 
     def writeUTF(self, value: str) -> None:
         """
         Write text behind its length, an unsigned number of two bytes.
 
-        @raise ValueError: if the text has more than 65535 bytes; nothing is
+        @raise IndexError: if the text has more than 65535 bytes; nothing is
             written then.
         """
+        self._begin()
         if value is None:
-            raise TypeError("value must be non-null")
+            raise self._problems.null("value")
         data = encodeUTF8(value)
         if len(data) > MAX_UTF_LENGTH:
-            raise ValueError(f"text of {len(data)} bytes, writeUTF takes {MAX_UTF_LENGTH}")
+            raise self._problems.outOfBounds()
         self._put(self._numbers.unsignedShort.pack(len(data)) + data)
 
     def writeUTFBytes(self, value: str) -> None:
         """
         Write text, with neither length nor end.
         """
+        self._begin()
         if value is None:
-            raise TypeError("value must be non-null")
+            raise self._problems.null("value")
         self._put(encodeUTF8(value))
 
     def writeMultiByte(self, value: str, charSet: str) -> None:
@@ -355,8 +420,9 @@ class DataOutput(_ByteOrder):
 
         @param charSet: see L{openfl_twisted.wire.text.encodeText}.
         """
+        self._begin()
         if value is None or charSet is None:
-            raise TypeError("value and charSet must be non-null")
+            raise self._problems.null("value" if value is None else "charSet")
         self._put(encodeText(value, charSet))
 
 
@@ -385,7 +451,7 @@ class DataReader(DataInput):
         end = start + length
         # Behind the end not even no bytes can be read.
         if length < 0 or end > len(self._data):
-            raise EOFError(f"{length} bytes wanted, {self.bytesAvailable} available")
+            raise self._problems.endOfFile()
         self.position = end
         return self._data[start:end]
 

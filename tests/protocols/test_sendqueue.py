@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from openfl_twisted.protocols import sendqueue
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import Room, SendQueue
 from tests.doubles import RecordingProducer, TightTransport, linesOf
@@ -366,6 +367,54 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(producer.told, [])
         sender.transport.loseConnection()
         self.assertTrue(transport.closed)
+
+
+class PortionTests(SynchronousTestCase):
+    """
+    Where it is watched what the peer takes, bytes are handed over in portions.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make portions small, and a queue that counts.
+        """
+        self.patch(sendqueue, "PORTION", 10)
+        self.transport = TightTransport(room=15)
+        self.told: list[int] = []
+        self.queue = SendQueue(
+            self.transport, 1000, self.fail, lambda: self.told.append(self.queue.pending)
+        )
+
+    def test_portions(self) -> None:
+        """
+        What is pending is what the peer has not taken; each step is told.
+        """
+        self.queue.write(b"x" * 45)
+        self.assertEqual((self.transport.writes, self.told), ([b"x" * 10] * 2, [25]))
+        self.transport.drain()
+        self.assertEqual((len(self.transport.writes), self.told), (4, [25, 5]))
+        self.transport.drain()
+        self.assertEqual((self.transport.writes[4:], self.told), ([b"x" * 5], [25, 5, 0]))
+
+    @given(st.lists(st.binary(max_size=40) | st.just("drain"), max_size=30))
+    def test_everythingInOrder(self, steps: list[bytes | str]) -> None:
+        """
+        Every byte arrives, in order, and what is pending is counted right.
+        """
+        self.transport = TightTransport(room=15)
+        self.queue = SendQueue(self.transport, 10_000, self.fail, lambda: None)
+        expected = b""
+        for step in steps:
+            if isinstance(step, bytes):
+                self.queue.write(step)
+                expected += step
+            else:
+                self.transport.drain()
+            arrived = len(self.transport.delivered) + len(self.transport.value())
+            self.assertEqual(self.queue.pending, len(expected) - arrived)
+        self.queue.loseConnection()
+        self.assertEqual(self.transport.drainAll(), expected)
+        self.assertTrue(self.transport.closed)
 
 
 class CloseTests(SynchronousTestCase):

@@ -342,7 +342,7 @@ class StringTests(SynchronousTestCase):
         there are more.
         """
         writer = DataWriter()
-        self.assertRaises(ValueError, writer.writeUTF, "\u00e9" * 32768)
+        self.assertRaises(IndexError, writer.writeUTF, "\u00e9" * 32768)
         self.assertEqual(len(writer), 0)
         writer.writeUTF("x" * 65535)
         self.assertEqual(len(writer), 65537)
