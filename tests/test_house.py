@@ -15,6 +15,7 @@ PACKAGE = Path(openfl_twisted.__file__).parent
 ALLOWED = {
     "wire": ({"wire"}, False),
     "errors": ({"wire"}, False),
+    "events": ({"errors", "wire"}, False),
     "protocols": ({"protocols", "wire"}, True),
     "services": ({"services", "protocols", "wire"}, True),
 }
