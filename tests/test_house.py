@@ -16,6 +16,8 @@ ALLOWED = {
     "wire": ({"wire"}, False),
     "errors": ({"wire"}, False),
     "events": ({"errors", "wire"}, False),
+    "utils": ({"errors", "wire"}, False),
+    "net": ({"net", "protocols", "events", "utils", "errors", "wire"}, True),
     "protocols": ({"protocols", "wire"}, True),
     "services": ({"services", "protocols", "wire"}, True),
 }

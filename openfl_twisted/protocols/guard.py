@@ -43,13 +43,20 @@ in seconds; then it is aborted.
 
 _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
-# The times by which the kernel finds that a quiet peer is gone, in seconds: 60 + 4 * 15 = 120.
-_KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+# The times by which the kernel finds that a quiet peer is gone, in seconds: 60 + 4 * 15 = 120; and
+# by which one must take what is sent to it, in milliseconds.
+_KEEP_ALIVE = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+    ("TCP_USER_TIMEOUT", 120_000),
+)
 
 
 def keepAlive(transport: ITransport) -> None:
     """
-    Have the kernel find out within two minutes that a quiet peer is gone.
+    Have the kernel find out within two minutes that a peer is gone, or takes
+    nothing of what is sent to it.
 
     A quiet client is nothing unusual, so no data can be asked of it; the
     kernel's own default would be two hours.
@@ -107,6 +114,7 @@ class GuardedConnection(WrappedConnection):
     # A new connection may have been made just before the first look.
     quietSpans = -1
     endedByPeer = False
+    _failed = False
     _closing: IDelayedCall | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -121,7 +129,14 @@ class GuardedConnection(WrappedConnection):
         Count the piece and pass it on.
         """
         self.reads += 1
-        self.wrappedProtocol.dataReceived(data)
+        if self._failed:
+            return
+        try:
+            self.wrappedProtocol.dataReceived(data)
+        except BaseException:
+            # A TLS transport goes on with what it has, and must come to the end.
+            self._failed = True
+            raise
 
     def readConnectionLost(self) -> None:
         """
@@ -141,8 +156,7 @@ class GuardedConnection(WrappedConnection):
 
     def _giveUp(self) -> None:
         self.factory.log.warn(
-            "{peer} aborted: it has not read for {seconds:g} seconds what was to be sent before "
-            "closing",
+            "{peer} aborted: it has not let the connection close for {seconds:g} seconds",
             peer=describe(self.getPeer()),
             seconds=self.factory.closeTimeout,
         )
@@ -287,19 +301,21 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         """
         Close the connections from which nothing has come for too long.
         """
-        for connection in list(self.protocols):
-            if connection.reads != connection.readsSeen:
-                connection.readsSeen = connection.reads
-                connection.quietSpans = 0
-                continue
-            connection.quietSpans += 1
-            if connection.quietSpans == _IDLE_SPANS:
-                self.log.info(
-                    "{peer} has been silent for {seconds:g} seconds",
-                    peer=describe(connection.getPeer()),
-                    seconds=self.idleTimeout,
-                )
-                connection.loseConnection()
+        self._forEach(self._closeIfIdle)
+
+    def _closeIfIdle(self, connection: GuardedConnection) -> None:
+        if connection.reads != connection.readsSeen:
+            connection.readsSeen = connection.reads
+            connection.quietSpans = 0
+            return
+        connection.quietSpans += 1
+        if connection.quietSpans == _IDLE_SPANS:
+            self.log.info(
+                "{peer} has been silent for {seconds:g} seconds",
+                peer=describe(connection.getPeer()),
+                seconds=self.idleTimeout,
+            )
+            connection.loseConnection()
 
     def closeAll(self, patience: float) -> Deferred[None]:
         """
@@ -314,8 +330,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         ended: Deferred[None] = Deferred()
         self._allEnded.append(ended)
         late = self.clock.callLater(patience, self._abortAll)
-        for connection in list(self.protocols):
-            connection.loseConnection()
+        self._forEach(GuardedConnection.loseConnection)
 
         def stopWaiting(result: Any) -> Any:
             if late.active():
@@ -325,8 +340,18 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         return ended.addBoth(stopWaiting)
 
     def _abortAll(self) -> None:
+        self._forEach(GuardedConnection.abortConnection)
+
+    def _forEach(self, do: Callable[[GuardedConnection], object]) -> None:
+        """
+        Do something with each connection; the fault of one does not keep it
+        from the others.
+        """
         for connection in list(self.protocols):
-            connection.abortConnection()
+            try:
+                do(connection)
+            except Exception:
+                self.log.failure("{peer} has failed", peer=describe(connection.getPeer()))
 
 
 # An idle connection is noticed after at least so many of these parts of its time.

@@ -6,7 +6,7 @@ of several framings, and answer each text.
 from twisted.internet.interfaces import ITransport
 
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
-from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, LineSplitter
+from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong
 from openfl_twisted.wire.text import cutLength
 
@@ -94,18 +94,22 @@ class LineEchoProtocol(SendingProtocol):
         except MessageTooLong as error:
             lines = list(error.before)
             tooLong = error
-        for text, end in lines:
-            if self.transport.disconnecting:
-                return
-            if end == END:
-                self._nulSeen = True
-            if text is not None:
-                self.textReceived(text, end if self.terminator is None else self.terminator)
-            elif self.terminator is None:
-                self.transport.write(end)
-        if tooLong is not None and not self.transport.disconnecting:
-            self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=tooLong)
-            self.transport.loseConnection()
+        self.deliver(lines, self._lineReceived)
+        if tooLong is not None:
+            self.deliver([tooLong], self._tooLong)
+
+    def _lineReceived(self, line: Line) -> None:
+        text, end = line
+        if end == END:
+            self._nulSeen = True
+        if text is not None:
+            self.textReceived(text, end if self.terminator is None else self.terminator)
+        elif self.terminator is None:
+            self.transport.write(end)
+
+    def _tooLong(self, problem: MessageTooLong) -> None:
+        self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=problem)
+        self.transport.loseConnection()
 
     def _piecesReceived(self, data: bytes) -> None:
         """
@@ -162,6 +166,7 @@ class LineEchoFactory(SendingFactory[LineEchoProtocol]):
         super().__init__(
             self.echo,
             framing=framing,
-            terminator=TERMINATORS[terminator],
             MAX_LENGTH=maxLength,
         )
+        # Here None is a setting too.
+        self.settings["terminator"] = TERMINATORS[terminator]

@@ -11,6 +11,7 @@ after a short silence to one that waits; never into the answer to a policy
 request.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.interfaces import (
@@ -54,6 +55,8 @@ class OnePortProtocol(WrappedConnection):
     _received = b""
     _recognized = False
     _paused = False
+    # Whether the peer has closed its side while its first bytes are still kept.
+    _halfClosed = False
     _silence: IDelayedCall | None = None
 
     def __init__(self, factory: "OnePortFactory") -> None:
@@ -78,7 +81,9 @@ class OnePortProtocol(WrappedConnection):
         Wait for bytes, but not for ever.
         """
         self._waitNoMore()
-        self._silence = self.factory.clock.callLater(self.factory.grace, self._silent)
+        self._silence = self.factory.clock.callLater(
+            self.factory.grace, self._orAbort, self._silent
+        )
 
     def _waitNoMore(self) -> None:
         if self._silence is not None and self._silence.active():
@@ -105,6 +110,17 @@ class OnePortProtocol(WrappedConnection):
                 self._passOn()
             case None:
                 self._expectMore()
+
+    def _orAbort(self, do: Callable[[], object]) -> None:
+        """
+        Do something outside a read, where the reactor would not end the
+        connection if it fails.
+        """
+        try:
+            do()
+        except Exception:
+            self.factory.log.failure("{peer} has failed", peer=describe(self.getPeer()))
+            self.abortConnection()
 
     def _silent(self) -> None:
         """
@@ -167,6 +183,8 @@ class OnePortProtocol(WrappedConnection):
             received, self._received = self._received, b""
             if not self.disconnecting:
                 self.wrappedProtocol.dataReceived(received)
+            if self._halfClosed:
+                self._passHalfClose()
 
     def pauseProducing(self) -> None:
         """
@@ -180,8 +198,10 @@ class OnePortProtocol(WrappedConnection):
         Read from the peer again.
         """
         self._paused = False
+        if self.lost:
+            return
         if self._recognized:
-            self._deliver()
+            self._orAbort(self._deliver)
         if not self._paused:
             self.transport.resumeProducing()
 
@@ -197,6 +217,15 @@ class OnePortProtocol(WrappedConnection):
                 self._answer()
                 return
             self._passOn()
+        if self._received and not self.disconnecting:
+            self._halfClosed = True
+        else:
+            self._passHalfClose()
+
+    def _passHalfClose(self) -> None:
+        """
+        Tell the wrapped protocol that the peer has closed its side.
+        """
         half = IHalfCloseableProtocol(self.wrappedProtocol, None)
         if half is None:
             self.loseConnection()

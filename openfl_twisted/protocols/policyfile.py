@@ -82,8 +82,8 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> N
             host=describe(transport.getHost()),
         )
     else:
-        log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
         transport.write(policyFile.toXML() + b"\0")
+        log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
     transport.loseConnection()
 
 

@@ -3,7 +3,8 @@ Protocols that send through a queue, and their factories: the base of those of
 this package.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
@@ -13,6 +14,8 @@ from zope.interface import implementer
 from openfl_twisted.protocols.addresses import describe
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue, read
+
+T = TypeVar("T")
 
 
 @implementer(IHalfCloseableProtocol)
@@ -27,21 +30,68 @@ class SendingProtocol(Protocol):
     transport: SendQueue
     log = packageLogger()
     maxQueue = MAX_QUEUE
+    _failed = False
+    _undelivered: deque[tuple[Callable[[Any], object], Any]] = deque()
 
     def makeConnection(self, transport: ITransport) -> None:
         """
         Put a L{SendQueue} in front of the transport.
         """
-        super().makeConnection(SendQueue(transport, self.maxQueue, self.sendQueueExceeded))
+        queue = SendQueue(
+            transport, self.maxQueue, self.sendQueueExceeded, resumed=self._deliverRest
+        )
+        super().makeConnection(queue)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Deal with a piece of data, and then send what that has made anybody
-        write. Nothing is received any more once this side is closing.
+        write. Nothing is received any more once this side is closing, or has
+        failed: the reactor then ends the connection, but a TLS transport goes
+        on with what it still has.
         """
-        if not self.transport.disconnecting:
+        if self.transport.disconnecting or self._failed:
+            return
+        self.transport.heard = True
+        try:
             with read:
                 self.bytesReceived(data)
+        except BaseException:
+            self._failed = True
+            raise
+
+    def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+        """
+        Hand what has come to a method, one by one: until this side is closing,
+        and while it reads from the peer. What is left when it stops reading
+        waits until it reads again; so a peer that does not read its answers is
+        not given any more of them.
+
+        @param items: what has come.
+        @param receive: what takes it.
+        """
+        transport = self.transport
+        if self._undelivered:
+            self._undelivered.extend((receive, item) for item in items)
+            return
+        for number, item in enumerate(items):
+            if transport.disconnecting:
+                return
+            if transport.paused:
+                self._undelivered = deque((receive, rest) for rest in items[number:])
+                return
+            receive(item)
+
+    def _deliverRest(self) -> None:
+        """
+        Hand on what has waited.
+        """
+        undelivered = self._undelivered
+        if not undelivered:
+            return
+        with read:
+            while undelivered and not self.transport.paused and not self.transport.disconnecting:
+                receive, item = undelivered.popleft()
+                receive(item)
 
     def bytesReceived(self, data: bytes) -> None:
         """

@@ -36,7 +36,8 @@ otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
 
 PORTION = 64 * 1024
 """
-How many bytes are handed over at once where it is watched what the peer takes.
+So many bytes are handed over before the end of a read; and where it is watched
+what the peer takes, no more than so many at once.
 """
 
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
@@ -122,9 +123,10 @@ class Room:
 
 
 @implementer(IPullProducer)
-class _Pull:
+class Pull:
     """
-    A pull producer, which the transport asks itself.
+    A pull producer, which the transport asks itself: the producer that a
+    L{SendQueue} is to its transport while it has one.
     """
 
     __slots__ = ("_producer", "_queue")
@@ -134,10 +136,22 @@ class _Pull:
         self._producer = producer
 
     def resumeProducing(self) -> None:
+        """
+        There is room.
+        """
         self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
+        """
+        The connection is lost.
+        """
         self._queue.transportGone()
+
+    def finish(self) -> None:
+        """
+        The transport was asked to close: it does when the producer is done.
+        """
+        self._queue.disconnecting = True
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -150,6 +164,8 @@ class SendQueue:
 
     @ivar disconnecting: whether the connection is being closed by this side.
     @ivar maxQueue: how many bytes are held for a peer that does not read.
+    @ivar heard: whether anything has come from the peer.
+    @ivar paused: whether this side has stopped reading from the peer.
     """
 
     def __init__(
@@ -158,6 +174,7 @@ class SendQueue:
         maxQueue: int,
         exceeded: Callable[[], object],
         handedOver: Callable[[], object] | None = None,
+        resumed: Callable[[], object] | None = None,
     ) -> None:
         """
         @param transport: where the bytes go.
@@ -168,14 +185,18 @@ class SendQueue:
             transport. If it is given, that is done in portions of
             L{PORTION<sendqueue.PORTION>} bytes, so that what is pending here is
             what the peer has not taken; else everything there is goes at once.
+        @param resumed: called before this side reads from the peer again.
         """
         directlyProvides(self, providedBy(transport))
         self.disconnecting = False
+        self.heard = False
+        self.paused = False
         self.maxQueue = maxQueue
         self._transport: Any
         self._transport = transport
         self._exceeded = exceeded
         self._handedOver = handedOver
+        self._resumed = resumed
         self._unsent: list[bytes] = []
         self._unsentLength = 0
         # How many of the pieces at the beginning have been made of many.
@@ -225,7 +246,8 @@ class SendQueue:
         if self._full:
             if self._unsentLength > self.maxQueue:
                 self._cutOff()
-        elif not read.depth:
+        elif not read.depth or self._unsentLength >= PORTION:
+            # Also within a read: whether the peer reads must be known before very much is written.
             self.flush()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -245,6 +267,7 @@ class SendQueue:
         self.flush()
         self.disconnecting = True
         self._transport.loseConnection()
+        self._readOn()
         self._finish()
 
     def abortConnection(self) -> None:
@@ -271,6 +294,8 @@ class SendQueue:
         Go on in TLS; what was written before is sent before.
         """
         self.flush()
+        if self._unsent:
+            raise RuntimeError("the peer has not read what comes before TLS")
         return self._transport.startTLS(*arguments)
 
     def getPeer(self) -> IAddress:
@@ -291,13 +316,27 @@ class SendQueue:
         """
         Stop reading from the peer.
         """
+        self.paused = True
         self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         Read from the peer again.
         """
-        self._transport.resumeProducing()
+        self.paused = False
+        if self._resumed is not None:
+            self._resumed()
+        # What came before may have been enough again.
+        if not self.paused:
+            self._transport.resumeProducing()
+
+    def _readOn(self) -> None:
+        """
+        Read the end that the peer says: inside TLS it takes two to close.
+        """
+        if self.paused and not self._gone:
+            self.paused = False
+            self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
         """
@@ -317,7 +356,8 @@ class SendQueue:
         """
         if self._producer is not None or self._pullProducer is not None:
             raise RuntimeError("there is a producer already")
-        if self._gone:
+        if not self._registered:
+            # The connection is lost, or this side has closed it.
             producer.stopProducing()
         elif streaming:
             self._producer = cast("IPushProducer", producer)
@@ -334,7 +374,7 @@ class SendQueue:
         Have the transport ask the pull producer, not us.
         """
         self._transport.unregisterProducer()
-        self._transport.registerProducer(_Pull(self, producer), False)
+        self._transport.registerProducer(Pull(self, producer), False)
 
     def unregisterProducer(self) -> None:
         """
@@ -347,6 +387,8 @@ class SendQueue:
         if self._full:
             # The transport never got it.
             return
+        if self.disconnecting:
+            self._closeAgain()
         self._transport.unregisterProducer()
         self._registered = not self.disconnecting
         if self._registered:
@@ -431,6 +473,9 @@ class SendQueue:
         Hold what comes: the peer does not read as fast as is written.
         """
         self._full = True
+        if self._producer is self and not self.heard:
+            # What is shaken hands with must be read, or the greeting could never leave.
+            return
         if self._producer is not None:
             self._producer.pauseProducing()
 
@@ -441,8 +486,7 @@ class SendQueue:
         self._full = False
         self.flush()
         if self.disconnecting and not self._full:
-            # Said once more, this makes a TLS transport send what it has collected.
-            self._transport.loseConnection()
+            self._closeAgain()
         if self._full:
             return
         if self._halfClosing:
@@ -454,6 +498,11 @@ class SendQueue:
             self._producer.resumeProducing()
         if self.disconnecting:
             self._finish()
+        elif self._registered and self._pullProducer is None and not self._full:
+            # The peer may have ended TLS meanwhile; a TLS transport goes on with that only when its
+            # producer has gone.
+            self._transport.unregisterProducer()
+            self._transport.registerProducer(Room(self), True)
 
     def transportClosing(self) -> None:
         """
@@ -462,7 +511,16 @@ class SendQueue:
         if not self.disconnecting:
             self.flush()
             self.disconnecting = True
+            self._closeAgain()
+            self._readOn()
             self._finish()
+
+    def _closeAgain(self) -> None:
+        """
+        Ask the transport once more to close: this makes a TLS transport send
+        what it has collected.
+        """
+        self._transport.loseConnection()
 
     def transportGone(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from openfl_twisted.protocols.sendqueue import Room
+from openfl_twisted.protocols.sendqueue import Pull, Room
 
 
 class WrappedConnection(ProtocolWrapper):
@@ -60,7 +60,7 @@ class WrappedConnection(ProtocolWrapper):
             return
         already, self.disconnecting = self.disconnecting, True
         self.transport.loseConnection()
-        if not already and isinstance(self._producer, Room):
+        if not already and isinstance(self._producer, Room | Pull):
             self._producer.finish()
 
     def abortConnection(self) -> None:

@@ -99,15 +99,14 @@ class XMLSocketProtocol(SendingProtocol):
             self._spoken = True
             if self.policy is not None and isRequest(messages[0]):
                 answerRequest(self.transport, self.policy, self.log)
-        transport = self.transport
-        for message in messages:
-            if transport.disconnecting:
-                return
-            self.lineReceived(message)
-        if tooLong is not None and not transport.disconnecting:
-            self._splitter.clear()
-            self.lineLengthExceeded(tooLong)
-            transport.loseConnection()
+        self.deliver(messages, self.lineReceived)
+        if tooLong is not None:
+            self.deliver([tooLong], self._tooLong)
+
+    def _tooLong(self, problem: MessageTooLong) -> None:
+        self._splitter.clear()
+        self.lineLengthExceeded(problem)
+        self.transport.loseConnection()
 
     def lineReceived(self, line: bytes) -> None:
         """
@@ -189,7 +188,9 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
             the default lets everybody connect to the port on which it came.
             C{None} for no answer.
         """
-        super().__init__(protocol, MAX_LENGTH=maxLength, maxQueue=maxQueue, policy=policy)
+        super().__init__(protocol, MAX_LENGTH=maxLength, maxQueue=maxQueue)
+        # Here None is a setting too.
+        self.settings["policy"] = policy
         self.connections: set[XMLSocketProtocol] = set()
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:

@@ -31,7 +31,8 @@ class Options(DataServerOptions):
     """
 
     longdesc = (
-        "The echo servers of the guide. server-socket-example (the default, on port 8087) greets "
+        "The echo servers of OpenFL's guide to sockets. server-socket-example (the default, on "
+        "port 8087) greets "
         "with 'Connected.' and answers 'Echo -- ' and what came. simple-server (on port 8080) "
         "greets with 'Enter EXIT to exit.', answers 'Echo: ' and the line, and closes after EXIT. "
         "Both listen on 127.0.0.1 if not told otherwise. "

@@ -28,9 +28,10 @@ def size(text: str) -> int:
     Read a number of bytes: C{5000}, C{64K}, C{1M}.
     """
     found = _size.fullmatch(text)
-    if found is None:
+    number = 0 if found is None else int(found[1]) * _UNITS[found[2].upper()]
+    if not number:
         raise ValueError(f"{text!r} is not a number of bytes such as 5000, 64K or 1M")
-    return int(found[1]) * _UNITS[found[2].upper()]
+    return number
 
 
 def count(text: str) -> int:
@@ -126,7 +127,9 @@ class ServerOptions(usage.Options):
         except Exception as problem:
             # Each kind of endpoint comes from another plugin, and fails in its own way.
             reason = str(problem) or type(problem).__name__
-            raise usage.UsageError(f"--listen={description}: {reason}") from None
+            raise usage.UsageError(
+                f"--listen={description}: {reason}; try for example tcp:8080:interface=127.0.0.1"
+            ) from None
         self["listen"].append(endpoint)
 
     opt_l = opt_listen

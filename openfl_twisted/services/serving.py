@@ -123,10 +123,8 @@ class ServerService(MultiService):
         if self.policy is None:
             return
         policy = policyFor(self.policy, host)
-        problems = (
-            ["there is none for this port"] if policy is None else policy.problems(portOf(host))
-        )
-        for problem in problems:
+        # A UNIX socket has no port, and nobody who would ask for the file.
+        for problem in () if policy is None else policy.problems(portOf(host)):
             self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
 
     def stopService(self) -> Deferred[None]:

@@ -476,6 +476,8 @@ class DataWriter(DataOutput):
         return bytes(self._data)
 
     def _put(self, data: bytes | bytearray) -> None:
+        if not data:
+            return
         start = self.position
         gap = start - len(self._data)
         if gap > 0:

@@ -322,7 +322,9 @@ class PolicyFile:
             if rule.secure:
                 attributes["secure"] = "true"
             SubElement(root, "allow-access-from", attributes)
-        return b'<?xml version="1.0"?>\n' + tostring(root)
+        # Nothing is imported for this, so it works in a process that has given up its rights.
+        text = tostring(root, "unicode").encode("ascii", "xmlcharrefreplace")
+        return b'<?xml version="1.0"?>\n' + text
 
     def permits(
         self, domain: str, port: int, *, secure: bool = False, servedFrom: int = MASTER_PORT

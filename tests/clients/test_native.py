@@ -4,9 +4,13 @@ neko, which is one of OpenFL's targets.
 """
 
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
+from openfl_twisted.net import ServerSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from tests.live import live
 from tests.live.peers import HOST, Process, pause, portOf, run, serving, stop, twistd
@@ -116,6 +120,50 @@ async def test_echoOfXMLSocket(native: Native) -> None:
     async with command("openfl-echo", "--framing=nul") as port:
         client = run(*native("XMLClient"), HOST, port, "3", "", "<a/>", "<b/>")
         assert await messages(client) == ["Connected.\0", "Echo -- <a/>\0", "Echo -- <b/>\0"]
+
+
+@live
+async def test_serverSocket(native: Native) -> None:
+    """
+    The guide's ServerSocketExample, ported to our C{ServerSocket}, serves a
+    C{Socket}.
+    """
+    example = Path(__file__).parents[2] / "docs" / "examples" / "serversocketexample.py"
+    server = run(sys.executable, str(example), "0")
+    port = str(await portOf(server))
+    client = run(*native("SocketClient"), HOST, port, "Echo -- abc", "Connected.", "abc")
+    assert await lines(client) == ['"Connected.Echo -- abc"']
+    server.transport.signalProcess("TERM")
+    await server.ended
+
+
+@live
+async def test_sockets(native: Native) -> None:
+    """
+    Our C{ServerSocket} hears every message of an C{XMLSocket}, and a relay made
+    of our C{XMLSocket}s is heard by it.
+    """
+    server = ServerSocket()
+    server.bind(0, HOST)
+    server.listen()
+    heard = bytearray()
+
+    def onConnect(event: ServerSocketConnectEvent) -> None:
+        def onData(_: object) -> None:
+            socket = event.socket
+            socket.readBytes(heard, len(heard))
+            socket.writeUTFBytes("<reply/>")
+            socket.writeByte(0)
+
+        event.socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
+
+    server.addEventListener(ServerSocketConnectEvent.CONNECT, onConnect)
+    client = run(
+        *native("XMLClient"), HOST, str(server.localPort), "1", "", "<a/>", "gr\u00fc\u00dfe"
+    )
+    assert await messages(client) == ["<reply/>\0"]
+    assert heard == "<a/>\0gr\u00fc\u00dfe\0".encode()
+    await server.close()
 
 
 class Numbers(BinarySocketProtocol):

@@ -54,3 +54,52 @@ async def test_server() -> None:
     server.transport.signalProcess("TERM")
     await server.ended
     assert "Traceback" not in server.printed.decode()
+
+
+@live
+async def test_xmlSocketClient() -> None:
+    """
+    The guide's XMLSocket client prints what comes back.
+    """
+    server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
+    client = run(*example("xmlsocketclient.py", HOST, str(await portOf(server))))
+    await client.until(b"\n")
+    assert client.printed == b"[data] <test><data>Hello</data></test>\n"
+    await stop(server)
+    assert await client.ended == 0
+
+
+@live
+async def test_serverSocketExample() -> None:
+    """
+    The guide's ServerSocketExample greets and echoes, and says what it does.
+    """
+    server = run(*example("serversocketexample.py", "0"))
+    client = await dial(await portOf(server))
+    await client.until(b"Connected.")
+    client.send("grüße".encode())
+    assert await client.until(b"e") and await client.until("Echo -- grüße".encode())
+    await client.close()
+    printed = await server.until(b"Connection to client closed.\n")
+    assert printed.splitlines()[1:] == [
+        "Sending connect message",
+        "Received: grüße",
+        "Sending: Echo -- grüße",
+        "Connection to client closed.",
+    ]
+    server.transport.signalProcess("TERM")
+    await server.ended
+
+
+@live
+async def test_programsThatEnd() -> None:
+    """
+    The two programs that the guide promises do what they say.
+    """
+    for name, printed in [
+        ("datagrams.py", "Received from 127.0.0.1: Hello.\n"),
+        ("binarysocket.py", "bigEndian: 42\nlittleEndian: 42\n"),
+    ]:
+        program = run(*example(name))
+        assert await program.ended == 0, program.printed
+        assert program.printed.decode() == printed

@@ -185,6 +185,43 @@ class CountTests(GuardTestCase):
         self.assertRaises(ValueError, connection.connectionLost, done)
         self.assertEqual(guard.connections, 0)
 
+    def test_faultInAHandler(self) -> None:
+        """
+        After a fault nothing more is passed on: a TLS transport would go on
+        with what it has, and never come to the end.
+        """
+
+        class Faulty(Inner):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                raise ValueError("a fault of the user's")
+
+        self.inner = Faulty
+        connection, _ = self.connect(self.guard())
+        told = self.told(connection)
+        self.assertRaises(ValueError, connection.dataReceived, b"a")
+        connection.dataReceived(b"b")
+        connection.connectionLost(done)
+        self.assertEqual(told, ["made", b"a", "lost"])
+
+    def test_faultInOneConnection(self) -> None:
+        """
+        A connection that fails when it is closed does not keep the others open.
+        """
+        guard = self.guard()
+        (_, first), (_, second) = self.connect(guard), self.connect(guard)
+
+        def fail() -> None:
+            raise ValueError("a fault of the transport's")
+
+        first.loseConnection = fail  # type: ignore[method-assign]
+        ended = guard.closeAll(3)
+        self.assertTrue(second.closed)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        del first.loseConnection
+        self.clock.advance(3)
+        self.successResultOf(ended)
+
     def test_refusedByTheWrappedFactory(self) -> None:
         """
         If the wrapped factory wants no protocol, the connection is closed.
@@ -303,7 +340,9 @@ class TimeTests(GuardTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(1)
         self.assertTrue(transport.closed)
-        self.assertIn("aborted: it has not read for 5 seconds", linesOf(logs)[0])
+        self.assertIn(
+            "aborted: it has not let the connection close for 5 seconds", linesOf(logs)[0]
+        )
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closeAll(self) -> None:

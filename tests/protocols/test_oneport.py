@@ -303,6 +303,52 @@ class PlainTests(OnePortTestCase):
         cast("IPushProducer", self.greeter.transport).resumeProducing()
         self.assertEqual((self.greeter.received, transport.producerState), (b"abc", "paused"))
 
+    def test_halfClosedWhilePaused(self) -> None:
+        """
+        A client that closes its side while the wrapped protocol has paused:
+        the bytes come first.
+        """
+
+        class Pausing(HalfGreeter):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                cast("IPushProducer", self.transport).pauseProducing()
+
+        protocol, _ = self.connect(Pausing)
+        protocol.dataReceived(b"<pol")
+        protocol.readConnectionLost()
+        self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made"]))
+        cast("IPushProducer", self.greeter.transport).resumeProducing()
+        self.assertEqual(
+            (self.greeter.received, self.greeter.told), (b"<pol", ["made", "read lost"])
+        )
+
+    def test_resumedAfterTheEnd(self) -> None:
+        """
+        Resuming a connection that is lost does nothing.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"abc")
+        protocol.pauseProducing()
+        protocol.connectionLost(done)
+        protocol.resumeProducing()
+        self.assertEqual(self.wrapped.made[0].received, b"abc")
+
+    def test_faultOutsideARead(self) -> None:
+        """
+        A fault that comes at another time than with a read ends the connection
+        too.
+        """
+        _, transport = self.connect()
+
+        def fault(addr: object) -> Greeter:
+            raise ValueError("a fault of the user's")
+
+        self.wrapped.buildProtocol = fault  # type: ignore[method-assign]
+        self.clock.advance(0.5)
+        self.assertTrue(transport.closed)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_pausedBeforeItIsKnown(self) -> None:
         """
         A wrapped protocol that was greeted by silence can pause too.

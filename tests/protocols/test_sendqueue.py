@@ -115,13 +115,13 @@ class OneWriteTests(SynchronousTestCase):
     def test_faultInAHandler(self) -> None:
         """
         If a handler fails, what was written before still leaves, and the fault
-        goes on to whoever called.
+        goes on to whoever called. Nothing is received after it.
         """
         sender, transport = connect()
         self.assertRaises(ValueError, sender.dataReceived, b"abXc")
         self.assertEqual(transport.writes, [b"ab"])
         sender.dataReceived(b"d")
-        self.assertEqual(transport.writes, [b"ab", b"d"])
+        self.assertEqual(transport.writes, [b"ab"])
 
     def test_faultyReceiver(self) -> None:
         """
@@ -183,6 +183,15 @@ class OneWriteTests(SynchronousTestCase):
         upgrading.makeConnection(Upgraded(upgrading))
         upgrading.dataReceived(b"STARTTLS")
         self.assertEqual(begun, [b"go ahead"])
+
+    def test_startTLSTooEarly(self) -> None:
+        """
+        While something waits, TLS cannot begin.
+        """
+        sender, _ = connect(room=3)
+        sender.dataReceived(b"abcd")
+        sender.dataReceived(b"ef")
+        self.assertRaises(RuntimeError, sender.transport.startTLS, None)
 
     def test_nestedReads(self) -> None:
         """
@@ -303,6 +312,63 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(transport.producerState, "paused")
         transport.drain()
         self.assertEqual(transport.producerState, "producing")
+
+    def test_notBeforeAnythingCame(self) -> None:
+        """
+        Before anything has come, reading goes on even if the peer does not
+        read: inside TLS it may still be shaking hands.
+        """
+        sender, transport = connect(room=3)
+        sender.transport.registerProducer(sender.transport, True)
+        sender.transport.write(b"a long greeting")
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_boundedWithinARead(self) -> None:
+        """
+        One read cannot make more wait than is allowed, even if the peer reads
+        nothing of it.
+        """
+        self.patch(sendqueue, "PORTION", 10)
+
+        class Amplifier(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                for _ in data:
+                    self.transport.write(b"x" * 9)
+
+        amplifier = Amplifier()
+        transport = TightTransport(amplifier, 15)
+        amplifier.makeConnection(transport)
+        with capturedLogs():
+            amplifier.dataReceived(b"y" * 100)
+        self.assertTrue(transport.closed)
+        self.assertLess(sum(map(len, transport.writes)), 40)
+
+    def test_newProducerAfterAPause(self) -> None:
+        """
+        After each pause the transport gets its producer anew: a TLS transport
+        that was told of the end meanwhile goes on only then.
+        """
+        sender, transport = connect(room=3)
+        before = transport.producer
+        sender.dataReceived(b"abcd")
+        transport.drain()
+        self.assertIsNotNone(transport.producer)
+        self.assertIsNot(transport.producer, before)
+
+    def test_readsOnToClose(self) -> None:
+        """
+        Who is paused reads on when the connection is to be closed: inside TLS
+        the peer's end must be read.
+        """
+        for close in ("self", "beneath"):
+            sender, transport = connect(room=3)
+            sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
+            sender.transport.pauseProducing()
+            if close == "self":
+                sender.transport.loseConnection()
+            else:
+                cast("Room", transport.producer).finish()
+            self.assertEqual(transport.producerState, "producing")
 
     def test_pullProducer(self) -> None:
         """

@@ -177,6 +177,8 @@ class TLSTests(SynchronousTestCase):
         client.clock.advance(0)
         client.send(message)
         self.assertEqual(client.transport.producerState, "paused")
+        while len(client.received) < 2 * len(message):
+            client.read()
         connection.transport.loseConnection()
         client.readAll()
         self.assertEqual(client.received, message * 2)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols import sendqueue
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -384,3 +385,34 @@ class EchoTests(SynchronousTestCase):
         self.assertEqual(transport.producerState, "paused")
         self.assertEqual(transport.drainAll(), b"123456\0")
         self.assertEqual(transport.producerState, "producing")
+
+    def test_messagesWait(self) -> None:
+        """
+        Messages that came together wait too while the client does not read its
+        answers; they are answered in order when it does.
+        """
+        self.patch(sendqueue, "PORTION", 10)
+        echo = EchoProtocol()
+        transport = TightTransport(echo, 20)
+        echo.makeConnection(transport)
+        stream = b"".join(b"%06d\0" % number for number in range(100))
+        echo.dataReceived(stream[:350])
+        self.assertLess(len(transport.value()), 50)
+        self.assertEqual(transport.producerState, "paused")
+        echo.dataReceived(stream[350:])
+        self.assertEqual(transport.drainAll(), stream)
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_closedWhileMessagesWait(self) -> None:
+        """
+        Messages that wait are not given after the connection was closed.
+        """
+        self.patch(sendqueue, "PORTION", 10)
+        echo = EchoProtocol()
+        transport = TightTransport(echo, 20)
+        echo.makeConnection(transport)
+        echo.dataReceived(b"123456\0" * 20)
+        echo.transport.loseConnection()
+        answers = transport.drainAll()
+        self.assertLess(len(answers), 50)
+        self.assertTrue(transport.closed)

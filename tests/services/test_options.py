@@ -85,7 +85,7 @@ class ValueTests(SynchronousTestCase):
         Sizes know K and M.
         """
         self.assertEqual([size("5000"), size("64K"), size("1m")], [5000, 65536, 1048576])
-        for text in ["", "-5", "1.5K", "5G", "K"]:
+        for text in ["", "-5", "1.5K", "5G", "K", "0", "0M"]:
             self.assertRaises(ValueError, size, text)
 
     def test_count(self) -> None:

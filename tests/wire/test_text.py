@@ -48,7 +48,7 @@ brokenTexts = st.lists(
     )
     | st.integers(0xC0, 0xFF).map(lambda lead: bytes([lead]))
     | st.binary(min_size=3, max_size=3)
-    | st.characters().map(str.encode)
+    | st.characters(codec="utf-8").map(str.encode)
 ).map(b"".join)
 
 

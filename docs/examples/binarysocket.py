@@ -1,0 +1,58 @@
+"""
+What the guide promises of binary sockets and leaves out: numbers in both byte
+orders, through the two ends of a connection. C{python binarysocket.py}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
+from openfl_twisted.net import ServerSocket, Socket
+from openfl_twisted.utils import Endian
+
+
+def onConnect(event: ServerSocketConnectEvent) -> None:
+    """
+    Add up what a client sends.
+    """
+    socket: Socket = event.socket
+
+    def onData(event: ProgressEvent) -> None:
+        while socket.bytesAvailable >= 9:
+            # The first byte says in which order the others come.
+            socket.endian = Endian.LITTLE_ENDIAN if socket.readBoolean() else Endian.BIG_ENDIAN
+            socket.writeInt(socket.readInt() + socket.readInt())
+        socket.flush()
+
+    socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
+
+
+async def main(reactor: Any) -> None:
+    """
+    Add two numbers in each byte order.
+    """
+    server = ServerSocket()
+    server.addEventListener(ServerSocketConnectEvent.CONNECT, onConnect)
+    server.bind(0, "127.0.0.1")
+    server.listen()
+    for endian in (Endian.BIG_ENDIAN, Endian.LITTLE_ENDIAN):
+        client = Socket("127.0.0.1", server.localPort)
+        await client.whenConnected()
+        answered: Deferred[ProgressEvent] = Deferred()
+        client.addEventListener(ProgressEvent.SOCKET_DATA, answered.callback)
+        client.endian = endian
+        client.writeBoolean(endian == Endian.LITTLE_ENDIAN)
+        client.writeInt(40)
+        client.writeInt(2)
+        client.flush()
+        await answered
+        sys.stdout.write(f"{endian}: {client.readInt()}\n")
+        client.close()
+    await server.close()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)))

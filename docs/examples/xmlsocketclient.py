@@ -1,0 +1,59 @@
+"""
+The guide's XMLSocket client: it connects, sends some XML and prints what comes.
+C{python xmlsocketclient.py 127.0.0.1 8080}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from openfl_twisted.events import DataEvent, Event, IOErrorEvent
+from openfl_twisted.net import XMLSocket
+
+xmlFormattedData = "<test><data>Hello</data></test>"
+
+
+class XMLSocketClient:
+    """
+    Sends a message when it is connected, and prints each that comes.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.xmlsock = XMLSocket()
+        self.xmlsock.addEventListener(Event.CONNECT, self.onConnect)
+        self.xmlsock.addEventListener(DataEvent.DATA, self.onData)
+        self.xmlsock.addEventListener(IOErrorEvent.IO_ERROR, self.onIOError)
+        self.xmlsock.connect(host, port)
+
+    def onConnect(self, event: Event) -> None:
+        """
+        Send the message.
+        """
+        self.xmlsock.send(xmlFormattedData)
+
+    def onData(self, event: DataEvent) -> None:
+        """
+        Print a message.
+        """
+        sys.stdout.write(f"[{event.type}] {event.data}\n")
+        sys.stdout.flush()
+
+    def onIOError(self, event: IOErrorEvent) -> None:
+        """
+        Say what went wrong.
+        """
+        sys.stdout.write(f"{event.text}\n")
+
+
+async def main(reactor: Any, host: str, port: str) -> None:
+    """
+    Run until the connection ends.
+    """
+    client = XMLSocketClient(host, int(port))
+    await client.xmlsock.whenClosed()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

@@ -1,0 +1,242 @@
+"""
+C{openfl.net.DatagramSocket}: datagrams of UDP, with events.
+"""
+
+import ipaddress
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import DatagramProtocol
+
+from openfl_twisted import errors
+from openfl_twisted.events import DatagramSocketDataEvent, EventDispatcher
+from openfl_twisted.net.bound import ANY_ADDRESS, checkAddress, checkPort, invalidSocket
+from openfl_twisted.utils import ByteArray
+
+MAX_DATAGRAM = 65535
+"""
+The most bytes that a datagram can have.
+"""
+
+
+class _Datagrams(DatagramProtocol):
+    """
+    The datagrams of a L{DatagramSocket}.
+    """
+
+    noisy = False
+
+    def __init__(self, arrived: Any) -> None:
+        self._arrived = arrived
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """
+        Hand on a datagram.
+        """
+        self._arrived(datagram, addr[0], addr[1])
+
+
+class DatagramSocket(EventDispatcher):
+    """
+    Sends and receives datagrams. Each is whole or not there at all. It
+    dispatches C{data} for each one, after C{receive} was called.
+
+    A socket that is closed cannot be used again.
+
+    @cvar isSupported: always true here.
+    """
+
+    isSupported = True
+
+    def __init__(self, *, reactor: Any = None) -> None:
+        """
+        @param reactor: the reactor, or C{None} for the one that runs.
+        """
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor: Any = reactor
+        self._port: Any = None
+        self._peer: tuple[str, int] | None = None
+        self._receiving = False
+        self._closed = False
+
+    @property
+    def bound(self) -> bool:
+        """
+        Whether it has an address.
+        """
+        return self._port is not None
+
+    @property
+    def connected(self) -> bool:
+        """
+        Whether it has a single peer.
+        """
+        return self._peer is not None
+
+    @property
+    def localAddress(self) -> str | None:
+        """
+        The address to which it is bound, or C{None}.
+        """
+        host: str | None = None if self._port is None else self._port.getHost().host
+        return host
+
+    @property
+    def localPort(self) -> int:
+        """
+        The port to which it is bound, or 0.
+        """
+        port: int = 0 if self._port is None else self._port.getHost().port
+        return port
+
+    @property
+    def remoteAddress(self) -> str | None:
+        """
+        The address of the single peer, or C{None}.
+        """
+        return None if self._peer is None else self._peer[0]
+
+    @property
+    def remotePort(self) -> int:
+        """
+        The port of the single peer, or 0.
+        """
+        return 0 if self._peer is None else self._peer[1]
+
+    def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
+        """
+        Take an address of this machine.
+
+        @param localPort: the port; 0 for one that the system chooses.
+        @param localAddress: the IP address; C{::} for all IPv6 ones.
+        @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
+        @raise errors.ArgumentError: #2004, if the address is not an IP address.
+        @raise errors.IOError: #2002, if it is taken, not one of this machine,
+            not for everybody, or if this socket is bound or closed already.
+        """
+        checkPort(localPort)
+        address = checkAddress(localAddress)
+        if self._port is not None or self._closed:
+            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+        protocol = _Datagrams(self._arrived)
+        try:
+            port = self._reactor.listenUDP(localPort, protocol, address, MAX_DATAGRAM)
+        except CannotListenError as error:
+            raise invalidSocket(error.socketError) from None
+        self._port = port
+        if not self._receiving:
+            port.stopReading()
+
+    def connect(self, remoteAddress: str, remotePort: int) -> None:
+        """
+        Have a single peer: datagrams go to it and come from it only. Another
+        call replaces it.
+
+        @param remoteAddress: its IP address.
+        @param remotePort: its port.
+        @raise errors.RangeError: #2006, if the port is not from 1 to 65535.
+        @raise errors.ArgumentError: #2004, if the address is not one that can
+            be sent to.
+        @raise errors.IOError: #2002, if this socket cannot be bound.
+        """
+        checkPort(remotePort, 1)
+        address = checkAddress(remoteAddress)
+        if ipaddress.ip_address(address).is_unspecified:
+            raise errors.ArgumentError.numbered(2004)
+        self._bindFor(address)
+        self._peer = (address, remotePort)
+
+    def _bindFor(self, address: str) -> None:
+        """
+        Be bound to an address from which another can be reached.
+        """
+        if self._port is None:
+            self.bind(0, "::" if ":" in address else ANY_ADDRESS)
+        elif (":" in address) != (":" in (self.localAddress or "")):
+            raise invalidSocket("it is bound to another version of IP")
+
+    def receive(self) -> None:
+        """
+        Begin to take datagrams; C{data} is dispatched for each.
+        """
+        if self._closed:
+            raise invalidSocket("it is closed")
+        if not self._receiving:
+            self._receiving = True
+            if self._port is not None:
+                self._port.startReading()
+
+    def send(
+        self,
+        bytes: bytes | bytearray,
+        offset: int = 0,
+        length: int = 0,
+        address: str | None = None,
+        port: int = 0,
+    ) -> None:
+        """
+        Send a datagram.
+
+        @param bytes: an array with its bytes.
+        @param offset: where they begin.
+        @param length: how many they are; 0 means all from C{offset} on.
+        @param address: the IP address to send to, if there is no single peer.
+        @param port: the port to send to.
+        @raise errors.RangeError: #2006, if the bytes are not inside the array,
+            or the port is not from 1 to 65535.
+        @raise errors.ArgumentError: #2004, if the address is not an IP address.
+        @raise errors.IllegalOperationError: if an address or a port is given
+            and there is a single peer.
+        @raise errors.IOError: #2002, if this socket is closed or cannot be
+            bound, or the system refuses the datagram.
+        """
+        if self._closed:
+            raise invalidSocket("it is closed")
+        if self._peer is not None and (address is not None or port):
+            raise errors.IllegalOperationError("there is a single peer, so no address is taken")
+        end = offset + length if length else len(bytes)
+        if not 0 <= offset <= end <= len(bytes):
+            raise errors.RangeError.numbered(2006)
+        peer = self._peer
+        if peer is None:
+            peer = (checkAddress(address), port)
+            checkPort(port, 1)
+        self._bindFor(peer[0])
+        try:
+            self._port.write(memoryview(bytes)[offset:end].tobytes(), peer)
+        except OSError as error:
+            raise invalidSocket(error.strerror) from None
+
+    def close(self) -> Deferred[None]:
+        """
+        Be done, for good. There is no event.
+
+        @return: fires when the port is free; OpenFL has no such result.
+        @raise errors.IOError: #2002, if this socket is closed already.
+        """
+        if self._closed:
+            raise invalidSocket("it is closed")
+        port, self._port = self._port, None
+        self._closed = True
+        self._peer = None
+        return maybeDeferred(lambda: None if port is None else port.stopListening())
+
+    def _arrived(self, datagram: bytes, host: str, number: int) -> None:
+        """
+        Dispatch a datagram, unless it comes from a stranger.
+        """
+        if self._peer is not None and (host, number) != self._peer:
+            return
+        self.dispatchEvent(
+            DatagramSocketDataEvent(
+                DatagramSocketDataEvent.DATA,
+                srcAddress=host,
+                srcPort=number,
+                dstAddress=self.localAddress or "",
+                dstPort=self.localPort,
+                data=ByteArray(datagram),
+            )
+        )

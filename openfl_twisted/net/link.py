@@ -1,0 +1,402 @@
+"""
+The life of a connection behind C{Socket} and C{XMLSocket}: attempts, the one
+connection there is, and the events of both.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+from openfl_twisted import errors
+from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent
+from openfl_twisted.protocols.addresses import portOf
+from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.sendqueue import SendQueue
+
+DEFAULT_TIMEOUT = 20_000
+"""
+How long an attempt to connect may take, in milliseconds.
+"""
+
+MIN_TIMEOUT = 250
+"""
+The least C{timeout}, in milliseconds: a smaller one is stored as this.
+"""
+
+MAX_PENDING = 64 * 1024 * 1024
+"""
+The most bytes that wait for a peer that does not read: 64 MiB. Beyond it the
+connection is given up. Flash has no limit.
+"""
+
+
+class Connection(SendingProtocol):
+    """
+    The protocol of a connection: it hands on what comes to its link.
+    """
+
+    maxQueue = MAX_PENDING
+
+    def __init__(self) -> None:
+        self.link: Link | None = None
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Watch what the peer takes.
+        """
+        queue = SendQueue(transport, self.maxQueue, self.sendQueueExceeded, self._handedOver)
+        TwistedProtocol.makeConnection(self, queue)
+
+    def _handedOver(self) -> None:
+        if self.link is not None:
+            self.link.progressed()
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Hand on what has come.
+        """
+        if self.link is not None:
+            self.link.received(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Hand on the end.
+        """
+        super().connectionLost(reason)
+        if self.link is not None:
+            self.link.lost()
+
+
+class _Life(Protocol):
+    """
+    What can happen to a link.
+    """
+
+    def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
+        """
+        The program wants a connection.
+        """
+
+    def close(self) -> None:
+        """
+        The program wants none any more.
+        """
+
+    def accepted(self, connection: Connection) -> None:
+        """
+        A server has got a connection for this link.
+        """
+
+    def established(self, connection: Connection) -> None:
+        """
+        The attempt to connect has succeeded.
+        """
+
+    def failed(self, reason: Failure) -> None:
+        """
+        The attempt to connect has failed.
+        """
+
+    def lost(self) -> None:
+        """
+        The connection is lost.
+        """
+
+
+def _makeLife() -> "Callable[[Link], _Life]":
+    """
+    Build the machine of states.
+
+    While it runs it takes no further inputs, so it only notes events; the link
+    dispatches them afterwards.
+    """
+    builder = TypeMachineBuilder(_Life, Link)
+    unconnected = builder.state("unconnected")
+    connecting = builder.state("connecting")
+    connected = builder.state("connected")
+
+    @unconnected.upon(_Life.connect).to(connecting)
+    @connecting.upon(_Life.connect).to(connecting)
+    @connected.upon(_Life.connect).to(connecting)
+    def connect(life: _Life, link: Link, endpoint: IStreamClientEndpoint, timeout: float) -> None:
+        link.drop()
+        link.attempt(endpoint, timeout)
+
+    @connecting.upon(_Life.close).to(unconnected)
+    @connected.upon(_Life.close).to(unconnected)
+    def close(life: _Life, link: Link) -> None:
+        link.drop()
+
+    @unconnected.upon(_Life.accepted).to(connected)
+    def accepted(life: _Life, link: Link, connection: Connection) -> None:
+        link.begin(connection)
+
+    @connecting.upon(_Life.established).to(connected)
+    def established(life: _Life, link: Link, connection: Connection) -> None:
+        link.begin(connection)
+        link.note(Event(Event.CONNECT))
+
+    @connecting.upon(_Life.failed).to(unconnected)
+    def failed(life: _Life, link: Link, reason: Failure) -> None:
+        link.end(reason)
+        text = errors.messageOf(2031)
+        link.note(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
+
+    @connected.upon(_Life.lost).to(unconnected)
+    def lost(life: _Life, link: Link) -> None:
+        link.end(None)
+        link.note(Event(Event.CLOSE))
+
+    return builder.build()
+
+
+class Link:
+    """
+    At most one connection at a time, and at most one attempt at one.
+
+    @ivar connection: the connection there is, or C{None}.
+    """
+
+    def __init__(
+        self,
+        owner: EventDispatcher,
+        *,
+        received: Callable[[bytes], object],
+        progressed: Callable[[], object],
+        ended: Callable[[], object],
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param owner: what dispatches the events.
+        @param received: called with bytes that have come.
+        @param progressed: called when bytes have been handed to the network.
+        @param ended: called when the connection is no more, by whatever reason,
+            before its event.
+        @param reactor: the reactor, or C{None} for the one that runs.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor = reactor
+        self.connection: Connection | None = None
+        self.received = received
+        self.progressed = progressed
+        self._owner = owner
+        self._ended = ended
+        self._attempt: Deferred[Any] | None = None
+        self._notes: list[Event] = []
+        self._whenConnected: list[Deferred[None]] = []
+        self._whenClosed: list[Deferred[None]] = []
+        # Who waits no more, and for what; told after the events.
+        self._outcomes: list[tuple[Deferred[None], Any]] = []
+        self._life = _life(self)
+
+    # What the owner asks for
+
+    def connect(self, host: str | None, port: int, timeout: int) -> None:
+        """
+        Begin to connect; what there was is dropped without an event.
+
+        @param host: a name or an address; C{None} means this machine. It ends
+            at its first NUL, as in Flash.
+        @param port: the port.
+        @param timeout: how long that may take, name lookup and all, in
+            milliseconds.
+        @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
+        """
+        if not 0 <= port <= 65535:
+            raise errors.SecurityError.numbered(2003)
+        host = "localhost" if host is None else host.partition("\0")[0]
+        self._life.connect(self._endpoint(host, port, timeout / 1000), timeout / 1000)
+        self._tell()
+
+    def _endpoint(self, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+        """
+        Choose the way to an address.
+        """
+        address = host.removeprefix("[").removesuffix("]")
+        try:
+            version = ipaddress.ip_address(address).version
+        except ValueError:
+            return HostnameEndpoint(self.reactor, host, port, timeout)
+        if version == 4:
+            return TCP4ClientEndpoint(self.reactor, address, port, timeout)
+        return TCP6ClientEndpoint(self.reactor, address, port, timeout)
+
+    def close(self) -> None:
+        """
+        Close the connection, or give up the attempt; there is no event.
+
+        @raise errors.IOError: #2002, if there is neither.
+        """
+        if self.connection is None and self._attempt is None:
+            raise errors.IOError.numbered(2002)
+        self._life.close()
+        self._tell()
+
+    def accept(self, connection: Connection) -> None:
+        """
+        Take a connection that a server has got.
+        """
+        self._life.accepted(connection)
+
+    def transport(self) -> SendQueue:
+        """
+        Get the transport of the connection.
+
+        @raise errors.IOError: #2002, if there is none.
+        """
+        if self.connection is None:
+            raise errors.IOError.numbered(2002)
+        return self.connection.transport
+
+    def lost(self) -> None:
+        """
+        Hear that the connection is lost.
+        """
+        self._life.lost()
+        self._tell()
+
+    # What the owner tells of
+
+    def address(self, side: str) -> str | None:
+        """
+        Get the address of a side.
+
+        @param side: C{getHost} or C{getPeer}.
+        @return: the IP address; C{None} without a connection.
+        """
+        if self.connection is None:
+            return None
+        return getattr(getattr(self.connection.transport, side)(), "host", None)
+
+    def port(self, side: str) -> int:
+        """
+        Get the port of a side.
+
+        @param side: C{getHost} or C{getPeer}.
+        @return: the port; 0 without a connection.
+        """
+        if self.connection is None:
+            return 0
+        return portOf(getattr(self.connection.transport, side)()) or 0
+
+    def whenConnected(self) -> Deferred[None]:
+        """
+        Wait for the connection.
+
+        @return: fires when there is one; fails with why there is none.
+        """
+        if self.connection is not None:
+            return succeed(None)
+        if self._attempt is None:
+            return fail(errors.IOError.numbered(2002))
+        waiting: Deferred[None] = Deferred()
+        self._whenConnected.append(waiting)
+        return waiting
+
+    def whenClosed(self) -> Deferred[None]:
+        """
+        Wait for the end of the connection, or of the attempt.
+
+        @return: fires when there is none any more, at once if there is none.
+        """
+        if self.connection is None and self._attempt is None:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._whenClosed.append(waiting)
+        return waiting
+
+    # What the states do
+
+    def attempt(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
+        """
+        Begin an attempt.
+        """
+        attempt = endpoint.connect(Factory.forProtocol(Connection))
+        self._attempt = attempt.addTimeout(timeout, self.reactor)
+        # The outcome is an event, and those never come within the call.
+        self.reactor.callLater(0, self._await, self._attempt)
+
+    def _await(self, attempt: Deferred[Any]) -> None:
+        """
+        Wait for the outcome of an attempt, unless it has been given up.
+        """
+
+        def established(connection: Connection) -> None:
+            if self._attempt is attempt:
+                self._life.established(connection)
+                self._tell()
+            else:
+                connection.transport.abortConnection()
+
+        def failed(reason: Failure) -> None:
+            if self._attempt is attempt:
+                self._life.failed(reason)
+                self._tell()
+
+        attempt.addCallbacks(established, failed)
+
+    def begin(self, connection: Connection) -> None:
+        """
+        Take a connection.
+        """
+        self._attempt = None
+        self.connection = connection
+        connection.link = self
+        self._outcomes += [(waiting, None) for waiting in self._whenConnected]
+        self._whenConnected = []
+
+    def drop(self) -> None:
+        """
+        Let go of the connection and of the attempt, without an event.
+        """
+        attempt, connection = self._attempt, self.connection
+        self.end(None)
+        if attempt is not None:
+            attempt.cancel()
+            # It says that it was cancelled, which nobody wants to know.
+            attempt.addErrback(lambda _: None)
+        if connection is not None:
+            connection.link = None
+            connection.transport.loseConnection()
+
+    def end(self, reason: Failure | None) -> None:
+        """
+        Be without a connection, and without an attempt.
+        """
+        self._attempt = self.connection = None
+        self._ended()
+        failure = reason or Failure(errors.IOError("closed before it was connected"))
+        for waiting in self._whenConnected:
+            self._outcomes.append((waiting, failure))
+        for waiting in self._whenClosed:
+            self._outcomes.append((waiting, None))
+        self._whenConnected, self._whenClosed = [], []
+
+    def note(self, event: Event) -> None:
+        """
+        Remember an event that is to be dispatched.
+        """
+        self._notes.append(event)
+
+    def _tell(self) -> None:
+        """
+        Dispatch the events that have been noted, and then tell those who wait.
+        """
+        notes, self._notes = self._notes, []
+        for event in notes:
+            self._owner.dispatchEvent(event)
+        outcomes, self._outcomes = self._outcomes, []
+        for waiting, outcome in outcomes:
+            waiting.callback(outcome)
+
+
+_life = _makeLife()

@@ -1,0 +1,32 @@
+"""
+Tells Twisted's log what listeners did not deal with.
+"""
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from openfl_twisted.events import ErrorEvent, Event, setReporter
+
+_log = Logger()
+
+
+def _logUncaughtError(error: Exception, event: Event) -> None:
+    """
+    Log an exception of a listener.
+    """
+    _log.failure("a listener of {type} has failed", Failure(error), type=event.type)
+
+
+def _logUnhandledError(message: str, event: ErrorEvent) -> None:
+    """
+    Log an error for which there is no listener.
+    """
+    _log.error("{text}", text=message)
+
+
+def install() -> None:
+    """
+    Have Twisted's log hear of exceptions of listeners, and of errors for which
+    there is no listener: #2044.
+    """
+    setReporter(_logUncaughtError, _logUnhandledError)

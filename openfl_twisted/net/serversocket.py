@@ -1,0 +1,194 @@
+"""
+C{openfl.net.ServerSocket}: a port to which programs connect.
+"""
+
+import contextlib
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+
+from openfl_twisted import errors
+from openfl_twisted.events import EventDispatcher, ServerSocketConnectEvent
+from openfl_twisted.net.bound import ANY_ADDRESS, checkAddress, checkPort, invalidSocket
+from openfl_twisted.net.link import Connection
+from openfl_twisted.net.socket import Socket
+
+
+class _AcceptedConnection(Connection):
+    """
+    A connection that a program has made to a server.
+    """
+
+    factory: "_AcceptingFactory"
+
+    def connectionMade(self) -> None:
+        """
+        Hand a socket for it to the listeners.
+        """
+        self.factory.server.accepted(self)
+
+
+class _AcceptingFactory(Factory[_AcceptedConnection]):
+    """
+    Makes the connections of a server.
+    """
+
+    protocol = _AcceptedConnection
+    noisy = False
+
+    def __init__(self, server: "_Server") -> None:
+        self.server = server
+
+
+class _Server:
+    """
+    What listens for a L{ServerSocket}.
+    """
+
+    def __init__(self, owner: "ServerSocket", reactor: Any) -> None:
+        self.owner = owner
+        self.reactor = reactor
+
+    def listen(self, bound: socket.socket) -> IListeningPort:
+        """
+        Have the reactor accept the connections of a socket that listens.
+        """
+        port: IListeningPort = self.reactor.adoptStreamPort(
+            bound.fileno(), bound.family, _AcceptingFactory(self)
+        )
+        return port
+
+    def accepted(self, connection: Connection) -> None:
+        """
+        Hand a socket to the listeners; without one nobody could ever use it.
+        """
+        if not self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT):
+            connection.transport.abortConnection()
+            return
+        accepted = Socket.accepted(connection, self.reactor)
+        self.owner.dispatchEvent(
+            ServerSocketConnectEvent(ServerSocketConnectEvent.CONNECT, socket=accepted)
+        )
+
+
+class ServerSocket(EventDispatcher):
+    """
+    A port to which programs connect. It dispatches C{connect} for each of them,
+    with a L{Socket} that is connected already.
+
+    A server that is closed cannot be bound again. The sockets that it has got
+    stay open.
+
+    @cvar isSupported: always true here.
+    """
+
+    isSupported = True
+
+    def __init__(self, *, reactor: Any = None) -> None:
+        """
+        @param reactor: the reactor, or C{None} for the one that runs.
+        """
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self._server = _Server(self, reactor)
+        self._bound: socket.socket | None = None
+        self._port: IListeningPort | None = None
+        self._closed = False
+
+    @property
+    def bound(self) -> bool:
+        """
+        Whether it has an address.
+        """
+        return self._bound is not None
+
+    @property
+    def listening(self) -> bool:
+        """
+        Whether it takes connections.
+        """
+        return self._port is not None
+
+    @property
+    def localAddress(self) -> str | None:
+        """
+        The address to which it is bound, or C{None}.
+        """
+        return None if self._bound is None else self._bound.getsockname()[0]
+
+    @property
+    def localPort(self) -> int:
+        """
+        The port to which it is bound, or 0.
+        """
+        return 0 if self._bound is None else self._bound.getsockname()[1]
+
+    def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
+        """
+        Take an address of this machine.
+
+        @param localPort: the port; 0 for one that the system chooses.
+        @param localAddress: the IP address; C{::} for all IPv6 ones.
+        @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
+        @raise errors.ArgumentError: #2004, if the address is not an IP address.
+        @raise errors.IOError: #2002, if it is taken, not one of this machine,
+            not for everybody, or if this socket is bound or closed already.
+        """
+        checkPort(localPort)
+        address = checkAddress(localAddress)
+        if self._bound is not None or self._closed:
+            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setblocking(False)
+            # As Twisted does: a port whose last connections are still fading is free.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((address, localPort))
+        except OSError as error:
+            bound.close()
+            raise invalidSocket(error.strerror) from None
+        self._bound = bound
+
+    def listen(self, backlog: int = 0) -> None:
+        """
+        Take connections.
+
+        @param backlog: how many may wait to be taken; 0, or more than the
+            system allows, means as many as it allows.
+        @raise errors.RangeError: #2006, if it is negative.
+        @raise errors.IOError: #2002, if this socket is not bound, or listens
+            already.
+        """
+        if backlog < 0:
+            raise errors.RangeError.numbered(2006)
+        if self._bound is None or self._port is not None:
+            raise invalidSocket("it is not bound" if self._bound is None else "it listens already")
+        try:
+            self._bound.listen(min(backlog, socket.SOMAXCONN) or socket.SOMAXCONN)
+        except OSError as error:
+            raise invalidSocket(error.strerror) from None
+        self._port = self._server.listen(self._bound)
+
+    def close(self) -> Deferred[None]:
+        """
+        Take no connections any more, for good. There is no event.
+
+        @return: fires when the port is free; OpenFL has no such result.
+        @raise errors.Error: if this socket is not bound.
+        """
+        if self._bound is None:
+            raise errors.Error("the socket is not open")
+        bound, self._bound = self._bound, None
+        port, self._port = self._port, None
+        self._closed = True
+        stopped: Deferred[Any] = succeed(None)
+        if port is not None:
+            stopped = maybeDeferred(port.stopListening)
+        with contextlib.suppress(OSError):
+            bound.close()
+        return stopped

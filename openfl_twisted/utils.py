@@ -1,0 +1,392 @@
+"""
+What C{openfl.utils} has: C{ByteArray}, and what it shares with the sockets.
+"""
+
+import codecs
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from openfl_twisted import errors
+from openfl_twisted.wire import amf, compression
+from openfl_twisted.wire.dataio import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
+    DataInput,
+    DataOutput,
+    Problems,
+)
+from openfl_twisted.wire.text import decodeUTF8
+
+_MAX_UINT = 0xFFFFFFFF
+
+# What toString() drops, and how it reads the rest.
+_marks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
+    (codecs.BOM_UTF8, decodeUTF8),
+    (codecs.BOM_UTF16_LE, lambda data: data.decode("utf-16-le", "replace")),
+    (codecs.BOM_UTF16_BE, lambda data: data.decode("utf-16-be", "replace")),
+)
+
+
+class Endian:
+    """
+    Byte orders.
+    """
+
+    BIG_ENDIAN = BIG_ENDIAN
+    LITTLE_ENDIAN = LITTLE_ENDIAN
+
+
+class CompressionAlgorithm:
+    """
+    Ways to compress.
+    """
+
+    DEFLATE = compression.DEFLATE
+    LZMA = compression.LZMA
+    ZLIB = compression.ZLIB
+
+
+classAliases = amf.ClassRegistry()
+"""
+The classes that every C{readObject} and C{writeObject} knows; see
+C{openfl_twisted.net.registerClassAlias}.
+"""
+
+
+class FlashProblems(Problems):
+    """
+    The errors of reading and writing, with Flash's numbers.
+    """
+
+    @staticmethod
+    def null(parameter: str) -> Exception:
+        """
+        A parameter is C{None}: #2007.
+        """
+        return errors.TypeError.numbered(2007, parameter)
+
+    @staticmethod
+    def notAccepted(parameter: str) -> Exception:
+        """
+        A parameter is none of the accepted values: #2008.
+        """
+        return errors.ArgumentError.numbered(2008, parameter)
+
+    @staticmethod
+    def outOfBounds() -> Exception:
+        """
+        A place is not inside an array, or a text is longer than its length can
+        say: #2006.
+        """
+        return errors.RangeError.numbered(2006)
+
+    @staticmethod
+    def endOfFile() -> Exception:
+        """
+        There are fewer bytes than are wanted: #2030.
+        """
+        return errors.EOFError()
+
+
+class _ObjectEncoding:
+    """
+    What reading and writing objects share: the version of AMF.
+    """
+
+    _objectEncoding: int = amf.AMF3
+    _problems: type[Problems] = FlashProblems
+
+    @property
+    def objectEncoding(self) -> int:
+        """
+        The version of AMF for objects: 0 or 3 (the default). Another is an
+        L{errors.ArgumentError}, and the version stays as it was.
+        """
+        return self._objectEncoding
+
+    @objectEncoding.setter
+    def objectEncoding(self, value: int) -> None:
+        if value not in (amf.AMF0, amf.AMF3):
+            raise self._problems.notAccepted("objectEncoding")
+        self._objectEncoding = value
+
+
+class IDataInput(_ObjectEncoding, DataInput):
+    """
+    The reading methods, with Flash's errors, of whatever has bytes:
+    L{ByteArray} and the sockets. A class that wants them gives C{_take},
+    C{bytesAvailable} and C{_window}.
+    """
+
+    def _window(self) -> tuple[bytes | bytearray, int]:
+        """
+        Get the bytes to read objects from, and where the next one begins.
+        """
+        raise NotImplementedError
+
+    def readObject(self) -> Any:
+        """
+        Read a value in AMF, see L{openfl_twisted.wire.amf}. Classes are known by
+        C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}.
+
+        @raise errors.EOFError: if the value is not all there; nothing is taken
+            then, so that it can be read when the rest has come.
+        @raise errors.IOError: if the bytes are no such value.
+        """
+        data, position = self._window()
+        try:
+            value, end = amf.decode(
+                data,
+                position,
+                objectEncoding=self.objectEncoding,
+                registry=classAliases,
+                makeByteArray=ByteArray,
+            )
+        except EOFError:
+            raise self._problems.endOfFile() from None
+        except amf.AMFError as error:
+            raise errors.IOError(str(error)) from error
+        self._take(end - position)
+        return value
+
+
+class IDataOutput(_ObjectEncoding, DataOutput):
+    """
+    The writing methods, with Flash's errors, of whatever takes bytes:
+    L{ByteArray} and the sockets. A class that wants them gives C{_put}.
+    """
+
+    def writeObject(self, object: Any) -> None:
+        """
+        Write a value in AMF, see L{openfl_twisted.wire.amf}.
+
+        @raise errors.IOError: if it has no such form; nothing is written then.
+        """
+        try:
+            data = amf.encode(object, objectEncoding=self.objectEncoding, registry=classAliases)
+        except amf.AMFError as error:
+            raise errors.IOError(str(error)) from error
+        self._put(data)
+
+
+class ByteArray(bytearray, IDataInput, IDataOutput):
+    """
+    An array of bytes with a position, at which it is read and written.
+
+    It is a C{bytearray}: its length, slices, iteration, comparison and the
+    buffer protocol are Python's. As in Flash, an index behind the end gives
+    C{None}, and setting it extends the array with zeros.
+
+    @cvar defaultObjectEncoding: the version of AMF of new arrays.
+    @cvar defaultEndian: the byte order of new arrays. OpenFL has this; Flash is
+        always big endian at first, and so is this class, other than OpenFL's.
+    @cvar maxUncompressed: the most bytes that C{uncompress} makes.
+    """
+
+    defaultObjectEncoding: ClassVar[int] = amf.AMF3
+    defaultEndian: ClassVar[str] = BIG_ENDIAN
+    maxUncompressed: ClassVar[int] = compression.MAX_UNCOMPRESSED
+
+    def __init__(self, length: int | bytes | bytearray | memoryview = 0) -> None:
+        """
+        @param length: how many zeros the array has at first (OpenFL has this),
+            or its bytes.
+        """
+        super().__init__(length)
+        self._position = 0
+        self.endian = self.defaultEndian
+        self.objectEncoding = self.defaultObjectEncoding
+
+    # What an array is
+
+    @property
+    def length(self) -> int:
+        """
+        How many bytes there are. More make the array longer by zeros, fewer cut
+        it; the position is then at the end at the most.
+
+        @raise errors.MemoryError: if there is not so much memory.
+        """
+        return len(self)
+
+    @length.setter
+    def length(self, value: int) -> None:
+        missing = value - len(self)
+        if missing <= 0:
+            del self[value:]
+            self._position = min(self._position, value)
+            return
+        if value >= _MAX_UINT:
+            raise errors.MemoryError.numbered(1000)
+        try:
+            self += bytes(missing)
+        except MemoryError:
+            raise errors.MemoryError.numbered(1000) from None
+
+    @property
+    def position(self) -> int:
+        """
+        Where the next read or write begins. It can stand behind the end, up to
+        4294967295.
+        """
+        return self._position
+
+    @position.setter
+    def position(self, value: int) -> None:
+        self._position = value & _MAX_UINT
+
+    @property
+    def bytesAvailable(self) -> int:
+        """
+        The bytes from the position to the end.
+        """
+        return max(0, len(self) - self._position)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return super().__getitem__(index)
+        try:
+            return super().__getitem__(index)
+        except IndexError:
+            return None
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            super().__setitem__(index, value)
+            return
+        if index >= len(self):
+            self.length = index + 1
+        super().__setitem__(index, int(value) & 0xFF)
+
+    def clear(self) -> None:
+        """
+        Drop all bytes.
+        """
+        super().clear()
+        self._position = 0
+
+    def toString(self) -> str:
+        """
+        Read the whole array as text: UTF-8, or what a byte order mark at its
+        beginning says. The position stays.
+        """
+        data = bytes(self)
+        for mark, decode in _marks:
+            if data.startswith(mark):
+                return decode(data[len(mark) :])
+        return decodeUTF8(data)
+
+    __str__ = toString
+
+    def __repr__(self) -> str:
+        return f"<ByteArray of {len(self)} bytes at {self._position}>"
+
+    # Reading and writing
+
+    def _take(self, length: int) -> bytes:
+        start = self._position
+        end = start + length
+        if length < 0 or end > len(self):
+            raise self._problems.endOfFile()
+        self._position = end
+        return bytes(super().__getitem__(slice(start, end)))
+
+    def _unpack(self, form: Any) -> Any:
+        start = self._position
+        end = start + form.size
+        if end > len(self):
+            raise self._problems.endOfFile()
+        self._position = end
+        return form.unpack_from(self, start)[0]
+
+    def _window(self) -> tuple[bytes | bytearray, int]:
+        return self, self._position
+
+    def _put(self, data: bytes | bytearray) -> None:
+        if not data:
+            return
+        start = self._position
+        self._position = end = start + len(data)
+        if start == len(self):
+            self += data
+            return
+        if start > len(self):
+            self.length = start
+        super().__setitem__(slice(start, end), data)
+
+    # Compressing
+
+    def compress(self, algorithm: str = compression.ZLIB) -> None:
+        """
+        Compress the whole array. The position is then at its end.
+
+        @param algorithm: one of L{CompressionAlgorithm}.
+        @raise errors.IOError: if there is no such algorithm.
+        """
+        self._checkAlgorithm(algorithm)
+        if self:
+            self._replace(compression.compress(self, algorithm))
+            self._position = len(self)
+
+    def uncompress(self, algorithm: str = compression.ZLIB) -> None:
+        """
+        Uncompress the whole array. The position is then 0.
+
+        @param algorithm: one of L{CompressionAlgorithm}.
+        @raise errors.IOError: if there is no such algorithm, if the bytes are
+            corrupt, or if they make more than C{maxUncompressed}; the array
+            stays as it was.
+        """
+        self._checkAlgorithm(algorithm)
+        # Flash leaves alone what is too short for the header of LZMA.
+        if not self or (algorithm == compression.LZMA and len(self) < compression.LZMA_HEADER):
+            return
+        try:
+            data = compression.uncompress(self, algorithm, self.maxUncompressed)
+        except compression.CompressionError as error:
+            raise errors.IOError.numbered(2058) from error
+        self._replace(data)
+        self._position = 0
+
+    def deflate(self) -> None:
+        """
+        Compress the whole array to raw DEFLATE.
+        """
+        self.compress(compression.DEFLATE)
+
+    def inflate(self) -> None:
+        """
+        Uncompress the whole array from raw DEFLATE.
+        """
+        self.uncompress(compression.DEFLATE)
+
+    def _checkAlgorithm(self, algorithm: str) -> None:
+        if algorithm is None:
+            raise self._problems.null("algorithm")
+        if algorithm not in compression.ALGORITHMS:
+            raise errors.IOError.numbered(2058)
+
+    def _replace(self, data: bytes) -> None:
+        super().__setitem__(slice(None), data)
+
+
+@runtime_checkable
+class IExternalizable(Protocol):
+    """
+    An object that writes itself into AMF and reads itself from it. Its class
+    must be known by C{registerClassAlias}, and is made without arguments.
+    """
+
+    def readExternal(self, input: Any) -> None:
+        """
+        Read this object.
+
+        @param input: has the methods of L{IDataInput}.
+        """
+
+    def writeExternal(self, output: Any) -> None:
+        """
+        Write this object.
+
+        @param output: has the methods of L{IDataOutput}.
+        """

@@ -1,0 +1,198 @@
+"""
+OpenFL's classes on real sockets.
+"""
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from openfl_twisted import errors
+from openfl_twisted.events import (
+    DataEvent,
+    DatagramSocketDataEvent,
+    IOErrorEvent,
+    ProgressEvent,
+    ServerSocketConnectEvent,
+)
+from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.utils import ByteArray
+from tests.live import live
+from tests.live.peers import HOST, pause, serving
+
+
+def once(dispatcher: Any, type: str) -> Deferred[Any]:
+    """
+    Wait for an event.
+    """
+    waiting: Deferred[Any] = Deferred()
+
+    def heard(event: Any) -> None:
+        dispatcher.removeEventListener(type, heard)
+        waiting.callback(event)
+
+    dispatcher.addEventListener(type, heard)
+    return waiting
+
+
+@live
+async def test_serverAndClient() -> None:
+    """
+    A L{Socket} talks to a L{ServerSocket}, by name and by address.
+    """
+    server = ServerSocket()
+    server.bind(0, HOST)
+    server.listen()
+    for host in (HOST, "localhost"):
+        accepting = once(server, ServerSocketConnectEvent.CONNECT)
+        client = Socket(host, server.localPort)
+        connected = client.whenConnected()
+        accepted = (await accepting).socket
+        await connected
+        assert (client.remotePort, client.remoteAddress) == (server.localPort, HOST)
+        assert (accepted.remotePort, accepted.localPort) == (client.localPort, server.localPort)
+        arriving = once(accepted, ProgressEvent.SOCKET_DATA)
+        client.writeUTF("grüße")
+        await arriving
+        assert accepted.readUTF() == "grüße"
+        closing = accepted.whenClosed()
+        client.close()
+        await closing
+        assert not accepted.connected
+    await server.close()
+
+
+@live
+async def test_slowPeer() -> None:
+    """
+    A lot of data arrives whole at a peer that reads late, and what is pending
+    is told meanwhile.
+    """
+    server = ServerSocket()
+    server.bind(0, HOST)
+    server.listen()
+    accepting = once(server, ServerSocketConnectEvent.CONNECT)
+    client = Socket(HOST, server.localPort)
+    accepted = (await accepting).socket
+    await client.whenConnected()
+    accepted.maxUnread = 1000
+    data = bytes(range(256)) * 40_000
+    client.writeBytes(data)
+    client.flush()
+    await pause(0.3)
+    assert client.bytesPending > 0
+    received = ByteArray()
+    while len(received) < len(data):
+        if accepted.bytesAvailable:
+            accepted.readBytes(received, len(received))
+        await pause(0)
+    assert bytes(received) == data
+    assert client.bytesPending == 0
+    closing = accepted.whenClosed()
+    client.close()
+    await closing
+    await server.close()
+
+
+@live
+async def test_refused() -> None:
+    """
+    A port at which nobody listens is an C{ioError}.
+    """
+    server = ServerSocket()
+    server.bind(0, HOST)
+    client = Socket()
+    failing = once(client, IOErrorEvent.IO_ERROR)
+    client.connect(HOST, server.localPort)
+    assert (await failing).errorID == 2031
+    await server.close()
+
+
+@live
+async def test_messages() -> None:
+    """
+    An L{XMLSocket} can be iterated over.
+    """
+    async with serving(XMLSocketFactory(EchoProtocol)) as (port, _):
+        client = XMLSocket(HOST, port)
+        await client.whenConnected()
+        messages = client.messages()
+        for number in range(3):
+            client.send(f"<message number='{number}'/>")
+        found = []
+        async for message in messages:
+            found.append(message)
+            if len(found) == 3:
+                client.close()
+        assert found == [f"<message number='{number}'/>" for number in range(3)]
+
+
+@live
+async def test_events() -> None:
+    """
+    An L{XMLSocket} has the events of the guide.
+    """
+    async with serving(XMLSocketFactory(EchoProtocol)) as (port, guard):
+        client = XMLSocket()
+        client.connect(HOST, port)
+        await client.whenConnected()
+        coming = once(client, DataEvent.DATA)
+        client.send("<hello/>")
+        assert (await coming).data == "<hello/>"
+        closing = client.whenClosed()
+        await guard.closeAll(1)
+        await closing
+
+
+@live
+async def test_datagrams() -> None:
+    """
+    Datagrams of every size arrive whole, once C{receive} was called.
+    """
+    receiver, sender = DatagramSocket(), DatagramSocket()
+    receiver.bind(0, HOST)
+    sender.bind(0, HOST)
+    assert receiver.bound
+    for size in (0, 1, 5000, 60_000):
+        data = bytes(size)
+        arriving = once(receiver, DatagramSocketDataEvent.DATA)
+        sender.send(ByteArray(data), 0, 0, HOST, receiver.localPort)
+        if size == 0:
+            await pause(0.1)
+            assert not arriving.called
+            receiver.receive()
+        event = await arriving
+        assert (event.data, event.data.position) == (data, 0)
+        assert (event.srcAddress, event.srcPort) == (HOST, sender.localPort)
+        assert (event.dstAddress, event.dstPort) == (HOST, receiver.localPort)
+    await receiver.close()
+    await sender.close()
+
+
+@live
+async def test_connectedDatagrams() -> None:
+    """
+    With a single peer, strangers are not heard; a part of an array can be sent.
+    """
+    one, two, stranger = (DatagramSocket() for _ in range(3))
+    for each in (one, two, stranger):
+        each.bind(0, HOST)
+        each.receive()
+    one.connect(HOST, two.localPort)
+    assert (one.connected, one.remoteAddress, one.remotePort) == (True, HOST, two.localPort)
+    heard: list[bytes] = []
+    one.addEventListener(DatagramSocketDataEvent.DATA, lambda event: heard.append(event.data))
+    arriving = once(two, DatagramSocketDataEvent.DATA)
+    one.send(ByteArray(b"abcdef"), 2, 3)
+    assert (await arriving).data == b"cde"
+    stranger.send(b"stranger", 0, 0, HOST, one.localPort)
+    two.send(b"peer", 0, 0, HOST, one.localPort)
+    while not heard:
+        await pause(0.01)
+    assert heard == [b"peer"]
+    with pytest.raises(errors.IllegalOperationError):
+        one.send(b"a", 0, 0, HOST, two.localPort)
+    for each in (one, two, stranger):
+        await each.close()

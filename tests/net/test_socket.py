@@ -1,0 +1,546 @@
+"""
+Tests for L{openfl_twisted.net.socket}.
+"""
+
+from typing import Any
+
+import twisted.internet.error
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
+from openfl_twisted.net import Socket
+from openfl_twisted.utils import ByteArray, Endian
+from tests.doubles import linesOf
+from tests.net.network import Network, Peer, record, types
+from tests.segments import cutStreams
+from tests.wire.test_dataio import ORDERS
+
+
+class SocketTestCase(SynchronousTestCase):
+    """
+    A socket on a network in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a socket whose events are remembered.
+        """
+        self.network = Network()
+        self.socket = Socket(reactor=self.network.reactor)
+        self.events = record(self.socket)
+
+    def connect(self, room: int = 1_000_000) -> Peer:
+        """
+        Connect the socket, and forget the event.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        peer = self.network.answer(room)
+        self.events.clear()
+        return peer
+
+    def assertNotConnected(self, call: Any, *arguments: Any) -> None:
+        """
+        A call is refused since there is no connection.
+        """
+        error = self.assertRaises(errors.IOError, call, *arguments)
+        self.assertEqual(error.errorID, 2002)
+
+
+class LifeTests(SocketTestCase):
+    """
+    Connections come and go.
+    """
+
+    def test_connect(self) -> None:
+        """
+        The connection comes as an event, with C{connected} already true; then a
+        string arrives, and the own end is silent.
+        """
+        states = [self.socket.connected]
+        self.socket.addEventListener(
+            Event.CONNECT, lambda event: states.append(self.socket.connected)
+        )
+        self.socket.connect("127.0.0.1", 80)
+        states.append(self.socket.connected)
+        peer = self.network.answer()
+        self.socket.writeUTF("Hello!")
+        self.socket.flush()
+        self.socket.close()
+        states.append(self.socket.connected)
+        self.assertEqual(states, [False, False, True, False])
+        self.assertEqual(peer.received, b"\0\6Hello!")
+        self.assertTrue(peer.transport.closed)
+        self.network.turn()
+        self.assertEqual(types(self.events), ["connect"])
+
+    def test_constructor(self) -> None:
+        """
+        A host given to the constructor is connected to at once, whatever the
+        port.
+        """
+        for port in (0, 65535):
+            socket = Socket("192.0.2.1", port, reactor=self.network.reactor)
+            self.assertEqual(self.network.reactor.tcpClients[-1][:2], ("192.0.2.1", port))
+            self.assertFalse(socket.connected)
+
+    def test_closedByThePeer(self) -> None:
+        """
+        All data comes before C{close}; in it C{connected} is false and nothing
+        can be read.
+        """
+        peer = self.connect()
+        seen = []
+        self.socket.addEventListener(
+            Event.CLOSE,
+            lambda event: seen.append((self.socket.connected, self.socket.bytesAvailable)),
+        )
+        peer.send(b"abc", b"de")
+        peer.close()
+        self.assertEqual(types(self.events), ["socketData", "socketData", "close"])
+        self.assertEqual(seen, [(False, 0)])
+        self.assertNotConnected(self.socket.readByte)
+
+    def test_refused(self) -> None:
+        """
+        A failed attempt is an C{ioError} with Flash's text, and no C{close}.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        self.network.refuse()
+        [event] = self.events
+        self.assertEqual(
+            (event.type, event.text, event.errorID),  # type: ignore[attr-defined]
+            ("ioError", "Error #2031: Socket Error.", 2031),
+        )
+        self.assertFalse(self.socket.connected)
+
+    def test_timeout(self) -> None:
+        """
+        An attempt has its time, which is at least 250 milliseconds.
+        """
+        self.assertEqual(self.socket.timeout, 20000)
+        self.socket.timeout = 0
+        self.assertEqual(self.socket.timeout, 250)
+        self.socket.connect("127.0.0.1", 80)
+        self.socket.timeout = 60000
+        self.network.reactor.advance(0.2)
+        self.assertEqual(self.events, [])
+        self.network.reactor.advance(0.1)
+        self.assertEqual(types(self.events), ["ioError"])
+
+    def test_connectAgainWhileConnecting(self) -> None:
+        """
+        A new attempt replaces the one before, whose outcome is not heard of.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        self.network.turn()
+        self.socket.connect("127.0.0.2", 81)
+        self.network.answer().send(b"a")
+        self.assertEqual(types(self.events), ["connect", "socketData"])
+
+    def test_connectAgainWhileConnected(self) -> None:
+        """
+        The connection there is is closed without an event, and its buffers are
+        gone.
+        """
+        old = self.connect()
+        old.send(b"abc")
+        self.socket.writeByte(1)
+        self.socket.connect("127.0.0.1", 81)
+        self.assertFalse(self.socket.connected)
+        self.assertTrue(old.transport.disconnecting)
+        self.assertEqual(self.socket.bytesAvailable, 0)
+        old.send(b"late")
+        old.close()
+        self.network.answer()
+        self.assertEqual(types(self.events), ["socketData", "connect"])
+        self.assertEqual(self.socket.bytesPending, 0)
+
+    def test_closeWhileConnecting(self) -> None:
+        """
+        An attempt is given up silently.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        self.network.turn()
+        self.socket.close()
+        self.network.turn()
+        self.assertEqual(self.events, [])
+        self.assertNotConnected(self.socket.close)
+
+    def test_closeInConnect(self) -> None:
+        """
+        A listener can close the connection at once.
+        """
+        self.socket.addEventListener(Event.CONNECT, lambda event: self.socket.close())
+        self.socket.connect("127.0.0.1", 80)
+        peer = self.network.answer()
+        peer.send(b"abc")
+        peer.close()
+        self.assertEqual(types(self.events), ["connect"])
+
+    def test_reconnectInClose(self) -> None:
+        """
+        A listener can connect again at once, with the same object.
+        """
+        peer = self.connect()
+        self.socket.addEventListener(
+            Event.CLOSE, lambda event: self.socket.connect("127.0.0.1", 81)
+        )
+        peer.close()
+        self.network.answer().send(b"a")
+        self.assertEqual(types(self.events), ["close", "connect", "socketData"])
+
+    def test_wrongPort(self) -> None:
+        """
+        A port that is none is refused at once.
+        """
+        for port in (-1, 65536):
+            error = self.assertRaises(errors.SecurityError, self.socket.connect, "a", port)
+            self.assertEqual(error.errorID, 2003)
+
+    def test_hosts(self) -> None:
+        """
+        Addresses are dialled as they are, IPv6 with brackets or without; what
+        stands behind a NUL does not count.
+        """
+        for host, dialled in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("127.0.0.1\0.example", "127.0.0.1"),
+        ]:
+            self.socket.connect(host, 80)
+            self.assertEqual(self.network.reactor.tcpClients[-1][0], dialled)
+
+    def test_waiting(self) -> None:
+        """
+        Beside the events one can wait with Deferreds, which fire after them.
+        """
+        self.assertIsNone(self.successResultOf(self.socket.whenClosed()))
+        self.failureResultOf(self.socket.whenConnected(), errors.IOError)
+        self.socket.connect("127.0.0.1", 80)
+        connected, closed = self.socket.whenConnected(), self.socket.whenClosed()
+        self.assertNoResult(connected)
+        peer = self.network.answer()
+        self.successResultOf(connected)
+        self.successResultOf(self.socket.whenConnected())
+        self.assertNoResult(closed)
+        peer.close()
+        self.successResultOf(closed)
+
+    def test_waitingInVain(self) -> None:
+        """
+        Who waits for a connection hears why there is none.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        connected, closed = self.socket.whenConnected(), self.socket.whenClosed()
+        self.network.refuse()
+        self.failureResultOf(connected, twisted.internet.error.ConnectionRefusedError)
+        self.successResultOf(closed)
+        self.socket.connect("127.0.0.1", 80)
+        connected = self.socket.whenConnected()
+        self.socket.close()
+        self.failureResultOf(connected, errors.IOError)
+
+    def test_addresses(self) -> None:
+        """
+        The addresses of both sides are known while there is a connection.
+        """
+        names = ("localAddress", "localPort", "remoteAddress", "remotePort")
+        before = [getattr(self.socket, name) for name in names]
+        self.assertEqual(before, [None, 0, None, 0])
+        self.connect()
+        self.assertEqual(
+            [getattr(self.socket, name) for name in names],
+            ["10.0.0.1", 12345, "192.168.1.1", 54321],
+        )
+
+    def test_unheardError(self) -> None:
+        """
+        An error for which there is no listener is in the log.
+        """
+        Socket("127.0.0.1", 80, reactor=self.network.reactor)
+        with capturedLogs() as logs:
+            self.network.refuse()
+        self.assertEqual(
+            linesOf(logs),
+            ["Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error."],
+        )
+
+    def test_faultyListener(self) -> None:
+        """
+        A listener that fails is in the log; the others are called.
+        """
+        peer = self.connect()
+
+        def fault(event: Event) -> None:
+            raise ValueError("a fault of the user's")
+
+        self.socket.addEventListener(ProgressEvent.SOCKET_DATA, fault, priority=1)
+        peer.send(b"a")
+        self.assertEqual(types(self.events), ["socketData"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class ReadTests(SocketTestCase):
+    """
+    Data is read.
+    """
+
+    def test_values(self) -> None:
+        """
+        The 78 bytes of Ruffle's tests give the same values, in both byte
+        orders, and one event.
+        """
+        for order, data in ORDERS:
+            peer = self.connect()
+            self.socket.endian = order
+            peer.send(data)
+            [event] = self.events
+            self.assertEqual(
+                str(event),
+                '[ProgressEvent type="socketData" bubbles=false cancelable=false eventPhase=2 '
+                "bytesLoaded=78 bytesTotal=0]",
+            )
+            array = ByteArray()
+            self.assertIs(self.socket.readBoolean(), True)
+            self.assertEqual(self.socket.readByte(), 67)
+            self.assertEqual(self.socket.readUnsignedByte(), 255)
+            self.socket.readBytes(array, 0, 3)
+            self.assertEqual(array, bytes([10, 20, 65]))
+            self.assertEqual(self.socket.readDouble(), 8090.76)
+            self.assertEqual(self.socket.readFloat(), 76.6500015258789)
+            self.assertEqual(self.socket.readInt(), -2076553554)
+            self.assertEqual(self.socket.readMultiByte(6, "utf-8"), "Hello!")
+            self.assertEqual(self.socket.readUnsignedShort(), 65535)
+            self.assertEqual(self.socket.readShort(), -30562)
+            self.assertEqual(self.socket.readUnsignedInt(), 4000565000)
+            self.assertEqual(self.socket.readUTF(), "Hello from Ruffle Socket!")
+            self.assertEqual(self.socket.readUTFBytes(15), "Raw UTF is cool")
+            self.assertEqual(self.socket.bytesAvailable, 0)
+
+    def test_unreadStays(self) -> None:
+        """
+        What a listener leaves is there the next time, without an event of its
+        own.
+        """
+        peer = self.connect()
+        peer.send(b"ab")
+        self.assertEqual(self.socket.readUTFBytes(1), "a")
+        peer.send(b"c")
+        self.assertEqual(self.socket.bytesAvailable, 2)
+        self.assertEqual([event.bytesLoaded for event in self.events], [2, 1])  # type: ignore[attr-defined]
+
+    def test_tooFew(self) -> None:
+        """
+        A read for which there are too few bytes takes nothing; an object waits
+        for its rest.
+        """
+        peer = self.connect()
+        peer.send(b"\x0a\x0b\x01")
+        self.assertRaises(errors.EOFError, self.socket.readInt)
+        self.assertRaises(errors.EOFError, self.socket.readObject)
+        peer.send(b"\x01")
+        self.assertEqual(self.socket.readObject(), {})
+
+    def test_limit(self) -> None:
+        """
+        With C{maxUnread} no more is taken from the network while too much lies
+        unread.
+        """
+        peer = self.connect()
+        self.socket.maxUnread = 3
+        peer.send(b"abcd")
+        self.assertEqual(peer.transport.producerState, "paused")
+        self.socket.readByte()
+        self.assertEqual(peer.transport.producerState, "producing")
+
+    @given(cutStreams(st.binary(max_size=30)))
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any cut gives the same bytes.
+        """
+        stream, pieces = cut
+        peer = self.connect()
+        peer.send(*pieces)
+        array = ByteArray()
+        self.socket.readBytes(array)
+        self.assertEqual(array, stream)
+
+
+class WriteTests(SocketTestCase):
+    """
+    Data is written.
+    """
+
+    def test_values(self) -> None:
+        """
+        The 78 bytes of Ruffle's tests come out, in both byte orders; a text
+        that is too long writes nothing.
+        """
+        for order, data in ORDERS:
+            peer = self.connect()
+            self.socket.endian = order
+            self.socket.writeBoolean(True)
+            self.socket.writeByte(67)
+            self.socket.writeByte(255)
+            self.socket.writeBytes(ByteArray(bytes([10, 20, 65])))
+            self.socket.writeDouble(8090.76)
+            self.socket.writeFloat(76.65)
+            self.socket.writeInt(-2076553554)
+            self.socket.writeMultiByte("Hello!", "utf-8")
+            self.socket.writeShort(65535)
+            self.socket.writeShort(-30562)
+            self.socket.writeUnsignedInt(4000565000)
+            self.socket.writeUTF("Hello from Ruffle Socket!")
+            error = self.assertRaises(errors.RangeError, self.socket.writeUTF, "x" * 65537)
+            self.assertEqual(error.errorID, 2006)
+            self.socket.writeUTFBytes("Raw UTF is cool")
+            self.socket.flush()
+            self.assertEqual(peer.received, data)
+
+    def test_objects(self) -> None:
+        """
+        Objects are AMF3, or AMF0 if that is wanted.
+        """
+        peer = self.connect()
+        self.socket.writeObject({})
+        self.socket.objectEncoding = 0
+        self.socket.writeObject({})
+        self.socket.flush()
+        self.assertEqual(peer.received, bytes.fromhex("0A0B010103000009"))
+        peer.send(bytes.fromhex("0A0B010103000009"))
+        self.socket.objectEncoding = 3
+        self.assertEqual(self.socket.readObject(), {})
+        self.socket.objectEncoding = 0
+        self.assertEqual(self.socket.readObject(), {})
+
+    def test_autoflush(self) -> None:
+        """
+        What is written leaves by itself at the end of the turn, in one piece.
+        """
+        peer = self.connect()
+        self.socket.writeByte(1)
+        self.socket.writeByte(2)
+        self.assertEqual((peer.transport.writes, self.socket.bytesPending), ([], 2))
+        self.network.turn()
+        self.assertEqual((peer.transport.writes, self.socket.bytesPending), ([b"\1\2"], 0))
+
+    def test_strict(self) -> None:
+        """
+        In the strict mode nothing leaves before C{flush}.
+        """
+        self.socket.autoflush = False
+        peer = self.connect()
+        self.socket.writeByte(1)
+        self.network.turn()
+        self.assertEqual(peer.transport.writes, [])
+        self.socket.flush()
+        self.assertEqual(peer.transport.writes, [b"\1"])
+
+    def test_close(self) -> None:
+        """
+        What was flushed arrives before the end; what was not is dropped.
+        """
+        peer = self.connect()
+        self.socket.writeByte(1)
+        self.socket.flush()
+        self.socket.writeByte(2)
+        self.socket.close()
+        self.network.turn()
+        self.assertEqual(peer.received, b"\1")
+        self.assertTrue(peer.transport.closed)
+
+    def test_progress(self) -> None:
+        """
+        While the peer does not read, C{bytesPending} and C{outputProgress} tell
+        what waits; 0 means that all is out.
+        """
+        peer = self.connect(room=100_000)
+        self.socket.writeBytes(b"x" * 400_000)
+        self.socket.flush()
+        waiting = self.socket.bytesPending
+        self.assertGreater(waiting, 200_000)
+        self.network.turn()
+        while peer.transport.value():
+            peer.transport.drain()
+            self.network.turn()
+        progress = [event for event in self.events if isinstance(event, OutputProgressEvent)]
+        pending = [event.bytesPending for event in progress]
+        self.assertEqual(pending[0], waiting)
+        self.assertEqual(pending, sorted(pending, reverse=True))
+        self.assertEqual(pending[-1], 0)
+        self.assertEqual({event.bytesTotal for event in progress}, {400_000})
+        self.assertEqual(len(peer.received), 400_000)
+
+    def test_progressOfASmallWrite(self) -> None:
+        """
+        A write that goes out at once is told of once, not within C{flush}.
+        """
+        self.connect()
+        self.socket.writeByte(1)
+        self.socket.flush()
+        self.assertEqual(self.events, [])
+        self.network.turn()
+        self.assertEqual(
+            str(self.events[0]),
+            '[OutputProgressEvent type="outputProgress" bubbles=false cancelable=false '
+            "eventPhase=2 bytesPending=0 bytesTotal=1]",
+        )
+
+
+class ErrorTests(SocketTestCase):
+    """
+    Without a connection nothing can be done.
+    """
+
+    def test_everyMethod(self) -> None:
+        """
+        Each method says so before it looks at its arguments.
+        """
+        for name, arguments in [
+            ("readBoolean", ()), ("readByte", ()), ("readBytes", (None,)), ("readDouble", ()),
+            ("readFloat", ()), ("readInt", ()), ("readMultiByte", (1, None)), ("readObject", ()),
+            ("readShort", ()), ("readUnsignedByte", ()), ("readUnsignedInt", ()),
+            ("readUnsignedShort", ()), ("readUTF", ()), ("readUTFBytes", (1,)),
+            ("writeBoolean", (True,)), ("writeByte", (1,)), ("writeBytes", (None,)),
+            ("writeDouble", (1,)), ("writeFloat", (1,)), ("writeInt", (1,)),
+            ("writeMultiByte", (None, None)), ("writeObject", (1,)), ("writeShort", (1,)),
+            ("writeUnsignedInt", (1,)), ("writeUTF", (None,)), ("writeUTFBytes", (None,)),
+            ("flush", ()), ("close", ()),
+        ]:  # fmt: skip
+            self.assertNotConnected(getattr(self.socket, name), *arguments)
+        self.assertEqual((self.socket.bytesAvailable, self.socket.bytesPending), (0, 0))
+
+    def test_arguments(self) -> None:
+        """
+        With a connection the arguments count.
+        """
+        self.connect()
+        for call, arguments, errorID in [
+            (self.socket.readBytes, (None,), 2007),
+            (self.socket.writeBytes, (None,), 2007),
+            (self.socket.readMultiByte, (1, None), 2007),
+            (self.socket.writeUTF, (None,), 2007),
+            (self.socket.writeBytes, (b"abc", 4), 2006),
+        ]:
+            error = self.assertRaises(errors.Error, call, *arguments)
+            self.assertEqual(error.errorID, errorID, call)
+
+    def test_settings(self) -> None:
+        """
+        Byte order and encoding take their values only, with or without a
+        connection.
+        """
+        self.assertEqual((self.socket.endian, self.socket.objectEncoding), ("bigEndian", 3))
+        with self.assertRaises(errors.ArgumentError) as caught:
+            self.socket.endian = "middle"
+        self.assertEqual(caught.exception.errorID, 2008)
+        with self.assertRaises(errors.TypeError):
+            self.socket.endian = None  # type: ignore[assignment]
+        with self.assertRaises(errors.ArgumentError):
+            self.socket.objectEncoding = 10
+        self.assertEqual((self.socket.endian, self.socket.objectEncoding), (Endian.BIG_ENDIAN, 3))

@@ -1,0 +1,288 @@
+"""
+Tests for L{openfl_twisted.net.xmlsocket}.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from xml.etree.ElementTree import fromstring
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.events import DataEvent, Event
+from openfl_twisted.net import XMLSocket
+from openfl_twisted.net.xmlsocket import MAX_WAITING
+from tests.net.network import Network, Peer, record, types
+from tests.segments import cutStreams
+
+streams = st.lists(st.sampled_from([b"\0", b"a", "\u00e9".encode(), b"\xff"])).map(b"".join)
+
+
+class XMLSocketTestCase(SynchronousTestCase):
+    """
+    A socket on a network in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a socket whose events are remembered.
+        """
+        self.network = Network()
+        self.socket = XMLSocket(reactor=self.network.reactor)
+        self.events = record(self.socket)
+
+    def connect(self) -> Peer:
+        """
+        Connect the socket, and forget the event.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        peer = self.network.answer()
+        self.events.clear()
+        return peer
+
+    def data(self) -> list[str]:
+        """
+        Get the messages that have come.
+        """
+        return [event.data for event in self.events if isinstance(event, DataEvent)]
+
+
+class ReceiveTests(XMLSocketTestCase):
+    """
+    Messages come as events.
+    """
+
+    def test_segmented(self) -> None:
+        """
+        Messages are found however they are cut, as in Ruffle's recorded stream;
+        then the end comes.
+        """
+        peer = self.connect()
+        peer.send(
+            b"\0First\0", b"Hello", b"World!", b"\0", b"This", b" is", b" a ", b"test\0",
+            b"One\0Two\0Three\0", b"\0\0\0", b"AA\0BB\0CC", b"DD\0",
+        )  # fmt: skip
+        peer.close()
+        self.assertEqual(
+            self.data(),
+            ["", "First", "HelloWorld!", "This is a test", "One", "Two", "Three", "", "", "", "AA",
+             "BB", "CCDD"],
+        )  # fmt: skip
+        self.assertEqual(types(self.events)[-1], "close")
+
+    @given(
+        cutStreams(
+            st.lists(st.sampled_from([b"\0", b"a", "\u00e9".encode(), b"\xff"])).map(b"".join)
+        )
+    )
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any cut gives the same events.
+        """
+        stream, pieces = cut
+        self.connect().send(stream)
+        whole = self.data()
+        self.connect().send(*pieces)
+        self.assertEqual(self.data(), whole)
+
+    def test_event(self) -> None:
+        """
+        The event is Flash's.
+        """
+        self.connect().send(b"Hello!\0")
+        self.assertEqual(
+            str(self.events[0]),
+            '[DataEvent type="data" bubbles=false cancelable=false eventPhase=2 data="Hello!"]',
+        )
+
+    def test_rest(self) -> None:
+        """
+        What has no end is dropped, and does not reach the next connection.
+        """
+        peer = self.connect()
+        peer.send(b"half")
+        peer.close()
+        self.assertEqual(types(self.events), ["close"])
+        self.connect().send(b"whole\0")
+        self.assertEqual(self.data(), ["whole"])
+
+    def test_closeInAListener(self) -> None:
+        """
+        After a listener has closed the connection no message comes any more,
+        not even one that was there already.
+        """
+        peer = self.connect()
+        self.socket.addEventListener(DataEvent.DATA, lambda event: self.socket.close())
+        peer.send(b"one\0two\0", b"three\0")
+        self.assertEqual(types(self.events), ["data"])
+
+    def test_tooLong(self) -> None:
+        """
+        A message over the limit ends the connection, after the messages before
+        it.
+        """
+        peer = self.connect()
+        self.socket.maxLength = 5
+        peer.send(b"one\0" + b"x" * 6)
+        self.assertEqual(types(self.events), ["data", "ioError", "close"])
+        self.assertTrue(peer.transport.closed)
+        self.assertFalse(self.socket.connected)
+
+
+class SendTests(XMLSocketTestCase):
+    """
+    Messages are sent at once.
+    """
+
+    def test_forms(self) -> None:
+        """
+        Text, bytes, elements and whatever has a text form can be sent.
+        """
+        peer = self.connect()
+        for object, sent in [
+            ("gr\u00fc\u00dfe", "gr\u00fc\u00dfe".encode()),
+            (b"\xff", b"\xff"),
+            (bytearray(b"a"), b"a"),
+            (fromstring("<a b='c'>\u00e9</a>"), '<a b="c">\u00e9</a>'.encode()),
+            (42, b"42"),
+            ("", b""),
+            ("a\0b", b"a\0b"),
+        ]:
+            self.socket.send(object)
+            self.assertEqual(peer.transport.writes[-1], sent + b"\0")
+
+    def test_nothing(self) -> None:
+        """
+        C{None} is no message.
+        """
+        self.connect()
+        error = self.assertRaises(errors.TypeError, self.socket.send, None)
+        self.assertEqual(error.errorID, 2007)
+
+    def test_notConnected(self) -> None:
+        """
+        Without a connection nothing can be sent, nor closed.
+        """
+        for call in (lambda: self.socket.send(None), self.socket.close):
+            error = self.assertRaises(errors.IOError, call)
+            self.assertEqual(error.errorID, 2002)
+
+
+class LifeTests(XMLSocketTestCase):
+    """
+    Connections come and go, as those of L{openfl_twisted.net.Socket}.
+    """
+
+    def test_trace(self) -> None:
+        """
+        Three messages each way, and the peer closes.
+        """
+        states = [self.socket.connected]
+        for type in (Event.CONNECT, Event.CLOSE):
+            self.socket.addEventListener(type, lambda event: states.append(self.socket.connected))
+        self.socket.connect("127.0.0.1", 80)
+        peer = self.network.answer()
+        for number in range(3):
+            self.socket.send(f"out {number}")
+            peer.send(f"in {number}\0".encode())
+        peer.close()
+        self.assertEqual(types(self.events), ["connect", "data", "data", "data", "close"])
+        self.assertEqual(peer.received, b"out 0\0out 1\0out 2\0")
+        self.assertEqual(states, [False, True, False])
+
+    def test_timeout(self) -> None:
+        """
+        It is 20 seconds, and at least 250 milliseconds.
+        """
+        self.assertEqual(self.socket.timeout, 20000)
+        self.socket.timeout = 0
+        self.assertEqual(self.socket.timeout, 250)
+
+    def test_constructor(self) -> None:
+        """
+        A host given to the constructor is connected to at once.
+        """
+        socket = XMLSocket("127.0.0.1", 80, reactor=self.network.reactor)
+        connected, closed = socket.whenConnected(), socket.whenClosed()
+        peer = self.network.answer()
+        self.successResultOf(connected)
+        peer.close()
+        self.successResultOf(closed)
+
+    def test_refused(self) -> None:
+        """
+        A failed attempt is an C{ioError}.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        self.network.refuse()
+        self.assertEqual(types(self.events), ["ioError"])
+
+
+class MessagesTests(XMLSocketTestCase):
+    """
+    Messages can be iterated over.
+    """
+
+    def collect(self, messages: AsyncIterator[str]) -> "tuple[list[str], Deferred[None]]":
+        """
+        Iterate to the end.
+
+        @return: the messages as they come, and when it is over.
+        """
+        found: list[str] = []
+
+        async def iterate() -> None:
+            # Not a comprehension: what comes is looked at meanwhile.
+            async for message in messages:
+                found.append(message)  # noqa: PERF401
+
+        return found, Deferred.fromCoroutine(iterate())
+
+    def test_iterate(self) -> None:
+        """
+        Messages come as they arrive, and the end of the connection is theirs.
+        """
+        peer = self.connect()
+        peer.send(b"before\0")
+        found, over = self.collect(self.socket.messages())
+        peer.send(b"one\0two\0")
+        self.assertEqual(found, ["one", "two"])
+        peer.send(b"three\0")
+        self.assertNoResult(over)
+        peer.close()
+        self.successResultOf(over)
+        self.assertEqual(found, ["one", "two", "three"])
+
+    def test_late(self) -> None:
+        """
+        What came before it is iterated over waits, also beyond the end.
+        """
+        peer = self.connect()
+        messages = self.socket.messages()
+        peer.send(b"one\0two\0")
+        self.socket.close()
+        found, over = self.collect(messages)
+        self.successResultOf(over)
+        self.assertEqual(found, ["one", "two"])
+        self.assertFalse(self.socket.hasEventListener(DataEvent.DATA) and not self.events)
+
+    def test_backpressure(self) -> None:
+        """
+        While very many wait, nothing more is taken from the network.
+        """
+        peer = self.connect()
+        messages: Any = self.socket.messages()
+        peer.send(b"x\0" * MAX_WAITING)
+        self.assertEqual(peer.transport.producerState, "paused")
+        for _ in range(MAX_WAITING // 2):
+            self.successResultOf(messages.__anext__())
+        self.assertEqual(peer.transport.producerState, "producing")
+        peer.send(b"x\0" * MAX_WAITING)
+        self.socket.close()
+        self.socket.pauseReading()
+        found, over = self.collect(messages)
+        self.successResultOf(over)
+        self.assertEqual(len(found), MAX_WAITING + MAX_WAITING // 2)

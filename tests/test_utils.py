@@ -1,0 +1,426 @@
+"""
+Tests for L{openfl_twisted.utils}.
+"""
+
+import tracemalloc
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.utils import (
+    ByteArray,
+    CompressionAlgorithm,
+    Endian,
+    IDataInput,
+    IDataOutput,
+    IExternalizable,
+)
+from tests.wire.test_dataio import ORDERS
+
+# Behaves like a ByteArray that is read and written at one place.
+operations = st.lists(
+    st.tuples(st.just("position"), st.integers(0, 30))
+    | st.tuples(st.just("length"), st.integers(0, 30))
+    | st.tuples(st.just("write"), st.binary(max_size=6))
+    | st.tuples(st.just("read"), st.integers(0, 6)),
+    max_size=20,
+)
+
+
+class ArrayTests(SynchronousTestCase):
+    """
+    A L{ByteArray} is an array of bytes.
+    """
+
+    def test_python(self) -> None:
+        """
+        It has Python's length, slices, iteration, comparison and buffer.
+        """
+        array = ByteArray(b"abcdef")
+        self.assertEqual((len(array), bytes(array), array[1:3]), (6, b"abcdef", b"bc"))
+        self.assertEqual((list(array)[:2], array[0], array[-1]), ([97, 98], 97, 102))
+        self.assertEqual(bytes(memoryview(array)[2:4]), b"cd")
+        self.assertEqual(array, b"abcdef")
+        array[1:3] = b"XYZ"
+        self.assertEqual(array, b"aXYZdef")
+        self.assertEqual(repr(array), "<ByteArray of 7 bytes at 0>")
+
+    def test_new(self) -> None:
+        """
+        It is empty at first, or has as many zeros as are wanted.
+        """
+        self.assertEqual((ByteArray(), ByteArray(3)), (b"", b"\0\0\0"))
+        array = ByteArray()
+        self.assertEqual((array.position, array.endian), (0, Endian.BIG_ENDIAN))
+        self.assertEqual((array.length, array.objectEncoding), (0, 3))
+
+    def test_defaults(self) -> None:
+        """
+        The class says what new arrays have.
+        """
+        self.patch(ByteArray, "defaultEndian", Endian.LITTLE_ENDIAN)
+        self.patch(ByteArray, "defaultObjectEncoding", 0)
+        array = ByteArray()
+        self.assertEqual((array.endian, array.objectEncoding), (Endian.LITTLE_ENDIAN, 0))
+
+    def test_index(self) -> None:
+        """
+        Behind the end there is nothing; what is set there extends the array
+        with zeros. Only the low 8 bits count, and the position stays.
+        """
+        array = ByteArray(b"ab")
+        self.assertIsNone(array[2])
+        array[4] = 0x141
+        array[0] = -1
+        self.assertEqual((array, array.position), (b"\xffb\0\0A", 0))
+
+    def test_length(self) -> None:
+        """
+        Made longer it has zeros, made shorter it is cut, and the position with
+        it.
+        """
+        array = ByteArray(b"abcdef")
+        array.position = 5
+        array.length = 3
+        self.assertEqual((array, array.position), (b"abc", 3))
+        array.length = 5
+        self.assertEqual((array, array.position), (b"abc\0\0", 3))
+        array.length = 0
+        self.assertEqual((array, array.position), (b"", 0))
+        error = self.assertRaises(errors.MemoryError, setattr, array, "length", 0xFFFFFFFF)
+        self.assertEqual(error.errorID, 1000)
+
+    def test_outOfMemory(self) -> None:
+        """
+        A length for which there is no memory is Flash's error.
+        """
+
+        class Poor(ByteArray):
+            def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
+                raise MemoryError
+
+        self.assertRaises(errors.MemoryError, setattr, Poor(), "length", 10)
+
+    def test_clear(self) -> None:
+        """
+        Cleared it is as new.
+        """
+        array = ByteArray(b"abc")
+        array.position = 2
+        array.clear()
+        self.assertEqual((array, array.position), (b"", 0))
+
+    def test_position(self) -> None:
+        """
+        The position can stand behind the end; nothing can be read there, and a
+        write fills the gap.
+        """
+        array = ByteArray(b"abc")
+        array.position = 0xFFFFFFF0
+        self.assertEqual((array.length, array.bytesAvailable), (3, 0))
+        self.assertRaises(errors.EOFError, array.readInt)
+        self.assertRaises(errors.EOFError, array.readUTFBytes, 0)
+        array.position = 5
+        array.writeByte(33)
+        self.assertEqual((array, array.position), (b"abc\0\0!", 6))
+
+    @given(operations)
+    def test_model(self, steps: list[tuple[str, Any]]) -> None:
+        """
+        Reads and writes at any place do what a simple list of bytes does.
+        """
+        array, model, position = ByteArray(), bytearray(), 0
+        for step, value in steps:
+            match step:
+                case "position":
+                    array.position = position = value
+                case "length":
+                    array.length = value
+                    position = min(position, value) if value <= len(model) else position
+                    model = bytearray(model[:value].ljust(value, b"\0"))
+                case "write":
+                    array.writeBytes(value)
+                    if value:
+                        model = bytearray(model.ljust(position, b"\0"))
+                    model[position : position + len(value)] = value
+                    position += len(value)
+                case _:
+                    if position + value > len(model):
+                        self.assertRaises(errors.EOFError, array.readUTFBytes, value)
+                    else:
+                        target = ByteArray()
+                        if value:
+                            array.readBytes(target, 0, value)
+                        self.assertEqual(target, model[position : position + value])
+                        position += value
+            self.assertEqual((array, array.position), (model, position))
+
+
+class ValueTests(SynchronousTestCase):
+    """
+    Values are read and written.
+    """
+
+    def test_values(self) -> None:
+        """
+        The 78 bytes of Ruffle's tests come out and are read again, in both byte
+        orders.
+        """
+        for order, data in ORDERS:
+            array = ByteArray()
+            array.endian = order
+            array.writeBoolean(True)
+            array.writeByte(67)
+            array.writeByte(255)
+            array.writeBytes(bytes([10, 20, 65]))
+            array.writeDouble(8090.76)
+            array.writeFloat(76.65)
+            array.writeInt(-2076553554)
+            array.writeMultiByte("Hello!", "utf-8")
+            array.writeShort(65535)
+            array.writeShort(-30562)
+            array.writeUnsignedInt(4000565000)
+            array.writeUTF("Hello from Ruffle Socket!")
+            array.writeUTFBytes("Raw UTF is cool")
+            self.assertEqual(array, data)
+            array.position = 6
+            self.assertEqual(array.readDouble(), 8090.76)
+            array.position = 18
+            self.assertEqual(array.readInt(), -2076553554)
+            array.position = 36
+            self.assertEqual(array.readUTF(), "Hello from Ruffle Socket!")
+
+    def test_readBytesIntoItself(self) -> None:
+        """
+        An array can be read into itself, and written into itself.
+        """
+        array = ByteArray(b"abcdef")
+        array.position = 2
+        array.readBytes(array, 0, 3)
+        self.assertEqual((array, array.position), (b"cdedef", 5))
+        array.position = 6
+        array.writeBytes(array, 0, 2)
+        self.assertEqual(array, b"cdedefcd")
+
+    def test_readBytesLeavesTheTargetsPosition(self) -> None:
+        """
+        Reading into an array does not move its position.
+        """
+        target = ByteArray()
+        source = ByteArray(b"abc")
+        source.readBytes(target, 2)
+        self.assertEqual((target, target.position, source.position), (b"\0\0abc", 0, 3))
+
+    def test_toString(self) -> None:
+        """
+        The whole array is read as text, by its byte order mark if it has one;
+        NULs stay, and so does the position.
+        """
+        for data, text in [
+            (b"ABC\0", "ABC\0"),
+            (b"\xef\xbb\xbf\xc3\xa9", "\u00e9"),
+            (b"\xff\xfeA\0", "A"),
+            (b"\xfe\xff\0A", "A"),
+            (b"\x89PNG", "\x89PNG"),
+            (b"", ""),
+        ]:
+            array = ByteArray(data)
+            array.position = 1
+            self.assertEqual((array.toString(), str(array), array.position), (text, text, 1))
+
+    def test_errors(self) -> None:
+        """
+        Errors have Flash's numbers and their order, as Flash Player has them
+        for an empty array.
+        """
+        array = ByteArray()
+        for name, arguments, errorID in [
+            ("compress", (None,), 2007),
+            ("compress", ("abcdef",), 2058),
+            ("uncompress", (None,), 2007),
+            ("uncompress", ("abcdef",), 2058),
+            ("uncompress", ("zlib",), None),
+            ("writeUTF", (None,), 2007),
+            ("writeUTFBytes", (None,), 2007),
+            ("writeMultiByte", (None, "utf-8"), 2007),
+            ("writeMultiByte", (None, "no such name"), 2007),
+            ("readMultiByte", (0, ""), None),
+            ("readMultiByte", (20, ""), 2030),
+            ("readMultiByte", (0, None), 2007),
+            ("readMultiByte", (20, None), 2007),
+            ("readMultiByte", (0, "no such name"), None),
+            ("readMultiByte", (20, "no such name"), 2030),
+            ("writeBytes", (b"abc", 4), 2006),
+            ("writeUTF", ("x" * 65536,), 2006),
+            ("readObject", (), 2030),
+        ]:
+            if errorID is None:
+                getattr(array, name)(*arguments)
+            else:
+                error = self.assertRaises(errors.Error, getattr(array, name), *arguments)
+                self.assertEqual(error.errorID, errorID, (name, arguments))
+        for name, value, errorID in [
+            ("endian", None, 2007),
+            ("endian", "abcdef", 2008),
+            ("objectEncoding", 10, 2008),
+        ]:
+            error = self.assertRaises(errors.Error, setattr, array, name, value)
+            self.assertEqual(error.errorID, errorID)
+        array.writeMultiByte("abcd", "no such name")
+        self.assertEqual(array, b"abcd")
+
+    def test_readsCopyNothingElse(self) -> None:
+        """
+        A read of a few bytes does not copy the array.
+        """
+        array = ByteArray(20_000_000)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        array.readInt()
+        array.readUTFBytes(10)
+        array.readObject()
+        array.position = 10_000_000
+        array.writeInt(1)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 1_000_000)
+
+
+class ObjectTests(SynchronousTestCase):
+    """
+    Objects are AMF.
+    """
+
+    def test_roundTrip(self) -> None:
+        """
+        A value comes back, in either version; an array of bytes is a
+        L{ByteArray}.
+        """
+        for objectEncoding in (3, 0):
+            array = ByteArray()
+            array.objectEncoding = objectEncoding
+            array.writeObject({"first": "Hello", "list": [1, 2.5, None, True]})
+            array.writeObject(ByteArray(b"\0\x0bhello world"))
+            array.position = 0
+            self.assertEqual(array.readObject(), {"first": "Hello", "list": [1, 2.5, None, True]})
+            back = array.readObject()
+            self.assertIsInstance(back, ByteArray)
+            self.assertEqual(back.readUTF(), "hello world")
+            self.assertEqual(array.bytesAvailable, 0)
+
+    def test_endian(self) -> None:
+        """
+        AMF is big endian whatever the array is.
+        """
+        array = ByteArray()
+        array.endian = Endian.LITTLE_ENDIAN
+        array.writeObject(0.5)
+        self.assertEqual(array, bytes.fromhex("05 3F E0 00 00 00 00 00 00"))
+
+    def test_incomplete(self) -> None:
+        """
+        An object that is not all there takes nothing.
+        """
+        array = ByteArray(b"x\x06\x0bhel")
+        array.position = 1
+        self.assertRaises(errors.EOFError, array.readObject)
+        self.assertEqual(array.position, 1)
+
+    def test_broken(self) -> None:
+        """
+        What is no object is an C{IOError}, and so is what has no form in AMF.
+        """
+        self.assertRaises(errors.IOError, ByteArray(b"\x7f").readObject)
+        array = ByteArray()
+        self.assertRaises(errors.IOError, array.writeObject, object())
+        self.assertEqual(array, b"")
+
+
+class CompressionTests(SynchronousTestCase):
+    """
+    Arrays are compressed as a whole.
+    """
+
+    def test_roundTrip(self) -> None:
+        """
+        Compressed, the position is at the end; uncompressed, it is 0.
+        """
+        for algorithm in (
+            CompressionAlgorithm.ZLIB,
+            CompressionAlgorithm.DEFLATE,
+            CompressionAlgorithm.LZMA,
+        ):
+            array = ByteArray(b"string" * 10)
+            array.compress(algorithm)
+            self.assertEqual(array.position, array.length)
+            array.uncompress(algorithm)
+            self.assertEqual((array, array.position), (b"string" * 10, 0))
+
+    def test_deflate(self) -> None:
+        """
+        C{deflate} and C{inflate} have no header.
+        """
+        array = ByteArray(b"string")
+        array.deflate()
+        self.assertEqual(array, bytes.fromhex("2B 2E 29 CA CC 4B 07 00"))
+        array.inflate()
+        self.assertEqual(array, b"string")
+
+    def test_empty(self) -> None:
+        """
+        Nothing is done to an empty array, nor to what is too short for LZMA.
+        """
+        array = ByteArray()
+        array.compress()
+        array.uncompress()
+        self.assertEqual(array, b"")
+        array = ByteArray(b"abc")
+        array.uncompress(CompressionAlgorithm.LZMA)
+        self.assertEqual(array, b"abc")
+
+    def test_corrupt(self) -> None:
+        """
+        Corrupt bytes, and those that make too many, stay as they are.
+        """
+        array = ByteArray(b"abcdef")
+        array.position = 3
+        error = self.assertRaises(errors.IOError, array.uncompress)
+        self.assertEqual((error.errorID, array, array.position), (2058, b"abcdef", 3))
+        array = ByteArray(100)
+        array.compress()
+        self.patch(ByteArray, "maxUncompressed", 99)
+        self.assertRaises(errors.IOError, array.uncompress)
+
+
+class InterfaceTests(SynchronousTestCase):
+    """
+    What is shared with the sockets.
+    """
+
+    def test_provided(self) -> None:
+        """
+        A L{ByteArray} can be read and written.
+        """
+        self.assertIsInstance(ByteArray(), IDataInput)
+        self.assertIsInstance(ByteArray(), IDataOutput)
+        self.assertRaises(NotImplementedError, IDataInput().readObject)
+
+    def test_externalizable(self) -> None:
+        """
+        An object that writes and reads itself is known by its methods.
+        """
+
+        class Own:
+            def readExternal(self, input: Any) -> None:
+                """
+                Read.
+                """
+
+            def writeExternal(self, output: Any) -> None:
+                """
+                Write.
+                """
+
+        self.assertIsInstance(Own(), IExternalizable)
+        self.assertNotIsInstance(ByteArray(), IExternalizable)
