@@ -36,6 +36,8 @@ class Asker(XMLSocketProtocol):
         Say that it is over.
         """
         super().connectionLost(reason)
+        if not self.answer.called:
+            self.answer.errback(reason)
         self.ended.callback(None)
 
 

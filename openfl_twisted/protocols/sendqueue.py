@@ -274,6 +274,8 @@ class SendQueue:
         """
         Close the connection now; what has not been sent is dropped.
         """
+        if self._gone:
+            return
         self.disconnecting = True
         self._drop()
         self._transport.abortConnection()

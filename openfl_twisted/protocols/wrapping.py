@@ -67,6 +67,8 @@ class WrappedConnection(ProtocolWrapper):
         """
         Close the connection now.
         """
+        if self.lost:
+            return
         self.disconnecting = True
         self.transport.abortConnection()
 
