@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.addresses import describe
 from openfl_twisted.protocols.logs import packageLogger
-from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue, read
+from openfl_twisted.protocols.reading import read
+from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
 
 T = TypeVar("T")
 

@@ -25,8 +25,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import directlyProvides, implementer, providedBy
 
-from openfl_twisted.protocols.addresses import describe
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.protocols.reading import read
 
 MAX_QUEUE = 2 * 1024 * 1024
 """
@@ -42,44 +41,6 @@ what the peer takes, no more than so many at once.
 
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
-
-
-class Read:
-    """
-    The read that is under way, if there is one: the queues that wait for its
-    end.
-
-    There is one for the whole process, since the reactor calls one protocol at
-    a time. So what one read makes many connections send is joined for each.
-    """
-
-    log = packageLogger()
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.waiting: list[SendQueue] = []
-
-    def __enter__(self) -> None:
-        self.depth += 1
-
-    def __exit__(self, *exception: object) -> None:
-        self.depth -= 1
-        if self.depth:
-            return
-        waiting, self.waiting = self.waiting, []
-        for queue in waiting:
-            try:
-                queue.flush()
-            except Exception:
-                # The fault of one receiver must not keep the others waiting.
-                self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
-                queue.abortConnection()
-
-
-read = Read()
-"""
-The read that is under way: whoever receives data does so within it.
-"""
 
 
 @implementer(IPushProducer)
@@ -139,7 +100,7 @@ class Pull:
         """
         There is room.
         """
-        self._producer.resumeProducing()
+        self._queue.transportPulls(self._producer)
 
     def stopProducing(self) -> None:
         """
@@ -210,6 +171,8 @@ class SendQueue:
         self._producer: IPushProducer | None = None
         # Or if it is a pull producer.
         self._pullProducer: IPullProducer | None = None
+        # Whether the transport asks it, and not us.
+        self._pulling = False
         # Whether the transport has us, or the pull producer, for its producer.
         self._registered = True
         self._transport.registerProducer(Room(self), True)
@@ -234,7 +197,8 @@ class SendQueue:
             # Its owner may change it before it leaves.
             data = bytes(memoryview(data))
         # What a pull producer still has is sent before a connection is closed, as everywhere.
-        if not data or self._gone or (self.disconnecting and self._pullProducer is None):
+        asked = self._pulling and not self._full
+        if not data or self._gone or (self.disconnecting and not asked):
             return
         if read.depth and not self._unsent:
             read.waiting.append(self)
@@ -375,6 +339,9 @@ class SendQueue:
         """
         Have the transport ask the pull producer, not us.
         """
+        self._pulling = True
+        # It is asked when there is room; what others write has to wait for that too.
+        self._full = True
         self._transport.unregisterProducer()
         self._transport.registerProducer(Pull(self, producer), False)
 
@@ -386,11 +353,16 @@ class SendQueue:
         if self._pullProducer is None:
             return
         self._pullProducer = None
-        if self._full:
+        if not self._pulling:
             # The transport never got it.
             return
+        self._pulling = self._full = False
+        self.flush()
         if self.disconnecting:
             self._closeAgain()
+        if self._halfClosing:
+            self._halfClosing = False
+            self._transport.loseWriteConnection()
         self._transport.unregisterProducer()
         self._registered = not self.disconnecting
         if self._registered:
@@ -481,6 +453,15 @@ class SendQueue:
         if self._producer is not None:
             self._producer.pauseProducing()
 
+    def transportPulls(self, producer: IPullProducer) -> None:
+        """
+        Go on, with what has waited and with what the pull producer makes.
+        """
+        self._full = False
+        self.flush()
+        producer.resumeProducing()
+        self._full = self._full or self._pulling
+
     def transportEmpty(self) -> None:
         """
         Go on: the transport has got rid of its bytes.
@@ -529,7 +510,7 @@ class SendQueue:
         Forget everything: the connection is lost.
         """
         self._gone = True
-        self._full = self._registered = False
+        self._full = self._registered = self._pulling = False
         self._drop()
         self._stopProducer()
 

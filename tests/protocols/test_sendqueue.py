@@ -420,6 +420,34 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(sender.transport.pending, 2)
         self.assertEqual(transport.drainAll(), b"abcdefonetwoghijkl")
 
+    def test_besideAPullProducer(self) -> None:
+        """
+        What others write while there is a pull producer is bounded too, and
+        stays in order.
+        """
+        sender, transport = connect(room=3)
+        rest = [b"one", b"two"]
+
+        class Pulled(RecordingProducer):
+            def resumeProducing(self) -> None:
+                if rest:
+                    sender.transport.write(rest.pop(0))
+                else:
+                    sender.transport.unregisterProducer()
+
+        sender.transport.registerProducer(Pulled(), False)  # type: ignore[arg-type]
+        sender.transport.write(b"-beside-")
+        sender.transport.loseWriteConnection()
+        self.assertEqual(transport.writes, [])
+        transport.drain()
+        self.assertEqual(transport.drainAll(), b"-beside-onetwo")
+        self.assertTrue(transport.halfClosed)
+        sender, transport = connect(room=3)
+        sender.transport.registerProducer(RecordingProducer(), False)  # type: ignore[arg-type]
+        with capturedLogs():
+            sender.transport.write(b"x" * 21)
+        self.assertTrue(transport.closed)
+
     def test_pullProducerTakenBack(self) -> None:
         """
         A pull producer that is taken away before the peer reads is never asked.

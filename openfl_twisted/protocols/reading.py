@@ -1,0 +1,71 @@
+"""
+The read that is under way: what it makes anybody write leaves at its end, in one
+write for each receiver.
+"""
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IAddress
+
+from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.protocols.logs import packageLogger
+
+
+class Sender(Protocol):
+    """
+    What waits for the end of a read; see
+    L{openfl_twisted.protocols.sendqueue.SendQueue}.
+    """
+
+    def flush(self) -> None:
+        """
+        Send what has been written.
+        """
+
+    def abortConnection(self) -> None:
+        """
+        Give up.
+        """
+
+    def getPeer(self) -> IAddress:
+        """
+        Say to whom.
+        """
+
+
+class Read:
+    """
+    The read that is under way, if there is one: the queues that wait for its
+    end.
+
+    There is one for the whole process, since the reactor calls one protocol at
+    a time. So what one read makes many connections send is joined for each.
+    """
+
+    log = packageLogger()
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting: list[Sender] = []
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.depth -= 1
+        if self.depth:
+            return
+        waiting, self.waiting = self.waiting, []
+        for queue in waiting:
+            try:
+                queue.flush()
+            except Exception:
+                # The fault of one receiver must not keep the others waiting.
+                self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
+                queue.abortConnection()
+
+
+read = Read()
+"""
+The read that is under way: whoever receives data does so within it.
+"""
