@@ -5,6 +5,7 @@ Twisted's door: one module, one Protocol/Factory pair.
     them.
   - L{openfl_twisted.protocols.binarysocket}: numbers and strings in a stream,
     as C{Socket} has them.
+  - L{openfl_twisted.protocols.datagram}: datagrams.
   - L{openfl_twisted.protocols.policyfile}: answers policy requests on a port of
     its own.
   - L{openfl_twisted.protocols.oneport}: answers them in front of any other

@@ -2,6 +2,8 @@
 C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
 """
 
+import ipaddress
+import re
 from typing import Any, cast
 
 from twisted.application.service import IService
@@ -10,11 +12,12 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
 from openfl_twisted.protocols import serversocketexample, simpleserver
+from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.lineecho import TERMINATORS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.services.options import DataServerOptions, oneOf, size
-from openfl_twisted.services.serving import serveData
+from openfl_twisted.services.serving import DatagramService, serveData
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, Framing
 
 _STYLES = {
@@ -24,10 +27,41 @@ _STYLES = {
 _FRAMINGS = tuple(framing.value for framing in Framing)
 
 
+_udp = re.compile(r"udp:([0-9]+)(?::interface=(.+))?")
+
+
+def udpAddress(description: str) -> tuple[int, str]:
+    """
+    Read where to listen for datagrams: C{udp:PORT:interface=ADDRESS}. In an
+    IPv6 address the colons can be escaped, as Twisted's endpoints want them.
+
+    @return: the port and the address.
+    """
+    found = _udp.fullmatch(description)
+    address = "127.0.0.1" if found is None else (found[2] or "0.0.0.0").replace("\\:", ":")  # noqa: S104
+    if found is None or int(found[1][:6]) > 65535 or not isIPAddress(address):
+        raise usage.UsageError(
+            f"--listen={description}: try for example udp:8087:interface=127.0.0.1"
+        )
+    return int(found[1]), address
+
+
+def isIPAddress(text: str) -> bool:
+    """
+    Say whether a text is an IP address of either version.
+    """
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 class Options(DataServerOptions):
     """
     The options of C{twistd openfl-echo}. After parsing, C{framing} is a
-    L{Framing}, or C{None} for that of the style.
+    L{Framing}, or C{None} for that of the style; with C{udp}, C{listen} is a list
+    of ports with their IP addresses.
     """
 
     longdesc = (
@@ -35,17 +69,19 @@ class Options(DataServerOptions):
         "port 8087) greets "
         "with 'Connected.' and answers 'Echo -- ' and what came. simple-server (on port 8080) "
         "greets with 'Enter EXIT to exit.', answers 'Echo: ' and the line, and closes after EXIT. "
-        "Both listen on 127.0.0.1 if not told otherwise. "
+        "Both listen on 127.0.0.1 if not told otherwise. With --udp datagrams are answered, as by "
+        "the first. "
         "A message is what arrives together (none, the default of the first), a line, what a zero "
         "byte ends (nul), or what either ends (auto, the default of the second)."
     )
 
     optFlags = [
+        ["udp", None, "Answer datagrams instead; --listen then takes udp:PORT:interface=ADDRESS."],
         [
             "faithful",
             None,
             "With simple-server: greet twice, serve one client and one line, and end, as printed.",
-        ]
+        ],
     ]
 
     optParameters: list[list[Any]] = [
@@ -65,12 +101,28 @@ class Options(DataServerOptions):
         ["max-message", None, MAX_LINE_LENGTH, "The longest message in bytes; or say 64K.", size],
     ]
 
+    def opt_listen(self, description: str) -> None:
+        """
+        Where to listen, as a Twisted endpoint; can be given several times.
+        """
+        if description.startswith("udp:"):
+            self["listen"].append(udpAddress(description))
+        else:
+            super().opt_listen(description)
+
+    opt_l = opt_listen
+
     def postOptions(self) -> None:
         """
         Check what goes together.
         """
         style = oneOf("style", self["style"], tuple(_STYLES))
-        self.defaultEndpoint = f"tcp:{_STYLES[style][1]}:interface=127.0.0.1"
+        if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
+            raise usage.UsageError("--udp and --listen=udp:PORT:interface=ADDRESS go together")
+        kind, port = (
+            ("udp", serversocketexample.PORT) if self["udp"] else ("tcp", _STYLES[style][1])
+        )
+        self.defaultEndpoint = f"{kind}:{port}:interface=127.0.0.1"
         super().postOptions()
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
@@ -87,6 +139,8 @@ def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-echo}.
     """
+    if options["udp"]:
+        return DatagramService(options["listen"], DatagramEchoProtocol)
     if not options["faithful"]:
         factory, _ = _STYLES[options["style"]]
         return serveData(

@@ -3,12 +3,12 @@ A server as a service: it starts with a clear word if it cannot, says where it
 listens, and ends in good order.
 """
 
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from twisted.application.internet import StreamServerEndpointService
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IAddress,
@@ -16,10 +16,12 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -135,6 +137,67 @@ class ServerService(MultiService):
         """
         stopped: Deferred[object] = super().stopService()
         return stopped.addCallback(lambda _: self.factory.closeAll(self.patience))
+
+
+class DatagramService(Service):
+    """
+    UDP ports that share a protocol each.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        addresses: Sequence[tuple[int, str]],
+        makeProtocol: Callable[[], DatagramProtocol],
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param addresses: the ports, with the IP addresses for each.
+        @param makeProtocol: makes the protocol of a port.
+        @param reactor: the reactor, or C{None} for the one that runs.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self._addresses = addresses
+        self._makeProtocol = makeProtocol
+        self._reactor = reactor
+        self._ports: list[Any] = []
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the ports, before C{twistd} gives up its rights.
+
+        @raise StartupError: if one cannot be opened.
+        """
+        super().privilegedStartService()
+        for number, interface in self._addresses:
+            try:
+                port = self._reactor.listenUDP(
+                    number, self._makeProtocol(), interface, MAX_DATAGRAM
+                )
+            except CannotListenError as error:
+                raise StartupError(_problemOf(error)) from None
+            self._ports.append(port)
+            self.log.info("listening on {host} (UDP)", host=describe(port.getHost()))
+
+    def startService(self) -> None:
+        """
+        Open the ports if they are not open yet: C{twist} goes this way.
+        """
+        super().startService()
+        if not self._ports:
+            self.privilegedStartService()
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Close the ports.
+
+        @return: fires when all are closed.
+        """
+        super().stopService()
+        ports, self._ports = self._ports, []
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 
 
 def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:

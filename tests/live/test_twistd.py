@@ -8,7 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from openfl_twisted.events import DatagramSocketDataEvent
+from openfl_twisted.net import DatagramSocket
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.live import live
 from tests.live.peers import HOST, TWISTD, dial, pause, portOf, run, stop, twistd
@@ -187,3 +190,20 @@ async def test_usage() -> None:
         printed = server.printed.decode()
         assert arguments[1] in printed.splitlines()[-1]
         assert "Traceback" not in printed
+
+
+@live
+async def test_datagrams() -> None:
+    """
+    The echo server of UDP answers a C{DatagramSocket}, and ends.
+    """
+    server = twistd("openfl-echo", "--udp", f"--listen=udp:0:interface={HOST}")
+    socket = DatagramSocket()
+    arrived: Deferred[DatagramSocketDataEvent] = Deferred()
+    socket.addEventListener(DatagramSocketDataEvent.DATA, arrived.callback)
+    socket.bind(0, HOST)
+    socket.receive()
+    socket.send(b"hello", 0, 0, HOST, await portOf(server))
+    assert (await arrived).data == b"Echo -- hello"
+    await socket.close()
+    await stop(server)

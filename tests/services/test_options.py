@@ -302,6 +302,32 @@ class EchoOptionTests(OptionsTestCase):
             )
 
 
+class DatagramOptionTests(OptionsTestCase):
+    """
+    C{twistd openfl-echo --udp}.
+    """
+
+    def test_listen(self) -> None:
+        """
+        Addresses of UDP are read, IPv6 ones too.
+        """
+        self.assertEqual(self.parse(echoserver, "--udp")["listen"], [(8087, "127.0.0.1")])
+        options = self.parse(echoserver, "--udp", "--listen=udp:0", "-l", r"udp:9:interface=\:\:1")
+        self.assertEqual(options["listen"], [(0, "0.0.0.0"), (9, "::1")])
+
+    def test_wrong(self) -> None:
+        """
+        What is no such address, and what does not go together, is a usage
+        error.
+        """
+        for description in ["udp:", "udp:x", "udp:70000", "udp:1:interface=localhost", "udp:1:a=b"]:
+            self.assertUsage(
+                echoserver, ["--udp", f"--listen={description}"], "udp:8087:interface=127.0.0.1"
+            )
+        self.assertUsage(echoserver, ["--listen=udp:1"], "go together")
+        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "go together")
+
+
 class PolicyServerOptionTests(OptionsTestCase):
     """
     The options of C{twistd openfl-policy}.

@@ -5,6 +5,7 @@ Tests for the services of the commands, in memory.
 import errno
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
@@ -23,7 +25,7 @@ from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFact
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.services import echoserver, policyserver, xmlserver
-from openfl_twisted.services.serving import ServerService, StartupError
+from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
@@ -167,6 +169,60 @@ class ServiceTests(ServingTestCase):
         self.reactor.advance(2)
         self.assertTrue(transport.closed)
         self.successResultOf(stopped)
+
+
+class UDPReactor:
+    """
+    A reactor on which one port is taken.
+    """
+
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+
+    def listenUDP(self, port: int, protocol: Any, interface: str, maxPacketSize: int) -> Any:
+        if port == 7:
+            raise CannotListenError(interface, port, OSError(errno.EADDRINUSE, "in use"))
+        reactor = self
+
+        class Port:
+            def getHost(self) -> IPv4Address:
+                return IPv4Address("UDP", interface, port)
+
+            def stopListening(self) -> None:
+                reactor.closed.append(port)
+
+        return Port()
+
+
+class DatagramServiceTests(SynchronousTestCase):
+    """
+    L{DatagramService} opens and closes ports of UDP.
+    """
+
+    def test_ports(self) -> None:
+        """
+        Each is opened once, and says so; all are closed.
+        """
+        reactor = UDPReactor()
+        addresses = [(80, "127.0.0.1"), (81, "127.0.0.1")]
+        service = DatagramService(addresses, DatagramEchoProtocol, reactor)
+        with capturedLogs() as logs:
+            service.privilegedStartService()
+            service.startService()
+        self.assertEqual(
+            linesOf(logs),
+            ["listening on 127.0.0.1:80 (UDP)", "listening on 127.0.0.1:81 (UDP)"],
+        )
+        self.successResultOf(service.stopService())
+        self.assertEqual(reactor.closed, [80, 81])
+
+    def test_cannotListen(self) -> None:
+        """
+        A port that cannot be opened ends the start in one line.
+        """
+        service = DatagramService([(7, "127.0.0.1")], DatagramEchoProtocol, UDPReactor())
+        error = self.assertRaises(StartupError, service.startService)
+        self.assertEqual(str(error), "cannot listen on 127.0.0.1:7: in use")
 
 
 class MakeServiceTests(ServingTestCase):
