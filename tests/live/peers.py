@@ -103,6 +103,17 @@ class Buffered(Protocol):
         self.lost.callback(None)
 
 
+async def acquaint(one: Buffered, other: Buffered) -> None:
+    """
+    Have two clients of a relay speak until each hears the other: a client is
+    taken in with its first bytes.
+    """
+    for speaker, listener in ((one, other), (other, one)):
+        while b"?" not in listener.received:
+            speaker.send(b"?\0")
+            await pause(0.02)
+
+
 async def dial(port: int) -> Buffered:
     """
     Connect a client.

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.live import live
-from tests.live.peers import HOST, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, acquaint, dial, portOf, run, stop, twistd
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -44,9 +44,7 @@ async def test_server() -> None:
     server = run(*example("server.py", f"tcp:0:interface={HOST}"))
     port = await portOf(server)
     one, two = await dial(port), await dial(port)
-    for client in (one, two):
-        client.send(b"here\0")
-    await pause(0.2)
+    await acquaint(one, two)
     one.send(b"<hello/>\0")
     await two.until(b"<hello/>\0")
     await one.close()

@@ -149,7 +149,8 @@ async def test_tooManyClients() -> None:
     two = await dial(number)
     assert await two.untilLost() == b""
     await one.close()
-    await pause(0.05)
+    while guard.connections:
+        await pause(0.01)
     three = await dial(number)
     await three.until(b"Connected.")
     await three.close()

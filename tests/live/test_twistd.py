@@ -14,7 +14,7 @@ from openfl_twisted.events import DatagramSocketDataEvent
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.live import live
-from tests.live.peers import HOST, TWISTD, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, TWISTD, acquaint, dial, pause, portOf, run, stop, twistd
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 
@@ -27,9 +27,7 @@ async def test_xml() -> None:
     server = twistd("openfl-xml", ANY_PORT)
     port = await portOf(server)
     one, two = await dial(port), await dial(port)
-    one.send(b"1\0")
-    two.send(b"2\0")
-    await pause(0.1)
+    await acquaint(one, two)
     one.send(b"hello\0")
     await two.until(b"hello\0")
     asking = await dial(port)
@@ -52,23 +50,28 @@ async def test_badInput() -> None:
     server = twistd("openfl-xml", ANY_PORT, "--echo", "--max-message=1000", "--grace=0.1")
     port = await portOf(server)
     good = await dial(port)
-    for bad in [b"x" * 1001, b"\xff\xfe\0", b"<policy-file-re", b"half a message"]:
+    lines = {
+        b"closed: a message is longer than 1000 bytes": b"x" * 1001,
+        b"sends text that is not UTF-8": b"\xff\xfe\0",
+        b"began a policy request and fell silent": b"<policy-file-re",
+    }
+    for line, bad in lines.items():
         client = await dial(port)
         client.send(bad)
-        await pause(0.2)
+        await server.until(line)
         await client.close()
+    # Half a message is known to be half only at the end.
+    client = await dial(port)
+    client.send(b"half a message")
+    await client.close()
+    half = b"closed within a message; its 14 bytes are dropped"
+    await server.until(half)
     good.send(b"still here\0")
     await good.until(b"still here\0")
     await good.close()
-    await pause(0.1)
-    printed = await stop(server)
-    for line in [
-        "closed: a message is longer than 1000 bytes",
-        "sends text that is not UTF-8",
-        "began a policy request and fell silent",
-        "closed within a message; its 14 bytes are dropped",
-    ]:
-        assert printed.count(line) == 1, printed
+    await stop(server)
+    for line in [*lines, half]:
+        assert server.printed.count(line) == 1, server.printed
 
 
 @live
