@@ -36,15 +36,14 @@ from openfl_twisted.wire.amf import (
 )
 
 pyamf: Any
-try:
-    pyamf = importlib.import_module("pyamf")
-except ImportError:
-    pyamf = None
-else:
-    with warnings.catch_warnings():
-        # With the first object it loads what defusedxml has deprecated.
-        warnings.simplefilter("ignore")
+with warnings.catch_warnings():
+    # It uses what Python and defusedxml have deprecated, some of it with the first object only.
+    warnings.simplefilter("ignore")
+    try:
+        pyamf = importlib.import_module("pyamf")
         pyamf.encode({})
+    except ImportError:
+        pyamf = None
 
 
 def refuse(alias: str) -> None:
