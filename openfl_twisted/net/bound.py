@@ -5,6 +5,7 @@ What C{ServerSocket} and C{DatagramSocket} share: an address of this machine.
 import ipaddress
 
 from openfl_twisted import errors
+from openfl_twisted.events import EventDispatcher
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
@@ -43,3 +44,41 @@ def invalidSocket(reason: object) -> errors.IOError:
     one do; its text says why.
     """
     return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
+
+
+class BoundSocket(EventDispatcher):
+    """
+    A socket that takes an address of this machine, once.
+    """
+
+    _closed = False
+
+    @property
+    def bound(self) -> bool:
+        """
+        Whether it has an address.
+        """
+        raise NotImplementedError
+
+    def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
+        """
+        Take an address of this machine.
+
+        @param localPort: the port; 0 for one that the system chooses.
+        @param localAddress: the IP address; C{::} for all IPv6 ones.
+        @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
+        @raise errors.ArgumentError: #2004, if the address is not an IP address.
+        @raise errors.IOError: #2002, if it is taken, not one of this machine,
+            not for everybody, or if this socket is bound or closed already.
+        """
+        checkPort(localPort)
+        address = checkAddress(localAddress)
+        if self._closed or self.bound:
+            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+        self._open(localPort, address)
+
+    def _open(self, port: int, address: str) -> None:
+        """
+        Take an address that has been checked.
+        """
+        raise NotImplementedError

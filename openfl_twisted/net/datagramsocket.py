@@ -10,8 +10,14 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
 
 from openfl_twisted import errors
-from openfl_twisted.events import DatagramSocketDataEvent, EventDispatcher
-from openfl_twisted.net.bound import ANY_ADDRESS, checkAddress, checkPort, invalidSocket
+from openfl_twisted.events import DatagramSocketDataEvent
+from openfl_twisted.net.bound import (
+    ANY_ADDRESS,
+    BoundSocket,
+    checkAddress,
+    checkPort,
+    invalidSocket,
+)
 from openfl_twisted.utils import ByteArray
 
 MAX_DATAGRAM = 65535
@@ -37,7 +43,7 @@ class _Datagrams(DatagramProtocol):
         self._arrived(datagram, addr[0], addr[1])
 
 
-class DatagramSocket(EventDispatcher):
+class DatagramSocket(BoundSocket):
     """
     Sends and receives datagrams. Each is whole or not there at all. It
     dispatches C{data} for each one, after C{receive} was called.
@@ -60,7 +66,6 @@ class DatagramSocket(EventDispatcher):
         self._port: Any = None
         self._peer: tuple[str, int] | None = None
         self._receiving = False
-        self._closed = False
 
     @property
     def bound(self) -> bool:
@@ -106,29 +111,14 @@ class DatagramSocket(EventDispatcher):
         """
         return 0 if self._peer is None else self._peer[1]
 
-    def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
-        """
-        Take an address of this machine.
-
-        @param localPort: the port; 0 for one that the system chooses.
-        @param localAddress: the IP address; C{::} for all IPv6 ones.
-        @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
-        @raise errors.ArgumentError: #2004, if the address is not an IP address.
-        @raise errors.IOError: #2002, if it is taken, not one of this machine,
-            not for everybody, or if this socket is bound or closed already.
-        """
-        checkPort(localPort)
-        address = checkAddress(localAddress)
-        if self._port is not None or self._closed:
-            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+    def _open(self, port: int, address: str) -> None:
         protocol = _Datagrams(self._arrived)
         try:
-            port = self._reactor.listenUDP(localPort, protocol, address, MAX_DATAGRAM)
+            self._port = self._reactor.listenUDP(port, protocol, address, MAX_DATAGRAM)
         except CannotListenError as error:
             raise invalidSocket(error.socketError) from None
-        self._port = port
         if not self._receiving:
-            port.stopReading()
+            self._port.stopReading()
 
     def connect(self, remoteAddress: str, remotePort: int) -> None:
         """

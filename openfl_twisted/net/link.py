@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from openfl_twisted import errors
@@ -48,12 +47,11 @@ class Connection(SendingProtocol):
     def __init__(self) -> None:
         self.link: Link | None = None
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def queueFor(self, transport: ITransport) -> SendQueue:
         """
         Watch what the peer takes.
         """
-        queue = SendQueue(transport, self.maxQueue, self.sendQueueExceeded, self._handedOver)
-        TwistedProtocol.makeConnection(self, queue)
+        return SendQueue(transport, self.maxQueue, self.sendQueueExceeded, self._handedOver)
 
     def _handedOver(self) -> None:
         if self.link is not None:

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
-from openfl_twisted.events import EventDispatcher, ServerSocketConnectEvent
-from openfl_twisted.net.bound import ANY_ADDRESS, checkAddress, checkPort, invalidSocket
+from openfl_twisted.events import ServerSocketConnectEvent
+from openfl_twisted.net.bound import BoundSocket, invalidSocket
 from openfl_twisted.net.link import Connection
 from openfl_twisted.net.socket import Socket
 
@@ -74,7 +74,7 @@ class _Server:
         )
 
 
-class ServerSocket(EventDispatcher):
+class ServerSocket(BoundSocket):
     """
     A port to which programs connect. It dispatches C{connect} for each of them,
     with a L{Socket} that is connected already.
@@ -97,7 +97,6 @@ class ServerSocket(EventDispatcher):
         self._server = _Server(self, reactor)
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
-        self._closed = False
 
     @property
     def bound(self) -> bool:
@@ -127,28 +126,14 @@ class ServerSocket(EventDispatcher):
         """
         return 0 if self._bound is None else self._bound.getsockname()[1]
 
-    def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
-        """
-        Take an address of this machine.
-
-        @param localPort: the port; 0 for one that the system chooses.
-        @param localAddress: the IP address; C{::} for all IPv6 ones.
-        @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
-        @raise errors.ArgumentError: #2004, if the address is not an IP address.
-        @raise errors.IOError: #2002, if it is taken, not one of this machine,
-            not for everybody, or if this socket is bound or closed already.
-        """
-        checkPort(localPort)
-        address = checkAddress(localAddress)
-        if self._bound is not None or self._closed:
-            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+    def _open(self, port: int, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
             # As Twisted does: a port whose last connections are still fading is free.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((address, localPort))
+            bound.bind((address, port))
         except OSError as error:
             bound.close()
             raise invalidSocket(error.strerror) from None

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, IOErrorEvent
 from openfl_twisted.net.streamsocket import StreamSocket
-from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, MessageTooLong
+from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 MAX_WAITING = 1000
@@ -90,12 +90,7 @@ class XMLSocket(StreamSocket):
     def _received(self, data: bytes) -> None:
         self._splitter.maxLength = self.maxLength
         connection = self._link.connection
-        tooLong = False
-        try:
-            messages = self._splitter.receive(data)
-        except MessageTooLong as error:
-            messages = list(error.before)
-            tooLong = True
+        messages, tooLong = receiveUpTo(self._splitter, data)
         for message in messages:
             self.dispatchEvent(DataEvent(DataEvent.DATA, data=decodeUTF8(message)))
             if self._link.connection is not connection:

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import ITransport
 
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
-from openfl_twisted.wire.messages import END, MessageTooLong
+from openfl_twisted.wire.messages import END, MessageTooLong, receiveUpTo
 from openfl_twisted.wire.text import cutLength
 
 TERMINATORS: dict[str, bytes | None] = {
@@ -88,12 +88,7 @@ class LineEchoProtocol(SendingProtocol):
         if self._splitter is None:
             self._piecesReceived(data)
             return
-        tooLong = None
-        try:
-            lines = self._splitter.receive(data)
-        except MessageTooLong as error:
-            lines = list(error.before)
-            tooLong = error
+        lines, tooLong = receiveUpTo(self._splitter, data)
         self.deliver(lines, self._lineReceived)
         if tooLong is not None:
             self.deliver([tooLong], self._tooLong)

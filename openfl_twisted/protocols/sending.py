@@ -38,10 +38,15 @@ class SendingProtocol(Protocol):
         """
         Put a L{SendQueue} in front of the transport.
         """
-        queue = SendQueue(
+        super().makeConnection(self.queueFor(transport))
+
+    def queueFor(self, transport: ITransport) -> SendQueue:
+        """
+        Make the queue; subclasses that want to know more of it override this.
+        """
+        return SendQueue(
             transport, self.maxQueue, self.sendQueueExceeded, resumed=self._deliverRest
         )
-        super().makeConnection(queue)
 
     def dataReceived(self, data: bytes) -> None:
         """

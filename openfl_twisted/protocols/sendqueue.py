@@ -360,9 +360,7 @@ class SendQueue:
         self.flush()
         if self.disconnecting:
             self._closeAgain()
-        if self._halfClosing:
-            self._halfClosing = False
-            self._transport.loseWriteConnection()
+        self._halfCloseIfAsked()
         self._transport.unregisterProducer()
         self._registered = not self.disconnecting
         if self._registered:
@@ -414,6 +412,15 @@ class SendQueue:
         self._unsent[:0] = rest
         self._dense += len(rest)
         return first
+
+    def _halfCloseIfAsked(self) -> None:
+        """
+        Close the write side, if that has waited for everything to be handed
+        over.
+        """
+        if self._halfClosing:
+            self._halfClosing = False
+            self._transport.loseWriteConnection()
 
     def _finish(self) -> None:
         """
@@ -472,9 +479,7 @@ class SendQueue:
             self._closeAgain()
         if self._full:
             return
-        if self._halfClosing:
-            self._halfClosing = False
-            self._transport.loseWriteConnection()
+        self._halfCloseIfAsked()
         if self._pullProducer is not None:
             self._beginPulling(self._pullProducer)
         if self._producer is not None:

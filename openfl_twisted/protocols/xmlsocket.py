@@ -15,9 +15,15 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
-from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, MessageTooLong
+from openfl_twisted.wire.messages import (
+    END,
+    MAX_LENGTH,
+    MessageSplitter,
+    MessageTooLong,
+    receiveUpTo,
+)
 from openfl_twisted.wire.policy import PolicyFile, isRequest
-from openfl_twisted.wire.text import decodeUTF8, encodeUTF8, isUTF8
+from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 
 class XMLSocketProtocol(SendingProtocol):
@@ -89,12 +95,7 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Cut the stream into messages.
         """
-        tooLong = None
-        try:
-            messages = self._splitter.receive(data)
-        except MessageTooLong as error:
-            messages = list(error.before)
-            tooLong = error
+        messages, tooLong = receiveUpTo(self._splitter, data)
         if messages and not self._spoken:
             self._spoken = True
             if self.policy is not None and isRequest(messages[0]):
@@ -114,14 +115,24 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: the message without its end.
         """
-        if not self._toldBroken and not isUTF8(line):
-            # Once for each connection: who sends one such message sends many.
+        try:
+            message = line.decode()
+        except UnicodeDecodeError:
+            message = decodeUTF8(line)
+            self._tellBroken()
+        self.messageReceived(message)
+
+    def _tellBroken(self) -> None:
+        """
+        Log that text is not UTF-8, once for each connection: who sends one such
+        message sends many.
+        """
+        if not self._toldBroken:
             self._toldBroken = True
             self.log.warn(
                 "{peer} sends text that is not UTF-8; it is read as Flash reads it",
                 peer=self.describePeer(),
             )
-        self.messageReceived(decodeUTF8(line))
 
     def messageReceived(self, message: str) -> None:
         """

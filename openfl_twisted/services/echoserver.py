@@ -2,11 +2,11 @@
 C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
 """
 
-import ipaddress
 import re
 from typing import Any, cast
 
 from twisted.application.service import IService
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
@@ -27,6 +27,7 @@ _STYLES = {
 _FRAMINGS = tuple(framing.value for framing in Framing)
 
 
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 It is who writes the option that wants this.
 _udp = re.compile(r"udp:([0-9]+)(?::interface=(.+))?")
 
 
@@ -38,23 +39,12 @@ def udpAddress(description: str) -> tuple[int, str]:
     @return: the port and the address.
     """
     found = _udp.fullmatch(description)
-    address = "127.0.0.1" if found is None else (found[2] or "0.0.0.0").replace("\\:", ":")  # noqa: S104
-    if found is None or int(found[1][:6]) > 65535 or not isIPAddress(address):
-        raise usage.UsageError(
-            f"--listen={description}: try for example udp:8087:interface=127.0.0.1"
-        )
-    return int(found[1]), address
-
-
-def isIPAddress(text: str) -> bool:
-    """
-    Say whether a text is an IP address of either version.
-    """
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    if found is not None:
+        port = int(found[1][:6])
+        address = (found[2] or _ANY_ADDRESS).replace("\\:", ":")
+        if port <= 65535 and (isIPAddress(address) or isIPv6Address(address)):
+            return port, address
+    raise usage.UsageError(f"--listen={description}: try for example udp:8087:interface=127.0.0.1")
 
 
 class Options(DataServerOptions):

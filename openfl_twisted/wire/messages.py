@@ -6,7 +6,9 @@ copied at most twice, however the stream was cut.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 END = b"\0"
 """
@@ -98,6 +100,31 @@ class MessageSplitter:
         Forget the message that was begun.
         """
         self._begun = bytearray()
+
+
+class Splitter(Protocol[T]):
+    """
+    What cuts a stream: L{MessageSplitter}, and
+    L{LineSplitter<openfl_twisted.wire.lines.LineSplitter>}.
+    """
+
+    def receive(self, data: bytes) -> list[T]:
+        """
+        Take the next piece of the stream.
+        """
+
+
+def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:
+    """
+    Take the next piece of a stream, up to a message that is too long.
+
+    @return: what the piece completes before that message, and what was noticed
+        of it, if there is one.
+    """
+    try:
+        return splitter.receive(data), None
+    except MessageTooLong as error:
+        return list(error.before), error
 
 
 def joinMessages(messages: Sequence[bytes]) -> bytes:

@@ -93,17 +93,6 @@ def decodeUTF8(data: bytes) -> str:
         return _decodeBroken(data)
 
 
-def isUTF8(data: bytes) -> bool:
-    """
-    Say whether bytes are valid UTF-8.
-    """
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def encodeUTF8(text: str) -> bytes:
     """
     Write text as UTF-8 as Flash does: a surrogate pair as the four bytes of its

@@ -12,8 +12,18 @@ from openfl_twisted.wire.text import (
     decodeUTF8,
     encodeText,
     encodeUTF8,
-    isUTF8,
 )
+
+
+def isUTF8(data: bytes) -> bool:
+    """
+    Say whether bytes are valid UTF-8.
+    """
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decodeSlowly(data: bytes) -> str:
