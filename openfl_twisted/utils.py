@@ -3,6 +3,7 @@ What C{openfl.utils} has: C{ByteArray}, and what it shares with the sockets.
 """
 
 import codecs
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -44,6 +45,54 @@ class CompressionAlgorithm:
     DEFLATE = compression.DEFLATE
     LZMA = compression.LZMA
     ZLIB = compression.ZLIB
+
+
+@runtime_checkable
+class IDynamicPropertyOutput(Protocol):
+    """
+    What an L{IDynamicPropertyWriter} writes the members of one object to.
+    """
+
+    def writeDynamicProperty(self, name: str, value: Any) -> None:
+        """
+        Write a member. It need not be one that the object has.
+
+        @param name: its name.
+        @param value: its value.
+        @raise OSError: if the name is not text, or empty.
+        """
+
+
+@runtime_checkable
+class IDynamicPropertyWriter(Protocol):
+    """
+    An object that decides which members of other objects are sent; see
+    L{ObjectEncoding}.
+    """
+
+    def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
+        """
+        Write the members of an object. What is not written is not sent.
+
+        @param obj: the object.
+        @param output: takes its members until this method returns.
+        """
+
+
+class ObjectEncoding:
+    """
+    Versions of AMF. OpenFL's own C{HXSF} and C{JSON} are not spoken here.
+
+    @cvar dynamicPropertyWriter: asked by every C{writeObject} for the members
+        of each plain object, a C{dict} or another C{Mapping}, but not of arrays
+        and of objects of a class; C{None}, the default, to send all members
+        that are no functions.
+    """
+
+    AMF0 = amf.AMF0
+    AMF3 = amf.AMF3
+    DEFAULT = amf.AMF3
+    dynamicPropertyWriter: ClassVar[IDynamicPropertyWriter | None] = None
 
 
 classAliases = amf.ClassRegistry()
@@ -158,12 +207,19 @@ class IDataOutput(_ObjectEncoding, DataOutput):
 
     def writeObject(self, object: Any) -> None:
         """
-        Write a value in AMF, see L{openfl_twisted.wire.amf}.
+        Write a value in AMF, see L{openfl_twisted.wire.amf}. The members of
+        plain objects are those that L{ObjectEncoding} has written.
 
         @raise errors.IOError: if it has no such form; nothing is written then.
         """
+        writer = ObjectEncoding.dynamicPropertyWriter
         try:
-            data = amf.encode(object, objectEncoding=self.objectEncoding, registry=classAliases)
+            data = amf.encode(
+                object,
+                objectEncoding=self.objectEncoding,
+                registry=classAliases,
+                writeDynamicProperties=None if writer is None else writer.writeDynamicProperties,
+            )
         except amf.AMFError as error:
             raise errors.IOError(str(error)) from error
         self._put(data)
@@ -212,12 +268,13 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     @length.setter
     def length(self, value: int) -> None:
         missing = value - len(self)
+        # Flash's length has no sign: less than 0 is far too much.
+        if not 0 <= value < _MAX_UINT:
+            raise errors.MemoryError.numbered(1000)
         if missing <= 0:
             del self[value:]
             self._position = min(self._position, value)
             return
-        if value >= _MAX_UINT:
-            raise errors.MemoryError.numbered(1000)
         try:
             self += bytes(missing)
         except MemoryError:
@@ -256,7 +313,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
             return
         if index >= len(self):
             self.length = index + 1
-        super().__setitem__(index, int(value) & 0xFF)
+        isFinite = isinstance(value, int) or math.isfinite(value)
+        super().__setitem__(index, int(value) & 0xFF if isFinite else 0)
 
     def clear(self) -> None:
         """

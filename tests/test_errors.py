@@ -3,6 +3,8 @@ Tests for L{openfl_twisted.errors}.
 """
 
 import builtins
+import copy
+import pickle
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,6 +63,47 @@ class ErrorTests(SynchronousTestCase):
             self.assertTrue(issubclass(own, builtin))
         for own in (errors.SecurityError, errors.IllegalOperationError):
             self.assertTrue(issubclass(own, errors.Error))
+
+    def test_everyClass(self) -> None:
+        """
+        Each class has its name, text and number, also in a copy; the number and
+        the name can only be read.
+        """
+        for cls in (
+            errors.Error,
+            errors.ArgumentError,
+            errors.RangeError,
+            errors.TypeError,
+            errors.SecurityError,
+            errors.MemoryError,
+            errors.IllegalOperationError,
+            errors.IOError,
+            errors.EOFError,
+        ):
+            made = cls.numbered(2004)
+            for error in (made, copy.copy(made), pickle.loads(pickle.dumps(made))):
+                self.assertIs(type(error), cls)
+                self.assertEqual(
+                    (error.name, error.message, error.errorID),
+                    (cls.__name__, "Error #2004: One of the parameters is invalid.", 2004),
+                )
+                self.assertEqual(str(error), error.message)
+                for name in ("errorID", "name"):
+                    self.assertRaises(AttributeError, setattr, error, name, 1)
+
+    def test_messages(self) -> None:
+        """
+        Every number that the reference names has a text, with all its
+        parameters; another has none.
+        """
+        for errorID in (
+            1000, 2002, 2003, 2004, 2006, 2007, 2008, 2010, 2011, 2030, 2031, 2044, 2048, 2052,
+            2058, 2085, 2094, 2173, 3207,
+        ):  # fmt: skip
+            message = errors.messageOf(errorID, "one", "two")
+            self.assertTrue(message.startswith(f"Error #{errorID}: "))
+            self.assertNotIn("%", message)
+        self.assertRaises(KeyError, errors.messageOf, 1)
 
     def test_stackTrace(self) -> None:
         """

@@ -147,61 +147,6 @@ class Listening:
         self.calls.append(self.name)
 
 
-class PublicNameTests(SynchronousTestCase):
-    """
-    The names of the module are those of OpenFL.
-    """
-
-    def test_names(self) -> None:
-        """
-        There are the classes of the table, the dispatchers, and the one
-        function that is not OpenFL's.
-        """
-        public = {
-            name
-            for name, value in vars(events).items()
-            if not name.startswith("_") and getattr(value, "__module__", None) == events.__name__
-        }
-        classes = {row[0].__name__ for row in TABLE}
-        others = {"EventPhase", "EventDispatcher", "IEventDispatcher", "setReporter"}
-        self.assertEqual(public, classes | others)
-
-    def test_members(self) -> None:
-        """
-        Every event has the methods and the fields of the table, and no others;
-        so have the dispatchers.
-        """
-        methods = {
-            "clone", "preventDefault", "isDefaultPrevented", "stopPropagation",
-            "stopImmediatePropagation", "formatToString", "toString",
-        }  # fmt: skip
-        fields = {"type", "bubbles", "cancelable", "target", "currentTarget", "eventPhase"}
-
-        def namesOf(thing: object) -> set[str]:
-            return {name for name in dir(thing) if not name.startswith("_")}
-
-        for cls, _, types, own, _ in TABLE:
-            inherited = {name for row in TABLE if issubclass(cls, row[0]) for name in row[2]}
-            inherited |= {"text"} if issubclass(cls, TextEvent) else set()
-            self.assertEqual(
-                namesOf(cls("a")), methods | fields | inherited | set(types) | set(own)
-            )
-        offered = {
-            "addEventListener", "removeEventListener", "dispatchEvent", "hasEventListener",
-            "willTrigger",
-        }  # fmt: skip
-        self.assertEqual(namesOf(IEventDispatcher), offered)
-        self.assertEqual(namesOf(EventDispatcher), offered | {"toString"})
-
-    def test_phases(self) -> None:
-        """
-        The phases have Flash's numbers.
-        """
-        self.assertEqual(
-            (EventPhase.CAPTURING_PHASE, EventPhase.AT_TARGET, EventPhase.BUBBLING_PHASE), (1, 2, 3)
-        )
-
-
 class EventTests(SynchronousTestCase):
     """
     What listeners get.

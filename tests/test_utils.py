@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.utils}.
 """
 
+import math
 import tracemalloc
 from typing import Any
 
@@ -76,6 +77,9 @@ class ArrayTests(SynchronousTestCase):
         array[4] = 0x141
         array[0] = -1
         self.assertEqual((array, array.position), (b"\xffb\0\0A", 0))
+        for value, stored in [(2.9, 2), (-2.9, 254), (True, 1), (math.nan, 0), (2**2000, 0)]:
+            array[1] = value
+            self.assertEqual(array[1], stored)
 
     def test_length(self) -> None:
         """
@@ -90,8 +94,10 @@ class ArrayTests(SynchronousTestCase):
         self.assertEqual((array, array.position), (b"abc\0\0", 3))
         array.length = 0
         self.assertEqual((array, array.position), (b"", 0))
-        error = self.assertRaises(errors.MemoryError, setattr, array, "length", 0xFFFFFFFF)
-        self.assertEqual(error.errorID, 1000)
+        array = ByteArray(b"abc")
+        for length in (0xFFFFFFFF, 2**40, -1):
+            error = self.assertRaises(errors.MemoryError, setattr, array, "length", length)
+            self.assertEqual((error.errorID, array, array.position), (1000, b"abc", 0))
 
     def test_outOfMemory(self) -> None:
         """

@@ -17,15 +17,15 @@ def checkAddress(address: str | None) -> str:
     """
     Check an address: IP text, no name.
 
-    @return: it, without brackets.
+    @return: it, as short as it can be written and without brackets, as the
+        system writes it too.
     @raise errors.ArgumentError: #2004, if it is none.
     """
     text = (address or "").removeprefix("[").removesuffix("]")
     try:
-        ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text))
     except ValueError:
         raise errors.ArgumentError.numbered(2004) from None
-    return text
 
 
 def checkPort(port: int, lowest: int = 0) -> None:

@@ -175,6 +175,7 @@ class DatagramSocket(BoundSocket):
         @param length: how many they are; 0 means all from C{offset} on.
         @param address: the IP address to send to, if there is no single peer.
         @param port: the port to send to.
+        @raise errors.TypeError: #2007, if the array is C{None}.
         @raise errors.RangeError: #2006, if the bytes are not inside the array,
             or the port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
@@ -185,6 +186,8 @@ class DatagramSocket(BoundSocket):
         """
         if self._closed:
             raise invalidSocket("it is closed")
+        if bytes is None:
+            raise errors.TypeError.numbered(2007, "bytes")
         if self._peer is not None and (address is not None or port):
             raise errors.IllegalOperationError("there is a single peer, so no address is taken")
         end = offset + length if length else len(bytes)

@@ -1,21 +1,10 @@
 """
-Objects on the wire: the versions of AMF, and the classes that are known.
+Objects on the wire: the classes that are known.
 """
 
 from collections.abc import Sequence
 
 from openfl_twisted.utils import classAliases
-from openfl_twisted.wire.amf import AMF0, AMF3
-
-
-class ObjectEncoding:
-    """
-    Versions of AMF. OpenFL's own C{HXSF} and C{JSON} are not spoken here.
-    """
-
-    AMF0 = AMF0
-    AMF3 = AMF3
-    DEFAULT = AMF3
 
 
 def registerClassAlias(

@@ -10,7 +10,7 @@ from typing import Any, Self
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
 from openfl_twisted.net.link import Connection
 from openfl_twisted.net.streamsocket import StreamSocket
-from openfl_twisted.utils import IDataInput, IDataOutput
+from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
 
 class Socket(StreamSocket, IDataInput, IDataOutput):
@@ -43,6 +43,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         self.autoflush = autoflush
         self.maxUnread = 0
+        self.objectEncoding = ByteArray.defaultObjectEncoding
         self._unread = bytearray()
         self._unwritten: list[bytes | bytearray] = []
         self._pausedReading = False

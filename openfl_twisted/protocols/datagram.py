@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
 
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.logs import packageLogger
 
 MAX_DATAGRAM = 65535
 """

@@ -25,9 +25,9 @@ from twisted.internet.task import LoopingCall
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.addresses import describe
-from openfl_twisted.protocols.clocks import clockOrReactor
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.wrapping import WrappedConnection
 
 MAX_CONNECTIONS = 10_000

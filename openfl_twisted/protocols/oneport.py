@@ -27,9 +27,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from openfl_twisted.protocols.addresses import describe
-from openfl_twisted.protocols.clocks import clockOrReactor
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
 from openfl_twisted.protocols.wrapping import WrappedConnection
 from openfl_twisted.wire.firstbytes import Caller, recognize

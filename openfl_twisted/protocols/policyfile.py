@@ -21,9 +21,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.protocols.addresses import describe, portOf
-from openfl_twisted.protocols.clocks import clockOrReactor
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.wire.policy import (
     MAX_REQUEST_LENGTH,
     PolicyFile,

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IAddress
 
-from openfl_twisted.protocols.addresses import describe
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.addresses import describe
+from openfl_twisted.logs import packageLogger
 
 
 class Sender(Protocol):

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITrans
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
-from openfl_twisted.protocols.addresses import describe
-from openfl_twisted.protocols.logs import packageLogger
+from openfl_twisted.addresses import describe
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
 

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.addresses import describe
+from openfl_twisted.addresses import describe
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
-from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.wire.lines import NEWLINE, Framing
 from openfl_twisted.wire.messages import END
 

@@ -20,7 +20,8 @@ How the values of the two worlds match:
   - C{ByteArray} is C{bytearray}, or what C{makeByteArray} makes. C{bytes} and
     C{memoryview} are written as one.
   - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or
-    L{ObjectVector}, C{Dictionary} is L{Dictionary}.
+    L{ObjectVector}, C{Dictionary} is L{Dictionary}. In an L{ObjectVector}
+    C{undefined} is C{None} too.
   - C{XML} and C{XMLDocument} are L{XML} and L{XMLDocument}: text. AMF0 has one
     form for both, which is read as L{XML}.
   - An instance of a class that L{ClassRegistry} knows is one; of another class
@@ -45,6 +46,7 @@ from typing import Any, Final
 from openfl_twisted.wire.amf0 import AMF0Reader, AMF0Writer
 from openfl_twisted.wire.amf3 import AMF3Reader
 from openfl_twisted.wire.amf3writer import AMF3Writer
+from openfl_twisted.wire.amfmembers import DynamicOutput
 from openfl_twisted.wire.amfvalues import (
     XML,
     AMFError,
@@ -159,6 +161,7 @@ def encode(
     registry: ClassRegistry | None = None,
     references: bool = True,
     limits: Limits = _limits,
+    writeDynamicProperties: Callable[[Any, DynamicOutput], object] | None = None,
 ) -> bytes:
     """
     Write one value.
@@ -175,12 +178,16 @@ def encode(
         other gaps, which this does not fill: it cannot read L{XMLDocument}, and
         in AMF0 neither XML, nor classes, nor what AMF0 writes as AMF3.
     @param limits: how much the value may hold.
+    @param writeDynamicProperties: called with each C{Object}, and with what
+        takes its members: C{writeDynamicProperty(name, value)}. What is not
+        written so is not sent. By default all members are, without functions.
+        It is not asked for arrays and for objects of a class.
     @raise AMFError: if something in it has no form in AMF, passes a limit, or
         fails while it is asked for its members; its exception is the cause
         then.
     """
     _checkEncoding(objectEncoding)
-    writer = AMF3Writer(registry or _noClasses, limits, references)
+    writer = AMF3Writer(registry or _noClasses, limits, references, writeDynamicProperties)
     try:
         if objectEncoding == AMF3:
             writer.write(value)

@@ -13,14 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from openfl_twisted.wire.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf3writer import (
-    AMF3Writer,
-    declaredMembers,
-    dynamicMembers,
-    millisecondsOf,
-    nameOf,
-    packDouble,
-)
+from openfl_twisted.wire.amf3writer import AMF3Writer, millisecondsOf, packDouble
+from openfl_twisted.wire.amfmembers import declaredMembers, dynamicMembers, nameOf
 from openfl_twisted.wire.amfvalues import (
     XML,
     AMFError,
@@ -309,7 +303,8 @@ class AMF0Writer:
         members += dynamicMembers(value)
         self._amf3.enter(value)
         self._out.append(ECMA_ARRAY)
-        self._out += _long.pack(len(members))
+        # As Flash does: the length of the array, not the number of its members.
+        self._out += _long.pack(len(value.dense))
         self._addMembers(members)
         self._amf3.leave(value)
 
@@ -318,7 +313,7 @@ class AMF0Writer:
             return
         self._amf3.enter(value)
         self._out.append(OBJECT)
-        self._addMembers(dynamicMembers(value))
+        self._addMembers(self._amf3.membersOf(value))
         self._amf3.leave(value)
 
     def _writeTyped(self, value: Any) -> None:

@@ -63,7 +63,8 @@ def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
         raise
     except Exception as error:
         name = getattr(function, "__qualname__", repr(function))
-        raise AMFError(f"{name} failed: {error!r}") from error
+        # Not with repr(): it quotes what it quoted before, twice as long for each call in a call.
+        raise AMFError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
 class _Traits:
@@ -414,6 +415,8 @@ class AMF3Reader:
         value = ObjectVector((), typeName, fixed)
         self.objects.append(value)
         place = self.readMany(count, place, value)
+        # Its elements cannot be undefined; Flash writes functions so.
+        value[:] = [None if item is Undefined else item for item in value]
         self.depth += 1
         return value, place
 

@@ -36,6 +36,13 @@ from openfl_twisted.wire.amf3 import (
     XML_TEXT,
     callOwn,
 )
+from openfl_twisted.wire.amfmembers import (
+    DynamicOutput,
+    declaredMembers,
+    dynamicMembers,
+    nameOf,
+    normalArray,
+)
 from openfl_twisted.wire.amfvalues import (
     XML,
     AMFError,
@@ -47,7 +54,6 @@ from openfl_twisted.wire.amfvalues import (
     Limits,
     NumberVector,
     ObjectVector,
-    RegisteredClass,
     TypedObject,
     UIntVector,
     Undefined,
@@ -108,47 +114,25 @@ def millisecondsOf(value: dt.datetime) -> float:
         raise AMFError(str(error)) from None
 
 
-def nameOf(key: Any) -> str:
-    """
-    Get the name of a member.
-
-    @param key: a text that is not empty, or an integer, which is written in
-        decimal.
-    @raise AMFError: if it is something else.
-    """
-    if type(key) is int:
-        return str(key)
-    if not isinstance(key, str) or not key:
-        raise AMFError(f"the name of a member is text that is not empty, not {key!r}")
-    return key
-
-
-def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
-    """
-    List the members of an object as they are written: without functions.
-    """
-    return [(nameOf(key), item) for key, item in value.items() if not callable(item)]
-
-
-def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
-    """
-    Get the declared members of an object, in order.
-
-    @raise AMFError: if it lacks one.
-    """
-    return [callOwn(getattr, value, name) for name in registered.members]
-
-
 class AMF3Writer:
     """
     Writes one value, with its own tables. What is counted is counted down here
     for AMF0 too.
 
     @ivar out: the bytes.
+    @ivar writeMembers: writes the members of plain objects, or C{None}; see
+        C{writeDynamicProperties} of L{openfl_twisted.wire.amf.encode}.
     """
 
-    def __init__(self, registry: ClassRegistry, limits: Limits, references: bool) -> None:
+    def __init__(
+        self,
+        registry: ClassRegistry,
+        limits: Limits,
+        references: bool,
+        writeMembers: Callable[[Any, DynamicOutput], object] | None,
+    ) -> None:
         self.out = bytearray()
+        self.writeMembers = writeMembers
         self.registry = registry
         self.limits = limits
         self.references = references
@@ -460,8 +444,8 @@ class AMF3Writer:
         self.out += writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)
         self._writeName(value.typeName)
-        # Its elements cannot be undefined.
-        self.writeMany(None if item is Undefined or callable(item) else item for item in value)
+        # Its elements cannot be undefined; but Flash writes functions so.
+        self.writeMany(None if item is Undefined else item for item in value)
         self.leave(value)
 
     def _writeDictionary(self, value: Any) -> None:
@@ -477,6 +461,16 @@ class AMF3Writer:
         self.leave(value)
 
     # Objects
+
+    def membersOf(self, value: Any) -> Iterable[tuple[str, Any]]:
+        """
+        List the members of a plain object as they are written.
+        """
+        if self.writeMembers is None:
+            return dynamicMembers(value)
+        output = DynamicOutput(self.items)
+        callOwn(self.writeMembers, value, output)
+        return output.take()
 
     def _writeTraits(self, key: Hashable, header: int, alias: str, names: Iterable[str]) -> None:
         known = self.traits.get(key) if self.references else None
@@ -494,6 +488,10 @@ class AMF3Writer:
             return
         self.enter(value)
         self._writeTraits(None, DYNAMIC_TRAITS, "", ())
+        if self.writeMembers is not None:
+            self._addNamed(self.membersOf(value))
+            self.leave(value)
+            return
         out = self.out
         strings = self.strings
         writers = self._writers
@@ -592,22 +590,6 @@ class AMF3Writer:
         (Mapping, _writeObject),
         (Callable, _writeUndefined),
     ]
-
-
-def normalArray(
-    dense: "list[Any] | tuple[Any, ...]", named: Mapping[Any, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """
-    Sort the entries of an array as Flash does: what is in one row from 0 on,
-    and by name all others. Functions are left out.
-    """
-    entries = {str(index): item for index, item in enumerate(dense) if not callable(item)}
-    for name, item in dynamicMembers(named):
-        entries.setdefault(name, item)
-    row: list[Any] = []
-    while (index := str(len(row))) in entries:
-        row.append(entries.pop(index))
-    return row, entries
 
 
 _Write = Callable[[AMF3Writer, Any], None]

@@ -97,6 +97,14 @@ class DatagramSocketTests(SynchronousTestCase):
         self.assertEqual((socket.localAddress, socket.localPort), (None, 0))
         self.assertEqual((socket.remoteAddress, socket.remotePort), (None, 0))
 
+    def test_reactor(self) -> None:
+        """
+        Unless it is told otherwise, it uses the reactor that runs.
+        """
+        from twisted.internet import reactor
+
+        self.assertIs(DatagramSocket()._reactor, reactor)
+
     def test_bind(self) -> None:
         """
         An address is taken once; one that cannot be had is refused.
@@ -166,6 +174,45 @@ class DatagramSocketTests(SynchronousTestCase):
         six.send(b"abc", 0, 0, "::1", 80)
         self.assertEqual(six.localAddress, "::")
 
+    def test_sendToThePeer(self) -> None:
+        """
+        With a single peer a part of an array can be sent, and no other address
+        is taken.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        for address, port in [("127.0.0.1", 80), ("127.0.0.1", 0), (None, 80)]:
+            self.assertRefused(
+                errors.IllegalOperationError, self.socket.send, b"abc", 0, 0, address, port
+            )
+        self.socket.send(b"abcdef", 2, 3)
+        self.socket.send(b"")
+        self.assertEqual(
+            self.reactor.ports[0].sent, [(b"cde", ("127.0.0.1", 80)), (b"", ("127.0.0.1", 80))]
+        )
+
+    def test_nothingToSend(self) -> None:
+        """
+        C{None} is no datagram.
+        """
+        error = self.assertRaises(errors.TypeError, self.socket.send, None)
+        self.assertEqual(error.errorID, 2007)
+
+    def test_strangers(self) -> None:
+        """
+        Only the single peer is heard, however its address is written.
+        """
+        heard: list[bytes] = []
+        self.socket.addEventListener(
+            DatagramSocketDataEvent.DATA, lambda event: heard.append(event.data)
+        )
+        self.socket.connect("[0:0:0:0:0:0:0:1]", 80)
+        self.assertEqual(self.socket.remoteAddress, "::1")
+        received = self.reactor.ports[0].protocol.datagramReceived
+        received(b"another address", ("::2", 80))
+        received(b"another port", ("::1", 81))
+        received(b"peer", ("::1", 80, 0, 0))
+        self.assertEqual(heard, [b"peer"])
+
     def test_event(self) -> None:
         """
         A datagram is an event with the addresses of both sides.
@@ -187,6 +234,8 @@ class DatagramSocketTests(SynchronousTestCase):
         self.socket.connect("127.0.0.1", 80)
         self.successResultOf(self.socket.close())
         self.assertEqual((self.socket.bound, self.socket.connected), (False, False))
+        self.assertEqual((self.socket.localAddress, self.socket.localPort), (None, 0))
+        self.assertEqual((self.socket.remoteAddress, self.socket.remotePort), (None, 0))
         for call, arguments in [
             (self.socket.close, ()),
             (self.socket.bind, ()),

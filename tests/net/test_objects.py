@@ -3,13 +3,21 @@ Tests for L{openfl_twisted.net.objects}.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted import utils
-from openfl_twisted.net import ObjectEncoding, registerClassAlias
+from openfl_twisted import errors, utils
+from openfl_twisted.net import (
+    IDynamicPropertyOutput,
+    IDynamicPropertyWriter,
+    ObjectEncoding,
+    Socket,
+    registerClassAlias,
+)
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.amf import ClassRegistry, TypedObject
+from tests.net.network import Network
 
 
 @dataclass
@@ -19,6 +27,50 @@ class Player:
     """
 
     firstProp: str = ""
+
+
+class Again:
+    """
+    Writes itself anew instead of its members.
+    """
+
+    def writeExternal(self, output: Any) -> None:
+        """
+        Write the same again.
+        """
+        ByteArray().writeObject(self)
+
+    def readExternal(self, input: Any) -> None:
+        """
+        Read nothing.
+        """
+
+
+class PublicOnly:
+    """
+    Sends what does not begin with an underscore.
+    """
+
+    def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
+        """
+        Write these members.
+        """
+        for name, value in obj.items():
+            if not name.startswith("_"):
+                output.writeDynamicProperty(name, value)
+
+
+class Nameless:
+    """
+    Writes a member without a name.
+    """
+
+    def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
+        """
+        Write it.
+        """
+        output.writeDynamicProperty("a", 1)
+        output.writeDynamicProperty("", 1)
 
 
 class RegisterTests(SynchronousTestCase):
@@ -47,13 +99,14 @@ class RegisterTests(SynchronousTestCase):
         array.position = 0
         self.assertEqual(array.readObject(), Player("Hello"))
 
-    def test_encodings(self) -> None:
+    def test_writesItselfAgain(self) -> None:
         """
-        AMF3 is the version that is used if nobody says otherwise.
+        An object that never ends writing itself is an error with a text that
+        one can read.
         """
-        self.assertEqual(
-            (ObjectEncoding.AMF0, ObjectEncoding.AMF3, ObjectEncoding.DEFAULT), (0, 3, 3)
-        )
+        utils.classAliases.register("Again", Again)
+        error = self.assertRaises(errors.IOError, ByteArray().writeObject, Again())
+        self.assertLess(len(str(error)), 100_000)
 
 
 class GlobalTests(SynchronousTestCase):
@@ -74,3 +127,80 @@ class GlobalTests(SynchronousTestCase):
         array.writeObject(Score())
         array.position = 0
         self.assertIsInstance(array.readObject(), Score)
+
+
+class DynamicPropertyTests(SynchronousTestCase):
+    """
+    A program decides which members are sent.
+    """
+
+    def write(self, value: Any, objectEncoding: int) -> ByteArray:
+        """
+        Write a value into an array.
+        """
+        array = ByteArray()
+        array.objectEncoding = objectEncoding
+        array.writeObject(value)
+        array.position = 0
+        return array
+
+    def test_interfaces(self) -> None:
+        """
+        A writer is known by its method; nobody writes at first.
+        """
+        self.assertIsNone(ObjectEncoding.dynamicPropertyWriter)
+        writer: IDynamicPropertyWriter = PublicOnly()
+        self.assertIsInstance(writer, IDynamicPropertyWriter)
+        self.assertNotIsInstance(ByteArray(), IDynamicPropertyWriter)
+        outputs = []
+
+        class Keeping:
+            def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
+                outputs.append(output)
+
+        self.patch(ObjectEncoding, "dynamicPropertyWriter", Keeping())
+        self.write({}, 3)
+        self.assertIsInstance(outputs[0], IDynamicPropertyOutput)
+        self.assertNotIsInstance(ByteArray(), IDynamicPropertyOutput)
+
+    def test_array(self) -> None:
+        """
+        It decides for every array, in both versions, until it is taken away.
+        """
+        value = {"name": "Ann", "_secret": 1.5, "inside": {"_deep": 2.5, "list": [None]}}
+        for encoding in (0, 3):
+            self.patch(ObjectEncoding, "dynamicPropertyWriter", PublicOnly())
+            self.assertEqual(
+                self.write(value, encoding).readObject(),
+                {"name": "Ann", "inside": {"list": [None]}},
+            )
+            self.patch(ObjectEncoding, "dynamicPropertyWriter", None)
+            self.assertEqual(self.write(value, encoding).readObject(), value)
+
+    def test_socket(self) -> None:
+        """
+        It decides for sockets too.
+        """
+        self.patch(ObjectEncoding, "dynamicPropertyWriter", PublicOnly())
+        network = Network()
+        socket = Socket(reactor=network.reactor)
+        socket.connect("127.0.0.1", 80)
+        peer = network.answer()
+        for encoding in (0, 3):
+            socket.objectEncoding = encoding
+            socket.writeObject({"a": None, "_b": None})
+        socket.flush()
+        self.assertEqual(peer.received.hex(), "030001" + "6105000009" + "0a0b01" + "03610101")
+
+    def test_refused(self) -> None:
+        """
+        A member without a name is an error, and nothing is written.
+        """
+        self.patch(ObjectEncoding, "dynamicPropertyWriter", Nameless())
+        for encoding in (0, 3):
+            array = ByteArray(b"before")
+            array.objectEncoding = encoding
+            array.position = 6
+            error = self.assertRaises(errors.IOError, array.writeObject, {"a": 1})
+            self.assertIn("name of a member", str(error))
+            self.assertEqual(array, b"before")

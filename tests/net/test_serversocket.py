@@ -63,6 +63,14 @@ class ServerSocketTests(SynchronousTestCase):
         self.assertEqual((self.server.bound, self.server.listening), (False, False))
         self.assertEqual((self.server.localAddress, self.server.localPort), (None, 0))
 
+    def test_reactor(self) -> None:
+        """
+        Unless it is told otherwise, it uses the reactor that runs.
+        """
+        from twisted.internet import reactor
+
+        self.assertIs(ServerSocket()._server.reactor, reactor)
+
     def test_bind(self) -> None:
         """
         Bound it has an address, and the port that the system chose.
@@ -153,6 +161,7 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.listen()
         self.successResultOf(self.server.close())
         self.assertEqual((self.server.bound, self.server.listening), (False, False))
+        self.assertEqual((self.server.localAddress, self.server.localPort), (None, 0))
         self.assertRefused(errors.Error, self.server.close)
         self.assertRefused(errors.IOError, self.server.bind)
         self.assertRefused(errors.IOError, self.server.listen)

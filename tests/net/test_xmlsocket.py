@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
-from openfl_twisted.events import DataEvent, Event
+from openfl_twisted.events import DataEvent, IOErrorEvent
 from openfl_twisted.net import XMLSocket
 from openfl_twisted.net.xmlsocket import MAX_WAITING
 from tests.net.network import Network, Peer, record, types
@@ -55,29 +55,7 @@ class ReceiveTests(XMLSocketTestCase):
     Messages come as events.
     """
 
-    def test_segmented(self) -> None:
-        """
-        Messages are found however they are cut, as in Ruffle's recorded stream;
-        then the end comes.
-        """
-        peer = self.connect()
-        peer.send(
-            b"\0First\0", b"Hello", b"World!", b"\0", b"This", b" is", b" a ", b"test\0",
-            b"One\0Two\0Three\0", b"\0\0\0", b"AA\0BB\0CC", b"DD\0",
-        )  # fmt: skip
-        peer.close()
-        self.assertEqual(
-            self.data(),
-            ["", "First", "HelloWorld!", "This is a test", "One", "Two", "Three", "", "", "", "AA",
-             "BB", "CCDD"],
-        )  # fmt: skip
-        self.assertEqual(types(self.events)[-1], "close")
-
-    @given(
-        cutStreams(
-            st.lists(st.sampled_from([b"\0", b"a", "\u00e9".encode(), b"\xff"])).map(b"".join)
-        )
-    )
+    @given(cutStreams(streams))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
         Any cut gives the same events.
@@ -176,23 +154,6 @@ class LifeTests(XMLSocketTestCase):
     Connections come and go, as those of L{openfl_twisted.net.Socket}.
     """
 
-    def test_trace(self) -> None:
-        """
-        Three messages each way, and the peer closes.
-        """
-        states = [self.socket.connected]
-        for type in (Event.CONNECT, Event.CLOSE):
-            self.socket.addEventListener(type, lambda event: states.append(self.socket.connected))
-        self.socket.connect("127.0.0.1", 80)
-        peer = self.network.answer()
-        for number in range(3):
-            self.socket.send(f"out {number}")
-            peer.send(f"in {number}\0".encode())
-        peer.close()
-        self.assertEqual(types(self.events), ["connect", "data", "data", "data", "close"])
-        self.assertEqual(peer.received, b"out 0\0out 1\0out 2\0")
-        self.assertEqual(states, [False, True, False])
-
     def test_timeout(self) -> None:
         """
         It is 20 seconds, and at least 250 milliseconds.
@@ -203,8 +164,11 @@ class LifeTests(XMLSocketTestCase):
 
     def test_constructor(self) -> None:
         """
-        A host given to the constructor is connected to at once.
+        A host given to the constructor is connected to at once, at port 0 if
+        there is no other, as in Flash.
         """
+        XMLSocket("192.0.2.1", reactor=self.network.reactor)
+        self.assertEqual(self.network.reactor.tcpClients[-1][:2], ("192.0.2.1", 0))
         socket = XMLSocket("127.0.0.1", 80, reactor=self.network.reactor)
         connected, closed = socket.whenConnected(), socket.whenClosed()
         peer = self.network.answer()
@@ -212,13 +176,40 @@ class LifeTests(XMLSocketTestCase):
         peer.close()
         self.successResultOf(closed)
 
+    def test_close(self) -> None:
+        """
+        The own end is silent, sends what was sent before, and takes what has
+        come of a message with it; one can connect again.
+        """
+        peer = self.connect()
+        peer.send(b"half")
+        self.socket.send("last")
+        self.socket.close()
+        self.assertFalse(self.socket.connected)
+        self.assertEqual(peer.received, b"last\0")
+        self.assertTrue(peer.transport.closed)
+        self.assertEqual(self.events, [])
+        self.connect().send(b"whole\0")
+        self.assertEqual(self.data(), ["whole"])
+
+    def test_wrongPort(self) -> None:
+        """
+        A port that is none is refused at once.
+        """
+        for port in (-1, 65536):
+            error = self.assertRaises(errors.SecurityError, self.socket.connect, "a", port)
+            self.assertEqual(error.errorID, 2003)
+
     def test_refused(self) -> None:
         """
-        A failed attempt is an C{ioError}.
+        A failed attempt is an C{ioError} with Flash's text, and no C{close}.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.refuse()
-        self.assertEqual(types(self.events), ["ioError"])
+        [event] = self.events
+        assert isinstance(event, IOErrorEvent)
+        self.assertEqual((event.text, event.errorID), ("Error #2031: Socket Error.", 2031))
+        self.assertFalse(self.socket.connected)
 
 
 class MessagesTests(XMLSocketTestCase):

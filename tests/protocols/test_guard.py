@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides, implementer
 
+from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory, keepAlive
-from openfl_twisted.protocols.logs import setLogLevel
 from tests.doubles import TightTransport, linesOf
 
 done = Failure(ConnectionDone())

@@ -24,10 +24,11 @@ _observer = FilteringLogObserver(globalLogPublisher, [_levels])
 
 def packageLogger() -> Logger:
     """
-    Make a logger for a class of this package, to be an attribute of it.
+    Make a logger for a module of this package, or for a class, to be an
+    attribute of it.
 
-    @return: a logger whose events have the name of that class, and go on to
-        Twisted's log if their level is high enough.
+    @return: a logger whose events have the name of the package or of that
+        class, and go on to Twisted's log if their level is high enough.
     """
     return Logger(_PACKAGE, observer=_observer)
 

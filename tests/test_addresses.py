@@ -1,11 +1,11 @@
 """
-Tests for L{openfl_twisted.protocols.addresses}.
+Tests for L{openfl_twisted.addresses}.
 """
 
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.addresses import describe, portOf
 
 
 class AddressTests(SynchronousTestCase):

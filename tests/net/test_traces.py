@@ -1,0 +1,389 @@
+"""
+Conversations that Ruffle's tests have recorded with sockets of Flash: what the
+peer does, and what the client sees.
+"""
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.events import DataEvent, Event, IOErrorEvent, ProgressEvent
+from openfl_twisted.net import Socket, XMLSocket
+from openfl_twisted.utils import ByteArray
+from tests.net.network import Network
+from tests.segments import cuts
+from tests.wire.test_dataio import ORDERS
+
+# What a peer does: it accepts, sends these bytes, has received these and no others since the last
+# time, closes, or finds that the client has closed.
+ACCEPT, SEND, RECEIVE, CLOSE, CLOSED = range(5)
+Step = tuple[int, bytes]
+Seen = list[Any]
+
+EMPTY_OBJECTS = bytes.fromhex("0A0B0101 03000009")
+SEGMENTS = (
+    b"\0First\0", b"Hello", b"World!", b"\0", b"This", b" is", b" a ", b"test\0",
+    b"One\0Two\0Three\0", b"\0\0\0", b"AA\0BB\0CC", b"DD\0",
+)  # fmt: skip
+TEXTS = (
+    "", "First", "HelloWorld!", "This is a test", "One", "Two", "Three", "", "", "", "AA", "BB",
+    "CCDD",
+)  # fmt: skip
+# Every call, with arguments that would be wrong if there were a connection.
+CALLS: list[tuple[str, tuple[Any, ...]]] = [
+    ("readBoolean", ()), ("readByte", ()), ("readBytes", (None,)), ("readDouble", ()),
+    ("readFloat", ()), ("readInt", ()), ("readMultiByte", (1, None)), ("readObject", ()),
+    ("readShort", ()), ("readUnsignedByte", ()), ("readUnsignedInt", ()),
+    ("readUnsignedShort", ()), ("readUTF", ()), ("readUTFBytes", (1,)), ("writeBoolean", (True,)),
+    ("writeByte", (1,)), ("writeBytes", (None,)), ("writeDouble", (1,)), ("writeFloat", (1,)),
+    ("writeInt", (1,)), ("writeMultiByte", (None, None)), ("writeObject", (1,)),
+    ("writeShort", (1,)), ("writeUnsignedInt", (1,)), ("writeUTF", (None,)),
+    ("writeUTFBytes", (None,)), ("flush", ()), ("close", ()),
+]  # fmt: skip
+VALUES = [
+    True, 67, 255, bytes([10, 20, 65]), 8090.76, 76.6500015258789, -2076553554, "Hello!", 65535,
+    -30562, 4000565000, "Hello from Ruffle Socket!", "Raw UTF is cool",
+]  # fmt: skip
+
+
+# What clients do, each with a list for what they see besides their events.
+
+
+def onlyConnect(socket: Socket | XMLSocket, seen: Seen) -> None:
+    """
+    Connect, and do nothing else.
+    """
+    socket.connect("127.0.0.1", 80)
+
+
+def greetAndClose(socket: Socket, seen: Seen) -> None:
+    """
+    Write a text as soon as there is a connection, and close it.
+    """
+
+    def connected(event: Event) -> None:
+        socket.writeUTF("Hello!")
+        socket.flush()
+        socket.close()
+        seen.append(socket.connected)
+
+    socket.addEventListener(Event.CONNECT, connected)
+    seen.append(socket.connected)
+    socket.connect("127.0.0.1", 80)
+    seen.append(socket.connected)
+
+
+def lookAtTheEnd(socket: Socket, seen: Seen) -> None:
+    """
+    Look what is left when the connection ends.
+    """
+
+    def closed(event: Event) -> None:
+        seen.append(socket.bytesAvailable)
+        seen.append(refusal(socket.readByte))
+
+    socket.addEventListener(Event.CLOSE, closed)
+    socket.connect("127.0.0.1", 80)
+
+
+def readValues(order: str) -> Callable[[Socket, Seen], None]:
+    """
+    Read each kind of value, when all are there, and close.
+    """
+
+    def client(socket: Socket, seen: Seen) -> None:
+        def arrived(event: ProgressEvent) -> None:
+            if socket.bytesAvailable < 78:
+                return
+            array = ByteArray()
+            seen.extend([socket.readBoolean(), socket.readByte(), socket.readUnsignedByte()])
+            socket.readBytes(array, 0, 3)
+            seen.extend([bytes(array), socket.readDouble(), socket.readFloat(), socket.readInt()])
+            seen.extend([socket.readMultiByte(6, "utf-8"), socket.readUnsignedShort()])
+            seen.extend([socket.readShort(), socket.readUnsignedInt(), socket.readUTF()])
+            seen.extend([socket.readUTFBytes(15), socket.bytesAvailable])
+            socket.close()
+
+        socket.endian = order
+        socket.addEventListener(ProgressEvent.SOCKET_DATA, arrived)
+        socket.connect("127.0.0.1", 80)
+
+    return client
+
+
+def writeValues(order: str) -> Callable[[Socket, Seen], None]:
+    """
+    Write each kind of value, and a text that is too long.
+    """
+
+    def client(socket: Socket, seen: Seen) -> None:
+        def connected(event: Event) -> None:
+            socket.writeBoolean(True)
+            socket.writeByte(67)
+            socket.writeByte(255)
+            socket.writeBytes(ByteArray(bytes([10, 20, 65])))
+            socket.writeDouble(8090.76)
+            socket.writeFloat(76.65)
+            socket.writeInt(-2076553554)
+            socket.writeMultiByte("Hello!", "utf-8")
+            socket.writeShort(65535)
+            socket.writeShort(-30562)
+            socket.writeUnsignedInt(4000565000)
+            socket.writeUTF("Hello from Ruffle Socket!")
+            seen.append(refusal(socket.writeUTF, "x" * 65537))
+            socket.writeUTFBytes("Raw UTF is cool")
+            socket.flush()
+
+        socket.endian = order
+        socket.addEventListener(Event.CONNECT, connected)
+        socket.connect("127.0.0.1", 80)
+
+    return client
+
+
+def exchangeObjects(socket: Socket, seen: Seen) -> None:
+    """
+    Write an object in each encoding, and read what comes back.
+    """
+
+    def connected(event: Event) -> None:
+        for encoding in (3, 0):
+            socket.objectEncoding = encoding
+            socket.writeObject({})
+        socket.flush()
+
+    def arrived(event: ProgressEvent) -> None:
+        if socket.bytesAvailable == len(EMPTY_OBJECTS):
+            for encoding in (3, 0):
+                socket.objectEncoding = encoding
+                seen.append(socket.readObject())
+
+    socket.addEventListener(Event.CONNECT, connected)
+    socket.addEventListener(ProgressEvent.SOCKET_DATA, arrived)
+    socket.connect("127.0.0.1", 80)
+
+
+def callEverything(socket: Socket, seen: Seen) -> None:
+    """
+    Call every method without a connection.
+    """
+    for name, arguments in CALLS:
+        seen.append((name, refusal(getattr(socket, name), *arguments)))
+
+
+def sendMessages(socket: XMLSocket, seen: Seen) -> None:
+    """
+    Send three messages as soon as there is a connection.
+    """
+
+    def connected(event: Event) -> None:
+        for number in range(3):
+            socket.send(f"out {number}")
+
+    seen.append(socket.timeout)
+    socket.timeout = 0
+    seen.append(socket.timeout)
+    socket.addEventListener(Event.CONNECT, connected)
+    socket.connect("127.0.0.1", 80)
+
+
+def refusal(call: Any, *arguments: Any) -> tuple[str, int] | None:
+    """
+    Get the error of a call.
+    """
+    try:
+        call(*arguments)
+    except errors.Error as error:
+        return error.name, error.errorID
+    return None
+
+
+class Trace(NamedTuple):
+    """
+    A conversation.
+
+    @ivar name: what Ruffle calls it.
+    @ivar cls: the class of the client.
+    @ivar client: what the client does.
+    @ivar peer: what the peer does.
+    @ivar seen: what the client sees.
+    """
+
+    name: str
+    cls: type[Any]
+    client: Callable[[Any, Seen], None]
+    peer: list[Step]
+    seen: Seen
+
+
+ACCEPTED = (ACCEPT, b"")
+ENDED = (CLOSE, b"")
+TRACES = [
+    Trace(
+        "socket_connect",
+        Socket,
+        greetAndClose,
+        [ACCEPTED, (RECEIVE, b"\0\6Hello!"), (CLOSED, b"")],
+        [False, False, "connect True", False],
+    ),
+    Trace("socket_close", Socket, onlyConnect, [ACCEPTED, ENDED], ["connect True", "close False"]),
+    Trace(
+        "socket_after_disconnect",
+        Socket,
+        lookAtTheEnd,
+        [ACCEPTED, ENDED],
+        ["connect True", "close False", 0, ("IOError", 2002)],
+    ),
+    *[
+        Trace(
+            f"socket_read, {order}",
+            Socket,
+            readValues(order),
+            [ACCEPTED, (SEND, data), (CLOSED, b"")],
+            ["connect True", (78, 0), *VALUES, 0],
+        )
+        for order, data in ORDERS
+    ],
+    *[
+        Trace(
+            f"socket_write, {order}",
+            Socket,
+            writeValues(order),
+            [ACCEPTED, (RECEIVE, data), ENDED],
+            ["connect True", ("RangeError", 2006), "close False"],
+        )
+        for order, data in ORDERS
+    ],
+    Trace(
+        "socket_read_write_object",
+        Socket,
+        exchangeObjects,
+        [ACCEPTED, (RECEIVE, EMPTY_OBJECTS), (SEND, EMPTY_OBJECTS)],
+        ["connect True", (8, 0), {}, {}],
+    ),
+    Trace(
+        "socket_errors",
+        Socket,
+        callEverything,
+        [],
+        [(name, ("IOError", 2002)) for name, _ in CALLS],
+    ),
+    Trace(
+        "xml_socket",
+        XMLSocket,
+        sendMessages,
+        [
+            ACCEPTED,
+            (RECEIVE, b"out 0\0out 1\0out 2\0"),
+            *[(SEND, f"in {number}\0".encode()) for number in range(3)],
+            ENDED,
+        ],
+        [20000, 250, "connect True", "data: in 0", "data: in 1", "data: in 2", "close False"],
+    ),
+    Trace(
+        "xml_socket_segmented",
+        XMLSocket,
+        onlyConnect,
+        [ACCEPTED, *[(SEND, segment) for segment in SEGMENTS], ENDED],
+        ["connect True", *[f"data: {text}" for text in TEXTS], "close False"],
+    ),
+]
+WITH_DATA = [trace for trace in TRACES if any(kind == SEND for kind, _ in trace.peer)]
+
+
+def recut(steps: list[Step], cut: Callable[[bytes], list[bytes]]) -> list[Step]:
+    """
+    Cut all that is sent in one go in another way.
+    """
+    changed: list[Step] = []
+    for kind, group in groupby(steps, key=lambda step: step[0]):
+        if kind == SEND:
+            pieces = cut(b"".join(data for _, data in group))
+            # An empty one never arrives.
+            changed += [(SEND, piece) for piece in pieces if piece]
+        else:
+            changed += group
+    return changed
+
+
+class TraceTests(SynchronousTestCase):
+    """
+    Clients see what they have seen in Flash, however the data is cut.
+    """
+
+    def assertSeen(self, trace: Trace, steps: list[Step]) -> None:
+        """
+        The client sees what it should, when the peer takes these steps.
+        """
+        network = Network()
+        socket = trace.cls(reactor=network.reactor)
+        seen: Seen = []
+
+        def onData(event: ProgressEvent) -> None:
+            # However many pieces there are, together they are one.
+            before = seen.pop() if isinstance(seen[-1], tuple) else (0, 0)
+            seen.append((before[0] + event.bytesLoaded, event.bytesTotal))
+
+        for type in (Event.CONNECT, Event.CLOSE, IOErrorEvent.IO_ERROR):
+            socket.addEventListener(
+                type, lambda event: seen.append(f"{event.type} {socket.connected}")
+            )
+        socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
+        socket.addEventListener(DataEvent.DATA, lambda event: seen.append(f"data: {event.data}"))
+        trace.client(socket, seen)
+        self.take(trace, steps, network)
+        network.turn()
+        self.assertEqual(seen, trace.seen, trace.name)
+
+    def take(self, trace: Trace, steps: list[Step], network: Network) -> None:
+        """
+        Take the steps of the peer.
+        """
+        peer: Any = None
+        before = 0
+        for kind, data in steps:
+            if kind == ACCEPT:
+                peer = network.answer()
+            elif kind == SEND:
+                peer.send(data)
+            elif kind == RECEIVE:
+                self.assertEqual(peer.received[before:], data, trace.name)
+                before = len(peer.received)
+            elif kind == CLOSE:
+                peer.close()
+            else:
+                peer.transport.drain()
+                self.assertTrue(peer.transport.closed, trace.name)
+
+    def test_asRecorded(self) -> None:
+        """
+        With the pieces that were recorded.
+        """
+        for trace in TRACES:
+            self.assertSeen(trace, trace.peer)
+
+    def test_inOnePiece(self) -> None:
+        """
+        With all that is sent in one go in one piece.
+        """
+        for trace in WITH_DATA:
+            self.assertSeen(trace, recut(trace.peer, lambda data: [data]))
+
+    def test_byteByByte(self) -> None:
+        """
+        With each byte in a piece of its own.
+        """
+        for trace in WITH_DATA:
+            self.assertSeen(trace, recut(trace.peer, lambda data: [bytes([byte]) for byte in data]))
+
+    @given(st.sampled_from(WITH_DATA), st.data())
+    def test_anyCut(self, trace: Trace, choice: st.DataObject) -> None:
+        """
+        With any other pieces.
+        """
+        self.assertSeen(trace, recut(trace.peer, lambda data: choice.draw(cuts(data))))

@@ -1,0 +1,51 @@
+"""
+Tests for L{openfl_twisted.system}.
+"""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.system import Security
+
+
+class SecurityTests(SynchronousTestCase):
+    """
+    L{Security} says what a program may do.
+    """
+
+    def test_application(self) -> None:
+        """
+        A program of the desktop may not admit others, whatever it asks for.
+        """
+        for call in (Security.allowDomain, Security.allowInsecureDomain):
+            for arguments in [("a.example",), (), (None,)]:
+                refused: Any = call
+                error = self.assertRaises(errors.SecurityError, refused, *arguments)
+                self.assertEqual(
+                    (error.errorID, str(error)),
+                    (
+                        3207,
+                        "Error #3207: Application-sandbox content cannot access this feature.",
+                    ),
+                )
+
+    def test_otherSandboxes(self) -> None:
+        """
+        In any other sandbox domains are taken, and what is no text is refused.
+        """
+        for sandbox in (
+            Security.REMOTE,
+            Security.LOCAL_WITH_FILE,
+            Security.LOCAL_WITH_NETWORK,
+            Security.LOCAL_TRUSTED,
+        ):
+            self.patch(Security, "sandboxType", sandbox)
+            for call in (Security.allowDomain, Security.allowInsecureDomain):
+                call()
+                call("a.example", "*")
+                for wrong in (None, 1, b"a.example", ["a.example"]):
+                    refused: Any = call
+                    error = self.assertRaises(errors.ArgumentError, refused, "a.example", wrong)
+                    self.assertEqual(error.errorID, 2052)
