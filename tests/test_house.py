@@ -11,15 +11,27 @@ import openfl_twisted
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 
+# What every room above the wire may use: how addresses, times and the log are.
+BASICS = {"addresses", "clocks", "logs"}
+
+# OpenFL's classes that open no connection.
+DOOR = {"events", "utils", "errors", "security", "system"}
+
 # What each room may import of this package, and whether Twisted too.
 ALLOWED = {
     "wire": ({"wire"}, False),
     "errors": ({"wire"}, False),
     "events": ({"errors", "wire"}, False),
     "utils": ({"errors", "wire"}, False),
-    "net": ({"net", "protocols", "events", "utils", "errors", "wire"}, True),
-    "protocols": ({"protocols", "wire"}, True),
-    "services": ({"services", "protocols", "wire"}, True),
+    "system": ({"errors", "wire"}, False),
+    "security": ({"utils", "wire"}, False),
+    "addresses": (set(), True),
+    "clocks": (set(), True),
+    "logs": (set(), True),
+    "tls": ({"tls", "wire"} | BASICS, True),
+    "protocols": ({"protocols", "tls", "wire"} | BASICS, True),
+    "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
+    "services": ({"services", "protocols", "tls", "wire"} | BASICS, True),
 }
 
 

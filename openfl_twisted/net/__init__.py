@@ -8,14 +8,21 @@ the call that causes them.
 
 from openfl_twisted.net import reports
 from openfl_twisted.net.datagramsocket import DatagramSocket
-from openfl_twisted.net.objects import ObjectEncoding, registerClassAlias
+from openfl_twisted.net.ipversion import IPVersion
+from openfl_twisted.net.objects import registerClassAlias
+from openfl_twisted.net.securesocket import SecureSocket
 from openfl_twisted.net.serversocket import ServerSocket
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.net.xmlsocket import XMLSocket
+from openfl_twisted.utils import IDynamicPropertyOutput, IDynamicPropertyWriter, ObjectEncoding
 
 __all__ = [
     "DatagramSocket",
+    "IDynamicPropertyOutput",
+    "IDynamicPropertyWriter",
+    "IPVersion",
     "ObjectEncoding",
+    "SecureSocket",
     "ServerSocket",
     "Socket",
     "XMLSocket",

@@ -5,9 +5,10 @@ connection there is, and the events of both.
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from automat import TypeMachineBuilder
+from twisted.internet import error
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
@@ -15,8 +16,8 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted import errors
+from openfl_twisted.addresses import portOf
 from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent
-from openfl_twisted.protocols.addresses import portOf
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
 
@@ -71,6 +72,13 @@ class Connection(SendingProtocol):
         super().connectionLost(reason)
         if self.link is not None:
             self.link.lost()
+
+
+def _tookTooLong(outcome: Any, timeout: float) -> NoReturn:
+    """
+    Say in words that an attempt took too long.
+    """
+    raise error.TimeoutError(string=f"there was no connection within {timeout:g} seconds")
 
 
 class _Life(Protocol):
@@ -145,7 +153,7 @@ def _makeLife() -> "Callable[[Link], _Life]":
     @connecting.upon(_Life.failed).to(unconnected)
     def failed(life: _Life, link: Link, reason: Failure) -> None:
         link.end(reason)
-        text = errors.messageOf(2031)
+        text = link.explain(errors.messageOf(2031), reason)
         link.note(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
 
     @connected.upon(_Life.lost).to(unconnected)
@@ -170,6 +178,8 @@ class Link:
         received: Callable[[bytes], object],
         progressed: Callable[[], object],
         ended: Callable[[], object],
+        way: Callable[[IStreamClientEndpoint, str], IStreamClientEndpoint],
+        explain: Callable[[str, Failure], str],
         reactor: Any = None,
     ) -> None:
         """
@@ -178,6 +188,10 @@ class Link:
         @param progressed: called when bytes have been handed to the network.
         @param ended: called when the connection is no more, by whatever reason,
             before its event.
+        @param way: given how to get to a server, and the server's name, says
+            how to get there best.
+        @param explain: given the text of an C{ioError}, and why there is no
+            connection, gives the best text.
         @param reactor: the reactor, or C{None} for the one that runs.
         """
         if reactor is None:
@@ -187,7 +201,9 @@ class Link:
         self.received = received
         self.progressed = progressed
         self._owner = owner
+        self.explain = explain
         self._ended = ended
+        self._way = way
         self._attempt: Deferred[Any] | None = None
         self._notes: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
@@ -212,7 +228,8 @@ class Link:
         if not 0 <= port <= 65535:
             raise errors.SecurityError.numbered(2003)
         host = "localhost" if host is None else host.partition("\0")[0]
-        self._life.connect(self._endpoint(host, port, timeout / 1000), timeout / 1000)
+        endpoint = self._way(self._endpoint(host, port, timeout / 1000), host)
+        self._life.connect(endpoint, timeout / 1000)
         self._tell()
 
     def _endpoint(self, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
@@ -319,7 +336,7 @@ class Link:
         Begin an attempt.
         """
         attempt = endpoint.connect(Factory.forProtocol(Connection))
-        self._attempt = attempt.addTimeout(timeout, self.reactor)
+        self._attempt = attempt.addTimeout(timeout, self.reactor, _tookTooLong)
         # The outcome is an event, and those never come within the call.
         self.reactor.callLater(0, self._await, self._attempt)
 

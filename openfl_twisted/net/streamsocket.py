@@ -6,6 +6,8 @@ either.
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.python.failure import Failure
 
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net.link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
@@ -30,6 +32,8 @@ class StreamSocket(EventDispatcher):
             received=self._received,
             progressed=self._progressed,
             ended=self._ended,
+            way=self._way,
+            explain=self._explain,
             reactor=reactor,
         )
         if host is not None:
@@ -92,6 +96,18 @@ class StreamSocket(EventDispatcher):
         @return: fires when there is no connection any more.
         """
         return self._link.whenClosed()
+
+    def _way(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
+        """
+        Choose how to get to a server.
+        """
+        return endpoint
+
+    def _explain(self, text: str, reason: Failure) -> str:
+        """
+        Write the text of an C{ioError}.
+        """
+        return text
 
     def _received(self, data: bytes) -> None:
         """

@@ -114,6 +114,8 @@ class Options(DataServerOptions):
         )
         self.defaultEndpoint = f"{kind}:{port}:interface=127.0.0.1"
         super().postOptions()
+        if self["udp"] and self["tls"] is not None:
+            raise usage.UsageError("--udp and --tls-certificate: there is no TLS for datagrams")
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
             style != "simple-server" or self["framing"] or self["terminator"] != "same"

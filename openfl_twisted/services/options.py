@@ -12,10 +12,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import LogLevel
 from twisted.python import usage
 
+from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
-from openfl_twisted.protocols.logs import setLogLevel
 from openfl_twisted.protocols.oneport import GRACE
 from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.tls.server import CertificateError, ServerCertificates
 from openfl_twisted.wire.policy import PolicyError, PolicyFile
 
 _LEVELS = ("debug", "info", "warn", "error")
@@ -84,7 +85,7 @@ def readPolicyFile(path: str) -> PolicyFile:
 class ServerOptions(usage.Options):
     """
     What every server can be told. After parsing, C{listen} is the list of
-    endpoints.
+    endpoints, and C{tls} the L{ServerCertificates}, or C{None}.
 
     @cvar defaultEndpoint: where the server listens if it is not told.
     """
@@ -92,6 +93,15 @@ class ServerOptions(usage.Options):
     defaultEndpoint = ""
 
     optParameters: list[list[Any]] = [
+        [
+            "tls-certificate",
+            None,
+            None,
+            "Speak TLS: a PEM file with the certificate and those of the authorities between; or "
+            "a folder of *.pem files with their keys, one for each name. What is renewed is "
+            "served without a restart.",
+        ],
+        ["tls-key", None, None, "The PEM file with the private key, if it is a file of its own."],
         [
             "max-connections",
             None,
@@ -149,6 +159,21 @@ class ServerOptions(usage.Options):
         setLogLevel(LogLevel.levelWithName(level))
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
+        self["tls"] = self._certificates()
+
+    def _certificates(self) -> ServerCertificates | None:
+        """
+        Read the certificates for TLS.
+        """
+        certificate, key = self["tls-certificate"], self["tls-key"]
+        if certificate is None:
+            if key is not None:
+                raise usage.UsageError(f"--tls-key={key}: --tls-certificate is missing")
+            return None
+        try:
+            return ServerCertificates(certificate, key)
+        except CertificateError as problem:
+            raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
 class DataServerOptions(ServerOptions):

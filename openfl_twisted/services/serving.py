@@ -17,16 +17,18 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import DatagramProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.protocols.addresses import describe, portOf
+from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.logs import packageLogger
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
+from openfl_twisted.tls.server import ServerConnectionCreator
 
 
 class StartupError(SystemExit, Exception):
@@ -112,8 +114,11 @@ class ServerService(MultiService):
         )
         self.policy: PolicySource = options["policy"]
         self.patience: float = options["patience"]
+        served: IProtocolFactory = self.factory
+        if options["tls"] is not None:
+            served = TLSMemoryBIOFactory(ServerConnectionCreator(options["tls"]), False, served)
         for endpoint in options["listen"]:
-            port = StreamServerEndpointService(_Announced(endpoint, self.portOpened), self.factory)
+            port = StreamServerEndpointService(_Announced(endpoint, self.portOpened), served)
             port.setServiceParent(self)
 
     def portOpened(self, host: IAddress) -> None:

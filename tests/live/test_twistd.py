@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import trustme
 from twisted.internet.defer import Deferred
 
 from openfl_twisted.events import DatagramSocketDataEvent
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import HOST, TWISTD, acquaint, dial, pause, portOf, run, stop, twistd
 
@@ -88,6 +90,36 @@ async def test_quiet() -> None:
     await client.close()
     await pause(0.1)
     assert "opened" not in await stop(server)
+
+
+@live
+async def test_tls(tmp_path: Path) -> None:
+    """
+    With a certificate a command speaks TLS, as C{openssl s_client} does; and
+    who speaks none does not disturb it.
+    """
+    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    issued = authority.issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    server = twistd("openfl-echo", ANY_PORT, f"--tls-certificate={tmp_path / 'server.pem'}")
+    port = await portOf(server)
+    for version in ("-tls1_2", "-tls1_3"):
+        client = run(
+            *("openssl", "s_client", "-connect", f"{HOST}:{port}", version, "-quiet"),
+            *("-CAfile", str(tmp_path / "authority.pem"), "-verify_return_error"),
+            *("-verify_hostname", "localhost"),
+        )
+        await client.until(b"Connected.")
+        client.transport.write(b"hello\n")
+        await client.until(b"Echo -- hello\n")
+        client.transport.signalProcess("KILL")
+        await client.ended
+    plain = await dial(port)
+    plain.send(b"GET / HTTP/1.0\r\n\r\n")
+    await plain.untilLost()
+    await stop(server)
 
 
 @live

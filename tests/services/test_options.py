@@ -9,17 +9,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import trustme
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.logs import packageLogger, setLogLevel
+from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, seconds, size
+from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 
@@ -191,6 +193,54 @@ class SharedTests(OptionsTestCase):
         A command must say where it listens.
         """
         self.assertRaises(UsageError, ServerOptions().parseOptions, [])
+
+
+class CertificateOptionTests(OptionsTestCase):
+    """
+    TLS.
+    """
+
+    def setUp(self) -> None:
+        """
+        Write a certificate and its key.
+        """
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.certificate = str(Path(folder.name, "certificate.pem"))
+        self.key = str(Path(folder.name, "key.pem"))
+        issued = trustme.CA().issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(self.certificate)
+        issued.private_key_pem.write_to_path(self.key)
+
+    def test_plain(self) -> None:
+        """
+        Nobody who does not ask for it has TLS.
+        """
+        for module in (xmlserver, echoserver, policyserver):
+            arguments = ["--allow=*:843"] if module is policyserver else []
+            self.assertIsNone(self.parse(module, *arguments)["tls"])
+
+    def test_certificate(self) -> None:
+        """
+        Every command takes a certificate and its key.
+        """
+        tls = [f"--tls-certificate={self.certificate}", f"--tls-key={self.key}"]
+        for module in (xmlserver, echoserver, policyserver):
+            arguments = ["--allow=*:843"] if module is policyserver else []
+            options = self.parse(module, *arguments, *tls)
+            self.assertIsInstance(options["tls"], ServerCertificates)
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be used is said in a line.
+        """
+        certificate = f"--tls-certificate={self.certificate}"
+        self.assertUsage(xmlserver, [f"--tls-key={self.key}"], "--tls-certificate is missing")
+        self.assertUsage(xmlserver, [certificate], self.certificate, "no private key in PEM")
+        self.assertUsage(
+            echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "no TLS for datagrams"
+        )
 
 
 class PolicyOptionTests(OptionsTestCase):

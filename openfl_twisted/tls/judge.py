@@ -1,0 +1,262 @@
+"""
+The judge of one TLS connection: it hears all that OpenSSL finds, looks for
+itself, and decides.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from cryptography import x509
+from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
+from OpenSSL.SSL import Connection
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.tls.trust import Trust, unwarned
+from openfl_twisted.wire import certificates
+from openfl_twisted.wire.certificatepaths import PathError, findPath
+from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict, judge
+from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
+from openfl_twisted.wire.servernames import ServerName
+from openfl_twisted.wire.verifycodes import UNKNOWN_REVOCATION
+
+_PATH_STATUSES = {CertificateStatus.UNTRUSTED_SIGNERS, CertificateStatus.INVALID_CHAIN}
+_log = packageLogger()
+
+
+class Judge:
+    """
+    Decides on the certificate of one connection. It denies unless it has
+    reached its end without an objection.
+
+    @ivar verdict: what is thought of the certificate so far. C{trusted} means
+        that there is no objection; whether the server has the key only shows
+        when the handshake is completed.
+    """
+
+    def __init__(self, name: ServerName, trust: Trust) -> None:
+        """
+        @param name: whom the certificate must be for.
+        @param trust: whom to believe.
+        """
+        self.verdict = Verdict()
+        self._name = name
+        self._trust = trust
+        self._findings: list[Finding] = []
+        self._path: dict[int, x509.Certificate] = {}
+        self._sent: list[x509.Certificate] = []
+        self._concluded = False
+
+    def verify(
+        self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
+    ) -> bool:
+        """
+        Hear what OpenSSL thinks of a certificate of the path: its callback for
+        verification, called once for each objection and, from the authority
+        down to the server, once for each certificate.
+
+        @return: whether OpenSSL shall go on.
+        """
+        try:
+            with unwarned():
+                return self._hear(connection, certificate, code, depth, ok)
+        except Exception:
+            # OpenSSL could only print it.
+            _log.failure("while judging a certificate")
+            self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))
+            return False
+
+    def _hear(
+        self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
+    ) -> bool:
+        if depth not in self._path:
+            try:
+                self._path[depth] = certificate.to_cryptography()
+            except ValueError as problem:
+                self._findings.append(Finding(certificates.UNREADABLE, depth, str(problem)))
+        if not ok:
+            self._findings.append(Finding(code, depth))
+            if self._concluded:
+                # Constraints on names come after everything else.
+                self._decide()
+                return False
+        if not ok or depth > 0:
+            return True
+        self._sent = _readable(connection)
+        self._conclude()
+        return self.verdict.status == CertificateStatus.TRUSTED
+
+    def _conclude(self) -> None:
+        """
+        Decide, now that OpenSSL has said it all.
+        """
+        self._concluded = True
+        leaf = self._path.get(0)
+        if leaf is not None:
+            self._look(leaf)
+        self._decide()
+        if leaf is None:
+            return
+        if self.verdict.status == CertificateStatus.TRUSTED:
+            self._lookAgain(leaf)
+        elif self.verdict.statuses <= _PATH_STATUSES and self._hasAnotherPath(leaf):
+            self._findings.clear()
+            self._decide()
+
+    def _look(self, leaf: x509.Certificate) -> None:
+        """
+        Look at what OpenSSL was not asked for: whom the certificate is for.
+        """
+        try:
+            matches = self._name.matches(leaf)
+        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as problem:
+            self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
+            return
+        if not matches:
+            detail = f"not for {self._name.text!r}"
+            self._findings.append(Finding(certificates.HOSTNAME_MISMATCH, 0, detail))
+
+    def _decide(self) -> None:
+        """
+        Put everything together.
+        """
+        findings = self._findings
+        if self._trust.hardRevocation:
+            # A staple may still answer for the server's own certificate.
+            findings = [
+                each for each in findings if each.depth > 0 or each.code not in UNKNOWN_REVOCATION
+            ]
+        self.verdict = judge(
+            findings,
+            self._path,
+            atHand=[*self._sent, *self._trust.helpers, *self._trust.allAnchors],
+            pinned=self._trust.pinned,
+            hardRevocation=self._trust.hardRevocation,
+        )
+
+    def _refuse(self, finding: Finding) -> None:
+        """
+        Refuse for one more reason.
+        """
+        self._findings.append(finding)
+        self._decide()
+
+    # The second look
+
+    def _hasAnotherPath(self, leaf: x509.Certificate) -> bool:
+        """
+        Look for a path that OpenSSL has missed, one that keeps all rules.
+        """
+        trust, subject = self._trust, self._name.subject
+        if subject is None:
+            return False
+        others = [*self._sent, *trust.intermediates]
+        try:
+            path = findPath(leaf, others, trust.allAnchors, subject, trust.now(), webPKI=True)
+        except PathError:
+            return False
+        store = X509Store()
+        store.add_cert(X509.from_cryptography(path[-1]))
+        trust.setRules(store)
+        chain = [X509.from_cryptography(each) for each in path]
+        try:
+            X509StoreContext(store, chain[0], chain[1:-1]).verify_certificate()
+        except X509StoreContextError:
+            return False
+        if not self._isUnrevoked(path):
+            return False
+        self._path = dict(enumerate(path))
+        return True
+
+    def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
+        """
+        Check what the revocation lists say of a path.
+        """
+        trust = self._trust
+        if not trust.revoked:
+            return True
+        known = {
+            readLists(trust.revoked, certificate, issuer, trust.now())
+            for certificate, issuer in pairwise(path)
+        }
+        if Revocation.REVOKED in known:
+            return False
+        return not trust.hardRevocation or Revocation.UNKNOWN not in known
+
+    def _lookAgain(self, leaf: x509.Certificate) -> None:
+        """
+        Have C{cryptography} look at what OpenSSL has no objection to.
+        """
+        trust, subject = self._trust, self._name.subject
+        webPKI = trust.profile == "webpki"
+        if not webPKI and (subject is None or leaf in trust.allAnchors):
+            return
+        if subject is None:
+            self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
+            return
+        others = [*self._sent, *trust.intermediates]
+        try:
+            findPath(leaf, others, trust.allAnchors, subject, trust.now(), webPKI=webPKI)
+        except PathError as problem:
+            self._refuse(Finding(certificates.REFUSED_PATH, 0, str(problem)))
+
+    # The proof that it is not revoked
+
+    def stapled(self, staple: bytes) -> bool:
+        """
+        Hear what the server has sent along: OpenSSL's callback for OCSP, called
+        after all of L{verify}.
+
+        @param staple: the OCSP response; empty for none.
+        @return: whether OpenSSL shall go on.
+        """
+        if self.verdict.status != CertificateStatus.TRUSTED:
+            return False
+        try:
+            self._checkStaple(staple)
+        except Exception:
+            _log.failure("while judging a staple")
+            self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))
+        return self.verdict.status == CertificateStatus.TRUSTED
+
+    def _checkStaple(self, staple: bytes) -> None:
+        leaf = self._path[0]
+        says = readStaple(staple, leaf, self._path.get(1, leaf), self._trust.now())
+        if says is Revocation.REVOKED:
+            self._refuse(Finding(certificates.REVOKED, 0, "by OCSP"))
+        elif says is Revocation.UNKNOWN and demandsStaple(leaf):
+            self._refuse(Finding(certificates.MUST_STAPLE, 0))
+        elif says is Revocation.UNKNOWN and self._trust.hardRevocation and self._isUnlisted():
+            self._refuse(Finding(certificates.UNPROVED, 0))
+
+    def _isUnlisted(self) -> bool:
+        """
+        Check whether no revocation list answers for the server's certificate.
+        """
+        return not self._trust.revoked or any(
+            finding.depth == 0 and finding.code in UNKNOWN_REVOCATION for finding in self._findings
+        )
+
+    def notOwned(self) -> None:
+        """
+        Hear that the server could not show that it has the certificate's key.
+        """
+        self._refuse(Finding(certificates.NOT_OWNED, 0))
+
+    def unreadable(self, reason: str) -> None:
+        """
+        Hear that OpenSSL cannot even read what the server sent.
+        """
+        self._refuse(Finding(certificates.UNREADABLE, 0, reason))
+
+
+def _readable(connection: Connection) -> list[x509.Certificate]:
+    """
+    List the certificates that the server sent, as far as they can be read.
+    """
+    sent = []
+    for certificate in connection.get_peer_cert_chain() or ():
+        try:
+            sent.append(certificate.to_cryptography())
+        except ValueError:
+            continue
+    return sent

@@ -1,0 +1,225 @@
+"""
+Whom a TLS client believes.
+"""
+
+import ssl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
+from OpenSSL.crypto import X509, X509Store, X509StoreFlags
+from OpenSSL.SSL import Connection, Context
+from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
+
+MAX_CONTEXTS = 32
+"""
+How many contexts of OpenSSL are kept, one for each way to trust: to make one
+takes about a tenth of a second.
+"""
+
+Profile = Literal["default", "webpki"]
+"""
+How strict a client is. C{default} takes what browsers and OpenSSL take, such as
+a self-signed certificate that was made known as trusted. C{webpki} demands
+besides what the web's authorities have to keep.
+"""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """
+    Whom a client believes, and what for.
+
+    @ivar platform: whether the authorities of this machine are trusted. The
+        variables SSL_CERT_FILE and SSL_CERT_DIR name others.
+    @ivar anchors: certificates that are trusted: of authorities, of
+        intermediates, or of servers.
+    @ivar intermediates: certificates with which a path may be built, and which
+        are not trusted for that.
+    @ivar revoked: revocation lists (CRLs). A certificate for which there is
+        none, or an old one, is not taken for revoked.
+    @ivar hardRevocation: whether a certificate is refused unless a list, or
+        what the server sends along (OCSP stapling), shows that it is not
+        revoked.
+    @ivar profile: see L{Profile}.
+    @ivar time: when certificates must be valid; C{None} means now.
+    """
+
+    platform: bool = True
+    anchors: tuple[x509.Certificate, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
+    # Lists can be compared, and not hashed.
+    revoked: tuple[x509.CertificateRevocationList, ...] = field(default=(), hash=False)
+    hardRevocation: bool = False
+    profile: Profile = "default"
+    time: datetime | None = None
+
+    @classmethod
+    def fromPEM(cls, path: str | Path) -> Self:
+        """
+        Trust the certificates in a file, and not those of this machine.
+
+        @param path: a file of certificates in PEM.
+        @raise OSError: if it cannot be read.
+        @raise ValueError: if there is no certificate in it.
+        """
+        try:
+            anchors = x509.load_pem_x509_certificates(Path(path).read_bytes())
+        except ValueError:
+            raise ValueError(f"{path}: there is no certificate in PEM in it") from None
+        return cls(platform=False, anchors=tuple(anchors))
+
+    def adding(self, certificate: bytes, trusted: bool) -> Self:
+        """
+        Know one more certificate.
+
+        @param certificate: the certificate, in DER.
+        @param trusted: whether it is an anchor; if not, a path can be built
+            with it.
+        @raise ValueError: if it is no certificate.
+        """
+        known = x509.load_der_x509_certificate(certificate)
+        if trusted:
+            return replace(self, anchors=(*self.anchors, known))
+        return replace(self, intermediates=(*self.intermediates, known))
+
+    def addingRevocationList(self, path: str | Path) -> Self:
+        """
+        Know one more revocation list.
+
+        @param path: a file with the list, in PEM or DER.
+        @raise OSError: if it cannot be read.
+        @raise ValueError: if it is none.
+        """
+        data = Path(path).read_bytes()
+        pem = b"-----BEGIN X509 CRL-----" in data
+        load = x509.load_pem_x509_crl if pem else x509.load_der_x509_crl
+        try:
+            revoked = load(data)
+        except ValueError:
+            raise ValueError(f"{path}: this is no revocation list") from None
+        return replace(self, revoked=(*self.revoked, revoked))
+
+    def now(self) -> datetime:
+        """
+        Get the time at which certificates must be valid.
+        """
+        return self.time or datetime.now(UTC)
+
+    @cached_property
+    def allAnchors(self) -> tuple[x509.Certificate, ...]:
+        """
+        All that is trusted, that of this machine included.
+        """
+        return (*self.anchors, *(_platformAnchors() if self.platform else ()))
+
+    @cached_property
+    def pinned(self) -> frozenset[x509.Certificate]:
+        """
+        The anchors that are signed by others: a path ends there.
+        """
+        return frozenset(anchor for anchor in self.anchors if not isSelfIssued(anchor))
+
+    @cached_property
+    def helpers(self) -> tuple[x509.Certificate, ...]:
+        """
+        The intermediates of use: one that is signed by nobody else would be the
+        end of a path, and it is not trusted for that.
+        """
+        return tuple(each for each in self.intermediates if not isSelfIssued(each))
+
+    def context(self) -> Context:
+        """
+        Get OpenSSL's context for clients that trust so. It refuses all
+        certificates; a connection sets its own judge.
+        """
+        return _contextFor(self)
+
+    def setRules(self, store: X509Store) -> None:
+        """
+        Set how strict a store is, and its time.
+        """
+        if self.profile == "webpki":
+            store.set_flags(X509StoreFlags.X509_STRICT)
+        if self.time is not None:
+            store.set_time(self.time)
+
+    def setLists(self, store: X509Store) -> None:
+        """
+        Make the revocation lists known to a store.
+        """
+        for revoked in self.revoked:
+            store.add_crl(revoked)
+        if self.revoked:
+            store.set_flags(X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """
+    Hear no warnings of C{cryptography}: they are about what strangers have
+    written.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
+
+
+def isSelfIssued(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a certificate names itself as its issuer.
+    """
+    return certificate.subject == certificate.issuer
+
+
+@cache
+def _platformAnchors() -> tuple[x509.Certificate, ...]:
+    """
+    List the authorities of this machine, as far as they can be listed: a folder
+    of them is only looked into when one is wanted.
+    """
+    anchors = []
+    with unwarned():
+        for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+            try:
+                anchors.append(x509.load_der_x509_certificate(der))
+            except ValueError:  # pragma: no cover - depends on the machine
+                # OpenSSL reads some that cryptography does not.
+                continue
+    return tuple(anchors)
+
+
+@lru_cache(maxsize=MAX_CONTEXTS)
+def _contextFor(trust: Trust) -> Context:
+    """
+    Make a context.
+    """
+    context: Context = CertificateOptions(
+        trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
+    ).getContext()
+    context.set_ocsp_client_callback(_stapled)
+    if trust.platform:
+        context.set_default_verify_paths()
+    store = context.get_cert_store()
+    if store is None:  # pragma: no cover - the type says so, a context has one
+        raise ValueError("a context without a store")
+    for certificate in (*trust.allAnchors, *trust.helpers):
+        store.add_cert(X509.from_cryptography(certificate))
+    trust.setRules(store)
+    trust.setLists(store)
+    return context
+
+
+def _stapled(connection: Connection, staple: bytes, data: object) -> bool:
+    """
+    Hand a staple to the connection's judge.
+    """
+    accepted: bool = connection.judge.stapled(staple)
+    return accepted

@@ -1,0 +1,320 @@
+"""
+What to think of a server's certificate: from all that was found wrong with it
+to one C{CertificateStatus}.
+
+OpenSSL tells of the first thing that it finds. Here everything is collected and
+the gravest decides. Where two sources disagree on what that is, it is as
+browsers have it: who signed it comes before whom it is for, and that before its
+dates.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from operator import itemgetter
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from openfl_twisted.wire import verifycodes
+
+OK = 0
+"""
+The code of no finding.
+"""
+
+UNABLE_TO_GET_ISSUER = frozenset({2, 20})
+SIGNATURE_FAILURE = 7
+CRL_SIGNATURE_FAILURE = 8
+REVOKED = 23
+HOSTNAME_MISMATCH = 62
+NO_STAPLE = 100
+
+UNREADABLE = -1
+"""
+Our own code: the certificate's extensions cannot be read.
+"""
+
+REFUSED_PATH = -2
+"""
+Our own code: OpenSSL has no objection, the second look has.
+"""
+
+NOT_OWNED = -3
+"""
+Our own code: the server does not have the key of its certificate.
+"""
+
+MUST_STAPLE = -4
+"""
+Our own code: the certificate promises a proof that it is not revoked, and the
+server sent none.
+"""
+
+UNPROVED = -5
+"""
+Our own code: nothing shows that the certificate is not revoked, and that was
+demanded.
+"""
+
+_OWN_WORDS = {
+    UNREADABLE: "its extensions cannot be read",
+    REFUSED_PATH: "its path breaks a rule of RFC 5280",
+    NOT_OWNED: "the server does not prove that it has its key",
+    MUST_STAPLE: "it demands a proof that it is not revoked, and the server sent none",
+    UNPROVED: "nothing shows that it is not revoked",
+}
+
+
+class CertificateStatus:
+    """
+    What is thought of a server's certificate (C{flash.security}).
+    """
+
+    EXPIRED = "expired"
+    INVALID = "invalid"
+    INVALID_CHAIN = "invalidChain"
+    NOT_YET_VALID = "notYetValid"
+    PRINCIPAL_MISMATCH = "principalMismatch"
+    REVOKED = "revoked"
+    TRUSTED = "trusted"
+    UNKNOWN = "unknown"
+    UNTRUSTED_SIGNERS = "untrustedSigners"
+
+
+_WORDS = {
+    CertificateStatus.EXPIRED: "has expired",
+    CertificateStatus.INVALID: "is not valid",
+    CertificateStatus.INVALID_CHAIN: "relies on another certificate that is not valid for that",
+    CertificateStatus.NOT_YET_VALID: "is not valid yet",
+    CertificateStatus.PRINCIPAL_MISMATCH: "is for another server",
+    CertificateStatus.REVOKED: "has been revoked",
+    CertificateStatus.TRUSTED: "is trusted",
+    CertificateStatus.UNKNOWN: "has not been judged",
+    CertificateStatus.UNTRUSTED_SIGNERS: "is not signed by an authority that is trusted here",
+}
+
+
+class _Grade(IntEnum):
+    """
+    How grave a finding is, the gravest first.
+    """
+
+    UNREADABLE = 0
+    REVOKED = 1
+    SIGNERS = 2
+    CHAIN = 3
+    NAME = 4
+    EARLY = 5
+    LATE = 6
+    OTHER = 7
+
+
+_STATUS = {
+    # After a wrong signature nothing that the certificate says can be believed.
+    _Grade.UNREADABLE: CertificateStatus.INVALID,
+    _Grade.REVOKED: CertificateStatus.REVOKED,
+    _Grade.SIGNERS: CertificateStatus.UNTRUSTED_SIGNERS,
+    _Grade.CHAIN: CertificateStatus.INVALID_CHAIN,
+    _Grade.NAME: CertificateStatus.PRINCIPAL_MISMATCH,
+    _Grade.EARLY: CertificateStatus.NOT_YET_VALID,
+    _Grade.LATE: CertificateStatus.EXPIRED,
+    # Flash's word for whatever has no other.
+    _Grade.OTHER: CertificateStatus.INVALID,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    Something that is wrong with a certificate.
+
+    @ivar code: what: an C{X509_V_ERR_} code, or one of our own.
+    @ivar depth: with which certificate of the path; 0 is the server's.
+    @ivar detail: more words, or none.
+    """
+
+    code: int
+    depth: int
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """
+        What it is, in OpenSSL's words.
+        """
+        text = _OWN_WORDS.get(self.code)
+        if text is None:
+            _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
+        if self.detail:
+            text = f"{text} ({self.detail})"
+        return text if self.depth <= 0 else f"{text}, {self.depth} up the path"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What is thought of a certificate, and why.
+
+    @ivar status: one of L{CertificateStatus}.
+    @ivar finding: what decided it; C{None} for a certificate that is trusted,
+        and for none.
+    @ivar certificate: the server's certificate, if there was one to judge.
+    @ivar findings: all that counts.
+    @ivar statuses: the status that each of these would make alone.
+    """
+
+    status: str = CertificateStatus.UNKNOWN
+    finding: Finding | None = None
+    certificate: x509.Certificate | None = None
+    findings: tuple[Finding, ...] = ()
+    statuses: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """
+        The verdict in words, with the certificate's subject.
+        """
+        subject = "" if self.certificate is None else f" of {subjectOf(self.certificate)}"
+        reason = "" if self.finding is None else f": {self.finding.words}"
+        return f"the certificate{subject} {_WORDS[self.status]}{reason}"
+
+
+def subjectOf(certificate: x509.Certificate) -> str:
+    """
+    Name a certificate in a log line: what a peer wrote there does not break it.
+    """
+    try:
+        subject = certificate.subject.rfc4514_string() or "nobody"
+    except ValueError:
+        subject = "a subject that cannot be read"
+    subject = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in subject
+    )
+    return subject if len(subject) <= 200 else f"{subject[:200]}…"
+
+
+def judge(
+    findings: Collection[Finding],
+    path: Mapping[int, x509.Certificate],
+    *,
+    atHand: Collection[x509.Certificate] = (),
+    pinned: Collection[x509.Certificate] = (),
+    hardRevocation: bool = False,
+) -> Verdict:
+    """
+    Decide on a certificate.
+
+    @param findings: all that was found, in the order in which it was.
+    @param path: the certificates at each depth, as far as they are known.
+    @param atHand: all certificates that were sent, or are known here.
+    @param pinned: certificates that are trusted although they are signed by
+        others; a path ends there.
+    @param hardRevocation: whether a certificate must be known not to have been
+        revoked. If not, it is trusted when that cannot be found out.
+    """
+    certificate = path.get(0)
+    graded = _grades(findings, path, atHand, pinned, hardRevocation)
+    if not graded:
+        return Verdict(CertificateStatus.TRUSTED, None, certificate)
+    finding, grade = min(graded, key=itemgetter(1))
+    return Verdict(
+        _STATUS[grade],
+        finding,
+        certificate,
+        tuple(counted for counted, _ in graded),
+        frozenset(_STATUS[each] for _, each in graded),
+    )
+
+
+def _grades(
+    findings: Collection[Finding],
+    path: Mapping[int, x509.Certificate],
+    atHand: Collection[x509.Certificate],
+    pinned: Collection[x509.Certificate],
+    hardRevocation: bool,
+) -> list[tuple[Finding, _Grade]]:
+    """
+    Grade what counts of the findings.
+    """
+    end = min((depth for depth, cert in path.items() if cert in pinned), default=None)
+    leafDates = any(
+        finding.depth == 0 and finding.code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED
+        for finding in findings
+    )
+    # The issuer of these is there, and is refused: that is what is wrong, and not that it misses.
+    badIssuer = {
+        finding
+        for finding in findings
+        if finding.code in UNABLE_TO_GET_ISSUER and _hasIssuer(path.get(finding.depth), atHand)
+    }
+    forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
+    graded = []
+    for finding in findings:
+        code, depth = finding.code, finding.depth
+        unsigned = code in verifycodes.NO_TRUSTED_SIGNER
+        if end is not None and (depth > end or (unsigned and depth == end)):
+            continue
+        if code in verifycodes.UNKNOWN_REVOCATION and not hardRevocation:
+            continue
+        if code == REVOKED and depth in forgedLists:
+            continue
+        if unsigned and badIssuer:
+            if finding in badIssuer:
+                graded.append((finding, _Grade.CHAIN))
+            continue
+        if code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED and depth > 0 and leafDates:
+            continue
+        if code == SIGNATURE_FAILURE and depth == 0 and _hasIssuer(path.get(0), atHand):
+            graded.append((finding, _Grade.CHAIN))
+            continue
+        graded.append((finding, _gradeOf(code, depth)))
+    return graded
+
+
+def _gradeOf(code: int, depth: int) -> _Grade:
+    """
+    Look up how grave a code is.
+    """
+    if code in verifycodes.NO_TRUSTED_SIGNER:
+        return _Grade.SIGNERS
+    if code in verifycodes.BROKEN_CHAIN or code == REFUSED_PATH:
+        return _Grade.CHAIN
+    if code in verifycodes.REVOKED:
+        return _Grade.REVOKED
+    if code in verifycodes.OTHER_NAME:
+        return _Grade.NAME
+    if code in verifycodes.BAD_CONFIGURATION | verifycodes.UNKNOWN_REVOCATION:
+        return _Grade.OTHER
+    if depth > 0:
+        return _Grade.CHAIN
+    if code in verifycodes.UNREADABLE_CERTIFICATE or code == UNREADABLE:
+        return _Grade.UNREADABLE
+    if code in verifycodes.NOT_YET_VALID:
+        return _Grade.EARLY
+    if code in verifycodes.EXPIRED:
+        return _Grade.LATE
+    return _Grade.OTHER
+
+
+def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Certificate]) -> bool:
+    """
+    Check whether a certificate's issuer is among others: one with its name,
+    whose key verifies its signature.
+    """
+    if certificate is None:
+        return False
+    return any(other != certificate and isSignedBy(certificate, other) for other in others)
+
+
+def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """
+    Check that a certificate is signed by another one, or by itself.
+    """
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""
+The name of a server, and whether a certificate is for it: RFC 9525.
+"""
+
+import ipaddress
+import re
+
+import idna
+from cryptography import x509
+from cryptography.x509.verification import Subject
+
+_MAX_NAME = 253
+# An underscore is in no host name, but in names of services and of many test machines.
+_name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
+# What RFC 1123 calls one.
+_hostName = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
+
+class ServerName:
+    """
+    A server as a program names it: a DNS name or an IP address.
+
+    @ivar text: the name as it was given.
+    @ivar address: the address, or C{None} for a DNS name.
+    @ivar dns: the DNS name in ASCII, small letters, without a dot at the end;
+        C{None} for an address and for what cannot be a name.
+    """
+
+    def __init__(self, text: str) -> None:
+        """
+        @param text: a DNS name, of any script; or an address, with or without
+            the brackets of IPv6.
+        """
+        self.text = text
+        self.address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+        self.dns: str | None = None
+        # An address of one link names its interface, which no certificate knows.
+        bare = text.removeprefix("[").removesuffix("]").partition("%")[0]
+        try:
+            self.address = ipaddress.ip_address(bare)
+        except ValueError:
+            self.dns = _ascii(text)
+
+    def matches(self, certificate: x509.Certificate) -> bool:
+        """
+        Check that a certificate is for this server, by its C{subjectAltName}
+        alone: RFC 9525 knows no C{commonName}.
+
+        @param certificate: a certificate whose extensions can be read.
+        """
+        try:
+            names = certificate.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            ).value
+        except x509.ExtensionNotFound:
+            return False
+        if self.address is not None:
+            return self.address in names.get_values_for_type(x509.IPAddress)
+        if self.dns is None:
+            return False
+        return any(self._matches(name) for name in names.get_values_for_type(x509.DNSName))
+
+    def _matches(self, pattern: str) -> bool:
+        """
+        Compare with a DNS name of a certificate, whose first label may be C{*}.
+        """
+        pattern = pattern.lower().removesuffix(".")
+        if pattern == self.dns:
+            return True
+        star, _, rest = pattern.partition(".")
+        if star != "*" or "." not in rest or "*" in rest or self.dns is None:
+            return False
+        return self.dns.partition(".")[2] == rest
+
+    @property
+    def indication(self) -> bytes | None:
+        """
+        What to tell the server as its name (SNI, RFC 6066): the DNS name.
+        """
+        return None if self.dns is None else self.dns.encode("ascii")
+
+    @property
+    def subject(self) -> Subject | None:
+        """
+        What C{cryptography} verifies; C{None} for a name that it does not take.
+        """
+        if self.address is not None:
+            return x509.IPAddress(self.address)
+        if self.dns is None or not _hostName.fullmatch(self.dns):
+            return None
+        return x509.DNSName(self.dns)
+
+
+def _ascii(text: str) -> str | None:
+    """
+    Write a DNS name in ASCII.
+
+    @return: the name, or C{None} if it cannot be one.
+    """
+    name = text.removesuffix(".")
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except UnicodeError:
+            # IDNA 2008 has no emoji; IDNA 2003 has, and so have browsers.
+            try:
+                name = name.encode("idna").decode("ascii")
+            except UnicodeError:
+                return None
+    name = name.lower()
+    return name if len(name) <= _MAX_NAME and _name.fullmatch(name) else None

@@ -1,0 +1,209 @@
+"""
+The core cases of x509-limbo, the suite of certificate paths with which verifiers
+are compared. It is not part of this project: X509_LIMBO names its file, or it
+lies in the folder beside this one.
+"""
+
+import json
+import lzma
+import os
+import struct
+import unittest
+import warnings
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust
+from openfl_twisted.tls.trust import Profile
+from openfl_twisted.wire.certificates import CertificateStatus
+
+CASES = Path(
+    os.environ.get("X509_LIMBO", Path(__file__).parents[3] / "shared/data/limbo-core.json.xz")
+)
+
+# How many of the applicable cases each profile judges as the suite does, at least.
+AGREED: dict[Profile, int] = {"default": 151, "webpki": 168}
+
+# What a profile accepts though the suite refuses it, and why that is no hole.
+BOTH = {
+    # We set no limit of our own to the length of a path.
+    "pathlen::max-chain-depth-0-exhausted",
+    "pathlen::max-chain-depth-1-exhausted",
+    # An extension that ought to be there, or ought to be marked as critical.
+    "crl::crlnumber-missing",
+    "rfc5280::aki::cross-signed-root-missing-aki",
+    "rfc5280::nc::permitted-dns-match-noncritical",
+    "rfc5280::pc::ica-noncritical-pc",
+    # An authority that has numbered its first certificate 0.
+    "rfc5280::serial::zero",
+    # The commonName, which nobody reads, is not among the names.
+    "webpki::cn::case-mismatch",
+    "webpki::cn::ipv4-hex-mismatch",
+    "webpki::cn::ipv4-leading-zeros-mismatch",
+    "webpki::cn::ipv6-non-rfc5952-mismatch",
+    "webpki::cn::ipv6-uncompressed-mismatch",
+    "webpki::cn::ipv6-uppercase-mismatch",
+    "webpki::cn::not-in-san",
+    "webpki::cn::punycode-not-in-san",
+    "webpki::cn::utf8-vs-punycode-mismatch",
+    # Nothing is said about what it is for, or everything is allowed.
+    "webpki::eku::ee-anyeku",
+    "webpki::eku::ee-without-eku",
+    "webpki::eku::root-has-eku",
+    # RSA keys of a length that is odd and not short.
+    "webpki::forbidden-rsa-key-not-divisible-by-8-in-leaf",
+    "webpki::forbidden-rsa-not-divisible-by-8-in-root",
+    # Who may register names below a suffix is not known here.
+    "webpki::san::public-suffix-multi-label-wildcard-san",
+    "webpki::san::public-suffix-private-namespace-wildcard-san",
+}
+TOLERATED: dict[Profile, set[str]] = {
+    "webpki": BOTH,
+    "default": BOTH
+    | {
+        "rfc5280::aki::intermediate-missing-aki",
+        "rfc5280::aki::leaf-missing-aki",
+        "rfc5280::leaf-ku-keycertsign",
+        "rfc5280::nc::not-allowed-in-ee-critical",
+        "rfc5280::nc::not-allowed-in-ee-noncritical",
+        "rfc5280::root-non-critical-basic-constraints",
+        "rfc5280::san::noncritical-with-empty-subject",
+        "rfc5280::serial::negative",
+        "rfc5280::ski::intermediate-missing-ski",
+        "rfc5280::ski::root-missing-ski",
+        "webpki::aki::root-with-aki-missing-keyidentifier",
+        "webpki::ee-basicconstraints-ca",
+        "webpki::eku::ee-critical-eku",
+        # Constraints that constrain nothing.
+        "webpki::nc::intermediate-permitted-excluded-subtrees-both-empty-sequences",
+        "webpki::nc::intermediate-permitted-excluded-subtrees-both-null",
+        "webpki::san::san-critical-with-nonempty-subject",
+    },
+}
+
+results: list[str] = []
+"""
+What was counted, for the summary of the tests.
+"""
+
+
+@cache
+def applicable() -> list[dict[str, Any]]:
+    """
+    Read the cases about a server's certificate and its name.
+    """
+    with lzma.open(CASES) as file:
+        cases = json.load(file)["testcases"]
+    return [
+        case
+        for case in cases
+        if case["validation_kind"] == "SERVER" and case["expected_peer_name"] is not None
+    ]
+
+
+def record(kind: int, body: bytes) -> bytes:
+    """
+    Write a TLS record of a handshake message, or several if it is long.
+    """
+    message = struct.pack(">B", kind) + len(body).to_bytes(3) + body
+    return b"".join(
+        b"\x16\x03\x03" + struct.pack(">H", len(piece)) + piece
+        for piece in (message[start : start + 16384] for start in range(0, len(message), 16384))
+    )
+
+
+def flight(chain: list[bytes], cipher: int) -> bytes:
+    """
+    Write what a server of TLS 1.2 sends up to its certificate: no key is needed
+    for that.
+    """
+    hello = b"\x03\x03" + bytes(32) + b"\0" + struct.pack(">HB", cipher, 0)
+    extensions = b"\xff\x01\x00\x01\x00"
+    hello += struct.pack(">H", len(extensions)) + extensions
+    certificates = b"".join(len(der).to_bytes(3) + der for der in chain)
+    return record(2, hello) + record(11, len(certificates).to_bytes(3) + certificates)
+
+
+def judge(case: dict[str, Any], profile: Profile) -> str:
+    """
+    Have a client judge the certificates of a case.
+
+    @return: the status.
+    """
+    load, time = x509.load_pem_x509_certificate, case["validation_time"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        leaf = load(case["peer_certificate"].encode())
+        sent = [leaf, *(load(pem.encode()) for pem in case["untrusted_intermediates"])]
+        trust = Trust(
+            platform=False,
+            anchors=tuple(load(pem.encode()) for pem in case["trusted_certs"]),
+            revoked=tuple(x509.load_pem_x509_crl(pem.encode()) for pem in case["crls"]),
+            profile=profile,
+            time=time and datetime.fromisoformat(time),
+        )
+        key = leaf.public_key()
+    creator = SecureConnectionCreator(case["expected_peer_name"]["value"], trust)
+    connection: Any = creator.clientConnectionForTLS(None)  # type: ignore[arg-type]
+    connection.set_connect_state()
+    cipher = 0xC02B if isinstance(key, ec.EllipticCurvePublicKey) else 0xC02F
+    try:
+        connection.do_handshake()
+    except SSL.WantReadError:
+        connection.bio_write(flight([each.public_bytes(Encoding.DER) for each in sent], cipher))
+    try:
+        connection.do_handshake()
+    except SSL.WantReadError:
+        return str(connection.judge.verdict.status)
+    except HandshakeFailed as problem:
+        return problem.verdict.status
+    raise AssertionError("there was no server to shake hands with")
+
+
+@unittest.skipUnless(CASES.exists(), f"the cases of x509-limbo are not at {CASES.name}")
+class LimboTests(SynchronousTestCase):
+    """
+    How often we agree with the suite.
+    """
+
+    def check(self, profile: Profile) -> None:
+        """
+        Judge all cases and compare.
+        """
+        accepted: set[str] = set()
+        refused: set[str] = set()
+        for case in applicable():
+            trusted = judge(case, profile) == CertificateStatus.TRUSTED
+            if trusted != (case["expected_result"] == "SUCCESS"):
+                (accepted if trusted else refused).add(case["id"])
+        cases = len(applicable())
+        agreed = cases - len(accepted) - len(refused)
+        results.append(
+            f"x509-limbo, profile {profile}: {agreed} of {cases} as the suite, "
+            f"{len(accepted)} accepted and {len(refused)} refused against it"
+        )
+        self.assertEqual(accepted - TOLERATED[profile], set())
+        self.assertGreaterEqual(agreed, AGREED[profile])
+
+    def test_default(self) -> None:
+        """
+        The default profile agrees in at least 151 cases, and accepts nothing
+        that it should not.
+        """
+        self.check("default")
+
+    def test_webPKI(self) -> None:
+        """
+        The strict profile agrees in at least 168 cases, and accepts nothing
+        that it should not.
+        """
+        self.check("webpki")

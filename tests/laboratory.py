@@ -1,0 +1,473 @@
+"""
+A laboratory of certificates: authorities, what they issue, lists of what they
+have revoked, and proofs (OCSP staples) that something is not revoked. Whatever
+can be wrong with one of these can be made so.
+
+What nothing else is said about is valid for a century, so that no test depends
+on the day on which it runs.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
+END = datetime(2100, 1, 1, tzinfo=UTC)
+
+PAST = datetime(2010, 1, 1, tzinfo=UTC)
+"""
+An end that is over.
+"""
+
+FUTURE = datetime(2090, 1, 1, tzinfo=UTC)
+"""
+A beginning that is to come.
+"""
+
+HOST = "games.example"
+"""
+The server, where nothing else is said.
+"""
+
+Kind = Literal["P-256", "P-384", "Ed25519", "RSA", "RSA-1024"]
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+Names = Iterable[str | x509.GeneralName]
+
+SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
+SHA1_RSA = bytes.fromhex("06092a864886f70d010105")
+"""
+How a certificate names these ways to sign, in DER.
+"""
+
+_serials = count(1000)
+
+
+@cache
+def keyFor(name: str, kind: Kind = "P-256") -> PrivateKey:
+    """
+    Get the key of somebody: always the same in one process.
+    """
+    match kind:
+        case "P-256":
+            return ec.generate_private_key(ec.SECP256R1())
+        case "P-384":
+            return ec.generate_private_key(ec.SECP384R1())
+        case "Ed25519":
+            return ed25519.Ed25519PrivateKey.generate()
+        case "RSA":
+            return rsa.generate_private_key(65537, 2048)
+        case "RSA-1024":
+            return rsa.generate_private_key(65537, 1024)
+
+
+def usage(**allowed: bool) -> x509.KeyUsage:
+    """
+    Say what a key may be used for, and nothing else.
+    """
+    everything = {
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    }  # fmt: skip
+    return x509.KeyUsage(**{name: allowed.get(name, False) for name in everything})
+
+
+def purposes(*kinds: str) -> x509.ExtendedKeyUsage:
+    """
+    Say what a certificate is for, such as C{"SERVER_AUTH"}.
+    """
+    return x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, kind) for kind in kinds])
+
+
+def critical(value: x509.ExtensionType) -> x509.Extension[Any]:
+    """
+    Mark an extension as one that everybody must understand.
+    """
+    return x509.Extension(value.oid, True, value)
+
+
+def unknown(content: bytes = b"\5\0", number: int = 1) -> x509.UnrecognizedExtension:
+    """
+    Make an extension that nobody knows.
+    """
+    return x509.UnrecognizedExtension(
+        x509.ObjectIdentifier(f"1.3.6.1.4.1.55738.9{number}"), content
+    )
+
+
+def alternativeNames(names: Names) -> x509.SubjectAlternativeName:
+    """
+    Write names: an address as one, everything else as a DNS name.
+    """
+    return x509.SubjectAlternativeName([_generalName(name) for name in names])
+
+
+def malformedNames(content: bytes) -> x509.UnrecognizedExtension:
+    """
+    Write names in a way in which nobody else would.
+    """
+    return x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, content)
+
+
+def _generalName(name: str | x509.GeneralName) -> x509.GeneralName:
+    if not isinstance(name, str):
+        return name
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """
+    Write a value in DER.
+    """
+    length = len(content)
+    if length < 128:
+        return bytes([tag, length]) + content
+    size = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes([tag, 128 + len(size)]) + size + content
+
+
+def toPEM(certificates: Iterable[x509.Certificate]) -> bytes:
+    """
+    Write certificates one after the other.
+    """
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """
+    Somebody with a certificate.
+
+    @ivar certificate: the certificate.
+    @ivar key: its private key.
+    @ivar issuer: who has signed it; C{None} for nobody else.
+    """
+
+    certificate: x509.Certificate
+    key: PrivateKey
+    issuer: "Identity | None" = None
+
+    @property
+    def der(self) -> bytes:
+        """
+        The certificate in DER.
+        """
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """
+        What a good server sends: its certificate, and all above it but the root.
+        """
+        if self.issuer is None or self.issuer.issuer is None:
+            return (self.certificate,)
+        return (self.certificate, *self.issuer.chain)
+
+    @property
+    def name(self) -> str:
+        """
+        The common name.
+        """
+        [attribute] = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(attribute.value)
+
+    def save(self, path: Path, chain: Sequence[x509.Certificate] | None = None) -> Path:
+        """
+        Write the key and what a server sends to a file, in PEM.
+        """
+        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(key + toPEM(self.chain if chain is None else chain))
+        return path
+
+    # What is done to a certificate after it was signed
+
+    def forged(self) -> "Identity":
+        """
+        Change the last bit of the signature.
+        """
+        return self._with(self.der[:-1] + bytes([self.der[-1] ^ 1]))
+
+    def altered(self, old: bytes, new: bytes) -> "Identity":
+        """
+        Change what is signed, and not the signature.
+        """
+        return self._with(_replaced(self.der, old, new))
+
+    def rewritten(
+        self, old: bytes, new: bytes, digest: hashes.HashAlgorithm | None = None
+    ) -> "Identity":
+        """
+        Change what is signed, and have the issuer sign that.
+
+        @param digest: another way to sign.
+        """
+        return self._with(self.rewrittenDER(old, new, digest))
+
+    def rewrittenDER(
+        self, old: bytes, new: bytes, digest: hashes.HashAlgorithm | None = None
+    ) -> bytes:
+        """
+        Change what is signed to something that C{cryptography} cannot read, and
+        have the issuer sign that.
+
+        @return: the certificate.
+        """
+        certificate, signer = self.certificate, self.issuer or self
+        signed = certificate.tbs_certificate_bytes
+        signature = tlv(3, b"\0" + certificate.signature)
+        algorithm = self.der[self.der.index(signed) + len(signed) : -len(signature)]
+        signed = _replaced(signed, old, new)
+        digest = digest or certificate.signature_hash_algorithm
+        signature = tlv(3, b"\0" + _sign(signer.key, signed, digest))
+        return tlv(0x30, signed + algorithm.replace(old, new) + signature)
+
+    def _with(self, der: bytes) -> "Identity":
+        return replace(self, certificate=x509.load_der_x509_certificate(der))
+
+    # What is done by an authority
+
+    def revocationList(
+        self,
+        *revoked: "Identity",
+        begins: datetime = BEGIN,
+        ends: datetime = END,
+        key: PrivateKey | None = None,
+    ) -> x509.CertificateRevocationList:
+        """
+        List what is revoked.
+
+        @param key: a key to sign with that is another one's.
+        """
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(begins)
+            .next_update(ends)
+            .add_extension(x509.CRLNumber(1), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    self.certificate.public_key()  # type: ignore[arg-type]
+                ),
+                critical=False,
+            )
+        )
+        for each in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(BEGIN).build())
+        key = key or self.key
+        return builder.sign(key, _digest(key))
+
+    def staple(
+        self,
+        about: "Identity",
+        status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+        *,
+        begins: datetime = BEGIN,
+        ends: datetime | None = END,
+        responder: "Identity | None" = None,
+        sent: Sequence[x509.Certificate] | None = None,
+        key: PrivateKey | None = None,
+        byName: bool = False,
+    ) -> bytes:
+        """
+        Say whether a certificate is revoked.
+
+        @param responder: who says so on behalf of the authority.
+        @param sent: the certificates to send along; C{None} for the
+            responder's.
+        @param key: a key to sign with that is another one's.
+        @param byName: whether the responder is named, and not its key.
+        """
+        speaker = responder or self
+        revoked = status is ocsp.OCSPCertStatus.REVOKED
+        builder = (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                about.certificate,
+                self.certificate,
+                hashes.SHA256(),
+                status,
+                begins,
+                ends,
+                BEGIN if revoked else None,
+                None,
+            )
+            .responder_id(
+                ocsp.OCSPResponderEncoding.NAME if byName else ocsp.OCSPResponderEncoding.HASH,
+                speaker.certificate,
+            )
+        )
+        if sent is None:
+            sent = [] if responder is None else [responder.certificate]
+        if sent:
+            builder = builder.certificates(sent)
+        key = key or speaker.key
+        return builder.sign(key, _digest(key)).public_bytes(Encoding.DER)
+
+
+def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert old in data, "there is nothing to replace"
+    assert len(old) == len(new), "all lengths in DER must stay"
+    return data.replace(old, new)
+
+
+def _digest(key: PrivateKey) -> hashes.SHA256 | None:
+    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+
+
+def _sign(key: PrivateKey, data: bytes, digest: hashes.HashAlgorithm | None) -> bytes:
+    match key:
+        case ed25519.Ed25519PrivateKey():
+            return key.sign(data)
+        case ec.EllipticCurvePrivateKey():
+            return key.sign(data, ec.ECDSA(digest or hashes.SHA256()))
+        case rsa.RSAPrivateKey():
+            return key.sign(data, padding.PKCS1v15(), digest or hashes.SHA256())
+
+
+def issue(
+    name: str,
+    issuer: Identity | None,
+    extensions: Iterable[x509.ExtensionType | x509.Extension[Any]],
+    *,
+    begins: datetime = BEGIN,
+    ends: datetime = END,
+    kind: Kind = "P-256",
+    key: PrivateKey | None = None,
+    serial: int | None = None,
+    issuerName: str | None = None,
+    without: Iterable[type[x509.ExtensionType]] = (),
+) -> Identity:
+    """
+    Issue a certificate.
+
+    @param name: the common name of the subject; empty for a subject without.
+    @param issuer: who signs; C{None} for the subject itself.
+    @param extensions: the extensions; a later one replaces one of its kind.
+    @param begins: when it begins to be valid.
+    @param ends: when it ends to be valid.
+    @param kind: what kind of key it is for.
+    @param key: another key than the one of this name.
+    @param issuerName: another name of the issuer than its own.
+    @param without: kinds of extensions that are left out.
+    """
+    key = key or keyFor(name, kind)
+    signer = key if issuer is None else issuer.key
+    values: dict[x509.ObjectIdentifier, tuple[x509.ExtensionType, bool]] = {}
+    for extension in (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
+        *extensions,
+    ):
+        value, marked = extension, False
+        if isinstance(extension, x509.Extension):
+            value, marked = extension.value, extension.critical
+        values[extension.oid] = value, marked
+    for left in without:
+        values.pop(left.oid, None)
+    if issuerName is None:
+        issuerName = name if issuer is None else issuer.name
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_distinguished(name))
+        .issuer_name(_distinguished(issuerName))
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .public_key(key.public_key())
+        .serial_number(next(_serials) if serial is None else serial)
+    )
+    for value, marked in values.values():
+        builder = builder.add_extension(value, critical=marked)
+    return Identity(builder.sign(signer, _digest(signer)), key, issuer)
+
+
+def _distinguished(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
+
+
+def authority(
+    name: str = "Root",
+    issuer: Identity | None = None,
+    *extensions: x509.ExtensionType | x509.Extension[Any],
+    pathLength: int | None = None,
+    **properties: Any,
+) -> Identity:
+    """
+    Make an authority.
+
+    @param name: its name.
+    @param issuer: the authority above it; C{None} for a root.
+    @param extensions: more or other extensions than an authority has.
+    @param pathLength: how many authorities may follow.
+    @param properties: more of L{issue}.
+    """
+    usual = (
+        critical(x509.BasicConstraints(ca=True, path_length=pathLength)),
+        critical(usage(digital_signature=True, key_cert_sign=True, crl_sign=True)),
+    )
+    return issue(name, issuer, (*usual, *extensions), **properties)
+
+
+def server(
+    issuer: Identity | None,
+    *extensions: x509.ExtensionType | x509.Extension[Any],
+    names: Names = (HOST,),
+    name: str = "the server",
+    **properties: Any,
+) -> Identity:
+    """
+    Make a server.
+
+    @param issuer: who signs; C{None} for the server itself.
+    @param extensions: more or other extensions than a server has.
+    @param names: whom it is for.
+    @param name: the subject.
+    @param properties: more of L{issue}.
+    """
+    usual = (
+        critical(x509.BasicConstraints(ca=False, path_length=None)),
+        critical(usage(digital_signature=True)),
+        purposes("SERVER_AUTH"),
+        alternativeNames(names),
+    )
+    return issue(name, issuer, (*usual, *extensions), **properties)
+
+
+@cache
+def brokenKey(name: str) -> rsa.RSAPrivateKey:
+    """
+    Make a private key that looks as if it belonged to the RSA key of somebody,
+    and signs as another one.
+    """
+    key = keyFor(name, "RSA")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    own = key.private_numbers()
+    # A private exponent that fits to another public one than the certificate has.
+    exponent = own.d + 2
+    return rsa.RSAPrivateNumbers(
+        own.p,
+        own.q,
+        exponent,
+        exponent % (own.p - 1),
+        exponent % (own.q - 1),
+        own.iqmp,
+        own.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)

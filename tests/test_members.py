@@ -1,0 +1,591 @@
+"""
+Tests for the names of OpenFL's door: each class has the members that OpenFL or
+Flash gives it, and what it has beyond them is listed with a reason.
+
+To add a class, add a L{Members} to L{CLASSES}, and its name to L{MODULES}.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors, events, net, system, utils
+from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
+
+ANY = object()
+"""
+A default that is not said.
+"""
+
+
+@dataclass
+class Members:
+    """
+    The public members of a class.
+
+    @ivar cls: the class.
+    @ivar make: makes an instance; the class itself stands for one if it is none
+        that is instantiated.
+    @ivar extends: the classes of this table whose members it has too.
+    @ivar new: the parameters of the constructor, in order.
+    @ivar constants: fixed values of the class, with the types of its events.
+    @ivar readOnly: what can only be read, with its value at first.
+    @ivar properties: what can be set, with its value at first.
+    @ivar methods: what can be called, with its parameters.
+    @ivar own: what neither OpenFL nor Flash has, with the reason.
+    @ivar missing: what OpenFL or Flash has and this class has not, with the
+        reason.
+    """
+
+    cls: type[Any]
+    make: Callable[[], Any] | None = None
+    extends: tuple[type[Any], ...] = ()
+    new: str | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    readOnly: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """
+        What the class should have, without what it inherits.
+        """
+        return {*self.constants, *self.readOnly, *self.properties, *self.methods, *self.own}
+
+
+def at(make: Callable[..., Any]) -> Callable[[], Any]:
+    """
+    Make instances on a reactor in memory.
+    """
+    return lambda: make(reactor=MemoryReactorClock())
+
+
+def parametersOf(function: Callable[..., Any]) -> str:
+    """
+    Write the parameters that have a place.
+    """
+    return ", ".join(
+        ("*" if each.kind is each.VAR_POSITIONAL else "")
+        + each.name
+        + ("" if each.default is each.empty else f"={each.default!r}")
+        for each in inspect.signature(function).parameters.values()
+        if each.kind is not each.KEYWORD_ONLY and each.name != "self"
+    )
+
+
+def keywordsOf(function: Callable[..., Any]) -> set[str]:
+    """
+    Name the parameters that have no place.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+EVENT = "type, bubbles=False, cancelable=False"
+ERROR_EVENT = f"{EVENT}, text='', id=0"
+TESTABLE = "so that it can be tested without a network"
+AWAITED = "what Python awaits beside the events"
+LONG = "OpenFL has it for ByteArray; here all that reads and writes has it"
+
+READS = {
+    "readBoolean": "",
+    "readByte": "",
+    "readBytes": "bytes, offset=0, length=0",
+    "readDouble": "",
+    "readFloat": "",
+    "readInt": "",
+    "readMultiByte": "length, charSet",
+    "readObject": "",
+    "readShort": "",
+    "readUnsignedByte": "",
+    "readUnsignedInt": "",
+    "readUnsignedShort": "",
+    "readUTF": "",
+    "readUTFBytes": "length",
+}
+WRITES = {
+    "writeBoolean": "value",
+    "writeByte": "value",
+    "writeBytes": "bytes, offset=0, length=0",
+    "writeDouble": "value",
+    "writeFloat": "value",
+    "writeInt": "value",
+    "writeMultiByte": "value, charSet",
+    "writeObject": "object",
+    "writeShort": "value",
+    "writeUnsignedInt": "value",
+    "writeUTF": "value",
+    "writeUTFBytes": "value",
+}
+DISPATCHES = {
+    "addEventListener": ("type, listener, useCapture=False, priority=0, useWeakReference=False"),
+    "removeEventListener": "type, listener, useCapture=False",
+    "dispatchEvent": "event",
+    "hasEventListener": "type",
+    "willTrigger": "type",
+}
+BOUND = {"bound": False, "localAddress": None, "localPort": 0}
+
+CLASSES = [
+    # net
+    Members(
+        Socket,
+        at(Socket),
+        extends=(events.EventDispatcher, utils.IDataInput, utils.IDataOutput),
+        new="host=None, port=0",
+        readOnly={
+            "bytesAvailable": 0,
+            "bytesPending": 0,
+            "connected": False,
+            "localAddress": None,
+            "localPort": 0,
+            "remoteAddress": None,
+            "remotePort": 0,
+        },
+        properties={"endian": "bigEndian", "objectEncoding": 3, "timeout": 20000},
+        methods={"connect": "host, port", "close": "", "flush": "", **READS, **WRITES},
+        own={
+            "accepted": "how ServerSocket makes one",
+            "autoflush": "what Flash does differs between systems",
+            "maxUnread": "every buffer has a limit",
+            "reactor": TESTABLE,
+            "whenClosed": AWAITED,
+            "whenConnected": AWAITED,
+        },
+        missing={"secure": "OpenFL hides it, and has it in browsers only"},
+    ),
+    Members(
+        SecureSocket,
+        at(SecureSocket),
+        extends=(Socket,),
+        new="",
+        constants={"isSupported": True},
+        readOnly={"serverCertificate": None, "serverCertificateStatus": "unknown"},
+        methods={"addBinaryChainBuildingCertificate": "certificate, trusted"},
+        own={
+            "refusedCertificate": "AIR does not show it, and one wants to know",
+            "trust": "whom to believe differs between systems",
+            "verdict": "why a certificate was refused",
+        },
+    ),
+    Members(
+        XMLSocket,
+        at(XMLSocket),
+        extends=(events.EventDispatcher,),
+        new="host=None, port=0",
+        readOnly={"connected": False},
+        properties={"timeout": 20000},
+        methods={"connect": "host, port", "close": "", "send": "object"},
+        own={
+            "maxLength": "every buffer has a limit",
+            "messages": AWAITED,
+            "pauseReading": "so that a slow program is not flooded",
+            "reactor": TESTABLE,
+            "resumeReading": "as pauseReading",
+            "whenClosed": AWAITED,
+            "whenConnected": AWAITED,
+        },
+    ),
+    Members(
+        ServerSocket,
+        at(ServerSocket),
+        extends=(events.EventDispatcher,),
+        new="",
+        constants={"isSupported": True},
+        readOnly={**BOUND, "listening": False},
+        methods={
+            "bind": "localPort=0, localAddress='0.0.0.0'",
+            "listen": "backlog=0",
+            "close": "",
+        },
+        own={"reactor": TESTABLE},
+    ),
+    Members(
+        DatagramSocket,
+        at(DatagramSocket),
+        extends=(events.EventDispatcher,),
+        new="",
+        constants={"isSupported": True},
+        readOnly={**BOUND, "connected": False, "remoteAddress": None, "remotePort": 0},
+        methods={
+            "bind": "localPort=0, localAddress='0.0.0.0'",
+            "connect": "remoteAddress, remotePort",
+            "receive": "",
+            "send": "bytes, offset=0, length=0, address=None, port=0",
+            "close": "",
+        },
+        own={"reactor": TESTABLE},
+        missing={"broadcast": "only newer versions of AIR have it"},
+    ),
+    Members(net.IPVersion, constants={"IPV4": "IPv4", "IPV6": "IPv6"}),
+    Members(
+        net.ObjectEncoding,
+        constants={"AMF0": 0, "AMF3": 3, "DEFAULT": 3},
+        properties={"dynamicPropertyWriter": None},
+        missing={"HXSF": "not spoken", "JSON": "not spoken"},
+    ),
+    Members(net.IDynamicPropertyWriter, methods={"writeDynamicProperties": "obj, output"}),
+    Members(net.IDynamicPropertyOutput, methods={"writeDynamicProperty": "name, value"}),
+    # utils
+    Members(
+        utils.IDataInput,
+        readOnly={"bytesAvailable": ANY},
+        properties={"endian": ANY, "objectEncoding": ANY},
+        methods=READS,
+        own={"readInt64": LONG},
+    ),
+    Members(
+        utils.IDataOutput,
+        properties={"endian": ANY, "objectEncoding": ANY},
+        methods=WRITES,
+        own={"writeInt64": LONG},
+    ),
+    Members(utils.IExternalizable, methods={"writeExternal": "output", "readExternal": "input"}),
+    Members(utils.Endian, constants={"BIG_ENDIAN": "bigEndian", "LITTLE_ENDIAN": "littleEndian"}),
+    Members(
+        utils.CompressionAlgorithm,
+        constants={"DEFLATE": "deflate", "LZMA": "lzma", "ZLIB": "zlib"},
+    ),
+    Members(
+        utils.ByteArray,
+        utils.ByteArray,
+        extends=(utils.IDataInput, utils.IDataOutput),
+        new="length=0",
+        readOnly={"bytesAvailable": 0},
+        properties={
+            "defaultEndian": "bigEndian",
+            "defaultObjectEncoding": 3,
+            "endian": "bigEndian",
+            "length": 0,
+            "objectEncoding": 3,
+            "position": 0,
+        },
+        methods={
+            "clear": "",
+            "compress": "algorithm='zlib'",
+            "deflate": "",
+            "inflate": "",
+            "toString": "",
+            "uncompress": "algorithm='zlib'",
+            # OpenFL's.
+            "readInt64": "",
+            "writeInt64": "value",
+        },
+        own={
+            "maxUncompressed": "every buffer has a limit",
+            **dict.fromkeys(
+                {name for name in dir(bytearray) if name[0] != "_"} - {"clear"},
+                "it is a bytearray",
+            ),
+        },
+        missing={"shareable": "for the workers of AIR"},
+    ),
+    # events
+    Members(
+        events.Event,
+        lambda: events.Event("a"),
+        new=EVENT,
+        constants={"CLOSE": "close", "COMPLETE": "complete", "CONNECT": "connect", "OPEN": "open"},
+        readOnly={
+            "type": "a",
+            "bubbles": False,
+            "cancelable": False,
+            "target": None,
+            "currentTarget": None,
+            "eventPhase": 2,
+        },
+        methods={
+            "clone": "",
+            "formatToString": "className, *names",
+            "isDefaultPrevented": "",
+            "preventDefault": "",
+            "stopImmediatePropagation": "",
+            "stopPropagation": "",
+            "toString": "",
+        },
+    ),
+    Members(
+        events.ProgressEvent,
+        lambda: events.ProgressEvent("a"),
+        extends=(events.Event,),
+        new=f"{EVENT}, bytesLoaded=0, bytesTotal=0",
+        constants={"PROGRESS": "progress", "SOCKET_DATA": "socketData"},
+        properties={"bytesLoaded": 0, "bytesTotal": 0},
+    ),
+    Members(
+        events.OutputProgressEvent,
+        lambda: events.OutputProgressEvent("a"),
+        extends=(events.Event,),
+        new=f"{EVENT}, bytesPending=0, bytesTotal=0",
+        constants={"OUTPUT_PROGRESS": "outputProgress"},
+        properties={"bytesPending": 0, "bytesTotal": 0},
+    ),
+    Members(
+        events.TextEvent,
+        lambda: events.TextEvent("a"),
+        extends=(events.Event,),
+        new=f"{EVENT}, text=''",
+        properties={"text": ""},
+    ),
+    Members(
+        events.ErrorEvent,
+        lambda: events.ErrorEvent("a"),
+        extends=(events.TextEvent,),
+        new=ERROR_EVENT,
+        constants={"ERROR": "error"},
+        readOnly={"errorID": 0},
+    ),
+    Members(
+        events.IOErrorEvent,
+        lambda: events.IOErrorEvent("a"),
+        extends=(events.ErrorEvent,),
+        new=ERROR_EVENT,
+        constants={"IO_ERROR": "ioError"},
+    ),
+    Members(
+        events.SecurityErrorEvent,
+        lambda: events.SecurityErrorEvent("a"),
+        extends=(events.ErrorEvent,),
+        new=ERROR_EVENT,
+        constants={"SECURITY_ERROR": "securityError"},
+    ),
+    Members(
+        events.DataEvent,
+        lambda: events.DataEvent("a"),
+        extends=(events.TextEvent,),
+        new=f"{EVENT}, data=''",
+        constants={"DATA": "data", "UPLOAD_COMPLETE_DATA": "uploadCompleteData"},
+        properties={"data": ""},
+    ),
+    Members(
+        events.ServerSocketConnectEvent,
+        lambda: events.ServerSocketConnectEvent("a"),
+        extends=(events.Event,),
+        new=f"{EVENT}, socket=None",
+        constants={"CONNECT": "connect"},
+        properties={"socket": None},
+    ),
+    Members(
+        events.DatagramSocketDataEvent,
+        lambda: events.DatagramSocketDataEvent("a"),
+        extends=(events.Event,),
+        new=f"{EVENT}, srcAddress='', srcPort=0, dstAddress='', dstPort=0, data=None",
+        constants={"DATA": "data"},
+        properties={
+            "srcAddress": "",
+            "srcPort": 0,
+            "dstAddress": "",
+            "dstPort": 0,
+            "data": None,
+        },
+    ),
+    Members(
+        events.EventPhase,
+        constants={"CAPTURING_PHASE": 1, "AT_TARGET": 2, "BUBBLING_PHASE": 3},
+    ),
+    Members(events.IEventDispatcher, methods=DISPATCHES),
+    Members(
+        events.EventDispatcher,
+        events.EventDispatcher,
+        new="target=None",
+        methods={**DISPATCHES, "toString": ""},
+    ),
+    # errors
+    Members(
+        errors.Error,
+        errors.Error,
+        new="message='', errorID=0",
+        readOnly={"errorID": 0, "name": "Error"},
+        properties={"message": ""},
+        methods={"getStackTrace": ""},
+        own={
+            "numbered": "the texts are in one place",
+            **dict.fromkeys(
+                {name for name in dir(Exception) if name[0] != "_"}, "it is an exception"
+            ),
+        },
+        missing={"toString": "str() is what Python has for it"},
+    ),
+    # system
+    Members(
+        system.Security,
+        constants={
+            "REMOTE": "remote",
+            "LOCAL_WITH_FILE": "localWithFile",
+            "LOCAL_WITH_NETWORK": "localWithNetwork",
+            "LOCAL_TRUSTED": "localTrusted",
+            "APPLICATION": "application",
+        },
+        properties={"sandboxType": "application", "exactSettings": True, "pageDomain": None},
+        methods={"allowDomain": "*domains", "allowInsecureDomain": "*domains"},
+        missing={
+            "loadPolicyFile": "sockets ask for no policy yet",
+            "showSettings": "there is no player whose settings could be shown",
+        },
+    ),
+]
+
+MODULES: list[tuple[ModuleType, dict[str, str]]] = [
+    # What else each has than the classes of the table, with the reason.
+    (net, {"registerClassAlias": "flash.net has it"}),
+    (utils, {"FlashProblems": "the errors of reading", "classAliases": "what is registered"}),
+    (events, {"setReporter": "somebody has to hear of what nobody dealt with"}),
+    (
+        errors,
+        {
+            "MESSAGES": "the texts are in one place",
+            "messageOf": "the texts are in one place",
+            **dict.fromkeys(
+                (
+                    "ArgumentError",
+                    "EOFError",
+                    "IOError",
+                    "IllegalOperationError",
+                    "MemoryError",
+                    "RangeError",
+                    "SecurityError",
+                    "TypeError",
+                ),
+                "as Error",
+            ),
+        },
+    ),
+    (system, {}),
+]
+
+ROOMS = {members.cls: members for members in CLASSES}
+
+
+def familyOf(members: Members) -> list[Members]:
+    """
+    Get what a class has, and what those have that it extends.
+    """
+    family = [members]
+    for base in members.extends:
+        family += familyOf(ROOMS[base])
+    return family
+
+
+def publicNames(thing: object) -> set[str]:
+    """
+    Name what does not begin with an underscore.
+    """
+    return {name for name in dir(thing) if not name.startswith("_")}
+
+
+def definedIn(module: ModuleType) -> set[str]:
+    """
+    Name what a module defines itself.
+    """
+    found = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef():
+                found.add(node.name)
+            case (
+                ast.Assign(targets=[ast.Name() as target])
+                | ast.AnnAssign(target=ast.Name() as target)
+            ):
+                found.add(target.id)
+    return {name for name in found if not name.startswith("_")}
+
+
+class MemberTests(SynchronousTestCase):
+    """
+    The table against the classes, both ways.
+    """
+
+    def test_names(self) -> None:
+        """
+        Each class has the members of the table, and no others.
+        """
+        for members in CLASSES:
+            thing = members.make() if members.make else members.cls
+            expected = {name for each in familyOf(members) for name in each.names}
+            # What is only a parameter of the constructor is looked at there.
+            expected -= keywordsOf(members.cls.__init__) - publicNames(thing)
+            self.assertEqual(publicNames(thing), expected, members.cls)
+
+    def test_missing(self) -> None:
+        """
+        What a class lacks, it does lack, so the reason is not out of date.
+        """
+        for members in CLASSES:
+            for name, reason in members.missing.items():
+                self.assertFalse(hasattr(members.cls, name), (members.cls, name))
+                self.assertNotEqual(reason, "")
+
+    def test_bases(self) -> None:
+        """
+        Each class is one of those that it extends.
+        """
+        for members in CLASSES:
+            for base in members.extends:
+                self.assertTrue(issubclass(members.cls, base), (members.cls, base))
+
+    def test_constructors(self) -> None:
+        """
+        Each constructor has its parameters in order, and others by name only.
+        """
+        for members in CLASSES:
+            if members.new is not None:
+                constructor = members.cls.__init__
+                self.assertEqual(parametersOf(constructor), members.new, members.cls)
+                own = {name for each in familyOf(members) for name in each.own}
+                self.assertLessEqual(keywordsOf(constructor), own, members.cls)
+
+    def test_constants(self) -> None:
+        """
+        Each constant belongs to the class, and has its value and type.
+        """
+        for members in CLASSES:
+            for name, value in members.constants.items():
+                found = inspect.getattr_static(members.cls, name)
+                self.assertEqual((found, type(found)), (value, type(value)), (members.cls, name))
+
+    def test_properties(self) -> None:
+        """
+        Each property has its value at first, and can be set, or only be read.
+        """
+        for members in CLASSES:
+            thing = members.make() if members.make else members.cls
+            for settable, properties in [(False, members.readOnly), (True, members.properties)]:
+                for name, value in properties.items():
+                    where = (members.cls, name)
+                    if value is not ANY:
+                        found = getattr(thing, name)
+                        self.assertEqual((found, type(found)), (value, type(value)), where)
+                    made = inspect.getattr_static(members.cls, name, None)
+                    isReadOnly = isinstance(made, property) and made.fset is None
+                    self.assertEqual(isReadOnly, not settable, where)
+
+    def test_methods(self) -> None:
+        """
+        Each method has its parameters, with their names, order and defaults.
+        """
+        for members in CLASSES:
+            for name, parameters in members.methods.items():
+                method = getattr(members.cls, name)
+                self.assertEqual(parametersOf(method), parameters, (members.cls, name))
+
+    def test_modules(self) -> None:
+        """
+        Each module has the classes of the table, and otherwise only what is
+        listed.
+        """
+        placed: set[str] = set()
+        for module, others in MODULES:
+            public = set(getattr(module, "__all__", definedIn(module)))
+            classes = {cls.__name__ for cls in ROOMS if vars(module).get(cls.__name__) is cls}
+            placed |= classes
+            self.assertEqual(public, classes & public | set(others), module.__name__)
+        self.assertEqual(placed, {cls.__name__ for cls in ROOMS})

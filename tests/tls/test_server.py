@@ -1,0 +1,389 @@
+"""
+The certificates of a server, which are renewed while it runs.
+"""
+
+import contextlib
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.tls.server import (
+    CertificateError,
+    ServerCertificates,
+    ServerConnectionCreator,
+)
+
+AUTHORITY = trustme.CA()
+
+
+class Folder:
+    """
+    A folder with the files of a server.
+    """
+
+    def __init__(self, test: SynchronousTestCase) -> None:
+        folder = TemporaryDirectory()
+        test.addCleanup(folder.cleanup)
+        self.path = Path(folder.name)
+        self._written = 0
+
+    def write(self, file: str, *pieces: trustme.Blob | bytes) -> Path:
+        """
+        Write a file anew; its time shows it, however fast that is.
+        """
+        path = self.path / file
+        path.write_bytes(
+            b"".join(piece if isinstance(piece, bytes) else piece.bytes() for piece in pieces)
+        )
+        self._written += 1
+        os.utime(path, ns=(self._written, self._written))
+        return path
+
+    def issue(self, file: str, *names: str, common: str | None = None) -> Path:
+        """
+        Write a certificate with its key.
+        """
+        issued = AUTHORITY.issue_cert(*names, common_name=common)
+        return self.write(file, issued.private_key_and_cert_chain_pem)
+
+
+def client(**settings: Any) -> SSL.Context:
+    """
+    Make the context of a client that checks nothing.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    if "newest" in settings:
+        context.set_max_proto_version(settings["newest"])
+    if "ciphers" in settings:
+        context.set_cipher_list(settings["ciphers"])
+    return context
+
+
+def shake(server: SSL.Connection, caller: SSL.Connection) -> None:
+    """
+    Have two connections in memory shake hands.
+    """
+    server.set_accept_state()
+    caller.set_connect_state()
+    done: set[SSL.Connection] = set()
+    for _ in range(10):
+        for one, other in ((caller, server), (server, caller)):
+            try:
+                one.do_handshake()
+                done.add(one)
+            except SSL.WantReadError:
+                pass
+            with contextlib.suppress(SSL.WantReadError):
+                other.bio_write(one.bio_read(1 << 20))
+        if len(done) == 2:
+            return
+    raise AssertionError("the handshake has no end")
+
+
+def served(certificates: ServerCertificates, name: bytes | None = None, **settings: Any) -> str:
+    """
+    Shake hands with a server.
+
+    @return: the common name in the certificate that it shows.
+    """
+    server = SSL.Connection(certificates.context(), None)
+    caller = SSL.Connection(client(**settings), None)
+    if name is not None:
+        caller.set_tlsext_host_name(name)
+    shake(server, caller)
+    certificate = caller.get_peer_certificate(as_cryptography=True)
+    assert certificate is not None
+    [common] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common.value)
+
+
+class ServerCertificatesTests(SynchronousTestCase):
+    """
+    Which certificate a client is shown.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Folder(self)
+
+    def problem(self, *files: Path | str) -> str:
+        """
+        Have files refused.
+
+        @return: why they were.
+        """
+        with self.assertRaises(CertificateError) as caught:
+            ServerCertificates(*files)
+        return str(caught.exception)
+
+    def test_oneFile(self) -> None:
+        """
+        Certificate and key can lie in one file; it is shown to everybody.
+        """
+        certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
+        self.assertEqual(served(certificates), "a")
+        self.assertEqual(served(certificates, b"b.example"), "a")
+
+    def test_twoFiles(self) -> None:
+        """
+        The key can lie in a file of its own.
+        """
+        issued = AUTHORITY.issue_cert("a.example", common_name="a")
+        chain = self.folder.write("chain.pem", *issued.cert_chain_pems)
+        key = self.folder.write("key.pem", issued.private_key_pem)
+        self.assertEqual(served(ServerCertificates(chain, key)), "a")
+
+    def test_chain(self) -> None:
+        """
+        The certificates of the authorities between are sent along.
+        """
+        between = AUTHORITY.create_child_ca()
+        issued = between.issue_cert("a.example")
+        path = self.folder.write("a.pem", issued.private_key_and_cert_chain_pem)
+        server = SSL.Connection(ServerCertificates(path).context(), None)
+        caller = SSL.Connection(client(), None)
+        shake(server, caller)
+        self.assertEqual(len(caller.get_peer_cert_chain() or []), 2)
+
+    def test_byName(self) -> None:
+        """
+        Of a folder the certificate is shown that is for the name the client
+        asks for: exactly, or by a wildcard; and else the first.
+        """
+        self.folder.issue("1.pem", "first.example", common="first")
+        self.folder.issue("2.pem", "*.games.example", common="wildcard")
+        self.folder.issue("3.pem", "chess.games.example", common="chess")
+        self.folder.write("notes.txt", b"none of them")
+        certificates = ServerCertificates(self.folder.path)
+        shown = {
+            name: served(certificates, name)
+            for name in (
+                b"first.example",
+                b"go.games.example",
+                b"CHESS.games.example",
+                b"a.b.games.example",
+                b"other.example",
+                None,
+            )
+        }
+        self.assertEqual(
+            shown,
+            {
+                b"first.example": "first",
+                b"go.games.example": "wildcard",
+                b"CHESS.games.example": "chess",
+                b"a.b.games.example": "first",
+                b"other.example": "first",
+                None: "first",
+            },
+        )
+
+    def test_nameless(self) -> None:
+        """
+        A certificate without names can be shown too.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(1))
+        ).sign(key, hashes.SHA256())
+        path = self.folder.write(
+            "a.pem",
+            certificate.public_bytes(Encoding.PEM),
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        )
+        self.assertEqual(served(ServerCertificates(path)), "nobody")
+
+    def test_renewed(self) -> None:
+        """
+        A file that is renewed is served from the next handshake on, and this is
+        logged.
+        """
+        certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
+        self.assertEqual(served(certificates), "old")
+        self.folder.issue("a.pem", "a.example", common="new")
+        with capturedLogs() as captured:
+            self.assertEqual(served(certificates), "new")
+            self.assertEqual(served(certificates), "new")
+        self.assertEqual(
+            [event["log_format"] for event in captured], ["new certificates from {path}"]
+        )
+
+    def test_renewedBesideOld(self) -> None:
+        """
+        A handshake that began with the old certificate ends with the new one
+        if the client asks by name.
+        """
+        certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
+        server = SSL.Connection(certificates.context(), None)
+        caller = SSL.Connection(client(), None)
+        caller.set_tlsext_host_name(b"a.example")
+        self.folder.issue("a.pem", "a.example", common="new")
+        shake(server, caller)
+        certificate = caller.get_peer_certificate(as_cryptography=True)
+        assert certificate is not None
+        self.assertIn("CN=new", certificate.subject.rfc4514_string())
+
+    def test_added(self) -> None:
+        """
+        A file that is added to a folder is served from the next handshake on.
+        """
+        self.folder.issue("1.pem", "first.example", common="first")
+        certificates = ServerCertificates(self.folder.path)
+        self.folder.issue("2.pem", "second.example", common="second")
+        self.assertEqual(served(certificates, b"second.example"), "second")
+
+    def test_broken(self) -> None:
+        """
+        While a file is broken the certificate before is served, and that is
+        logged once; when it is whole again its new certificate is served.
+        """
+        certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
+        self.folder.write("a.pem", b"half of a certifi")
+        with capturedLogs() as captured:
+            self.assertEqual(served(certificates), "old")
+            self.assertEqual(served(certificates), "old")
+        [event] = captured
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertIn("there is no certificate in PEM in it", event["problem"])
+        self.folder.issue("a.pem", "a.example", common="new")
+        self.assertEqual(served(certificates), "new")
+
+    def test_removed(self) -> None:
+        """
+        When the file is away the certificate before is served.
+        """
+        path = self.folder.issue("a.pem", "a.example", common="old")
+        certificates = ServerCertificates(path)
+        path.unlink()
+        with capturedLogs() as captured:
+            self.assertEqual(served(certificates), "old")
+        self.assertIn("No such file", captured[0]["problem"])
+
+    def test_problems(self) -> None:
+        """
+        What cannot be used is refused, and the text says why.
+        """
+        issued = AUTHORITY.issue_cert("a.example")
+        key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        chain = self.folder.write("chain.pem", *issued.cert_chain_pems)
+        other = self.folder.write("other.pem", AUTHORITY.issue_cert("b").private_key_pem)
+        rsa = self.folder.write(
+            "rsa.pem", AUTHORITY.issue_cert("b", key_type=trustme.KeyType.RSA).private_key_pem
+        )
+        encrypted = self.folder.write(
+            "encrypted.pem",
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
+        )
+        empty = self.folder.path / "empty"
+        empty.mkdir()
+        self.assertIn("No such file", self.problem(self.folder.path / "missing.pem"))
+        self.assertIn("no certificate in PEM", self.problem(other))
+        self.assertIn("no private key in PEM", self.problem(chain))
+        self.assertIn("is not that of", self.problem(chain, other))
+        self.assertIn("is not that of", self.problem(chain, rsa))
+        self.assertIn("is encrypted", self.problem(chain, encrypted))
+        self.assertIn("there is no file *.pem in it", self.problem(empty))
+        self.assertIn("is a folder", self.problem(self.folder.path, other))
+
+    def test_versionsAndCiphers(self) -> None:
+        """
+        There is TLS 1.3, and TLS 1.2 with forward-secret authenticated ciphers
+        only.
+        """
+        certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
+        self.assertEqual(served(certificates), "a")
+        self.assertEqual(served(certificates, newest=SSL.TLS1_2_VERSION), "a")
+        with self.assertRaises(SSL.Error):
+            served(certificates, newest=SSL.TLS1_1_VERSION, ciphers=b"ALL:@SECLEVEL=0")
+        for ciphers in (b"ECDHE-ECDSA-AES128-SHA", b"AES128-GCM-SHA256"):
+            with self.assertRaises(SSL.Error):
+                served(certificates, newest=SSL.TLS1_2_VERSION, ciphers=ciphers)
+
+
+class ServerConnectionTests(SynchronousTestCase):
+    """
+    How long a handshake may take.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        certificates = ServerCertificates(Folder(self).issue("a.pem", "a.example"))
+        creator = ServerConnectionCreator(certificates, timeout=7, clock=self.clock)
+        factory = TLSMemoryBIOFactory(creator, False, Factory.forProtocol(EchoProtocol), self.clock)
+        self.protocol = factory.buildProtocol(None)
+        self.transport = StringTransport()
+        self.protocol.makeConnection(self.transport)
+
+    def test_stalled(self) -> None:
+        """
+        A client that does not come to the end of the handshake is cut off when
+        the time is over, and that is logged.
+        """
+        with capturedLogs() as captured:
+            self.clock.advance(6.9)
+            self.assertFalse(self.transport.disconnecting)
+            self.clock.advance(0.1)
+        self.assertTrue(self.transport.disconnected)
+        [event] = captured
+        self.assertEqual(event["log_format"], "{peer} cut off: its TLS handshake took too long")
+
+    def test_gone(self) -> None:
+        """
+        Of a client that has gone before its time nothing is said.
+        """
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+        with capturedLogs() as captured:
+            self.clock.advance(7)
+        self.assertEqual(captured, [])
+
+    def test_completed(self) -> None:
+        """
+        After the handshake there is no limit.
+        """
+        caller = SSL.Connection(client(), None)
+        caller.set_connect_state()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        self.protocol.dataReceived(caller.bio_read(1 << 20))
+        self.clock.advance(0)
+        caller.bio_write(self.transport.value())
+        caller.do_handshake()
+        self.protocol.dataReceived(caller.bio_read(1 << 20))
+        self.clock.advance(100)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_failed(self) -> None:
+        """
+        A client that speaks no TLS is refused at once, and not again later,
+        whatever else it says.
+        """
+        self.protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
+        self.protocol.dataReceived(b"are you there?")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > 1], [])
