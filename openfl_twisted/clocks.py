@@ -1,9 +1,10 @@
 """
-Clocks.
+Clocks, and what takes too long by them.
 """
 
-from typing import cast
+from typing import NoReturn, cast
 
+from twisted.internet.error import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 
@@ -20,3 +21,13 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
     from twisted.internet import reactor
 
     return cast("IReactorTime", reactor)
+
+
+def tookTooLong(outcome: object, timeout: float) -> NoReturn:
+    """
+    Fail in words: what C{Deferred.addTimeout} calls when the time is over.
+
+    @param outcome: what came of cancelling; nobody wants to know.
+    @param timeout: the time, in seconds.
+    """
+    raise TookTooLong(string=f"nothing came of it within {timeout:g} seconds")

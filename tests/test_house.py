@@ -32,6 +32,7 @@ ALLOWED = {
     "protocols": ({"protocols", "tls", "wire"} | BASICS, True),
     "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
     "services": ({"services", "protocols", "tls", "wire"} | BASICS, True),
+    "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 
 

@@ -5,10 +5,9 @@ connection there is, and the events of both.
 
 import ipaddress
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet import error
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted import errors
 from openfl_twisted.addresses import portOf
+from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
@@ -72,13 +72,6 @@ class Connection(SendingProtocol):
         super().connectionLost(reason)
         if self.link is not None:
             self.link.lost()
-
-
-def _tookTooLong(outcome: Any, timeout: float) -> NoReturn:
-    """
-    Say in words that an attempt took too long.
-    """
-    raise error.TimeoutError(string=f"there was no connection within {timeout:g} seconds")
 
 
 class _Life(Protocol):
@@ -336,7 +329,7 @@ class Link:
         Begin an attempt.
         """
         attempt = endpoint.connect(Factory.forProtocol(Connection))
-        self._attempt = attempt.addTimeout(timeout, self.reactor, _tookTooLong)
+        self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
         # The outcome is an event, and those never come within the call.
         self.reactor.callLater(0, self._await, self._attempt)
 

@@ -105,4 +105,5 @@ class SecureSocket(Socket):
         self.verdict = verdict
 
     def _explain(self, text: str, reason: Failure) -> str:
-        return f"{text} {reason.getErrorMessage()}"
+        words = reason.getErrorMessage()
+        return f"{text} {words[:1].upper()}{words[1:]}"

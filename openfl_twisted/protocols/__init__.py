@@ -5,7 +5,10 @@ Twisted's door: one module, one Protocol/Factory pair.
     them.
   - L{openfl_twisted.protocols.binarysocket}: numbers and strings in a stream,
     as C{Socket} has them.
+  - L{openfl_twisted.protocols.securesocket}: the same in TLS, to a server that
+    is trusted; and any other protocol so.
   - L{openfl_twisted.protocols.datagram}: datagrams.
+  - L{openfl_twisted.protocols.telnet}: a client of Telnet.
   - L{openfl_twisted.protocols.policyfile}: answers policy requests on a port of
     its own.
   - L{openfl_twisted.protocols.oneport}: answers them in front of any other

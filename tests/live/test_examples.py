@@ -68,6 +68,34 @@ async def test_xmlSocketClient() -> None:
 
 
 @live
+async def test_telnet() -> None:
+    """
+    The guide's Telnet client sends what is typed and prints what comes, until
+    the server closes; it says so if there is none.
+    """
+    server = twistd("openfl-echo", "--style=simple-server", f"--listen=tcp:0:interface={HOST}")
+    port = str(await portOf(server))
+    client = run(*example("telnet.py", HOST, port))
+    client.transport.write("grüße\nEXIT\n".encode())
+    assert await client.ended == 0, client.printed
+    assert client.printed.decode().splitlines() == [
+        f"Trying to connect to {HOST}:{port}",
+        "connected...",
+        "Enter EXIT to exit.",
+        "Echo: grüße",
+        "Echo: EXIT",
+        "closed...",
+    ]
+    await stop(server)
+    client = run(*example("telnet.py", HOST, port))
+    assert await client.ended == 0, client.printed
+    assert client.printed.endswith(b"\nUnable to connect: socket error.\n")
+    client = run(*example("telnet.py", HOST, ""))
+    assert await client.ended == 1
+    assert client.printed == b"'' is not a port: a number from 1 to 65535\n"
+
+
+@live
 async def test_serverSocketExample() -> None:
     """
     The guide's ServerSocketExample greets and echoes, and says what it does.
@@ -101,3 +129,26 @@ async def test_programsThatEnd() -> None:
         program = run(*example(name))
         assert await program.ended == 0, program.printed
         assert program.printed.decode() == printed
+
+
+@live
+async def test_certificates() -> None:
+    """
+    Each certificate status can be seen, with its reason in words.
+    """
+    for status, words in {
+        "unknown": "does not answer as a TLS server does",
+        "trusted": "connect",
+        "expired": "has expired",
+        "notYetValid": "is not valid yet",
+        "principalMismatch": "is for another server",
+        "untrustedSigners": "is not signed by an authority that is trusted here",
+        "invalidChain": "relies on another certificate",
+        "invalid": "unsuitable certificate purpose",
+        "revoked": "has been revoked",
+    }.items():
+        program = run(*example("certificates.py", status))
+        assert await program.ended == 0, program.printed
+        printed = program.printed.decode()
+        assert printed.startswith(f"{status}\n")
+        assert words in printed

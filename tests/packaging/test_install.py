@@ -98,7 +98,8 @@ def commandsOf(twistd: Path, **variables: str) -> set[str]:
 def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     """
     C{twistd} and C{twist} list the commands from a wheel, from an editable
-    install and from the checkout, and no longer when it is uninstalled.
+    install and from the checkout, and no longer when it is uninstalled;
+    C{openfl-telnet} needs nothing that is not installed with them.
     """
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -107,6 +108,7 @@ def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     run(pip, "install", wheel)
     assert commandsOf(twistd) == commandsOf(programs / "twist") == COMMANDS
     assert run(twistd, "openfl-xml", "--version").startswith("openfl-twisted ")
+    assert run(programs / "openfl-telnet", "--version").startswith("openfl-twisted ")
     run(pip, "uninstall", "--yes", "openfl-twisted")
     assert commandsOf(twistd) == set()
     run(pip, "install", "--editable", checkout)

@@ -1,0 +1,243 @@
+"""
+The program C{openfl-telnet}.
+"""
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import react
+from twisted.python import usage
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import tookTooLong
+from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
+from openfl_twisted.console.terminal import Terminal, chooseTerminal
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.tls import Trust
+
+NO_CONNECTION = 1
+"""
+The status with which the program ends if it cannot connect.
+"""
+
+WRONG_USAGE = 2
+"""
+The status with which it ends if its options are wrong.
+"""
+
+_NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
+_LONGEST = 86400
+
+
+def seconds(text: str) -> float:
+    """
+    Read a time in seconds, of a day at most.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _LONGEST:
+        raise ValueError(f"{text!r} is not a number of seconds from 0 to {_LONGEST}")
+    return number
+
+
+class Options(usage.Options):
+    """
+    What the program can be told. After parsing, C{host}, C{port}, C{newline} as
+    bytes, and C{trust}.
+    """
+
+    synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
+    longdesc = (
+        "Connects to a server, sends each line that is typed, and shows what comes. At a "
+        "terminal, Ctrl-D ends it; at the end of a file or a pipe it waits for the answers. "
+        "PORT is 23 if it is not given, 992 with --tls, and 8080 with --xml. "
+        "Ends with status 1 if it cannot connect."
+    )
+
+    optFlags = [
+        ["xml", None, "Speak XMLSocket: each line is a message, each message a line."],
+        ["tls", None, "Speak TLS; the server's certificate must be a good one."],
+    ]
+    optParameters: list[list[Any]] = [
+        ["ca", None, None, "With --tls: trust the authorities in this PEM file, and no others."],
+        ["newline", None, None, "What ends a line that is sent: crlf or lf.  [default: crlf]"],
+        ["encoding", None, None, "The character set of the text.  [default: utf-8]"],
+        ["timeout", None, 20.0, "How many seconds connecting may take.", seconds],
+        [
+            "wait",
+            None,
+            3.0,
+            "After the end of the input, how many seconds the server may be silent.",
+            seconds,
+        ],
+    ]
+
+    def opt_version(self) -> NoReturn:
+        """
+        Display the version of openfl-twisted and exit.
+        """
+        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
+        sys.exit(0)
+
+    def parseArgs(self, host: str = "", port: str | None = None, *rest: str) -> None:
+        """
+        Take the host and the port.
+        """
+        if not host or rest:
+            raise usage.UsageError("give a host, and a port if you like")
+        self["host"] = host.removeprefix("[").removesuffix("]")
+        self["port"] = port
+
+    def postOptions(self) -> None:
+        """
+        Check what the parameters say.
+        """
+        self["port"] = self._port(self["port"])
+        for option in ("newline", "encoding"):
+            if self["xml"] and self[option] is not None:
+                raise usage.UsageError(
+                    f"--{option} goes without --xml: it always is the same there"
+                )
+        newline = self["newline"] or "crlf"
+        if newline not in _NEWLINES:
+            raise usage.UsageError(f"--newline={newline}: there are {', '.join(_NEWLINES)}")
+        self["newline"] = _NEWLINES[newline]
+        try:
+            self["encoding"] = checkEncoding(self["encoding"] or "utf-8")
+        except ValueError as problem:
+            raise usage.UsageError(f"--encoding: {problem}") from None
+        self["trust"] = self._trust(self["ca"])
+
+    def _port(self, port: str | None) -> int:
+        if port is None:
+            return 8080 if self["xml"] else 992 if self["tls"] else 23
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            raise usage.UsageError(f"{port!r} is not a port: a number from 1 to 65535")
+        return int(port)
+
+    def _trust(self, path: str | None) -> Trust:
+        if path is None:
+            return Trust()
+        if not self["tls"]:
+            raise usage.UsageError("--ca goes with --tls")
+        try:
+            return Trust.fromPEM(path)
+        except OSError as problem:
+            raise usage.UsageError(f"--ca={path}: {problem.strerror}") from None
+        except ValueError as problem:
+            raise usage.UsageError(f"--ca={problem}") from None
+
+
+def makeEndpoint(reactor: Any, options: Options) -> IStreamClientEndpoint:
+    """
+    Get the way to the server.
+    """
+    endpoint: IStreamClientEndpoint = HostnameEndpoint(
+        reactor, options["host"], options["port"], options["timeout"]
+    )
+    if options["tls"]:
+        endpoint = SecureEndpoint(
+            endpoint,
+            options["host"],
+            options["trust"],
+            timeout=options["timeout"],
+            clock=reactor,
+        )
+    return endpoint
+
+
+def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
+    """
+    Make what makes the connection.
+    """
+    wait = options["wait"]
+    if options["xml"]:
+        return XMLSocketFactory(lambda: XMLCall(reactor, wait=wait), policy=None)
+    return TelnetFactory(
+        lambda: TelnetCall(reactor, wait=wait),
+        encoding=options["encoding"],
+        newline=options["newline"],
+    )
+
+
+async def talk(
+    reactor: Any,
+    options: Options,
+    endpoint: IStreamClientEndpoint,
+    terminal: Terminal,
+    tell: Callable[[str], object],
+) -> int:
+    """
+    Connect, and let a terminal and a server talk until either ends.
+
+    @param tell: takes lines about the connection.
+    @return: the status with which the program ends.
+    """
+    factory = makeFactory(reactor, options)
+    try:
+        # One time for the name, TCP and TLS together.
+        connecting: Deferred[Any] = endpoint.connect(factory)
+        call = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
+    except Exception as problem:
+        tell(problemOf(problem, options["host"], options["port"], options["timeout"]))
+        return NO_CONNECTION
+    tell(f"connected to {describe(call.transport.getPeer())}")
+    call.show = terminal.show
+    terminal.start(call)
+
+    def interrupted() -> Deferred[None]:
+        stopped = terminal.stop().addTimeout(CLOSE_TIMEOUT, reactor)
+        return stopped.addErrback(lambda failure: failure.trap(defer.TimeoutError))
+
+    # If a signal ends the program, the terminal must become what it was before.
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    farewell = await call.lost
+    await terminal.stop()
+    tell(farewell)
+    return 0
+
+
+def _tell(line: str) -> None:
+    # There may be no standard error, and nobody who reads it.
+    with contextlib.suppress(AttributeError, OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """
+    Run the program, to its end.
+
+    @param arguments: what it is told, without its name; C{None} for what stands
+        on the command line.
+    """
+    options = Options()
+    try:
+        options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
+    except usage.UsageError as problem:
+        _tell(f"openfl-telnet: {problem}\nSee openfl-telnet --help.")
+        sys.exit(WRONG_USAGE)
+    if sys.stdin is None or sys.stdout is None:
+        _tell("openfl-telnet: there is no standard input, or no standard output")
+        sys.exit(WRONG_USAGE)
+
+    async def run(reactor: Any) -> None:
+        endpoint = makeEndpoint(reactor, options)
+        status = await talk(reactor, options, endpoint, chooseTerminal(reactor), _tell)
+        if status:
+            raise SystemExit(status)
+
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))

@@ -1,0 +1,293 @@
+"""
+C{openfl-telnet} as a process.
+"""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+from OpenSSL.SSL import TLS_METHOD, Context
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.simpleserver import SimpleServerFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from tests.live import live
+from tests.live.peers import HOST, Process, portOf, run, serving, stop, twistd
+from tests.protocols.test_tls import Contexts
+
+# What a terminal is told when a line is asked for: that pasted text shall be marked as such.
+READY = b"\x1b[?2004h"
+
+TELNET = str(Path(sys.executable).parent / "openfl-telnet")
+
+
+def telnet(*arguments: object, typed: str = "") -> Process:
+    """
+    Start the program with something in the pipe to it, which ends there.
+    """
+    process = run(TELNET, *map(str, arguments))
+    process.transport.write(typed.encode())
+    process.transport.closeStdin()
+    return process
+
+
+async def ended(process: Process, status: int = 0) -> list[str]:
+    """
+    Wait for the end of the program, and check how it ends.
+
+    @return: the lines that it has printed, which are in any order with those of
+        standard error.
+    """
+    assert await process.ended == status, process.printed
+    printed = process.printed.decode()
+    assert "Traceback" not in printed
+    return printed.splitlines()
+
+
+class Speaker(Protocol):
+    """
+    Says one thing to who comes, and closes if it is asked anything.
+    """
+
+    greeting = b"\x1b[31mred\r\n\xc2\x9b31mred\r\nlogin: "
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(self.greeting)
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class Silent(Protocol):
+    """
+    Says nothing.
+    """
+
+
+def secure(authority: trustme.CA, factory: IProtocolFactory, name: str = HOST) -> IProtocolFactory:
+    """
+    Put TLS in front of a server.
+    """
+    context = Context(TLS_METHOD)
+    authority.issue_cert(name).configure_cert(context)
+    return TLSMemoryBIOFactory(Contexts(context), False, factory)
+
+
+@live
+async def test_pipe() -> None:
+    """
+    Lines in a pipe are sent, and the answers printed, until the server closes.
+    """
+    server = twistd("openfl-echo", "--style=simple-server", f"--listen=tcp:0:interface={HOST}")
+    port = await portOf(server)
+    lines = await ended(telnet(HOST, port, typed="hello\ngr\xfc\xdfe\nEXIT"))
+    assert sorted(lines) == sorted(
+        [
+            f"connected to {HOST}:{port}", "Enter EXIT to exit.", "Echo: hello",
+            "Echo: gr\xfc\xdfe", "Echo: EXIT", "closed",
+        ]
+    )  # fmt: skip
+    await stop(server)
+
+
+@live
+async def test_xml() -> None:
+    """
+    With C{--xml} each line is a message; after the last answer the program
+    waits for the server to be silent.
+    """
+    server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
+    port = await portOf(server)
+    process = telnet("--xml", "--wait=1", HOST, port, typed="<a/>\n<b>\xfc</b>\n")
+    lines = await ended(process)
+    assert [line for line in lines if line.startswith("<")] == ["<a/>", "<b>\xfc</b>"]
+    await stop(server)
+
+
+@live
+async def test_muchInAPipe() -> None:
+    """
+    A large input waits for the server, and its answers for who reads them.
+    """
+    count = 100_000
+    async with serving(SimpleServerFactory()) as (port, _):
+        typed = "".join(f"{number}\n" for number in range(count)) + "EXIT\n"
+        process = telnet(HOST, port, typed=typed)
+        await ended(process)
+    # What comes from standard error can stand within a line.
+    printed = process.printed.decode().replace(f"connected to {HOST}:{port}\n", "")
+    echoes = [f"Echo: {number}" for number in range(count)]
+    assert printed.replace("closed\n", "").splitlines()[1:] == [*echoes, "Echo: EXIT"]
+
+
+@live
+async def test_nobodyReads() -> None:
+    """
+    If nobody reads what is printed any more, the program ends.
+    """
+    async with serving(SimpleServerFactory()) as (port, _):
+        process = run(TELNET, HOST, str(port))
+        await process.until(b"Enter EXIT to exit.")
+        process.transport.closeStdout()
+        process.transport.write(b"hello\n")
+        assert "closed" in await ended(process)
+
+
+@live
+async def test_noConnection() -> None:
+    """
+    Why there is no connection is one line, with status 1.
+    """
+    async with serving(Factory.forProtocol(Silent)) as (port, _):
+        silent = telnet("--tls", "--timeout=0.3", HOST, port)
+        assert await ended(silent, 1) == [f"{HOST}:{port} has not answered within 0.3 seconds"]
+    assert await ended(telnet(HOST, port), 1) == [f"{HOST}:{port} refuses connections"]
+
+
+@live
+async def test_usage() -> None:
+    """
+    Wrong options are one line and a hint, with status 2.
+    """
+    lines = await ended(telnet(HOST, "0"), 2)
+    assert lines == [
+        "openfl-telnet: '0' is not a port: a number from 1 to 65535",
+        "See openfl-telnet --help.",
+    ]
+
+
+@live
+async def test_tls(tmp_path: Path) -> None:
+    """
+    With C{--tls} a server is talked to whose certificate is a good one.
+    """
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with serving(secure(authority, XMLSocketFactory(EchoProtocol))) as (port, _):
+        process = telnet(
+            "--tls", f"--ca={tmp_path / 'ca.pem'}", "--xml", "--wait=1", HOST, port, typed="<a/>\n"
+        )
+        assert "<a/>" in await ended(process)
+
+
+@live
+async def test_refusedCertificate(tmp_path: Path) -> None:
+    """
+    A certificate that is not good is not talked to: the line says why.
+    """
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    server = XMLSocketFactory(EchoProtocol)
+    async with serving(secure(authority, server)) as (port, _):
+        [line] = await ended(telnet("--tls", HOST, port, typed="secret\n"), 1)
+        assert line.startswith(f"{HOST}:{port}: ")
+        assert "not signed by an authority that is trusted here" in line, line
+    async with serving(secure(authority, server, "a.example")) as (port, _):
+        [line] = await ended(telnet("--tls", f"--ca={tmp_path / 'ca.pem'}", HOST, port), 1)
+        assert "is for another server" in line, line
+
+
+@live
+async def test_notTLS() -> None:
+    """
+    A server that does not speak TLS is not one to connect to.
+    """
+    async with serving(Factory.forProtocol(Speaker)) as (port, _):
+        [line] = await ended(telnet("--tls", HOST, port), 1)
+        assert line.startswith(f"{HOST}:{port}: the TLS handshake failed: ")
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """
+    An environment for programs in a terminal that does not answer them.
+
+    @return: the folder in which they keep what they remember.
+    """
+    monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "openfl-twisted" / "telnet-history"
+
+
+@live
+async def test_terminal(terminal: Path) -> None:
+    """
+    In a terminal a line is typed, and the echo is seen; the line is remembered
+    where only its owner can read it.
+    """
+    async with serving(SimpleServerFactory()) as (port, _):
+        process = run(TELNET, HOST, str(port), usePTY=True)
+        await process.until(b"Enter EXIT to exit.\r\n" + READY)
+        process.transport.write("grüße\r".encode())
+        await process.until("Echo: grüße\r\n".encode() + READY)
+        process.transport.write(b"EXIT\r")
+        await process.until(b"Echo: EXIT")
+        assert await process.ended == 0
+    assert process.printed.strip().endswith(b"closed")
+    assert terminal.read_text() == "grüße\nEXIT\n"
+    assert stat.S_IMODE(os.stat(terminal).st_mode) == 0o600
+
+
+@live
+async def test_escapes(terminal: Path) -> None:
+    """
+    The server has no power over the terminal: its control characters are made
+    visible. Its unfinished line stands in front of what is typed.
+    """
+    async with serving(Factory.forProtocol(Speaker)) as (port, _):
+        process = run(TELNET, HOST, str(port), usePTY=True)
+        await process.until(b"login:")
+        process.transport.write(b"me\r")
+        await ended(process)
+    assert b"^[[31mred" in process.printed
+    assert b"M-^[31mred" in process.printed
+    assert b"\x1b[31m" not in process.printed
+    assert b"\xc2\x9b" not in process.printed
+
+
+@live
+async def test_leave(terminal: Path) -> None:
+    """
+    Ctrl-D and Ctrl-C end the program, and so does a signal; the terminal is
+    then as it was.
+    """
+    async with serving(SimpleServerFactory()) as (port, _):
+        for key in (b"\x04", b"\x03"):
+            process = run(TELNET, HOST, str(port), usePTY=True)
+            await process.until(b"Enter EXIT to exit.\r\n" + READY)
+            process.transport.write(key)
+            assert (await ended(process))[-1].endswith("closed")
+        process = run(TELNET, HOST, str(port), usePTY=True)
+        await process.until(b"Enter EXIT to exit.\r\n" + READY)
+        process.transport.signalProcess("TERM")
+        await process.ended
+        assert "Traceback" not in process.printed.decode()
+        assert process.printed.rfind(b"\x1b[?2004l") > process.printed.rfind(READY)
+
+
+@live
+async def test_withoutPromptToolkit(terminal: Path) -> None:
+    """
+    Where C{prompt_toolkit} is not installed, plain lines are taken in a
+    terminal.
+    """
+    program = (
+        "import sys; sys.modules['prompt_toolkit'] = None\n"
+        "from openfl_twisted.console.telnet import main; main()"
+    )
+    async with serving(SimpleServerFactory()) as (port, _):
+        process = run(sys.executable, "-c", program, HOST, str(port), usePTY=True)
+        await process.until(b"Enter EXIT to exit.")
+        process.transport.write(b"EXIT\n")
+        await process.until(b"Echo: EXIT")
+        await ended(process)
+    assert not terminal.exists()

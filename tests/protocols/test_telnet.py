@@ -1,0 +1,189 @@
+"""
+Tests for L{openfl_twisted.protocols.telnet}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.telnet import TelnetFactory, TelnetProtocol, checkEncoding
+from openfl_twisted.wire.telnet import escape
+from tests.doubles import TightTransport
+from tests.segments import cutStreams
+
+
+class Reader(TelnetProtocol):
+    """
+    Collects what is read.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def textReceived(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def connect(
+    encoding: str | None = None, newline: bytes | None = None
+) -> tuple[Reader, TightTransport]:
+    """
+    Connect a protocol of a factory to a server.
+    """
+    factory = TelnetFactory(Reader, encoding=encoding, newline=newline)
+    protocol = factory.buildProtocol(None)
+    assert isinstance(protocol, Reader)
+    transport = TightTransport(protocol, 1000)
+    protocol.makeConnection(transport)
+    return protocol, transport
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    L{TelnetProtocol} reads text.
+    """
+
+    @given(
+        cutStreams(st.text(st.characters(codec="utf-8", exclude_characters="\r")).map(str.encode))
+    )
+    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Characters come whole, however they are cut.
+        """
+        stream, pieces = cut
+        protocol, _ = connect()
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        self.assertEqual("".join(protocol.texts), stream.decode())
+        self.assertNotIn("", protocol.texts)
+
+    @given(cutStreams(st.binary()))
+    def test_anyBytes(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any cut of any bytes gives the same text and the same answers.
+        """
+        stream, pieces = cut
+        (whole, wholeTransport), (protocol, transport) = connect(), connect()
+        whole.dataReceived(stream)
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        for each in (whole, protocol):
+            each.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual("".join(protocol.texts), "".join(whole.texts))
+        self.assertEqual(transport.value(), wholeTransport.value())
+
+    def test_options(self) -> None:
+        """
+        What the server wants is refused, in one write, before the text is read.
+        """
+        protocol, transport = connect()
+        protocol.dataReceived(b"a\xff\xfd\x01\xff\xfb\x03b\r\n")
+        self.assertEqual(transport.writes, [b"\xff\xfc\x01\xff\xfe\x03"])
+        self.assertEqual(protocol.texts, ["ab\n"])
+
+    def test_encoding(self) -> None:
+        """
+        Another character set is read, with the byte that Telnet doubles.
+        """
+        protocol, _ = connect("latin-1")
+        protocol.dataReceived(b"gr\xfc\xff\xff")
+        self.assertEqual(protocol.texts, ["gr\xfc\xff"])
+
+    def test_brokenText(self) -> None:
+        """
+        What the character set does not have is U+FFFD, at the end as well.
+        """
+        protocol, transport = connect()
+        protocol.dataReceived(b"a\x80b\xc3")
+        self.assertEqual(protocol.texts, ["a\ufffdb"])
+        protocol.readConnectionLost()
+        self.assertEqual(protocol.texts, ["a\ufffdb", "\ufffd"])
+        self.assertTrue(transport.closed)
+
+    def test_nothingAfterTheEnd(self) -> None:
+        """
+        Who has closed the connection gets nothing more.
+        """
+        protocol, transport = connect()
+        transport.atOnce = False
+        protocol.dataReceived(b"a\xc3")
+        protocol.transport.loseConnection()
+        protocol.dataReceived(b"\xa4")
+        transport.drain()
+        self.assertTrue(transport.closed)
+        self.assertEqual(protocol.texts, ["a"])
+
+    def test_notOverridden(self) -> None:
+        """
+        A subclass says what to do with text.
+        """
+        protocol = TelnetProtocol()
+        protocol.makeConnection(StringTransport())
+        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")
+
+
+class WriteTests(SynchronousTestCase):
+    """
+    L{TelnetProtocol} writes lines.
+    """
+
+    def test_sendLine(self) -> None:
+        """
+        A line is ended by CR and LF, or by what is set.
+        """
+        protocol, transport = connect()
+        protocol.sendLine("grüße")
+        self.assertEqual(transport.value(), "grüße\r\n".encode())
+        protocol, transport = connect(newline=b"\n")
+        protocol.sendLine("")
+        self.assertEqual(transport.value(), b"\n")
+
+    @given(st.text(st.characters(codec="latin-1")))
+    def test_escaped(self, line: str) -> None:
+        """
+        A byte that would begin a command is doubled.
+        """
+        protocol, transport = connect("latin-1")
+        protocol.sendLine(line)
+        self.assertEqual(transport.value(), escape(line.encode("latin-1")) + b"\r\n")
+
+    def test_notInTheCharacterSet(self) -> None:
+        """
+        What the character set does not have is a question mark.
+        """
+        for encoding, line in [("latin-1", "5 \u20ac"), (None, "5 \ud800")]:
+            protocol, transport = connect(encoding)
+            protocol.sendLine(line)
+            self.assertEqual(transport.value(), b"5 ?\r\n")
+
+
+class FactoryTests(SynchronousTestCase):
+    """
+    L{TelnetFactory} has settings.
+    """
+
+    def test_settings(self) -> None:
+        """
+        Its settings go before those of the protocol's class.
+        """
+        protocol = TelnetFactory(Reader, encoding="koi8-r", newline=b"\n", maxQueue=7)
+        made = protocol.buildProtocol(None)
+        assert made is not None
+        self.assertEqual((made.encoding, made.newline, made.maxQueue), ("koi8-r", b"\n", 7))
+
+    def test_encodings(self) -> None:
+        """
+        A character set that nobody knows, or in which lines have no end, is
+        refused.
+        """
+        for name in ["utf-8", "latin-1", "cp1252", "koi8-r", "shift_jis"]:
+            self.assertEqual(checkEncoding(name), name)
+        for name in ["", "nope", "hex", "idna", "a\0b", "undefined"]:
+            error = self.assertRaises(ValueError, checkEncoding, name)
+            self.assertEqual(str(error), f"there is no character set {name!r}")
+        for name in ["utf-16", "utf-8-sig", "cp037", "punycode"]:
+            error = self.assertRaises(ValueError, TelnetFactory, Reader, encoding=name)
+            self.assertIn("does not have ASCII", str(error))
