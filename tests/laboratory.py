@@ -284,7 +284,6 @@ class Identity:
         ends: datetime | None = END,
         responder: "Identity | None" = None,
         sent: Sequence[x509.Certificate] | None = None,
-        key: PrivateKey | None = None,
         byName: bool = False,
     ) -> bytes:
         """
@@ -293,7 +292,6 @@ class Identity:
         @param responder: who says so on behalf of the authority.
         @param sent: the certificates to send along; C{None} for the
             responder's.
-        @param key: a key to sign with that is another one's.
         @param byName: whether the responder is named, and not its key.
         """
         speaker = responder or self
@@ -319,8 +317,7 @@ class Identity:
             sent = [] if responder is None else [responder.certificate]
         if sent:
             builder = builder.certificates(sent)
-        key = key or speaker.key
-        return builder.sign(key, _digest(key)).public_bytes(Encoding.DER)
+        return builder.sign(speaker.key, _digest(speaker.key)).public_bytes(Encoding.DER)
 
 
 def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:

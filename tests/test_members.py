@@ -15,8 +15,9 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted import errors, events, net, system, utils
+from openfl_twisted import errors, events, net, security, system, utils
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
+from tests.laboratory import BEGIN, END, authority
 
 ANY = object()
 """
@@ -415,6 +416,55 @@ CLASSES = [
         },
         missing={"toString": "str() is what Python has for it"},
     ),
+    # security
+    Members(
+        security.CertificateStatus,
+        constants={
+            "EXPIRED": "expired",
+            "INVALID": "invalid",
+            "INVALID_CHAIN": "invalidChain",
+            "NOT_YET_VALID": "notYetValid",
+            "PRINCIPAL_MISMATCH": "principalMismatch",
+            "REVOKED": "revoked",
+            "TRUSTED": "trusted",
+            "UNKNOWN": "unknown",
+            "UNTRUSTED_SIGNERS": "untrustedSigners",
+        },
+    ),
+    Members(
+        security.X509Certificate,
+        lambda: security.X509Certificate(authority().certificate),
+        new="certificate",
+        readOnly={
+            "encoded": ANY,
+            "issuer": ANY,
+            "issuerUniqueID": None,
+            "serialNumber": ANY,
+            "signatureAlgorithmOID": "1.2.840.10045.4.3.2",
+            "signatureAlgorithmParams": None,
+            "subject": ANY,
+            "subjectPublicKey": ANY,
+            "subjectPublicKeyAlgorithmOID": "1.2.840.10045.2.1",
+            "subjectUniqueID": None,
+            "validNotAfter": END,
+            "validNotBefore": BEGIN,
+            "version": 2,
+        },
+    ),
+    Members(
+        security.X500DistinguishedName,
+        lambda: security.X500DistinguishedName(authority().certificate.subject),
+        new="name",
+        readOnly={
+            "commonName": "Root",
+            "countryName": None,
+            "localityName": None,
+            "organizationName": None,
+            "organizationalUnitName": None,
+            "stateOrProvinceName": None,
+        },
+        methods={"toString": ""},
+    ),
     # system
     Members(
         system.Security,
@@ -459,6 +509,7 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
             ),
         },
     ),
+    (security, {}),
     (system, {}),
 ]
 

@@ -7,7 +7,7 @@ is trusted. So it cannot send anything to a stranger.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import NoProtocol
@@ -106,9 +106,7 @@ class SecureSocketFactory(BinarySocketFactory):
         """
         Make a protocol, and TLS around it.
         """
-        protocol = super().buildProtocol(addr)
-        if not isinstance(protocol, SecureSocketProtocol):
-            return None
+        protocol = cast("SecureSocketProtocol", super().buildProtocol(addr))
         handshake = _ProtocolHandshake(protocol, self._timeout, self._clock)
         factory = Factory.forProtocol(lambda: handshake)
         factory.noisy = False
@@ -223,8 +221,6 @@ class _Handshake(Protocol):
         """
         Connect the protocol.
         """
-        if self._over:
-            return
         self._stop()
         verdict = verdictOf(self.transport)
         protocol = self.trusted(verdict)

@@ -97,9 +97,7 @@ class ServerOptions(usage.Options):
             "tls-certificate",
             None,
             None,
-            "Speak TLS: a PEM file with the certificate and those of the authorities between; or "
-            "a folder of *.pem files with their keys, one for each name. What is renewed is "
-            "served without a restart.",
+            "Speak TLS: a PEM file with the certificate and its chain, or a folder of *.pem files.",
         ],
         ["tls-key", None, None, "The PEM file with the private key, if it is a file of its own."],
         [

@@ -22,6 +22,7 @@ _WORDS = {
     "packet length too long": "the peer does not speak TLS",
     "http request": "the peer speaks HTTP and not TLS",
     "record layer failure": "the peer does not speak TLS",
+    "unexpected message": "the peer does not answer as a TLS server does",
     "unsupported protocol": "the peer speaks no version of TLS that is safe",
     "tlsv1 alert protocol version": "the peer speaks no version of TLS that is safe",
     "excessive message size": "the peer sent more than a handshake may have",
@@ -76,11 +77,17 @@ class _JudgedConnection(SSL.Connection):
         """
         try:
             super().do_handshake()
-        except (SSL.WantReadError, SSL.SysCallError, SSL.ZeroReturnError):
+        except (SSL.WantReadError, SSL.SysCallError):
             raise
+        except SSL.ZeroReturnError:
+            # It has no arguments, which Twisted does not expect.
+            raise HandshakeFailed([("", "", "the peer has ended it")], self.verdict) from None
         except SSL.Error as error:
             raise self._explain(error) from None
-        self.verdict = self.judge.verdict
+        verdict = self.judge.verdict
+        if verdict.status != CertificateStatus.TRUSTED:
+            raise HandshakeFailed([("", "", "no certificate was judged")], verdict)
+        self.verdict = verdict
 
     def _explain(self, error: SSL.Error) -> HandshakeFailed:
         """
@@ -121,7 +128,8 @@ def _isCertificateProblem(problems: Any) -> bool:
     """
     return any(
         library in ("asn1 encoding routines", "x509 certificate routines")
-        for library, *_ in problems
+        or reason == "cert length mismatch"
+        for library, _, reason in problems
     )
 
 

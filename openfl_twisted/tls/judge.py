@@ -4,6 +4,7 @@ itself, and decides.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 from cryptography import x509
@@ -13,8 +14,14 @@ from OpenSSL.SSL import Connection
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.tls.trust import Trust, unwarned
 from openfl_twisted.wire import certificates
-from openfl_twisted.wire.certificatepaths import PathError, findPath
-from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict, judge
+from openfl_twisted.wire.certificatepaths import PathError, findPath, isUsual
+from openfl_twisted.wire.certificates import (
+    MALFORMED,
+    CertificateStatus,
+    Finding,
+    Verdict,
+    judge,
+)
 from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
 from openfl_twisted.wire.servernames import ServerName
 from openfl_twisted.wire.verifycodes import UNKNOWN_REVOCATION
@@ -71,14 +78,15 @@ class Judge:
         if depth not in self._path:
             try:
                 self._path[depth] = certificate.to_cryptography()
-            except ValueError as problem:
+            except MALFORMED as problem:
                 self._findings.append(Finding(certificates.UNREADABLE, depth, str(problem)))
         if not ok:
             self._findings.append(Finding(code, depth))
             if self._concluded:
                 # Constraints on names come after everything else.
                 self._decide()
-                return False
+                self._takeOtherPath()
+                return self.verdict.status == CertificateStatus.TRUSTED
         if not ok or depth > 0:
             return True
         self._sent = _readable(connection)
@@ -94,13 +102,10 @@ class Judge:
         if leaf is not None:
             self._look(leaf)
         self._decide()
-        if leaf is None:
-            return
-        if self.verdict.status == CertificateStatus.TRUSTED:
+        if leaf is not None and self.verdict.status == CertificateStatus.TRUSTED:
             self._lookAgain(leaf)
-        elif self.verdict.statuses <= _PATH_STATUSES and self._hasAnotherPath(leaf):
-            self._findings.clear()
-            self._decide()
+        else:
+            self._takeOtherPath()
 
     def _look(self, leaf: x509.Certificate) -> None:
         """
@@ -108,7 +113,7 @@ class Judge:
         """
         try:
             matches = self._name.matches(leaf)
-        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as problem:
+        except MALFORMED as problem:
             self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
             return
         if not matches:
@@ -122,9 +127,7 @@ class Judge:
         findings = self._findings
         if self._trust.hardRevocation:
             # A staple may still answer for the server's own certificate.
-            findings = [
-                each for each in findings if each.depth > 0 or each.code not in UNKNOWN_REVOCATION
-            ]
+            findings = [each for each in findings if not _isOpen(each)]
         self.verdict = judge(
             findings,
             self._path,
@@ -142,18 +145,29 @@ class Judge:
 
     # The second look
 
-    def _hasAnotherPath(self, leaf: x509.Certificate) -> bool:
+    def _takeOtherPath(self) -> None:
         """
-        Look for a path that OpenSSL has missed, one that keeps all rules.
+        If it is only its path that is wrong with the certificate, take another.
         """
-        trust, subject = self._trust, self._name.subject
-        if subject is None:
-            return False
+        if self.verdict.statuses <= _PATH_STATUSES and self._otherPath is not None:
+            # Only a staple may still answer whether the server's certificate is revoked.
+            self._findings = [each for each in self._findings if _isOpen(each)]
+            self._path = dict(enumerate(self._otherPath))
+            self._decide()
+
+    @cached_property
+    def _otherPath(self) -> Sequence[x509.Certificate] | None:
+        """
+        A path that OpenSSL has missed, one that keeps all rules.
+        """
+        trust, leaf, subject = self._trust, self._path.get(0), self._name.subject
+        if leaf is None or subject is None:
+            return None
         others = [*self._sent, *trust.intermediates]
         try:
             path = findPath(leaf, others, trust.allAnchors, subject, trust.now(), webPKI=True)
         except PathError:
-            return False
+            return None
         store = X509Store()
         store.add_cert(X509.from_cryptography(path[-1]))
         trust.setRules(store)
@@ -161,11 +175,8 @@ class Judge:
         try:
             X509StoreContext(store, chain[0], chain[1:-1]).verify_certificate()
         except X509StoreContextError:
-            return False
-        if not self._isUnrevoked(path):
-            return False
-        self._path = dict(enumerate(path))
-        return True
+            return None
+        return path if self._isUnrevoked(path) else None
 
     def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
         """
@@ -174,13 +185,14 @@ class Judge:
         trust = self._trust
         if not trust.revoked:
             return True
-        known = {
+        known = [
             readLists(trust.revoked, certificate, issuer, trust.now())
             for certificate, issuer in pairwise(path)
-        }
+        ]
         if Revocation.REVOKED in known:
             return False
-        return not trust.hardRevocation or Revocation.UNKNOWN not in known
+        # For the server's own certificate there may be a staple.
+        return not trust.hardRevocation or Revocation.UNKNOWN not in known[1:]
 
     def _lookAgain(self, leaf: x509.Certificate) -> None:
         """
@@ -188,7 +200,11 @@ class Judge:
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
-        if not webPKI and (subject is None or leaf in trust.allAnchors):
+        if not webPKI and (
+            subject is None
+            or leaf in trust.allAnchors
+            or not all(isUsual(each) for each in self._path.values())
+        ):
             return
         if subject is None:
             self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
@@ -232,9 +248,7 @@ class Judge:
         """
         Check whether no revocation list answers for the server's certificate.
         """
-        return not self._trust.revoked or any(
-            finding.depth == 0 and finding.code in UNKNOWN_REVOCATION for finding in self._findings
-        )
+        return not self._trust.revoked or any(_isOpen(each) for each in self._findings)
 
     def notOwned(self) -> None:
         """
@@ -249,6 +263,14 @@ class Judge:
         self._refuse(Finding(certificates.UNREADABLE, 0, reason))
 
 
+def _isOpen(finding: Finding) -> bool:
+    """
+    Check whether what is found is only that it is not known whether the
+    server's certificate was revoked.
+    """
+    return finding.depth == 0 and finding.code in UNKNOWN_REVOCATION
+
+
 def _readable(connection: Connection) -> list[x509.Certificate]:
     """
     List the certificates that the server sent, as far as they can be read.
@@ -257,6 +279,6 @@ def _readable(connection: Connection) -> list[x509.Certificate]:
     for certificate in connection.get_peer_cert_chain() or ():
         try:
             sent.append(certificate.to_cryptography())
-        except ValueError:
+        except MALFORMED:
             continue
     return sent

@@ -18,6 +18,8 @@ from OpenSSL.crypto import X509, X509Store, X509StoreFlags
 from OpenSSL.SSL import Connection, Context
 from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 
+from openfl_twisted.wire.certificates import MALFORMED
+
 MAX_CONTEXTS = 32
 """
 How many contexts of OpenSSL are kept, one for each way to trust: to make one
@@ -72,7 +74,7 @@ class Trust:
         """
         try:
             anchors = x509.load_pem_x509_certificates(Path(path).read_bytes())
-        except ValueError:
+        except MALFORMED:
             raise ValueError(f"{path}: there is no certificate in PEM in it") from None
         return cls(platform=False, anchors=tuple(anchors))
 
@@ -85,7 +87,12 @@ class Trust:
             with it.
         @raise ValueError: if it is no certificate.
         """
-        known = x509.load_der_x509_certificate(certificate)
+        try:
+            known = x509.load_der_x509_certificate(certificate)
+            # It is compared by these.
+            _ = known.subject, known.issuer
+        except MALFORMED as problem:
+            raise ValueError(f"this is no certificate: {problem}") from None
         if trusted:
             return replace(self, anchors=(*self.anchors, known))
         return replace(self, intermediates=(*self.intermediates, known))
@@ -111,7 +118,7 @@ class Trust:
         """
         Get the time at which certificates must be valid.
         """
-        return self.time or datetime.now(UTC)
+        return datetime.now(UTC) if self.time is None else self.time.astimezone(UTC)
 
     @cached_property
     def allAnchors(self) -> tuple[x509.Certificate, ...]:
@@ -149,7 +156,7 @@ class Trust:
         if self.profile == "webpki":
             store.set_flags(X509StoreFlags.X509_STRICT)
         if self.time is not None:
-            store.set_time(self.time)
+            store.set_time(self.now())
 
     def setLists(self, store: X509Store) -> None:
         """
@@ -190,7 +197,7 @@ def _platformAnchors() -> tuple[x509.Certificate, ...]:
         for der in ssl.create_default_context().get_ca_certs(binary_form=True):
             try:
                 anchors.append(x509.load_der_x509_certificate(der))
-            except ValueError:  # pragma: no cover - depends on the machine
+            except MALFORMED:  # pragma: no cover - depends on the machine
                 # OpenSSL reads some that cryptography does not.
                 continue
     return tuple(anchors)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -21,6 +22,8 @@ MAX_DEPTH = 16
 """
 The most certificates between the server's and the authority's.
 """
+
+_UNUSUAL_KEYS = {PublicKeyAlgorithmOID.ED25519, PublicKeyAlgorithmOID.ED448}
 
 
 class PathError(Exception):
@@ -69,11 +72,21 @@ def findPath(
     return _withoutLoops(path)
 
 
+def isUsual(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a certificate's key is of a kind that C{cryptography}'s
+    verifier takes at all: the authorities of the web may not use EdDSA.
+    """
+    return certificate.public_key_algorithm_oid not in _UNUSUAL_KEYS
+
+
 def _reason(problem: Exception) -> str:
     """
     Shorten what C{cryptography} says to its reason.
     """
     text = str(problem)
+    if "no interior errors" in text:
+        return "no authority that is trusted leads to it"
     _, _, reason = text.partition("candidates exhausted: ")
     return (reason or text).partition(" (encountered processing")[0]
 

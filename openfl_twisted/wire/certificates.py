@@ -57,6 +57,16 @@ Our own code: nothing shows that the certificate is not revoked, and that was
 demanded.
 """
 
+MALFORMED = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""
+What C{cryptography} raises for a certificate that it cannot read.
+"""
+
 _OWN_WORDS = {
     UNREADABLE: "its extensions cannot be read",
     REFUSED_PATH: "its path breaks a rule of RFC 5280",
@@ -186,7 +196,7 @@ def subjectOf(certificate: x509.Certificate) -> str:
     """
     try:
         subject = certificate.subject.rfc4514_string() or "nobody"
-    except ValueError:
+    except MALFORMED:
         subject = "a subject that cannot be read"
     subject = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in subject
@@ -311,10 +321,8 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check that a certificate is signed by another one, or by itself.
     """
-    if certificate.issuer != issuer.subject:
-        return False
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, *MALFORMED):
         return False
     return True

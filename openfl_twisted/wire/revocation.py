@@ -20,7 +20,7 @@ from cryptography.x509.ocsp import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from openfl_twisted.wire.certificates import isSignedBy
+from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
 
 class Revocation(Enum):
@@ -96,7 +96,7 @@ def readStaple(
     """
     try:
         return _read(staple, certificate, issuer, time)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (TypeError, InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
         return Revocation.UNKNOWN
 
 

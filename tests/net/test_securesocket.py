@@ -183,7 +183,7 @@ class SecureSocketTests(SynchronousTestCase):
         server, _ = self.shakeHands(EXPIRED)
         self.assertEqual(
             self.ioErrorText(),
-            "Error #2031: Socket Error. the certificate of CN=the server has expired: "
+            "Error #2031: Socket Error. The certificate of CN=the server has expired: "
             "certificate has expired",
         )
         self.assertEqual(self.state(), (False, CertificateStatus.EXPIRED, False, True))
@@ -226,7 +226,7 @@ class SecureSocketTests(SynchronousTestCase):
         assert server.transport is not None
         server.transport.loseConnection()
         pump.flush()
-        self.assertIn("the connection was closed", self.ioErrorText())
+        self.assertIn("handshake failed: the connection was closed", self.ioErrorText())
         self.assertEqual(self.state(), (False, "unknown", False, False))
 
     def test_plainServer(self) -> None:

@@ -1,0 +1,339 @@
+"""
+The client end of a C{SecureSocket} as a protocol, and any protocol in TLS.
+"""
+
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import AccumulatingProtocol
+from twisted.logger import capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.securesocket import (
+    SecureEndpoint,
+    SecureSocketFactory,
+    SecureSocketProtocol,
+)
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
+from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from tests.laboratory import HOST, PAST, Identity, authority, server
+from tests.tls.handshakes import Presenting
+
+ROOT = authority()
+TRUST = Trust(platform=False, anchors=(ROOT.certificate,))
+GOOD = server(ROOT)
+EXPIRED = server(ROOT, ends=PAST)
+
+
+def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
+    """
+    Have a server in TLS, which echoes messages, accept a connection. Nothing
+    passes until the pump is used.
+
+    @param identity: who the server is; C{None} for one that says nothing.
+    """
+    serving: Any = AccumulatingProtocol()
+    if identity is not None:
+        serving = TLSMemoryBIOFactory(
+            Presenting.of(identity), False, XMLSocketFactory(EchoProtocol), clock
+        ).buildProtocol(None)
+    pump: IOPump = connect(
+        serving,
+        makeFakeServer(serving),
+        calling,
+        makeFakeClient(calling),
+        greet=False,
+        clock=clock,
+    )
+    return pump
+
+
+class Client(SecureSocketProtocol):
+    """
+    Sends a message when it is connected, and notes what happens.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def connectionMade(self) -> None:
+        self.heard.append(f"connected, {self.serverCertificateStatus}")
+        self.writeUTFBytes("hello\0")
+        self.flush()
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        self.heard.append(self.readUTFBytes(bytesLoaded))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.heard.append("lost")
+
+    def handshakeFailed(self, reason: Failure) -> None:
+        self.heard.append(reason.value)
+
+
+class SecureSocketProtocolTests(SynchronousTestCase):
+    """
+    A protocol and its factory.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.client = Client()
+        self.factory = SecureSocketFactory(
+            lambda: self.client, HOST, TRUST, timeout=7, maxUnread=99, clock=self.clock
+        )
+
+    def test_trusted(self) -> None:
+        """
+        The protocol is connected when the server is trusted, and talks; its end
+        is told as ever.
+        """
+        calling = self.factory.buildProtocol(None)
+        pump = meet(calling, self.clock)
+        self.assertEqual(self.client.heard, [])
+        pump.flush()
+        self.assertEqual(self.client.heard, ["connected, trusted", "hello"])
+        self.assertEqual(self.client.verdict.certificate, GOOD.certificate)
+        self.assertEqual(self.client.maxUnread, 99)
+        self.assertIs(self.client.factory, self.factory)
+        self.client.transport.loseConnection()
+        pump.flush()
+        self.assertEqual(self.client.heard[2:], ["lost"])
+        self.clock.advance(100)
+
+    def test_refused(self) -> None:
+        """
+        If it is not trusted the protocol hears why, once, and nothing else.
+        """
+        meet(self.factory.buildProtocol(None), self.clock, EXPIRED).flush()
+        [reason] = self.client.heard
+        self.assertIsInstance(reason, CertificateRefused)
+        self.assertEqual(self.client.serverCertificateStatus, CertificateStatus.EXPIRED)
+        self.clock.advance(100)
+        self.assertEqual(len(self.client.heard), 1)
+
+    def test_timeout(self) -> None:
+        """
+        A server that does not come to the end of the handshake is left when the
+        time is over.
+        """
+        pump = meet(self.factory.buildProtocol(None), self.clock, None)
+        self.clock.advance(6.9)
+        self.assertEqual(self.client.heard, [])
+        self.clock.advance(0.1)
+        pump.flush()
+        [reason] = self.client.heard
+        self.assertIsInstance(reason, error.TimeoutError)
+        self.assertIn("7 seconds", str(reason))
+        self.assertEqual(self.client.serverCertificateStatus, CertificateStatus.UNKNOWN)
+
+    def test_lost(self) -> None:
+        """
+        A server that goes away in the handshake is told as such.
+        """
+        pump = meet(self.factory.buildProtocol(None), self.clock, None)
+        pump.server.transport.loseConnection()
+        pump.flush()
+        [reason] = self.client.heard
+        self.assertIsInstance(reason, HandshakeFailed)
+        self.assertEqual(str(reason), "the TLS handshake failed: the connection was closed")
+
+    def test_logged(self) -> None:
+        """
+        Who does not override C{handshakeFailed} finds the reason in the log.
+        """
+        factory = SecureSocketFactory(SecureSocketProtocol, HOST, TRUST, clock=self.clock)
+        with capturedLogs() as captured:
+            meet(factory.buildProtocol(None), self.clock, EXPIRED).flush()
+        [event] = captured
+        self.assertIn("has expired", event["reason"])
+
+
+@implementer(IStreamClientEndpoint)
+class Way:
+    """
+    An endpoint that connects when the test says so.
+    """
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        self.factory = protocolFactory
+        protocolFactory.doStart()
+        self.connecting: Deferred[IProtocol] = Deferred(self._cancel)
+        return self.connecting
+
+    def _cancel(self, connecting: Deferred[IProtocol]) -> None:
+        self.cancelled = True
+
+    def arrive(self, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
+        """
+        Get to a server.
+        """
+        calling: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
+        pump = meet(calling, clock, identity)
+        self.connecting.callback(calling)
+        return pump
+
+
+@implementer(IHandshakeListener)
+class Listener(Protocol):
+    """
+    Wants to hear of the handshake too.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def connectionMade(self) -> None:
+        self.heard.append("connected")
+
+    def handshakeCompleted(self) -> None:
+        self.heard.append("handshake completed")
+
+
+class Starting(Factory[Listener]):
+    """
+    Notes when it starts and stops.
+    """
+
+    noisy = False
+    protocol = Listener
+    running = False
+
+    def startFactory(self) -> None:
+        self.running = True
+
+    def stopFactory(self) -> None:
+        self.running = False
+
+
+class SecureEndpointTests(SynchronousTestCase):
+    """
+    Any protocol, once the server is trusted.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.way = Way()
+        self.verdicts: list[Verdict] = []
+        self.endpoint = SecureEndpoint(
+            self.way, HOST, TRUST, timeout=7, judged=self.verdicts.append, clock=self.clock
+        )
+        self.factory = Starting()
+
+    def test_trusted(self) -> None:
+        """
+        It succeeds with the protocol, which is connected, when the server is
+        trusted.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        pump = self.way.arrive(self.clock)
+        self.assertNoResult(connecting)
+        pump.flush()
+        protocol = self.successResultOf(connecting)
+        assert isinstance(protocol, Listener)
+        self.assertEqual(protocol.heard, ["connected", "handshake completed"])
+        self.assertIs(protocol.factory, self.factory)
+        self.assertEqual([each.status for each in self.verdicts], [CertificateStatus.TRUSTED])
+
+    def test_started(self) -> None:
+        """
+        The protocol's factory starts and stops with the endpoint's.
+        """
+        self.endpoint.connect(self.factory)
+        self.assertTrue(self.factory.running)
+        self.way.factory.doStop()
+        self.assertFalse(self.factory.running)
+
+    def test_refused(self) -> None:
+        """
+        It fails with the exact reason if the server is not trusted.
+        """
+        connecting = SecureEndpoint(self.way, HOST, TRUST, clock=self.clock).connect(self.factory)
+        self.way.arrive(self.clock, EXPIRED).flush()
+        failure = self.failureResultOf(connecting, CertificateRefused)
+        self.assertEqual(failure.value.verdict.status, CertificateStatus.EXPIRED)
+
+    def test_judged(self) -> None:
+        """
+        The verdict is told before the failure.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        told: list[int] = []
+        connecting.addErrback(lambda _: told.append(len(self.verdicts)))
+        self.way.arrive(self.clock, EXPIRED).flush()
+        self.assertEqual(told, [1])
+        self.assertEqual(self.verdicts[0].status, CertificateStatus.EXPIRED)
+
+    def test_unreachable(self) -> None:
+        """
+        It fails as the endpoint beneath it does.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        self.way.connecting.errback(error.ConnectionRefusedError())
+        self.failureResultOf(connecting, error.ConnectionRefusedError)
+        self.assertEqual([each.status for each in self.verdicts], [CertificateStatus.UNKNOWN])
+
+    def test_timeout(self) -> None:
+        """
+        It fails when the handshake takes too long.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        pump = self.way.arrive(self.clock, None)
+        self.clock.advance(7)
+        self.failureResultOf(connecting, error.TimeoutError)
+        pump.flush()
+        self.assertEqual(pump.server.closed, 1)
+
+    def test_noProtocol(self) -> None:
+        """
+        A factory that makes no protocol makes it fail, and the server is left.
+        """
+        self.patch(self.factory, "buildProtocol", lambda address: None)
+        connecting = self.endpoint.connect(self.factory)
+        pump = self.way.arrive(self.clock)
+        pump.flush()
+        self.failureResultOf(connecting, error.NoProtocol)
+        self.clock.advance(100)
+
+    def test_cancelledBefore(self) -> None:
+        """
+        What is not wanted any more is cancelled beneath it too.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.assertTrue(self.way.cancelled)
+        self.assertEqual(self.verdicts, [])
+
+    def test_cancelledInTheHandshake(self) -> None:
+        """
+        A handshake that is not wanted any more is given up, even if its last
+        bytes have just come.
+        """
+        connecting = self.endpoint.connect(self.factory)
+        pump = self.way.arrive(self.clock)
+        pump.pump()
+        connecting.cancel()
+        pump.flush()
+        self.failureResultOf(connecting, CancelledError)
+        self.assertEqual(self.verdicts, [])
+        self.clock.advance(100)

@@ -1,0 +1,182 @@
+"""
+Tests for certificates as OpenFL programs see them.
+"""
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.security import X500DistinguishedName, X509Certificate
+from openfl_twisted.utils import ByteArray
+from openfl_twisted.wire.der import pieces
+from tests.laboratory import BEGIN, END, authority, server, tlv
+
+
+def nameOf(*attributes: tuple[x509.ObjectIdentifier, str]) -> X500DistinguishedName:
+    """
+    Make a name.
+    """
+    return X500DistinguishedName(x509.Name([x509.NameAttribute(*each) for each in attributes]))
+
+
+class DistinguishedNameTests(SynchronousTestCase):
+    """
+    Names of subjects and issuers.
+    """
+
+    def test_attributes(self) -> None:
+        """
+        Each attribute has its property, and the text has them as OpenFL has
+        them.
+        """
+        name = nameOf(
+            (NameOID.COUNTRY_NAME, "DE"),
+            (NameOID.STATE_OR_PROVINCE_NAME, "Bayern"),
+            (NameOID.LOCALITY_NAME, "München"),
+            (NameOID.ORGANIZATION_NAME, "Games"),
+            (NameOID.ORGANIZATIONAL_UNIT_NAME, "Chess"),
+            (NameOID.COMMON_NAME, "games.example"),
+        )
+        self.assertEqual(name.commonName, "games.example")
+        self.assertEqual(name.countryName, "DE")
+        self.assertEqual(name.localityName, "München")
+        self.assertEqual(name.organizationName, "Games")
+        self.assertEqual(name.organizationalUnitName, "Chess")
+        self.assertEqual(name.stateOrProvinceName, "Bayern")
+        text = "/CN=games.example/C=DE/L=München/OU=Chess/O=Games/S=Bayern"
+        self.assertEqual(name.toString(), text)
+        self.assertEqual(str(name), text)
+
+    def test_absent(self) -> None:
+        """
+        What is not there is C{None}, and not in the text.
+        """
+        name = nameOf()
+        self.assertIsNone(name.commonName)
+        self.assertEqual(name.toString(), "")
+
+    def test_repeated(self) -> None:
+        """
+        Of what is there twice it is the first.
+        """
+        name = nameOf(
+            (NameOID.ORGANIZATIONAL_UNIT_NAME, "a"), (NameOID.ORGANIZATIONAL_UNIT_NAME, "b")
+        )
+        self.assertEqual(name.organizationalUnitName, "a")
+
+    def test_bits(self) -> None:
+        """
+        An attribute that is no text is shown in hexadecimal digits.
+        """
+        attribute = x509.NameAttribute(
+            NameOID.X500_UNIQUE_IDENTIFIER, b"\x00\xff", x509.name._ASN1Type.BitString
+        )
+        name = X500DistinguishedName(x509.Name([attribute]))
+        self.assertEqual(name._first(NameOID.X500_UNIQUE_IDENTIFIER), "00ff")
+
+
+class CertificateTests(SynchronousTestCase):
+    """
+    The fields of a certificate.
+    """
+
+    def setUp(self) -> None:
+        self.root = authority("Root")
+        self.identity = server(self.root, name="server", serial=0xABC)
+        self.certificate = X509Certificate(self.identity.certificate)
+
+    def test_encoded(self) -> None:
+        """
+        The whole certificate can be had in DER.
+        """
+        encoded = self.certificate.encoded
+        self.assertIsInstance(encoded, ByteArray)
+        self.assertEqual(bytes(encoded), self.identity.der)
+        self.assertEqual(encoded.position, 0)
+
+    def test_names(self) -> None:
+        """
+        It says whom it is about, and who has signed it.
+        """
+        self.assertEqual(self.certificate.subject.commonName, "server")
+        self.assertEqual(self.certificate.issuer.commonName, "Root")
+
+    def test_facts(self) -> None:
+        """
+        Serial number, version and dates are those of the certificate.
+        """
+        self.assertEqual(self.certificate.serialNumber, "abc")
+        self.assertEqual(self.certificate.version, 2)
+        self.assertEqual(self.certificate.validNotBefore, BEGIN)
+        self.assertEqual(self.certificate.validNotAfter, END)
+
+    def test_key(self) -> None:
+        """
+        The key is there in hexadecimal digits, with its kind.
+        """
+        point = self.identity.key.public_key().public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )
+        self.assertEqual(self.certificate.subjectPublicKey, point.hex())
+        self.assertEqual(self.certificate.subjectPublicKeyAlgorithmOID, "1.2.840.10045.2.1")
+
+    def test_signature(self) -> None:
+        """
+        ECDSA has no parameters; RSA has a NULL.
+        """
+        self.assertEqual(self.certificate.signatureAlgorithmOID, "1.2.840.10045.4.3.2")
+        self.assertIsNone(self.certificate.signatureAlgorithmParams)
+        signed = X509Certificate(authority("RSA", kind="RSA").certificate)
+        parameters = signed.signatureAlgorithmParams
+        assert parameters is not None
+        self.assertEqual(bytes(parameters), b"\5\0")
+        self.assertEqual(signed.signatureAlgorithmOID, "1.2.840.113549.1.1.11")
+
+    def test_uniqueIDs(self) -> None:
+        """
+        The two identifiers that nobody uses are C{None}, or hexadecimal digits.
+        """
+        self.assertIsNone(self.certificate.issuerUniqueID)
+        self.assertIsNone(self.certificate.subjectUniqueID)
+        [whole] = pieces(self.identity.der)
+        signed, algorithm, signature = pieces(whole.content)
+        fields = [each.whole for each in pieces(signed.content)]
+        fields[7:7] = [tlv(0x81, b"\0\x12"), tlv(0x82, b"\0\x34")]
+        altered = tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm.whole + signature.whole)
+        certificate = X509Certificate(x509.load_der_x509_certificate(altered))
+        self.assertEqual(certificate.issuerUniqueID, "12")
+        self.assertEqual(certificate.subjectUniqueID, "34")
+
+    def test_oldVersion(self) -> None:
+        """
+        A certificate of version 1 says nothing of its version, and is read all
+        the same.
+        """
+        [whole] = pieces(self.identity.der)
+        signed, algorithm, signature = pieces(whole.content)
+        # Neither the version nor the extensions.
+        fields = [each.whole for each in pieces(signed.content)][1:-1]
+        altered = tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm.whole + signature.whole)
+        certificate = X509Certificate(x509.load_der_x509_certificate(altered))
+        self.assertEqual(certificate.version, 0)
+        self.assertEqual(certificate.subjectPublicKey, self.certificate.subjectPublicKey)
+        self.assertIsNone(certificate.subjectUniqueID)
+
+
+class PiecesTests(SynchronousTestCase):
+    """
+    Pieces of DER.
+    """
+
+    @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300))))
+    def test_pieces(self, values: list[tuple[int, bytes]]) -> None:
+        """
+        What was written one after the other is found again, short and long.
+        """
+        written = [tlv(*value) for value in values]
+        found = pieces(b"".join(written))
+        self.assertEqual([(each.tag, each.content) for each in found], values)
+        self.assertEqual([each.whole for each in found], written)
