@@ -374,10 +374,10 @@ def issue(
         x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
         *extensions,
     ):
-        value, marked = extension, False
         if isinstance(extension, x509.Extension):
-            value, marked = extension.value, extension.critical
-        values[extension.oid] = value, marked
+            values[extension.oid] = extension.value, extension.critical
+        else:
+            values[extension.oid] = extension, False
     for left in without:
         values.pop(left.oid, None)
     if issuerName is None:

@@ -5,7 +5,8 @@ L{SendQueue} stands between a protocol and its transport and looks like a
 transport to the protocol. Three rules:
 
   - What is written while a piece of data is being received leaves in B{one
-    write for each receiver}, when the piece has been dealt with.
+    write for each receiver}, when the piece has been dealt with. A transport
+    that keeps messages apart, L{IMessageTransport}, still gets each of them.
   - While the peer does not read, what is written is B{held here, and bounded}.
     A producer that is registered is paused; over the limit the peer is cut off.
   - What was written before C{loseConnection} is sent before the connection is
@@ -23,7 +24,7 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import Interface, directlyProvides, implementer, providedBy
 
 from openfl_twisted.protocols.reading import read
 
@@ -41,6 +42,22 @@ what the peer takes, no more than so many at once.
 
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
+
+
+# What a piece that waits costs beside its bytes, where pieces cannot be made one.
+_PIECE_COST = 64
+
+
+class IMessageTransport(Interface):
+    """
+    A transport that keeps what is written at once together, and apart from what
+    is written before and after: each C{write} is a message.
+    """
+
+    def writeMessages(messages: list[bytes]) -> None:
+        """
+        Send several messages, in one write if it can.
+        """
 
 
 @implementer(IPushProducer)
@@ -155,6 +172,7 @@ class SendQueue:
         self.maxQueue = maxQueue
         self._transport: Any
         self._transport = transport
+        self._keepsApart = IMessageTransport.providedBy(transport)
         self._exceeded = exceeded
         self._handedOver = handedOver
         self._resumed = resumed
@@ -204,11 +222,14 @@ class SendQueue:
             read.waiting.append(self)
         self._unsent.append(data)
         self._unsentLength += len(data)
-        if len(self._unsent) - self._dense >= _LOOSE_PIECES:
+        cost = self._unsentLength
+        if self._keepsApart:
+            cost += _PIECE_COST * len(self._unsent)
+        elif len(self._unsent) - self._dense >= _LOOSE_PIECES:
             self._unsent[self._dense :] = [b"".join(self._unsent[self._dense :])]
             self._dense += 1
         if self._full:
-            if self._unsentLength > self.maxQueue:
+            if cost > self.maxQueue:
                 self._cutOff()
         elif not read.depth or self._unsentLength >= PORTION:
             # Also within a read: whether the peer reads must be known before very much is written.
@@ -218,6 +239,9 @@ class SendQueue:
         """
         Send several pieces of bytes, in one write.
         """
+        if self._keepsApart:
+            self.write(b"".join(iovec))
+            return
         with read:
             for data in iovec:
                 self.write(data)
@@ -376,12 +400,16 @@ class SendQueue:
         if self._full or not self._unsent:
             return
         if self._handedOver is not None:
+            # Nobody watches a WebSocket so: the sockets that do are those of OpenFL's door.
             self._handOverPortions()
             self._handedOver()
             return
         pieces, self._unsent = self._unsent, []
         self._unsentLength = self._dense = 0
-        self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._keepsApart:
+            self._transport.writeMessages(pieces)
+        else:
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _handOverPortions(self) -> None:
         """

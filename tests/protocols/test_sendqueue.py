@@ -11,11 +11,13 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from openfl_twisted.protocols import sendqueue
+from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.sendqueue import Room, SendQueue
+from openfl_twisted.protocols.sendqueue import IMessageTransport, Room, SendQueue
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 
 
@@ -461,6 +463,68 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(producer.told, [])
         sender.transport.loseConnection()
         self.assertTrue(transport.closed)
+
+
+@implementer(IMessageTransport)
+class MessageTransport(TightTransport):
+    """
+    A transport that keeps messages apart.
+    """
+
+    def writeMessages(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self.write(message)
+
+
+class MessageTests(SynchronousTestCase):
+    """
+    To a transport that keeps messages apart each write is one.
+    """
+
+    def setUp(self) -> None:
+        self.exceeded: list[bool] = []
+        self.transport = MessageTransport(room=10)
+        self.queue = SendQueue(self.transport, 1000, lambda: self.exceeded.append(True))
+
+    def test_apart(self) -> None:
+        """
+        What is written in one read stays apart.
+        """
+        with read:
+            self.queue.write(b"one")
+            self.queue.write(b"two")
+            self.assertEqual(self.transport.writes, [])
+        self.assertEqual(self.transport.writes, [b"one", b"two"])
+
+    def test_sequence(self) -> None:
+        """
+        A sequence is one message.
+        """
+        self.queue.writeSequence([b"line", b"\r\n"])
+        self.assertEqual(self.transport.writes, [b"line\r\n"])
+
+    def test_held(self) -> None:
+        """
+        What waits for the peer stays apart too, however many they are.
+        """
+        self.queue.maxQueue = 1_000_000
+        self.queue.write(b"x" * 11)
+        for _ in range(2000):
+            self.queue.write(b"y")
+        self.transport.drainAll()
+        self.assertEqual(self.transport.writes[1:], [b"y"] * 2000)
+
+    def test_limit(self) -> None:
+        """
+        Each message that waits counts for more than its bytes, since it costs
+        more.
+        """
+        self.queue.write(b"x" * 11)
+        for _ in range(15):
+            self.queue.write(b"y")
+        self.assertEqual(self.exceeded, [])
+        self.queue.write(b"y")
+        self.assertEqual(self.exceeded, [True])
 
 
 class PortionTests(SynchronousTestCase):
