@@ -54,7 +54,7 @@ class IMessageTransport(Interface):
     is written before and after: each C{write} is a message.
     """
 
-    def writeMessages(messages: list[bytes]) -> None:
+    def writeMessages(messages: list[bytes]) -> None:  # noqa: N805 - zope has no self here
         """
         Send several messages, in one write if it can.
         """
