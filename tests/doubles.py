@@ -5,11 +5,18 @@ Stand-ins for the parts of a network, in memory.
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IPushProducer,
+    IStreamClientEndpoint,
+)
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 
 def linesOf(logs: Iterable[LogEvent]) -> list[str]:
@@ -17,6 +24,30 @@ def linesOf(logs: Iterable[LogEvent]) -> list[str]:
     Get the log lines as people read them.
     """
     return [formatEvent(event) for event in logs]
+
+
+@implementer(IStreamClientEndpoint)
+class Way:
+    """
+    An endpoint that connects when the test says so.
+
+    @ivar factory: what it was given.
+    @ivar connecting: fire it, or have it fail.
+    @ivar cancelled: whether it is not wanted any more.
+    """
+
+    cancelled = False
+    factory: IProtocolFactory
+    connecting: Deferred[IProtocol]
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        self.factory = protocolFactory
+        protocolFactory.doStart()
+        self.connecting = Deferred(self._cancel)
+        return self.connecting
+
+    def _cancel(self, connecting: Deferred[IProtocol]) -> None:
+        self.cancelled = True
 
 
 class TightTransport(StringTransport):
@@ -75,6 +106,13 @@ class TightTransport(StringTransport):
         super().abortConnection()
         self.clear()
         self._close(ConnectionAborted())
+
+    def arrive(self, data: bytes) -> None:
+        """
+        Have bytes arrive at the protocol.
+        """
+        assert self.protocol is not None
+        self.protocol.dataReceived(data)
 
     def drain(self) -> None:
         """

@@ -7,7 +7,6 @@ What nothing else is said about is valid for a century, so that no test depends
 on the day on which it runs.
 """
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,7 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
+
+from tests.extensions import Names, alternativeNames, critical, purposes, usage
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(2100, 1, 1, tzinfo=UTC)
@@ -47,7 +48,6 @@ The server, where nothing else is said.
 
 Kind = Literal["P-256", "P-384", "Ed25519", "RSA", "RSA-1024"]
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
-Names = Iterable[str | x509.GeneralName]
 
 SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
 SHA1_RSA = bytes.fromhex("06092a864886f70d010105")
@@ -74,63 +74,6 @@ def keyFor(name: str, kind: Kind = "P-256") -> PrivateKey:
             return rsa.generate_private_key(65537, 2048)
         case "RSA-1024":
             return rsa.generate_private_key(65537, 1024)
-
-
-def usage(**allowed: bool) -> x509.KeyUsage:
-    """
-    Say what a key may be used for, and nothing else.
-    """
-    everything = {
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
-        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-    }  # fmt: skip
-    return x509.KeyUsage(**{name: allowed.get(name, False) for name in everything})
-
-
-def purposes(*kinds: str) -> x509.ExtendedKeyUsage:
-    """
-    Say what a certificate is for, such as C{"SERVER_AUTH"}.
-    """
-    return x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, kind) for kind in kinds])
-
-
-def critical(value: x509.ExtensionType) -> x509.Extension[Any]:
-    """
-    Mark an extension as one that everybody must understand.
-    """
-    return x509.Extension(value.oid, True, value)
-
-
-def unknown(content: bytes = b"\5\0", number: int = 1) -> x509.UnrecognizedExtension:
-    """
-    Make an extension that nobody knows.
-    """
-    return x509.UnrecognizedExtension(
-        x509.ObjectIdentifier(f"1.3.6.1.4.1.55738.9{number}"), content
-    )
-
-
-def alternativeNames(names: Names) -> x509.SubjectAlternativeName:
-    """
-    Write names: an address as one, everything else as a DNS name.
-    """
-    return x509.SubjectAlternativeName([_generalName(name) for name in names])
-
-
-def malformedNames(content: bytes) -> x509.UnrecognizedExtension:
-    """
-    Write names in a way in which nobody else would.
-    """
-    return x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, content)
-
-
-def _generalName(name: str | x509.GeneralName) -> x509.GeneralName:
-    if not isinstance(name, str):
-        return name
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 def tlv(tag: int, content: bytes) -> bytes:

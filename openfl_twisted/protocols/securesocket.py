@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -69,7 +69,7 @@ class SecureSocketProtocol(BinarySocketProtocol):
         self.log.warn("no secure connection: {reason}", reason=reason.getErrorMessage())
 
 
-class SecureSocketFactory(BinarySocketFactory):
+class SecureSocketFactory(BinarySocketFactory, ClientFactory):
     """
     Makes L{SecureSocketProtocol}s, each inside TLS: for C{connectTCP} and for
     endpoints of TCP.

@@ -80,7 +80,7 @@ class _JudgedConnection(SSL.Connection):
         except (SSL.WantReadError, SSL.SysCallError):
             raise
         except SSL.ZeroReturnError:
-            # It has no arguments, which Twisted does not expect.
+            # It was closed, in the manner of TLS. Twisted does not expect this one here.
             raise HandshakeFailed([("", "", "the peer has ended it")], self.verdict) from None
         except SSL.Error as error:
             raise self._explain(error) from None

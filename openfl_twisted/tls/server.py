@@ -249,6 +249,10 @@ class _TimedConnection(SSL.Connection):
             super().do_handshake()
         except SSL.WantReadError:
             raise
+        except SSL.ZeroReturnError:
+            # It was closed, in the manner of TLS. Twisted does not expect this one here.
+            self._stop()
+            raise SSL.Error([("", "", "the peer has ended the handshake")]) from None
         except SSL.Error:
             self._stop()
             raise

@@ -15,7 +15,7 @@ from typing import Literal, Self
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL.crypto import X509, X509Store, X509StoreFlags
-from OpenSSL.SSL import Connection, Context
+from OpenSSL.SSL import VERIFY_PEER, Connection, Context
 from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 
 from openfl_twisted.wire.certificates import MALFORMED
@@ -212,6 +212,7 @@ def _contextFor(trust: Trust) -> Context:
         trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
     ).getContext()
     context.set_ocsp_client_callback(_stapled)
+    context.set_verify(VERIFY_PEER, _refuse)
     if trust.platform:
         context.set_default_verify_paths()
     store = context.get_cert_store()
@@ -222,6 +223,13 @@ def _contextFor(trust: Trust) -> Context:
     trust.setRules(store)
     trust.setLists(store)
     return context
+
+
+def _refuse(connection: Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
+    """
+    Refuse every certificate, on a connection that has no judge.
+    """
+    return False
 
 
 def _stapled(connection: Connection, staple: bytes, data: object) -> bool:

@@ -68,7 +68,7 @@ class ServerName:
         if pattern == self.dns:
             return True
         star, _, rest = pattern.partition(".")
-        if star != "*" or "." not in rest or "*" in rest or self.dns is None:
+        if star != "*" or "." not in rest or self.dns is None:
             return False
         return self.dns.partition(".")[2] == rest
 

@@ -5,16 +5,11 @@ The client end of a C{SecureSocket} as a protocol, and any protocol in TLS.
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import AccumulatingProtocol
+from twisted.internet.testing import AccumulatingProtocol, MemoryReactor
 from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -31,6 +26,7 @@ from openfl_twisted.protocols.securesocket import (
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
 from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from tests.doubles import Way
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import Presenting
 
@@ -154,6 +150,19 @@ class SecureSocketProtocolTests(SynchronousTestCase):
         self.assertIsInstance(reason, HandshakeFailed)
         self.assertEqual(str(reason), "the TLS handshake failed: the connection was closed")
 
+    def test_connectTCP(self) -> None:
+        """
+        The factory can be given to C{connectTCP}, which tells it of more than
+        an endpoint would.
+        """
+        reactor = MemoryReactor()
+        connector = reactor.connectTCP("127.0.0.1", 443, self.factory)
+        self.factory.doStart()
+        self.factory.startedConnecting(connector)
+        self.factory.clientConnectionFailed(connector, Failure(error.ConnectionRefusedError()))
+        self.factory.doStop()
+        self.assertEqual(self.client.heard, [])
+
     def test_logged(self) -> None:
         """
         Who does not override C{handshakeFailed} finds the reason in the log.
@@ -165,23 +174,10 @@ class SecureSocketProtocolTests(SynchronousTestCase):
         self.assertIn("has expired", event["reason"])
 
 
-@implementer(IStreamClientEndpoint)
-class Way:
+class TLSWay(Way):
     """
-    An endpoint that connects when the test says so.
+    A way to a server in TLS.
     """
-
-    def __init__(self) -> None:
-        self.cancelled = False
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        self.factory = protocolFactory
-        protocolFactory.doStart()
-        self.connecting: Deferred[IProtocol] = Deferred(self._cancel)
-        return self.connecting
-
-    def _cancel(self, connecting: Deferred[IProtocol]) -> None:
-        self.cancelled = True
 
     def arrive(self, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
         """
@@ -232,7 +228,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.way = Way()
+        self.way = TLSWay()
         self.verdicts: list[Verdict] = []
         self.endpoint = SecureEndpoint(
             self.way, HOST, TRUST, timeout=7, judged=self.verdicts.append, clock=self.clock

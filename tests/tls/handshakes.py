@@ -3,7 +3,8 @@ Handshakes in memory, between a client of ours that judges and a server that
 sends whatever it is told to.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -170,40 +171,117 @@ class _Client(Protocol):
         self.outcome.reason = reason.value
 
 
+def serve(
+    server: Presenting | Script,
+    outcome: Outcome,
+    version: int | None = None,
+    clock: Clock | None = None,
+) -> Any:
+    """
+    Make the factory of a server, which notes what it gets.
+
+    @param version: the version of TLS, if the server has no own.
+    @param clock: measures the time; C{None} for the reactor.
+    """
+    if isinstance(server, Script):
+        return Factory.forProtocol(lambda: server)
+    if server.version is None:
+        server = replace(server, version=version)
+    answering = Factory.forProtocol(lambda: _Server(outcome))
+    return TLSMemoryBIOFactory(server, False, answering, clock)
+
+
 def shakeHands(
     server: Presenting | Script,
     trust: Trust,
     host: str = HOST,
     version: int | None = None,
-    garble: Callable[[bytes], bytes] | None = None,
+    garble: Callable[[bytes], Iterable[bytes]] | None = None,
 ) -> Outcome:
     """
     Have a client connect to a server, and let them talk until both are silent.
 
     @param version: the version of TLS, if the server has no own.
-    @param garble: what happens to all that the server has sent, each time.
+    @param garble: what becomes of what the server sends: pieces. If some of it is
+        missing, the server closes the connection.
     """
     outcome, clock = Outcome(), Clock()
-    serving: Any = server
-    if isinstance(server, Presenting):
-        if server.version is None:
-            server = replace(server, version=version)
-        serving = TLSMemoryBIOFactory(
-            server, False, Factory.forProtocol(lambda: _Server(outcome)), clock
-        ).buildProtocol(None)
+    serving: Any = serve(server, outcome, version, clock).buildProtocol(None)
     calling: Any = TLSMemoryBIOFactory(
         SecureConnectionCreator(host, trust),
         True,
         Factory.forProtocol(lambda: _Client(outcome)),
         clock,
     ).buildProtocol(None)
-    sending = makeFakeServer(serving)
+    sending, hearing = makeFakeServer(serving), makeFakeClient(calling)
     if garble is not None:
-        whole = sending.getOutBuffer
-        sending.getOutBuffer = lambda: garble(whole())
-    pump = connect(serving, sending, calling, makeFakeClient(calling), clock=clock, greet=False)
+        hear = hearing.bufferReceived
+
+        def hearPieces(data: bytes) -> None:
+            pieces = list(garble(data))
+            for piece in pieces:
+                # A real transport reads no more when it is to be closed.
+                if piece and not hearing.disconnecting:
+                    hear(piece)
+            if sum(map(len, pieces)) < len(data):
+                sending.loseConnection()
+
+        hearing.bufferReceived = hearPieces
+    pump = connect(serving, sending, calling, hearing, clock=clock, greet=False)
     # A transport forgets its connection when that is lost.
     connection = calling.getHandle()
     pump.flush()
     outcome.verdict = connection.verdict
     return outcome
+
+
+def newClient(trust: Trust, host: str = HOST) -> Any:
+    """
+    Make a connection that judges, without anything of Twisted around it.
+    """
+    protocol: Any = None
+    connection = SecureConnectionCreator(host, trust).clientConnectionForTLS(protocol)
+    connection.set_connect_state()
+    return connection
+
+
+def pour(source: SSL.Connection, target: SSL.Connection) -> int:
+    """
+    Bring all that one end has written to the other.
+
+    @return: how many bytes that were.
+    """
+    data = written(source)
+    if data:
+        target.bio_write(data)
+    return len(data)
+
+
+def written(source: SSL.Connection) -> bytes:
+    """
+    Take all that an end has written.
+    """
+    data = b""
+    with contextlib.suppress(SSL.WantReadError):
+        while True:
+            data += source.bio_read(1 << 15)
+    return data
+
+
+def converse(calling: Any, serving: SSL.Connection) -> list[Verdict]:
+    """
+    Have a client and a server shake hands until both are done.
+
+    @return: what the client said of the server, after each step.
+    @raise SSL.Error: if one of them breaks it off.
+    """
+    said: list[Verdict] = []
+    for _ in range(10):
+        for end, other in ((calling, serving), (serving, calling)):
+            with contextlib.suppress(SSL.WantReadError):
+                end.do_handshake()
+            pour(end, other)
+        said.append(calling.verdict)
+        if calling.verdict != Verdict():
+            break
+    return said

@@ -387,3 +387,11 @@ class ServerConnectionTests(SynchronousTestCase):
         self.protocol.dataReceived(b"are you there?")
         self.assertTrue(self.transport.disconnecting)
         self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > 1], [])
+
+    def test_endedByTheClient(self) -> None:
+        """
+        A client that says farewell before it has said anything is closed, and
+        nothing is made of it.
+        """
+        self.protocol.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")
+        self.assertTrue(self.transport.disconnecting)

@@ -1,0 +1,189 @@
+"""
+The judge on real sockets: every situation of the laboratory, and openssl's own
+server.
+"""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
+
+from openfl_twisted.protocols.securesocket import (
+    SecureEndpoint,
+    SecureSocketFactory,
+    SecureSocketProtocol,
+)
+from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
+from openfl_twisted.wire.certificates import CertificateStatus
+from tests.clients.conftest import need
+from tests.laboratory import HOST as NAME
+from tests.laboratory import PAST, Identity, server
+from tests.live import live
+from tests.live.peers import HOST, Buffered, run, serving, theReactor
+from tests.tls.handshakes import GREETING, VERSIONS, Outcome, serve
+from tests.tls.situations import SITUATIONS, Scene
+from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, trusting
+
+STATUSES = sorted({situation.status for situation in SITUATIONS})
+TRUST = trusting(ROOT)
+
+
+async def visit(port: int, scene: Scene) -> tuple[str, bytes]:
+    """
+    Connect to a server, say something at once, and wait for the answer.
+
+    @return: the status, and the answer.
+    """
+    endpoint = SecureEndpoint(
+        TCP4ClientEndpoint(theReactor(), HOST, port), scene.host, scene.trust, timeout=10
+    )
+    factory: Any = Factory.forProtocol(Buffered)
+    factory.noisy = False
+    try:
+        client: Any = await endpoint.connect(factory)
+    except HandshakeFailed as reason:
+        assert isinstance(reason, CertificateRefused) == (
+            reason.verdict.status != CertificateStatus.UNKNOWN
+        )
+        return reason.verdict.status, b""
+    client.send(GREETING)
+    answer = await client.until(b"welcome")
+    await client.close()
+    return CertificateStatus.TRUSTED, answer
+
+
+@live
+@pytest.mark.parametrize("status", STATUSES)
+async def test_situations(status: str) -> None:
+    """
+    Every situation ends as it does in memory, with both versions of TLS, and a
+    server that is not trusted hears nothing.
+    """
+    for situation in SITUATIONS:
+        if situation.status != status:
+            continue
+        for name, version in VERSIONS.items():
+            scene, outcome = situation.scene(), Outcome()
+            factory = serve(scene.server, outcome, version)
+            factory.noisy = False
+            async with serving(factory) as (port, _):
+                found, answer = await visit(port, scene)
+            about = f"{situation.name}, {name}"
+            assert found == status, about
+            trusted = status == CertificateStatus.TRUSTED
+            assert outcome.received == (GREETING if trusted else b""), about
+            assert answer == (b"welcome" if trusted else b""), about
+
+
+class Visitor(SecureSocketProtocol):
+    """
+    Says a line when it is connected, and notes what comes of it.
+    """
+
+    def __init__(self) -> None:
+        self.outcome: Deferred[str] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+        self.heard = ""
+
+    def connectionMade(self) -> None:
+        self.writeUTFBytes("secret\n")
+        self.flush()
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        self.heard += self.readUTFBytes(bytesLoaded)
+        if self.heard.endswith("\n"):
+            self.transport.loseConnection()
+            self.outcome.callback(f"{self.serverCertificateStatus}: {self.heard}")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+    def handshakeFailed(self, reason: Failure) -> None:
+        self.outcome.callback(f"{self.serverCertificateStatus}: {reason.getErrorMessage()}")
+        self.lost.callback(None)
+
+
+@asynccontextmanager
+async def openssl(path: Path, identity: Identity, *options: str) -> AsyncIterator[Any]:
+    """
+    Run C{openssl s_server}, which answers with each line backwards.
+
+    @return: its process and its port.
+    """
+    need(shutil.which("openssl"), "there is no openssl")
+    file = str(identity.save(path / "server.pem"))
+    process = run(
+        str(shutil.which("openssl")), "s_server", "-accept", f"{HOST}:0", "-rev", "-cert", file,
+        "-key", file, "-cert_chain", file, *options,
+    )  # fmt: skip
+    try:
+        printed = await process.until(b"ACCEPT ")
+        while (found := re.search(r"ACCEPT \S*:(\d+)\s", printed)) is None:
+            printed = await process.until(b"\n")
+        yield process, int(found[1])
+    finally:
+        process.transport.signalProcess("KILL")
+        await process.ended
+
+
+async def call(port: int, trust: Trust = TRUST, host: str = NAME) -> str:
+    """
+    Connect with a C{SecureSocketFactory}.
+
+    @return: the status, and what was heard or the reason.
+    """
+    visitor = Visitor()
+    factory = SecureSocketFactory(lambda: visitor, host, trust, timeout=10)
+    factory.noisy = False
+    await TCP4ClientEndpoint(theReactor(), HOST, port).connect(factory)
+    said = await visitor.outcome
+    await visitor.lost
+    return said
+
+
+@live
+@pytest.mark.parametrize("options", [(), ("-tls1_2",), ("-tls1_3",)])
+async def test_opensslTrusted(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """
+    A good server of openssl's is trusted, with each version of TLS.
+    """
+    async with openssl(tmp_path, LEAF, *options) as (_, port):
+        assert await call(port) == "trusted: terces\n"
+
+
+@live
+@pytest.mark.parametrize(
+    ("leaf", "host", "says"),
+    [
+        (server(INTERMEDIATE, ends=PAST), NAME, "expired: the certificate of CN=the server has"),
+        (LEAF, "other.example", "principalMismatch: the certificate of CN=the server is for"),
+        (server(None), NAME, "untrustedSigners: the certificate of CN=the server is not signed"),
+    ],
+)
+async def test_opensslRefused(tmp_path: Path, leaf: Identity, host: str, says: str) -> None:
+    """
+    A server of openssl's that is not good is refused, and hears nothing.
+    """
+    async with openssl(tmp_path, leaf) as (process, port):
+        assert (await call(port, host=host)).startswith(says)
+        assert b"secret" not in process.printed
+
+
+@live
+async def test_opensslUnknown(tmp_path: Path) -> None:
+    """
+    A server of openssl's whose TLS is too old cannot be judged.
+    """
+    security = ("-cipher", "ALL:@SECLEVEL=0")
+    async with openssl(tmp_path, LEAF, "-tls1_1", *security) as (_, port):
+        said = await call(port)
+    assert said.startswith("unknown: the TLS handshake failed: ")
+    assert "no version of TLS that is safe" in said

@@ -1,0 +1,260 @@
+"""
+Servers for whom nobody vouches, or nobody who may.
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv4Network
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from openfl_twisted.tls import Trust
+from openfl_twisted.wire.certificates import CertificateStatus
+from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown, usage
+from tests.laboratory import (
+    FUTURE,
+    HOST,
+    PAST,
+    SHA1_RSA,
+    SHA256_RSA,
+    Identity,
+    authority,
+    keyFor,
+    server,
+)
+from tests.tls.handshakes import Presenting, showing
+from tests.tls.situations.scenes import (
+    INTERMEDIATE,
+    LEAF,
+    ROOT,
+    STRANGER,
+    Scene,
+    Situation,
+    scene,
+)
+
+Make = Callable[[], Scene]
+
+
+def below(*extensions: Any, **properties: Any) -> Scene:
+    """
+    Meet a server of an intermediate that is not as it should be.
+    """
+    return scene(server(authority("Bad", ROOT, *extensions, **properties)))
+
+
+def nonCA(*extensions: Any, **properties: Any) -> Scene:
+    """
+    Meet a server that is signed by another server.
+    """
+    return below(
+        critical(x509.BasicConstraints(ca=False, path_length=None)), *extensions, **properties
+    )
+
+
+def limited(
+    permitted: list[x509.GeneralName] | None,
+    excluded: list[x509.GeneralName] | None,
+    host: str = HOST,
+    name: str | None = None,
+) -> Scene:
+    """
+    Meet a server of an authority that may not sign it.
+    """
+    constraints = critical(x509.NameConstraints(permitted, excluded))
+    leaf = server(authority("Limited", ROOT, constraints), names=[name or host])
+    return scene(leaf, host=host)
+
+
+def tooDeep(*, atRoot: bool) -> Scene:
+    """
+    Meet a server that has more authorities above it than one of them allows.
+    """
+    root = authority("Flat root", pathLength=0 if atRoot else None)
+    first = authority("First", root, pathLength=None if atRoot else 0)
+    return scene(server(authority("Second", first)), anchors=[root])
+
+
+def changed(make: Callable[[Identity], Identity]) -> Scene:
+    """
+    Meet a server whose intermediate was changed after it was signed.
+    """
+    intermediate = make(authority("Bad", ROOT))
+    return scene(server(intermediate))
+
+
+def weakDigest() -> Scene:
+    """
+    Meet a server of an intermediate that is signed with SHA-1.
+    """
+    root = authority("Root RSA", kind="RSA")
+    middle = authority("Intermediate RSA", root, kind="RSA")
+    weak = middle.rewritten(SHA256_RSA, SHA1_RSA, hashes.SHA1())
+    return scene(server(weak), anchors=[root])
+
+
+def namesake() -> Scene:
+    """
+    Meet a server that sends two intermediates of one name, of which the first
+    has not signed it.
+    """
+    plain = [x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier]
+    right = authority("Namesake", ROOT, without=plain)
+    wrong = authority("Namesake", ROOT, key=keyFor("another"), without=plain)
+    leaf = server(right, without=plain)
+    return scene(leaf, chain=[each.certificate for each in (leaf, wrong, right)])
+
+
+def otherKeyIdentifier() -> Scene:
+    """
+    Meet a server that names the key of its issuer wrongly.
+    """
+    wrong = x509.AuthorityKeyIdentifier.from_issuer_public_key(keyFor("another").public_key())
+    return scene(server(INTERMEDIATE, wrong))
+
+
+def many(length: int) -> Scene:
+    """
+    Meet a server with more authorities above it than anybody has.
+    """
+    above = ROOT
+    for number in range(length):
+        above = authority(f"Intermediate {number}", above)
+    return scene(server(above))
+
+
+def recited(other: Scene) -> Scene:
+    """
+    Meet a server that only recites what it is to send: Twisted's cannot send as
+    much in its handshake.
+    """
+    assert isinstance(other.server, Presenting)
+    chain = [each.public_bytes(Encoding.DER) for each in other.server.chain]
+    return Scene(showing(*chain), other.trust, other.host)
+
+
+def twice() -> Scene:
+    """
+    Meet a server of an intermediate with one extension twice.
+    """
+    middle = authority("Bad", ROOT, unknown(number=1), unknown(number=2))
+    return scene(server(middle.rewritten(UNKNOWN_2, UNKNOWN_1)))
+
+
+def ownKnown() -> Scene:
+    """
+    Meet a server with a certificate of its own, which is known and not trusted.
+    """
+    leaf = server(None)
+    return scene(leaf, anchors=[], knows=[leaf])
+
+
+def onRoot(*extensions: Any, **properties: Any) -> Scene:
+    """
+    Meet a server of a root that is not as it should be.
+    """
+    root = authority("Bad root", None, *extensions, **properties)
+    return scene(server(root), anchors=[root])
+
+
+def onPinned(**properties: Any) -> Scene:
+    """
+    Meet a server of a trusted intermediate that is not as it should be.
+    """
+    middle = authority("Bad", ROOT, **properties)
+    return scene(server(middle), anchors=[middle])
+
+
+def belowPinned() -> Scene:
+    """
+    Meet a server that was signed by another server, which is trusted.
+    """
+    pinned = server(INTERMEDIATE, names=["other.example"])
+    return scene(server(pinned), anchors=[pinned])
+
+
+REFUSED: dict[str, dict[str, Make]] = {
+    CertificateStatus.UNTRUSTED_SIGNERS: {
+        "an unknown root": lambda: scene(anchors=[STRANGER]),
+        "an unknown root that is sent": lambda: scene(LEAF, ROOT, anchors=[STRANGER]),
+        "nobody trusted": lambda: scene(anchors=[]),
+        "nobody trusted and an unknown root sent": lambda: scene(LEAF, ROOT, anchors=[]),
+        "a certificate of its own that is unknown": lambda: scene(server(None)),
+        "a missing intermediate": lambda: scene(chain=LEAF.chain[:1]),
+        "another intermediate": lambda: scene(chain=[LEAF.certificate, STRANGER.certificate]),
+        "an intermediate known and its root not": lambda: scene(
+            chain=LEAF.chain[:1], anchors=[], knows=[INTERMEDIATE]
+        ),
+        "a root known and not trusted": lambda: scene(anchors=[], knows=[ROOT, INTERMEDIATE]),
+        "a root known and sent and not trusted": lambda: scene(
+            LEAF, ROOT, anchors=[], knows=[ROOT]
+        ),
+        "a server known and not trusted": lambda: scene(anchors=[], knows=[LEAF]),
+        "a certificate of its own that is known": ownKnown,
+        "a root of the same name": lambda: scene(
+            server(ROOT), anchors=[authority("Root", key=keyFor("another"))]
+        ),
+        "a sent root of the same name": lambda: scene(
+            server(authority("Root", key=keyFor("another"))),
+            authority("Root", key=keyFor("another")),
+        ),
+        "another pinned server": lambda: scene(anchors=[server(INTERMEDIATE)]),
+        "another pinned intermediate": lambda: scene(anchors=[authority("Other", ROOT)]),
+        "a server below a pinned one": belowPinned,
+        "the authorities of this machine": lambda: Scene(scene().server, Trust()),
+        "an underscore and an unknown root": lambda: scene(
+            server(INTERMEDIATE, names=["my_service.example"]),
+            anchors=[],
+            host="my_service.example",
+        ),
+        "no trusted root and the strict profile": lambda: scene(anchors=[], profile="webpki"),
+    },
+    CertificateStatus.INVALID_CHAIN: {
+        "an expired intermediate": lambda: below(ends=PAST),
+        "an intermediate of tomorrow": lambda: below(begins=FUTURE),
+        "an expired root": lambda: onRoot(ends=PAST),
+        "a root of tomorrow": lambda: onRoot(begins=FUTURE),
+        "an expired pinned intermediate": lambda: onPinned(ends=PAST),
+        "a server as its issuer": nonCA,
+        "a server as its issuer that may sign": lambda: nonCA(critical(usage(key_cert_sign=True))),
+        "an issuer that says nothing of itself": lambda: below(
+            without=[x509.BasicConstraints, x509.KeyUsage]
+        ),
+        "an issuer that may not sign certificates": lambda: below(
+            critical(usage(digital_signature=True, crl_sign=True))
+        ),
+        "too many authorities below a root": lambda: tooDeep(atRoot=True),
+        "too many authorities below an intermediate": lambda: tooDeep(atRoot=False),
+        "fifty intermediates": lambda: many(50),
+        "a hundred and twenty intermediates": lambda: recited(many(120)),
+        "a name that is not permitted": lambda: limited([x509.DNSName("other.example")], None),
+        "a name that is excluded": lambda: limited(None, [x509.DNSName(HOST)]),
+        "a domain that is excluded": lambda: limited(None, [x509.DNSName("example")]),
+        "a wildcard for what is excluded": lambda: limited(
+            None, [x509.DNSName("games.lab.example")], "games.lab.example", "*.lab.example"
+        ),
+        "an address that is not permitted": lambda: limited(
+            [x509.IPAddress(IPv4Network("10.0.0.0/8"))], None, "127.0.0.1"
+        ),
+        "an issuer for clients only": lambda: below(purposes("CLIENT_AUTH")),
+        "an issuer with an unknown critical extension": lambda: below(critical(unknown())),
+        "an issuer with one extension twice": twice,
+        "an issuer that was forged": lambda: changed(Identity.forged),
+        "an issuer that was altered": lambda: changed(
+            lambda middle: middle.altered(b"000101000000Z", b"000102000000Z")
+        ),
+        "an issuer with a short key": lambda: below(kind="RSA-1024", key=keyFor("s", "RSA-1024")),
+        "an issuer that is signed with SHA-1": weakDigest,
+        "two issuers of one name": namesake,
+        "an issuer whose key has another number": otherKeyIdentifier,
+        "a root for clients only": lambda: onRoot(purposes("CLIENT_AUTH")),
+    },
+}
+
+SITUATIONS = [
+    Situation(name, status, make)
+    for status, table in REFUSED.items()
+    for name, make in table.items()
+]

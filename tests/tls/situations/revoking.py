@@ -1,0 +1,277 @@
+"""
+What is known of a certificate's revocation.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseBuilder, OCSPResponseStatus
+
+from openfl_twisted.wire.certificates import CertificateStatus
+from tests.extensions import critical, purposes
+from tests.laboratory import FUTURE, PAST, Identity, Kind, authority, keyFor, server
+from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, Scene, Situation, scene
+
+REVOKED = OCSPCertStatus.REVOKED
+UNKNOWN = OCSPCertStatus.UNKNOWN
+MUST_STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
+OTHER = server(INTERMEDIATE)
+DEMANDING = server(INTERMEDIATE, MUST_STAPLE)
+
+Make = Callable[[], Scene]
+
+
+def lists(*revoked: x509.CertificateRevocationList, **options: Any) -> Scene:
+    """
+    Meet the good server, knowing revocation lists.
+    """
+    return scene(revoked=revoked, **options)
+
+
+def listed(*who: Identity, **properties: Any) -> Scene:
+    """
+    Meet the good server, knowing a list of its intermediate.
+    """
+    return lists(INTERMEDIATE.revocationList(*who, **properties))
+
+
+def above(*who: Identity, **properties: Any) -> Scene:
+    """
+    Meet the good server, knowing a list of its root.
+    """
+    return lists(ROOT.revocationList(*who, **properties))
+
+
+def stapled(*arguments: Any, leaf: Identity = LEAF, hard: bool = False, **properties: Any) -> Scene:
+    """
+    Meet a server that sends a staple.
+    """
+    staple = INTERMEDIATE.staple(leaf, *arguments, **properties)
+    return scene(leaf, staple=staple, hardRevocation=hard)
+
+
+def responder(**properties: Any) -> Identity:
+    """
+    Make somebody who answers for the intermediate.
+    """
+    return server(INTERMEDIATE, purposes("OCSP_SIGNING"), name="Responder", **properties)
+
+
+def withKeys(kind: Kind, status: OCSPCertStatus) -> Scene:
+    """
+    Meet a server with a staple that is signed with a kind of key.
+    """
+    root = authority(f"Root {kind}", kind=kind)
+    leaf = server(root)
+    # The web has no EdDSA, and so the strict check of the path is not what is asked here.
+    return scene(leaf, anchors=[root], staple=root.staple(leaf, status), hardRevocation=True)
+
+
+def refusal() -> bytes:
+    """
+    Say that there is no answer.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return OCSPResponseBuilder.build_unsuccessful(OCSPResponseStatus.TRY_LATER).public_bytes(
+        Encoding.DER
+    )
+
+
+def otherPath() -> Scene:
+    """
+    Meet a server with so many authorities above it that OpenSSL gives up, and
+    C{cryptography} does not.
+    """
+    above = [ROOT]
+    for number in range(12):
+        above.append(authority(f"Intermediate {number}", above[-1]))
+    leaf = server(above[-1])
+    return scene(leaf, revoked=[each.revocationList() for each in above])
+
+
+def otherPathRevoked() -> Scene:
+    """
+    Meet a server below a revoked intermediate, which OpenSSL does not come to.
+    """
+    above = [ROOT]
+    for number in range(12):
+        above.append(authority(f"Intermediate {number}", above[-1]))
+    return scene(server(above[-1]), revoked=[ROOT.revocationList(above[1])])
+
+
+def unlisted(*, hard: bool) -> Scene:
+    """
+    Meet a server below many authorities, knowing nothing but one list.
+    """
+    above = [ROOT]
+    for number in range(12):
+        above.append(authority(f"Intermediate {number}", above[-1]))
+    return scene(server(above[-1]), revoked=[ROOT.revocationList()], hardRevocation=hard)
+
+
+def forgedStaple() -> Scene:
+    """
+    Meet a server with a staple whose signature is wrong.
+    """
+    staple = INTERMEDIATE.staple(LEAF, REVOKED)
+    return scene(staple=staple[:-1] + bytes([staple[-1] ^ 1]))
+
+
+def otherRoot(*, listed: bool, **options: Any) -> Scene:
+    """
+    Meet a server with two paths to different roots, of which only the one that
+    OpenSSL does not take keeps the rules, and demand a proof.
+
+    @param listed: whether there is a list of that one's root.
+    """
+    second = authority("Second root")
+    wrong = authority(
+        "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
+    )
+    right = authority("Twofold", second)
+    lists = [ROOT.revocationList(), right.revocationList()]
+    if listed:
+        lists.append(second.revocationList())
+    leaf = server(wrong)
+    return scene(leaf, right, anchors=[ROOT, second], revoked=lists, hardRevocation=True)
+
+
+def otherProof(*, proved: bool) -> Scene:
+    """
+    Meet a server with two paths of which the second is right, knowing no list
+    of its own intermediate, and demand a proof.
+    """
+    wrong = authority(
+        "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
+    )
+    right = authority("Twofold", ROOT)
+    leaf = server(wrong)
+    staple = right.staple(leaf) if proved else b""
+    lists = [ROOT.revocationList()]
+    return scene(leaf, right, revoked=lists, staple=staple, hardRevocation=True)
+
+
+def bothLists(**options: Any) -> Scene:
+    """
+    Meet the good server, knowing the lists of all above it.
+    """
+    return lists(INTERMEDIATE.revocationList(OTHER), ROOT.revocationList(), **options)
+
+
+SOFT: dict[str, Make] = {
+    "a list without it": lambda: listed(OTHER),
+    "lists of everybody without it": bothLists,
+    "an empty list": listed,
+    "an old list": lambda: listed(ends=PAST),
+    "no list of its issuer": lambda: lists(STRANGER.revocationList(LEAF)),
+    "a list of a stranger with the name of its issuer": lambda: lists(
+        authority("Other", ROOT).revocationList(LEAF)
+    ),
+    "many authorities and their lists": otherPath,
+    "many authorities and one list": lambda: unlisted(hard=False),
+    "a good staple": stapled,
+    "a good staple by name": lambda: stapled(byName=True),
+    "a good staple that never ends": lambda: stapled(ends=None),
+    "a good staple of a responder": lambda: stapled(responder=responder()),
+    "a good staple of a responder by name": lambda: stapled(responder=responder(), byName=True),
+    "a staple that does not know": lambda: stapled(UNKNOWN),
+    "an old staple": lambda: stapled(ends=PAST),
+    "a staple of tomorrow": lambda: stapled(begins=FUTURE),
+    "a staple about another": lambda: scene(staple=INTERMEDIATE.staple(OTHER)),
+    "a revoking staple about another": lambda: scene(staple=INTERMEDIATE.staple(OTHER, REVOKED)),
+    "a revoking staple of a stranger": lambda: scene(staple=STRANGER.staple(LEAF, REVOKED)),
+    "a revoking staple that is forged": forgedStaple,
+    "a revoking staple of an expired responder": lambda: stapled(
+        REVOKED, responder=responder(ends=PAST)
+    ),
+    "a revoking staple of another server": lambda: stapled(REVOKED, responder=OTHER),
+    "a staple that is none": lambda: scene(staple=b"staple"),
+    "a staple that refuses to answer": lambda: scene(staple=refusal()),
+    "a demanded staple": lambda: stapled(leaf=DEMANDING),
+    "a demanded proof in a staple": lambda: stapled(hard=True),
+    "a demanded proof in a staple of a responder": lambda: stapled(
+        hard=True, responder=responder()
+    ),
+    "a demanded proof in lists": lambda: bothLists(hardRevocation=True),
+    "a demanded proof on another path": lambda: otherRoot(listed=True),
+    "a demanded proof in a staple on another path": lambda: otherProof(proved=True),
+    "a demanded proof in a list and in a staple": lambda: lists(
+        ROOT.revocationList(), staple=INTERMEDIATE.staple(LEAF), hardRevocation=True
+    ),
+    "a demanded proof signed with RSA": lambda: withKeys("RSA", OCSPCertStatus.GOOD),
+    "a demanded proof signed with P-384": lambda: withKeys("P-384", OCSPCertStatus.GOOD),
+    "a demanded proof signed with Ed25519": lambda: withKeys("Ed25519", OCSPCertStatus.GOOD),
+}
+
+HARD: dict[str, Make] = {
+    "a list that lists it": lambda: listed(OTHER, LEAF),
+    "a list of its root that lists it": lambda: _belowRoot(),
+    "an old list that lists it": lambda: listed(LEAF, ends=PAST),
+    "a list that lists its intermediate": lambda: above(INTERMEDIATE),
+    "one of several lists": lambda: lists(
+        STRANGER.revocationList(), ROOT.revocationList(), INTERMEDIATE.revocationList(LEAF)
+    ),
+    "a list and a good staple": lambda: lists(
+        INTERMEDIATE.revocationList(LEAF), staple=INTERMEDIATE.staple(LEAF)
+    ),
+    "a list though it is pinned": lambda: lists(INTERMEDIATE.revocationList(LEAF), anchors=[LEAF]),
+    "a revoking staple": lambda: stapled(REVOKED),
+    "a revoking staple by name": lambda: stapled(REVOKED, byName=True),
+    "a revoking staple of a responder": lambda: stapled(REVOKED, responder=responder()),
+    "a revoking staple that it demands": lambda: stapled(REVOKED, leaf=DEMANDING),
+    "a revoking staple and a list without it": lambda: lists(
+        INTERMEDIATE.revocationList(), staple=INTERMEDIATE.staple(LEAF, REVOKED)
+    ),
+    "a revoking staple signed with RSA": lambda: withKeys("RSA", REVOKED),
+    "a revoking staple signed with Ed25519": lambda: withKeys("Ed25519", REVOKED),
+    "a revoking staple where a proof is demanded": lambda: stapled(REVOKED, hard=True),
+}
+
+UNPROVED: dict[str, Make] = {
+    "a list that its issuer did not sign": lambda: listed(LEAF, key=keyFor("another")),
+    "an empty list that its issuer did not sign": lambda: listed(key=keyFor("another")),
+    "a list of tomorrow": lambda: listed(begins=FUTURE),
+    "a demanded staple that is missing": lambda: scene(DEMANDING),
+    "a demanded staple that is old": lambda: stapled(leaf=DEMANDING, ends=PAST),
+    "a demanded staple that does not know": lambda: stapled(UNKNOWN, leaf=DEMANDING),
+    "a demanded staple that is none": lambda: scene(DEMANDING, staple=b"staple"),
+    "a demanded staple about another": lambda: scene(DEMANDING, staple=INTERMEDIATE.staple(OTHER)),
+    "a demanded proof that is missing": lambda: scene(hardRevocation=True),
+    "a demanded proof in an old list": lambda: lists(
+        INTERMEDIATE.revocationList(ends=PAST), ROOT.revocationList(), hardRevocation=True
+    ),
+    "a demanded proof in an old staple": lambda: stapled(ends=PAST, hard=True),
+    "a demanded proof in a staple that does not know": lambda: stapled(UNKNOWN, hard=True),
+    "a demanded proof that is missing on another path": lambda: otherProof(proved=False),
+    "a demanded proof for its intermediate": lambda: lists(
+        INTERMEDIATE.revocationList(), hardRevocation=True
+    ),
+}
+
+SITUATIONS = [
+    *(Situation(name, CertificateStatus.TRUSTED, make) for name, make in SOFT.items()),
+    *(Situation(name, CertificateStatus.REVOKED, make) for name, make in HARD.items()),
+    *(Situation(name, CertificateStatus.INVALID, make) for name, make in UNPROVED.items()),
+    Situation(
+        "a revoked intermediate below many authorities",
+        CertificateStatus.INVALID_CHAIN,
+        otherPathRevoked,
+    ),
+    Situation(
+        "a demanded proof for an authority on another path",
+        CertificateStatus.INVALID_CHAIN,
+        lambda: otherRoot(listed=False),
+    ),
+    Situation(
+        "a demanded proof below many authorities",
+        CertificateStatus.INVALID_CHAIN,
+        lambda: unlisted(hard=True),
+    ),
+]
+
+
+def _belowRoot() -> Scene:
+    leaf = server(ROOT)
+    return scene(leaf, revoked=[ROOT.revocationList(leaf)])

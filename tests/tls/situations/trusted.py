@@ -1,0 +1,217 @@
+"""
+Servers that are trusted, by many ways.
+"""
+
+from datetime import datetime
+
+from cryptography import x509
+
+from openfl_twisted.wire.certificates import CertificateStatus
+from tests.extensions import critical, purposes, usage
+from tests.laboratory import END, FUTURE, HOST, PAST, authority, keyFor, server
+from tests.tls.situations.scenes import (
+    INTERMEDIATE,
+    LEAF,
+    ROOT,
+    STRANGER,
+    Scene,
+    Situation,
+    scene,
+)
+
+
+def crossed(*, leftOut: bool = False) -> Scene:
+    """
+    Meet a server whose intermediate has two certificates: one of a stranger,
+    which is sent, and one of ours, which is known or sent as well.
+    """
+    theirs = authority("Crossed", STRANGER)
+    ours = authority("Crossed", ROOT)
+    leaf = server(theirs)
+    if leftOut:
+        return scene(leaf, knows=[ours])
+    return scene(leaf, ours)
+
+
+def expiredRoot() -> Scene:
+    """
+    Meet a server that sends, as many do, a certificate of its root by an older
+    one, which has expired; the new root is known.
+    """
+    new = authority("New root")
+    crossing = authority("New root", authority("Old root", ends=PAST))
+    leaf = server(authority("Below", new))
+    return scene(leaf, crossing, anchors=[new, crossing.issuer or new])
+
+
+def expiredTwin() -> Scene:
+    """
+    Know a root twice: as it was, which has expired, and as it is.
+    """
+    old = authority("Renewed", ends=PAST)
+    return scene(server(old), anchors=[old, authority("Renewed")])
+
+
+def long(length: int, ends: datetime = END, time: datetime | None = None) -> Scene:
+    """
+    Meet a server with many authorities above it.
+    """
+    above = ROOT
+    for number in range(length):
+        above = authority(f"Intermediate {number}", above, ends=ends)
+    return scene(server(above, ends=ends), time=time)
+
+
+def shuffled() -> Scene:
+    """
+    Meet a server that sends its authorities in the wrong order.
+    """
+    one = authority("One", ROOT)
+    two = authority("Two", one)
+    three = authority("Three", two)
+    leaf = server(three)
+    order = [leaf, two, STRANGER, three, one]
+    return scene(leaf, chain=[each.certificate for each in order])
+
+
+def withKey(kind: str) -> Scene:
+    """
+    Meet a server all of whose keys are of one kind.
+    """
+    root = authority(f"Root {kind}", kind=kind)
+    leaf = server(authority(f"Intermediate {kind}", root, kind=kind), name=kind, kind=kind)
+    return scene(leaf, anchors=[root])
+
+
+def constrained(*constraints: x509.GeneralName, host: str = HOST) -> Scene:
+    """
+    Meet a server of an authority for some names only.
+    """
+    allowed = critical(x509.NameConstraints(list(constraints), None))
+    return scene(server(authority("Limited", ROOT, allowed), names=[host]), host=host)
+
+
+def addressed() -> Scene:
+    """
+    Meet a server with an address and a common name, of an authority for other
+    names only, which may sign every address. OpenSSL takes the common name for
+    one of its names.
+    """
+    allowed = critical(x509.NameConstraints([x509.DNSName("example")], None))
+    leaf = server(authority("Limited", ROOT, allowed), names=["127.0.0.1"], name="localhost")
+    return scene(leaf, host="127.0.0.1")
+
+
+def loneLeaf() -> Scene:
+    """
+    Meet a server with a certificate of its own, which is trusted.
+    """
+    leaf = server(None)
+    return scene(leaf, anchors=[leaf])
+
+
+def plainLeaf() -> Scene:
+    """
+    Meet a server with a certificate that says as little as openssl's C{req
+    -x509} writes, and that is trusted.
+    """
+    leaf = server(
+        None,
+        critical(x509.BasicConstraints(ca=True, path_length=None)),
+        without=[x509.KeyUsage, x509.ExtendedKeyUsage],
+    )
+    return scene(leaf, anchors=[leaf])
+
+
+def twoPaths() -> Scene:
+    """
+    Meet a server with two paths, of which OpenSSL takes the wrong one: the
+    first of two intermediates of the same name and key is limited to other
+    servers.
+    """
+    limited = authority(
+        "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
+    )
+    free = authority("Twofold", ROOT)
+    leaf = server(limited)
+    return scene(leaf, free)
+
+
+SITUATIONS = [
+    Situation(name, CertificateStatus.TRUSTED, make)
+    for name, make in {
+        "a trusted root": lambda: scene(server(ROOT)),
+        "an intermediate that is sent": scene,
+        "an intermediate that is known": lambda: scene(chain=LEAF.chain[:1], knows=[INTERMEDIATE]),
+        "an intermediate that is sent and known": lambda: scene(knows=[INTERMEDIATE]),
+        "a root that is sent": lambda: scene(LEAF, ROOT),
+        "everything sent twice": lambda: scene(LEAF, INTERMEDIATE, LEAF, ROOT, ROOT),
+        "everything known twice": lambda: scene(
+            anchors=[ROOT, ROOT], knows=[INTERMEDIATE, INTERMEDIATE, LEAF, LEAF]
+        ),
+        "strangers that are sent too": lambda: scene(LEAF, STRANGER, authority("X", STRANGER)),
+        "a stranger that is trusted too": lambda: scene(anchors=[STRANGER, ROOT]),
+        "a stranger that is known": lambda: scene(knows=[STRANGER]),
+        "a cross-signed intermediate": crossed,
+        "a cross-signed intermediate that is known": lambda: crossed(leftOut=True),
+        "an expired root beside its successor": expiredRoot,
+        "an expired certificate of the root": expiredTwin,
+        "authorities in the wrong order": shuffled,
+        "two paths": twoPaths,
+        "four intermediates": lambda: long(4),
+        "fifteen intermediates": lambda: long(15),
+        "fifteen intermediates that have expired since": lambda: long(
+            15, PAST, PAST.replace(year=2009)
+        ),
+        "a certificate of its own": loneLeaf,
+        "a certificate of its own that says little": plainLeaf,
+        "a pinned server": lambda: scene(LEAF, anchors=[LEAF]),
+        "a pinned server that sends no intermediate": lambda: scene(
+            chain=LEAF.chain[:1], anchors=[LEAF]
+        ),
+        "a pinned server that sends its root": lambda: scene(LEAF, ROOT, anchors=[LEAF]),
+        "a pinned intermediate": lambda: scene(anchors=[INTERMEDIATE]),
+        "a pinned intermediate that is not sent": lambda: scene(
+            chain=LEAF.chain[:1], anchors=[INTERMEDIATE]
+        ),
+        "a pinned intermediate and its root sent": lambda: scene(
+            LEAF, ROOT, anchors=[INTERMEDIATE]
+        ),
+        "a pinned intermediate whose root has expired": lambda: scene(
+            LEAF,
+            authority("Root", ends=PAST),
+            anchors=[INTERMEDIATE],
+        ),
+        "a pinned intermediate that is known too": lambda: scene(
+            anchors=[INTERMEDIATE], knows=[INTERMEDIATE]
+        ),
+        "keys of RSA": lambda: withKey("RSA"),
+        "keys of P-384": lambda: withKey("P-384"),
+        "keys of Ed25519": lambda: withKey("Ed25519"),
+        "a key of RSA below others": lambda: scene(
+            server(INTERMEDIATE, critical(usage(digital_signature=True)), name="RSA", kind="RSA")
+        ),
+        "names that its authority may sign": lambda: constrained(x509.DNSName("example")),
+        "an address of an authority for names": addressed,
+        "no purpose named": lambda: scene(server(INTERMEDIATE, without=[x509.ExtendedKeyUsage])),
+        "more purposes": lambda: scene(
+            server(INTERMEDIATE, purposes("CLIENT_AUTH", "SERVER_AUTH"))
+        ),
+        "no subject": lambda: scene(server(INTERMEDIATE, name="", key=keyFor("the server"))),
+        "an unknown extension": lambda: scene(
+            server(
+                INTERMEDIATE,
+                x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55738.9"), b"\5\0"),
+            )
+        ),
+        "a subject in another script": lambda: scene(server(INTERMEDIATE, name="Spiel\u2764")),
+        "a large serial number": lambda: scene(server(INTERMEDIATE, serial=2**158 + 1)),
+        "a time at which it was valid": lambda: scene(
+            server(INTERMEDIATE, ends=PAST), time=PAST.replace(year=2009)
+        ),
+        "a time at which it will be valid": lambda: scene(
+            server(INTERMEDIATE, begins=FUTURE), time=FUTURE.replace(year=2095)
+        ),
+        "the strict profile": lambda: scene(profile="webpki"),
+    }.items()
+]

@@ -1,0 +1,245 @@
+"""
+Tests for L{openfl_twisted.tls.client} and L{openfl_twisted.tls.judge}, beside
+those of the laboratory.
+"""
+
+import contextlib
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.tls import (
+    CertificateRefused,
+    HandshakeFailed,
+    SecureConnectionCreator,
+    Trust,
+    judge,
+    verdictOf,
+)
+from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict
+from tests.laboratory import HOST, PAST, authority, server
+from tests.tls.handshakes import (
+    GREETING,
+    TLS12,
+    TLS13,
+    VERSIONS,
+    Presenting,
+    converse,
+    newClient,
+    shakeHands,
+    showing,
+)
+from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, trusting
+
+TRUST = trusting(ROOT)
+
+
+class CreatorTests(SynchronousTestCase):
+    """
+    What a connection is before its handshake.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is what Twisted asks for.
+        """
+        verifyObject(IOpenSSLClientConnectionCreator, SecureConnectionCreator(HOST))
+
+    def test_indication(self) -> None:
+        """
+        The server is told a DNS name in ASCII, and never an address.
+        """
+        for host, name in (
+            ("Games.Example.", b"games.example"),
+            ("bücher.example", b"xn--bcher-kva.example"),
+            ("127.0.0.1", None),
+            ("::1", None),
+            ("not a name", None),
+        ):
+            context = Presenting.of(LEAF, version=TLS12).getContext()
+            told: list[bytes | None] = []
+            context.set_tlsext_servername_callback(
+                lambda connection, told=told: told.append(connection.get_servername())  # type: ignore[misc]
+            )
+            serving = SSL.Connection(context, None)
+            serving.set_accept_state()
+            with contextlib.suppress(CertificateRefused):
+                converse(newClient(TRUST, host), serving)
+            # A server without a name to tell does not hear of it at all.
+            self.assertEqual(told, [name])
+
+    def test_judges(self) -> None:
+        """
+        Each connection has a judge of its own, and nothing is thought yet.
+        """
+        one, other = newClient(TRUST), newClient(TRUST)
+        self.assertIsNot(one.judge, other.judge)
+        self.assertIs(one.get_context(), other.get_context())
+        self.assertTrue(one.get_verify_mode() & SSL.VERIFY_PEER)
+        # Nothing is added by this; it tells the options.
+        self.assertTrue(one.set_options(0) & SSL.OP_NO_RENEGOTIATION)
+        self.assertEqual(one.verdict, Verdict())
+        self.assertEqual(one.judge.verdict.status, CertificateStatus.UNKNOWN)
+
+    def test_platform(self) -> None:
+        """
+        If nothing is said, the authorities of this machine are trusted.
+        """
+        protocol: Any = None
+        connection: Any = SecureConnectionCreator(HOST).clientConnectionForTLS(protocol)
+        self.assertIs(connection.get_context(), Trust().context())
+
+
+class VerdictTests(SynchronousTestCase):
+    """
+    What a program learns.
+    """
+
+    def test_otherTransports(self) -> None:
+        """
+        Of a connection without a judge nothing is known.
+        """
+
+        class Transport:
+            def getHandle(self) -> object:
+                return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+
+        self.assertEqual(verdictOf(Transport()), Verdict())
+
+    def test_notTooEarly(self) -> None:
+        """
+        No certificate is called trusted before the handshake is completed.
+        """
+        for version in VERSIONS.values():
+            serving = SSL.Connection(Presenting.of(LEAF, version=version).getContext(), None)
+            serving.set_accept_state()
+            calling = newClient(TRUST)
+            seen = [each.status for each in converse(calling, serving)]
+            self.assertEqual(seen[-1], CertificateStatus.TRUSTED)
+            self.assertEqual(set(seen[:-1]), {CertificateStatus.UNKNOWN})
+            self.assertEqual(calling.verdict.certificate, LEAF.certificate)
+
+    def test_clientCertificateWanted(self) -> None:
+        """
+        A server that wants a certificate of ours and gets none breaks off: that
+        is not the fault of its own. In TLS 1.3 it is trusted by then.
+        """
+        outcome = shakeHands(Presenting.of(LEAF, asks=True), TRUST, version=TLS12)
+        self.assertEqual(outcome.verdict.status, CertificateStatus.UNKNOWN)
+        self.assertIsInstance(outcome.reason, HandshakeFailed)
+        self.assertFalse(isinstance(outcome.reason, CertificateRefused))
+        self.assertIn("alert", str(outcome.reason))
+        outcome = shakeHands(Presenting.of(LEAF, asks=True), TRUST, version=TLS13)
+        self.assertEqual(outcome.verdict.status, CertificateStatus.TRUSTED)
+        self.assertIsInstance(outcome.reason, SSL.Error)
+        self.assertEqual(outcome.received, b"")
+
+    def test_words(self) -> None:
+        """
+        A handshake that failed says why in words, and what OpenSSL says.
+        """
+        self.assertEqual(
+            str(HandshakeFailed([("SSL routines", "", "wrong version number")], Verdict())),
+            "the TLS handshake failed: the peer does not speak TLS",
+        )
+        self.assertEqual(
+            str(HandshakeFailed([("SSL routines", "", "bad extension")], Verdict())),
+            "the TLS handshake failed: bad extension",
+        )
+        nothing: list[list[object] | None] = [[], None]
+        for problems in nothing:
+            self.assertEqual(
+                str(HandshakeFailed(problems, Verdict())),
+                "the TLS handshake failed: the connection was closed",
+            )
+        verdict = Verdict(CertificateStatus.EXPIRED, Finding(10, 0), LEAF.certificate)
+        self.assertEqual(str(CertificateRefused([], verdict)), verdict.text)
+
+
+class DenialTests(SynchronousTestCase):
+    """
+    In doubt, it is no.
+    """
+
+    def test_noJudge(self) -> None:
+        """
+        A handshake that is completed without a verdict fails: no byte leaves.
+        """
+        for version in VERSIONS.values():
+            for hearing, words in ((True, "status response"), (False, "certificate was judged")):
+                serving = SSL.Connection(Presenting.of(LEAF, version=version).getContext(), None)
+                serving.set_accept_state()
+                calling = newClient(TRUST)
+                calling.set_verify(SSL.VERIFY_NONE, lambda *arguments: True)
+                if not hearing:
+                    calling.judge.stapled = lambda staple: True
+                error = self.assertRaises(HandshakeFailed, converse, calling, serving)
+                self.assertIn(words, str(error))
+                self.assertEqual(calling.verdict.status, CertificateStatus.UNKNOWN)
+
+    def test_errorOfTheJudge(self) -> None:
+        """
+        An error of ours refuses the certificate, and is logged.
+        """
+
+        def fail(*arguments: object, **options: object) -> None:
+            raise ZeroDivisionError
+
+        for name in ("findPath", "readStaple"):
+            patched = self.patch(judge, name, fail)
+            for version in VERSIONS.values():
+                outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
+                self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
+                self.assertIn("an error of the judge", str(outcome.reason))
+                self.assertEqual(outcome.received, b"")
+                self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            patched.restore()
+
+    def test_strictProfileHasNoOddNames(self) -> None:
+        """
+        The strict profile refuses a name that the web does not have.
+        """
+        leaf = server(INTERMEDIATE, names=["my_service.example"])
+        for profile, status in (
+            ("default", CertificateStatus.TRUSTED),
+            ("webpki", CertificateStatus.INVALID_CHAIN),
+        ):
+            known = trusting(ROOT, profile=profile)
+            outcome = shakeHands(Presenting.of(leaf), known, "my_service.example")
+            self.assertEqual(outcome.verdict.status, status)
+
+    def test_contextOutlivesRefusal(self) -> None:
+        """
+        A refusal leaves nothing behind for the next connection with the same
+        trust, and neither does an acceptance.
+        """
+        expired = server(INTERMEDIATE, ends=PAST)
+        for leaf, status in [(LEAF, "trusted"), (expired, "expired"), (LEAF, "trusted")] * 2:
+            outcome = shakeHands(Presenting.of(leaf), TRUST)
+            self.assertEqual(outcome.verdict.status, status)
+            self.assertEqual(outcome.received, GREETING if status == "trusted" else b"")
+
+    def test_unreadableAuthority(self) -> None:
+        """
+        A certificate that cannot be read does no harm if it is not needed.
+        """
+        broken = authority("Broken", ROOT).rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
+        expired = server(INTERMEDIATE, ends=PAST)
+        outcome = shakeHands(showing(expired.der, broken, INTERMEDIATE.der), TRUST)
+        self.assertEqual(outcome.verdict.status, CertificateStatus.EXPIRED)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_manyNames(self) -> None:
+        """
+        Ten thousand names are too many for one handshake message of this
+        client, and refused before they are looked at.
+        """
+        names = [f"name{number}.example" for number in range(10_000)]
+        leaf = server(INTERMEDIATE, names=[*names, HOST])
+        self.assertGreater(len(leaf.der), 100_000)
+        outcome = shakeHands(Presenting.of(leaf), TRUST)
+        self.assertNotEqual(outcome.verdict.status, CertificateStatus.TRUSTED)
+        self.assertEqual(outcome.received, b"")

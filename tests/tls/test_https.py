@@ -1,0 +1,117 @@
+"""
+Tests for L{openfl_twisted.tls.https}.
+"""
+
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols import tls
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import Agent, ResponseNeverReceived
+from twisted.web.iweb import IPolicyForHTTPS
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.tls import CertificateRefused, Trust
+from openfl_twisted.tls.https import SecurePolicyForHTTPS
+from tests.laboratory import HOST, Identity, server
+from tests.tls.handshakes import Presenting
+from tests.tls.situations.scenes import ROOT, trusting
+
+
+class Asked(Resource):
+    """
+    Notes what it is asked for.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uris: list[bytes] = []
+
+    def render_GET(self, request: Request) -> bytes:
+        self.uris.append(request.uri)
+        return b"scores"
+
+
+class PolicyTests(SynchronousTestCase):
+    """
+    The judge of an C{Agent}.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is what Twisted's web client asks for.
+        """
+        verifyObject(IPolicyForHTTPS, SecurePolicyForHTTPS())
+
+    def test_creator(self) -> None:
+        """
+        It makes connections that judge, for the name in the address.
+        """
+        policy = SecurePolicyForHTTPS(trusting(ROOT))
+        protocol: Any = None
+        connection: Any = policy.creatorForNetloc(HOST.encode(), 443).clientConnectionForTLS(
+            protocol
+        )
+        self.assertEqual(connection.judge._name.dns, HOST)
+        self.assertEqual(connection.judge._trust, trusting(ROOT))
+        self.assertIs(connection.get_context(), trusting(ROOT).context())
+
+    def test_default(self) -> None:
+        """
+        If nothing is said the authorities of the machine are trusted.
+        """
+        protocol: Any = None
+        connection: Any = (
+            SecurePolicyForHTTPS()
+            .creatorForNetloc(b"127.0.0.1", 8443)
+            .clientConnectionForTLS(protocol)
+        )
+        self.assertEqual(connection.judge._trust, Trust())
+        self.assertEqual(str(connection.judge._name.address), "127.0.0.1")
+
+    def fetch(self, leaf: Identity) -> Any:
+        """
+        Have an C{Agent} ask a server, in memory.
+
+        @return: what has come of it, and what the server was asked for.
+        """
+        reactor, asked = MemoryReactorClock(), Asked()
+        # Agent does not tell its clock to TLS.
+        self.patch(tls, "_get_default_clock", lambda: reactor)
+        agent = Agent(reactor, SecurePolicyForHTTPS(trusting(ROOT)))
+        request = agent.request(b"GET", b"https://127.0.0.1/secret")
+        [(_, port, factory, *_)] = reactor.tcpClients
+        self.assertEqual(port, 443)
+        serving = TLSMemoryBIOFactory(
+            Presenting.of(leaf), False, Site(asked), reactor
+        ).buildProtocol(None)
+        calling = factory.buildProtocol(None)
+        pump = connect(
+            serving, makeFakeServer(serving), calling, makeFakeClient(calling), clock=reactor
+        )
+        pump.flush()
+        return request, asked.uris
+
+    def test_trusted(self) -> None:
+        """
+        An C{Agent} with this policy asks a server that is trusted.
+        """
+        request, asked = self.fetch(server(ROOT, names=["127.0.0.1"]))
+        self.assertEqual(self.successResultOf(request).code, 200)
+        self.assertEqual(asked, [b"/secret"])
+
+    def test_refused(self) -> None:
+        """
+        It does not ask one that is not, and says why.
+        """
+        request, asked = self.fetch(server(ROOT, names=["127.0.0.2"]))
+        [reason] = self.failureResultOf(request, ResponseNeverReceived).value.reasons
+        self.assertIsInstance(reason.value, CertificateRefused)
+        self.assertIn("is for another server", str(reason.value))
+        self.assertEqual(asked, [])

@@ -1,0 +1,318 @@
+"""
+Tests for L{openfl_twisted.tls.trust}.
+"""
+
+import os
+import tempfile
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.tls import Trust, trust
+from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from tests.laboratory import PAST, authority, server, toPEM
+from tests.tls.handshakes import VERSIONS, Presenting, converse, newClient, shakeHands, written
+from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, trusting
+
+NOBODY = Trust(platform=False)
+
+
+def write(case: SynchronousTestCase, data: bytes) -> Path:
+    """
+    Make a file for the time of a test.
+    """
+    folder = tempfile.TemporaryDirectory()
+    case.addCleanup(folder.cleanup)
+    path = Path(folder.name) / "file"
+    path.write_bytes(data)
+    return path
+
+
+class FileTests(SynchronousTestCase):
+    """
+    Trust that is read from files.
+    """
+
+    def file(self, data: bytes) -> Path:
+        """
+        Make a file.
+        """
+        return write(self, data)
+
+    def test_fromPEM(self) -> None:
+        """
+        All certificates of a file are trusted, and none of the machine.
+        """
+        path = self.file(b"some words\n" + toPEM([ROOT.certificate, STRANGER.certificate]))
+        for spelled in (path, str(path)):
+            read = Trust.fromPEM(spelled)
+            self.assertEqual(read.anchors, (ROOT.certificate, STRANGER.certificate))
+            self.assertFalse(read.platform)
+            self.assertEqual(read, trusting(ROOT, STRANGER))
+
+    def test_noCertificates(self) -> None:
+        """
+        A file without a certificate that can be read is told by its name.
+        """
+        pem = toPEM([ROOT.certificate])
+        version = LEAF.rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
+        for data in (b"", b"garbage", b"\xff\xfe", pem[:200], ROOT.der, pem.replace(b"A", b"!")):
+            path = self.file(data)
+            error = self.assertRaises(ValueError, Trust.fromPEM, path)
+            self.assertEqual(str(error), f"{path}: there is no certificate in PEM in it")
+        self.assertRaises(ValueError, NOBODY.adding, version, True)
+
+    def test_noFile(self) -> None:
+        """
+        A file that is not there is an error of the system.
+        """
+        missing = Path(__file__).parent / "nothing"
+        self.assertRaises(OSError, Trust.fromPEM, missing)
+        self.assertRaises(OSError, NOBODY.addingRevocationList, missing)
+
+    def test_addingRevocationList(self) -> None:
+        """
+        A list is read in PEM and in DER.
+        """
+        revoked = ROOT.revocationList(LEAF)
+        for encoding in (Encoding.PEM, Encoding.DER):
+            known = NOBODY.addingRevocationList(self.file(revoked.public_bytes(encoding)))
+            self.assertEqual(known.revoked, (revoked,))
+        again = known.addingRevocationList(self.file(revoked.public_bytes(Encoding.DER)))
+        self.assertEqual(again.revoked, (revoked, revoked))
+
+    def test_noRevocationList(self) -> None:
+        """
+        A file that is no list is told by its name.
+        """
+        pem = ROOT.revocationList().public_bytes(Encoding.PEM)
+        for data in (
+            b"",
+            b"garbage",
+            toPEM([ROOT.certificate]),
+            pem[:100],
+            pem.replace(b"M", b"!"),
+        ):
+            path = self.file(data)
+            error = self.assertRaises(ValueError, NOBODY.addingRevocationList, path)
+            self.assertEqual(str(error), f"{path}: this is no revocation list")
+
+
+class AddingTests(SynchronousTestCase):
+    """
+    C{addBinaryChainBuildingCertificate}: certificates that a program adds.
+    """
+
+    def statusWith(self, known: Trust) -> str:
+        """
+        Have a client that trusts so meet a server which sends nothing but its
+        own certificate.
+        """
+        presenting = Presenting([LEAF.certificate], LEAF.key)
+        return shakeHands(presenting, known).verdict.status
+
+    def test_fourCases(self) -> None:
+        """
+        A root or an intermediate that is added as trusted is an anchor; one
+        that is added as not trusted helps to build a path, and no more.
+        """
+        root, middle = ROOT.der, INTERMEDIATE.der
+        for added, status in (
+            ([], CertificateStatus.UNTRUSTED_SIGNERS),
+            ([(root, True)], CertificateStatus.UNTRUSTED_SIGNERS),
+            ([(middle, True)], CertificateStatus.TRUSTED),
+            ([(root, True), (middle, False)], CertificateStatus.TRUSTED),
+            ([(middle, False), (root, True)], CertificateStatus.TRUSTED),
+            ([(root, False), (middle, False)], CertificateStatus.UNTRUSTED_SIGNERS),
+            ([(root, False), (middle, True)], CertificateStatus.TRUSTED),
+            ([(LEAF.der, True)], CertificateStatus.TRUSTED),
+            ([(LEAF.der, False)], CertificateStatus.UNTRUSTED_SIGNERS),
+            ([(root, False), (root, True), (middle, False)], CertificateStatus.TRUSTED),
+        ):
+            known = NOBODY
+            for der, trusted in added:
+                known = known.adding(der, trusted)
+            self.assertEqual(self.statusWith(known), status)
+
+    def test_whatItIs(self) -> None:
+        """
+        What is added is kept as what it is; the trust that there was stays as
+        it was.
+        """
+        known = NOBODY.adding(ROOT.der, True).adding(INTERMEDIATE.der, False)
+        self.assertEqual(known.allAnchors, (ROOT.certificate,))
+        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(known.pinned, frozenset())
+        known = known.adding(LEAF.der, True).adding(STRANGER.der, False)
+        self.assertEqual(known.pinned, {LEAF.certificate})
+        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(NOBODY, Trust(platform=False))
+
+    def test_noCertificate(self) -> None:
+        """
+        What is no certificate, or has names that cannot be read, is not added.
+        """
+        broken = LEAF.rewrittenDER(b"the server", b"\xff" * 10)
+        for der in (b"", b"garbage", LEAF.der[:-1], LEAF.der + b"\0", toPEM(LEAF.chain), broken):
+            for trusted in (True, False):
+                self.assertRaises(ValueError, NOBODY.adding, der, trusted)
+
+
+class ContextTests(SynchronousTestCase):
+    """
+    Contexts are expensive, and are shared.
+    """
+
+    def test_shared(self) -> None:
+        """
+        Who trusts the same has the same context, and nobody else.
+        """
+        lists = ROOT.revocationList(LEAF), STRANGER.revocationList()
+        some = [
+            trusting(ROOT),
+            trusting(STRANGER),
+            trusting(ROOT, STRANGER),
+            trusting(ROOT, revoked=lists[:1]),
+            trusting(ROOT, revoked=lists[1:]),
+            trusting(ROOT, hardRevocation=True),
+            trusting(ROOT, profile="webpki"),
+            trusting(ROOT, time=PAST),
+            trusting(ROOT, intermediates=(INTERMEDIATE.certificate,)),
+        ]
+        contexts = [each.context() for each in some]
+        self.assertEqual(len(set(map(id, contexts))), len(some))
+        again = trusting(ROOT, revoked=(ROOT.revocationList(LEAF),))
+        self.assertIsNot(again.context(), contexts[3])
+        self.assertIs(trusting(ROOT, revoked=lists[:1]).context(), contexts[3])
+        self.assertIs(trusting(ROOT).context(), contexts[0])
+
+    def test_bounded(self) -> None:
+        """
+        No more contexts are kept than are said.
+        """
+        first = trusting(ROOT, time=PAST).context()
+        for seconds in range(trust.MAX_CONTEXTS):
+            trusting(ROOT, time=PAST + timedelta(seconds=seconds + 1)).context()
+        self.assertIsNot(trusting(ROOT, time=PAST).context(), first)
+
+    def test_denies(self) -> None:
+        """
+        A context alone, without a judge, wants a certificate and trusts none.
+        """
+        context = trusting(ROOT).context()
+        self.assertEqual(context.get_verify_mode() & SSL.VERIFY_PEER, SSL.VERIFY_PEER)
+        for version in VERSIONS.values():
+            serving = SSL.Connection(Presenting.of(LEAF, version=version).getContext(), None)
+            serving.set_accept_state()
+            calling: Any = SSL.Connection(context, None)
+            calling.set_connect_state()
+            calling.verdict = Verdict()
+            self.assertRaises(SSL.Error, converse, calling, serving)
+
+    def test_versions(self) -> None:
+        """
+        TLS 1.3 and 1.2 are offered, and nothing older.
+        """
+        calling = newClient(trusting(ROOT))
+        self.assertRaises(SSL.WantReadError, calling.do_handshake)
+        # The extension "supported versions": its number, its length, that of the list, the list.
+        self.assertIn(b"\x00\x2b\0\5\4\3\4\3\3", written(calling))
+
+
+class TimeTests(SynchronousTestCase):
+    """
+    When certificates must be valid.
+    """
+
+    def test_now(self) -> None:
+        """
+        If nothing is said, it is now.
+        """
+        before = datetime.now(UTC)
+        self.assertTrue(before <= NOBODY.now() <= datetime.now(UTC))
+
+    def test_zones(self) -> None:
+        """
+        A time is the same in every zone, for the paths and for the proofs.
+        """
+        leaf = server(INTERMEDIATE, ends=PAST)
+        staple = INTERMEDIATE.staple(leaf, ends=PAST)
+        for hours in (-12, 0, 14):
+            zone = timezone(timedelta(hours=hours))
+            for minutes, status in (
+                (-30, CertificateStatus.TRUSTED),
+                (30, CertificateStatus.EXPIRED),
+            ):
+                time = (PAST + timedelta(minutes=minutes)).astimezone(zone)
+                known = trusting(ROOT, time=time, hardRevocation=True)
+                self.assertEqual(known.now(), time)
+                outcome = shakeHands(Presenting(leaf.chain, leaf.key, staple), known)
+                self.assertEqual(outcome.verdict.status, status)
+
+    def test_naive(self) -> None:
+        """
+        A time without a zone is local, as everywhere in Python.
+        """
+        naive = datetime(2020, 6, 1)  # noqa: DTZ001
+        self.assertEqual(trusting(time=naive).now(), naive.astimezone(UTC))
+
+
+class PlatformTests(SynchronousTestCase):
+    """
+    The authorities of the machine.
+    """
+
+    def setUp(self) -> None:
+        self.forget()
+        self.addCleanup(self.forget)
+
+    def forget(self) -> None:
+        """
+        Forget the authorities of the machine, which are read once.
+        """
+        trust._platformAnchors.cache_clear()
+        trust._contextFor.cache_clear()
+
+    def test_otherFile(self) -> None:
+        """
+        SSL_CERT_FILE names other authorities.
+        """
+        path = write(self, toPEM([ROOT.certificate]))
+        named = {"SSL_CERT_FILE": str(path), "SSL_CERT_DIR": str(path) + ".none"}
+        patched = patch.dict(os.environ, named)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.assertEqual(Trust().allAnchors, (ROOT.certificate,))
+        self.assertEqual(shakeHands(Presenting.of(LEAF), Trust()).verdict.status, "trusted")
+        stranger = server(authority("Stranger"))
+        status = shakeHands(Presenting.of(stranger), Trust()).verdict.status
+        self.assertEqual(status, CertificateStatus.UNTRUSTED_SIGNERS)
+
+    def test_besides(self) -> None:
+        """
+        Anchors are trusted besides those of the machine, which come last.
+        """
+        known = Trust(anchors=(ROOT.certificate,))
+        self.assertEqual(known.allAnchors[0], ROOT.certificate)
+        self.assertEqual(known.allAnchors[1:], Trust().allAnchors)
+        status = shakeHands(Presenting.of(LEAF), known).verdict.status
+        self.assertEqual(status, CertificateStatus.TRUSTED)
+
+    def test_neither(self) -> None:
+        """
+        Without them nobody of the machine's is trusted.
+        """
+        self.assertEqual(NOBODY.allAnchors, ())
+
+    def test_certificates(self) -> None:
+        """
+        They are certificates.
+        """
+        for anchor in Trust().allAnchors:
+            self.assertIsInstance(anchor, x509.Certificate)
