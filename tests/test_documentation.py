@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.console import telnet
-from openfl_twisted.services import echoserver, policyserver, xmlserver
+from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 
 ROOT = Path(__file__).parent.parent
 # What Twisted adds to every command, and what it has before the command.
@@ -35,7 +35,7 @@ class ReferenceTests(SynchronousTestCase):
         text = (ROOT / "docs" / "reference" / "commands.rst").read_text()
         programs = {
             option
-            for module in (xmlserver, echoserver, policyserver, telnet)
+            for module in (xmlserver, echoserver, policyserver, bridge, telnet)
             for option in optionsIn(str(module.Options()))
         }
         self.assertEqual(optionsIn(text) - TWISTD, programs - STANDARD)

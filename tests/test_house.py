@@ -31,7 +31,8 @@ ALLOWED = {
     "tls": ({"tls", "wire"} | BASICS, True),
     "protocols": ({"protocols", "tls", "wire"} | BASICS, True),
     "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
-    "services": ({"services", "protocols", "tls", "wire"} | BASICS, True),
+    "endpoints": ({"protocols", "tls", "wire"} | BASICS, True),
+    "services": ({"services", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
     "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 

@@ -11,8 +11,12 @@ Twisted's door: one module, one Protocol/Factory pair.
   - L{openfl_twisted.protocols.telnet}: a client of Telnet.
   - L{openfl_twisted.protocols.policyfile}: answers policy requests on a port of
     its own.
-  - L{openfl_twisted.protocols.oneport}: answers them in front of any other
-    protocol.
+  - L{openfl_twisted.protocols.oneport}: every kind of client on one port, in
+    front of any other protocol.
+  - L{openfl_twisted.protocols.websocket}: a WebSocket that looks like TCP to
+    the protocol above it.
+  - L{openfl_twisted.protocols.bridge}: leads clients on to a server that only
+    speaks TCP.
   - L{openfl_twisted.protocols.guard}: counts, limits and logs the connections
     of any factory.
   - L{openfl_twisted.protocols.simpleserver} and

@@ -145,14 +145,31 @@ class GuardedConnection(WrappedConnection):
         self.endedByPeer = not self.disconnecting
         super().readConnectionLost()
 
+    def peerEnded(self) -> None:
+        """
+        Note who has closed first.
+        """
+        self.endedByPeer = True
+        super().peerEnded()
+
     def loseConnection(self) -> None:
         """
         Close the connection, and see to it that this comes to an end even if
         the peer does not read.
         """
-        if not self.disconnecting and not self.lost:
-            self._closing = self.factory.clock.callLater(self.factory.closeTimeout, self._giveUp)
+        self._limitClosing()
         super().loseConnection()
+
+    def finishConnection(self) -> None:
+        """
+        Close the connection, as the factory wants it.
+        """
+        self._limitClosing()
+        super().finishConnection()
+
+    def _limitClosing(self) -> None:
+        if self._closing is None and not self.lost:
+            self._closing = self.factory.clock.callLater(self.factory.closeTimeout, self._giveUp)
 
     def _giveUp(self) -> None:
         self.factory.log.warn(
@@ -315,7 +332,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
                 peer=describe(connection.getPeer()),
                 seconds=self.idleTimeout,
             )
-            connection.loseConnection()
+            connection.finishConnection()
 
     def closeAll(self, patience: float) -> Deferred[None]:
         """
@@ -330,7 +347,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         ended: Deferred[None] = Deferred()
         self._allEnded.append(ended)
         late = self.clock.callLater(patience, self._abortAll)
-        self._forEach(GuardedConnection.loseConnection)
+        self._forEach(GuardedConnection.finishConnection)
 
         def stopWaiting(result: Any) -> Any:
             if late.active():

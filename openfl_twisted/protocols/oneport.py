@@ -2,37 +2,45 @@
 One port for every kind of client: who calls is recognized by the first bytes,
 and any other protocol stands behind.
 
-Two kinds are told apart: players that ask for the policy file are answered, and
-everybody else is connected to the wrapped protocol.
+  - Players that ask for the policy file are answered.
+  - A browser's WebSocket becomes a connection like any other.
+  - Who begins with TLS is answered in TLS, and inside it all is as outside.
+  - Everybody else is connected to the wrapped protocol as he is.
 
 The wrapped protocol hears of a connection when it is known to be for it. So a
 server that speaks first speaks at once to a client that has sent something, and
 after a short silence to one that waits; never into the answer to a policy
-request.
+request, and never before a WebSocket is one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     ILoggingContext,
+    IOpenSSLServerConnectionCreator,
+    IProtocol,
     IProtocolFactory,
     IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, providedBy
+from zope.interface import directlyProvides, implementer, providedBy
 
-from openfl_twisted.addresses import describe
+from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
+from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, policyFor
+from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.wrapping import WrappedConnection
-from openfl_twisted.wire.firstbytes import Caller, recognize
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
+from openfl_twisted.wire.origins import originsOf
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 
 GRACE = 0.5
@@ -40,7 +48,25 @@ GRACE = 0.5
 After so many seconds of silence a caller counts as plain.
 """
 
+DECISION_TIME = 10.0
+"""
+After so many seconds a caller counts as plain in any case, however it spreads
+out what it says.
+"""
 
+MAX_UNDECIDED = 5000
+"""
+How many callers may be undecided at once, if nobody says otherwise.
+"""
+
+CLOSE_TIMEOUT = 30.0
+"""
+How long a connection in TLS that this side closes may take, in seconds; then it
+is aborted.
+"""
+
+
+@implementer(IHandshakeListener)
 class OnePortProtocol(WrappedConnection):
     """
     Recognizes the caller on one connection; made by L{OnePortFactory}.
@@ -48,6 +74,8 @@ class OnePortProtocol(WrappedConnection):
     To the wrapped protocol this is its transport. The protocol's
     C{connectionMade} and C{connectionLost} are called once each, or never, if
     nobody was connected to it.
+
+    Inside TLS there is another one of these, whose transport is TLS.
     """
 
     factory: "OnePortFactory"
@@ -58,9 +86,15 @@ class OnePortProtocol(WrappedConnection):
     # Whether the peer has closed its side while its first bytes are still kept.
     _halfClosed = False
     _silence: IDelayedCall | None = None
+    _closing: IDelayedCall | None = None
+    # Until when it must be known who is calling.
+    _deadline = 0.0
+    _undecided = False
 
-    def __init__(self, factory: "OnePortFactory") -> None:
+    def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         super().__init__(cast("Any", factory), cast("Any", None))
+        self._inTLS = inTLS
+        self._among: frozenset[Caller] = factory.accept - {Caller.TLS} if inTLS else factory.accept
 
     def logPrefix(self) -> str:
         """
@@ -70,20 +104,47 @@ class OnePortProtocol(WrappedConnection):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Give the caller time to say something.
+        Give the caller time to say something. In TLS it begins with the end of
+        the handshake.
         """
         directlyProvides(self, providedBy(transport), IHalfCloseableProtocol)
         Protocol.makeConnection(self, transport)
+        if not self._inTLS:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        """
+        Give the caller time to say something, now that it can.
+        """
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.factory.undecided >= self.factory.maxUndecided:
+            self.factory.refuse(self.getPeer())
+            self.abortConnection()
+            return
+        self._undecided = True
+        self.factory.undecided += 1
+        self._deadline = self.factory.clock.seconds() + DECISION_TIME
         self._expectMore()
+
+    def _decided(self) -> None:
+        """
+        Wait for nothing more.
+        """
+        self._waitNoMore()
+        if self._undecided:
+            self._undecided = False
+            self.factory.decided()
 
     def _expectMore(self) -> None:
         """
         Wait for bytes, but not for ever.
         """
         self._waitNoMore()
-        self._silence = self.factory.clock.callLater(
-            self.factory.grace, self._orAbort, self._silent
-        )
+        clock = self.factory.clock
+        left = max(0.0, self._deadline - clock.seconds())
+        self._silence = clock.callLater(min(self.factory.grace, left), self._orAbort, self._silent)
 
     def _waitNoMore(self) -> None:
         if self._silence is not None and self._silence.active():
@@ -101,15 +162,21 @@ class OnePortProtocol(WrappedConnection):
                 self.wrappedProtocol.dataReceived(data)
             return
         self._received += data
-        if self._recognized:
+        if self._recognized or self.disconnecting:
             return
-        match recognize(self._received):
+        match recognize(self._received, self._among):
             case Caller.POLICY:
                 self._answer()
+            case Caller.TLS:
+                self._goOnIn(self.factory.buildTLS(self.getPeer()))
+            case Caller.WEBSOCKET:
+                otherwise = self._passHTTP if self.factory.http else None
+                self._goOnIn(self.factory.buildWebSocket(self.getHost(), otherwise))
             case Caller.PLAIN:
                 self._passOn()
-            case None:
-                self._expectMore()
+            case _:
+                if self.wrappedProtocol is None:
+                    self._expectMore()
 
     def _orAbort(self, do: Callable[[], object]) -> None:
         """
@@ -131,22 +198,46 @@ class OnePortProtocol(WrappedConnection):
             self._answer()
         elif self._received:
             self.factory.log.info(
-                "{peer} began a policy request and fell silent; it counts as a plain client",
+                "{peer} began as no plain client does and fell silent; it counts as one",
                 peer=describe(self.getPeer()),
             )
             self._passOn()
-        else:
+        elif Caller.PLAIN in self._among:
             # What it says later can still be a policy request.
+            self._among = self._among & {Caller.POLICY, Caller.PLAIN}
             self._connect()
+        elif self.factory.clock.seconds() < self._deadline:
+            self._expectMore()
+        else:
+            self._passOn()
 
     def _answer(self) -> None:
         """
         The caller asks for the policy file.
         """
         self._recognized = True
-        self._waitNoMore()
+        self._decided()
         self._received = b""
         answerRequest(cast("ITransport", self), self.factory.policy, self.factory.log)
+
+    def _goOnIn(self, protocol: IProtocol) -> None:
+        """
+        Let a protocol that is not the wrapped one go on with the connection.
+        """
+        self._decided()
+        self._recognized = True
+        self.wrappedProtocol = protocol
+        protocol.makeConnection(cast("ITransport", self))
+        self._deliver()
+
+    def _passHTTP(self, data: bytes) -> None:
+        """
+        It is HTTP, and not for a WebSocket: the wrapped protocol speaks it.
+        """
+        self.wrappedProtocol = None
+        self._received = data
+        self._connect()
+        self._deliver()
 
     # Passing on
 
@@ -154,7 +245,7 @@ class OnePortProtocol(WrappedConnection):
         """
         Connect the wrapped protocol.
         """
-        self._waitNoMore()
+        self._decided()
         wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
         if wrapped is None:
             self._recognized = True
@@ -168,9 +259,17 @@ class OnePortProtocol(WrappedConnection):
         """
         The caller is plain: what it has said is for the wrapped protocol.
         """
-        self._waitNoMore()
+        self._decided()
         self._recognized = True
         if self.wrappedProtocol is None:
+            if Caller.PLAIN not in self._among:
+                self.factory.log.warn(
+                    "{peer} closed: it is none of the callers that are accepted here",
+                    peer=describe(self.getPeer()),
+                )
+                self._received = b""
+                self.loseConnection()
+                return
             self._connect()
         self._deliver()
 
@@ -226,26 +325,60 @@ class OnePortProtocol(WrappedConnection):
         """
         Tell the wrapped protocol that the peer has closed its side.
         """
-        half = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        half = self._halfCloseable()
         if half is None:
             self.loseConnection()
         else:
             half.readConnectionLost()
 
+    def _halfCloseable(self) -> IHalfCloseableProtocol | None:
+        """
+        Get the wrapped protocol if it wants to hear of half-closed connections.
+        """
+        if isinstance(self.wrappedProtocol, TLSMemoryBIOProtocol):
+            # It says that it can do whatever its transport, which is this, can do.
+            return None
+        half: IHalfCloseableProtocol | None = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        return half
+
     def writeConnectionLost(self) -> None:
         """
         Pass on that this side has been closed.
         """
-        half = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        half = self._halfCloseable()
         if half is not None:
             half.writeConnectionLost()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection. In TLS both sides have to say so, and the peer
+        gets its time for that.
+        """
+        if self._inTLS and not self.disconnecting and not self.lost:
+            self._closing = self.factory.clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
+        super().loseConnection()
+
+    def finishConnection(self) -> None:
+        """
+        Close the connection, asked from beneath: TLS and WebSocket have their
+        farewells, so whoever stands above them closes first.
+        """
+        match self.wrappedProtocol:
+            case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
+                inside.finishConnection()
+            case WebSocketProtocol() as above:
+                above.loseConnection()
+            case _:
+                self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Pass on the end, and before it the bytes that were still being looked
         at; but nobody is connected to a connection that is lost.
         """
-        self._waitNoMore()
+        self._decided()
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         self.lost = True
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
@@ -264,8 +397,12 @@ class OnePortFactory(Factory[OnePortProtocol]):
     @ivar wrappedFactory: the factory whose protocols get what is not a policy
         request.
     @ivar policy: the answer to policy requests, see
-        L{openfl_twisted.protocols.policyfile.PolicySource}.
+        L{openfl_twisted.protocols.policyfile.PolicySource}. It also says from
+        which pages a browser's WebSocket may come.
+    @ivar accept: the kinds of callers that are known here.
     @ivar grace: after how many seconds of silence a caller counts as plain.
+    @ivar maxUndecided: how many callers may be undecided at once.
+    @ivar undecided: how many are.
     """
 
     log = packageLogger()
@@ -276,21 +413,53 @@ class OnePortFactory(Factory[OnePortProtocol]):
         wrappedFactory: IProtocolFactory,
         *,
         policy: PolicySource = PolicyFile.forPort,
+        accept: Collection[Caller] = EVERYBODY,
+        tls: IOpenSSLServerConnectionCreator | None = None,
+        webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
+        http: bool = False,
         grace: float = GRACE,
+        maxUndecided: int = MAX_UNDECIDED,
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory for plain clients.
+        @param wrappedFactory: the factory of the protocols that serve.
         @param policy: the answer to policy requests; the default lets everybody
-            connect to the port on which they ask, and to no other.
+            connect to the port on which they ask, and to no other. With C{None}
+            they are not answered.
+        @param accept: the kinds of callers that are known; the others are
+            plain, and if these are not known either they are closed.
+        @param tls: makes the connections in TLS, see
+            L{openfl_twisted.tls.server.ServerConnectionCreator}; without it
+            nobody is recognized as speaking TLS.
+        @param webSocket: makes the factory of WebSockets from the wrapped one;
+            C{functools.partial(WebSocketFactory, ...)} for other limits.
+        @param http: whether the wrapped protocol speaks HTTP itself: then it
+            gets every request that is not for a WebSocket. If not, such a
+            request is refused in words.
         @param grace: after how many seconds of silence a caller counts as
             plain.
+        @param maxUndecided: how many callers may be undecided at once; a
+            further one is closed at once.
         @param clock: for the time; the reactor if there is none.
         """
         self.wrappedFactory = wrappedFactory
         self.policy = policy
+        self.accept = frozenset(accept)
+        if tls is None:
+            self.accept -= {Caller.TLS}
+        if policy is None:
+            self.accept -= {Caller.POLICY}
+        self.http = http
         self.grace = grace
+        self.maxUndecided = maxUndecided
+        self.undecided = 0
+        self._refusing = False
         self.clock = clockOrReactor(clock)
+        self._makeWebSockets = webSocket
+        # What is permitted depends on the port to which a page connects.
+        self._webSockets: dict[int | None, WebSocketFactory] = {}
+        if tls is not None:
+            self._tls = TLSMemoryBIOFactory(tls, False, _InsideFactory(self), self.clock)
 
     def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
         """
@@ -298,6 +467,51 @@ class OnePortFactory(Factory[OnePortProtocol]):
         known that the connection is for it.
         """
         return OnePortProtocol(self)
+
+    def buildTLS(self, addr: IAddress) -> IProtocol:
+        """
+        Make TLS for a connection, and inside it a door as outside.
+        """
+        return self._tls.buildProtocol(addr)
+
+    def buildWebSocket(
+        self, host: IAddress, otherwise: Callable[[bytes], object] | None
+    ) -> WebSocketProtocol:
+        """
+        Make a WebSocket for a connection.
+
+        @param host: the address to which it came; the policy for its port says
+            from which pages it may come.
+        @param otherwise: gets what is not for a WebSocket.
+        """
+        port = portOf(host)
+        if port not in self._webSockets:
+            policy = policyFor(self.policy, host)
+            origins = None if policy is None or port is None else originsOf(policy, port)
+            self._webSockets[port] = self._makeWebSockets(
+                self.wrappedFactory, origins=origins, clock=self.clock
+            )
+        return WebSocketProtocol(self._webSockets[port], otherwise)
+
+    def refuse(self, peer: IAddress) -> None:
+        """
+        Say that there are too many callers of whom nothing is known; once, until
+        there are fewer.
+        """
+        if not self._refusing:
+            self._refusing = True
+            self.log.warn(
+                "{peer} refused: {limit} callers have not said yet who they are",
+                peer=describe(peer),
+                limit=self.maxUndecided,
+            )
+
+    def decided(self) -> None:
+        """
+        Hear that one more is known.
+        """
+        self.undecided -= 1
+        self._refusing = False
 
     def logPrefix(self) -> str:
         """
@@ -320,3 +534,20 @@ class OnePortFactory(Factory[OnePortProtocol]):
         """
         self.wrappedFactory.doStop()
         super().doStop()
+
+
+class _InsideFactory(Factory[OnePortProtocol]):
+    """
+    Makes the doors inside TLS.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: OnePortFactory) -> None:
+        self._factory = factory
+
+    def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
+        """
+        Make the door for a connection.
+        """
+        return OnePortProtocol(self._factory, inTLS=True)

@@ -63,6 +63,23 @@ class WrappedConnection(ProtocolWrapper):
         if not already and isinstance(self._producer, Room | Pull):
             self._producer.finish()
 
+    def finishConnection(self) -> None:
+        """
+        Close the connection, asked from beneath: whoever is above may have a
+        farewell to say first.
+        """
+        if isinstance(self.wrappedProtocol, WrappedConnection):
+            self.wrappedProtocol.finishConnection()
+        else:
+            self.loseConnection()
+
+    def peerEnded(self) -> None:
+        """
+        Hear from above that it is the peer who ends the connection, although it
+        is this side that closes it.
+        """
+        getattr(self.transport, "peerEnded", lambda: None)()
+
     def abortConnection(self) -> None:
         """
         Close the connection now.

@@ -4,20 +4,21 @@ The options that the commands share.
 
 import re
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, NoReturn
+from ipaddress import ip_network
+from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import LogLevel
 from twisted.python import usage
 
+from openfl_twisted.endpoints import acceptOf, policyOf
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
-from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.tls.server import CertificateError, ServerCertificates
-from openfl_twisted.wire.policy import PolicyError, PolicyFile
 
 _LEVELS = ("debug", "info", "warn", "error")
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
@@ -63,23 +64,22 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def readPolicyFile(path: str) -> PolicyFile:
-    """
-    Read the policy file that an option names.
+T = TypeVar("T")
 
+
+def readPolicy(path: str, read: Callable[[str], T]) -> T:
+    """
+    Read the policy that an option names.
+
+    @param read: reads it.
     @raise usage.UsageError: if it cannot be read, is none, or grants nothing.
     """
     try:
-        policy = PolicyFile.fromXML(Path(path).read_bytes())
+        return read(path)
     except OSError as error:
         raise usage.UsageError(f"--policy={path}: {error.strerror}") from None
-    except PolicyError as error:
-        raise usage.UsageError(f"--policy={path}: this is no policy file: {error}") from None
-    if policy.grantsNothing:
-        raise usage.UsageError(
-            f"--policy={path}: this grants nothing: {'; '.join(policy.problems())}"
-        )
-    return policy
+    except ValueError as error:
+        raise usage.UsageError(f"--policy={path}: {error}") from None
 
 
 class ServerOptions(usage.Options):
@@ -176,10 +176,17 @@ class ServerOptions(usage.Options):
 
 class DataServerOptions(ServerOptions):
     """
-    What every server can be told to which programs connect for their own data,
-    and which answers policy requests besides. After parsing, C{policy} is the
-    L{PolicySource}.
+    What every server can be told to which programs connect for their own data.
+    Every kind of client can, unless it is said otherwise.
+
+    After parsing, C{policy} is the L{PolicySource}, C{accept} the set of callers
+    that are known, and C{trusted-proxies} a list of networks.
     """
+
+    optFlags = [
+        ["plain", None, "Recognize nobody: everybody speaks plain TCP, or TLS if that is on."],
+        ["compress", None, "Compress the messages of WebSockets that offer it."],
+    ]
 
     optParameters: list[list[Any]] = [
         [
@@ -187,6 +194,19 @@ class DataServerOptions(ServerOptions):
             None,
             "port",
             "The answer to policy requests: a file, none, or port: all may connect to this port.",
+        ],
+        [
+            "accept",
+            None,
+            "plain,websocket,tls",
+            "Who may call, with commas; tls needs a certificate.",
+        ],
+        [
+            "ping-interval",
+            None,
+            PING_INTERVAL,
+            "After how many silent seconds a WebSocket is sent a ping; 0 means never.",
+            seconds,
         ],
         [
             "grace",
@@ -204,17 +224,27 @@ class DataServerOptions(ServerOptions):
         ],
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self["trusted-proxies"] = []
+
+    def opt_trusted_proxy(self, network: str) -> None:
+        """
+        An address or network whose word is taken for who is behind it
+        (X-Forwarded-For, Forwarded); can be given several times.
+        """
+        try:
+            self["trusted-proxies"].append(ip_network(network))
+        except ValueError as problem:
+            raise usage.UsageError(f"--trusted-proxy={network}: {problem}") from None
+
     def postOptions(self) -> None:
         """
-        Read the policy file.
+        Read who may call, and the policy file.
         """
         super().postOptions()
-        policy: PolicySource
-        match self["policy"]:
-            case "port":
-                policy = PolicyFile.forPort
-            case "none":
-                policy = None
-            case path:
-                policy = readPolicyFile(path)
-        self["policy"] = policy
+        try:
+            self["accept"] = acceptOf(self["accept"])
+        except ValueError as problem:
+            raise usage.UsageError(f"--accept: {problem}") from None
+        self["policy"] = readPolicy(self["policy"], policyOf)

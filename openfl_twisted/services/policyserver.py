@@ -7,8 +7,9 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.python import usage
 
+from openfl_twisted.endpoints import readPolicyFile
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
-from openfl_twisted.services.options import ServerOptions, oneOf, readPolicyFile, seconds, size
+from openfl_twisted.services.options import ServerOptions, oneOf, readPolicy, seconds, size
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy import (
     MASTER_PORT,
@@ -84,7 +85,7 @@ class Options(ServerOptions):
         elif self["site-control"] is not None:
             raise usage.UsageError("--site-control goes with --allow; a file has its own")
         else:
-            self["policy"] = readPolicyFile(self["policy"])
+            self["policy"] = readPolicy(self["policy"], readPolicyFile)
 
 
 def makeService(options: Options) -> IService:
@@ -94,4 +95,4 @@ def makeService(options: Options) -> IService:
     factory = PolicyFileFactory(
         options["policy"], timeout=options["idle-timeout"], maxLength=options["max-message"]
     )
-    return ServerService(options, factory)
+    return ServerService(options, factory, tls=options["tls"])

@@ -4,6 +4,7 @@ listens, and ends in good order.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.internet import StreamServerEndpointService
@@ -27,8 +28,9 @@ from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
+from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
-from openfl_twisted.tls.server import ServerConnectionCreator
+from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 
 
 class StartupError(SystemExit, Exception):
@@ -101,12 +103,19 @@ class ServerService(MultiService):
     log = packageLogger()
 
     def __init__(
-        self, options: ServerOptions, factory: IProtocolFactory, *, idleTimeout: float = 0.0
+        self,
+        options: ServerOptions,
+        factory: IProtocolFactory,
+        *,
+        idleTimeout: float = 0.0,
+        tls: ServerCertificates | None = None,
     ) -> None:
         """
         @param options: where to listen, the limits and the policy.
         @param factory: what serves the ports.
         @param idleTimeout: see L{GuardFactory}.
+        @param tls: the certificates, if everybody speaks TLS; C{None} if nobody
+            does, or if it is the factory that knows.
         """
         super().__init__()
         self.factory = GuardFactory(
@@ -115,8 +124,8 @@ class ServerService(MultiService):
         self.policy: PolicySource = options["policy"]
         self.patience: float = options["patience"]
         served: IProtocolFactory = self.factory
-        if options["tls"] is not None:
-            served = TLSMemoryBIOFactory(ServerConnectionCreator(options["tls"]), False, served)
+        if tls is not None:
+            served = TLSMemoryBIOFactory(ServerConnectionCreator(tls), False, served)
         for endpoint in options["listen"]:
             port = StreamServerEndpointService(_Announced(endpoint, self.portOpened), served)
             port.setServiceParent(self)
@@ -207,9 +216,25 @@ class DatagramService(Service):
 
 def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:
     """
-    Make a service of a factory, and answer policy requests in front of it, if
-    the options say so.
+    Make a service of a factory, which every kind of client can reach, unless the
+    options say otherwise.
     """
-    if options["policy"] is not None:
-        factory = OnePortFactory(factory, policy=options["policy"], grace=options["grace"])
-    return ServerService(options, factory, idleTimeout=options["idle-timeout"])
+    idle, certificates = options["idle-timeout"], options["tls"]
+    if options["plain"]:
+        return ServerService(options, factory, idleTimeout=idle, tls=certificates)
+    webSocket = partial(
+        WebSocketFactory,
+        maxMessage=options["max-message"],
+        pingInterval=options["ping-interval"],
+        trustedProxies=options["trusted-proxies"],
+        compress=bool(options["compress"]),
+    )
+    door = OnePortFactory(
+        factory,
+        policy=options["policy"],
+        accept=options["accept"],
+        tls=None if certificates is None else ServerConnectionCreator(certificates),
+        webSocket=webSocket,
+        grace=options["grace"],
+    )
+    return ServerService(options, door, idleTimeout=idle)

@@ -258,6 +258,13 @@ class _TimedConnection(SSL.Connection):
             raise
         self._stop()
 
+    def bio_shutdown(self) -> None:
+        """
+        Hear that the connection beneath is lost.
+        """
+        self._stop()
+        super().bio_shutdown()
+
     def _stop(self) -> None:
         if self.patience.active():
             self.patience.cancel()
@@ -267,7 +274,6 @@ def _cutOff(protocol: TLSMemoryBIOProtocol) -> None:
     """
     Give up a connection that has not come to its end of the handshake.
     """
-    if protocol.connected:
-        peer = describe(protocol.getPeer())
-        _log.warn("{peer} cut off: its TLS handshake took too long", peer=peer)
-        protocol.abortConnection()
+    peer = describe(protocol.getPeer())
+    _log.warn("{peer} cut off: its TLS handshake took too long", peer=peer)
+    protocol.abortConnection()

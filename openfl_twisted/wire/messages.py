@@ -95,6 +95,14 @@ class MessageSplitter:
         if len(self._begun) > self.maxLength:
             raise MessageTooLong(self.maxLength, messages)
 
+    def takeRest(self) -> bytes:
+        """
+        Take the message that was begun and will not be ended.
+        """
+        rest = bytes(self._begun)
+        self.clear()
+        return rest
+
     def clear(self) -> None:
         """
         Forget the message that was begun.

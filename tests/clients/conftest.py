@@ -6,17 +6,24 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.clients.browser import CHROMIUM, Page, opened
 from tests.live.conftest import clean
 
 __all__ = ["clean"]
 
 HERE = Path(__file__).parent
 NATIVE = HERE / "native"
-OPENFL = HERE / "node_modules" / "openfl" / "src"
+WEB = HERE / "web"
+MODULES = HERE / "node_modules"
+OPENFL = MODULES / "openfl" / "src"
+
+Web = Callable[..., AbstractAsyncContextManager[Page]]
 
 
 def need(present: object, what: str) -> None:
@@ -53,3 +60,48 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
         return [str(shutil.which("neko")), str(program)]
 
     return command
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    """
+    Find the browser, and what the pages need.
+
+    @return: the folder with OpenFL HTML5 and Ruffle.
+    """
+    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    for name in ["openfl", "@ruffle-rs"]:
+        need((MODULES / name).exists(), f"there is no {name} (npm install --prefix tests/clients)")
+    return MODULES
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Web:
+    """
+    Compile the Flash programs, once in a run.
+
+    @return: a function that opens C{html5.html} or C{ruffle.html} with one of the
+        programs while a block runs.
+    """
+    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
+    compiled = tmp_path_factory.mktemp("swf")
+    for path in WEB.glob("*Client.hx"):
+        swf = compiled / f"{path.stem}.swf"
+        subprocess.run(
+            ["haxe", "-cp", WEB, "-main", path.stem, "-swf", swf, "-swf-version", "11"],
+            check=True,
+            capture_output=True,
+        )
+    folders = {"web": WEB, "swf": compiled, "node_modules": modules}
+
+    def openPage(
+        player: str,
+        program: str,
+        port: str,
+        certificate: Path | None = None,
+        **parameters: Any,
+    ) -> AbstractAsyncContextManager[Page]:
+        parameters |= {"program": program, "port": port}
+        return opened(folders, f"web/{player}.html", parameters, certificate)
+
+    return openPage

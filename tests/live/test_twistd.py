@@ -55,7 +55,7 @@ async def test_badInput() -> None:
     lines = {
         b"closed: a message is longer than 1000 bytes": b"x" * 1001,
         b"sends text that is not UTF-8": b"\xff\xfe\0",
-        b"began a policy request and fell silent": b"<policy-file-re",
+        b"began as no plain client does and fell silent": b"<policy-file-re",
     }
     for line, bad in lines.items():
         client = await dial(port)

@@ -71,7 +71,8 @@ def test_wheel(checkout: Path, built: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == sources(checkout)
     assert {name for name in names if name.startswith("twisted/")} == {
-        "twisted/plugins/openfl_twisted_services.py"
+        "twisted/plugins/openfl_twisted_endpoints.py",
+        "twisted/plugins/openfl_twisted_services.py",
     }
 
 

@@ -134,6 +134,15 @@ class CountTests(GuardTestCase):
                 connection.loseConnection()
         return logs
 
+    def test_lateAbort(self) -> None:
+        """
+        What is lost cannot be ended again.
+        """
+        connection, transport = self.connect(self.guard())
+        connection.connectionLost(Failure(ConnectionDone()))
+        connection.abortConnection()
+        self.assertFalse(transport.disconnected)
+
     def test_lines(self) -> None:
         """
         There is a line for the beginning and one for the end, which says why.

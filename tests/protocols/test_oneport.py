@@ -242,7 +242,7 @@ class PlainTests(OnePortTestCase):
         self.assertEqual(self.greeter.received, b"<pol")
         self.assertEqual(
             linesOf(logs),
-            [f"{PEER} began a policy request and fell silent; it counts as a plain client"],
+            [f"{PEER} began as no plain client does and fell silent; it counts as one"],
         )
         self.assertNothingWaits()
 

@@ -22,6 +22,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, seconds, size
 from openfl_twisted.tls.server import ServerCertificates
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 
@@ -268,6 +269,40 @@ class PolicyOptionTests(OptionsTestCase):
         useless = PolicyFile((AccessRule("*", None),)).toXML()
         self.assertUsage(
             xmlserver, [f"--policy={self.path(useless)}"], "grants nothing", "it has no to-ports"
+        )
+
+
+class CallerOptionTests(OptionsTestCase):
+    """
+    Who may call.
+    """
+
+    def test_default(self) -> None:
+        """
+        Everybody may, and no proxy is trusted.
+        """
+        options = self.parse(xmlserver)
+        self.assertEqual(options["accept"], EVERYBODY)
+        self.assertEqual(options["trusted-proxies"], [])
+
+    def test_accept(self) -> None:
+        """
+        The kinds stand with commas between them; others are refused.
+        """
+        options = self.parse(echoserver, "--accept=websocket,tls")
+        self.assertEqual(options["accept"], EVERYBODY - {Caller.PLAIN})
+        self.assertUsage(echoserver, ["--accept=telnet"], "--accept: ", "'telnet' is no caller")
+
+    def test_trustedProxies(self) -> None:
+        """
+        Proxies are addresses and networks, several if one likes.
+        """
+        options = self.parse(xmlserver, "--trusted-proxy=127.0.0.1", "--trusted-proxy=10.0.0.0/8")
+        self.assertEqual(
+            [str(each) for each in options["trusted-proxies"]], ["127.0.0.1/32", "10.0.0.0/8"]
+        )
+        self.assertUsage(
+            xmlserver, ["--trusted-proxy=proxy.example"], "--trusted-proxy=proxy.example: "
         )
 
 

@@ -3,8 +3,10 @@ Tests for the services of the commands, in memory.
 """
 
 import errno
+import tempfile
 from typing import Any
 
+import trustme
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
@@ -12,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -26,6 +29,7 @@ from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleS
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
+from openfl_twisted.wire.firstbytes import Caller
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
@@ -255,13 +259,29 @@ class MakeServiceTests(ServingTestCase):
         )
         self.assertEqual(door.policy, PolicyFile.forPort)
 
-    def test_xmlWithoutPolicy(self) -> None:
+    def test_plain(self) -> None:
         """
-        Without a policy there is no door, so nobody waits for it.
+        With C{--plain} there is no door, so nobody waits for it.
         """
-        _, xml, _ = self.factories(xmlserver, "--policy=none")
+        _, xml, _ = self.factories(xmlserver, "--plain", "--policy=none")
         assert isinstance(xml, XMLSocketFactory)
         self.assertIsNone(xml.settings["policy"])
+
+    def test_tls(self) -> None:
+        """
+        With a certificate the door knows TLS; with C{--plain} everybody speaks
+        it.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = f"{folder.name}/server.pem"
+        trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(path)
+        _, door, _ = self.factories(xmlserver, f"--tls-certificate={path}")
+        self.assertIn(Caller.TLS, door.accept)
+        service = self.service(xmlserver, f"--tls-certificate={path}", "--plain")
+        [port] = service.services
+        self.assertIsInstance(port.factory, TLSMemoryBIOFactory)
+        self.assertIs(port.factory.wrappedFactory, service.factory)
 
     def test_echo(self) -> None:
         """

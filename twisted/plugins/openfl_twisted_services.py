@@ -23,3 +23,9 @@ policy = ServiceMaker(
     "A server for the policy file that Flash programs ask for.",
     "openfl-policy",
 )
+bridge = ServiceMaker(
+    "OpenFL bridge",
+    "openfl_twisted.services.bridge",
+    "A bridge by which browsers reach a server that only speaks TCP.",
+    "openfl-bridge",
+)

@@ -1,0 +1,144 @@
+"""
+C{openfl:} in front of any endpoint makes its server reachable by every kind of
+client: OpenFL native and AIR, browsers by WebSocket, players that ask for the
+policy file first, and all of them in TLS.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from zope.interface import implementer
+
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.policy import PolicyError, PolicyFile
+
+
+@implementer(IStreamServerEndpoint)
+class _OpenFLEndpoint:
+    """
+    Listens with a L{OnePortFactory} in front of the factory.
+    """
+
+    def __init__(self, endpoint: IStreamServerEndpoint, settings: dict[str, Any]) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Open the port.
+        """
+        return self._endpoint.listen(OnePortFactory(protocolFactory, **self._settings))
+
+
+def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamServerEndpoint:
+    """
+    Make the server of an endpoint reachable by every kind of client.
+
+    @param endpoint: where to listen.
+    @param settings: those of L{OnePortFactory}.
+    """
+    return _OpenFLEndpoint(endpoint, settings)
+
+
+def acceptOf(text: str) -> frozenset[Caller]:
+    """
+    Read which callers are known: C{plain}, C{websocket} and C{tls}, with commas.
+    Whether policy requests are answered depends on the policy.
+
+    @raise ValueError: if there is something else.
+    """
+    known = {caller.value: caller for caller in EVERYBODY - {Caller.POLICY}}
+    accept = set()
+    for name in text.split(","):
+        if name.strip() not in known:
+            raise ValueError(f"{name.strip()!r} is no caller: there are {', '.join(sorted(known))}")
+        accept.add(known[name.strip()])
+    return frozenset(accept | {Caller.POLICY})
+
+
+def readPolicyFile(path: str) -> PolicyFile:
+    """
+    Read a policy file.
+
+    @raise OSError: if it cannot be read.
+    @raise ValueError: if it is no policy file, or grants nothing.
+    """
+    try:
+        policy = PolicyFile.fromXML(Path(path).read_bytes())
+    except PolicyError as problem:
+        raise ValueError(f"this is no policy file: {problem}") from None
+    if policy.grantsNothing:
+        raise ValueError(f"this grants nothing: {'; '.join(policy.problems())}")
+    return policy
+
+
+def policyOf(text: str) -> PolicySource:
+    """
+    Read what is answered to policy requests: C{port} for all who want to
+    connect to this port, C{none} for no answer, or the path of a file; see
+    L{readPolicyFile}.
+    """
+    match text:
+        case "port":
+            return PolicyFile.forPort
+        case "none":
+            return None
+        case path:
+            return readPolicyFile(path)
+
+
+def parseServer(
+    reactor: Any,
+    *arguments: str,
+    policy: str = "port",
+    accept: str | None = None,
+    grace: str | None = None,
+    http: str = "yes",
+    tlsCertificate: str | None = None,
+    tlsKey: str | None = None,
+    **rest: str,
+) -> IStreamServerEndpoint:
+    """
+    Make the endpoint of a description such as C{openfl:tcp:8080}. What is named
+    here is for C{openfl:}, and all else is for the endpoint behind it.
+
+    @param policy: see L{policyOf}.
+    @param accept: see L{acceptOf}; everybody if it is not given.
+    @param grace: see L{OnePortFactory}, in seconds.
+    @param http: C{yes} if the server speaks HTTP itself, and gets what is not
+        for a WebSocket; C{no} if such requests are refused in words.
+    @param tlsCertificate: see
+        L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
+    @param tlsKey: see there.
+    @raise ValueError: if one of these is wrong.
+    """
+    settings: dict[str, Any] = {"policy": policyOf(policy)}
+    if accept is not None:
+        settings["accept"] = acceptOf(accept)
+    if grace is not None:
+        settings["grace"] = float(grace)
+    if http not in ("yes", "no"):
+        raise ValueError(f"http={http}: there are yes and no")
+    settings["http"] = http == "yes"
+    if tlsCertificate is not None:
+        certificates = ServerCertificates(tlsCertificate, tlsKey)
+        settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)
+    elif tlsKey is not None:
+        raise ValueError(f"tlsKey={tlsKey}: tlsCertificate is missing")
+    return openflEndpoint(serverFromString(reactor, _describe(arguments, rest)), **settings)
+
+
+def _describe(arguments: tuple[str, ...], rest: dict[str, str]) -> str:
+    """
+    Write the description of the endpoint behind.
+    """
+    return ":".join(
+        [quoteStringArgument(each) for each in arguments]
+        + [f"{name}={quoteStringArgument(value)}" for name, value in rest.items()]
+    )

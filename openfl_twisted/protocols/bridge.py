@@ -1,0 +1,288 @@
+"""
+A bridge to a server that only speaks TCP: behind
+L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>} browsers
+reach it too.
+
+The server's bytes are cut into messages at their zero bytes, and each leaves in
+one piece: a WebSocket carries it as one message, which is what OpenFL in a
+browser needs.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
+from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
+
+CONNECT_TIMEOUT = 10.0
+"""
+How many seconds connecting to the server may take, if nobody says otherwise.
+"""
+
+
+class BridgeFraming(enum.Enum):
+    """
+    How what the server sends is cut.
+    """
+
+    XML = "xml"
+    """
+    At its zero bytes, as C{XMLSocket} does.
+    """
+
+    RAW = "raw"
+    """
+    Not at all: for programs that use C{Socket}.
+    """
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A server to which clients can be connected.
+
+    @ivar name: how it is called in a path: C{chess} is C{/chess}.
+    @ivar endpoint: how to get there.
+    @ivar description: where that is, for people.
+    @ivar framing: how what it sends is cut.
+    """
+
+    name: str
+    endpoint: IStreamClientEndpoint
+    description: str
+    framing: BridgeFraming = BridgeFraming.XML
+
+
+class BridgeProtocol(SendingProtocol):
+    """
+    The connection to a client; it opens one to the server.
+    """
+
+    factory: "BridgeFactory"
+    _connecting: Deferred[Any] | None = None
+    _backend: "BackendProtocol | None" = None
+    _splitter: MessageSplitter | None = None
+    # What came before there was a server; TLS gives what it has although it was asked to pause.
+    _early = b""
+
+    def connectionMade(self) -> None:
+        """
+        Connect to the server; until then nothing is read from the client.
+        """
+        # Only a WebSocket has a path.
+        target = self.factory.targetFor(getattr(self.transport, "requestPath", "/"))
+        if target is None:
+            self.log.warn(
+                "{peer} closed: there is no target for {path}",
+                peer=self.describePeer(),
+                path=self.transport.requestPath,
+            )
+            self.transport.loseConnection()
+            return
+        if target.framing is BridgeFraming.XML:
+            self._splitter = MessageSplitter(self.factory.maxMessage)
+        self.transport.pauseProducing()
+        connecting: Deferred[Any] = target.endpoint.connect(self.factory.backendFor(self))
+        self._connecting = connecting.addTimeout(
+            self.factory.connectTimeout, self.factory.clock, tookTooLong
+        )
+        connecting.addCallbacks(self._connected, self._refused, (target,), {}, (target,))
+
+    def _connected(self, backend: "BackendProtocol", target: Target) -> None:
+        self._connecting = None
+        self._backend = backend
+        self.log.info(
+            "{peer} is connected to {target}", peer=self.describePeer(), target=target.description
+        )
+        if self.factory.proxyProtocol:
+            backend.transport.write(proxyHeader(self.transport))
+        # Whoever does not read makes the other side wait.
+        self.transport.registerProducer(_Reader(backend.transport), True)
+        backend.transport.registerProducer(_Reader(self.transport), True)
+        early, self._early = self._early, b""
+        backend.transport.write(early)
+        self.transport.resumeProducing()
+
+    def _refused(self, reason: Failure, target: Target) -> None:
+        if self._connecting is None:
+            # The client has gone, and nobody wants to know.
+            return
+        self._connecting = None
+        self.log.warn(
+            "{peer} closed: no connection to {target}: {reason}",
+            peer=self.describePeer(),
+            target=target.description,
+            reason=reason.getErrorMessage(),
+        )
+        self.transport.loseConnection()
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Hand it to the server.
+        """
+        if self._backend is not None:
+            self._backend.transport.write(data)
+        else:
+            self._early += data
+
+    def backendReceived(self, data: bytes) -> None:
+        """
+        Hand on what the server has sent.
+        """
+        splitter = self._splitter
+        if splitter is None:
+            self.transport.write(data)
+            return
+        messages, tooLong = receiveUpTo(splitter, data)
+        for message in messages:
+            self.transport.write(message + END)
+        if tooLong is not None:
+            splitter.clear()
+            self.log.warn(
+                "{peer} closed: from the server, {problem}",
+                peer=self.describePeer(),
+                problem=str(tooLong),
+            )
+            self.transport.loseConnection()
+
+    def backendLost(self) -> None:
+        """
+        The server has gone: send what it has said, and close.
+        """
+        self._backend = None
+        if self._splitter is not None and self._splitter.pending:
+            self.transport.write(self._splitter.takeRest())
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client has gone: so does its connection to the server.
+        """
+        super().connectionLost(reason)
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.transport.loseConnection()
+
+
+@implementer(IPushProducer)
+class _Reader:
+    """
+    What one side reads is what the other side gets: its producer. That it is not
+    wanted any more is said by the protocols, which know what is still to be
+    sent.
+    """
+
+    def __init__(self, transport: SendQueue) -> None:
+        self.pauseProducing = transport.pauseProducing
+        self.resumeProducing = transport.resumeProducing
+
+    def stopProducing(self) -> None:
+        """
+        Do nothing.
+        """
+
+
+class BackendProtocol(SendingProtocol):
+    """
+    The connection to the server.
+    """
+
+    def __init__(self, bridge: BridgeProtocol) -> None:
+        self._bridge = bridge
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Hand it to the client.
+        """
+        self._bridge.backendReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell the other side.
+        """
+        super().connectionLost(reason)
+        self._bridge.backendLost()
+
+
+class BridgeFactory(SendingFactory[BridgeProtocol]):
+    """
+    Connects clients to servers of a table. A client on plain TCP, and one whose
+    path is C{/}, gets the first; another path names one of the others. Nobody
+    gets anywhere else.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        *,
+        connectTimeout: float = CONNECT_TIMEOUT,
+        proxyProtocol: bool = False,
+        maxMessage: int = MAX_LENGTH,
+        maxQueue: int = MAX_QUEUE,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param targets: the table: a target by its name. It has one at least.
+        @param connectTimeout: how many seconds connecting to a server may take.
+        @param proxyProtocol: whether the server is told the client's address, in
+            the header of the PROXY protocol, version 1.
+        @param maxMessage: the longest message of a server that is cut at zero
+            bytes.
+        @param maxQueue: how many bytes wait for a side that does not read, when
+            the other has been asked to wait and has sent them already.
+        @param clock: for the time; the reactor if there is none.
+        """
+        super().__init__(BridgeProtocol, maxQueue=maxQueue)
+        self._targets = targets
+        self.connectTimeout = connectTimeout
+        self.proxyProtocol = proxyProtocol
+        self.maxMessage = maxMessage
+        self.clock = clockOrReactor(clock)
+
+    def targetFor(self, path: str) -> Target | None:
+        """
+        Look up a target.
+
+        @param path: the path of a request, and what follows it.
+        @return: the target; C{None} if there is none of this name.
+        """
+        name = path.partition("?")[0].strip("/")
+        if not name:
+            return next(iter(self._targets.values()))
+        return self._targets.get(name)
+
+    def backendFor(self, bridge: BridgeProtocol) -> Factory[BackendProtocol]:
+        """
+        Make the factory of one connection to a server.
+        """
+        return SendingFactory(
+            lambda: BackendProtocol(bridge), maxQueue=self.settings.get("maxQueue")
+        )
+
+
+def proxyHeader(transport: Any) -> bytes:
+    """
+    Write the header that tells a server who its client is: the PROXY protocol,
+    version 1.
+
+    @param transport: the connection to the client.
+    """
+    peer, host = transport.getPeer(), transport.getHost()
+    for kind, family in ((IPv4Address, "TCP4"), (IPv6Address, "TCP6")):
+        if isinstance(peer, kind) and isinstance(host, kind):
+            return f"PROXY {family} {peer.host} {host.host} {peer.port} {host.port}\r\n".encode()
+    return b"PROXY UNKNOWN\r\n"

@@ -1,0 +1,298 @@
+"""
+WebSockets, for OpenFL in a browser and for Ruffle on the web, in front of any
+other protocol.
+
+Each write is one binary message: OpenFL in a browser loses what stands behind
+the first zero byte of a message, and Ruffle takes no text. What comes, in
+messages of either kind, is a stream of bytes.
+"""
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IProtocolFactory,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import Factory
+from zope.interface import directlyProvides, providedBy
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.protocols.websockettransport import WebSocketTransport
+from openfl_twisted.wire.forwarded import IPNetwork, clientOf
+from openfl_twisted.wire.websocket import MAX_MESSAGE, WebSocketFrames
+from openfl_twisted.wire.websockethead import (
+    MAX_HEAD,
+    HeadCollector,
+    NoUpgrade,
+    Refusal,
+    RequestHead,
+    parseHead,
+)
+
+OPEN_TIMEOUT = 10.0
+"""
+How long the head of a request may take to arrive, in seconds.
+"""
+
+CLOSE_TIMEOUT = 5.0
+"""
+How long the peer may take to answer a Close, in seconds.
+"""
+
+PING_INTERVAL = 30.0
+"""
+After so many seconds without a byte from the peer it is sent a ping.
+"""
+
+PONG_TIMEOUT = 20.0
+"""
+How long the peer may take to answer a ping, in seconds.
+"""
+
+_TOO_MUCH = frozenset((408, 431))
+
+
+class WebSocketProtocol(WebSocketTransport):
+    """
+    One connection; made by L{WebSocketFactory}.
+
+    To the wrapped protocol this is its transport. It is connected when the
+    handshake is done. Its C{connectionMade} and C{connectionLost} are called
+    once each, or never, if there was no handshake.
+    """
+
+    factory: "WebSocketFactory"
+    _collector: HeadCollector | None = None
+    _head = b""
+
+    def __init__(
+        self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
+    ) -> None:
+        """
+        @param factory: has the settings.
+        @param otherwise: called with all the bytes that have come if they ask
+            for no WebSocket, instead of an answer that says so. The transport
+            is then free, and this protocol does nothing more.
+        """
+        self.factory = self.settings = factory
+        self._otherwise = otherwise
+
+    def logPrefix(self) -> str:
+        """
+        Name the wrapped factory too.
+        """
+        return self.factory.logPrefix()
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Give the request its time.
+        """
+        # What is beneath can be such a protocol itself; here nothing is closed half.
+        directlyProvides(self, providedBy(transport) - IHalfCloseableProtocol)
+        super().makeConnection(transport)
+        self._collector = HeadCollector(self.factory.maxHead)
+        self._arm(self.factory.openTimeout, self._openTimedOut)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take what comes: first the request, then frames.
+        """
+        if self._ended:
+            return
+        if self._collector is not None:
+            self._collect(self._collector, data)
+        else:
+            self.framesReceived(data)
+
+    def _collect(self, collector: HeadCollector, data: bytes) -> None:
+        """
+        Collect the head of the request.
+        """
+        body = True
+        try:
+            complete = collector.receive(data)
+            if complete is None:
+                return
+            raw, rest = complete
+            head = parseHead(raw)
+            body = head.method != "HEAD"
+            head.check()
+            frames, response = self._accept(head)
+        except Refusal as refusal:
+            self._collector = None
+            if self._otherwise is None or not isinstance(refusal, NoUpgrade):
+                self._refuse(refusal, body=body)
+            else:
+                self._ended = True
+                self._waitNoMore()
+                self._otherwise(bytes(collector.received))
+        else:
+            self._collector = None
+            self._head = raw
+            self.begin(frames, response, rest)
+
+    def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
+        """
+        Make everything ready for the connection.
+
+        @return: the WebSocket and the answer.
+        @raise Refusal: if there is to be none.
+        """
+        factory = self.factory
+        self._peer = self._behindProxy(head)
+        origin = head.headers.get("origin")
+        if factory.origins is not None and not factory.origins(origin):
+            raise Refusal(403, f"The origin {origin!a} may not connect.")
+        frames = WebSocketFrames(
+            factory.maxMessage, compress=factory.compress, subprotocols=factory.subprotocols
+        )
+        response = frames.handshake(head)
+        self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
+        if self.wrappedProtocol is None:
+            raise Refusal(503, "There is no room for another connection.")
+        return frames, response
+
+    def _behindProxy(self, head: RequestHead) -> IAddress | None:
+        """
+        Find out who is behind a trusted proxy.
+        """
+        peer = self.transport.getPeer()
+        if not isinstance(peer, IPv4Address | IPv6Address):
+            return None
+        client = clientOf(head.headers, peer.host, self.factory.trustedProxies)
+        if client is None:
+            return None
+        kind = IPv4Address if client.address.version == 4 else IPv6Address
+        return kind("TCP", str(client.address), client.port)
+
+    def _openTimedOut(self) -> None:
+        seconds = self.factory.openTimeout
+        self._collector = None
+        self._refuse(Refusal(408, f"No request has come for {seconds:g} seconds."))
+
+    def _refuse(self, refusal: Refusal, *, body: bool = True) -> None:
+        """
+        Answer that there will be no WebSocket, and close the connection.
+        """
+        log = self.log.warn if refusal.status in _TOO_MUCH else self.log.info
+        log(
+            "{peer} closed: {status}: {text}",
+            peer=describe(self.getPeer()),
+            status=refusal.status,
+            text=refusal.text,
+        )
+        self.transport.write(refusal.answer(body=body))
+        self._end(self.factory.closeTimeout)
+
+    @property
+    def requestPath(self) -> str:
+        """
+        The path of the request, with its query: C{/path?query}.
+        """
+        return parseHead(self._head).path
+
+    @property
+    def requestHeaders(self) -> dict[str, str]:
+        """
+        The header fields of the request: names in small letters; the values of
+        several with one name are joined with commas.
+        """
+        # Only the bytes are kept for all the time: few ask, and they are smaller.
+        return parseHead(self._head).headers
+
+
+class WebSocketFactory(Factory[WebSocketProtocol]):
+    """
+    Puts WebSockets in front of another factory, whose protocols need not know.
+
+    The parameters of its constructor are its attributes.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        *,
+        maxHead: int = MAX_HEAD,
+        maxMessage: int = MAX_MESSAGE,
+        openTimeout: float = OPEN_TIMEOUT,
+        closeTimeout: float = CLOSE_TIMEOUT,
+        pingInterval: float = PING_INTERVAL,
+        pongTimeout: float = PONG_TIMEOUT,
+        origins: Callable[[str | None], bool] | None = None,
+        trustedProxies: Sequence[IPNetwork] = (),
+        compress: bool = False,
+        subprotocols: Sequence[str] = (),
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param wrappedFactory: the factory for what is inside.
+        @param maxHead: the longest head of a request, in bytes.
+        @param maxMessage: the longest message, in bytes, also after it has been
+            inflated.
+        @param openTimeout: how long the head may take to arrive, in seconds.
+        @param closeTimeout: how long the peer may take to answer a Close, in
+            seconds; and after its own, to let the connection end.
+        @param pingInterval: after how many seconds of silence a ping is sent;
+            0 for none.
+        @param pongTimeout: how many seconds a silent peer then has.
+        @param origins: decides about the header C{Origin} of a request, which
+            is C{None} if there is none; see
+            L{openfl_twisted.wire.origins.originsOf}. Without it everybody may
+            connect.
+        @param trustedProxies: whose C{X-Forwarded-For} or C{Forwarded} is
+            believed.
+        @param compress: whether messages are compressed for those who offer it.
+            That costs time, and memory for each connection.
+        @param subprotocols: which subprotocols to agree to if they are offered,
+            the best first.
+        @param clock: for the times; the reactor if there is none.
+        """
+        self.wrappedFactory = wrappedFactory
+        self.maxHead = maxHead
+        self.maxMessage = maxMessage
+        self.openTimeout = openTimeout
+        self.closeTimeout = closeTimeout
+        self.pingInterval = pingInterval
+        self.pongTimeout = pongTimeout
+        self.origins = origins
+        self.trustedProxies = tuple(trustedProxies)
+        self.compress = compress
+        self.subprotocols = tuple(subprotocols)
+        self.clock = clockOrReactor(clock)
+
+    def buildProtocol(self, addr: IAddress | None) -> WebSocketProtocol:
+        """
+        Make the WebSocket for a connection. The wrapped factory is asked when
+        the peer has asked for one.
+        """
+        return WebSocketProtocol(self)
+
+    def logPrefix(self) -> str:
+        """
+        Name the wrapped factory too.
+        """
+        wrapped = ILoggingContext(self.wrappedFactory, None)
+        name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
+        return f"{name} (WebSocket)"
+
+    def doStart(self) -> None:
+        """
+        Start the wrapped factory too.
+        """
+        self.wrappedFactory.doStart()
+        super().doStart()
+
+    def doStop(self) -> None:
+        """
+        Stop the wrapped factory too.
+        """
+        self.wrappedFactory.doStop()
+        super().doStop()

@@ -1,0 +1,82 @@
+"""
+The client's side of a WebSocket by hand, right and wrong.
+"""
+
+import struct
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+FIN = 0x80
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+REQUEST = (
+    b"GET /x/room?id=1 HTTP/1.1\r\n"
+    b"Host: 127.0.0.1:9301\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Pragma: no-cache\r\n"
+    b"User-Agent: Mozilla/5.0\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Origin: http://127.0.0.1:9301\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: " + KEY + b"\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+)
+RESPONSE = (
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+
+
+def header(opcode: int, length: int, *, fin: bool = True, rsv: int = 0, mask: bool = True) -> bytes:
+    """
+    Make the beginning of a frame that announces some bytes.
+    """
+    first = (FIN if fin else 0) | rsv << 4 | opcode
+    masked = 0x80 if mask else 0
+    if length < 126:
+        return bytes((first, masked | length))
+    if length < 65536:
+        return struct.pack("!BBH", first, masked | 126, length)
+    return struct.pack("!BBQ", first, masked | 127, length)
+
+
+def frame(
+    opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bool = True
+) -> bytes:
+    """
+    Make a frame, as a client masks it.
+    """
+    key = b"\x37\xfa\x21\x3d"
+    if not mask:
+        return header(opcode, len(payload), fin=fin, rsv=rsv, mask=False) + payload
+    repeated = key * (len(payload) // 4 + 1)
+    masked = bytes(a ^ b for a, b in zip(payload, repeated, strict=False))
+    return header(opcode, len(payload), fin=fin, rsv=rsv) + key + masked
+
+
+def closing(code: int, reason: bytes = b"", *, mask: bool = True) -> bytes:
+    """
+    Make a Close.
+    """
+    return frame(CLOSE, struct.pack("!H", code) + reason, mask=mask)
+
+
+def framesIn(data: bytes) -> list[tuple[int, bytes]]:
+    """
+    Take apart what a server has sent: the opcode and payload of each frame. All
+    are whole messages without a mask.
+    """
+    found = []
+    while data:
+        length, start = data[1], 2
+        if length == 126:
+            (length,), start = struct.unpack("!H", data[2:4]), 4
+        elif length == 127:
+            (length,), start = struct.unpack("!Q", data[2:10]), 10
+        assert data[0] & 0xF0 == FIN
+        assert len(data) >= start + length
+        found.append((data[0] & 0x0F, data[start : start + length]))
+        data = data[start + length :]
+    return found

@@ -1,0 +1,323 @@
+"""
+Tests for L{openfl_twisted.protocols.bridge}.
+"""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import error
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming, Target, proxyHeader
+from tests.doubles import TightTransport, Way, linesOf
+from tests.protocols.test_sendqueue import MessageTransport
+from tests.segments import cuts
+
+
+class PathTransport(MessageTransport):
+    """
+    A WebSocket, which has a path.
+    """
+
+    requestPath = "/"
+
+
+class BridgeTestCase(SynchronousTestCase):
+    """
+    Has a bridge to two servers.
+    """
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, framing: BridgeFraming = BridgeFraming.XML, **settings: Any) -> None:
+        """
+        Make the bridge.
+        """
+        self.clock = Clock()
+        self.ways = {"chess": Way(), "go": Way()}
+        targets = {
+            name: Target(name, way, f"tcp:{name}.example:1", framing)
+            for name, way in self.ways.items()
+        }
+        self.factory = BridgeFactory(targets, clock=self.clock, **settings)
+
+    def call(self, path: str | None = None, room: int = 1_000_000) -> TightTransport:
+        """
+        Have a client connect.
+
+        @param path: what it asks for, over a WebSocket; C{None} for plain TCP.
+        @return: its transport.
+        """
+        client = self.factory.buildProtocol(None)
+        if path is None:
+            transport = TightTransport(client, room)
+        else:
+            transport = PathTransport(client, room)
+            transport.requestPath = path
+        transport.atOnce = False
+        assert client is not None
+        client.makeConnection(transport)
+        return transport
+
+    def answer(self, name: str = "chess", room: int = 1_000_000) -> TightTransport:
+        """
+        Have a server accept the connection.
+
+        @return: the transport to it.
+        """
+        way = self.ways[name]
+        backend = way.factory.buildProtocol(None)  # type: ignore[arg-type]
+        assert backend is not None
+        transport = TightTransport(backend, room)
+        transport.atOnce = False
+        backend.makeConnection(transport)
+        way.connecting.callback(backend)
+        return transport
+
+
+class BridgeTests(BridgeTestCase):
+    """
+    Two connections are one.
+    """
+
+    def test_through(self) -> None:
+        """
+        Bytes go both ways.
+        """
+        client = self.call()
+        server = self.answer()
+        client.arrive(b"he")
+        client.arrive(b"llo\0")
+        self.assertEqual(server.drainAll(), b"hello\0")
+        server.arrive(b"well\0")
+        self.assertEqual(client.drainAll(), b"well\0")
+
+    def test_waits(self) -> None:
+        """
+        Until there is a server nothing is read from the client.
+        """
+        client = self.call()
+        self.assertEqual(client.producerState, "paused")
+        self.answer()
+        self.assertEqual(client.producerState, "producing")
+
+    def test_early(self) -> None:
+        """
+        What comes all the same before there is a server is kept for it.
+        """
+        client = self.call()
+        client.arrive(b"he")
+        client.arrive(b"llo\0")
+        self.assertEqual(self.answer().drainAll(), b"hello\0")
+
+    @given(cuts("one\0two\0three\0\0grüße\0".encode()))
+    def test_messagesStayWhole(self, pieces: list[bytes]) -> None:
+        """
+        However the server's bytes are cut, each message is one for a WebSocket,
+        with its zero byte.
+        """
+        self.begin()
+        client = self.call("/chess")
+        server = self.answer()
+        for piece in pieces:
+            server.arrive(piece)
+        whole = b"".join(pieces)
+        self.assertEqual(client.writes, [each + b"\0" for each in whole.split(b"\0")[:-1]])
+
+    @given(st.lists(st.binary(min_size=1)))
+    def test_raw(self, pieces: list[bytes]) -> None:
+        """
+        Raw bytes go as they come.
+        """
+        self.begin(BridgeFraming.RAW)
+        client = self.call()
+        server = self.answer()
+        for piece in pieces:
+            server.arrive(piece)
+        self.assertEqual(client.drainAll(), b"".join(pieces))
+
+    def test_tooLong(self) -> None:
+        """
+        A message of the server that is too long ends both, with a line in the
+        log.
+        """
+        self.begin(maxMessage=10)
+        client = self.call()
+        server = self.answer()
+        with capturedLogs() as logs:
+            server.arrive(b"a\0" + b"x" * 11)
+        self.assertEqual(client.drainAll(), b"a\0")
+        self.assertTrue(client.disconnecting)
+        [line] = linesOf(logs)
+        self.assertIn("closed: from the server, a message is longer than 10 bytes", line)
+
+    def test_slowClient(self) -> None:
+        """
+        While the client does not read, the server is not read from.
+        """
+        client = self.call(room=10)
+        server = self.answer()
+        server.arrive(b"x" * 20 + b"\0")
+        self.assertEqual(server.producerState, "paused")
+        client.drainAll()
+        self.assertEqual(server.producerState, "producing")
+
+    def test_slowServer(self) -> None:
+        """
+        While the server does not read, the client is not read from.
+        """
+        client = self.call()
+        server = self.answer(room=10)
+        client.arrive(b"x" * 20)
+        self.assertEqual(client.producerState, "paused")
+        server.drainAll()
+        self.assertEqual(client.producerState, "producing")
+
+
+class TargetTests(BridgeTestCase):
+    """
+    Which server it is.
+    """
+
+    def test_first(self) -> None:
+        """
+        Plain clients and those without a path get the first.
+        """
+        for path in (None, "/", "/?a=b"):
+            self.begin()
+            self.call(path)
+            self.assertTrue(hasattr(self.ways["chess"], "factory"))
+            self.assertFalse(hasattr(self.ways["go"], "factory"))
+
+    def test_named(self) -> None:
+        """
+        A path names another one.
+        """
+        for path in ("/go", "/go/", "/go?a=b"):
+            self.begin()
+            self.call(path)
+            self.assertTrue(hasattr(self.ways["go"], "factory"))
+
+    def test_unknown(self) -> None:
+        """
+        There is no way to anything else.
+        """
+        with capturedLogs() as logs:
+            client = self.call("/tcp:bank.example:80")
+        self.assertTrue(client.disconnecting)
+        [line] = linesOf(logs)
+        self.assertIn("there is no target for /tcp:bank.example:80", line)
+        for way in self.ways.values():
+            self.assertFalse(hasattr(way, "factory"))
+
+
+class EndTests(BridgeTestCase):
+    """
+    How it ends.
+    """
+
+    def test_serverGoes(self) -> None:
+        """
+        What the server has said arrives before the end, half a message too.
+        """
+        client = self.call()
+        server = self.answer()
+        server.arrive(b"bye\0and")
+        server._close(error.ConnectionDone())
+        self.assertEqual(client.drainAll(), b"bye\0and")
+        self.assertTrue(client.disconnecting)
+
+    def test_clientGoes(self) -> None:
+        """
+        What the client has said arrives before the end.
+        """
+        client = self.call()
+        server = self.answer()
+        client.arrive(b"bye")
+        client._close(error.ConnectionDone())
+        self.assertEqual(server.drainAll(), b"bye")
+        self.assertTrue(server.disconnecting)
+
+    def test_clientGoesEarly(self) -> None:
+        """
+        A connection for nobody is not made.
+        """
+        client = self.call()
+        with capturedLogs() as logs:
+            client._close(error.ConnectionDone())
+        self.assertTrue(self.ways["chess"].cancelled)
+        self.assertEqual(logs, [])
+        self.clock.advance(100)
+
+    def test_noServer(self) -> None:
+        """
+        Without a server the client is closed, with a line in the log.
+        """
+        client = self.call()
+        with capturedLogs() as logs:
+            self.ways["chess"].connecting.errback(error.ConnectionRefusedError())
+        self.assertTrue(client.disconnecting)
+        [line] = linesOf(logs)
+        self.assertIn("closed: no connection to tcp:chess.example:1: ", line)
+
+    def test_silentServer(self) -> None:
+        """
+        Connecting has its time.
+        """
+        self.begin(connectTimeout=7)
+        client = self.call()
+        with capturedLogs() as logs:
+            self.clock.advance(7)
+        self.assertTrue(client.disconnecting)
+        self.assertIn("within 7 seconds", linesOf(logs)[0])
+
+    def test_cutOff(self) -> None:
+        """
+        A side that does not read is cut off when its queue is full, and the
+        other ends with it.
+        """
+        self.begin(maxQueue=100)
+        client = self.call(room=10)
+        server = self.answer()
+        server.arrive(b"x" * 20 + b"\0")
+        server.arrive(b"y" * 100 + b"\0")
+        self.assertTrue(client.closed)
+        self.assertTrue(server.disconnecting)
+
+
+class ProxyTests(BridgeTestCase):
+    """
+    The server learns who its client is.
+    """
+
+    def test_header(self) -> None:
+        """
+        It comes before everything else.
+        """
+        self.begin(proxyProtocol=True)
+        client = self.call()
+        server = self.answer()
+        client.arrive(b"hello\0")
+        self.assertEqual(
+            server.drainAll(), b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\nhello\0"
+        )
+
+    def test_families(self) -> None:
+        """
+        There are two kinds of addresses, and all others are unknown.
+        """
+        six = IPv6Address("TCP", "::1", 5)
+        four = IPv4Address("TCP", "127.0.0.1", 6)
+        for peer, host, header in (
+            (six, six, b"PROXY TCP6 ::1 ::1 5 5\r\n"),
+            (four, six, b"PROXY UNKNOWN\r\n"),
+            (UNIXAddress(None), UNIXAddress(b"/a"), b"PROXY UNKNOWN\r\n"),
+        ):
+            transport = StringTransport(hostAddress=host, peerAddress=peer)
+            self.assertEqual(proxyHeader(transport), header)

@@ -1,0 +1,521 @@
+"""
+Every kind of client on one port: L{openfl_twisted.protocols.oneport} with TLS
+and WebSocket.
+"""
+
+import contextlib
+from functools import partial
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import CLOSE_TIMEOUT, DECISION_TIME, OnePortFactory
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.wire.firstbytes import Caller
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, CLOSE, RESPONSE, closing, frame, framesIn
+from tests.frames import REQUEST as UPGRADE
+from tests.laboratory import authority, server
+from tests.protocols.test_oneport import Greeter, GreeterFactory
+from tests.tls.handshakes import Presenting
+
+POLICY = PolicyFile((AccessRule("*", "80"),))
+ANSWER = POLICY.toXML() + b"\0"
+PAGE = b"GET /index.html HTTP/1.1\r\nHost: h\r\n\r\n"
+IDENTITY = server(authority())
+PORT = IPv4Address("TCP", "127.0.0.1", 80)
+
+
+class Client:
+    """
+    A client of any kind. What it sends arrives in pieces of one length.
+
+    @ivar received: what it has got, out of TLS if it speaks that.
+    """
+
+    def __init__(
+        self, factory: Factory[Any], clock: Clock, *, inTLS: bool = False, length: int = 1 << 20
+    ) -> None:
+        self.received = b""
+        self._read = 0
+        self.clock = clock
+        self.length = length
+        protocol: Any = factory.buildProtocol(PORT)
+        self.transport = TightTransport(protocol, 1 << 20, hostAddress=PORT)
+        self.transport.atOnce = False
+        protocol.makeConnection(self.transport)
+        self.tls: SSL.Connection | None = None
+        if inTLS:
+            self.tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+            self.tls.set_connect_state()
+            for _ in range(4):
+                with contextlib.suppress(SSL.WantReadError):
+                    self.tls.do_handshake()
+                self.exchange()
+
+    def arrive(self, data: bytes) -> None:
+        """
+        Have bytes arrive at the server, in pieces.
+        """
+        for start in range(0, len(data), self.length):
+            if not self.transport.closed:
+                self.transport.arrive(data[start : start + self.length])
+
+    def send(self, data: bytes) -> None:
+        """
+        Send bytes, and read what comes of them.
+        """
+        if self.tls is None:
+            self.arrive(data)
+        else:
+            self.tls.sendall(data)
+        self.exchange()
+
+    def exchange(self) -> None:
+        """
+        Read, and answer if TLS wants it, until both sides are silent.
+        """
+        while True:
+            # TLS collects what is written in a turn of the reactor.
+            self.clock.advance(0)
+            self.transport.drain()
+            arrived = self.transport.delivered[self._read :]
+            self._read += len(arrived)
+            if self.tls is None:
+                self.received += arrived
+            elif arrived:
+                self.tls.bio_write(arrived)
+            if not self._answer() and not arrived:
+                return
+
+    def _answer(self) -> bool:
+        """
+        Read what is in TLS, and answer.
+
+        @return: whether there was an answer.
+        """
+        if self.tls is None:
+            return False
+        with contextlib.suppress(SSL.WantReadError, SSL.ZeroReturnError):
+            while True:
+                self.received += self.tls.recv(1 << 16)
+        with contextlib.suppress(SSL.WantReadError):
+            self.arrive(self.tls.bio_read(1 << 20))
+            return True
+        return False
+
+    @property
+    def messages(self) -> list[tuple[int, bytes]]:
+        """
+        The frames that have come over a WebSocket.
+        """
+        assert self.received.startswith(RESPONSE), self.received
+        return framesIn(self.received[len(RESPONSE) :])
+
+
+class CallerTestCase(SynchronousTestCase):
+    """
+    A port for everybody, in front of L{Greeter}s.
+    """
+
+    def setUp(self) -> None:
+        self.open()
+
+    def open(self, **settings: Any) -> None:
+        """
+        Open the port.
+        """
+        self.clock = Clock()
+        self.wrapped = GreeterFactory(Greeter)
+        settings = {"policy": POLICY, "tls": Presenting.of(IDENTITY), **settings}
+        self.factory = OnePortFactory(self.wrapped, clock=self.clock, **settings)
+
+    def call(self, **options: Any) -> Client:
+        """
+        Have a client connect.
+        """
+        return Client(self.factory, self.clock, **options)
+
+    @property
+    def greeter(self) -> Greeter:
+        """
+        The only protocol that was made.
+        """
+        [greeter] = self.wrapped.made
+        return greeter
+
+
+class RecognizedTests(CallerTestCase):
+    """
+    Who calls is recognized, however his bytes are cut, and in TLS too.
+    """
+
+    @given(st.booleans(), st.integers(1, 60))
+    def test_plain(self, inTLS: bool, length: int) -> None:
+        """
+        A plain client talks to the wrapped protocol as it is.
+        """
+        self.open()
+        client = self.call(inTLS=inTLS, length=length)
+        client.send(b"GET the lamp\r\n")
+        self.assertEqual(self.greeter.told, ["made"])
+        self.assertEqual(self.greeter.received, b"GET the lamp\r\n")
+        self.assertEqual(client.received, b"hello")
+
+    @given(st.booleans(), st.integers(1, 60))
+    def test_policy(self, inTLS: bool, length: int) -> None:
+        """
+        A policy request is answered, and nobody else hears of it.
+        """
+        self.open()
+        client = self.call(inTLS=inTLS, length=length)
+        client.send(REQUEST)
+        self.assertEqual(client.received, ANSWER)
+        self.assertEqual(self.wrapped.made, [])
+
+    @given(st.booleans(), st.integers(1, 60))
+    def test_webSocket(self, inTLS: bool, length: int) -> None:
+        """
+        A WebSocket talks to the wrapped protocol as a plain client does.
+        """
+        self.open()
+        client = self.call(inTLS=inTLS, length=length)
+        client.send(UPGRADE + frame(BINARY, b"ping"))
+        self.assertEqual(self.greeter.told, ["made"])
+        self.assertEqual(self.greeter.received, b"ping")
+        self.assertEqual(client.messages, [(BINARY, b"hello")])
+
+    def test_noTLSInTLS(self) -> None:
+        """
+        Inside TLS nobody is recognized as beginning with TLS.
+        """
+        client = self.call(inTLS=True)
+        client.send(b"\x16\x03\x01\x02\x00\x01")
+        self.assertEqual(self.greeter.received, b"\x16\x03\x01\x02\x00\x01")
+
+    def test_silence(self) -> None:
+        """
+        A client that waits is greeted after a while. In TLS this begins with
+        the end of the handshake.
+        """
+        for inTLS in (False, True):
+            self.open(grace=2.0)
+            client = self.call(inTLS=inTLS)
+            self.clock.advance(1.9)
+            self.assertEqual(self.wrapped.made, [])
+            self.clock.advance(0.1)
+            client.exchange()
+            self.assertEqual(client.received, b"hello")
+
+    def test_handshakeOnly(self) -> None:
+        """
+        Before the end of the handshake nobody is greeted, however long it takes.
+        """
+        client = self.call()
+        client.arrive(b"\x16\x03\x01\x02\x00\x01")
+        self.clock.advance(10)
+        self.assertEqual(self.wrapped.made, [])
+
+    def test_latePolicy(self) -> None:
+        """
+        A policy request is answered after the greeting too, in any pieces.
+        """
+        client = self.call(length=1)
+        self.clock.advance(1)
+        client.send(REQUEST)
+        self.assertEqual(client.received, b"hello" + ANSWER)
+        self.assertEqual(self.greeter.received, b"")
+
+    def test_lateWebSocket(self) -> None:
+        """
+        Once a client has been greeted it is plain, whatever it says; only a
+        policy request is still one.
+        """
+        client = self.call()
+        self.clock.advance(1)
+        client.send(UPGRADE)
+        self.assertEqual(self.greeter.received, UPGRADE)
+
+    def test_lostOnce(self) -> None:
+        """
+        Whatever a client speaks, the wrapped protocol hears of its end once.
+        """
+        for inTLS in (False, True):
+            for data in (b"plain", UPGRADE):
+                self.open()
+                client = self.call(inTLS=inTLS)
+                client.send(data)
+                client.transport._close(ConnectionDone())
+                self.assertEqual(self.greeter.told, ["made", "lost"])
+                self.assertEqual(self.factory.undecided, 0)
+
+    def test_halfClosed(self) -> None:
+        """
+        Where nothing can be closed half, the end of one side is that of both.
+        """
+        for inTLS in (False, True):
+            self.open()
+            client = self.call(inTLS=inTLS)
+            client.send(UPGRADE if not inTLS else b"plain")
+            protocol: Any = client.transport.protocol
+            protocol.readConnectionLost()
+            self.assertTrue(client.transport.disconnecting)
+            protocol.writeConnectionLost()
+
+
+class HTTPTests(CallerTestCase):
+    """
+    HTTP that is not for a WebSocket.
+    """
+
+    def test_refused(self) -> None:
+        """
+        It is refused in words, unless the wrapped protocol speaks it.
+        """
+        client = self.call()
+        client.send(PAGE)
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 426 Upgrade Required\r\n"))
+        self.assertEqual(self.wrapped.made, [])
+
+    @given(st.booleans(), st.integers(1, 60))
+    def test_passed(self, inTLS: bool, length: int) -> None:
+        """
+        If that does, it gets every byte.
+        """
+        self.open(http=True)
+        client = self.call(inTLS=inTLS, length=length)
+        client.send(PAGE)
+        client.send(b"more")
+        self.assertEqual(self.greeter.received, PAGE + b"more")
+        self.assertEqual(client.received, b"hello")
+
+    def test_origin(self) -> None:
+        """
+        The policy file says from which pages a WebSocket may come.
+        """
+        for domain, status in (("127.0.0.1", b"101"), ("other.example", b"403")):
+            self.open(policy=PolicyFile((AccessRule(domain, "80"),)))
+            for client in (self.call(), self.call()):
+                client.send(UPGRADE)
+                self.assertEqual(client.received.split()[1], status)
+
+    def test_limits(self) -> None:
+        """
+        The limits of WebSockets can be set.
+        """
+        self.open(webSocket=partial(WebSocketFactory, maxMessage=10))
+        client = self.call()
+        client.send(UPGRADE + frame(BINARY, b"x" * 11))
+        self.assertEqual(client.messages[-1][0], CLOSE)
+
+
+class AcceptTests(CallerTestCase):
+    """
+    Not everybody needs to be known.
+    """
+
+    def test_unknown(self) -> None:
+        """
+        Who is not known is plain.
+        """
+        self.open(accept={Caller.PLAIN})
+        for data in (UPGRADE, REQUEST, b"\x16\x03\x01\x02\x00\x01"):
+            self.wrapped.made.clear()
+            self.call().send(data)
+            self.assertEqual(self.greeter.received, data)
+
+    def test_withoutTLS(self) -> None:
+        """
+        Without certificates nobody is answered in TLS, and without a policy no
+        request for it.
+        """
+        self.open(tls=None, policy=None)
+        for data in (REQUEST, b"\x16\x03\x01\x02\x00\x01"):
+            self.wrapped.made.clear()
+            self.call().send(data)
+            self.assertEqual(self.greeter.received, data)
+
+    def test_notPlain(self) -> None:
+        """
+        If plain clients are not wanted they are closed, with a line in the log.
+        """
+        self.open(accept={Caller.WEBSOCKET, Caller.TLS})
+        with capturedLogs() as logs:
+            client = self.call()
+            client.send(b"hello")
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(self.wrapped.made, [])
+        self.assertIn("closed: it is none of the callers that are accepted here", linesOf(logs)[0])
+
+    def test_notPlainAndSilent(self) -> None:
+        """
+        Then one that says nothing is waited for, but not for ever.
+        """
+        self.open(accept={Caller.WEBSOCKET})
+        client = self.call()
+        self.clock.pump([0.5] * 19)
+        self.assertFalse(client.transport.disconnecting)
+        self.clock.pump([0.5] * 2)
+        self.assertTrue(client.transport.disconnecting)
+        late = self.call()
+        self.clock.advance(2)
+        late.send(UPGRADE)
+        self.assertEqual(late.messages, [(BINARY, b"hello")])
+
+
+class LimitTests(CallerTestCase):
+    """
+    How long, and how many.
+    """
+
+    def test_time(self) -> None:
+        """
+        One who spreads out his first bytes is plain when his time is over.
+        """
+        client = self.call()
+        client.send(b"GET /")
+        for _ in range(int(DECISION_TIME / 0.4) - 1):
+            self.clock.advance(0.4)
+            client.send(b"x")
+        self.assertEqual(len(self.wrapped.made), 0)
+        self.clock.advance(0.4)
+        self.assertTrue(self.greeter.received.startswith(b"GET /xxx"))
+
+    def test_many(self) -> None:
+        """
+        Of many who have said nothing yet the last are closed, with one line in
+        the log; when fewer are left, others are welcome again.
+        """
+        self.open(maxUndecided=2)
+        with capturedLogs() as logs:
+            clients = [self.call() for _ in range(4)]
+        self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
+        [line] = linesOf(logs)
+        self.assertIn("refused: 2 callers have not said yet who they are", line)
+        clients[0].send(b"plain")
+        self.assertFalse(self.call().transport.closed)
+        with capturedLogs() as logs:
+            self.call()
+        self.assertEqual(len(logs), 1)
+
+
+class ClosingTests(CallerTestCase):
+    """
+    The server ends, and everybody hears of it in his own way.
+    """
+
+    def open(self, **settings: Any) -> None:
+        """
+        Open a port with an echo behind it, and a guard in front.
+        """
+        super().open(**settings)
+        self.factory.wrappedFactory = XMLSocketFactory(EchoProtocol)
+        self.guard = GuardFactory(self.factory, clock=self.clock, closeTimeout=100)
+
+    def talk(self, data: bytes, *, inTLS: bool = False) -> Client:
+        """
+        Have a client connect and say something, and let the server end.
+        """
+        client = Client(self.guard, self.clock, inTLS=inTLS)
+        client.send(data)
+        self.ended = self.guard.closeAll(90)
+        return client
+
+    def test_plain(self) -> None:
+        """
+        A plain client is closed.
+        """
+        client = self.talk(b"a\0")
+        client.exchange()
+        self.assertEqual(client.received, b"a\0")
+        self.assertTrue(client.transport.closed)
+        self.successResultOf(self.ended)
+
+    def test_undecided(self) -> None:
+        """
+        One of whom nothing is known is closed.
+        """
+        client = self.talk(b"GET")
+        client.exchange()
+        self.assertTrue(client.transport.closed)
+        self.clock.advance(100)
+
+    def test_webSocket(self) -> None:
+        """
+        A WebSocket gets its Close, and the connection ends with its answer.
+        """
+        client = self.talk(UPGRADE + frame(BINARY, b"a\0"))
+        client.exchange()
+        self.assertEqual([opcode for opcode, _ in client.messages], [BINARY, CLOSE])
+        self.assertFalse(client.transport.closed)
+        client.send(closing(1000))
+        self.assertTrue(client.transport.closed)
+        self.successResultOf(self.ended)
+
+    def test_whoEnds(self) -> None:
+        """
+        The log says who has ended a WebSocket, in TLS too.
+        """
+        for inTLS in (False, True):
+            for close, words in ((True, "by the peer"), (False, "by this side")):
+                self.open()
+                with capturedLogs() as logs:
+                    client = Client(self.guard, self.clock, inTLS=inTLS)
+                    client.send(UPGRADE)
+                    if not close:
+                        self.guard.closeAll(1000)
+                        client.exchange()
+                    client.send(closing(1000))
+                    if client.tls is not None:
+                        client.tls.shutdown()
+                        client.exchange()
+                self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
+
+    def test_tls(self) -> None:
+        """
+        A client in TLS gets its farewell, and the connection ends with his.
+        """
+        for data in (b"a\0", UPGRADE + frame(BINARY, b"a\0")):
+            client = self.talk(data, inTLS=True)
+            client.exchange()
+            if data != b"a\0" and client.received.startswith(RESPONSE):
+                client.send(closing(1000))
+            assert client.tls is not None
+            self.assertTrue(client.tls.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
+            self.assertFalse(client.transport.closed)
+            client.tls.shutdown()
+            client.exchange()
+            self.assertTrue(client.transport.closed)
+            self.successResultOf(self.ended)
+
+    def test_stuckTLS(self) -> None:
+        """
+        One in TLS who does not answer is aborted when his time is over.
+        """
+        for close in (True, False):
+            self.open()
+            client = Client(self.guard if close else self.factory, self.clock, inTLS=True)
+            client.send(b"a\0")
+            if close:
+                self.guard.closeAll(1000)
+            else:
+                [door] = [client.transport.protocol]
+                tls: Any = door.wrappedProtocol  # type: ignore[union-attr]
+                tls.wrappedProtocol.loseConnection()
+                tls.wrappedProtocol.loseConnection()
+            self.clock.advance(CLOSE_TIMEOUT - 1)
+            self.assertFalse(client.transport.closed)
+            self.clock.advance(1)
+            self.assertTrue(client.transport.closed)

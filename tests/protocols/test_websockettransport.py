@@ -1,0 +1,1077 @@
+"""
+Tests for L{openfl_twisted.protocols.websockettransport} and
+L{openfl_twisted.protocols.producing}.
+"""
+
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from websockets.client import ClientProtocol
+from websockets.frames import Frame as ClientFrame
+from websockets.uri import parse_uri
+from zope.interface import alsoProvides
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.producing import ProducingProtocol
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from tests.doubles import RecordingProducer, TightTransport, linesOf
+from tests.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    REQUEST,
+    RESPONSE,
+    TEXT,
+    closing,
+    frame,
+    framesIn,
+    header,
+)
+from tests.protocols.test_tls import SlowClient
+from tests.protocols.websocketcase import Inner, WebSocketTestCase
+from tests.segments import cutStreams
+
+CLOSED = (CLOSE, b"\3\xe8")
+
+
+class Echo(Inner):
+    """
+    Writes what it receives.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.transport.write(data)
+
+
+class Doing(Inner):
+    """
+    Does what it receives.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        for letter in data.decode():
+            match letter:
+                case "L":
+                    self.transport.loseConnection()
+                case "A":
+                    self.transport.abortConnection()
+                case "P":
+                    self.transport.pauseProducing()
+                case "R":
+                    self.transport.resumeProducing()
+                case "X":
+                    raise ValueError("a fault of the user's")
+
+
+class TransportTests(WebSocketTestCase):
+    """
+    A WebSocket looks like a transport.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        It provides what every transport provides, and keeps messages apart; and
+        what the transport beneath provides beyond that.
+        """
+        connection, _, _ = self.open()
+        for interface in (ITransport, IConsumer, IPushProducer, IMessageTransport):
+            self.assertTrue(verifyObject(interface, connection))
+        self.assertFalse(ITCPTransport.providedBy(connection))
+        secure = cast("Any", TightTransport())
+        alsoProvides(secure, ITCPTransport, ISSLTransport)
+        secure.getPeerCertificate = lambda: "a certificate"
+        secure.negotiatedProtocol = b"http/1.1"
+        connection = self.factory().buildProtocol(None)
+        connection.makeConnection(secure)
+        self.assertTrue(ISSLTransport.providedBy(connection))
+        self.assertTrue(ITCPTransport.providedBy(connection))
+        self.assertEqual(connection.getPeerCertificate(), "a certificate")
+        self.assertEqual(connection.negotiatedProtocol, b"http/1.1")
+
+    def test_addresses(self) -> None:
+        """
+        The addresses are those of the connection.
+        """
+        connection, transport, _ = self.open()
+        self.assertEqual(connection.getPeer(), transport.getPeer())
+        self.assertEqual(connection.getHost(), transport.getHost())
+
+    def test_writes(self) -> None:
+        """
+        Each write is one binary message; nothing is none.
+        """
+        _, transport, inner = self.open()
+        inner.transport.write(b"a\0")
+        inner.transport.write(b"")
+        inner.transport.writeSequence([b"b", b"", b"c\0"])
+        inner.transport.writeSequence([])
+        inner.transport.writeMessages([b"d\0", b"", b"e\0"])
+        inner.transport.writeMessages([b""])
+        self.assertEqual(
+            [framesIn(written) for written in transport.writes],
+            [[(BINARY, b"a\0")], [(BINARY, b"bc\0")], [(BINARY, b"d\0"), (BINARY, b"e\0")]],
+        )
+
+    def test_client(self) -> None:
+        """
+        A client of the library talks with it.
+        """
+        self.inner = Echo
+        client = ClientProtocol(parse_uri("ws://localhost/"))
+        client.send_request(client.connect())
+        connection, transport = self.connect(self.factory())
+
+        def exchange() -> list[bytes]:
+            connection.dataReceived(b"".join(client.data_to_send()))
+            transport.drain()
+            client.receive_data(transport.delivered)
+            transport.delivered = b""
+            events = client.events_received()
+            return [bytes(event.data) for event in events if isinstance(event, ClientFrame)]
+
+        exchange()
+        client.send_text("\N{EURO SIGN}".encode())
+        client.send_ping(b"ping")
+        self.assertEqual(exchange(), ["\N{EURO SIGN}".encode(), b"ping"])
+        inner = connection.wrappedProtocol
+        client.send_close(4001, "enough")
+        exchange()
+        self.assertEqual((connection.closeCode, connection.closeReason), (4001, "enough"))
+        self.assertEqual(inner.told[-1], "done")
+        assert client.close_rcvd is not None
+        self.assertEqual(client.close_rcvd.code, 4001)
+
+
+def steps() -> st.SearchStrategy[bytes]:
+    """
+    Streams of a client that does nothing wrong.
+    """
+    return st.lists(
+        st.one_of(
+            st.binary(max_size=300).map(lambda data: frame(BINARY, data)),
+            st.text(st.characters(codec="utf-8")).map(
+                lambda text: b"".join(
+                    (
+                        frame(TEXT, text.encode()[:3], fin=False),
+                        frame(PING, b"inside"),
+                        frame(CONT, text.encode()[3:]),
+                    )
+                )
+            ),
+            st.binary(max_size=125).map(lambda data: frame(PING, data)),
+            st.binary(max_size=125).map(lambda data: frame(PONG, data)),
+        )
+    ).map(lambda frames: b"".join(frames) + closing(1000))
+
+
+class ReadTests(WebSocketTestCase):
+    """
+    What comes.
+    """
+
+    @given(cutStreams(steps()))
+    def test_anyPieces(self, case: tuple[bytes, list[bytes]]) -> None:
+        """
+        Any way to cut what a client sends gives the protocol the same bytes, and
+        the client the same answers.
+        """
+        stream, pieces = case
+        self.inner = Echo
+        results = []
+        for cut in ([stream], pieces):
+            self.clock = Clock()
+            connection, transport, inner = self.open(room=100_000)
+            for piece in cut:
+                connection.dataReceived(piece)
+            sent = framesIn(transport.drainAll())
+            echoed = b"".join(payload for opcode, payload in sent if opcode == BINARY)
+            self.assertEqual(echoed, inner.received)
+            self.assertEqual(inner.told[-1], "done")
+            self.assertTrue(transport.closed)
+            others = [item for item in sent if item[0] != BINARY]
+            self.assertEqual(others[-1], CLOSED)
+            results.append((inner.received, others))
+        self.assertEqual(results[0], results[1])
+
+    def test_inOrder(self) -> None:
+        """
+        Payloads are given as frames come, before their message is complete, and
+        those that come together are given together; pings are answered in their
+        turn.
+        """
+        self.inner = Echo
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"a", fin=False))
+        connection.dataReceived(frame(CONT, b"b", fin=False) + frame(CONT, b"c"))
+        connection.dataReceived(frame(PING, b"1") + frame(BINARY, b"d") + frame(PING, b"2"))
+        self.assertEqual(inner.told, ["made", b"a", b"bc", b"d"])
+        self.assertEqual(
+            framesIn(b"".join(transport.writes)),
+            [(BINARY, b"a"), (BINARY, b"bc"), (PONG, b"1"), (BINARY, b"d"), (PONG, b"2")],
+        )
+
+    def test_manyFragments(self) -> None:
+        """
+        A message in very many fragments leaves nothing behind that grows.
+        """
+        connection, _, inner = self.open(maxMessage=10_000_000)
+        connection.dataReceived(frame(TEXT, b"", fin=False))
+        for _ in range(50):
+            connection.dataReceived(frame(CONT, b"x" * 100, fin=False) * 100)
+        self.assertEqual(len(inner.received), 500_000)
+        self.assertEqual(len(inner.told), 51)
+        self.assertEqual((connection._unread, len(connection._arrived)), (b"", 0))
+        self.assertEqual(len(connection._frames.reader.buffer), 0)
+
+    def test_tooLong(self) -> None:
+        """
+        A message that is too long ends the connection, at its header, with one
+        line in the log; what comes after it does not count.
+        """
+        connection, transport, inner = self.open(maxMessage=1000)
+        with capturedLogs() as logs:
+            connection.dataReceived(frame(BINARY, b"a") + header(BINARY, 1 << 40))
+            connection.dataReceived(b"x" * 100)
+        [(opcode, payload)] = framesIn(b"".join(transport.writes))
+        self.assertEqual((opcode, payload[:2]), (CLOSE, (1009).to_bytes(2)))
+        [line] = linesOf(logs)
+        reason = payload[2:].decode()
+        self.assertEqual(line, f"192.168.1.1:54321 closed: 1009: {reason}")
+        self.assertIn("1099511627776", reason)
+        transport.drain()
+        self.assertTrue(transport.closed)
+        self.assertEqual(inner.told, ["made", b"a", "ConnectionLost"])
+        self.assertEqual((connection.closeCode, connection.closeReason), (1009, reason))
+
+    def test_compressed(self) -> None:
+        """
+        What is compressed is taken in small pieces, so that one read cannot
+        become very much at once; one who does not offer to compress does not.
+        """
+        connection, transport = self.connect(self.factory(compress=True))
+        connection.dataReceived(REQUEST)
+        self.assertIn(b"permessage-deflate", transport.value())
+        connection.dataReceived(frame(BINARY, b"x" * 3000))
+        self.assertEqual(connection.wrappedProtocol.told, ["made", b"x" * 3000])
+        messages = frame(BINARY, b"y" * 700) * 3
+        connection.dataReceived(messages)
+        self.assertEqual(connection.wrappedProtocol.received[3000:], b"y" * 2100)
+        self.assertEqual(len(connection.wrappedProtocol.told), 5)
+
+    def test_fault(self) -> None:
+        """
+        A fault in the protocol goes to the reactor, which ends the connection;
+        the protocol gets nothing more.
+        """
+        self.inner = Doing
+        connection, _, inner = self.open()
+        self.assertRaises(ValueError, connection.dataReceived, frame(BINARY, b"X"))
+        connection.dataReceived(frame(BINARY, b"a"))
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(inner.told, ["made", b"X", "ConnectionLost"])
+
+
+class PauseTests(WebSocketTestCase):
+    """
+    A protocol that does not read.
+    """
+
+    inner = Doing
+
+    def test_held(self) -> None:
+        """
+        What has come already is held until the protocol reads again; nothing
+        more is read.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"P") + frame(PING, b"1") + frame(BINARY, b"b"))
+        connection.dataReceived(frame(BINARY, b"P") + frame(BINARY, b"c") + closing(1000))
+        connection.dataReceived(frame(BINARY, b"late"))
+        self.assertEqual(transport.producerState, "paused")
+        self.assertEqual((inner.told, transport.writes), (["made", b"P"], []))
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told, ["made", b"P", b"b", b"Pc"])
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"1")])
+        self.assertEqual(transport.producerState, "paused")
+        inner.transport.resumeProducing()
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"1"), CLOSED])
+        transport.drain()
+        self.assertEqual(inner.told[-1], "done")
+        inner.transport.pauseProducing()
+        inner.transport.resumeProducing()
+
+    def test_resumed(self) -> None:
+        """
+        Reading goes on when the protocol says so, and not before.
+        """
+        connection, transport, inner = self.open()
+        inner.transport.resumeProducing()
+        inner.transport.pauseProducing()
+        self.assertEqual(transport.producerState, "paused")
+        inner.transport.resumeProducing()
+        self.assertEqual(transport.producerState, "producing")
+        connection.dataReceived(frame(BINARY, b"PR") + frame(PING) + frame(BINARY, b"a"))
+        self.assertEqual(transport.producerState, "producing")
+        self.assertEqual(inner.told, ["made", b"PR", b"a"])
+
+    def test_closing(self) -> None:
+        """
+        A paused connection reads on to close: the peer's Close must be found
+        behind what does not count any more.
+        """
+        connection, transport, inner = self.open()
+        inner.transport.pauseProducing()
+        connection.dataReceived(frame(BINARY, b"a") + closing(1000)[:3])
+        inner.transport.loseConnection()
+        inner.transport.pauseProducing()
+        self.assertEqual(transport.producerState, "producing")
+        connection.dataReceived(closing(1000)[3:])
+        transport.drain()
+        self.assertEqual(framesIn(transport.delivered), [CLOSED])
+        self.assertEqual(inner.told, ["made", "done"])
+
+    def test_fault(self) -> None:
+        """
+        A fault in what was held ends that connection, with a line in the log.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"P"))
+        connection.dataReceived(frame(BINARY, b"X"))
+        inner.transport.resumeProducing()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertTrue(transport.closed)
+        self.assertEqual(inner.told, ["made", b"P", b"X", "ConnectionAborted"])
+
+
+class FloodTests(WebSocketTestCase):
+    """
+    Pings of one who does not read.
+    """
+
+    def test_lastPing(self) -> None:
+        """
+        While there is no room, only the last ping is answered, when there is.
+        """
+        connection, transport, _ = self.open(room=10)
+        connection.dataReceived(frame(PING, b"x" * 20))
+        for number in range(1000):
+            connection.dataReceived(frame(PING, b"-") * 100 + frame(PING, b"%d" % number))
+        self.assertEqual(len(transport.writes), 1)
+        transport.drain()
+        self.assertEqual(
+            framesIn(transport.delivered + transport.value()),
+            [(PONG, b"x" * 20), (PONG, b"999")],
+        )
+        transport.drain()
+        connection.dataReceived(frame(PING, b"again"))
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"again")])
+
+    def test_afterClose(self) -> None:
+        """
+        Nothing is answered behind a Close.
+        """
+        connection, transport, inner = self.open(room=10)
+        inner.transport.write(b"x" * 20)
+        connection.dataReceived(frame(PING, b"1"))
+        inner.transport.loseConnection()
+        transport.drain()
+        connection.dataReceived(frame(PING, b"2"))
+        self.assertEqual(
+            framesIn(transport.delivered + transport.value()), [(BINARY, b"x" * 20), CLOSED]
+        )
+
+
+class ProducerTests(WebSocketTestCase):
+    """
+    Who makes the bytes.
+    """
+
+    def test_push(self) -> None:
+        """
+        A push producer is paused while there is no room, also if it comes then.
+        """
+        _, transport, inner = self.open(room=10)
+        producer = RecordingProducer()
+        inner.transport.registerProducer(producer, True)
+        self.assertRaises(RuntimeError, inner.transport.registerProducer, producer, True)
+        inner.transport.write(b"x" * 20)
+        self.assertEqual(producer.told, ["pause"])
+        transport.drain()
+        self.assertEqual(producer.told, ["pause", "resume"])
+        inner.transport.unregisterProducer()
+        inner.transport.write(b"x" * 20)
+        inner.transport.registerProducer(producer, True)
+        self.assertEqual(producer.told, ["pause", "resume", "pause"])
+        transport.drain()
+        transport.abortConnection()
+        self.assertEqual(producer.told, ["pause", "resume", "pause", "resume", "stop"])
+
+    def test_lost(self) -> None:
+        """
+        A producer is stopped when the connection is lost, even if the transport
+        does not say so to its own.
+        """
+        connection, _, inner = self.open()
+        producer = RecordingProducer()
+        inner.transport.registerProducer(producer, True)
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(producer.told, ["stop"])
+
+    def test_fullAgain(self) -> None:
+        """
+        The transport keeps its producer if that fills it again.
+        """
+        _, transport, inner = self.open(room=10)
+
+        class Filling(RecordingProducer):
+            def resumeProducing(self) -> None:
+                inner.transport.write(b"y" * 20)
+
+        inner.transport.registerProducer(Filling(), True)
+        inner.transport.write(b"x" * 20)
+        before = transport.producer
+        transport.drain()
+        self.assertIs(transport.producer, before)
+
+    def test_newProducerAfterAPause(self) -> None:
+        """
+        After each pause the transport gets its producer anew: a TLS transport
+        that was told of the end meanwhile goes on only then.
+        """
+        _, transport, inner = self.open(room=10)
+        before = transport.producer
+        inner.transport.write(b"x" * 20)
+        transport.drain()
+        self.assertIsInstance(transport.producer, Room)
+        self.assertIsNot(transport.producer, before)
+        inner.transport.write(b"x" * 20)
+        transport.disconnecting = True
+        transport.drain()
+        self.assertTrue(transport.closed)
+        self.assertEqual(inner.told, ["made", "ConnectionLost"])
+
+    def test_pull(self) -> None:
+        """
+        A pull producer is asked when there is room, and a ping is answered when
+        it is asked.
+        """
+        connection, transport, inner = self.open(room=10)
+        rest = [b"one", b"two"]
+
+        class Pulled(RecordingProducer):
+            def resumeProducing(self) -> None:
+                if rest:
+                    inner.transport.write(rest.pop(0))
+                else:
+                    inner.transport.unregisterProducer()
+
+        inner.transport.registerProducer(Pulled(), False)
+        self.assertIsInstance(transport.producer, Pull)
+        connection.dataReceived(frame(PING, b"1"))
+        self.assertEqual(transport.writes, [])
+        transport.drain()
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"1"), (BINARY, b"one")])
+        connection.dataReceived(frame(PING, b"2"))
+        self.assertEqual(len(transport.writes), 2)
+        inner.transport.loseConnection()
+        transport.drain()
+        transport.drain()
+        self.assertIsInstance(transport.producer, Room)
+        transport.drain()
+        self.assertEqual(
+            framesIn(transport.delivered),
+            [(PONG, b"1"), (BINARY, b"one"), (PONG, b"2"), (BINARY, b"two"), CLOSED],
+        )
+
+    def test_pullTakenBack(self) -> None:
+        """
+        A ping that waits for a pull producer is answered when that goes.
+        """
+        connection, transport, inner = self.open()
+        inner.transport.registerProducer(RecordingProducer(), False)
+        connection.dataReceived(frame(PING, b"1"))
+        inner.transport.unregisterProducer()
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"1")])
+
+    def test_late(self) -> None:
+        """
+        A producer that comes when the connection has ended is stopped.
+        """
+        for streaming in (True, False):
+            connection, transport, inner = self.open()
+            producer, late = RecordingProducer(), RecordingProducer()
+            inner.transport.registerProducer(producer, streaming)
+            connection.dataReceived(closing(1000))
+            self.assertEqual(producer.told[-1], "stop")
+            inner.transport.registerProducer(late, streaming)
+            inner.transport.unregisterProducer()
+            self.assertEqual(late.told, ["stop"])
+            transport.drain()
+            self.assertTrue(transport.closed)
+            self.assertEqual(inner.told, ["made", "done"])
+
+    def test_lostWhilePulling(self) -> None:
+        """
+        A pull producer that goes when the transport is lost changes nothing
+        there.
+        """
+        connection, transport, inner = self.open()
+
+        class Pulled(RecordingProducer):
+            def stopProducing(self) -> None:
+                super().stopProducing()
+                inner.transport.unregisterProducer()
+
+        producer = Pulled()
+        inner.transport.registerProducer(producer, False)
+        transport.abortConnection()
+        self.assertEqual(producer.told, ["stop"])
+        self.assertTrue(connection.lost)
+
+    def test_hooks(self) -> None:
+        """
+        A protocol that only passes on what its transport says needs to know
+        nothing else.
+        """
+        protocol = ProducingProtocol()
+        transport = TightTransport(protocol, 3)
+        protocol.makeConnection(transport)
+        protocol.beginProducing()
+        producer = RecordingProducer()
+        protocol.registerProducer(producer, True)  # type: ignore[arg-type]
+        transport.write(b"abcd")
+        transport.drain()
+        cast("Room", transport.producer).finish()
+        protocol.unregisterProducer()
+        protocol.registerProducer(producer, True)  # type: ignore[arg-type]
+        protocol.endProducing()
+        protocol.endProducing()
+        self.assertEqual(producer.told, ["pause", "resume", "stop"])
+        self.assertIsNone(transport.producer)
+
+
+class CloseTests(WebSocketTestCase):
+    """
+    The end.
+    """
+
+    inner = Doing
+
+    def test_bySelf(self) -> None:
+        """
+        A Close is sent behind what was written, and nothing behind it; the
+        peer's is awaited, and what it has sent before does not count.
+        """
+        for close in ("loseConnection", "loseWriteConnection", "stopProducing"):
+            connection, transport, inner = self.open()
+            inner.transport.write(b"a")
+            getattr(inner.transport, close)()
+            inner.transport.write(b"b")
+            inner.transport.loseConnection()
+            self.assertTrue(inner.transport.disconnecting)
+            self.assertFalse(transport.disconnecting)
+            connection.dataReceived(frame(BINARY, b"c"))
+            connection.dataReceived(closing(1000, b"bye"))
+            transport.drain()
+            self.assertEqual(framesIn(transport.delivered), [(BINARY, b"a"), CLOSED])
+            self.assertEqual(inner.told, ["made", "done"])
+            self.assertEqual((connection.closeCode, connection.closeReason), (1000, "bye"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_inARead(self) -> None:
+        """
+        Nothing is delivered behind the read in which the protocol has closed.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"L") + frame(PING) + frame(BINARY, b"a"))
+        self.assertEqual(inner.told, ["made", b"L"])
+        self.assertEqual(framesIn(transport.value()), [CLOSED])
+
+    def test_both(self) -> None:
+        """
+        If the protocol closes when the peer's Close has come, the peer gets one
+        Close.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"L") + closing(4000))
+        transport.drain()
+        self.assertEqual(framesIn(transport.delivered), [(CLOSE, (4000).to_bytes(2))])
+        self.assertEqual(inner.told, ["made", b"L", "done"])
+
+    def test_unanswered(self) -> None:
+        """
+        A peer that sends no Close is not waited for very long; and if it does
+        not let the connection end, it is aborted.
+        """
+        for stubborn in (False, True):
+            connection, transport, inner = self.open(closeTimeout=3)
+            inner.transport.loseConnection()
+            if not stubborn:
+                transport.drain()
+            self.clock.advance(2.9)
+            self.assertFalse(transport.disconnecting)
+            self.clock.advance(0.1)
+            self.assertTrue(transport.disconnecting)
+            connection.dataReceived(closing(1000))
+            with capturedLogs() as logs:
+                self.clock.advance(30)
+            self.assertTrue(transport.closed)
+            self.assertEqual(len(logs), stubborn)
+            self.assertEqual(connection.closeCode, 1006)
+            self.assertEqual(
+                inner.told, ["made", "ConnectionAborted" if stubborn else "ConnectionLost"]
+            )
+
+    def test_unread(self) -> None:
+        """
+        What was written has its time to be read before the Close; then the
+        connection is aborted.
+        """
+        _, transport, inner = self.open(room=10)
+        inner.transport.registerProducer(RecordingProducer(), True)
+        inner.transport.write(b"x" * 20)
+        inner.transport.loseConnection()
+        self.assertEqual(len(transport.writes), 1)
+        with capturedLogs() as logs:
+            self.clock.advance(30)
+        self.assertTrue(transport.closed)
+        self.assertEqual(
+            linesOf(logs), ["192.168.1.1:54321 aborted: it has not let the connection close"]
+        )
+
+    def test_byThePeer(self) -> None:
+        """
+        A Close of the peer is answered, and the connection ends; it is clean
+        whatever its code.
+        """
+        for code in (1000, 1001, 4001):
+            connection, transport, inner = self.open()
+            connection.dataReceived(frame(BINARY, b"a") + closing(code, b"why"))
+            inner.transport.write(b"late")
+            connection.dataReceived(frame(BINARY, b"b"))
+            inner.transport.loseConnection()
+            transport.drain()
+            self.assertEqual(framesIn(transport.delivered), [(CLOSE, code.to_bytes(2) + b"why")])
+            self.assertEqual(inner.told, ["made", b"a", "done"])
+            self.assertEqual((connection.closeCode, connection.closeReason), (code, "why"))
+
+    def test_emptyClose(self) -> None:
+        """
+        A Close without a code, as OpenFL and Ruffle send it, is answered so, and
+        has the code that says this.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(CLOSE))
+        transport.drain()
+        self.assertEqual(framesIn(transport.delivered), [(CLOSE, b"")])
+        self.assertEqual((connection.closeCode, inner.told[-1]), (1005, "done"))
+
+    def test_withoutAClose(self) -> None:
+        """
+        An end without a Close is a connection that is lost; other reasons are
+        passed on.
+        """
+        for reason, told in [
+            (ConnectionDone(), "ConnectionLost"),
+            (ConnectionLost(), "ConnectionLost"),
+            (ConnectionAborted(), "ConnectionAborted"),
+        ]:
+            connection, _, inner = self.open()
+            self.assertIsNone(connection.closeCode)
+            connection.connectionLost(Failure(reason))
+            self.assertEqual(connection.closeCode, 1006)
+            inner.transport.write(b"late")
+            inner.transport.loseConnection()
+            inner.transport.abortConnection()
+            self.assertEqual(inner.told, ["made", told])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_reset(self) -> None:
+        """
+        When the Closes have been exchanged, it does not matter how the
+        connection beneath ends.
+        """
+        connection, _, inner = self.open()
+        connection.dataReceived(closing(1000))
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(inner.told, ["made", "done"])
+
+    def test_abort(self) -> None:
+        """
+        An aborted connection ends at once, without a Close.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"A") + frame(BINARY, b"b") + frame(PING))
+        self.assertEqual(transport.writes, [])
+        self.assertEqual(inner.told, ["made", b"Ab", "ConnectionAborted"])
+
+    def test_faultAfterClose(self) -> None:
+        """
+        What is not allowed, after our own Close, ends the connection without
+        another.
+        """
+        connection, transport, inner = self.open()
+        inner.transport.loseConnection()
+        with capturedLogs() as logs:
+            connection.dataReceived(frame(3))
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 closed: 1006: invalid opcode"])
+        transport.drain()
+        self.assertEqual(framesIn(transport.delivered), [CLOSED])
+        self.assertEqual(inner.told, ["made", "ConnectionLost"])
+
+
+class QueueTests(WebSocketTestCase):
+    """
+    Under the queue of our own protocols, and above the guard.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a server that echoes messages to a client that reads slowly.
+        """
+        super().setUp()
+        self.xml = XMLSocketFactory(EchoProtocol, maxQueue=10_000)
+        self.guard = GuardFactory(WebSocketFactory(self.xml, clock=self.clock), clock=self.clock)
+        self.guarded = self.guard.buildProtocol(None)
+        self.transport = TightTransport(self.guarded, 500)
+        self.guarded.makeConnection(self.transport)
+        self.guarded.dataReceived(REQUEST)
+        self.transport.drain()
+        self.transport.delivered = b""
+        [self.protocol] = self.xml.connections
+
+    def write(self) -> list[tuple[int, bytes]]:
+        """
+        Write messages that are too many for the transport.
+        """
+        messages = [str(number) * 300 for number in range(6)]
+        for message in messages:
+            self.protocol.sendMessage(message)
+        self.assertGreater(self.protocol.transport.pending, 0)
+        return [(BINARY, message.encode() + b"\0") for message in messages]
+
+    def test_tail(self) -> None:
+        """
+        What is held arrives before the Close, each message on its own.
+        """
+        expected = self.write()
+        self.protocol.transport.loseConnection()
+        self.assertEqual(framesIn(self.transport.drainAll()), [*expected, CLOSED])
+        self.assertFalse(self.transport.closed)
+        self.guarded.dataReceived(closing(1000))
+        self.assertTrue(self.transport.closed)
+        self.assertEqual(self.xml.connections, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fromBeneath(self) -> None:
+        """
+        If the connection is closed beneath, what is held and a Close are sent
+        too, and no answer is awaited.
+        """
+        expected = self.write()
+        self.guard.closeAll(20)
+        self.assertEqual(framesIn(self.transport.drainAll()), [*expected, CLOSED])
+        self.assertTrue(self.transport.closed)
+        self.assertEqual(self.xml.connections, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fromBeneathLate(self) -> None:
+        """
+        If the connection is closed beneath while the peer's Close is awaited, it
+        is awaited no more.
+        """
+        self.protocol.transport.loseConnection()
+        self.transport.drain()
+        self.guard.closeAll(20)
+        self.assertTrue(self.transport.closed)
+        self.assertEqual(framesIn(self.transport.delivered), [CLOSED])
+
+    def test_fromBeneathAtTheEnd(self) -> None:
+        """
+        To be closed beneath is nothing to a WebSocket that has ended.
+        """
+        for first in ("client", "protocol"):
+            self.setUp()
+            websocket = self.guarded.wrappedProtocol
+            if first == "protocol":
+                self.protocol.transport.loseConnection()
+            self.guarded.dataReceived(closing(1000))
+            websocket.transportClosing()
+            self.transport.drain()
+            self.assertEqual(framesIn(self.transport.delivered), [CLOSED])
+            self.assertTrue(self.transport.closed)
+            websocket.transportClosing()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_pullFromBeneath(self) -> None:
+        """
+        If the connection is closed beneath while there is a pull producer, what
+        that still has is sent before the Close.
+        """
+        queue = self.protocol.transport
+        rest = ["one", "two"]
+        protocol = self.protocol
+
+        class Pulled(RecordingProducer):
+            def resumeProducing(self) -> None:
+                if rest:
+                    protocol.sendMessage(rest.pop(0))
+                else:
+                    queue.unregisterProducer()
+
+        queue.unregisterProducer()
+        queue.registerProducer(Pulled(), False)  # type: ignore[arg-type]
+        self.guard.closeAll(20)
+        for _ in range(5):
+            self.transport.drain()
+        self.assertEqual(
+            framesIn(self.transport.delivered), [(BINARY, b"one\0"), (BINARY, b"two\0"), CLOSED]
+        )
+        self.assertTrue(self.transport.closed)
+
+    @given(
+        st.lists(st.binary(max_size=40).map(bytes.hex) | st.sampled_from(["drain", "ping"])),
+        st.integers(0, 200),
+        st.sampled_from(["protocol", "beneath"]),
+        st.booleans(),
+    )
+    def test_everythingInOrder(
+        self, steps: list[str], room: int, closer: str, atOnce: bool
+    ) -> None:
+        """
+        Whenever the client reads and whoever closes, it gets each message, in
+        order, and then a Close.
+        """
+        self.setUp()
+        self.transport.room = room
+        self.transport.atOnce = atOnce
+        expected = []
+        for step in steps:
+            if step == "drain":
+                self.transport.drain()
+            elif step == "ping":
+                self.guarded.dataReceived(frame(PING))
+            else:
+                self.protocol.sendMessage(step)
+                expected.append((BINARY, step.encode() + b"\0"))
+        if closer == "protocol":
+            self.protocol.transport.loseConnection()
+        else:
+            self.guard.closeAll(20)
+        sent = framesIn(self.transport.drainAll())
+        self.assertEqual([item for item in sent if item[0] != PONG], [*expected, CLOSED])
+        if closer == "protocol":
+            self.guarded.dataReceived(closing(1000))
+            self.transport.drain()
+        self.assertTrue(self.transport.closed)
+        self.assertEqual(self.xml.connections, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cutOff(self) -> None:
+        """
+        A client that does not read is cut off, as on any connection.
+        """
+        with capturedLogs() as logs:
+            for _ in range(50):
+                self.protocol.sendMessage("x" * 300)
+        self.assertTrue(self.transport.closed)
+        self.assertIn("cut off: it does not read", linesOf(logs)[0])
+
+    def test_readingIsPaused(self) -> None:
+        """
+        While a client does not read its echoes, nothing is read from it; all
+        comes when it reads.
+        """
+        message = b"x" * 400 + b"\0"
+        for _ in range(3):
+            self.guarded.dataReceived(frame(BINARY, message))
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertEqual(framesIn(self.transport.drainAll()), [(BINARY, message)] * 3)
+        self.assertEqual(self.transport.producerState, "producing")
+
+
+class TimeTests(WebSocketTestCase):
+    """
+    Silence.
+    """
+
+    def test_ping(self) -> None:
+        """
+        A silent peer is sent a ping; anything it says is an answer.
+        """
+        for answer in (frame(PONG), frame(BINARY, b"a")):
+            connection, transport, _ = self.open(pingInterval=30, pongTimeout=20)
+            for _ in range(3):
+                transport.writes.clear()
+                self.clock.advance(30)
+                self.assertEqual(framesIn(b"".join(transport.writes)), [(PING, b"")])
+                self.clock.advance(19)
+                connection.dataReceived(answer)
+                self.clock.advance(1)
+            self.assertFalse(transport.closed)
+            transport.abortConnection()
+
+    def test_notSilent(self) -> None:
+        """
+        One who says something is sent no ping.
+        """
+        connection, transport, _ = self.open(pingInterval=30)
+        for _ in range(5):
+            self.clock.advance(29)
+            connection.dataReceived(frame(BINARY, b"a"))
+        self.assertEqual(transport.writes, [])
+
+    def test_noPong(self) -> None:
+        """
+        One who does not answer is gone: the connection ends, with one line in
+        the log.
+        """
+        _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
+        with capturedLogs() as logs:
+            self.clock.pump([30, 19])
+            self.assertFalse(transport.closed)
+            self.clock.advance(1)
+        self.assertTrue(transport.closed)
+        self.assertEqual(
+            linesOf(logs), ["192.168.1.1:54321 closed: it has not answered a ping for 20 seconds"]
+        )
+        self.assertEqual(inner.told, ["made", "ConnectionAborted"])
+
+    def test_paused(self) -> None:
+        """
+        One from whom nothing is read is not expected to say anything; nor just
+        after that.
+        """
+        _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
+        inner.transport.pauseProducing()
+        self.clock.pump([30] * 5)
+        self.assertEqual(transport.writes, [])
+        inner.transport.resumeProducing()
+        self.clock.pump([30] * 2)
+        self.assertEqual(len(transport.writes), 1)
+        inner.transport.pauseProducing()
+        self.clock.advance(19)
+        inner.transport.resumeProducing()
+        self.clock.advance(1)
+        self.assertFalse(transport.closed)
+
+    def test_notPaused(self) -> None:
+        """
+        To read on if one reads says nothing about the peer.
+        """
+        _, transport, inner = self.open(pingInterval=30)
+        self.clock.advance(29)
+        inner.transport.resumeProducing()
+        self.clock.advance(1)
+        self.assertEqual(len(transport.writes), 1)
+
+    def test_noPings(self) -> None:
+        """
+        There can be none.
+        """
+        _, transport, _ = self.open(pingInterval=0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(transport.writes, [])
+
+    def test_closing(self) -> None:
+        """
+        When the connection is being closed, there are none.
+        """
+        _, transport, inner = self.open(pingInterval=1, closeTimeout=10)
+        inner.transport.loseConnection()
+        self.clock.pump([1] * 9)
+        self.assertEqual(framesIn(b"".join(transport.writes)), [CLOSED])
+
+
+class TLSTests(WebSocketTestCase):
+    """
+    Inside TLS, whose transport behaves differently at its end.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a client that reads slowly, inside TLS.
+        """
+        super().setUp()
+        self.xml = XMLSocketFactory(EchoProtocol)
+        self.client = SlowClient(WebSocketFactory(self.xml, clock=self.clock))
+        self.client.send(REQUEST)
+        while self.client.received != RESPONSE:
+            self.client.read()
+        self.client.received = b""
+
+    def test_tail(self) -> None:
+        """
+        What is held when the connection is to be closed arrives before the
+        Close, and the connection ends when the peer's has come.
+        """
+        [protocol] = self.xml.connections
+        messages = ["x" * 100_000, "y" * 3000, "z"]
+        for message in messages:
+            protocol.sendMessage(message)
+        self.client.clock.advance(0)
+        self.assertGreater(protocol.transport.pending, 3000)
+        protocol.transport.loseConnection()
+        expected = [*((BINARY, message.encode() + b"\0") for message in messages), CLOSED]
+        for _ in range(1000):
+            self.client.read()
+        self.assertEqual(framesIn(self.client.received), expected)
+        self.assertFalse(self.client.ended)
+        self.client.send(closing(1000))
+        self.client.readAll()
+        self.assertEqual(self.xml.connections, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_byThePeer(self) -> None:
+        """
+        A Close is answered, and then TLS and TCP end.
+        """
+        self.client.send(frame(BINARY, b"hello\0") + closing(1000))
+        self.client.readAll()
+        self.assertEqual(framesIn(self.client.received), [(BINARY, b"hello\0"), CLOSED])
+        self.assertEqual(self.xml.connections, set())
+
+
+class NoQueueTests(WebSocketTestCase):
+    """
+    Protocols that have no queue of their own, inside TLS.
+    """
+
+    def test_closesInTLS(self) -> None:
+        """
+        The standing producer does not keep the connection open.
+        """
+        inner = Echo()
+        client = SlowClient(
+            WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock), 100
+        )
+        client.send(REQUEST)
+        client.send(frame(BINARY, b"x" * 5000))
+        client.send(frame(PING, b"1") + closing(1000))
+        client.readAll()
+        frames = framesIn(client.received.removeprefix(RESPONSE))
+        self.assertEqual(
+            [item for item in frames if item[0] != PONG], [(BINARY, b"x" * 5000), CLOSED]
+        )
+        self.assertEqual(inner.told, ["made", b"x" * 5000, "done"])

@@ -1,0 +1,165 @@
+"""
+Tests for C{twistd openfl-bridge}.
+"""
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.python.usage import UsageError
+
+from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.services import bridge
+from tests.services.test_options import OptionsTestCase
+
+TABLE = """
+[[target]]
+name = "chess"
+connect = "tcp:game.example:9339"
+
+[[target]]
+name = "go"
+connect = "ssl:host=go.example:port=443"
+framing = "raw"
+
+[[target]]
+name = "local"
+connect = "unix:/run/game.sock"
+"""
+
+
+class BridgeOptionTests(OptionsTestCase):
+    """
+    What the bridge can be told.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a folder for files.
+        """
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.table = Path(folder.name, "bridge.toml")
+
+    def write(self, text: str | bytes) -> str:
+        """
+        Write the table.
+
+        @return: the option that names it.
+        """
+        self.table.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return f"--config={self.table}"
+
+    def test_connect(self) -> None:
+        """
+        There can be one server.
+        """
+        options = self.parse(bridge, "--connect=tcp:game.example:9339", "--framing=raw")
+        [target] = options["targets"].values()
+        self.assertEqual(target.description, "tcp:game.example:9339")
+        self.assertEqual(target.framing, BridgeFraming.RAW)
+
+    def test_table(self) -> None:
+        """
+        There can be a table of servers, the first of which is for those who name
+        none.
+        """
+        targets = self.parse(bridge, self.write(TABLE))["targets"]
+        self.assertEqual(list(targets), ["chess", "go", "local"])
+        self.assertEqual(
+            [each.framing for each in targets.values()],
+            [BridgeFraming.XML, BridgeFraming.RAW, BridgeFraming.XML],
+        )
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be is said in a line.
+        """
+        self.assertUsage(bridge, [], "give --connect or --config")
+        self.assertUsage(bridge, ["--connect=a", "--config=b"], "--connect or --config")
+        self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
+        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "there are xml, raw")
+        self.assertUsage(bridge, ["--config=/missing"], "--config=/missing: No such file")
+
+    def test_wrongTable(self) -> None:
+        """
+        A table that is wrong is refused whole.
+        """
+        one = '[[target]]\nname = "a"\nconnect = "tcp:h:1"\n'
+        for text, words in (
+            ("[[target]", "--config="),
+            (b"\xff", "--config="),
+            ("", "there must be [[target]]"),
+            ("target = 1", "there must be [[target]]"),
+            ("target = []", "there must be [[target]]"),
+            ("target = [1]", "a target has name and connect"),
+            (f"{one}[other]\n", "and nothing else"),
+            ('[[target]]\nname = "a"\n', "a target has name and connect"),
+            (f"{one}port = 1\n", "a target has name and connect"),
+            (f'{one}port = "1"\n', "a target has name and connect"),
+            (one + one, "there are two targets a"),
+            (one.replace('"a"', '"a/b"'), "'a/b' is no name of a target"),
+        ):
+            self.assertUsage(bridge, [self.write(text)], words)
+
+    def test_ruffleConfig(self) -> None:
+        """
+        Ruffle is told which connections go through the bridge; that there are
+        other ways than TCP it does not know.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        with self.assertRaises(SystemExit) as ended:
+            self.parse(bridge, self.write(TABLE), "--show-ruffle-config=wss://play.example/")
+        self.assertEqual(ended.exception.code, 0)
+        self.assertEqual(
+            json.loads(printed.getvalue()),
+            {
+                "socketProxy": [
+                    {
+                        "host": "game.example",
+                        "port": 9339,
+                        "proxyUrl": "wss://play.example/chess",
+                    },
+                    {"host": "go.example", "port": 443, "proxyUrl": "wss://play.example/go"},
+                ]
+            },
+        )
+
+    def test_wrongURL(self) -> None:
+        """
+        Ruffle needs the URL of a WebSocket.
+        """
+        self.assertUsage(
+            bridge, ["--connect=tcp:h:1", "--show-ruffle-config=http://a"], "must be a ws:// URL"
+        )
+
+    def test_service(self) -> None:
+        """
+        The service is a bridge with everybody's door in front.
+        """
+        options = self.parse(
+            bridge, "--connect=tcp:h:1", "--proxy-protocol", "--connect-timeout=7",
+            "--max-message=8", "--max-queue=9",
+        )  # fmt: skip
+        service: Any = bridge.makeService(options)
+        door = service.factory.wrappedFactory
+        assert isinstance(door, OnePortFactory)
+        factory = door.wrappedFactory
+        assert isinstance(factory, BridgeFactory)
+        self.assertEqual(
+            (factory.connectTimeout, factory.proxyProtocol, factory.maxMessage, factory.settings),
+            (7.0, True, 8, {"maxQueue": 9}),
+        )
+
+    def test_usage(self) -> None:
+        """
+        The options of every server are there too.
+        """
+        with self.assertRaises(UsageError):
+            self.parse(bridge, "--connect=tcp:h:1", "--listen=nonsense")

@@ -1,0 +1,152 @@
+"""
+Tests for L{openfl_twisted.endpoints}.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import trustme
+from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.policy import AccessRule, PolicyFile
+
+
+class EndpointTestCase(SynchronousTestCase):
+    """
+    Listens on a reactor in memory.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.served = Factory.forProtocol(Protocol)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def listen(self, endpoint: Any) -> OnePortFactory:
+        """
+        Listen on an endpoint.
+
+        @return: what is served there.
+        """
+        self.successResultOf(endpoint.listen(self.served))
+        factory: IProtocolFactory = self.reactor.tcpServers[-1][1]
+        assert isinstance(factory, OnePortFactory)
+        self.assertIs(factory.wrappedFactory, self.served)
+        return factory
+
+    def parse(self, description: str) -> OnePortFactory:
+        """
+        Listen as a description says.
+        """
+        return self.listen(serverFromString(self.reactor, description))
+
+
+class DescriptionTests(EndpointTestCase):
+    """
+    What stands behind C{openfl:}.
+    """
+
+    def test_simple(self) -> None:
+        """
+        One word before any endpoint lets everybody in; requests of HTTP that are
+        not for a WebSocket go to the server.
+        """
+        factory = self.parse("openfl:tcp:8080:interface=127.0.0.1")
+        port, _, _, interface = self.reactor.tcpServers[-1]
+        self.assertEqual((port, interface), (8080, "127.0.0.1"))
+        self.assertEqual(factory.accept, EVERYBODY - {Caller.TLS})
+        self.assertTrue(factory.http)
+        self.assertEqual(factory.policy, PolicyFile.forPort)
+
+    def test_settings(self) -> None:
+        """
+        Each setting has a name, and what else there is goes to the endpoint.
+        """
+        policy = PolicyFile((AccessRule("games.example", "80"),))
+        path = self.folder / "a:b.xml"
+        path.write_bytes(policy.toXML())
+        quoted = str(path).replace(":", r"\:")
+        factory = self.parse(
+            f"openfl:policy={quoted}:grace=2.5:http=no:accept=plain,tls:tcp:843:backlog=7"
+        )
+        self.assertEqual(self.reactor.tcpServers[-1][2], 7)
+        self.assertEqual(factory.policy, policy)
+        self.assertEqual((factory.grace, factory.http), (2.5, False))
+        self.assertEqual(factory.accept, {Caller.PLAIN, Caller.POLICY})
+
+    def test_certificate(self) -> None:
+        """
+        With a certificate there is TLS on the same port.
+        """
+        issued = trustme.CA().issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(self.folder / "certificate.pem")
+        issued.private_key_pem.write_to_path(self.folder / "key.pem")
+        factory = self.parse(
+            f"openfl:tcp:1:tlsCertificate={self.folder}/certificate.pem:tlsKey={self.folder}/key.pem"
+        )
+        self.assertEqual(factory.accept, EVERYBODY)
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong is said.
+        """
+        for settings, words in (
+            ("accept=plain,telnet", "'telnet' is no caller: there are plain, tls, websocket"),
+            ("http=maybe", "http=maybe: there are yes and no"),
+            ("grace=soon", "soon"),
+            ("tlsKey=a", "tlsCertificate is missing"),
+            ("tlsCertificate=/missing", "/missing: No such file"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                self.parse(f"openfl:tcp:1:{settings}")
+            self.assertIn(words, str(caught.exception))
+
+
+class CodeTests(EndpointTestCase):
+    """
+    The same in code.
+    """
+
+    def test_endpoint(self) -> None:
+        """
+        An endpoint with another one inside takes the settings of the factory.
+        """
+        inside = TCP4ServerEndpoint(self.reactor, 8080)
+        factory = self.listen(openflEndpoint(inside, grace=3.0, policy=None))
+        self.assertEqual(factory.grace, 3.0)
+        self.assertEqual(factory.accept, {Caller.PLAIN, Caller.WEBSOCKET})
+
+    def test_accept(self) -> None:
+        """
+        Callers stand with commas between them.
+        """
+        self.assertEqual(
+            acceptOf("plain, websocket"), {Caller.PLAIN, Caller.WEBSOCKET, Caller.POLICY}
+        )
+
+    def test_policies(self) -> None:
+        """
+        A policy is a word or a file that grants something.
+        """
+        self.assertEqual(policyOf("port"), PolicyFile.forPort)
+        self.assertIsNone(policyOf("none"))
+        path = self.folder / "policy.xml"
+        for content, words in (
+            (b"<policy/>", "this is no policy file"),
+            (PolicyFile().toXML(), "this grants nothing"),
+        ):
+            path.write_bytes(content)
+            with self.assertRaises(ValueError) as caught:
+                policyOf(str(path))
+            self.assertIn(words, str(caught.exception))
+        with self.assertRaises(OSError):
+            policyOf(str(self.folder / "missing"))

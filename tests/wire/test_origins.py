@@ -1,0 +1,91 @@
+"""
+Tests for L{openfl_twisted.wire.origins}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.wire.origins import originsOf
+from openfl_twisted.wire.policy import AccessRule, PolicyFile
+
+EVERYBODY = originsOf(PolicyFile.forPort(8080), 8080)
+NOBODY = originsOf(PolicyFile(), 8080)
+SOME = originsOf(
+    PolicyFile(
+        (
+            AccessRule("*.example.com", "8080"),
+            AccessRule("127.0.0.1", "8000-9000"),
+            AccessRule("[::1]", "*"),
+            AccessRule("shop.example.org", "*", secure=True),
+            AccessRule("other.example.org", "80"),
+            AccessRule("null", "*"),
+        )
+    ),
+    8080,
+)
+
+
+class OriginTests(SynchronousTestCase):
+    """
+    The rules of a policy file, for pages.
+    """
+
+    def test_permitted(self) -> None:
+        """
+        Host names and addresses are compared as the rules say, whatever the port
+        of the page.
+        """
+        for origin in (
+            "http://example.com",
+            "HTTP://WWW.Example.COM:8000",
+            "https://a.example.com:443",
+            "http://127.0.0.1:9301",
+            "http://[::1]:80",
+            "https://shop.example.org",
+        ):
+            self.assertTrue(SOME(origin), origin)
+
+    def test_refused(self) -> None:
+        """
+        Other hosts, other ports, and pages that did not come by https if that is
+        asked for, may not connect; nor may what is no origin.
+        """
+        for origin in (
+            "http://example.org",
+            "http://badexample.com",
+            "http://shop.example.org",
+            "https://other.example.org",
+            "http://example.com/",
+            "http://user@example.com",
+            "http://evil.org, http://example.com",
+            "http://example.com:x",
+            "example.com",
+            "file://",
+            "null",
+            "",
+        ):
+            self.assertFalse(SOME(origin), origin)
+
+    def test_without(self) -> None:
+        """
+        A program that is not in a browser has no origin, and may connect.
+        """
+        for permitted in (EVERYBODY, NOBODY, SOME):
+            self.assertTrue(permitted(None))
+
+    def test_null(self) -> None:
+        """
+        Where everybody may connect, pages that do not tell who they are may too.
+        """
+        self.assertTrue(EVERYBODY("null"))
+        self.assertFalse(NOBODY("null"))
+        self.assertTrue(originsOf(PolicyFile.forPort(80), 80)("http://example.com"))
+
+    @given(st.text(st.characters(codec="utf-8")))
+    def test_anything(self, origin: str) -> None:
+        """
+        Whatever a header has, it is decided.
+        """
+        self.assertTrue(EVERYBODY(origin))
+        self.assertFalse(NOBODY(origin))
