@@ -31,8 +31,9 @@ ALLOWED = {
     "tls": ({"tls", "wire"} | BASICS, True),
     "protocols": ({"protocols", "tls", "wire"} | BASICS, True),
     "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
+    "rooms": ({"rooms", "protocols", "tls", "wire"} | BASICS, True),
     "endpoints": ({"protocols", "tls", "wire"} | BASICS, True),
-    "services": ({"services", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
+    "services": ({"services", "rooms", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
     "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 

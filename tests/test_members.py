@@ -476,9 +476,16 @@ CLASSES = [
             "APPLICATION": "application",
         },
         properties={"sandboxType": "application", "exactSettings": True, "pageDomain": None},
-        methods={"allowDomain": "*domains", "allowInsecureDomain": "*domains"},
+        methods={
+            "allowDomain": "*domains",
+            "allowInsecureDomain": "*domains",
+            "loadPolicyFile": "url",
+        },
+        own={
+            "swfURL": "the LoaderInfo that has it in Flash belongs to a display list",
+            "policyFiles": "what loadPolicyFile was given, for the sockets",
+        },
         missing={
-            "loadPolicyFile": "sockets ask for no policy yet",
             "showSettings": "there is no player whose settings could be shown",
         },
     ),
@@ -486,7 +493,13 @@ CLASSES = [
 
 MODULES: list[tuple[ModuleType, dict[str, str]]] = [
     # What else each has than the classes of the table, with the reason.
-    (net, {"registerClassAlias": "flash.net has it"}),
+    (
+        net,
+        {
+            "registerClassAlias": "flash.net has it",
+            "forgetPolicyFiles": "a player forgets them at its end only",
+        },
+    ),
     (utils, {"FlashProblems": "the errors of reading", "classAliases": "what is registered"}),
     (events, {"setReporter": "somebody has to hear of what nobody dealt with"}),
     (
@@ -510,7 +523,7 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
         },
     ),
     (security, {}),
-    (system, {}),
+    (system, {"MAX_POLICY_URLS": "every buffer has a limit"}),
 ]
 
 ROOMS = {members.cls: members for members in CLASSES}

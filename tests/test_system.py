@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
-from openfl_twisted.system import Security
+from openfl_twisted.system import MAX_POLICY_URLS, Security
 
 
 class SecurityTests(SynchronousTestCase):
@@ -30,6 +30,26 @@ class SecurityTests(SynchronousTestCase):
                         "Error #3207: Application-sandbox content cannot access this feature.",
                     ),
                 )
+
+    def test_policyFiles(self) -> None:
+        """
+        Each policy file is remembered once, whatever its URL, and only so many.
+        """
+        self.addCleanup(Security.policyFiles.clear)
+        for url in ("xmlsocket://a.example:843", "http://a.example/", "nonsense"):
+            Security.loadPolicyFile(url)
+            Security.loadPolicyFile(url)
+        self.assertEqual(
+            list(Security.policyFiles),
+            ["xmlsocket://a.example:843", "http://a.example/", "nonsense"],
+        )
+        for number in range(MAX_POLICY_URLS):
+            Security.loadPolicyFile(f"xmlsocket://a.example:{number + 1}")
+        self.assertEqual(len(Security.policyFiles), MAX_POLICY_URLS)
+        self.assertNotIn("nonsense", Security.policyFiles)
+        refused: Any = Security.loadPolicyFile
+        error = self.assertRaises(errors.TypeError, refused, None)
+        self.assertEqual(error.errorID, 2007)
 
     def test_otherSandboxes(self) -> None:
         """

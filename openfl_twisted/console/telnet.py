@@ -21,10 +21,12 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
 from openfl_twisted.console.terminal import Terminal, chooseTerminal
+from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.tls import Trust
+from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
 
 NO_CONNECTION = 1
 """
@@ -70,9 +72,12 @@ class Options(usage.Options):
     optFlags = [
         ["xml", None, "Speak XMLSocket: each line is a message, each message a line."],
         ["tls", None, "Speak TLS; the server's certificate must be a good one."],
+        ["older-rules", None, "With --as-flash: decide as Flash Player 6 to 8, by host and port."],
     ]
     optParameters: list[list[Any]] = [
         ["ca", None, None, "With --tls: trust the authorities in this PEM file, and no others."],
+        ["as-flash", None, None, "Look for a policy file first, for a program from this URL."],
+        ["master-port", None, None, "With --as-flash: a port that stands for port 843."],
         ["newline", None, None, "What ends a line that is sent: crlf or lf.  [default: crlf]"],
         ["encoding", None, None, "The character set of the text.  [default: utf-8]"],
         ["timeout", None, 20.0, "How many seconds connecting may take.", seconds],
@@ -120,6 +125,20 @@ class Options(usage.Options):
         except ValueError as problem:
             raise usage.UsageError(f"--encoding: {problem}") from None
         self["trust"] = self._trust(self["ca"])
+        self["content"] = self._content(self["as-flash"])
+        master = self["master-port"]
+        self["master-port"] = MASTER_PORT if master is None else self._port(master)
+
+    def _content(self, url: str | None) -> Content | None:
+        if url is None:
+            for option in ("older-rules", "master-port"):
+                if self[option]:
+                    raise usage.UsageError(f"--{option} goes with --as-flash")
+            return None
+        try:
+            return Content.fromURL(url)
+        except ValueError as problem:
+            raise usage.UsageError(f"--as-flash: {problem}") from None
 
     def _port(self, port: str | None) -> int:
         if port is None:
@@ -141,9 +160,20 @@ class Options(usage.Options):
             raise usage.UsageError(f"--ca={problem}") from None
 
 
-def makeEndpoint(reactor: Any, options: Options) -> IStreamClientEndpoint:
+class NotPermitted(Exception):
+    """
+    No policy file permits what Flash Player would have to do.
+    """
+
+
+def makeEndpoint(
+    reactor: Any, options: Options, tell: Callable[[str], object]
+) -> IStreamClientEndpoint:
     """
     Get the way to the server.
+
+    @param tell: takes a line for each step that Flash Player would take before,
+        if this is to go as there.
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(
         reactor, options["host"], options["port"], options["timeout"]
@@ -156,7 +186,30 @@ def makeEndpoint(reactor: Any, options: Options) -> IStreamClientEndpoint:
             timeout=options["timeout"],
             clock=reactor,
         )
+    if options["as-flash"] is not None:
+        endpoint = PermittedEndpoint(endpoint, lambda: _permission(reactor, options, tell))
     return endpoint
+
+
+def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -> Deferred[None]:
+    """
+    Walk through what Flash Player does before it connects.
+    """
+    checker = PolicyChecker(
+        lambda host, port: HostnameEndpoint(reactor, host, port, options["timeout"]),
+        masterPort=options["master-port"],
+        olderRules=bool(options["older-rules"]),
+        clock=reactor,
+    )
+
+    def decided(decision: Decision) -> None:
+        origin = options["as-flash"]
+        if not decision.permitted:
+            raise NotPermitted(f"refused: a program from {origin} gets a securityError, #2048")
+        tell(f"permitted: a program from {origin} may connect")
+
+    checking = checker.check(options["content"], options["host"], options["port"], tell=tell)
+    return checking.addCallback(decided)
 
 
 def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
@@ -188,9 +241,12 @@ async def talk(
     """
     factory = makeFactory(reactor, options)
     try:
-        # One time for the name, TCP and TLS together.
+        # One time for the policy files, the name, TCP and TLS together.
         connecting: Deferred[Any] = endpoint.connect(factory)
         call = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
+    except NotPermitted as refusal:
+        tell(str(refusal))
+        return NO_CONNECTION
     except Exception as problem:
         tell(problemOf(problem, options["host"], options["port"], options["timeout"]))
         return NO_CONNECTION
@@ -235,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(WRONG_USAGE)
 
     async def run(reactor: Any) -> None:
-        endpoint = makeEndpoint(reactor, options)
+        endpoint = makeEndpoint(reactor, options, _tell)
         status = await talk(reactor, options, endpoint, chooseTerminal(reactor), _tell)
         if status:
             raise SystemExit(status)

@@ -10,6 +10,7 @@ from openfl_twisted.net import reports
 from openfl_twisted.net.datagramsocket import DatagramSocket
 from openfl_twisted.net.ipversion import IPVersion
 from openfl_twisted.net.objects import registerClassAlias
+from openfl_twisted.net.permission import forgetPolicyFiles
 from openfl_twisted.net.securesocket import SecureSocket
 from openfl_twisted.net.serversocket import ServerSocket
 from openfl_twisted.net.socket import Socket
@@ -26,6 +27,7 @@ __all__ = [
     "ServerSocket",
     "Socket",
     "XMLSocket",
+    "forgetPolicyFiles",
     "registerClassAlias",
 ]
 

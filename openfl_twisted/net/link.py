@@ -3,13 +3,11 @@ The life of a connection behind C{Socket} and C{XMLSocket}: attempts, the one
 connection there is, and the events of both.
 """
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
@@ -17,7 +15,8 @@ from twisted.python.failure import Failure
 from openfl_twisted import errors
 from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent
+from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent, SecurityErrorEvent
+from openfl_twisted.net.ways import wayTo
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
 
@@ -146,6 +145,10 @@ def _makeLife() -> "Callable[[Link], _Life]":
     @connecting.upon(_Life.failed).to(unconnected)
     def failed(life: _Life, link: Link, reason: Failure) -> None:
         link.end(reason)
+        if isinstance(reason.value, errors.SecurityError):
+            text, number = str(reason.value), reason.value.errorID
+            link.note(SecurityErrorEvent(SecurityErrorEvent.SECURITY_ERROR, text=text, id=number))
+            return
         text = link.explain(errors.messageOf(2031), reason)
         link.note(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
 
@@ -171,7 +174,7 @@ class Link:
         received: Callable[[bytes], object],
         progressed: Callable[[], object],
         ended: Callable[[], object],
-        way: Callable[[IStreamClientEndpoint, str], IStreamClientEndpoint],
+        way: Callable[[IStreamClientEndpoint, str, int], IStreamClientEndpoint],
         explain: Callable[[str, Failure], str],
         reactor: Any = None,
     ) -> None:
@@ -181,8 +184,8 @@ class Link:
         @param progressed: called when bytes have been handed to the network.
         @param ended: called when the connection is no more, by whatever reason,
             before its event.
-        @param way: given how to get to a server, and the server's name, says
-            how to get there best.
+        @param way: given how to get to a server, and the server's name and
+            port, says how to get there best.
         @param explain: given the text of an C{ioError}, and why there is no
             connection, gives the best text.
         @param reactor: the reactor, or C{None} for the one that runs.
@@ -207,12 +210,12 @@ class Link:
 
     # What the owner asks for
 
-    def connect(self, host: str | None, port: int, timeout: int) -> None:
+    def connect(self, host: str, port: int, timeout: int) -> None:
         """
         Begin to connect; what there was is dropped without an event.
 
-        @param host: a name or an address; C{None} means this machine. It ends
-            at its first NUL, as in Flash.
+        @param host: a name or an address. It ends at its first NUL, as in
+            Flash.
         @param port: the port.
         @param timeout: how long that may take, name lookup and all, in
             milliseconds.
@@ -220,23 +223,10 @@ class Link:
         """
         if not 0 <= port <= 65535:
             raise errors.SecurityError.numbered(2003)
-        host = "localhost" if host is None else host.partition("\0")[0]
-        endpoint = self._way(self._endpoint(host, port, timeout / 1000), host)
+        host = host.partition("\0")[0]
+        endpoint = self._way(wayTo(self.reactor, host, port, timeout / 1000), host, port)
         self._life.connect(endpoint, timeout / 1000)
         self._tell()
-
-    def _endpoint(self, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
-        """
-        Choose the way to an address.
-        """
-        address = host.removeprefix("[").removesuffix("]")
-        try:
-            version = ipaddress.ip_address(address).version
-        except ValueError:
-            return HostnameEndpoint(self.reactor, host, port, timeout)
-        if version == 4:
-            return TCP4ClientEndpoint(self.reactor, address, port, timeout)
-        return TCP6ClientEndpoint(self.reactor, address, port, timeout)
 
     def close(self) -> None:
         """
@@ -338,7 +328,10 @@ class Link:
         Wait for the outcome of an attempt, unless it has been given up.
         """
 
-        def established(connection: Connection) -> None:
+        def established(connection: Connection | None) -> None:
+            if connection is None:
+                # It was given up before anybody waited for it.
+                return
             if self._attempt is attempt:
                 self._life.established(connection)
                 self._tell()

@@ -11,12 +11,14 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net.link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
+from openfl_twisted.net.permission import permissions
 
 
 class StreamSocket(EventDispatcher):
     """
-    A socket with a connection of TCP. It dispatches C{connect}, C{close} and
-    C{ioError}; its subclasses say what they do with data.
+    A socket with a connection of TCP. It dispatches C{connect}, C{close},
+    C{ioError}, and C{securityError} where C{Security.sandboxType} wants a
+    permission and there is none; its subclasses say what they do with data.
     """
 
     def __init__(self, host: str | None, port: int, reactor: Any) -> None:
@@ -32,7 +34,7 @@ class StreamSocket(EventDispatcher):
             received=self._received,
             progressed=self._progressed,
             ended=self._ended,
-            way=self._way,
+            way=self._permitted,
             explain=self._explain,
             reactor=reactor,
         )
@@ -44,10 +46,15 @@ class StreamSocket(EventDispatcher):
         Connect to a server. What there was before is closed without an event;
         the outcome is an event.
 
-        @param host: a name or an address, IPv6 too; C{None} means this machine.
+        @param host: a name or an address, IPv6 too; C{None} means this machine,
+            or the host of C{Security.swfURL} in the sandbox C{REMOTE}.
         @param port: the port.
-        @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
+        @raise errors.SecurityError: #2003, if the port is not from 0 to 65535;
+            #2010, in the sandbox C{LOCAL_WITH_FILE}.
+        @raise errors.ArgumentError: if C{Security.swfURL} is needed and no URL.
         """
+        if host is None:
+            host = permissions.home()
         self._link.connect(host, port, self._timeout)
 
     def close(self) -> None:
@@ -96,6 +103,15 @@ class StreamSocket(EventDispatcher):
         @return: fires when there is no connection any more.
         """
         return self._link.whenClosed()
+
+    def _permitted(
+        self, endpoint: IStreamClientEndpoint, host: str, port: int
+    ) -> IStreamClientEndpoint:
+        """
+        Ask for the permission first, if one is needed.
+        """
+        way = self._way(endpoint, host)
+        return permissions.inFrontOf(way, host, port, self._link.reactor)
 
     def _way(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
         """

@@ -5,9 +5,7 @@ ends them in good order.
 Beneath it the wrapped protocol is as it was: any Twisted protocol will do.
 """
 
-import contextlib
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,17 +15,31 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IProtocolFactory,
     IReactorTime,
+    ISSLTransport,
     ITCPTransport,
     ITransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
+from twisted.logger import LogLevel
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.clients import (
+    PLAIN,
+    UNDECIDED,
+    Client,
+    Traffic,
+    describeClient,
+    innermost,
+    inTLS,
+    waitingFor,
+)
+from openfl_twisted.protocols.hosts import HostLimit, hostOf
+from openfl_twisted.protocols.keepalive import keepAlive
 from openfl_twisted.protocols.wrapping import WrappedConnection
 
 MAX_CONNECTIONS = 10_000
@@ -40,46 +52,6 @@ CLOSE_TIMEOUT = 30.0
 How long a connection that this side closes may take to send what was written,
 in seconds; then it is aborted.
 """
-
-_TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
-
-# The times by which the kernel finds that a quiet peer is gone, in seconds: 60 + 4 * 15 = 120; and
-# by which one must take what is sent to it, in milliseconds.
-_KEEP_ALIVE = (
-    ("TCP_KEEPIDLE", 60),
-    ("TCP_KEEPINTVL", 15),
-    ("TCP_KEEPCNT", 4),
-    ("TCP_USER_TIMEOUT", 120_000),
-)
-
-
-def keepAlive(transport: ITransport) -> None:
-    """
-    Have the kernel find out within two minutes that a peer is gone, or takes
-    nothing of what is sent to it.
-
-    A quiet client is nothing unusual, so no data can be asked of it; the
-    kernel's own default would be two hours.
-
-    @param transport: any transport; nothing is done if it is not a TCP one.
-    """
-    if not ITCPTransport.providedBy(transport):
-        return
-    lowest: Any = transport
-    # Inside TLS, and behind other wrappers, the transport of TCP is further down.
-    while ITCPTransport.providedBy(getattr(lowest, "transport", None)):
-        lowest = lowest.transport
-    handle = getattr(lowest, "getHandle", lambda: None)()
-    # Twisted's UNIX sockets call themselves TCP transports too.
-    if not isinstance(handle, socket.socket) or handle.family not in _TCP_FAMILIES:
-        return
-    # On some systems this fails for a connection that is lost already.
-    with contextlib.suppress(OSError):
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEP_ALIVE:
-            # Each system has its own choice of these.
-            if hasattr(socket, option):
-                handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class _RefusedConnection(Protocol):
@@ -101,6 +73,11 @@ class GuardedConnection(WrappedConnection):
     """
     One connection; made by L{GuardFactory}.
 
+    @ivar id: its number; no other connection of the factory has it.
+    @ivar since: when it was opened, by the factory's clock.
+    @ivar host: the IP address that it is counted for, if it has one.
+    @ivar bytesIn: how many bytes have come.
+    @ivar bytesOut: how many bytes have been written to the transport.
     @ivar reads: how many pieces of data have come.
     @ivar readsSeen: how many of them had come when it was last looked whether
         the connection is idle.
@@ -109,6 +86,11 @@ class GuardedConnection(WrappedConnection):
     """
 
     factory: "GuardFactory"
+    id = 0
+    since = 0.0
+    host: str | None = None
+    bytesIn = 0
+    bytesOut = 0
     reads = 0
     readsSeen = 0
     # A new connection may have been made just before the first look.
@@ -116,6 +98,8 @@ class GuardedConnection(WrappedConnection):
     endedByPeer = False
     _failed = False
     _closing: IDelayedCall | None = None
+    # What it was, once it is lost.
+    _kind: str | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -129,6 +113,7 @@ class GuardedConnection(WrappedConnection):
         Count the piece and pass it on.
         """
         self.reads += 1
+        self.bytesIn += len(data)
         if self._failed:
             return
         try:
@@ -137,6 +122,32 @@ class GuardedConnection(WrappedConnection):
             # A TLS transport goes on with what it has, and must come to the end.
             self._failed = True
             raise
+
+    def write(self, data: bytes) -> None:
+        """
+        Count what is written and pass it on.
+        """
+        self.bytesOut += len(data)
+        super().write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Count what is written and pass it on.
+        """
+        pieces = list(data)
+        self.bytesOut += sum(map(len, pieces))
+        super().writeSequence(pieces)
+
+    @property
+    def kind(self) -> str:
+        """
+        Who is calling, see L{openfl_twisted.protocols.clients.KINDS}.
+        """
+        if self._kind is not None:
+            return self._kind
+        # Only a door before the protocol knows more than that somebody calls.
+        kind: str = getattr(self.wrappedProtocol, "clientKind", PLAIN)
+        return inTLS(kind) if ISSLTransport.providedBy(self.transport) else kind
 
     def readConnectionLost(self) -> None:
         """
@@ -185,6 +196,7 @@ class GuardedConnection(WrappedConnection):
         """
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
+        self._kind = self.kind
         try:
             super().connectionLost(reason)
         finally:
@@ -196,14 +208,20 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
     Guards the connections of another factory.
 
     @ivar log: where the lines go: one for each connection opened and closed,
-        at the level C{info}; one for each limit that is reached, at the level
+        at C{logLevel}; one for each limit that is reached, at the level
         C{warn}.
+    @ivar logLevel: the level for those that are opened and closed, C{info} if
+        nobody says otherwise.
     @ivar opened: how many connections there have been.
-    @ivar refused: how many have been refused, since there were too many.
+    @ivar refusals: how many have been refused, by the limit: C{connections} if
+        there were too many, C{address} if there were too many from one.
+    @ivar closed: how many have ended, by their kind and by who has ended them,
+        L{ENDS}.
     """
 
     protocol: Callable[..., GuardedConnection] = GuardedConnection
     log = packageLogger()
+    logLevel: Any = LogLevel.info
     noisy = False
 
     def __init__(
@@ -211,6 +229,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         wrappedFactory: IProtocolFactory,
         *,
         maxConnections: int = MAX_CONNECTIONS,
+        maxPerAddress: int = 0,
         idleTimeout: float = 0.0,
         closeTimeout: float = CLOSE_TIMEOUT,
         clock: IReactorTime | None = None,
@@ -219,6 +238,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         @param wrappedFactory: whose connections they are.
         @param maxConnections: how many may be open at once; a further one is
             closed at once. 0 means as many as the system allows.
+        @param maxPerAddress: how many of them may come from one IP address; 0,
+            the default, means any number. Behind a proxy all have its address.
         @param idleTimeout: after how many seconds without a byte from the peer
             a connection is closed; it may take a quarter longer. 0, the
             default, means never: a quiet client is nothing unusual, and one
@@ -233,7 +254,10 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
         self.opened = 0
-        self.refused = 0
+        self.refusals = {"connections": 0, "address": 0}
+        self.closed: dict[tuple[str, str], int] = {}
+        self._hosts = HostLimit(maxPerAddress)
+        self._ended: dict[str, Traffic] = {}
         self._refusedNow = 0
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = self.clock
@@ -245,6 +269,20 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         How many connections are open.
         """
         return len(self.protocols)
+
+    @property
+    def refused(self) -> int:
+        """
+        How many connections have been refused.
+        """
+        return sum(self.refusals.values())
+
+    @property
+    def maxPerAddress(self) -> int:
+        """
+        How many connections may come from one IP address; 0 for any number.
+        """
+        return self._hosts.limit
 
     def doStart(self) -> None:
         """
@@ -266,14 +304,22 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         """
         Guard a new connection; refuse it if there are too many.
         """
+        host = hostOf(addr)
         if 0 < self.maxConnections <= len(self.protocols):
             self._refuse(addr)
             return _RefusedConnection()
+        if self._hosts.isFull(host):
+            self._refuseHost(host)
+            return _RefusedConnection()
         wrapped = self.wrappedFactory.buildProtocol(addr)
-        return _RefusedConnection() if wrapped is None else self.protocol(self, wrapped)
+        if wrapped is None:
+            return _RefusedConnection()
+        connection = self.protocol(self, wrapped)
+        connection.host = host
+        return connection
 
     def _refuse(self, addr: IAddress | None) -> None:
-        self.refused += 1
+        self.refusals["connections"] += 1
         self._refusedNow += 1
         if self._refusedNow == 1:
             # One line for the limit, not one for each who knocks.
@@ -283,26 +329,47 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
                 limit=self.maxConnections,
             )
 
+    def _refuseHost(self, host: str | None) -> None:
+        self.refusals["address"] += 1
+        if self._hosts.refused(host):
+            self.log.warn(
+                "{host} refused: {limit} connections from there are open, as many as are allowed",
+                host=host,
+                limit=self.maxPerAddress,
+            )
+
     def registerProtocol(self, p: GuardedConnection) -> None:
         """
         Count a connection in.
         """
         super().registerProtocol(p)
         self.opened += 1
-        self.log.info(
-            "{peer} opened ({open} open)", peer=describe(p.getPeer()), open=len(self.protocols)
+        p.id = self.opened
+        p.since = self.clock.seconds()
+        self._hosts.opened(p.host)
+        self.log.emit(
+            self.logLevel,
+            "{peer} opened ({open} open)",
+            peer=describe(p.getPeer()),
+            open=len(self.protocols),
         )
 
     def connectionEnded(self, connection: GuardedConnection, reason: Failure) -> None:
         """
-        Log the end of a connection that has been counted out.
+        Log the end of a connection that has been counted out, and keep what it
+        has counted.
         """
-        self.log.info(
+        by = _endedBy(connection, reason)
+        self.log.emit(
+            self.logLevel,
             "{peer} closed {reason} ({open} open)",
             peer=describe(connection.getPeer()),
-            reason=_because(connection, reason),
+            reason=ENDS[by].format(reason.getErrorMessage()),
             open=len(self.protocols),
         )
+        self._hosts.closed(connection.host)
+        self.closed[connection.kind, by] = self.closed.get((connection.kind, by), 0) + 1
+        self._ended.setdefault(connection.kind, Traffic()).add(connection)
         if self._refusedNow:
             self.log.warn(
                 "connections are accepted again; {refused} have been refused",
@@ -313,6 +380,62 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
             waiting, self._allEnded = self._allEnded, []
             for ended in waiting:
                 ended.callback(None)
+
+    # Who is connected
+
+    def clients(self) -> list[Client]:
+        """
+        Get what is known of those that are connected, in the order in which
+        they came.
+        """
+        now = self.clock.seconds()
+        return [describeClient(connection, now) for connection in list(self.protocols)]
+
+    def traffic(self) -> dict[str, Traffic]:
+        """
+        Add up what connections have received and sent, those that have ended
+        too.
+
+        @return: it by the kind of the connections. What is not decided yet is
+            not in it: so no number ever gets smaller.
+        """
+        total = {kind: Traffic(**vars(ended)) for kind, ended in self._ended.items()}
+        for connection in list(self.protocols):
+            kind = connection.kind
+            if kind != UNDECIDED:
+                total.setdefault(kind, Traffic()).add(connection)
+        return total
+
+    def waiting(self) -> int:
+        """
+        Count the bytes that wait for clients that do not read.
+        """
+        return sum(waitingFor(innermost(connection)) for connection in list(self.protocols))
+
+    def find(self, id: int) -> GuardedConnection | None:
+        """
+        Find a connection by its number.
+
+        @return: the connection; C{None} if it is not open any more.
+        """
+        return next((found for found in self.protocols if found.id == id), None)
+
+    def kick(self, id: int, reason: str) -> bool:
+        """
+        Close a connection in good order.
+
+        @param id: the number of the connection.
+        @param reason: why, for the log.
+        @return: whether it was open.
+        """
+        connection = self.find(id)
+        if connection is None:
+            return False
+        self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
+        connection.finishConnection()
+        return True
+
+    # Ending
 
     def _closeIdle(self) -> None:
         """
@@ -375,14 +498,18 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
 _IDLE_SPANS = 4
 
 
-def _because(connection: GuardedConnection, reason: Failure) -> str:
+ENDS = {"peer": "by the peer", "server": "by this side", "failure": "by a failure: {}"}
+"""
+Who can end a connection, and how the log says it.
+"""
+
+
+def _endedBy(connection: GuardedConnection, reason: Failure) -> str:
     """
-    Say in words why a connection has ended.
+    Say who has ended a connection.
     """
     if connection.endedByPeer and not reason.check(ConnectionAborted):
-        return "by the peer"
+        return "peer"
     if connection.disconnecting or reason.check(ConnectionAborted):
-        return "by this side"
-    if reason.check(ConnectionDone):
-        return "by the peer"
-    return f"by a failure: {reason.getErrorMessage()}"
+        return "server"
+    return "peer" if reason.check(ConnectionDone) else "failure"

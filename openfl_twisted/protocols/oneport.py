@@ -36,6 +36,7 @@ from zope.interface import directlyProvides, implementer, providedBy
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.wrapping import WrappedConnection
@@ -66,6 +67,12 @@ is aborted.
 """
 
 
+GOING_AWAY = 1001
+"""
+The code of WebSocket for a server that ends.
+"""
+
+
 @implementer(IHandshakeListener)
 class OnePortProtocol(WrappedConnection):
     """
@@ -90,6 +97,7 @@ class OnePortProtocol(WrappedConnection):
     # Until when it must be known who is calling.
     _deadline = 0.0
     _undecided = False
+    _kind = UNDECIDED
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         super().__init__(cast("Any", factory), cast("Any", None))
@@ -101,6 +109,17 @@ class OnePortProtocol(WrappedConnection):
         Name the wrapped factory too.
         """
         return self.factory.logPrefix()
+
+    @property
+    def clientKind(self) -> str:
+        """
+        Who is calling, see L{openfl_twisted.protocols.clients.KINDS}.
+        """
+        match self.wrappedProtocol:
+            case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
+                return inTLS(inside.clientKind)
+            case _:
+                return self._kind
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -170,6 +189,7 @@ class OnePortProtocol(WrappedConnection):
             case Caller.TLS:
                 self._goOnIn(self.factory.buildTLS(self.getPeer()))
             case Caller.WEBSOCKET:
+                self._kind = WEBSOCKET
                 otherwise = self._passHTTP if self.factory.http else None
                 self._goOnIn(self.factory.buildWebSocket(self.getHost(), otherwise))
             case Caller.PLAIN:
@@ -217,8 +237,13 @@ class OnePortProtocol(WrappedConnection):
         """
         self._recognized = True
         self._decided()
+        if self._kind == UNDECIDED:
+            self._kind = POLICY
         self._received = b""
-        answerRequest(cast("ITransport", self), self.factory.policy, self.factory.log)
+        if answerRequest(cast("ITransport", self), self.factory.policy, self.factory.log):
+            self.factory.answered += 1
+        else:
+            self.factory.unanswered += 1
 
     def _goOnIn(self, protocol: IProtocol) -> None:
         """
@@ -246,6 +271,7 @@ class OnePortProtocol(WrappedConnection):
         Connect the wrapped protocol.
         """
         self._decided()
+        self._kind = PLAIN
         wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
         if wrapped is None:
             self._recognized = True
@@ -367,6 +393,7 @@ class OnePortProtocol(WrappedConnection):
             case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
                 inside.finishConnection()
             case WebSocketProtocol() as above:
+                above.closeAs(GOING_AWAY)
                 above.loseConnection()
             case _:
                 self.loseConnection()
@@ -403,6 +430,9 @@ class OnePortFactory(Factory[OnePortProtocol]):
     @ivar grace: after how many seconds of silence a caller counts as plain.
     @ivar maxUndecided: how many callers may be undecided at once.
     @ivar undecided: how many are.
+    @ivar refused: how many have been closed since too many were.
+    @ivar answered: how many policy requests have been answered with the file.
+    @ivar unanswered: how many have not, since there was none for the port.
     """
 
     log = packageLogger()
@@ -453,6 +483,9 @@ class OnePortFactory(Factory[OnePortProtocol]):
         self.grace = grace
         self.maxUndecided = maxUndecided
         self.undecided = 0
+        self.refused = 0
+        self.answered = 0
+        self.unanswered = 0
         self._refusing = False
         self.clock = clockOrReactor(clock)
         self._makeWebSockets = webSocket
@@ -498,6 +531,7 @@ class OnePortFactory(Factory[OnePortProtocol]):
         Say that there are too many callers of whom nothing is known; once, until
         there are fewer.
         """
+        self.refused += 1
         if not self._refusing:
             self._refusing = True
             self.log.warn(

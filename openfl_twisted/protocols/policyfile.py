@@ -65,7 +65,7 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     return None if port is None else policy(port)
 
 
-def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> None:
+def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> bool:
     """
     Answer a policy request and close the connection: nothing else can come on
     it.
@@ -73,6 +73,7 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> N
     @param transport: the connection on which it came.
     @param policy: what to answer.
     @param log: where to tell it, in one line.
+    @return: whether there was a file to answer with.
     """
     policyFile = policyFor(policy, transport.getHost())
     if policyFile is None:
@@ -85,6 +86,7 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> N
         transport.write(policyFile.toXML() + b"\0")
         log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
     transport.loseConnection()
+    return policyFile is not None
 
 
 @implementer(IHalfCloseableProtocol)
@@ -143,8 +145,10 @@ class PolicyFileProtocol(Protocol):
 
     def _answer(self) -> None:
         self._stopWaiting()
-        self.factory.answered += 1
-        answerRequest(self.transport, self.factory.policy, self.factory.log)
+        if answerRequest(self.transport, self.factory.policy, self.factory.log):
+            self.factory.answered += 1
+        else:
+            self.factory.unanswered += 1
 
     def _timedOut(self) -> None:
         self._refuse(f"has not sent a policy request for {self.factory.timeout:g} seconds")
@@ -178,7 +182,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     @ivar policy: what is served, see L{PolicySource}.
     @ivar timeout: how long a request may take to arrive, in seconds.
     @ivar maxLength: the most bytes that a request can have.
-    @ivar answered: how many requests have been answered.
+    @ivar answered: how many requests have been answered with the file.
+    @ivar unanswered: how many have not, since there was none for the port.
     @ivar refused: how many connections have brought none.
     """
 
@@ -205,4 +210,5 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         self.maxLength = maxLength
         self.clock = clockOrReactor(clock)
         self.answered = 0
+        self.unanswered = 0
         self.refused = 0

@@ -18,6 +18,16 @@ from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
 
 T = TypeVar("T")
 
+POLICY_VIOLATION = 1008
+"""
+The code of WebSocket for a peer that may not do what it does.
+"""
+
+MESSAGE_TOO_BIG = 1009
+"""
+The code of WebSocket for a message that is too long.
+"""
+
 
 @implementer(IHalfCloseableProtocol)
 class SendingProtocol(Protocol):
@@ -130,6 +140,20 @@ class SendingProtocol(Protocol):
             limit=self.maxQueue,
         )
         self.transport.abortConnection()
+
+    def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        Close the connection because of what the peer has done, with a line in
+        the log. A WebSocket is told why.
+
+        @param reason: why, in words.
+        @param code: the same as a code of WebSocket (RFC 6455, 7.4).
+        """
+        self.log.warn("{peer} closed: {reason}", peer=self.describePeer(), reason=reason)
+        tell = getattr(self.transport, "closeAs", None)
+        if tell is not None:
+            tell(code, reason)
+        self.transport.loseConnection()
 
     def describePeer(self) -> str:
         """

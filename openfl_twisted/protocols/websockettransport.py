@@ -79,6 +79,8 @@ class WebSocketTransport(ProducingProtocol):
     _ended = False
     _clean = False
     _closeSent = False
+    # The code and the words of our Close.
+    _farewell = (1000, "")
     # Whether the transport beneath was asked to close by somebody else.
     _closingBeneath = False
     # The ping that came last while there was no room for its answer.
@@ -279,6 +281,15 @@ class WebSocketTransport(ProducingProtocol):
         else:
             self.loseConnection()
 
+    def closeAs(self, code: int, reason: str = "") -> None:
+        """
+        Say what is to stand in the Close, when this side closes the connection.
+
+        @param code: why (RFC 6455, 7.4).
+        @param reason: the same in words.
+        """
+        self._farewell = (code, reason)
+
     def loseConnection(self) -> None:
         """
         Close the connection once everything written so far has been sent.
@@ -319,7 +330,7 @@ class WebSocketTransport(ProducingProtocol):
         if not waits or self.producer is not None:
             return
         self._closeSent = True
-        close = self._frames.close()
+        close = self._frames.close(*self._farewell)
         if close:
             self.transport.write(close)
         if self._closingBeneath:

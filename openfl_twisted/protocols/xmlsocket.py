@@ -8,13 +8,16 @@ bytes received.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from openfl_twisted.protocols.pace import Pace
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG, SendingFactory, SendingProtocol
 from openfl_twisted.wire.messages import (
     END,
     MAX_LENGTH,
@@ -24,6 +27,11 @@ from openfl_twisted.wire.messages import (
 )
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
+
+Tap: TypeAlias = Callable[[str, str], object]
+"""
+Hears messages: called with C{"in"} or C{"out"}, and with the text.
+"""
 
 
 class XMLSocketProtocol(SendingProtocol):
@@ -42,11 +50,25 @@ class XMLSocketProtocol(SendingProtocol):
         message; C{None} if such a message is like any other. A client that
         was slow with its request, or split it, is answered in this way; see
         L{openfl_twisted.protocols.oneport} for the others.
+    @cvar messageRate: how many messages may come in a second, for a long time;
+        five times as many may come at once. Beyond it the connection is closed.
+        0 means any number.
+    @cvar byteRate: the same for bytes.
+    @ivar messagesIn: how many messages have come, if no L{XMLSocketFactory}
+        counts them.
+    @ivar messagesOut: how many L{sendMessage} and L{sendLine} have sent, in the
+        same way.
     """
 
     delimiter = END
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
+    messageRate = 0.0
+    byteRate = 0.0
+    messagesIn = 0
+    messagesOut = 0
+    _pace: Pace | None = None
+    _tap: Tap | None = None
     _spoken = False
     _toldBroken = False
 
@@ -55,7 +77,11 @@ class XMLSocketProtocol(SendingProtocol):
         Begin, and be counted among the factory's connections.
         """
         self._splitter = MessageSplitter(self.MAX_LENGTH)
+        if self.messageRate or self.byteRate:
+            self._pace = Pace(self.messageRate, self.byteRate)
+        self._counter: XMLSocketFactory | XMLSocketProtocol = self
         if isinstance(self.factory, XMLSocketFactory):
+            self._counter = self.factory
             self.factory.connections.add(self)
         super().makeConnection(transport)
 
@@ -96,6 +122,13 @@ class XMLSocketProtocol(SendingProtocol):
         Cut the stream into messages.
         """
         messages, tooLong = receiveUpTo(self._splitter, data)
+        if self._pace is not None and not self._pace.allows(len(messages), len(data)):
+            self.closeFor("it sends more than is allowed")
+            return
+        self._counter.messagesIn += len(messages)
+        if self._tap is not None:
+            for line in messages:
+                self._tap("in", decodeUTF8(line))
         if messages and not self._spoken:
             self._spoken = True
             if self.policy is not None and isRequest(messages[0]):
@@ -151,7 +184,7 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: what was noticed; the message itself is gone.
         """
-        self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=line)
+        self.closeFor(str(line), MESSAGE_TOO_BIG)
 
     # What goes
 
@@ -170,7 +203,33 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: the message without its end.
         """
+        self._counter.messagesOut += 1
         self.transport.write(line + self.delimiter)
+
+    # Who listens
+
+    @property
+    def tap(self) -> Tap | None:
+        """
+        Who hears all messages of this connection: those that come when they
+        have come, and those that go when they are written, by whomever.
+        C{None} for nobody, which costs nothing.
+        """
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self._tap = tap
+        # Whoever fans out writes to the queue itself. So it is the queue that is tapped, and only
+        # that of a connection to which somebody listens.
+        vars(self.transport).pop("write", None)
+        if tap is not None:
+            vars(self.transport)["write"] = partial(self._writeTapped, tap, self.transport.write)
+
+    def _writeTapped(self, tap: Tap, write: Callable[[bytes], None], data: bytes) -> None:
+        write(data)
+        for line in bytes(data).removesuffix(self.delimiter).split(self.delimiter):
+            tap("out", decodeUTF8(line))
 
 
 class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
@@ -178,6 +237,9 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
     Makes L{XMLSocketProtocol}s, and knows those that are connected.
 
     @ivar connections: the protocols that are connected.
+    @ivar messagesIn: how many messages have come.
+    @ivar messagesOut: how many have been sent by L{broadcast}, and by the
+        protocols' C{sendMessage} and C{sendLine}.
     """
 
     def __init__(
@@ -186,6 +248,8 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         *,
         maxLength: int | None = None,
         maxQueue: int | None = None,
+        messageRate: float | None = None,
+        byteRate: float | None = None,
         policy: PolicySource = PolicyFile.forPort,
     ) -> None:
         """
@@ -195,14 +259,25 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
             C{MAX_LENGTH} if not given.
         @param maxQueue: how many bytes are held for a peer that does not read;
             the protocol's C{maxQueue} if not given.
+        @param messageRate: how many messages a second may come from one client;
+            the protocol's C{messageRate} if not given.
+        @param byteRate: the same for bytes.
         @param policy: the answer to a policy request that is the first message;
             the default lets everybody connect to the port on which it came.
             C{None} for no answer.
         """
-        super().__init__(protocol, MAX_LENGTH=maxLength, maxQueue=maxQueue)
+        super().__init__(
+            protocol,
+            MAX_LENGTH=maxLength,
+            maxQueue=maxQueue,
+            messageRate=messageRate,
+            byteRate=byteRate,
+        )
         # Here None is a setting too.
         self.settings["policy"] = policy
         self.connections: set[XMLSocketProtocol] = set()
+        self.messagesIn = 0
+        self.messagesOut = 0
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """
@@ -213,5 +288,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         """
         data = encodeUTF8(message) + END
         # A set of its own: who is cut off leaves while this goes on.
-        for connection in self.connections.difference(exclude):
+        hearers = self.connections.difference(exclude)
+        self.messagesOut += len(hearers)
+        for connection in hearers:
             connection.transport.write(data)

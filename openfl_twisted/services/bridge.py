@@ -6,8 +6,6 @@ browser.
 import json
 import re
 import sys
-import tomllib
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
@@ -21,6 +19,7 @@ from openfl_twisted.protocols.bridge import (
     Target,
 )
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
+from openfl_twisted.services.configuration import readTable
 from openfl_twisted.services.options import DataServerOptions, oneOf, seconds, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -65,15 +64,9 @@ def readTargets(path: str, framing: str) -> dict[str, Target]:
     @param framing: how is cut what nothing is said about.
     @raise usage.UsageError: if it is no such file.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text())
-    except OSError as problem:
-        raise usage.UsageError(f"--config={path}: {problem.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise usage.UsageError(f"--config={path}: {problem}") from None
-    entries = table.get("target")
-    if set(table) != {"target"} or not isinstance(entries, list) or not entries:
-        raise usage.UsageError(f"--config={path}: there must be [[target]], and nothing else")
+    entries = readTable(path).get("target")
+    if not isinstance(entries, list) or not entries:
+        raise usage.UsageError(f"--config={path}: there must be [[target]]")
     targets: dict[str, Target] = {}
     for entry in entries:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
@@ -115,11 +108,14 @@ class Options(DataServerOptions):
     of targets.
     """
 
+    ownTables = frozenset({"target"})
+
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     longdesc = (
         "A bridge: programs in a browser (OpenFL, Ruffle) reach a server that only speaks TCP, "
-        "and so does everybody else. Nobody gets anywhere but to the servers named here. "
+        "and so does everybody else. Nobody gets anywhere but to the servers named here, by "
+        "--connect or by [[target]] in the file of --config. "
         f"Listens on {defaultEndpoint} if not told otherwise."
     )
 
@@ -129,7 +125,6 @@ class Options(DataServerOptions):
 
     optParameters: list[list[Any]] = [
         ["connect", None, None, "The server: a Twisted endpoint such as tcp:game.example:9339."],
-        ["config", None, None, "A TOML file with several servers instead; their names are paths."],
         [
             "framing",
             None,
@@ -169,9 +164,9 @@ class Options(DataServerOptions):
         """
         Read the table.
         """
-        if (self["connect"] is None) == (self["config"] is None):
-            raise usage.UsageError("give --connect or --config")
-        if self["config"] is not None:
+        if self["connect"] is None:
+            if self["config"] is None:
+                raise usage.UsageError("give --connect or --config")
             self["targets"] = readTargets(self["config"], self["framing"])
         else:
             self["targets"] = {"game": makeTarget("game", self["connect"], self["framing"])}

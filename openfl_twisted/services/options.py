@@ -6,10 +6,12 @@ import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
@@ -18,10 +20,18 @@ from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
 from openfl_twisted.protocols.websocket import PING_INTERVAL
+from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.tls.server import CertificateError, ServerCertificates
+
+MIN_TOKEN = 8
+"""
+The fewest characters of the console's token.
+"""
 
 _LEVELS = ("debug", "info", "warn", "error")
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+# What can follow the word Bearer (RFC 6750).
+_token = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _size = re.compile(r"([0-9]+)([KM]?)", re.IGNORECASE)
 
 
@@ -34,6 +44,13 @@ def size(text: str) -> int:
     if not number:
         raise ValueError(f"{text!r} is not a number of bytes such as 5000, 64K or 1M")
     return number
+
+
+def rate(text: str) -> int:
+    """
+    Read a number of bytes a second; 0 for any number.
+    """
+    return 0 if text == "0" else size(text)
 
 
 def count(text: str) -> int:
@@ -64,6 +81,29 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def endpointOf(option: str, description: str, example: str) -> IStreamServerEndpoint:
+    """
+    Read where to listen.
+
+    @param example: such a description, for who has written another.
+    @raise usage.UsageError: if there is no such endpoint.
+    """
+    from twisted.internet import reactor
+
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    except KeyError as problem:
+        # This is all that Twisted says of a name that systemd did not give.
+        raise usage.UsageError(f"--{option}={description}: there is no {problem}") from None
+    except Exception as problem:
+        # Each kind of endpoint comes from another plugin, and fails in its own way.
+        reason = str(problem) or type(problem).__name__
+        raise usage.UsageError(
+            f"--{option}={description}: {reason}; try for example {example}"
+        ) from None
+    return endpoint
+
+
 T = TypeVar("T")
 
 
@@ -85,7 +125,8 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
 class ServerOptions(usage.Options):
     """
     What every server can be told. After parsing, C{listen} is the list of
-    endpoints, and C{tls} the L{ServerCertificates}, or C{None}.
+    endpoints, C{tls} the L{ServerCertificates}, or C{None}, and C{metrics} and
+    C{console} an endpoint each, or C{None}.
 
     @cvar defaultEndpoint: where the server listens if it is not told.
     """
@@ -108,6 +149,31 @@ class ServerOptions(usage.Options):
             count,
         ],
         [
+            "max-per-address",
+            None,
+            0,
+            "How many clients at once from one IP address; 0 means any number.",
+            count,
+        ],
+        [
+            "metrics",
+            None,
+            None,
+            "Where Prometheus gets metrics: an endpoint such as tcp:9100:interface=127.0.0.1.",
+        ],
+        [
+            "console",
+            None,
+            None,
+            "Where a browser gets the console: an endpoint such as tcp:9101:interface=127.0.0.1.",
+        ],
+        [
+            "console-token",
+            None,
+            None,
+            "Who knows it may use the console; if there is none one is made, and is in the log.",
+        ],
+        [
             "patience",
             None,
             5.0,
@@ -125,19 +191,7 @@ class ServerOptions(usage.Options):
         """
         Where to listen, as a Twisted endpoint; can be given several times.
         """
-        from twisted.internet import reactor
-
-        try:
-            endpoint = serverFromString(reactor, description)
-        except KeyError as problem:
-            # This is all that Twisted says of a name that systemd did not give.
-            raise usage.UsageError(f"--listen={description}: there is no {problem}") from None
-        except Exception as problem:
-            # Each kind of endpoint comes from another plugin, and fails in its own way.
-            reason = str(problem) or type(problem).__name__
-            raise usage.UsageError(
-                f"--listen={description}: {reason}; try for example tcp:8080:interface=127.0.0.1"
-            ) from None
+        endpoint = endpointOf("listen", description, "tcp:8080:interface=127.0.0.1")
         self["listen"].append(endpoint)
 
     opt_l = opt_listen
@@ -158,6 +212,31 @@ class ServerOptions(usage.Options):
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
         self["tls"] = self._certificates()
+        self._readSites()
+
+    def _readSites(self) -> None:
+        """
+        Read where metrics and the console are.
+        """
+        if self["metrics"] is not None:
+            if find_spec("prometheus_client") is None:
+                raise usage.UsageError(
+                    "--metrics: this needs prometheus-client: pip install 'openfl-twisted[metrics]'"
+                )
+            example = "tcp:9100:interface=127.0.0.1"
+            self["metrics"] = endpointOf("metrics", self["metrics"], example)
+        token = self["console-token"]
+        if self["console"] is None:
+            if token is not None:
+                raise usage.UsageError("--console-token: --console is missing")
+            return
+        self["console"] = endpointOf("console", self["console"], "tcp:9101:interface=127.0.0.1")
+        if token is None:
+            return
+        if len(token) < MIN_TOKEN or not _token.fullmatch(token):
+            raise usage.UsageError(
+                f"--console-token: at least {MIN_TOKEN} letters, digits and signs of ._~+/=-"
+            )
 
     def _certificates(self) -> ServerCertificates | None:
         """
@@ -174,7 +253,7 @@ class ServerOptions(usage.Options):
             raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
-class DataServerOptions(ServerOptions):
+class DataServerOptions(ConfiguredOptions, ServerOptions):
     """
     What every server can be told to which programs connect for their own data.
     Every kind of client can, unless it is said otherwise.

@@ -2,22 +2,44 @@
 C{twistd openfl-policy}: a server for the policy file.
 """
 
-from typing import Any
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
 
 from openfl_twisted.endpoints import readPolicyFile
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
-from openfl_twisted.services.options import ServerOptions, oneOf, readPolicy, seconds, size
+from openfl_twisted.services.options import ServerOptions, count, oneOf, readPolicy, seconds, size
+from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy import (
     MASTER_PORT,
     MAX_REQUEST_LENGTH,
     SITE_CONTROLS,
     AccessRule,
+    Content,
+    PolicyError,
     PolicyFile,
 )
+
+REFUSED = 1
+"""
+The status with which C{--check} ends if the connection is refused.
+"""
+
+_QUESTIONS = ("for", "port", "served-from", "secure")
+
+
+def portNumber(text: str) -> int:
+    """
+    Read a port.
+    """
+    number = count(text) if len(text) <= 5 else 0
+    if not 1 <= number <= 65535:
+        raise ValueError(f"{text!r} is not a port from 1 to 65535")
+    return number
 
 
 class Options(ServerOptions):
@@ -34,7 +56,19 @@ class Options(ServerOptions):
         "from 1024 on cannot grant a port below."
     )
 
+    optFlags = [["secure", None, "With --for: the content came by https."]]
+
     optParameters: list[list[Any]] = [
+        ["check", None, None, "Say what this policy file decides, and why, and exit."],
+        ["for", None, None, "With --check: the domain or the URL from which the content came."],
+        ["port", None, None, "With --for: the port to which it wants to connect.", portNumber],
+        [
+            "served-from",
+            None,
+            None,
+            f"With --check: the port that serves the file; {MASTER_PORT} if not given.",
+            portNumber,
+        ],
         ["policy", None, None, "The policy file to serve."],
         [
             "site-control",
@@ -74,6 +108,11 @@ class Options(ServerOptions):
         """
         Make the policy file, or read it.
         """
+        if self["check"] is not None:
+            self._check(self["check"])
+        for option in _QUESTIONS:
+            if self[option]:
+                raise usage.UsageError(f"--{option} goes with --check")
         super().postOptions()
         if (self["policy"] is None) == (not self["allow"]):
             raise usage.UsageError("give --policy or --allow, one of them")
@@ -86,6 +125,39 @@ class Options(ServerOptions):
             raise usage.UsageError("--site-control goes with --allow; a file has its own")
         else:
             self["policy"] = readPolicy(self["policy"], readPolicyFile)
+
+    def _check(self, path: str) -> NoReturn:
+        """
+        Answer a question about a file, and exit.
+        """
+        if (self["for"] is None) != (self["port"] is None):
+            raise usage.UsageError("--for and --port go together")
+        if self["secure"] and self["for"] is None:
+            raise usage.UsageError("--secure goes with --for")
+        question = Question(
+            self["served-from"] or MASTER_PORT, self._content(self["for"]), self["port"] or 0
+        )
+        try:
+            permitted, lines = explain(PolicyFile.fromXML(Path(path).read_bytes()), question)
+        except OSError as problem:
+            permitted, lines = False, [f"{path}: {problem.strerror}"]
+        except PolicyError as problem:
+            permitted, lines = False, [f"{path}: this is no policy file: {problem}"]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.exit(0 if permitted else REFUSED)
+
+    def _content(self, origin: str | None) -> Content | None:
+        """
+        Read from where content comes.
+        """
+        if origin is None:
+            return None
+        host = f"[{origin}]" if origin.count(":") > 1 and origin[0] != "[" else origin
+        try:
+            content = Content.fromURL(origin if "://" in origin else f"http://{host}/")
+        except ValueError as problem:
+            raise usage.UsageError(f"--for={origin}: {problem}") from None
+        return Content(content.domain, content.secure or bool(self["secure"]))
 
 
 def makeService(options: Options) -> IService:

@@ -3,7 +3,7 @@ A server as a service: it starts with a clear word if it cannot, says where it
 listens, and ends in good order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,6 +29,9 @@ from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.presence import IPresence
+from openfl_twisted.rooms.relay import IRelay
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 
@@ -56,7 +59,7 @@ def _problemOf(error: BaseException | None) -> str:
 
 
 @implementer(IStreamServerEndpoint)
-class _Announced:
+class Announced:
     """
     An endpoint that says how it went.
     """
@@ -98,7 +101,16 @@ class ServerService(MultiService):
         checked for each port that is opened.
     @ivar patience: how many seconds the connections get to close when the
         service stops.
+    @ivar farewell: called before the connections are closed.
+    @ivar lobby: the rooms, if there are any.
+    @ivar relay: the way to other machines, if there is one.
+    @ivar brokers: what is to be started and stopped with the server: the relay,
+        and what knows who is where.
     """
+
+    farewell: Callable[[], object] = staticmethod(lambda: None)
+    lobby: Lobby | None = None
+    relay: IRelay | None = None
 
     log = packageLogger()
 
@@ -119,16 +131,38 @@ class ServerService(MultiService):
         """
         super().__init__()
         self.factory = GuardFactory(
-            factory, maxConnections=options["max-connections"], idleTimeout=idleTimeout
+            factory,
+            maxConnections=options["max-connections"],
+            maxPerAddress=options["max-per-address"],
+            idleTimeout=idleTimeout,
         )
+        self.brokers: list[IRelay | IPresence] = []
         self.policy: PolicySource = options["policy"]
+        self._tls = options["tls"] is not None
+        self._hasPrograms = isinstance(options, DataServerOptions)
         self.patience: float = options["patience"]
         served: IProtocolFactory = self.factory
         if tls is not None:
             served = TLSMemoryBIOFactory(ServerConnectionCreator(tls), False, served)
         for endpoint in options["listen"]:
-            port = StreamServerEndpointService(_Announced(endpoint, self.portOpened), served)
+            port = StreamServerEndpointService(Announced(endpoint, self.portOpened), served)
             port.setServiceParent(self)
+        for site in self._sites(options):
+            site.setServiceParent(self)
+
+    def _sites(self, options: ServerOptions) -> Iterator[Service]:
+        """
+        Make the sites for those who look after the server. What they need is
+        only imported if they are wanted.
+        """
+        if options["metrics"] is not None:
+            from openfl_twisted.services.metrics import MetricsService
+
+            yield MetricsService(self, options["metrics"])
+        if options["console"] is not None:
+            from openfl_twisted.services.console import ConsoleService
+
+            yield ConsoleService(self, options["console"], options["console-token"])
 
     def portOpened(self, host: IAddress) -> None:
         """
@@ -140,17 +174,37 @@ class ServerService(MultiService):
             return
         policy = policyFor(self.policy, host)
         # A UNIX socket has no port, and nobody who would ask for the file.
-        for problem in () if policy is None else policy.problems(portOf(host)):
+        if policy is None:
+            return
+        port = portOf(host)
+        for problem in policy.problems(port, tls=self._tls, isTarget=self._hasPrograms):
             self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
+
+    def startService(self) -> None:
+        """
+        Open the ports, and reach for other machines.
+        """
+        super().startService()
+        for broker in self.brokers:
+            broker.start()
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the ports, and then the connections.
+        Close the ports, then the connections, and then what leads to other
+        machines: who goes is still told there.
 
         @return: fires when all are closed.
         """
-        stopped: Deferred[object] = super().stopService()
-        return stopped.addCallback(lambda _: self.factory.closeAll(self.patience))
+
+        def closeConnections(result: object) -> Deferred[None]:
+            self.farewell()
+            return self.factory.closeAll(self.patience)
+
+        def closeBrokers(result: object) -> Deferred[Any]:
+            return gatherResults([broker.stop() for broker in self.brokers])
+
+        stopped: Deferred[Any] = super().stopService()
+        return stopped.addCallback(closeConnections).addCallback(closeBrokers)
 
 
 class DatagramService(Service):

@@ -4,6 +4,7 @@ C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 
 import os
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
@@ -13,7 +14,18 @@ from twisted.python.reflect import namedModule
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
-from openfl_twisted.services.options import DataServerOptions, size
+from openfl_twisted.rooms.brokerurl import presenceFromURL, relayFromURL
+from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.rooms.nodes import SharedRooms
+from openfl_twisted.rooms.presence import IPresence
+from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.roomprotocol import (
+    PathRoomProtocol,
+    RoomFactory,
+    RoomProtocol,
+    XMLRoomProtocol,
+)
+from openfl_twisted.services.options import DataServerOptions, count, oneOf, rate, seconds, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.wire.messages import MAX_LENGTH
 
@@ -42,6 +54,13 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
             f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
         )
     return found
+
+
+_ROOMS: dict[str, type[RoomProtocol]] = {
+    "none": RoomProtocol,
+    "path": PathRoomProtocol,
+    "xml": XMLRoomProtocol,
+}
 
 
 class Options(DataServerOptions):
@@ -81,6 +100,41 @@ class Options(DataServerOptions):
             "How many bytes wait for a client that does not read; beyond that it is cut off.",
             size,
         ],
+        [
+            "message-rate",
+            None,
+            0.0,
+            "How many messages a second one client may send; 0 means any number.",
+            seconds,
+        ],
+        ["byte-rate", None, 0, "How many bytes a second; or say 64K. 0 means any number.", rate],
+        [
+            "rooms",
+            None,
+            "none",
+            "none; path: the path or first message names a room; xml: clients speak of rooms.",
+        ],
+        ["max-rooms", None, Limits.maxRooms, "How many rooms there may be.", count],
+        ["max-members", None, Limits.maxMembers, "How many may be in one room.", count],
+        [
+            "resume",
+            None,
+            Limits.resume,
+            "With --rooms=xml: how many seconds a client that was cut off keeps its place.",
+            seconds,
+        ],
+        [
+            "farewell",
+            None,
+            None,
+            "A message that every client gets when the server ends.",
+        ],
+        [
+            "relay",
+            None,
+            None,
+            "With --rooms: join other servers through redis://, rediss://, nats:// or nats+tls://.",
+        ],
     ]
 
     def postOptions(self) -> None:
@@ -88,6 +142,14 @@ class Options(DataServerOptions):
         Find the protocol.
         """
         super().postOptions()
+        oneOf("rooms", self["rooms"], tuple(_ROOMS))
+        if self["rooms"] != "none":
+            if self["app"] is not None or self["echo"]:
+                raise usage.UsageError("--rooms goes without --app and --echo")
+        elif self["relay"] is not None:
+            raise usage.UsageError("--relay goes with --rooms=path or --rooms=xml")
+        if self["relay"] is not None:
+            self["relay"], self["presence"] = readRelay(self["relay"])
         if self["app"] is None:
             self["app"] = EchoProtocol if self["echo"] else RelayProtocol
         elif self["echo"]:
@@ -96,14 +158,58 @@ class Options(DataServerOptions):
             self["app"] = loadProtocol(self["app"])
 
 
+def readRelay(url: str) -> tuple[IRelay, IPresence | None]:
+    """
+    Make the relay that C{--relay} names, and what knows who is where.
+
+    @raise usage.UsageError: if there is none such.
+    """
+    from twisted.internet import reactor
+
+    try:
+        relay: IRelay = relayFromURL(url, reactor)
+        return relay, presenceFromURL(url, reactor, relay.node)
+    except ValueError as problem:
+        # The URL may have a password, so it is not repeated.
+        raise usage.UsageError(f"--relay: {problem}") from None
+
+
+def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
+    """
+    Say to everybody that the server ends.
+    """
+    if farewell is not None:
+        factory.broadcast(farewell)
+
+
 def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-xml}.
     """
-    factory = XMLSocketFactory(
-        options["app"],
-        maxLength=options["max-message"],
-        maxQueue=options["max-queue"],
-        policy=options["policy"],
+    settings = {
+        "maxLength": options["max-message"],
+        "maxQueue": options["max-queue"],
+        "messageRate": options["message-rate"],
+        "byteRate": options["byte-rate"],
+        "policy": options["policy"],
+    }
+    farewell = options["farewell"]
+    if options["rooms"] == "none":
+        crowd = XMLSocketFactory(options["app"], **settings)
+        service = serveData(options, crowd)
+        service.farewell = partial(_sayFarewell, crowd, farewell)
+        return service
+    announces = options["rooms"] == "xml"
+    limits = Limits(
+        maxRooms=options["max-rooms"], maxMembers=options["max-members"], resume=options["resume"]
     )
-    return serveData(options, factory)
+    lobby, relay = Lobby(limits), options["relay"]
+    factory = RoomFactory(_ROOMS[options["rooms"]], lobby, announces=announces, **settings)
+    service = serveData(options, factory)
+    service.farewell = partial(_sayFarewell, factory, farewell)
+    service.lobby = lobby
+    if relay is not None:
+        service.relay, presence = relay, options["presence"]
+        SharedRooms(lobby, relay, presence, announces=announces)
+        service.brokers = [each for each in (relay, presence) if each is not None]
+    return service

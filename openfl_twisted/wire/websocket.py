@@ -26,6 +26,12 @@ The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
 # A compressed piece of this size becomes about a thousand times as much at most.
 _COMPRESSED_PIECE = 1024
 
+# A longer message is not kept in case it goes to somebody else too.
+_MAX_SHARED = 64 * 1024
+
+# A control frame has 125 bytes at most, two of them for the code (RFC 6455, 5.5).
+_MAX_REASON = 123
+
 _makeDecoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -66,6 +72,29 @@ Arrival: TypeAlias = Payload | Pings | End
 """
 What a piece of the stream has brought.
 """
+
+
+class _SharedFrame:
+    """
+    The message that was made last: one that goes to many is made once.
+    """
+
+    def __init__(self) -> None:
+        self._payload = self._frame = b""
+
+    def frame(self, payload: bytes) -> bytes:
+        """
+        Make a binary message, unless it is the last one again.
+        """
+        if payload is self._payload:
+            return self._frame
+        frame = Frame(Opcode.BINARY, payload).serialize(mask=False)
+        if len(frame) <= _MAX_SHARED:
+            self._payload, self._frame = payload, frame
+        return frame
+
+
+_shared = _SharedFrame()
 
 
 class WebSocketFrames(ServerProtocol):
@@ -207,6 +236,8 @@ class WebSocketFrames(ServerProtocol):
         """
         Make a binary message of each of some payloads.
         """
+        if len(payloads) == 1 and not self.extensions:
+            return _shared.frame(payloads[0])
         return b"".join(self._frame(Opcode.BINARY, payload) for payload in payloads)
 
     def pongs(self, payloads: Sequence[bytes]) -> bytes:
@@ -221,16 +252,18 @@ class WebSocketFrames(ServerProtocol):
         """
         return self._frame(Opcode.PING, b"")
 
-    def close(self) -> bytes:
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
-        Make a Close, which says that all is well.
+        Make a Close.
 
+        @param code: why; that all is well, if nothing else is said.
+        @param reason: the same in words; what does not fit is cut off.
         @return: the frame; nothing if the peer has sent its own before, or has
             made a mistake: then the L{End} has it.
         """
         if self.state is not State.OPEN:
             return b""
-        self.send_close(CloseCode.NORMAL_CLOSURE)
+        self.send_close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
         return b"".join(self.data_to_send())
 
     def _frame(self, opcode: Opcode, payload: bytes) -> bytes:

@@ -148,6 +148,33 @@ class Page(Resource):
 
 
 @asynccontextmanager
+async def shown(page: Page, url: str) -> AsyncIterator[None]:
+    """
+    Show a page in the browser while the block runs.
+
+    @param page: takes the reports of what is at the URL.
+    """
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        page.browser = run(
+            # It would leave reports of crashes at home.
+            *("env", f"HOME={profile}", CHROMIUM, *FLAGS, f"--user-data-dir={profile}"),
+            url,
+            # With a terminal it has a process group of its own.
+            usePTY=True,
+        )
+        group = page.browser.transport.pid
+        page.browser.ended.addBoth(lambda _: page.giveUp())
+        try:
+            yield
+        finally:
+            # It is many processes, and has nothing to save.
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+            await page.browser.ended
+
+
+@asynccontextmanager
 async def opened(
     folders: Mapping[str, Path],
     path: str,
@@ -169,22 +196,8 @@ async def opened(
         site = TLSMemoryBIOFactory(context, False, site)
     scheme = "http" if certificate is None else "https"
     query = urlencode(parameters, doseq=True)
-    assert CHROMIUM is not None
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        async with serving(site) as (port, _):
-            page.browser = run(
-                # It would leave reports of crashes at home.
-                *("env", f"HOME={profile}", CHROMIUM, *FLAGS, f"--user-data-dir={profile}"),
-                f"{scheme}://{HOST}:{port}/{path}?{query}",
-                # With a terminal it has a process group of its own.
-                usePTY=True,
-            )
-            group = page.browser.transport.pid
-            page.browser.ended.addBoth(lambda _: page.giveUp())
-            try:
-                yield page
-            finally:
-                # It is many processes, and has nothing to save.
-                with suppress(ProcessLookupError):
-                    os.killpg(group, signal.SIGKILL)
-                await page.browser.ended
+    async with (
+        serving(site) as (port, _),
+        shown(page, f"{scheme}://{HOST}:{port}/{path}?{query}"),
+    ):
+        yield page

@@ -14,7 +14,9 @@ from tests.clients.browser import opened
 from tests.clients.conftest import Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages
 from tests.live import live
-from tests.live.peers import HOST, dial, portOf, run, stop, twistd
+from tests.live.peers import HOST, dial, pause, portOf, run, stop, twistd
+from tests.live.test_relays import REDIS, broker, freePort
+from tests.live.test_rooms import node
 
 # Longer than a page waits for a report, for that failure says more.
 inBrowser = functools.partial(live, patience=150)
@@ -184,6 +186,33 @@ async def test_bridge(web: Web, player: str) -> None:
     ):
         await page.until("data", "x")
         assert page.reports == [["connect", True], *(["data", text] for text in [*sent, "x"])]
+
+
+@inBrowser
+async def test_twoServers(native: Native, web: Web, tmp_path: Path) -> None:
+    """
+    A page on one server and a native program on another one are in one room,
+    joined by Redis.
+    """
+    port = freePort()
+    async with broker(REDIS, tmp_path, REDIS.command(port)):
+        one, here = await node(REDIS, port, tmp_path, rooms="path")
+        two, there = await node(REDIS, port, tmp_path, rooms="path")
+        asked = {"message": "chess", "ask": "<ask/>", "reply": "<reply/>"}
+        async with web("html5", "XMLClient", str(here), **asked) as page:
+            await page.until("connect", True)
+            # Who is heard there is in the room, and what is said there is heard here.
+            witness = await dial(there)
+            witness.send(b"chess\0")
+            while not page.messages():
+                witness.send(b"<here/>\0")
+                await pause(0.1)
+            client = run(*native("XMLClient"), HOST, str(there), "1", "", "chess", "<ask/>")
+            assert await messages(client) == ["<reply/>\0"]
+            assert page.messages()[-1] == "<ask/>"
+        await stop(one)
+        await stop(two)
+        await witness.untilLost()
 
 
 @inBoth

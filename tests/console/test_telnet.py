@@ -21,6 +21,7 @@ from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall
 from openfl_twisted.console.telnet import Options, main, makeEndpoint, makeFactory, seconds, talk
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.tls import Trust
+from openfl_twisted.wire.policy import REQUEST, Content, PolicyFile
 from tests.console.doubles import Person
 from tests.net.network import Network
 
@@ -126,6 +127,27 @@ class OptionTests(SynchronousTestCase):
         path = self.file(b"nothing")
         self.assertUsage(["--tls", f"--ca={path}", "h"], f"--ca={path}: ")
 
+    def test_asFlash(self) -> None:
+        """
+        A program of Flash comes from a URL; another port can stand for 843.
+        """
+        self.assertIsNone(parse("h")["content"])
+        options = parse("--as-flash=https://games.example/a.swf", "h")
+        self.assertEqual(options["content"], Content("games.example", True))
+        self.assertEqual((options["master-port"], options["older-rules"]), (843, 0))
+        options = parse("--as-flash=http://a/", "--master-port=9843", "--older-rules", "h")
+        self.assertEqual((options["master-port"], options["older-rules"]), (9843, 1))
+
+    def test_wrongFlash(self) -> None:
+        """
+        What is no such URL, and what would not be used, is a usage error.
+        """
+        for url in ("games.example", "file:///a.swf", "http://", ""):
+            self.assertUsage([f"--as-flash={url}", "h"], "--as-flash: ")
+        self.assertUsage(["--as-flash=http://a/", "--master-port=0", "h"], "'0' is not a port")
+        for option in ("--master-port=9843", "--older-rules"):
+            self.assertUsage([option, "h"], "goes with --as-flash")
+
     def test_help(self) -> None:
         """
         The help says what the program does, in lines that fit a terminal.
@@ -155,10 +177,10 @@ class MakeTests(SynchronousTestCase):
         With TLS there is something around the way to the server.
         """
         reactor = MemoryReactorClock()
-        endpoint: Any = makeEndpoint(reactor, parse("--timeout=5", "a.example"))
+        endpoint: Any = makeEndpoint(reactor, parse("--timeout=5", "a.example"), print)
         assert isinstance(endpoint, HostnameEndpoint)
         self.assertEqual((endpoint._hostText, endpoint._port), ("a.example", 23))
-        endpoint = makeEndpoint(reactor, parse("--tls", "a.example"))
+        endpoint = makeEndpoint(reactor, parse("--tls", "a.example"), print)
         assert isinstance(endpoint, SecureEndpoint)
         self.assertIsInstance(endpoint._endpoint, HostnameEndpoint)
 
@@ -249,6 +271,109 @@ class TalkTests(SynchronousTestCase):
         self.network.reactor.advance(CLOSE_TIMEOUT)
         self.successResultOf(stopping)
         self.assertNoResult(talking)
+
+
+class FlashTests(SynchronousTestCase):
+    """
+    With C{--as-flash} what Flash Player would do comes first.
+    """
+
+    def talk(self, *arguments: str) -> Deferred[int]:
+        """
+        Begin.
+        """
+        self.network = Network()
+        self.person = Person()
+        self.told: list[str] = []
+        options = parse("--as-flash=http://games.example/", *arguments)
+        reactor = self.network.reactor
+        endpoint = makeEndpoint(reactor, options, self.told.append)
+        coroutine = talk(reactor, options, endpoint, self.person, self.told.append)
+        return Deferred.fromCoroutine(coroutine)
+
+    def assertAsked(self, *ports: int) -> None:
+        """
+        These ports have been connected to, and no others.
+        """
+        self.assertEqual([client[1] for client in self.network.reactor.tcpClients], list(ports))
+
+    def test_permitted(self) -> None:
+        """
+        Each step is told, and then it connects and talks.
+        """
+        talking = self.talk("127.0.0.1", "8080")
+        self.assertAsked(843)
+        self.network.refuse()
+        # For so long Twisted looks for other addresses of a host.
+        self.network.reactor.advance(0.5)
+        self.assertAsked(843, 8080)
+        peer = self.network.answer()
+        self.assertEqual(peer.received, REQUEST)
+        policy = PolicyFile.forPort(8080).toXML()
+        peer.send(policy + b"\0")
+        self.assertAsked(843, 8080, 8080)
+        self.network.answer()
+        self.assertEqual(
+            self.told,
+            [
+                "master policy file, port 843: nobody listens there",
+                f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
+                "rule 1 (domain '*' to-ports '8080') grants",
+                "permitted: a program from http://games.example/ may connect",
+                "connected to 192.168.1.1:54321",
+            ],
+        )
+        self.person.call.say("hello")
+        self.assertNoResult(talking)
+
+    def test_refused(self) -> None:
+        """
+        Without permission it does not connect, and ends with status 1.
+        """
+        talking = self.talk("--master-port=9843", "127.0.0.1", "80")
+        self.assertAsked(9843)
+        self.network.answer().send(PolicyFile(siteControl="none").toXML() + b"\0")
+        self.assertAsked(9843)
+        self.assertEqual(self.successResultOf(talking), 1)
+        self.assertEqual(
+            self.told[-1],
+            "refused: a program from http://games.example/ gets a securityError, #2048",
+        )
+        self.assertIsNone(self.person.call)
+
+    def test_olderRules(self) -> None:
+        """
+        By the older rules host and port are looked at, and no file is asked
+        for.
+        """
+        talking = self.talk("--older-rules", "127.0.0.1", "8080")
+        self.assertEqual(self.successResultOf(talking), 1)
+        self.assertAsked()
+        self.assertEqual(
+            self.told[:2],
+            [
+                "the content comes from 'games.example', not from '127.0.0.1'",
+                "port 8080 is not below 1024",
+            ],
+        )
+
+    def test_tls(self) -> None:
+        """
+        Policy files are asked for without TLS, whatever comes after.
+        """
+        self.talk("--tls", "127.0.0.1", "8443")
+        self.assertEqual(self.network.answer().received, REQUEST)
+
+    def test_timeout(self) -> None:
+        """
+        One time is for the files and the connection.
+        """
+        talking = self.talk("--timeout=5", "127.0.0.1", "8080")
+        self.network.reactor.advance(3)
+        self.assertAsked(843, 8080)
+        self.network.reactor.advance(2)
+        self.assertEqual(self.successResultOf(talking), 1)
+        self.assertEqual(self.told[-1], "127.0.0.1:8080 has not answered within 5 seconds")
 
 
 class MainTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ from openfl_twisted.events import (
     IOErrorEvent,
     OutputProgressEvent,
     ProgressEvent,
+    SecurityErrorEvent,
 )
 from tests.doubles import TightTransport
 
@@ -24,6 +25,7 @@ TYPES = (
     ProgressEvent.SOCKET_DATA,
     DataEvent.DATA,
     IOErrorEvent.IO_ERROR,
+    SecurityErrorEvent.SECURITY_ERROR,
     OutputProgressEvent.OUTPUT_PROGRESS,
 )
 

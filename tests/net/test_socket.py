@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.net.socket}.
 """
 
+import gc
 from typing import Any
 
 import twisted.internet.error
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
-from openfl_twisted.net import Socket, link
+from openfl_twisted.net import Socket, ways
 from openfl_twisted.utils import ByteArray, Endian
 from tests.doubles import linesOf
 from tests.net.network import Network, Peer, record, types
@@ -150,6 +151,19 @@ class LifeTests(SocketTestCase):
         self.assertEqual(self.events, [])
         self.assertNotConnected(self.socket.close)
 
+    def test_closeAtOnce(self) -> None:
+        """
+        An attempt that is given up within the same turn, by C{close} or by
+        another one, is as silent.
+        """
+        self.socket.connect("127.0.0.1", 80)
+        self.socket.connect("127.0.0.2", 81)
+        self.socket.close()
+        with capturedLogs() as logs:
+            self.network.turn()
+            gc.collect()
+        self.assertEqual((self.events, logs), ([], []))
+
     def test_closeJustAsItConnects(self) -> None:
         """
         A connection that is made just as the attempt is given up is dropped
@@ -223,7 +237,7 @@ class LifeTests(SocketTestCase):
             def connect(self, factory: Any) -> Deferred[Any]:
                 return Deferred()
 
-        self.patch(link, "HostnameEndpoint", Endpoint)
+        self.patch(ways, "HostnameEndpoint", Endpoint)
         self.socket.connect("a.example", 80)
         self.socket.timeout = 500
         self.socket.connect(None, 81)

@@ -458,7 +458,7 @@ class ClosingTests(CallerTestCase):
         """
         client = self.talk(UPGRADE + frame(BINARY, b"a\0"))
         client.exchange()
-        self.assertEqual([opcode for opcode, _ in client.messages], [BINARY, CLOSE])
+        self.assertEqual(client.messages[1:], [(CLOSE, (1001).to_bytes(2))])
         self.assertFalse(client.transport.closed)
         client.send(closing(1000))
         self.assertTrue(client.transport.closed)

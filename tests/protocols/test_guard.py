@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides, implementer
 
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory, keepAlive
+from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory
+from openfl_twisted.protocols.keepalive import keepAlive
 from tests.doubles import TightTransport, linesOf
 
 done = Failure(ConnectionDone())

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
@@ -145,6 +146,25 @@ class PolicyTests(OnePortTestCase):
         protocol.dataReceived(b"more")
         protocol.connectionLost(done)
         self.assertEqual(self.wrapped.made, [])
+
+    def test_counted(self) -> None:
+        """
+        Requests are counted with their outcome, and each makes a line; a UNIX
+        socket has no port that a file could be for.
+        """
+        answered = f"{PEER} got the policy file"
+        unanswered = f"{PEER} asked for the policy file; there is none for unix:/a"
+        for address, line in [(None, answered), (UNIXAddress(b"/a"), unanswered)]:
+            protocol, transport = self.connect()
+            self.factory.policy = PolicyFile.forPort
+            if address is not None:
+                transport.hostAddr = address
+            with capturedLogs() as logs:
+                protocol.dataReceived(REQUEST)
+            self.assertEqual(linesOf(logs), [line])
+            counted = (self.factory.answered, self.factory.unanswered)
+            self.assertEqual(counted, (int(line == answered), int(line == unanswered)))
+            self.assertTrue(transport.disconnecting)
 
     def test_slowRequest(self) -> None:
         """

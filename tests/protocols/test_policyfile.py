@@ -48,7 +48,9 @@ class PolicyFileTests(SynchronousTestCase):
         self.assertEqual(transport.drainAll(), answer)
         self.assertTrue(transport.disconnecting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.factory.answered + self.factory.refused, 1)
+        counted = (self.factory.answered, self.factory.unanswered, self.factory.refused)
+        self.assertEqual(sum(counted), 1)
+        self.assertEqual(self.factory.answered, int(bool(answer)))
 
     @given(cuts(REQUEST))
     def test_anyCut(self, pieces: list[bytes]) -> None:
@@ -166,6 +168,7 @@ class PolicyFileTests(SynchronousTestCase):
             protocol.dataReceived(REQUEST)
         self.assertEnded(transport, b"")
         self.assertIn("asked for the policy file; there is none for", linesOf(logs)[0])
+        self.assertEqual(self.factory.unanswered, 1)
 
 
 class PolicyForTests(SynchronousTestCase):

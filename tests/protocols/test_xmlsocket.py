@@ -416,3 +416,86 @@ class EchoTests(SynchronousTestCase):
         answers = transport.drainAll()
         self.assertLess(len(answers), 50)
         self.assertTrue(transport.closed)
+
+
+class CountTests(SynchronousTestCase):
+    """
+    Messages are counted.
+    """
+
+    def test_factory(self) -> None:
+        """
+        A factory counts what its connections receive and send, and what is sent
+        to all.
+        """
+        factory = XMLSocketFactory(Recorder, policy=None)
+        for _ in range(2):
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            protocol.makeConnection(StringTransport())
+            protocol.dataReceived(b"a\0ask\0b")
+        factory.broadcast("c")
+        self.assertEqual((factory.messagesIn, factory.messagesOut), (4, 4))
+
+    def test_noFactory(self) -> None:
+        """
+        Without such a factory a connection counts for itself.
+        """
+        recorder, _ = connected()
+        recorder.dataReceived(b"a\0ask\0b")
+        self.assertEqual((recorder.messagesIn, recorder.messagesOut), (2, 1))
+        self.assertEqual((XMLSocketProtocol.messagesIn, XMLSocketProtocol.messagesOut), (0, 0))
+
+
+class TapTests(SynchronousTestCase):
+    """
+    Somebody can listen to a connection.
+    """
+
+    def setUp(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def tap(self, way: str, text: str) -> None:
+        """
+        Remember a message.
+        """
+        self.heard.append((way, text))
+
+    def test_messages(self) -> None:
+        """
+        What comes is heard before its answers, as text, whatever it is.
+        """
+        recorder, transport = connected()
+        recorder.tap = self.tap
+        recorder.dataReceived(b"ask\0\xff\0c")
+        self.assertEqual(self.heard, [("in", "ask"), ("in", "\xff"), ("out", "answer")])
+        self.assertEqual(transport.value(), b"answer\0")
+
+    def test_everything(self) -> None:
+        """
+        Whoever writes is heard, and each message for itself.
+        """
+        recorder, transport = connected()
+        recorder.tap = self.tap
+        recorder.transport.write(b"a\0\0b\0")
+        recorder.transport.writeSequence([b"c", b"\0"])
+        self.assertEqual([text for _, text in self.heard], ["a", "", "b", "c", ""])
+        self.assertEqual(transport.value(), b"a\0\0b\0c\0")
+
+    def test_end(self) -> None:
+        """
+        Nobody hears anything any more once nobody listens, and messages come
+        and go as before.
+        """
+        recorder, transport = connected()
+        recorder.tap = self.tap
+        self.assertEqual(recorder.tap, self.tap)
+        recorder.tap = self.tap
+        recorder.sendMessage("a")
+        self.assertEqual(self.heard, [("out", "a")])
+        recorder.tap = None
+        self.assertIsNone(recorder.tap)
+        recorder.dataReceived(b"ask\0")
+        self.assertEqual(self.heard, [("out", "a")])
+        self.assertEqual(transport.value(), b"a\0answer\0")
+        self.assertNotIn("write", vars(recorder.transport))

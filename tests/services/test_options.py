@@ -358,6 +358,118 @@ class XMLOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, ["--app=a_broken_game:Game"], "SyntaxError")
 
 
+class RoomOptionTests(OptionsTestCase):
+    """
+    Rooms, and other machines.
+    """
+
+    def test_default(self) -> None:
+        """
+        There is one room for all, and no limit to what a client sends.
+        """
+        options = self.parse(xmlserver)
+        self.assertEqual(options["rooms"], "none")
+        self.assertEqual((options["message-rate"], options["byte-rate"]), (0, 0))
+        self.assertEqual(self.parse(xmlserver, "--byte-rate=0")["byte-rate"], 0)
+
+    def test_wrong(self) -> None:
+        """
+        What does not go together is told; and what the URL of a relay has in it
+        is not repeated.
+        """
+        self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
+        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms goes without")
+        self.assertUsage(xmlserver, ["--relay=memory:"], "--relay goes with --rooms")
+        error = self.assertRaises(
+            UsageError, self.parse, xmlserver, "--rooms=xml", "--relay=ftp://a:secret@h"
+        )
+        self.assertNotIn("secret", str(error))
+
+
+class FileOptionTests(OptionsTestCase):
+    """
+    Options from a file.
+    """
+
+    def write(self, text: str) -> str:
+        """
+        Write the file.
+
+        @return: its path.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name, "server.toml")
+        path.write_text(text)
+        return str(path)
+
+    def test_file(self) -> None:
+        """
+        What a file says counts, unless the command line says something else.
+        """
+        path = self.write(
+            'max-message = "2K"\necho = true\ncompress = false\nmax-queue = 5\n'
+            'listen = ["tcp:1", "tcp:2"]\n'
+        )
+        for arguments in ([f"--config={path}"], ["--config", path]):
+            options = self.parse(xmlserver, *arguments, "--max-queue=6")
+            self.assertEqual((options["max-message"], options["max-queue"]), (2048, 6))
+            self.assertTrue(options["echo"])
+            self.assertFalse(options["compress"])
+            self.assertEqual(len(options["listen"]), 2)
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong in a file is told as if it were on the command line.
+        """
+        self.assertUsage(xmlserver, ["--config=/missing"], "--config=/missing: No such file")
+        self.assertUsage(xmlserver, ["--config"], "--config")
+        for text, words in (
+            ("echo", "--config="),
+            ("colour = 1", "colour"),
+            ("[listen]\na = 1", "listen cannot be a table"),
+            ('max-queue = "many"', "is not a number of bytes"),
+        ):
+            self.assertUsage(xmlserver, [f"--config={self.write(text)}"], words)
+
+    def test_check(self) -> None:
+        """
+        One can look at what all that comes to, without secrets; it is a file that
+        comes to the same again.
+        """
+        arguments = [
+            "--rooms=xml", "--max-members=9", "--relay=memory:", "--listen=tcp:1",
+            "--listen=tcp:2", "--farewell=a \"b\" \\", "--compress",
+        ]  # fmt: skip
+        texts = []
+        for _ in range(2):
+            printed = io.StringIO()
+            self.patch(sys, "stdout", printed)
+            with self.assertRaises(SystemExit) as ended:
+                self.parse(xmlserver, *arguments, "--check")
+            self.assertEqual(ended.exception.code, 0)
+            texts.append(printed.getvalue())
+            arguments = [f"--config={self.write(texts[-1])}"]
+        self.assertEqual(texts[0], texts[1])
+        for line in ('listen = ["tcp:1", "tcp:2"]', "max-members = 9", "compress = true"):
+            self.assertIn(f"{line}\n", texts[0])
+        self.assertIn("# app is not given\n", texts[0])
+
+    def test_secrets(self) -> None:
+        """
+        Passwords are not printed.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        with self.assertRaises(SystemExit):
+            self.parse(
+                xmlserver, "--rooms=xml", "--relay=redis://a:secret@h", "--check",
+                "--console=tcp:0", "--console-token=secret-secret-secret-secret",
+            )  # fmt: skip
+        self.assertNotIn("secret", printed.getvalue())
+        self.assertIn('relay = "redis://***@h"', printed.getvalue())
+
+
 class EchoOptionTests(OptionsTestCase):
     """
     The options of C{twistd openfl-echo}.

@@ -27,6 +27,9 @@ from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.rooms.lobby import Limits
+from openfl_twisted.rooms.relay import RelayState
+from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
 from openfl_twisted.wire.firstbytes import Caller
@@ -255,7 +258,14 @@ class MakeServiceTests(ServingTestCase):
         self.assertEqual((guard.maxConnections, guard.idleTimeout, door.grace), (5, 6, 7))
         self.assertIs(xml.protocol, RelayProtocol)
         self.assertEqual(
-            xml.settings, {"MAX_LENGTH": 8, "maxQueue": 9, "policy": PolicyFile.forPort}
+            xml.settings,
+            {
+                "MAX_LENGTH": 8,
+                "maxQueue": 9,
+                "messageRate": 0.0,
+                "byteRate": 0,
+                "policy": PolicyFile.forPort,
+            },
         )
         self.assertEqual(door.policy, PolicyFile.forPort)
 
@@ -310,3 +320,61 @@ class MakeServiceTests(ServingTestCase):
         )
         assert isinstance(policy, PolicyFileFactory)
         self.assertEqual((policy.timeout, policy.maxLength), (3, 30))
+
+
+class RoomServiceTests(ServingTestCase):
+    """
+    C{openfl-xml} with rooms.
+    """
+
+    def test_rooms(self) -> None:
+        """
+        Rooms have the limits that the options say.
+        """
+        for kind, protocol in (("path", PathRoomProtocol), ("xml", XMLRoomProtocol)):
+            service = self.service(
+                xmlserver, f"--rooms={kind}", "--max-rooms=2", "--max-members=3", "--resume=4",
+                "--message-rate=5", "--byte-rate=6K",
+            )  # fmt: skip
+            factory = service.factory.wrappedFactory.wrappedFactory
+            assert isinstance(factory, RoomFactory)
+            self.assertIs(factory.protocol, protocol)
+            self.assertIs(service.lobby, factory.lobby)
+            self.assertEqual(factory.lobby.limits, Limits(maxRooms=2, maxMembers=3, resume=4.0))
+            self.assertEqual(factory.settings["messageRate"], 5.0)
+            self.assertEqual(factory.settings["byteRate"], 6144)
+            self.assertEqual(len(factory.lobby.watchers), kind == "xml")
+
+    def test_relay(self) -> None:
+        """
+        A relay starts and stops with the server; so does what knows who is where.
+        """
+        service: Any = self.service(xmlserver, "--rooms=xml", "--relay=memory:")
+        self.assertEqual(len(service.brokers), 2)
+        service.startService()
+        self.assertIs(service.relay.state, RelayState.UP)
+        self.successResultOf(service.stopService())
+        self.assertIs(service.relay.state, RelayState.STOPPED)
+
+    def test_relayWithoutPresence(self) -> None:
+        """
+        Through NATS nobody knows who is where.
+        """
+        service = self.service(xmlserver, "--rooms=path", "--relay=nats://127.0.0.1:4222")
+        self.assertEqual(service.brokers, [service.relay])
+
+    def test_farewell(self) -> None:
+        """
+        When the server ends everybody gets the farewell, in rooms and without.
+        """
+        for rooms in ("none", "xml"):
+            service = self.service(xmlserver, f"--rooms={rooms}", "--farewell=<bye/>", "--plain")
+            service.startService()
+            protocol = service.factory.buildProtocol(None)
+            transport = TightTransport(protocol, 1000)
+            transport.atOnce = False
+            protocol.makeConnection(transport)
+            stopping = service.stopService()
+            self.assertEqual(transport.drainAll(), b"<bye/>\0")
+            self.assertTrue(transport.closed)
+            self.successResultOf(stopping)

@@ -412,6 +412,27 @@ class OutTests(SynchronousTestCase):
     What is sent.
     """
 
+    def test_shared(self) -> None:
+        """
+        A message that goes to many is made once, unless it is a very long one or
+        compressed.
+        """
+        one, two = WebSocketFrames(), WebSocketFrames()
+        message = bytes(bytearray(b"to all"))
+        self.assertIs(one.messages([message]), two.messages([message]))
+        self.assertEqual(framesIn(two.messages([b"another"])), [(BINARY, b"another")])
+        long = bytes(70_000)
+        self.assertIsNot(one.messages([long]), two.messages([long]))
+
+    def test_reason(self) -> None:
+        """
+        A Close has a code and a reason, cut where a character ends if it is too
+        long.
+        """
+        [(opcode, payload)] = framesIn(WebSocketFrames().close(1008, "\u20ac" * 50))
+        self.assertEqual((opcode, payload[:2]), (CLOSE, (1008).to_bytes(2)))
+        self.assertEqual(payload[2:].decode(), "\u20ac" * 41)
+
     def test_messages(self) -> None:
         """
         Each payload is one binary message without a mask, of any length.

@@ -1,0 +1,165 @@
+"""
+Who is connected, in plain values: for metrics, and for people who look.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.protocols.sendqueue import SendQueue
+
+PLAIN = "plain"
+WEBSOCKET = "websocket"
+POLICY = "policy"
+UNDECIDED = "undecided"
+
+_IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
+
+KINDS = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDECIDED)
+"""
+Who can be calling: C{policy} asks for the policy file; of C{undecided} it is
+not known yet.
+"""
+
+
+def inTLS(kind: str) -> str:
+    """
+    Name a kind of caller that speaks TLS.
+    """
+    return _IN_TLS.get(kind, kind)
+
+
+class Counted(Protocol):
+    """
+    What counts its traffic.
+    """
+
+    bytesIn: int
+    bytesOut: int
+    reads: int
+
+
+class Connection(Counted, Protocol):
+    """
+    A connection that is counted; see
+    L{openfl_twisted.protocols.guard.GuardedConnection}.
+    """
+
+    id: int
+    since: float
+
+    @property
+    def kind(self) -> str:
+        """
+        Who is calling.
+        """
+
+    def getPeer(self) -> IAddress:
+        """
+        Get the address of the other side.
+        """
+
+
+@dataclass
+class Traffic:
+    """
+    What has been received and sent.
+
+    @ivar bytesIn: how many bytes have come.
+    @ivar bytesOut: how many bytes have been sent.
+    @ivar reads: in how many pieces they have come.
+    """
+
+    bytesIn: int = 0
+    bytesOut: int = 0
+    reads: int = 0
+
+    def add(self, counted: Counted) -> None:
+        """
+        Add the traffic of a connection.
+        """
+        self.bytesIn += counted.bytesIn
+        self.bytesOut += counted.bytesOut
+        self.reads += counted.reads
+
+
+@dataclass(frozen=True)
+class Client:
+    """
+    What is known of somebody who is connected, at one moment.
+
+    @ivar id: the number of the connection.
+    @ivar address: where it comes from, for people.
+    @ivar kind: how it speaks, see L{KINDS}.
+    @ivar age: for how many seconds it is connected.
+    @ivar bytesIn: how many bytes have come from it.
+    @ivar bytesOut: how many bytes have been sent to it.
+    @ivar reads: in how many pieces they have come.
+    @ivar waiting: how many bytes wait for it, since it does not read.
+    @ivar name: how it is called in its room, if it is in one.
+    @ivar room: the name of the room.
+    """
+
+    id: int
+    address: str
+    kind: str
+    age: float
+    bytesIn: int
+    bytesOut: int
+    reads: int
+    waiting: int
+    name: str | None
+    room: str | None
+
+
+def innermost(protocol: Any) -> Any:
+    """
+    Find the protocol behind all that stands in front of it.
+
+    @param protocol: the outermost.
+    @return: the protocol that serves; or, if nobody is connected to that yet,
+        what is in front of it.
+    """
+    while True:
+        inner = getattr(protocol, "wrappedProtocol", None)
+        if inner is None:
+            return protocol
+        protocol = inner
+
+
+def waitingFor(inner: Any) -> int:
+    """
+    Count the bytes that wait for the client of a protocol, since it does not
+    read.
+
+    @param inner: see L{innermost}.
+    """
+    transport = getattr(inner, "transport", None)
+    return transport.pending if isinstance(transport, SendQueue) else 0
+
+
+def describeClient(connection: Connection, now: float) -> Client:
+    """
+    Tell what is known of the client of a connection.
+
+    @param now: the time, by the same clock as C{connection.since}.
+    """
+    inner = innermost(connection)
+    # Rooms put it there.
+    member = getattr(inner, "member", None)
+    # A proxy that is trusted has said who is behind it.
+    address = (getattr(inner, "transport", None) or connection).getPeer()
+    return Client(
+        id=connection.id,
+        address=describe(address),
+        kind=connection.kind,
+        age=now - connection.since,
+        bytesIn=connection.bytesIn,
+        bytesOut=connection.bytesOut,
+        reads=connection.reads,
+        waiting=waitingFor(inner),
+        name=getattr(member, "name", None),
+        room=getattr(getattr(member, "room", None), "name", None),
+    )

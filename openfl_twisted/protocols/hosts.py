@@ -1,0 +1,64 @@
+"""
+How many connections come from one host.
+"""
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+
+
+def hostOf(address: IAddress | None) -> str | None:
+    """
+    Get the IP address of an address.
+
+    @return: the IP address; C{None} if an address of this kind has none.
+    """
+    return str(address.host) if isinstance(address, IPv4Address | IPv6Address) else None
+
+
+class HostLimit:
+    """
+    A limit to the connections of each host. Those without an IP address have
+    none.
+
+    @ivar limit: how many may be open at once; 0 means any number.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open: dict[str, int] = {}
+        self._refusing: set[str] = set()
+
+    def isFull(self, host: str | None) -> bool:
+        """
+        Check whether a host has as many as it may have.
+        """
+        return host is not None and 0 < self.limit <= self._open.get(host, 0)
+
+    def refused(self, host: str | None) -> bool:
+        """
+        Hear that a connection was refused.
+
+        @return: whether it is the first since one of this host has ended.
+        """
+        if host is None or host in self._refusing:
+            return False
+        self._refusing.add(host)
+        return True
+
+    def opened(self, host: str | None) -> None:
+        """
+        Count a connection in.
+        """
+        if host is not None:
+            self._open[host] = self._open.get(host, 0) + 1
+
+    def closed(self, host: str | None) -> None:
+        """
+        Count a connection out.
+        """
+        if host is None:
+            return
+        self._refusing.discard(host)
+        self._open[host] -= 1
+        if not self._open[host]:
+            del self._open[host]

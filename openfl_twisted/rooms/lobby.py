@@ -1,0 +1,421 @@
+"""
+Who is in which room, and who hears what: L{Lobby}, L{Room}, L{Member}.
+
+There is no network in here. A member is somebody to whom bytes can be
+delivered; a message is written out once, however many hear it.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from openfl_twisted.clocks import clockOrReactor
+
+
+class Hearer(Protocol):
+    """
+    Somebody's connection.
+    """
+
+    def hear(self, message: bytes) -> None:
+        """
+        Send a message, which has its end.
+        """
+
+    def replaced(self) -> None:
+        """
+        Know that the place in the room belongs to another connection now.
+        """
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    How much there may be.
+
+    @ivar maxRooms: how many rooms.
+    @ivar maxMembers: how many members in a room.
+    @ivar maxName: how long the name of a room or of a member may be, in
+        characters.
+    @ivar maxData: how many things a member or a room may have that are said of
+        it; each is at most C{maxName} characters long.
+    @ivar resume: how many seconds a member that was cut off keeps its place; 0
+        for none.
+    @ivar maxMissed: how many messages are kept for it meanwhile.
+    @ivar maxMissedBytes: how many bytes they may have together.
+    """
+
+    maxRooms: int = 1000
+    maxMembers: int = 500
+    maxName: int = 64
+    maxData: int = 16
+    resume: float = 0.0
+    maxMissed: int = 100
+    maxMissedBytes: int = 64 * 1024
+
+
+class LobbyError(Exception):
+    """
+    Something cannot be done. The text says why, for people.
+
+    @ivar code: the same in one word, for programs.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(eq=False)
+class Member:
+    """
+    Somebody in a room.
+
+    @ivar name: how it is called; nobody else in the room is called so.
+    @ivar room: where it is; C{None} once it has left.
+    @ivar hearer: its connection; C{None} while it has none.
+    @ivar data: what is said of it.
+    @ivar token: with this it can take its place again.
+    @ivar lost: how many messages it has missed for good.
+    """
+
+    name: str
+    room: "Room | None"
+    hearer: Hearer | None
+    data: dict[str, str] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+    missed: deque[bytes] = field(default_factory=deque, repr=False)
+    missedBytes: int = 0
+    lost: int = 0
+    expiry: IDelayedCall | None = None
+
+    @property
+    def here(self) -> bool:
+        """
+        Whether it is connected.
+        """
+        return self.hearer is not None
+
+
+@dataclass(eq=False)
+class Room:
+    """
+    Some members who hear each other.
+
+    @ivar name: how it is called.
+    @ivar members: who is in it, by name, in the order in which they came.
+    @ivar data: what is said of it.
+    """
+
+    name: str
+    members: dict[str, Member] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+
+class Watcher:
+    """
+    Hears what happens in a lobby; override what you want to know.
+    """
+
+    def joined(self, member: Member, room: Room) -> None:
+        """
+        Somebody has come.
+        """
+
+    def left(self, member: Member, room: Room) -> None:
+        """
+        Somebody has gone.
+        """
+
+    def said(self, room: Room, message: bytes) -> None:
+        """
+        Somebody of this lobby has said something to a room.
+        """
+
+    def opened(self, room: Room) -> None:
+        """
+        There is a new room.
+        """
+
+    def closed(self, room: Room) -> None:
+        """
+        The last member of a room has gone, and with it the room.
+        """
+
+
+class Elsewhere(Protocol):
+    """
+    The rooms of the same names on other machines.
+    """
+
+    def tell(self, room: Room, name: str, message: bytes) -> None:
+        """
+        Say something to one who is not here.
+        """
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        """
+        Find out who is there.
+        """
+
+
+class Lobby:
+    """
+    The rooms of a server.
+
+    @ivar limits: how much there may be.
+    @ivar rooms: the rooms by name. A room is there while somebody is in it.
+    @ivar refused: how often a limit has kept somebody out, by its code.
+    @ivar watchers: who hears what happens.
+    @ivar elsewhere: other machines with rooms of the same names, if there are.
+    """
+
+    def __init__(self, limits: Limits | None = None, clock: IReactorTime | None = None) -> None:
+        """
+        @param limits: how much there may be.
+        @param clock: for the time; the reactor if there is none.
+        """
+        self.limits = limits or Limits()
+        self.rooms: dict[str, Room] = {}
+        self.refused: dict[str, int] = {}
+        self.watchers: list[Watcher] = []
+        self.elsewhere: Elsewhere | None = None
+        self._clock = clockOrReactor(clock)
+        self._tokens: dict[str, Member] = {}
+        self._guests = 0
+
+    @property
+    def members(self) -> int:
+        """
+        How many members there are in all rooms.
+        """
+        return sum(len(room.members) for room in self.rooms.values())
+
+    # Coming and going
+
+    def join(self, roomName: str, hearer: Hearer, name: str | None = None) -> Member:
+        """
+        Come into a room, which is opened if there is none.
+
+        @param roomName: the room.
+        @param hearer: hears what is said there.
+        @param name: how to be called; C{None} for a name that nobody has.
+        @return: the new member.
+        @raise LobbyError: C{name} if a name cannot be one, C{taken} if somebody
+            is called so, C{full} if the room is, C{rooms} if there are too many.
+        """
+        self._checkName(roomName)
+        room = self.rooms.get(roomName)
+        if name is None:
+            name = self._guestName(room)
+        else:
+            self._checkName(name)
+        if room is None:
+            if len(self.rooms) >= self.limits.maxRooms:
+                raise self._refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
+            room = Room(roomName)
+        elif name in room.members:
+            raise self._refuse("taken", f"somebody is called {name} already")
+        elif len(room.members) >= self.limits.maxMembers:
+            raise self._refuse("full", f"there are {self.limits.maxMembers} in the room already")
+        if roomName not in self.rooms:
+            self.rooms[roomName] = room
+            self._tell("opened", room)
+        member = Member(name, room, hearer)
+        room.members[name] = member
+        self._tokens[member.token] = member
+        self._tell("joined", member, room)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """
+        Go. Who has gone already may go again.
+        """
+        room, member.room, member.hearer = member.room, None, None
+        if member.expiry is not None and member.expiry.active():
+            member.expiry.cancel()
+        if room is None:
+            return
+        del room.members[member.name]
+        del self._tokens[member.token]
+        member.missed.clear()
+        self._tell("left", member, room)
+        if not room.members:
+            del self.rooms[room.name]
+            self._tell("closed", room)
+
+    def cutOff(self, member: Member) -> None:
+        """
+        Be cut off: for a while the place is kept, and what is said there.
+        """
+        if member.room is None or member.hearer is None:
+            return
+        if not self.limits.resume:
+            self.leave(member)
+            return
+        member.hearer = None
+        member.expiry = self._clock.callLater(self.limits.resume, self.leave, member)
+
+    def resume(self, token: str, hearer: Hearer) -> Member:
+        """
+        Take one's place again; see L{takeMissed}. The connection that has had it
+        is replaced: it may be dead without anybody knowing.
+
+        @param token: that of the member.
+        @param hearer: hears what is said from now on.
+        @return: the member.
+        @raise LobbyError: C{token} if nobody has it.
+        """
+        member = self._tokens.get(token)
+        if member is None:
+            raise self._refuse("token", "there is no place with this token")
+        if member.expiry is not None and member.expiry.active():
+            member.expiry.cancel()
+        before, member.hearer = member.hearer, hearer
+        if before is not None:
+            before.replaced()
+        return member
+
+    def takeMissed(self, member: Member) -> list[bytes]:
+        """
+        Get what a member has missed while it had no connection.
+
+        @return: the messages with their ends, in order; C{member.lost} says how
+            many more there were.
+        """
+        missed = list(member.missed)
+        member.missed.clear()
+        member.missedBytes = member.lost = 0
+        return missed
+
+    # Talking
+
+    def say(self, member: Member, message: bytes) -> None:
+        """
+        Say something to all others in the room.
+
+        @param message: the message with its end.
+        @raise LobbyError: C{room} if the member is in none.
+        """
+        self.announce(self._roomOf(member), message, exclude=(member,))
+
+    def announce(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+        """
+        Say something to a room, on all machines.
+
+        @param message: the message with its end.
+        @param exclude: who does not get it.
+        """
+        self.deliverTo(room, message, exclude)
+        self._tell("said", room, message)
+
+    def tell(self, member: Member, name: str, message: bytes) -> None:
+        """
+        Say something to one in the room.
+
+        @param name: who is to hear it.
+        @param message: the message with its end.
+        @raise LobbyError: C{room} if the member is in none, C{nobody} if nobody
+            there is called so.
+        """
+        room = self._roomOf(member)
+        other = room.members.get(name)
+        if other is not None:
+            self.deliver(other, message)
+        elif self.elsewhere is not None:
+            self.elsewhere.tell(room, name, message)
+        else:
+            raise LobbyError("nobody", f"nobody here is called {name}")
+
+    def deliverTo(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+        """
+        Deliver something to those of a room who are on this machine.
+
+        @param message: the message with its end.
+        @param exclude: who does not get it.
+        """
+        left = set(exclude)
+        # A list of its own: who does not read may be cut off, and leave, while this goes on.
+        for member in list(room.members.values()):
+            if member not in left:
+                self.deliver(member, message)
+
+    def deliver(self, member: Member, message: bytes) -> None:
+        """
+        Deliver something to somebody; keep it for one who was cut off.
+
+        @param message: the message with its end.
+        """
+        if member.hearer is not None:
+            member.hearer.hear(message)
+            return
+        if member.room is None:
+            return
+        member.missed.append(message)
+        member.missedBytes += len(message)
+        limits = self.limits
+        while member.missed and (
+            len(member.missed) > limits.maxMissed or member.missedBytes > limits.maxMissedBytes
+        ):
+            member.missedBytes -= len(member.missed.popleft())
+            member.lost += 1
+
+    def describe(self, data: dict[str, str], key: str, value: str) -> None:
+        """
+        Say something of a member, or of a room.
+
+        @param data: what is said of it.
+        @param key: what it is about.
+        @param value: what is said; nothing takes it back.
+        @raise LobbyError: C{data} if that is too much.
+        """
+        if len(key) > self.limits.maxName or len(value) > self.limits.maxName:
+            raise self._refuse("data", f"more than {self.limits.maxName} characters")
+        if not value:
+            data.pop(key, None)
+        elif key in data or len(data) < self.limits.maxData:
+            data[key] = value
+        else:
+            raise self._refuse("data", f"more than {self.limits.maxData} things are said of it")
+
+    # Limits
+
+    def _roomOf(self, member: Member) -> Room:
+        if member.room is None:
+            raise LobbyError("room", "you are in no room")
+        return member.room
+
+    def _checkName(self, name: str) -> None:
+        """
+        Check that a name can be one.
+        """
+        if not name or len(name) > self.limits.maxName:
+            raise self._refuse("name", f"a name has 1 to {self.limits.maxName} characters")
+        if not name.isprintable() or name != name.strip():
+            raise self._refuse("name", "a name has neither control characters nor space around it")
+
+    def _guestName(self, room: Room | None) -> str:
+        """
+        Find a name that nobody has.
+        """
+        while True:
+            self._guests += 1
+            name = f"guest{self._guests}"
+            if room is None or name not in room.members:
+                return name
+
+    def _refuse(self, code: str, text: str) -> LobbyError:
+        """
+        Count that a limit was reached.
+        """
+        self.refused[code] = self.refused.get(code, 0) + 1
+        return LobbyError(code, text)
+
+    def _tell(self, what: str, *about: object) -> None:
+        for watcher in list(self.watchers):
+            getattr(watcher, what)(*about)

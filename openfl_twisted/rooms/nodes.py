@@ -1,0 +1,143 @@
+"""
+Rooms that reach over several machines: what is said in a room of one is heard in
+the room of the same name on the others.
+
+Nothing is kept for a machine that cannot be reached: each message arrives at
+most once. While the relay is down every machine goes on with its own members.
+"""
+
+from functools import partial
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from openfl_twisted.rooms import vocabulary
+from openfl_twisted.rooms.lobby import Lobby, Member, Room, Watcher
+from openfl_twisted.rooms.presence import IPresence, Present
+from openfl_twisted.rooms.relay import IRelay, IRelayListener
+
+_ALL, _ONE = b"A", b"T"
+
+
+@implementer(IRelayListener)
+class SharedRooms(Watcher):
+    """
+    Joins the rooms of a lobby to those of other machines.
+    """
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        relay: IRelay,
+        presence: IPresence | None = None,
+        *,
+        announces: bool = False,
+    ) -> None:
+        """
+        @param lobby: the rooms of this machine.
+        @param relay: the way to the others.
+        @param presence: who is where on all machines; C{None} if nobody knows.
+        @param announces: whether members are told in XML when messages from
+            other machines were lost.
+        """
+        self._lobby = lobby
+        self._relay = relay
+        self._presence = presence
+        self._announces = announces
+        lobby.watchers.append(self)
+        lobby.elsewhere = self
+        relay.addListener(self)
+
+    # From here to there
+
+    def opened(self, room: Room) -> None:
+        """
+        Hear what is said in the room of this name elsewhere.
+        """
+        self._relay.subscribe(_topic(room.name), partial(self._arrived, room))
+
+    def closed(self, room: Room) -> None:
+        """
+        Nobody is here any more who would hear it.
+        """
+        self._relay.unsubscribe(_topic(room.name))
+
+    def joined(self, member: Member, room: Room) -> None:
+        """
+        Write down who is here.
+        """
+        if self._presence is not None:
+            self._presence.set(room.name, member.name, b"")
+
+    def left(self, member: Member, room: Room) -> None:
+        """
+        Write down who is here no more.
+        """
+        if self._presence is not None:
+            self._presence.remove(room.name, member.name)
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        """
+        Find out who is in the room of this name on other machines.
+
+        @return: fires with their names; with none if nobody knows.
+        """
+        if self._presence is None:
+            return succeed([])
+        node = self._relay.node
+
+        def namesOf(present: list[Present]) -> list[str]:
+            return [each.member for each in present if each.node != node]
+
+        return self._presence.membersOf(room.name).addCallback(namesOf)
+
+    def said(self, room: Room, message: bytes) -> None:
+        """
+        Hand it to the others.
+        """
+        self._relay.publish(_topic(room.name), _ALL + message)
+
+    def tell(self, room: Room, name: str, message: bytes) -> None:
+        """
+        Hand something to somebody who is not here; whether he is anywhere is not
+        known.
+        """
+        self._relay.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
+
+    # From there to here
+
+    def _arrived(self, room: Room, payload: bytes) -> None:
+        kind, rest = payload[:1], payload[1:]
+        if kind == _ALL:
+            self._lobby.deliverTo(room, rest)
+        elif kind == _ONE:
+            name, _, message = rest.partition(b"\0")
+            member = room.members.get(name.decode(errors="replace"))
+            if member is not None:
+                self._lobby.deliver(member, message)
+
+    def up(self) -> None:
+        """
+        The others can be reached.
+        """
+
+    def down(self, reason: str) -> None:
+        """
+        The others cannot be reached; everybody here goes on.
+        """
+
+    def gap(self, topic: str, node: bytes, missed: int) -> None:
+        """
+        Messages of another machine were lost.
+        """
+        if self._announces:
+            for room in self._lobby.rooms.values():
+                if _topic(room.name) == topic:
+                    self._lobby.deliverTo(room, vocabulary.gap(missed))
+
+
+def _topic(name: str) -> str:
+    """
+    Name a room for the relay, in letters that every one of them takes.
+    """
+    return f"openfl.room.{name.encode().hex()}"

@@ -1,0 +1,288 @@
+"""
+C{XMLSocket} clients in rooms.
+
+  - L{PathRoomProtocol}: the path of a WebSocket names the room, or the first
+    message does; every other message goes to the others there.
+  - L{XMLRoomProtocol}: clients speak of rooms in XML, see
+    L{openfl_twisted.rooms.vocabulary}.
+"""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.rooms import vocabulary
+from openfl_twisted.rooms.lobby import Lobby, LobbyError, Member, Room, Watcher
+from openfl_twisted.rooms.vocabulary import Request, VocabularyError
+from openfl_twisted.wire.messages import END
+from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
+
+
+class RoomProtocol(XMLSocketProtocol):
+    """
+    A client that can be in a room.
+
+    @ivar member: who it is in its room; C{None} if it is in none.
+    """
+
+    factory: "RoomFactory"
+    member: Member | None = None
+
+    @property
+    def lobby(self) -> Lobby:
+        """
+        The rooms.
+        """
+        return self.factory.lobby
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Come into the room that the path names, if there is a path.
+        """
+        super().makeConnection(transport)
+        # Only a WebSocket has one.
+        path = getattr(self.transport, "requestPath", "/").partition("?")[0].strip("/")
+        if path and not self.transport.disconnecting:
+            self._try(lambda: self.enter(unquote(path)))
+
+    def enter(self, room: str, name: str | None = None) -> None:
+        """
+        Come into a room; override this if you want to say something then.
+
+        @raise LobbyError: if that cannot be.
+        """
+        self.member = self.lobby.join(room, self, name)
+
+    def hear(self, message: bytes) -> None:
+        """
+        Send what is said in the room.
+        """
+        self.transport.write(message)
+
+    def replaced(self) -> None:
+        """
+        Somebody with the same token has taken the place.
+        """
+        self.member = None
+        self.transport.loseConnection()
+
+    def _try(self, do: Callable[[], object]) -> None:
+        """
+        Do something, and tell if it cannot be done.
+        """
+        try:
+            do()
+        except LobbyError as problem:
+            self.refuse(problem.code, str(problem))
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        Deal with a message; what cannot be done is told.
+        """
+        self._try(lambda: self.heard(line))
+
+    def heard(self, line: bytes) -> None:
+        """
+        A message came; override this.
+
+        @param line: the message without its end.
+        @raise LobbyError: if something cannot be done.
+        """
+        raise NotImplementedError
+
+    def refuse(self, code: str, text: str) -> None:
+        """
+        Something cannot be done; override this.
+        """
+        raise NotImplementedError
+
+    def say(self, line: bytes) -> None:
+        """
+        Say something to the others in the room. They get valid UTF-8, whatever
+        was sent.
+        """
+        if self.member is None:
+            raise LobbyError("room", "you are in no room")
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            line = encodeUTF8(decodeUTF8(line))
+        self.lobby.say(self.member, line + END)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Leave the room; who was cut off may come back.
+        """
+        super().connectionLost(reason)
+        member, self.member = self.member, None
+        if member is not None:
+            self.lobby.cutOff(member)
+
+
+class PathRoomProtocol(RoomProtocol):
+    """
+    A client whose path, or whose first message, names its room. Everything else
+    that it says goes to the others there.
+    """
+
+    def heard(self, line: bytes) -> None:
+        """
+        Hand it to the others; the first message names the room, if nothing else
+        has.
+        """
+        if self.member is None:
+            self.enter(decodeUTF8(line))
+        else:
+            self.say(line)
+
+    def refuse(self, code: str, text: str) -> None:
+        """
+        Close the connection: this client knows no word for it.
+        """
+        self.closeFor(text)
+
+
+class XMLRoomProtocol(RoomProtocol):
+    """
+    A client that speaks of rooms in XML.
+    """
+
+    def enter(self, room: str, name: str | None = None) -> None:
+        """
+        Come into a room, be welcomed, and have the others told.
+        """
+        before, self.member = self.member, None
+        if before is not None:
+            self.lobby.leave(before)
+        super().enter(room, name)
+        self.transport.write(vocabulary.welcome(*self._needMember()))
+
+    def heard(self, line: bytes) -> None:
+        """
+        Do what is asked for; hand on everything else.
+        """
+        try:
+            request = vocabulary.parseRequest(decodeUTF8(line))
+        except VocabularyError as problem:
+            self.refuse("xml", str(problem))
+            return
+        if request is None:
+            self.say(line)
+        else:
+            self._do[request.name](self, request)
+
+    def refuse(self, code: str, text: str) -> None:
+        """
+        Tell the client.
+        """
+        self.transport.write(vocabulary.refusal(code, text))
+
+    def _needMember(self) -> tuple[Member, Room]:
+        if self.member is None or self.member.room is None:
+            raise LobbyError("room", "you are in no room")
+        return self.member, self.member.room
+
+    def _join(self, request: Request) -> None:
+        self.enter(request.attributes.get("room", ""), request.attributes.get("name"))
+
+    def _leave(self, request: Request) -> None:
+        member, _ = self._needMember()
+        self.member = None
+        self.lobby.leave(member)
+
+    def _say(self, request: Request) -> None:
+        member, _ = self._needMember()
+        to = request.attributes.get("to")
+        if to is None:
+            self.lobby.say(member, vocabulary.said(member, request.content))
+        else:
+            self.lobby.tell(member, to, vocabulary.said(member, request.content, alone=True))
+
+    def _who(self, request: Request) -> None:
+        _, room = self._needMember()
+        if self.lobby.elsewhere is None:
+            self.transport.write(vocabulary.who(room))
+        else:
+            listing = self.lobby.elsewhere.others(room)
+            listing.addCallback(lambda others: self.transport.write(vocabulary.who(room, others)))
+
+    def _rooms(self, request: Request) -> None:
+        self.transport.write(vocabulary.rooms(self.lobby.rooms))
+
+    def _set(self, request: Request) -> None:
+        member, room = self._needMember()
+        key, value = (request.attributes.get(each, "") for each in ("key", "value"))
+        self.lobby.describe(member.data, key, value)
+        self.lobby.announce(room, vocabulary.described(member, key, value), exclude=(member,))
+
+    def _resume(self, request: Request) -> None:
+        if self.member is not None:
+            raise LobbyError("room", "you are in a room already")
+        self.member = self.lobby.resume(request.attributes.get("token", ""), self)
+        lost = self.member.lost
+        self.transport.write(vocabulary.welcome(*self._needMember(), lost=lost))
+        for message in self.lobby.takeMissed(self.member):
+            self.transport.write(message)
+
+    _do: dict[str, Callable[["XMLRoomProtocol", Request], None]] = {
+        "join": _join,
+        "leave": _leave,
+        "say": _say,
+        "who": _who,
+        "rooms": _rooms,
+        "set": _set,
+        "resume": _resume,
+    }
+
+
+class _Announcer(Watcher):
+    """
+    Tells those in a room who comes and goes.
+    """
+
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
+
+    def joined(self, member: Member, room: Room) -> None:
+        """
+        Tell the others.
+        """
+        self._lobby.announce(room, vocabulary.joined(member), exclude=(member,))
+
+    def left(self, member: Member, room: Room) -> None:
+        """
+        Tell the others.
+        """
+        self._lobby.announce(room, vocabulary.left(member))
+
+
+class RoomFactory(XMLSocketFactory):
+    """
+    Makes the protocols of clients in rooms.
+
+    @ivar lobby: the rooms.
+    """
+
+    def __init__(
+        self,
+        protocol: Callable[[], RoomProtocol],
+        lobby: Lobby,
+        *,
+        announces: bool = False,
+        **settings: object,
+    ) -> None:
+        """
+        @param protocol: makes a protocol.
+        @param lobby: the rooms.
+        @param announces: whether those in a room are told in XML who comes and
+            goes.
+        @param settings: see L{XMLSocketFactory}.
+        """
+        super().__init__(protocol, **settings)  # type: ignore[arg-type]
+        self.lobby = lobby
+        if announces:
+            lobby.watchers.append(_Announcer(lobby))

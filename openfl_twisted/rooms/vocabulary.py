@@ -1,0 +1,192 @@
+"""
+The elements by which clients of C{--rooms xml} speak to the server, and it to
+them.
+
+What is not one of these is a message like any other.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from openfl_twisted.rooms.lobby import Member, Room
+from openfl_twisted.wire.messages import END
+from openfl_twisted.wire.text import encodeUTF8
+
+REQUESTS = {
+    "join": {"room", "name"},
+    "leave": set[str](),
+    "say": {"to"},
+    "who": set[str](),
+    "rooms": set[str](),
+    "set": {"key", "value"},
+    "resume": {"token"},
+}
+"""
+What a client can ask for, and with which attributes.
+"""
+
+_request = re.compile(rf"\s*<({'|'.join(REQUESTS)})[\s/>]")
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What a client asks for.
+
+    @ivar name: one of L{REQUESTS}.
+    @ivar attributes: its attributes.
+    @ivar content: what stands inside the element, as it was written; only
+        C{say} has something there.
+    """
+
+    name: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    content: str = ""
+
+
+class VocabularyError(Exception):
+    """
+    An element has a name of ours, and is not written as it should be.
+    """
+
+
+def parseRequest(message: str) -> Request | None:
+    """
+    Read what a client asks for.
+
+    @return: that; C{None} for a message that is none of L{REQUESTS}, which is
+        for the others in the room.
+    @raise VocabularyError: if it is one of them, and something is wrong with it.
+    """
+    found = _request.match(message)
+    if found is None:
+        return None
+    name = found[1]
+    try:
+        element = fromstring(message, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError) as problem:
+        raise VocabularyError(f"<{name}> is not well-formed: {problem}") from None
+    unknown = set(element.attrib) - REQUESTS[name]
+    if unknown:
+        raise VocabularyError(f"<{name}> has no attribute {', '.join(sorted(unknown))}")
+    inside = name == "say"
+    if not inside and (len(element) or (element.text or "").strip()):
+        raise VocabularyError(f"<{name}> has nothing inside")
+    return Request(name, dict(element.attrib), _inside(element) if inside else "")
+
+
+def _inside(element: Element) -> str:
+    """
+    Write what stands inside an element.
+    """
+    outside = Element("x")
+    outside.text = element.text
+    outside.extend(element)
+    written = tostring(outside, "unicode")
+    return "" if written == "<x />" else written.removeprefix("<x>").removesuffix("</x>")
+
+
+def write(element: Element) -> bytes:
+    """
+    Write an element as a message.
+    """
+    return encodeUTF8(tostring(element, "unicode")) + END
+
+
+def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
+    """
+    Tell a member that it is in a room: C{<welcome room name token members/>}.
+
+    @param lost: how many messages it has missed for good, if it takes its place
+        again.
+    """
+    attributes = {"room": room.name, "name": member.name, "token": member.token}
+    if lost is not None:
+        attributes["lost"] = str(lost)
+    return write(Element("welcome", attributes))
+
+
+def joined(member: Member) -> bytes:
+    """
+    Tell the others that somebody has come: C{<joined name/>}.
+    """
+    return write(Element("joined", {"name": member.name}))
+
+
+def left(member: Member) -> bytes:
+    """
+    Tell the others that somebody has gone: C{<left name/>}.
+    """
+    return write(Element("left", {"name": member.name}))
+
+
+def said(member: Member, content: str, *, alone: bool = False) -> bytes:
+    """
+    Hand on what somebody has said: C{<say from>…</say>}.
+
+    @param content: XML.
+    @param alone: whether only one hears it: then there is C{private="true"}.
+    """
+    attributes = {"from": member.name, **({"private": "true"} if alone else {})}
+    opening = tostring(Element("say", attributes), "unicode").removesuffix(" />")
+    return encodeUTF8(f"{opening}>{content}</say>") + END
+
+
+def who(room: Room, others: Iterable[str] = ()) -> bytes:
+    """
+    List a room: C{<who room><member name here><data key value/></member></who>}.
+
+    @param others: the names of those who are there on other machines.
+    """
+    element = Element("who", {"room": room.name})
+    _data(element, room.data)
+    for member in room.members.values():
+        attributes = {"name": member.name, "here": "true" if member.here else "false"}
+        _data(SubElement(element, "member", attributes), member.data)
+    for name in others:
+        SubElement(element, "member", {"name": name, "here": "true", "elsewhere": "true"})
+    return write(element)
+
+
+def rooms(known: dict[str, Room]) -> bytes:
+    """
+    List the rooms: C{<rooms><room name members/></rooms>}.
+    """
+    element = Element("rooms")
+    for room in known.values():
+        attributes = {"name": room.name, "members": str(len(room.members))}
+        _data(SubElement(element, "room", attributes), room.data)
+    return write(element)
+
+
+def described(member: Member, key: str, value: str) -> bytes:
+    """
+    Tell the others what somebody says of itself: C{<set name key value/>}.
+    """
+    return write(Element("set", {"name": member.name, "key": key, "value": value}))
+
+
+def gap(missed: int) -> bytes:
+    """
+    Tell that messages from other machines were lost: C{<gap missed/>}.
+    """
+    return write(Element("gap", {"missed": str(missed)}))
+
+
+def refusal(code: str, text: str) -> bytes:
+    """
+    Tell that something cannot be done: C{<error code>…</error>}.
+    """
+    element = Element("error", {"code": code})
+    element.text = text
+    return write(element)
+
+
+def _data(element: Element, data: dict[str, str]) -> None:
+    for key, value in data.items():
+        SubElement(element, "data", {"key": key, "value": value})

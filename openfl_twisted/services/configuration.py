@@ -1,0 +1,149 @@
+"""
+Options from a file, and what they come to.
+"""
+
+import getopt
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.python import usage
+
+_SECRETS = {"console-token"}
+_NOT_SETTINGS = {"check", "config", "help", "version"}
+_password = re.compile(r"://[^@/]*@")
+_number = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def readTable(path: str) -> dict[str, Any]:
+    """
+    Read a file in TOML.
+
+    @raise usage.UsageError: if it cannot be read, or is none.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except OSError as problem:
+        raise usage.UsageError(f"--config={path}: {problem.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise usage.UsageError(f"--config={path}: {problem}") from None
+
+
+def argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list[str]:
+    """
+    Write what a file says as arguments of a command line.
+
+    @param path: where the table comes from.
+    @param table: the options by their names; C{true} for a flag, a list for what
+        can be given several times.
+    @param given: the arguments of the command line, which count for more.
+    @raise usage.UsageError: if a value cannot be one.
+    """
+    arguments = []
+    for name, value in table.items():
+        if any(each.partition("=")[0] == f"--{name}" for each in given):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            match each:
+                case True:
+                    arguments.append(f"--{name}")
+                case False:
+                    continue
+                case str() | int() | float():
+                    arguments.append(f"--{name}={each}")
+                case _:
+                    raise usage.UsageError(f"--config={path}: {name} cannot be a table or a date")
+    return arguments
+
+
+class ConfiguredOptions(usage.Options):
+    """
+    Options that can stand in a file, and can be looked at.
+
+    @cvar ownTables: what can stand in the file beside options.
+    @cvar defaultEndpoint: where the server listens if it is not told.
+    """
+
+    defaultEndpoint = ""
+
+    ownTables: ClassVar[frozenset[str]] = frozenset()
+
+    optFlags = [["check", None, "Print the resolved configuration, and exit."]]
+
+    optParameters: list[list[Any]] = [
+        ["config", None, None, "A TOML file with options by name; those given here come first."],
+    ]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Parse the options of the file, and then those of the command line.
+        """
+        given = list(sys.argv[1:] if options is None else options)
+        path = _valueOf("config", given)
+        table = {} if path is None else readTable(path)
+        known = {name: value for name, value in table.items() if name not in self.ownTables}
+        arguments = [*argumentsOf(path or "", known, given), *given]
+        super().parseOptions(arguments)
+        if self["check"]:
+            sys.stdout.write(self._resolved(arguments))
+            sys.exit(0)
+
+    def _resolved(self, arguments: list[str]) -> str:
+        """
+        Write what the options come to, as a file that could be given again.
+        Passwords are left out.
+        """
+        found: dict[str, list[str]] = {}
+        for option, value in getopt.getopt(arguments, self.shortOpt, self.longOpt)[0]:
+            found.setdefault(option.lstrip("-"), []).append(value)
+        lines = []
+        for name in sorted({each.removesuffix("=") for each in self.longOpt} - _NOT_SETTINGS):
+            default = self.defaultEndpoint if name == "listen" else self.defaults.get(name)
+            if f"{name}=" not in self.longOpt:
+                lines.append(f"{name} = {_toTOML(name in found)}\n")
+            elif name not in found and default is None:
+                lines.append(f"# {name} is not given\n")
+            else:
+                lines.append(f"{name} = {_shown(name, found.get(name, [str(default)]), default)}\n")
+        return "".join(lines)
+
+
+def _shown(name: str, values: list[str], default: object) -> str:
+    """
+    Write what an option has been given.
+    """
+    if name in _SECRETS:
+        return _toTOML("***")
+    if isinstance(default, int | float) and _number.fullmatch(values[-1]):
+        return values[-1]
+    texts = [_password.sub("://***@", value) for value in values]
+    return _toTOML(texts if len(texts) > 1 else texts[0])
+
+
+def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
+    """
+    Find the value of an option, without parsing all of them.
+    """
+    for number, argument in enumerate(arguments):
+        if argument.startswith(f"--{name}="):
+            return argument.partition("=")[2]
+        if argument == f"--{name}" and number + 1 < len(arguments):
+            return arguments[number + 1]
+    return None
+
+
+def _toTOML(value: bool | str | list[str]) -> str:
+    """
+    Write a value.
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return f"[{', '.join(map(_toTOML, value))}]"
+        case _:
+            quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{quoted}"'

@@ -1,0 +1,304 @@
+"""
+A socket policy file: reading and writing it, and what it permits.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass, field
+from typing import Self
+from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+
+from defusedxml.ElementTree import DefusedXMLParser
+
+from openfl_twisted.wire.policyrule import (
+    FIRST_UNPRIVILEGED_PORT,
+    AccessRule,
+    PolicyError,
+    parsePorts,
+    shown,
+)
+
+MAX_POLICY_LENGTH = 64 * 1024
+"""
+The longest policy file that is read, in bytes: 64 KiB.
+"""
+
+MASTER_PORT = 843
+"""
+The port on which a player looks for the policy file of a whole host.
+"""
+
+SITE_CONTROLS = ("none", "master-only", "all")
+"""
+The meta-policies that a socket policy file can have.
+"""
+
+_RULE = "allow-access-from"
+_LONGEST_TAG = 60
+_undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
+
+
+class _Parser(DefusedXMLParser):
+    """
+    A parser that takes no declarations from the file itself: neither entities
+    nor attributes that a rule does not show.
+
+    @ivar namesDTD: whether the file has a DTD, which is never fetched.
+    """
+
+    namesDTD = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.StartDoctypeDeclHandler = self._beginDoctype
+
+    def _beginDoctype(
+        self, name: str, system: str | None, public: str | None, hasOwn: bool
+    ) -> None:
+        if hasOwn:
+            raise PolicyError("it has declarations of its own")
+        self.namesDTD = True
+
+
+def _parse(data: bytes) -> Element:
+    """
+    Read XML.
+
+    @raise PolicyError: if it cannot be read.
+    """
+    if len(data) > MAX_POLICY_LENGTH:
+        raise PolicyError(f"it is longer than {MAX_POLICY_LENGTH} bytes")
+    # In one kind of UTF-16 every file ends with a zero byte of its own.
+    if not data.startswith(codecs.BOM_UTF16_LE):
+        data = data.removesuffix(b"\0")
+    parser = _Parser()
+    try:
+        parser.feed(data)
+        root: Element = parser.close()
+    except PolicyError:
+        raise
+    except ParseError as error:
+        raise PolicyError(f"it is not well-formed XML: {error}") from None
+    except (LookupError, ValueError) as error:
+        raise PolicyError(f"its text cannot be read: {error}") from None
+    # The parser takes them for declared in the DTD, and drops them.
+    if parser.namesDTD and _undeclared.search(data.replace(b"\0", b"")):
+        raise PolicyError("it has an entity that nothing declares")
+    return root
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """
+    A socket policy file.
+
+    @ivar rules: the rules; one that grants is enough, and their order does not
+        matter.
+    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the
+        file has none, which means C{all}. It counts only in the file that is
+        served from port 843.
+    @ivar misplaced: how many rules the file has elsewhere than directly below
+        its root; players do not look at them.
+    """
+
+    rules: tuple[AccessRule, ...] = ()
+    siteControl: str | None = None
+    misplaced: int = field(default=0, compare=False)
+
+    @classmethod
+    def forPort(cls, port: int) -> Self:
+        """
+        Make the file that lets everybody connect to one port and to no other.
+
+        @param port: the port.
+        """
+        return cls((AccessRule("*", str(port)),))
+
+    @classmethod
+    def fromXML(cls, data: bytes) -> Self:
+        """
+        Read a policy file.
+
+        Nothing is fetched and no entity is expanded. Unknown elements are
+        ignored, so are rules that are not directly below the root.
+
+        @param data: the file; a zero byte at its end is allowed.
+        @raise PolicyError: if it is not a policy file: not well formed, with
+            another root, with text between its elements, or over
+            L{MAX_POLICY_LENGTH} bytes.
+        """
+        root = _parse(data)
+        if root.tag != "cross-domain-policy":
+            raise PolicyError(f"its root is <{root.tag[:_LONGEST_TAG]}>, not <cross-domain-policy>")
+        if any(text and text.strip() for text in root.itertext()):
+            raise PolicyError("it has text between its elements")
+        control = root.find("site-control")
+        found = root.findall(_RULE)
+        rules = tuple(
+            AccessRule(
+                rule.get("domain", ""),
+                rule.get("to-ports"),
+                rule.get("secure", "false").strip().lower() == "true",
+            )
+            for rule in found
+        )
+        return cls(
+            rules,
+            None if control is None else control.get("permitted-cross-domain-policies"),
+            sum(1 for _ in root.iter(_RULE)) - len(found),
+        )
+
+    def toXML(self) -> bytes:
+        """
+        Write the file.
+
+        @return: the file in ASCII, without the zero byte that ends it on the
+            wire.
+        """
+        root = Element("cross-domain-policy")
+        if self.siteControl is not None:
+            attribute = {"permitted-cross-domain-policies": self.siteControl}
+            SubElement(root, "site-control", attribute)
+        for rule in self.rules:
+            attributes = {"domain": rule.domain}
+            if rule.ports is not None:
+                attributes["to-ports"] = rule.ports
+            if rule.secure:
+                attributes["secure"] = "true"
+            SubElement(root, _RULE, attributes)
+        # Nothing is imported for this, so it works in a process that has given up its rights.
+        text = tostring(root, "unicode").encode("ascii", "xmlcharrefreplace")
+        return b'<?xml version="1.0"?>\n' + text
+
+    def metaPolicy(self, servedFrom: int = MASTER_PORT) -> str:
+        """
+        Say which policy files count on the host of this one.
+
+        @param servedFrom: the port from which this file came; only the one from
+            port 843 has a say.
+        @return: one of L{SITE_CONTROLS}; what is none of them counts as
+            C{none}.
+        """
+        if servedFrom != MASTER_PORT or self.siteControl is None:
+            return "all"
+        return self.siteControl if self.siteControl in SITE_CONTROLS else "none"
+
+    def permits(
+        self, domain: str, port: int, *, secure: bool = False, servedFrom: int = MASTER_PORT
+    ) -> bool:
+        """
+        Decide whether content may connect. For the reasons, see
+        L{openfl_twisted.wire.policydecision.decide}.
+
+        @param domain: the host from which the content came: a name, or an
+            address, IPv6 in brackets. Case does not matter.
+        @param port: the port to which it wants to connect.
+        @param secure: whether the content came by https.
+        @param servedFrom: the port from which this file came. One below 1024
+            may grant any port, another only ports from 1024 on.
+        @return: whether any of the rules grants it, and the file's own
+            meta-policy is not C{none}.
+        """
+        return self.metaPolicy(servedFrom) != "none" and any(
+            rule.refusal(domain, port, secure=secure, servedFrom=servedFrom) is None
+            for rule in self.rules
+        )
+
+    def problems(
+        self, servedFrom: int | None = None, *, tls: bool = False, isTarget: bool = False
+    ) -> list[str]:
+        """
+        Say what in this file does not do what its author will have meant.
+
+        @param servedFrom: the port from which it is served, if that is known.
+        @param tls: whether programs can connect in TLS.
+        @param isTarget: whether programs connect to this port itself.
+        @return: one sentence for each; none for a file that is in order.
+        """
+        found = [
+            f"rule {number} {problem}"
+            for number, rule in enumerate(self.rules, 1)
+            for problem in self._problemsOf(rule, servedFrom, tls)
+        ]
+        found += self._unreached()
+        if not self.rules:
+            found.append("it has no rules, so it grants nothing")
+        if isTarget and servedFrom is not None and not self._grantsPort(servedFrom):
+            found.append(f"no rule grants port {servedFrom}, at which it is asked for")
+        if self.siteControl is not None:
+            if self.siteControl not in SITE_CONTROLS:
+                found.append(
+                    f"its site-control {shown(self.siteControl)} counts as none; "
+                    f"there are {', '.join(SITE_CONTROLS)}"
+                )
+            if servedFrom is not None and servedFrom != MASTER_PORT:
+                found.append(f"its site-control counts only on port {MASTER_PORT}")
+            elif self.rules and self.metaPolicy() == "none":
+                found.append(
+                    "its site-control forbids every policy file of this host, this one too"
+                )
+        return found
+
+    def _problemsOf(self, rule: AccessRule, servedFrom: int | None, tls: bool) -> list[str]:
+        """
+        Say what one rule does not do.
+        """
+        if rule.problem is not None or rule.ports is None:
+            return [f"grants nothing: {rule.problem}"]
+        found = []
+        # For all ports nobody means those below 1024.
+        if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
+            low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
+            if low:
+                found.append(
+                    f"grants ports below {FIRST_UNPRIVILEGED_PORT}, which a file "
+                    f"from port {servedFrom} cannot"
+                )
+        if rule.secure and not tls:
+            found.append(
+                "is secure: on a plain port that only shuts out content that came by http, and "
+                "encrypts nothing"
+            )
+        return found
+
+    def _grantsPort(self, port: int) -> bool:
+        """
+        Say whether anybody at all may connect to a port.
+        """
+        return any(
+            rule.problem is None
+            and any(low <= port <= high for low, high in parsePorts(rule.ports or ""))
+            for rule in self.rules
+        )
+
+    def _unreached(self) -> list[str]:
+        """
+        Name the rules that change nothing.
+        """
+        found = []
+        able = [(n, rule) for n, rule in enumerate(self.rules, 1) if rule.problem is None]
+        byHost: dict[str, list[tuple[int, AccessRule]]] = {}
+        for number, rule in able:
+            byHost.setdefault(rule.host, []).append((number, rule))
+        for number, rule in able:
+            name = rule.host.removeprefix("*.").split(".")
+            hosts = {rule.host, "*"} | {"*." + ".".join(name[n:]) for n in range(len(name))}
+            others = [each for host in hosts for each in byHost.get(host, ()) if each[0] != number]
+            # Of two that say the same, the first is the one that counts.
+            for other, wider in sorted(others, key=lambda each: each[0]):
+                if wider.covers(rule) and (other < number or not rule.covers(wider)):
+                    found.append(f"rule {number} is never reached: rule {other} grants all of it")
+                    break
+        if self.misplaced:
+            found.append(
+                f"{self.misplaced} of its <{_RULE}> are never reached: they do not stand directly "
+                "below the root"
+            )
+        return found
+
+    @property
+    def grantsNothing(self) -> bool:
+        """
+        Whether this file refuses everybody everything.
+        """
+        return all(rule.problem is not None for rule in self.rules)

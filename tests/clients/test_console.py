@@ -1,0 +1,160 @@
+"""
+The console in a real browser.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from twisted.logger import capturedLogs
+from twisted.web.server import Request
+
+from openfl_twisted.services import xmlserver
+from openfl_twisted.services.console import ConsoleService
+from openfl_twisted.services.sites import Page as SitePage
+from tests.clients.browser import CHROMIUM, Page, shown
+from tests.clients.conftest import need
+from tests.clients.test_browser import inBrowser
+from tests.doubles import linesOf
+from tests.live.peers import HOST, dial
+
+ANY = f"tcp:0:interface={HOST}"
+
+# The page does not report, so it is looked at; and it is used as by hand.
+LOOK = """
+const told = new Set();
+function tell(...what) {
+	const body = JSON.stringify(what);
+	if (told.has(body)) return;
+	told.add(body);
+	fetch("/report", { method: "POST", body });
+}
+addEventListener("error", (event) => tell("error", event.message));
+addEventListener("securitypolicyviolation", (event) => tell("error", event.violatedDirective));
+new MutationObserver(() => {
+	const status = $("status").textContent;
+	if (status !== "connecting") tell("status", status);
+	const kinds = [...$("table").rows].map((row) => row.cells[1].textContent);
+	if (!kinds.includes("")) tell("clients", ...kinds);
+	for (const item of $("messages").children) tell("line", item.lastChild.textContent);
+	if ($("said").textContent) tell("said", $("said").textContent);
+	const pen = $("chart").getContext("2d");
+	const drawn = $("chart").width && pen.getImageData(0, 0, $("chart").width, $("chart").height);
+	if (drawn && drawn.data.some((value) => value)) tell("drawn");
+}).observe(document.body, { childList: true, subtree: true, characterData: true });
+"""
+
+
+class Script(SitePage):
+    """
+    The console's own script, and something behind it.
+    """
+
+    def __init__(self, script: Any, more: str) -> None:
+        super().__init__()
+        self.script = script
+        self.more = more
+
+    def render_GET(self, request: Request) -> bytes:
+        return bytes(self.script.render_GET(request)) + self.more.encode()
+
+
+@asynccontextmanager
+async def console(page: Page, acts: str) -> AsyncIterator[tuple[int, str, str]]:
+    """
+    Run a server with a console while the block runs.
+
+    @param page: takes the reports of the console's page.
+    @param acts: what else the page does.
+    @return: the port of the server, the URL of the console, and the token.
+    """
+    options = xmlserver.Options()
+    options.parseOptions([f"--listen={ANY}", f"--console={ANY}"])
+    service: Any = xmlserver.makeService(options)
+    [_, site] = service.services
+    assert isinstance(site, ConsoleService)
+    root: Any = site.guard.wrappedFactory
+    own = root.resource.children[b"console.js"]
+    root.resource.putChild(b"console.js", Script(own, LOOK + acts))
+    root.resource.putChild(b"report", page)
+    with capturedLogs() as logs:
+        service.startService()
+    printed = "\n".join(linesOf(logs))
+    [port] = re.findall(r"listening on \S+:(\d+)", printed)
+    [(url, token)] = re.findall(r"console on (\S+)#(\S+)", printed)
+    try:
+        yield int(port), url, token
+    finally:
+        await service.stopService()
+
+
+ACTS = """
+new MutationObserver(() => {
+	const kick = document.querySelector("button.kick:not(.sure)");
+	if (told.has('["line","<b>hello</b>"]') && !told.has('["said","sent to 2"]')) {
+		$("text").value = "<all/>";
+		$("say").requestSubmit();
+	} else if (told.has('["line","<all/>"]') && kick) {
+		kick.click();
+		kick.click();
+	} else if (told.has('["clients","plain","plain"]') && !listening) {
+		document.querySelector("button.listen").click();
+	}
+}).observe(document.body, { childList: true, subtree: true, characterData: true });
+"""
+
+
+@inBrowser
+async def test_console() -> None:
+    """
+    The page shows two clients, and rates as a drawing; it shows a message of
+    one as text, says something to both, and closes that one.
+    """
+    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    page = Page({})
+    async with console(page, ACTS) as (port, url, token):
+        clients = [await dial(port) for _ in "ab"]
+        for client in clients:
+            client.send(b"\0")
+        async with shown(page, f"{url}#{token}"):
+            await page.until("clients", "plain", "plain")
+            await page.until("line", "listening")
+            clients[1].send(b"<b>hello</b>\0")
+            await page.until("line", "<b>hello</b>")
+            await page.until("said", "sent to 2")
+            for client in clients:
+                await client.until(b"<all/>\0")
+            await clients[1].untilLost()
+            await page.until("line", "the client has gone")
+            await page.until("clients", "plain")
+            await page.until("drawn")
+            assert ["status", "connected"] in page.reports
+            assert not [report for report in page.reports if report[0] == "error"]
+        await clients[0].close()
+
+
+@inBrowser
+async def test_token() -> None:
+    """
+    Without the token the page shows nothing, and asks for it; with the one that
+    is typed it goes on.
+    """
+    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    page = Page({})
+    acts = """
+    new MutationObserver(() => {
+        if (told.has('["status","this is not the console\\'s token"]')) return;
+        if ($("login").hidden) return;
+        $("token").value = "wrong";
+        $("login").requestSubmit();
+    }).observe(document.body, { childList: true, subtree: true, attributes: true });
+    """
+    async with console(page, acts) as (port, url, _):
+        client = await dial(port)
+        client.send(b"\0")
+        async with shown(page, url):
+            await page.until("status", "a token is needed")
+            await page.until("status", "this is not the console's token")
+            assert not [report for report in page.reports if report[0] == "clients"]
+        await client.close()

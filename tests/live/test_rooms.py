@@ -1,0 +1,76 @@
+"""
+Rooms on two servers, joined by a real broker.
+"""
+
+import re
+from pathlib import Path
+
+from tests.live import live
+from tests.live.peers import HOST, Buffered, Process, dial, portOf, stop, twistd
+from tests.live.test_relays import Kind, broker, everyBroker, freePort
+
+ANY_PORT = f"--listen=tcp:0:interface={HOST}"
+
+
+async def node(
+    kind: Kind, port: int, path: Path, *arguments: str, rooms: str = "xml"
+) -> tuple[Process, int]:
+    """
+    Start a server whose relay is up.
+    """
+    relay = f"--relay={kind.scheme}://{HOST}:{port}"
+    server = twistd("openfl-xml", f"--rooms={rooms}", relay, ANY_PORT, *arguments, path=str(path))
+    await server.until(b"is up")
+    return server, await portOf(server)
+
+
+async def join(port: int, name: str) -> Buffered:
+    """
+    Come into the room.
+    """
+    client = await dial(port)
+    client.send(f'<join room="chess" name="{name}"/>\0'.encode())
+    await client.until(b"<welcome")
+    return client
+
+
+@everyBroker
+@live
+async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
+    """
+    What is said in a room of one server is heard on the other. While the broker
+    is away everybody goes on within his server, and what was lost between them
+    is told when it is there again. At the end everybody gets the farewell.
+    """
+    port = freePort()
+    command = kind.command(port)
+    async with broker(kind, tmp_path, command):
+        one, here = await node(kind, port, tmp_path, "--farewell=<bye/>")
+        two, there = await node(kind, port, tmp_path)
+        ann, ben, cleo = await join(here, "Ann"), await join(there, "Ben"), await join(here, "Cleo")
+        # Whoever is told of has been heard of on the other side.
+        await ben.until(b'<joined name="Cleo" />')
+        ann.send(b"<say>hello</say>\0")
+        await ben.until(b'<say from="Ann">hello</say>\0')
+        await cleo.until(b'<say from="Ann">hello</say>\0')
+    for server in (one, two):
+        await server.until(b"is down")
+    for number in range(3):
+        ann.send(b"<say>%d</say>\0" % number)
+    await cleo.until(b'<say from="Ann">2</say>\0')
+    one.printed = two.printed = b""
+    async with broker(kind, tmp_path, command):
+        for server in (one, two):
+            await server.until(b"is up")
+        # The relay kept what was said meanwhile; or it was lost, and that is told.
+        ann.send(b"<say>again</say>\0")
+        heard = await ben.until(b'<say from="Ann">again</say>\0')
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', heard)))
+        kept = len(re.findall(rb'<say from="Ann">\d</say>', heard))
+        assert missed + kept == 3
+        await stop(one)
+        await ann.until(b"<bye/>\0")
+        await ben.until(b'<left name="Ann" />')
+        await stop(two)
+    for client in (ann, ben, cleo):
+        await client.untilLost()

@@ -1,0 +1,406 @@
+"""
+Tests for L{openfl_twisted.net.permission}.
+"""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors
+from openfl_twisted.events import Event, SecurityErrorEvent, ServerSocketConnectEvent
+from openfl_twisted.net import (
+    SecureSocket,
+    ServerSocket,
+    Socket,
+    XMLSocket,
+    forgetPolicyFiles,
+    serversocket,
+)
+from openfl_twisted.net.permission import permissions
+from openfl_twisted.system import Security
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.net.network import Network, Peer, record, types
+
+HOST = "192.0.2.1"
+URL = "http://games.example/game.swf"
+GRANTING = PolicyFile((AccessRule("games.example", "*"),))
+REFUSING = PolicyFile((AccessRule("other.example", "*"),))
+SOCKETS: list[Any] = [Socket, XMLSocket, SecureSocket]
+
+
+class PermissionTestCase(SynchronousTestCase):
+    """
+    A program in a sandbox, on a network in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Come from an address, by http.
+        """
+        self.addCleanup(forgetPolicyFiles)
+        self.sandbox(Security.REMOTE, URL)
+        self.network = Network()
+
+    def sandbox(self, sandboxType: str, swfURL: str | None = None) -> None:
+        """
+        Put the program in a sandbox.
+        """
+        self.patch(Security, "sandboxType", sandboxType)
+        self.patch(Security, "swfURL", swfURL)
+
+    def make(self, cls: Any = Socket) -> Any:
+        """
+        Make a socket whose events are remembered.
+        """
+        socket = cls(reactor=self.network.reactor)
+        self.events = record(socket)
+        return socket
+
+    def assertAsked(self, *ports: int) -> None:
+        """
+        These ports have been connected to, and no others.
+        """
+        self.assertEqual([client[1] for client in self.network.reactor.tcpClients], list(ports))
+
+    def answer(self, policy: PolicyFile) -> Peer:
+        """
+        Have the server that was asked last answer with a policy file.
+        """
+        peer = self.network.answer()
+        self.assertEqual(peer.received, REQUEST)
+        peer.send(policy.toXML() + b"\0")
+        self.assertTrue(peer.transport.disconnecting)
+        return peer
+
+    def decide(self, policy: PolicyFile, cls: Any = Socket) -> list[Event]:
+        """
+        Connect a socket, to a host whose master has this policy.
+
+        @return: its events.
+        """
+        self.make(cls).connect(HOST, 8080)
+        self.answer(policy)
+        return self.events
+
+
+class GrantedTests(PermissionTestCase):
+    """
+    With the permission it is as without a sandbox.
+    """
+
+    def test_connect(self) -> None:
+        """
+        The socket connects when the policy file has come, and its own
+        connection carries nothing but its data.
+        """
+        socket = self.make()
+        connected = socket.whenConnected
+        socket.connect(HOST, 8080)
+        waiting = connected()
+        self.assertAsked(843)
+        self.answer(GRANTING)
+        self.assertAsked(843, 8080)
+        self.assertEqual(self.events, [])
+        peer = self.network.answer()
+        self.assertEqual(types(self.events), ["connect"])
+        self.successResultOf(waiting)
+        socket.writeUTFBytes("hello")
+        socket.flush()
+        self.assertEqual(peer.received, b"hello")
+
+    def test_everySocket(self) -> None:
+        """
+        Each kind of socket asks first.
+        """
+        for cls in SOCKETS:
+            self.network = Network()
+            self.decide(GRANTING, cls)
+            self.assertAsked(843, 8080)
+
+    def test_own(self) -> None:
+        """
+        Without a master the port itself is asked, and then connected to again.
+        """
+        self.make().connect(HOST, 8080)
+        self.network.refuse()
+        self.answer(GRANTING)
+        self.assertAsked(843, 8080, 8080)
+
+    def test_known(self) -> None:
+        """
+        What is known is not asked for again, until it is forgotten; the outcome
+        never comes within the call.
+        """
+        self.decide(GRANTING)
+        self.make().connect(HOST, 9000)
+        self.assertAsked(843, 8080, 9000)
+        self.network.answer()
+        self.assertEqual(types(self.events), ["connect"])
+        forgetPolicyFiles()
+        self.make().connect(HOST, 9000)
+        self.assertAsked(843, 8080, 9000, 843)
+
+    def test_named(self) -> None:
+        """
+        A file that C{loadPolicyFile} has named is asked for first, and no more
+        when it is forgotten.
+        """
+        Security.loadPolicyFile(f"xmlsocket://{HOST}:8430")
+        self.assertAsked()
+        self.make().connect(HOST, 8080)
+        self.assertAsked(8430)
+        self.answer(GRANTING)
+        self.assertAsked(8430, 8080)
+        forgetPolicyFiles()
+        self.make().connect(HOST, 8080)
+        self.assertAsked(8430, 8080, 843)
+
+    def test_https(self) -> None:
+        """
+        Content that came by https is known as such.
+        """
+        secure = PolicyFile((AccessRule("games.example", "*", secure=True),))
+        self.sandbox(Security.REMOTE, "https://games.example/")
+        self.assertEqual(self.decide(secure), [])
+        self.assertAsked(843, 8080)
+        self.network = Network()
+        self.sandbox(Security.REMOTE, URL)
+        self.decide(secure)
+        self.assertAsked(843, 8080)
+        self.network.refuse()
+        self.assertEqual(types(self.events), ["securityError"])
+
+    def test_home(self) -> None:
+        """
+        No host means the one from which the program came.
+        """
+        self.sandbox(Security.REMOTE, "http://192.0.2.7/")
+        self.make().connect(None, 8080)
+        self.assertEqual(self.network.reactor.tcpClients[-1][0], "192.0.2.7")
+        self.sandbox(Security.REMOTE, "http://[2001:db8::1]/")
+        self.make().connect(None, 8080)
+        self.assertEqual(self.network.reactor.tcpClients[-1][0], "2001:db8::1")
+
+    def test_masterPort(self) -> None:
+        """
+        Another port can stand for 843.
+        """
+        self.patch(permissions, "masterPort", 9843)
+        self.make().connect(HOST, 80)
+        self.assertAsked(9843)
+        self.answer(GRANTING)
+        self.assertAsked(9843, 80)
+
+
+class RefusedTests(PermissionTestCase):
+    """
+    Without it there is a C{securityError}, and nothing else.
+    """
+
+    def test_event(self) -> None:
+        """
+        Each kind of socket dispatches #2048 with Flash's text and the reason;
+        there is no C{ioError} and no C{close}, and it can connect again.
+        """
+        for cls in SOCKETS:
+            self.network = Network()
+            self.decide(PolicyFile(REFUSING.rules, "master-only"), cls)
+            self.network.turn()
+            [event] = self.events
+            assert isinstance(event, SecurityErrorEvent)
+            self.assertEqual((event.type, event.errorID), ("securityError", 2048))
+            self.assertTrue(
+                event.text.startswith(
+                    "Error #2048: Security sandbox violation: http://games.example/game.swf "
+                    "cannot load data from 192.0.2.1:8080. master policy file, port 843: "
+                ),
+                event.text,
+            )
+            self.assertIn("it is not for 'games.example'", event.text)
+            self.assertIn("'master-only' ends the search", event.text)
+            self.assertAsked(843)
+            socket = event.target
+            assert isinstance(socket, Socket | XMLSocket)
+            self.assertFalse(socket.connected)
+            self.assertRaises(errors.IOError, socket.close)
+            self.successResultOf(socket.whenClosed())
+
+    def test_nobodyThere(self) -> None:
+        """
+        Where nobody listens at all there is no file, and so no permission.
+        """
+        self.make().connect("2001:db8::1", 8080)
+        self.network.refuse()
+        self.network.refuse()
+        [event] = self.events
+        assert isinstance(event, SecurityErrorEvent)
+        self.assertIn("cannot load data from [2001:db8::1]:8080. ", event.text)
+        self.assertIn("port 843: nobody listens there; ", event.text)
+
+    def test_awaited(self) -> None:
+        """
+        Who awaits the connection gets the same error.
+        """
+        socket = self.make()
+        socket.connect(HOST, 8080)
+        waiting = socket.whenConnected()
+        self.answer(PolicyFile(REFUSING.rules, "none"))
+        error = self.failureResultOf(waiting, errors.SecurityError).value
+        self.assertEqual(error.errorID, 2048)
+
+    def test_known(self) -> None:
+        """
+        A refusal that is known already is an event too, and never comes within
+        the call.
+        """
+        self.decide(PolicyFile(REFUSING.rules, "none"))
+        self.make().connect(HOST, 8080)
+        self.assertEqual(self.events, [])
+        self.network.turn()
+        self.assertEqual(types(self.events), ["securityError"])
+        self.assertAsked(843)
+
+    def test_timeout(self) -> None:
+        """
+        The time of the socket covers the policy files too; then it is an
+        C{ioError}, and nothing is left of the search.
+        """
+        socket = self.make()
+        socket.timeout = 2000
+        socket.connect(HOST, 8080)
+        peer = self.network.answer()
+        self.network.reactor.advance(2)
+        self.assertEqual(types(self.events), ["ioError"])
+        self.assertTrue(peer.transport.closed)
+        self.network.reactor.advance(0)
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
+
+    def test_silentServer(self) -> None:
+        """
+        A server that does not know policy requests, and is silent, is a refusal
+        before the time of the socket is over.
+        """
+        self.make().connect(HOST, 8080)
+        self.network.refuse()
+        self.network.answer()
+        self.network.reactor.advance(10)
+        [event] = self.events
+        assert isinstance(event, SecurityErrorEvent)
+        self.assertIn("policy file of port 8080 itself: no answer in time", event.text)
+
+    def test_closed(self) -> None:
+        """
+        Who closes the socket while it asks ends the search without an event.
+        """
+        socket = self.make()
+        socket.connect(HOST, 8080)
+        peer = self.network.answer()
+        socket.close()
+        self.assertTrue(peer.transport.closed)
+        self.network.turn()
+        self.assertEqual(self.events, [])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
+
+    def test_replaced(self) -> None:
+        """
+        A new attempt replaces one that still asks, and is heard of alone.
+        """
+        socket = self.make()
+        socket.connect(HOST, 8080)
+        socket.connect("192.0.2.2", 8080)
+        self.answer(PolicyFile(REFUSING.rules, "none"))
+        self.network.turn()
+        [event] = self.events
+        self.assertIn("192.0.2.2:8080", event.text)  # type: ignore[attr-defined]
+
+
+class SandboxTests(PermissionTestCase):
+    """
+    What is needed goes by the sandbox.
+    """
+
+    def test_application(self) -> None:
+        """
+        A desktop program needs no permission, as AIR and OpenFL have it, and
+        its URL does not matter; this is the default.
+        """
+        self.sandbox(Security.APPLICATION, URL)
+        self.make().connect(HOST, 8080)
+        self.make().connect(None, 8080)
+        self.assertAsked(8080, 8080)
+        self.assertEqual(self.network.reactor.tcpClients[-1][0], "127.0.0.1")
+
+    def test_withFile(self) -> None:
+        """
+        A program in C{LOCAL_WITH_FILE} has no sockets: #2010 is thrown, and
+        what there is stays.
+        """
+        self.sandbox(Security.APPLICATION)
+        socket = self.make()
+        socket.connect(HOST, 8080)
+        self.network.answer()
+        self.sandbox(Security.LOCAL_WITH_FILE)
+        error = self.assertRaises(errors.SecurityError, socket.connect, HOST, 8080)
+        self.assertEqual(error.errorID, 2010)
+        self.assertEqual(
+            str(error),
+            "Error #2010: Local-with-filesystem SWF files are not permitted to use sockets.",
+        )
+        self.assertTrue(socket.connected)
+        self.assertEqual(types(self.events), ["connect"])
+        self.assertRaises(errors.SecurityError, XMLSocket, HOST, 8080)
+
+    def test_withNetwork(self) -> None:
+        """
+        To a program that came from no host only rules for everybody apply; its
+        sandbox stands for its URL.
+        """
+        for sandbox in (Security.LOCAL_WITH_NETWORK, Security.LOCAL_TRUSTED, Security.REMOTE):
+            self.sandbox(sandbox, None if sandbox == Security.REMOTE else URL)
+            self.network = Network()
+            self.decide(PolicyFile((AccessRule("*", "*"),)))
+            self.assertAsked(843, 8080)
+            self.network = Network()
+            self.decide(PolicyFile(GRANTING.rules, "master-only"))
+            self.network.turn()
+            [event] = self.events
+            self.assertIn("it is not for content of no domain", event.text)  # type: ignore[attr-defined]
+        self.assertIn("violation: remote cannot", event.text)  # type: ignore[attr-defined]
+
+    def test_trusted(self) -> None:
+        """
+        A program in C{LOCAL_TRUSTED} needs no permission for this machine.
+        """
+        self.sandbox(Security.LOCAL_TRUSTED)
+        for host in ("127.0.0.1", "::1", "[::1]"):
+            self.make().connect(host, 8080)
+        self.assertAsked(8080, 8080, 8080)
+        self.make().connect("127.0.0.2", 8080)
+        self.assertAsked(8080, 8080, 8080, 843)
+
+    def test_wrongURL(self) -> None:
+        """
+        An address that is none is an error, in the call.
+        """
+        for url in ("games.example", "file:///game.swf", ""):
+            self.sandbox(Security.REMOTE, url)
+            for host in (HOST, None):
+                error = self.assertRaises(errors.ArgumentError, self.make().connect, host, 80)
+                self.assertIn("Security.swfURL: ", str(error))
+        self.assertAsked()
+
+    def test_accepted(self) -> None:
+        """
+        The sockets of a C{ServerSocket} need no permission.
+        """
+        self.sandbox(Security.LOCAL_WITH_FILE)
+        server = ServerSocket(reactor=self.network.reactor)
+        sockets: list[Socket] = []
+        server.addEventListener(
+            ServerSocketConnectEvent.CONNECT, lambda event: sockets.append(event.socket)
+        )
+        listening = serversocket._Server(server, self.network.reactor)
+        factory = serversocket._AcceptingFactory(listening)
+        peer = Peer(factory.buildProtocol(None))
+        peer.send(b"hello")
+        self.assertEqual([socket.readUTFBytes(5) for socket in sockets], ["hello"])

@@ -1,0 +1,303 @@
+"""
+Tests for L{openfl_twisted.protocols.clients}, and for what a guard tells of its
+clients.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
+
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.clients import KINDS, Traffic, inTLS
+from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.wire.policy import REQUEST
+from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, frame
+from tests.frames import REQUEST as UPGRADE
+from tests.laboratory import authority, server
+from tests.protocols.test_callers import Client as Caller
+from tests.protocols.test_oneport import Greeter, GreeterFactory
+from tests.tls.handshakes import Presenting
+
+IDENTITY = server(authority())
+
+
+class ClientTestCase(SynchronousTestCase):
+    """
+    A guard in front of a door for everybody, and of an echo.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        tls: Any = Presenting.of(IDENTITY)
+        self.door = OnePortFactory(XMLSocketFactory(EchoProtocol), tls=tls, clock=self.clock)
+        self.guard = GuardFactory(self.door, clock=self.clock)
+
+    def call(self, data: bytes = b"", *, inTLS: bool = False) -> Caller:
+        """
+        Have a client connect and send something.
+        """
+        client = Caller(self.guard, self.clock, inTLS=inTLS)
+        if data:
+            client.send(data)
+        return client
+
+
+class KindTests(ClientTestCase):
+    """
+    A guard knows how its clients speak.
+    """
+
+    def kinds(self) -> list[str]:
+        """
+        Get the kinds of those that are connected.
+        """
+        return [client.kind for client in self.guard.clients()]
+
+    def test_kinds(self) -> None:
+        """
+        Every kind of caller has its name.
+        """
+        for data, encrypted, kind in [
+            (b"a\0", False, "plain"),
+            (UPGRADE, False, "websocket"),
+            (b"a\0", True, "tls"),
+            (UPGRADE, True, "websocket in tls"),
+            (b"", False, "undecided"),
+            (b"", True, "undecided"),
+        ]:
+            self.setUp()
+            self.call(data, inTLS=encrypted)
+            self.assertEqual(self.kinds(), [kind])
+            self.assertIn(kind, KINDS)
+
+    def test_policy(self) -> None:
+        """
+        Who asks for the policy file is of a kind of its own, in TLS too, and
+        is so once he has gone.
+        """
+        for encrypted in (False, True):
+            self.setUp()
+            self.call(REQUEST, inTLS=encrypted).transport._close(ConnectionDone())
+            self.assertEqual([kind for kind, _ in self.guard.closed], ["policy"])
+
+    def test_latePolicy(self) -> None:
+        """
+        Who was greeted already stays what he was.
+        """
+        client = self.call()
+        self.clock.advance(1)
+        self.assertEqual(self.kinds(), ["plain"])
+        client.send(REQUEST)
+        client.transport._close(ConnectionDone())
+        self.assertEqual(self.guard.closed, {("plain", "server"): 1})
+
+    def test_http(self) -> None:
+        """
+        A request that is not for a WebSocket is of a plain client.
+        """
+        wrapped = GreeterFactory(Greeter)
+        self.guard.wrappedFactory = OnePortFactory(wrapped, http=True, clock=self.clock)
+        self.call(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.assertEqual(self.kinds(), ["plain"])
+
+    def test_noDoor(self) -> None:
+        """
+        Without a door a client is a plain one, or one in TLS if that is
+        beneath.
+        """
+        for encrypted, kind in [(False, "plain"), (True, "tls")]:
+            guard = GuardFactory(XMLSocketFactory(EchoProtocol), clock=Clock())
+            connection = guard.buildProtocol(None)
+            transport = TightTransport(connection)
+            if encrypted:
+                alsoProvides(transport, ISSLTransport)
+            connection.makeConnection(transport)
+            self.assertEqual([client.kind for client in guard.clients()], [kind])
+
+    def test_inTLS(self) -> None:
+        """
+        What is not decided, or asks for the policy file, is so in TLS too.
+        """
+        self.assertEqual(
+            [inTLS(kind) for kind in ("plain", "websocket", "policy", "undecided")],
+            ["tls", "websocket in tls", "policy", "undecided"],
+        )
+
+
+class SnapshotTests(ClientTestCase):
+    """
+    A guard tells who is connected.
+    """
+
+    def test_client(self) -> None:
+        """
+        What is known of a client: where from, for how long, how much.
+        """
+        self.call(b"abc\0")
+        self.clock.advance(3)
+        self.call(b"\0")
+        first, second = self.guard.clients()
+        self.assertEqual(first.address, "192.168.1.1:54321")
+        self.assertEqual((first.id, second.id), (1, 2))
+        self.assertEqual((first.age, second.age), (3, 0))
+        self.assertEqual((first.bytesIn, first.bytesOut, first.reads), (4, 4, 1))
+        self.assertEqual((first.waiting, first.name, first.room), (0, None, None))
+
+    def test_room(self) -> None:
+        """
+        A protocol that has a member is in its room.
+        """
+        self.call(b"\0")
+        [protocol] = self.door.wrappedFactory.connections  # type: ignore[attr-defined]
+        protocol.member = SimpleNamespace(name="Ann", room=SimpleNamespace(name="chess"))
+        [client] = self.guard.clients()
+        self.assertEqual((client.name, client.room), ("Ann", "chess"))
+        protocol.member.room = None
+        [client] = self.guard.clients()
+        self.assertEqual((client.name, client.room), ("Ann", None))
+
+    def test_waiting(self) -> None:
+        """
+        What a client does not read is counted, with that of all others.
+        """
+        factory = BinarySocketFactory(BinarySocketProtocol)
+        guard = GuardFactory(factory, clock=Clock())
+        for _ in range(2):
+            connection = guard.buildProtocol(None)
+            connection.makeConnection(TightTransport(connection, 10))
+            for _ in range(3):
+                connection.wrappedProtocol.transport.write(b"x" * 20)
+        self.assertEqual([client.waiting for client in guard.clients()], [40, 40])
+        self.assertEqual(guard.waiting(), 80)
+
+    def test_writeSequence(self) -> None:
+        """
+        Pieces that are written together are counted and passed on.
+        """
+        guard = GuardFactory(Factory.forProtocol(EchoProtocol), clock=Clock())
+        connection = guard.buildProtocol(None)
+        transport = TightTransport(connection, 100)
+        connection.makeConnection(transport)
+        connection.writeSequence(iter([b"ab", b"c"]))
+        self.assertEqual((connection.bytesOut, transport.value()), (3, b"abc"))
+
+    def test_traffic(self) -> None:
+        """
+        What was received and sent survives the connections; what is not decided
+        yet is not in it, so that no number gets smaller.
+        """
+        ended = self.call(b"ab\0")
+        ended.transport._close(ConnectionDone())
+        self.call(b"c\0")
+        half = self.call(b"<policy-file-re")
+        self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5, 2)})
+        half.transport._close(ConnectionDone())
+        traffic = self.guard.traffic()
+        self.assertEqual(traffic["undecided"], Traffic(15, 0, 1))
+        # It is nobody's but who asked.
+        traffic["plain"].bytesIn = 0
+        self.assertEqual(self.guard.traffic()["plain"].bytesIn, 5)
+
+    def test_webSocket(self) -> None:
+        """
+        Of a WebSocket all bytes count, with its handshake.
+        """
+        self.call(UPGRADE + frame(BINARY, b"a\0"))
+        [client] = self.guard.clients()
+        self.assertEqual(client.bytesIn, len(UPGRADE + frame(BINARY, b"a\0")))
+        self.assertGreater(client.bytesOut, 100)
+
+    def test_closed(self) -> None:
+        """
+        Ends are counted by who has made them.
+        """
+        for reason in (ConnectionDone(), ConnectionLost(), ConnectionAborted()):
+            self.call(b"\0").transport._close(reason)
+        self.assertEqual(
+            self.guard.closed,
+            {("plain", "peer"): 1, ("plain", "failure"): 1, ("plain", "server"): 1},
+        )
+
+
+class KickTests(ClientTestCase):
+    """
+    A client can be closed by its number.
+    """
+
+    def test_kick(self) -> None:
+        """
+        It is closed in good order, and the log says why.
+        """
+        self.call(b"\0")
+        client = self.call(b"\0")
+        with capturedLogs() as logs:
+            self.assertTrue(self.guard.kick(2, "it is late"))
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 kicked: it is late"])
+        client.transport._close(ConnectionDone())
+        self.assertEqual([each.id for each in self.guard.clients()], [1])
+        self.assertEqual(self.guard.closed, {("plain", "server"): 1})
+
+    def test_nobody(self) -> None:
+        """
+        Nobody is closed who is not there.
+        """
+        with capturedLogs() as logs:
+            self.assertFalse(self.guard.kick(1, "it is late"))
+        self.assertEqual(linesOf(logs), [])
+
+
+class AddressLimitTests(SynchronousTestCase):
+    """
+    One address has only so many connections.
+    """
+
+    def setUp(self) -> None:
+        self.guard = GuardFactory(XMLSocketFactory(EchoProtocol), maxPerAddress=2, clock=Clock())
+
+    def connect(self, host: str) -> Any:
+        """
+        Connect a client.
+
+        @return: the connection; C{None} if it is refused.
+        """
+        protocol = self.guard.buildProtocol(IPv4Address("TCP", host, 5))
+        transport = TightTransport(protocol)
+        protocol.makeConnection(transport)
+        if not isinstance(protocol, GuardedConnection):
+            self.assertTrue(transport.closed)
+            return None
+        return protocol
+
+    def test_limit(self) -> None:
+        """
+        One too many is refused, others are not; there is one line for that
+        until one of them ends.
+        """
+        one, _ = self.connect("10.0.0.1"), self.connect("10.0.0.1")
+        with capturedLogs() as logs:
+            self.assertIsNone(self.connect("10.0.0.1"))
+            self.assertIsNone(self.connect("10.0.0.1"))
+        line = "10.0.0.1 refused: 2 connections from there are open, as many as are allowed"
+        self.assertEqual(linesOf(logs), [line])
+        self.assertIsNotNone(self.connect("10.0.0.2"))
+        one.connectionLost(Failure(ConnectionDone()))
+        self.assertIsNotNone(self.connect("10.0.0.1"))
+        with capturedLogs() as logs:
+            self.assertIsNone(self.connect("10.0.0.1"))
+        self.assertEqual(linesOf(logs), [line])
+        self.assertEqual(self.guard.refusals, {"connections": 0, "address": 3})
+        self.assertEqual((self.guard.refused, self.guard.opened), (3, 4))

@@ -1,0 +1,81 @@
+"""
+Tests for L{openfl_twisted.protocols.pace}, and for how clients are closed that
+send too much.
+"""
+
+import time
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.pace import Pace
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
+from tests.frames import REQUEST as UPGRADE
+
+
+class PaceTests(SynchronousTestCase):
+    """
+    Messages and bytes have their rates.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.patch(time, "monotonic", self.clock.seconds)
+
+    def test_messages(self) -> None:
+        """
+        So many messages a second are allowed, and five times as many at once.
+        """
+        pace = Pace(10, 0)
+        self.assertTrue(pace.allows(50, 1_000_000))
+        self.assertFalse(pace.allows(1, 0))
+        self.clock.advance(0.1)
+        self.assertTrue(pace.allows(1, 0))
+
+    def test_bytes(self) -> None:
+        """
+        The same goes for bytes.
+        """
+        pace = Pace(0, 100)
+        self.assertTrue(pace.allows(1_000_000, 500))
+        self.assertFalse(pace.allows(0, 1))
+
+    def test_closed(self) -> None:
+        """
+        Who sends more is closed, and what he has sent is not dealt with; there
+        is one line in the log.
+        """
+        factory = XMLSocketFactory(EchoProtocol, messageRate=1)
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        transport.arrive(b"a\0" * 5)
+        with capturedLogs() as logs:
+            transport.arrive(b"b\0")
+        self.assertEqual(transport.drainAll(), b"a\0" * 5)
+        self.assertTrue(transport.disconnecting)
+        self.assertIn("closed: it sends more than is allowed", linesOf(logs)[0])
+
+    def test_webSocket(self) -> None:
+        """
+        A WebSocket is told why, by a code and in words.
+        """
+        for echo, payload, code in (
+            (XMLSocketFactory(EchoProtocol, messageRate=1), b"a\0" * 6, 1008),
+            (XMLSocketFactory(EchoProtocol, maxLength=5), b"x" * 6, 1009),
+        ):
+            factory = WebSocketFactory(echo, clock=self.clock)
+            protocol = factory.buildProtocol(None)
+            transport = TightTransport(protocol, 1 << 20)
+            transport.atOnce = False
+            protocol.makeConnection(transport)
+            transport.arrive(UPGRADE + frame(BINARY, payload))
+            [*_, (opcode, close)] = framesIn(transport.drainAll()[len(RESPONSE) :])
+            self.assertEqual((opcode, int.from_bytes(close[:2])), (CLOSE, code))
+            self.assertGreater(len(close), 2)

@@ -1,0 +1,552 @@
+"""
+Tests for L{openfl_twisted.protocols.policychecker}.
+"""
+
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols import policychecker
+from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
+from openfl_twisted.wire.policy import REQUEST, AccessRule, Content, Decision, PolicyFile
+from tests.doubles import TightTransport, Way
+
+HOST = "chat.example"
+CONTENT = Content("games.example")
+GRANTING = PolicyFile((AccessRule("games.example", "*"),))
+REFUSING = PolicyFile((AccessRule("other.example", "*"),))
+
+NAMED, MASTER, OWN = 8430, 843, 8080
+
+
+def control(policy: PolicyFile, siteControl: str) -> PolicyFile:
+    """
+    Give a policy file a meta-policy.
+    """
+    return PolicyFile(policy.rules, siteControl)
+
+
+class Asked:
+    """
+    One server that has been asked for its file.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.way = Way()
+        self.transport: TightTransport | None = None
+
+    def accept(self) -> TightTransport:
+        """
+        Accept the connection.
+        """
+        protocol: Any = self.way.factory.buildProtocol(None)  # type: ignore[arg-type]
+        self.transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(self.transport)
+        self.way.connecting.callback(protocol)
+        return self.transport
+
+    def send(self, data: bytes) -> None:
+        """
+        Accept the connection and answer.
+        """
+        transport = self.accept()
+        transport.arrive(data)
+        transport.drain()
+
+    def refuse(self, reason: Exception | None = None) -> None:
+        """
+        Refuse the connection.
+        """
+        self.way.connecting.errback(Failure(reason or error.ConnectionRefusedError()))
+
+
+class CheckerTestCase(SynchronousTestCase):
+    """
+    A checker on a network in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a checker that knows no file.
+        """
+        self.clock = Clock()
+        self.asked: list[Asked] = []
+        self.told: list[str] = []
+        self.checker = PolicyChecker(self.endpointFor, clock=self.clock)
+
+    def endpointFor(self, host: str, port: int) -> Way:
+        """
+        Make the way to a server.
+        """
+        self.asked.append(Asked(host, port))
+        return self.asked[-1].way
+
+    def check(self, *named: str, port: int = OWN, host: str = HOST) -> Deferred[Decision]:
+        """
+        Ask for a decision.
+        """
+        self.told.clear()
+        return self.checker.check(CONTENT, host, port, named=named, tell=self.told.append)
+
+    def assertPorts(self, *ports: int) -> None:
+        """
+        These ports have been asked, in this order, and no others.
+        """
+        self.assertEqual([asked.port for asked in self.asked], list(ports))
+
+    def assertDecided(self, checking: Deferred[Decision], permitted: bool, *words: str) -> None:
+        """
+        There is a decision, with a reason that has these words at its end, and
+        nothing waits any more.
+        """
+        decision = self.successResultOf(checking)
+        self.assertIs(decision.permitted, permitted, decision)
+        self.assertEqual(list(decision.reasons), self.told)
+        for word in words:
+            self.assertIn(word, decision.reasons[-1])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def answer(self, what: PolicyFile | bytes | Exception | None) -> None:
+        """
+        Have the server that was asked last answer, or refuse the connection
+        with C{None} or an exception.
+        """
+        match what:
+            case PolicyFile():
+                self.asked[-1].send(what.toXML() + b"\0")
+            case bytes():
+                self.asked[-1].send(what)
+            case reason:
+                self.asked[-1].refuse(reason)
+
+
+class OrderTests(CheckerTestCase):
+    """
+    The files are got in the player's order.
+    """
+
+    def test_masterAndOwn(self) -> None:
+        """
+        Whatever the master says and the port itself, this is how it goes: which
+        ports are asked, and what is decided.
+        """
+        invalid = b"<html/>\0"
+        for master, own, ports, permitted in [
+            # The master grants: nobody else is asked, whatever its meta-policy.
+            (GRANTING, None, (MASTER,), True),
+            (control(GRANTING, "all"), None, (MASTER,), True),
+            (control(GRANTING, "master-only"), None, (MASTER,), True),
+            # It forbids every file, itself too.
+            (control(GRANTING, "none"), None, (MASTER,), False),
+            (control(GRANTING, "nonsense"), None, (MASTER,), False),
+            (control(REFUSING, "none"), None, (MASTER,), False),
+            # It does not grant, and is the only one that counts.
+            (control(REFUSING, "master-only"), None, (MASTER,), False),
+            (control(PolicyFile(), "master-only"), None, (MASTER,), False),
+            # It does not grant, and the others count.
+            (REFUSING, GRANTING, (MASTER, OWN), True),
+            (REFUSING, REFUSING, (MASTER, OWN), False),
+            (REFUSING, None, (MASTER, OWN), False),
+            (REFUSING, invalid, (MASTER, OWN), False),
+            (control(REFUSING, "all"), GRANTING, (MASTER, OWN), True),
+            (control(PolicyFile(), "all"), REFUSING, (MASTER, OWN), False),
+            # There is none, or none that can be read.
+            (None, GRANTING, (MASTER, OWN), True),
+            (None, REFUSING, (MASTER, OWN), False),
+            (None, None, (MASTER, OWN), False),
+            (None, invalid, (MASTER, OWN), False),
+            (invalid, GRANTING, (MASTER, OWN), True),
+            (invalid, REFUSING, (MASTER, OWN), False),
+            # On the port itself a meta-policy does not count.
+            (None, control(GRANTING, "none"), (MASTER, OWN), True),
+        ]:
+            self.setUp()
+            checking = self.check()
+            self.assertPorts(MASTER)
+            self.answer(master)
+            if len(ports) > 1:
+                self.assertNoResult(checking)
+                self.assertPorts(MASTER, OWN)
+                self.answer(own)
+            self.assertPorts(*ports)
+            self.assertDecided(checking, permitted)
+
+    def test_named(self) -> None:
+        """
+        Files that were named come first, one after the other; if one grants,
+        nobody else is asked, and if none does, it goes on with the master.
+        """
+        named = (f"xmlsocket://{HOST}:{NAMED}", f"xmlsocket://{HOST.upper()}:{NAMED + 1}")
+        for answers, permitted in [
+            ((GRANTING,), True),
+            ((control(GRANTING, "none"),), True),
+            ((REFUSING, GRANTING), True),
+            ((None, GRANTING), True),
+            ((b"<html/>\0", GRANTING), True),
+            ((REFUSING, REFUSING, GRANTING), True),
+            ((None, None, None, GRANTING), True),
+            ((REFUSING, REFUSING, control(REFUSING, "none")), False),
+            ((REFUSING, REFUSING, control(REFUSING, "master-only")), False),
+            ((REFUSING, REFUSING, REFUSING, REFUSING), False),
+        ]:
+            self.setUp()
+            checking = self.check(*named)
+            for answer in answers:
+                self.assertNoResult(checking)
+                self.answer(answer)
+            self.assertPorts(*(NAMED, NAMED + 1, MASTER, OWN)[: len(answers)])
+            self.assertDecided(checking, permitted)
+
+    def test_namedIsSlow(self) -> None:
+        """
+        A file that was named is waited for, far longer than the master.
+        """
+        checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
+        self.clock.advance(500)
+        self.assertPorts(NAMED)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+
+    def test_namedForever(self) -> None:
+        """
+        But not for ever.
+        """
+        checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
+        self.clock.advance(policychecker.NAMED_TIMEOUT)
+        self.assertPorts(NAMED, MASTER)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+
+    def test_namedElsewhere(self) -> None:
+        """
+        A file speaks only for its own host, and one of http for no socket: the
+        second is told of.
+        """
+        checking = self.check(
+            f"xmlsocket://other.example:{NAMED}", f"http://{HOST}/crossdomain.xml", "nonsense"
+        )
+        self.assertPorts(MASTER)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+        self.assertIn("has no effect on sockets", self.told[0])
+        self.assertIn("'nonsense' is no URL", self.told[1])
+
+    def test_namedMaster(self) -> None:
+        """
+        The master can be named too: it is got once, and its meta-policy counts.
+        """
+        checking = self.check(f"xmlsocket://{HOST}:{MASTER}")
+        self.answer(control(GRANTING, "none"))
+        self.assertPorts(MASTER)
+        self.assertDecided(checking, False, "'none' ends the search")
+
+    def test_silentMaster(self) -> None:
+        """
+        A master that has not come within 3 seconds does not exist, be it the
+        connection that is slow or the answer.
+        """
+        for accepted in (False, True):
+            self.setUp()
+            checking = self.check()
+            if accepted:
+                transport = self.asked[0].accept()
+                self.assertEqual(transport.writes, [REQUEST])
+                transport.arrive(b"<cross")
+            self.clock.advance(2.9)
+            self.assertPorts(MASTER)
+            self.clock.advance(0.1)
+            self.assertPorts(MASTER, OWN)
+            self.assertIn("master policy file, port 843: no answer in time", self.told)
+            self.answer(GRANTING)
+            self.assertDecided(checking, True)
+
+    def test_silentPort(self) -> None:
+        """
+        A port that does not answer permits nothing.
+        """
+        checking = self.check()
+        self.answer(None)
+        self.asked[-1].accept()
+        self.clock.advance(9.9)
+        self.assertNoResult(checking)
+        self.clock.advance(0.1)
+        self.assertDecided(checking, False, "policy file of port 8080 itself: no answer in time")
+
+    def test_portRule(self) -> None:
+        """
+        Below 1024 the master and the port itself can grant, and a file from
+        1024 or above cannot.
+        """
+        for port, answers in [
+            (80, (GRANTING,)),
+            (1023, (None, GRANTING)),
+            (80, (None, PolicyFile.forPort(80))),
+        ]:
+            self.setUp()
+            checking = self.check(port=port)
+            for answer in answers:
+                self.answer(answer)
+            self.assertDecided(checking, True)
+        self.setUp()
+        checking = self.check(f"xmlsocket://{HOST}:{NAMED}", port=80)
+        self.answer(GRANTING)
+        self.assertIn("cannot grant ports below 1024", self.told[-1])
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+
+    def test_toTheMaster(self) -> None:
+        """
+        Who wants to connect to port 843 itself has asked it already.
+        """
+        checking = self.check(port=MASTER)
+        self.answer(REFUSING)
+        self.assertPorts(MASTER)
+        self.assertDecided(checking, False)
+
+    def test_standIn(self) -> None:
+        """
+        Another port can stand for 843, with all its rights.
+        """
+        self.checker = PolicyChecker(self.endpointFor, masterPort=9843, clock=self.clock)
+        checking = self.check(port=80)
+        self.assertPorts(9843)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+
+    def test_olderRules(self) -> None:
+        """
+        By the older rules nobody is asked.
+        """
+        self.checker.olderRules = True
+        self.assertDecided(self.check(), False, "port 8080 is not below 1024")
+        self.assertDecided(self.check(host="games.example"), True)
+        self.assertDecided(self.check(host="games.example", port=80), False)
+        self.assertPorts()
+
+
+class ReasonTests(CheckerTestCase):
+    """
+    What each step got is told.
+    """
+
+    def test_lines(self) -> None:
+        """
+        Each file has a line, and each of its rules.
+        """
+        checking = self.check()
+        self.answer(REFUSING)
+        self.answer(GRANTING)
+        self.successResultOf(checking)
+        size = len(REFUSING.toXML())
+        refused = "does not grant: it is not for 'games.example'"
+        self.assertEqual(
+            self.told,
+            [
+                f"master policy file, port 843: a policy file of {size} bytes",
+                f"rule 1 (domain 'other.example' to-ports '*') {refused}",
+                f"policy file of port 8080 itself: a policy file of {size} bytes",
+                "rule 1 (domain 'games.example' to-ports '*') grants",
+            ],
+        )
+
+    def test_failures(self) -> None:
+        """
+        Why there is no file is told in words.
+        """
+        for reason, words in [
+            (error.ConnectionRefusedError(), "nobody listens there"),
+            (error.DNSLookupError(), "there is no address for that name"),
+            (error.TimeoutError(), "no answer in time"),
+            (error.NoRouteError(113, "No route to host"), "it cannot be reached: "),
+            (error.ConnectError(string="no way"), "it cannot be reached: no way"),
+            (ValueError("no such thing"), "it cannot be reached: no such thing"),
+        ]:
+            self.setUp()
+            checking = self.check()
+            self.answer(reason)
+            self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
+            self.answer(b"\0")
+            self.assertDecided(checking, False, "what comes is no policy file: it is not well-f")
+
+    def test_strangeAnswer(self) -> None:
+        """
+        Whatever a server sends, each line fits a terminal.
+        """
+        checking = self.check()
+        self.answer(b'<cross-domain-policy><allow-access-from domain="&#x9b;&#10;"/>\0')
+        self.answer(
+            b'<cross-domain-policy><allow-access-from domain="&#x9b;&#10;" to-ports="&#10;"/>'
+            b"</cross-domain-policy>\0"
+        )
+        self.assertDecided(checking, False)
+        self.assertTrue(all(line.isprintable() for line in self.told), self.told)
+
+    def test_nobodyListens(self) -> None:
+        """
+        The reasons need not be heard as they come.
+        """
+        checking = self.checker.check(CONTENT, HOST, OWN)
+        self.answer(GRANTING)
+        self.assertEqual(len(self.successResultOf(checking).reasons), 2)
+
+
+class MemoryTests(CheckerTestCase):
+    """
+    Files are got once.
+    """
+
+    def test_known(self) -> None:
+        """
+        A file that has been got is known, and so is that there is none; the
+        decision is made anew for each port.
+        """
+        checking = self.check()
+        self.answer(None)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+        self.assertDecided(self.check(host=HOST.upper()), True)
+        self.assertPorts(MASTER, OWN)
+        checking = self.check(port=9000)
+        self.assertPorts(MASTER, OWN, 9000)
+        self.answer(REFUSING)
+        self.assertDecided(checking, False)
+        self.assertDecided(self.check(port=9000), False)
+        self.assertPorts(MASTER, OWN, 9000)
+
+    def test_otherHost(self) -> None:
+        """
+        Another host has files of its own.
+        """
+        self.check()
+        self.answer(GRANTING)
+        checking = self.check(host="other.example")
+        self.assertEqual([asked.host for asked in self.asked], [HOST, "other.example"])
+        self.assertNoResult(checking)
+
+    def test_shared(self) -> None:
+        """
+        Connections to several ports of a host wait for one master.
+        """
+        one, two = self.check(), self.check(port=9000)
+        self.assertPorts(MASTER)
+        self.answer(REFUSING)
+        self.assertPorts(MASTER, OWN, 9000)
+        self.asked[1].send(GRANTING.toXML())
+        self.asked[1].transport.loseConnection()  # type: ignore[union-attr]
+        self.asked[1].transport.drain()  # type: ignore[union-attr]
+        self.asked[2].refuse()
+        self.assertTrue(self.successResultOf(one).permitted)
+        self.assertFalse(self.successResultOf(two).permitted)
+
+    def test_forget(self) -> None:
+        """
+        What is forgotten is got again; who waits meanwhile still gets it.
+        """
+        self.check()
+        self.answer(GRANTING)
+        self.checker.forget()
+        one = self.check()
+        self.assertPorts(MASTER, MASTER)
+        self.checker.forget()
+        two = self.check()
+        self.assertPorts(MASTER, MASTER, MASTER)
+        self.asked[1].send(GRANTING.toXML() + b"\0")
+        self.assertTrue(self.successResultOf(one).permitted)
+        self.assertNoResult(two)
+        self.answer(GRANTING)
+        self.assertTrue(self.successResultOf(two).permitted)
+
+    def test_limit(self) -> None:
+        """
+        So many files are known; beyond it the oldest is forgotten.
+        """
+        self.patch(policychecker, "MAX_FILES", 2)
+        for host in ("a.example", "b.example", "c.example"):
+            self.check(host=host)
+            self.answer(GRANTING)
+        self.check(host="c.example")
+        self.check(host="b.example")
+        self.assertEqual(len(self.asked), 3)
+        self.check(host="a.example")
+        self.assertEqual(len(self.asked), 4)
+
+    def test_cancelled(self) -> None:
+        """
+        When nobody waits for a file any more, it is not wanted, and not known;
+        while anybody does, it is.
+        """
+        one, two = self.check(), self.check(port=9000)
+        one.cancel()
+        self.failureResultOf(one, CancelledError)
+        self.assertFalse(self.asked[0].way.cancelled)
+        two.cancel()
+        self.failureResultOf(two, CancelledError)
+        self.assertTrue(self.asked[0].way.cancelled)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        checking = self.check()
+        self.assertPorts(MASTER, MASTER)
+        self.answer(GRANTING)
+        self.assertDecided(checking, True)
+
+    def test_cancelledWhenForgotten(self) -> None:
+        """
+        What is not wanted any more leaves alone what came in its place.
+        """
+        one = self.check()
+        self.checker.forget()
+        two = self.check()
+        one.cancel()
+        self.failureResultOf(one, CancelledError)
+        self.check(port=9000)
+        self.assertPorts(MASTER, MASTER)
+        self.answer(GRANTING)
+        self.assertTrue(self.successResultOf(two).permitted)
+
+
+class PermittedEndpointTests(SynchronousTestCase):
+    """
+    L{PermittedEndpoint} asks before it connects.
+    """
+
+    def test_permitted(self) -> None:
+        """
+        With the permission it connects, and not before.
+        """
+        way, permission = Way(), Deferred[None]()
+        connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
+        self.assertFalse(hasattr(way, "connecting"))
+        permission.callback(None)
+        connected: Any = object()
+        way.connecting.callback(connected)
+        self.assertIs(self.successResultOf(connecting), connected)
+
+    def test_refused(self) -> None:
+        """
+        Without it it does not connect.
+        """
+        way = Way()
+        endpoint = PermittedEndpoint(way, lambda: fail(ValueError("no")))
+        self.failureResultOf(endpoint.connect(Factory()), ValueError)
+        self.assertFalse(hasattr(way, "connecting"))
+
+    def test_cancelled(self) -> None:
+        """
+        Who does not want the connection any more cancels what is under way.
+        """
+        way, cancelled = Way(), list[object]()
+        permission = Deferred[None](cancelled.append)
+        connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.assertEqual(cancelled, [permission])
+        connecting = PermittedEndpoint(way, lambda: succeed(None)).connect(Factory())
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.assertTrue(way.cancelled)

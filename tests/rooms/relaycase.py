@@ -1,0 +1,389 @@
+"""
+What all relays through a broker do, whichever it is.
+"""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.rooms.relay import IRelay, RelayState
+from tests.doubles import TightTransport, linesOf
+from tests.rooms.brokers import OTHER, Broker, Line, Listening, sealed
+
+
+class BrokerRelayCase(SynchronousTestCase):
+    """
+    The tests; subclasses say how the broker speaks.
+    """
+
+    PING: bytes
+    GREETING: bytes
+    """
+    What the broker says until it has let the relay in.
+    """
+
+    DENIED: bytes
+    """
+    What it says instead to a wrong password.
+    """
+
+    def build(self, broker: Broker) -> Any:
+        raise NotImplementedError
+
+    def topic(self, topic: str) -> bytes:
+        """
+        The name of a topic for the broker.
+        """
+        raise NotImplementedError
+
+    def delivery(self, topic: str, data: bytes) -> bytes:
+        """
+        What the broker says when something was published.
+        """
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        self.broker = Broker()
+        self.clock = self.broker.clock
+        self.relay = self.build(self.broker)
+        self.listener = Listening()
+        self.relay.addListener(self.listener)
+        self.heard: list[bytes] = []
+
+    def begin(self, room: int = 1_000_000) -> Line:
+        """
+        Start the relay, and let it in.
+        """
+        started: Deferred[bool] = self.relay.start()
+        line = self.letIn(room)
+        self.assertTrue(self.successResultOf(started))
+        return line
+
+    def letIn(self, room: int = 1_000_000) -> Line:
+        """
+        Let the relay in.
+        """
+        line = self.broker.accept(room)
+        line.arrive(self.GREETING)
+        return line
+
+    def test_interface(self) -> None:
+        """
+        It is what a relay is, and its text has no password in it.
+        """
+        verifyObject(IRelay, self.relay)
+        self.assertIn(" stopped>", repr(self.relay))
+        for value in vars(self.relay).values():
+            self.assertNotIn("secret", repr(value))
+
+    def test_up(self) -> None:
+        """
+        It is up when the broker has let it in, and not before.
+        """
+        started = self.relay.start()
+        self.assertIs(self.relay.state, RelayState.CONNECTING)
+        line = self.broker.accept()
+        line.arrive(self.GREETING[:-1])
+        self.assertNoResult(started)
+        self.assertFalse(self.relay.isWritable())
+        line.arrive(self.GREETING[-1:])
+        self.assertTrue(self.successResultOf(started))
+        self.assertIs(self.relay.state, RelayState.UP)
+        self.assertEqual(self.listener.told, [("up",)])
+
+    def test_publish(self) -> None:
+        """
+        What is published goes out at once, and the transport does not delay it.
+        """
+        line = self.begin()
+        line.said()
+        self.assertTrue(line.noDelay)
+        self.assertTrue(self.relay.publish("a", b"hello"))
+        said = line.said()
+        self.assertIn(self.topic("a"), said)
+        self.assertIn(b"hello\r\n", said)
+        self.assertEqual(self.relay.published, 1)
+
+    def test_otherTransports(self) -> None:
+        """
+        A transport need not be TCP.
+        """
+        self.relay.start()
+        line = self.broker.accept(kind=TightTransport)
+        line.arrive(self.GREETING)
+        self.assertIs(self.relay.state, RelayState.UP)
+
+    def test_receive(self) -> None:
+        """
+        What others publish is heard, of the topics that were asked for.
+        """
+        self.relay.subscribe("a", self.heard.append)
+        line = self.begin()
+        self.relay.subscribe("b", self.heard.append)
+        self.assertEqual(line.said().count(self.topic("")), 2)
+        stream = b"".join(
+            self.delivery(topic, sealed(number, topic.encode()))
+            for number, topic in [(1, "a"), (1, "b"), (3, "a")]
+        )
+        for start in range(0, len(stream), 7):
+            line.arrive(stream[start : start + 7])
+        self.assertEqual((self.heard, self.relay.missed), ([b"a", b"b", b"a"], 1))
+
+    def test_unsubscribe(self) -> None:
+        """
+        The broker is asked for a topic no more, and what still comes is not
+        heard.
+        """
+        self.relay.subscribe("a", self.heard.append)
+        line = self.begin()
+        delivery = self.delivery("a", sealed(1, b"1"))
+        line.said()
+        self.relay.unsubscribe("a")
+        self.assertIn(b"UNSUB", line.said())
+        line.arrive(delivery)
+        self.assertEqual(self.heard, [])
+
+    def test_unsubscribeWhileDown(self) -> None:
+        """
+        Topics can be asked for, or no more, while there is no connection.
+        """
+        self.relay.subscribe("a", self.heard.append)
+        self.relay.unsubscribe("a")
+        self.relay.subscribe("b", self.heard.append)
+        said = self.begin().said()
+        self.assertNotIn(self.topic("a"), said)
+        self.assertIn(self.topic("b"), said)
+
+    def test_reconnect(self) -> None:
+        """
+        When the connection is lost another one is opened, topics are asked for
+        again, and what has waited goes out behind that.
+        """
+        self.relay.subscribe("a", self.heard.append)
+        line = self.begin()
+        line.lose()
+        self.assertEqual(self.relay.state, RelayState.DOWN)
+        self.assertTrue(self.relay.publish("a", b"late"))
+        self.assertEqual([told[0] for told in self.listener.told], ["up", "down"])
+        self.clock.advance(2.5)
+        line = self.letIn()
+        said = line.said()
+        self.assertLess(said.index(b"SUB"), said.index(b"late"))
+        self.assertEqual((self.relay.state, self.relay.reconnects), (RelayState.UP, 1))
+        line.arrive(self.delivery("a", sealed(9, b"1")))
+        self.assertEqual(self.heard, [b"1"])
+
+    def test_gapOverReconnect(self) -> None:
+        """
+        What was published while there was no connection is counted as lost.
+        """
+        self.relay.subscribe("a", self.heard.append)
+        line = self.begin()
+        line.arrive(self.delivery("a", sealed(1, b"1")))
+        line.lose()
+        self.clock.advance(2.5)
+        self.letIn().arrive(self.delivery("a", sealed(5, b"5")))
+        self.assertEqual(self.listener.told[-1], ("gap", "a", OTHER, 3))
+
+    def test_backoff(self) -> None:
+        """
+        The time between attempts grows, also if the connection is opened and
+        nobody is let in, up to the limit; success makes it short again.
+        """
+        self.relay.start()
+        waits = []
+        for attempt in range(14):
+            if attempt % 2:
+                self.broker.refuse()
+            else:
+                self.broker.accept().lose()
+            tried, seconds = self.broker.way.connecting, 0
+            while self.broker.way.connecting is tried:
+                self.clock.advance(0.5)
+                seconds += 1
+            waits.append(seconds / 2)
+        self.assertLessEqual(waits[0], 3)
+        self.assertGreater(waits[5], 8)
+        self.assertTrue(60 <= waits[-1] <= 61.5, waits)
+        self.letIn().lose()
+        self.clock.advance(2.5)
+        self.letIn()
+        self.assertIs(self.relay.state, RelayState.UP)
+
+    def test_refusedConnection(self) -> None:
+        """
+        A broker that is not there is told as such, and tried again.
+        """
+        started = self.relay.start()
+        with capturedLogs() as logs:
+            self.broker.refuse()
+        self.assertFalse(self.successResultOf(started))
+        self.assertIn("refused", self.relay.problem)
+        for line in linesOf(logs):
+            self.assertIn(self.relay.description, line)
+        self.assertEqual(self.listener.told, [("down", self.relay.problem)])
+        self.clock.advance(2.5)
+        self.letIn()
+        self.assertEqual((self.relay.state, self.relay.reconnects), (RelayState.UP, 0))
+
+    def test_denied(self) -> None:
+        """
+        A wrong password is told in the broker's words, without the password;
+        and tried again, since it may become right.
+        """
+        started = self.relay.start()
+        with capturedLogs() as logs:
+            self.broker.accept().arrive(self.DENIED)
+        self.assertFalse(self.successResultOf(started))
+        self.assertIn("the broker says: ", self.relay.problem)
+        self.assertIn(self.relay.problem, linesOf(logs)[0])
+        self.assertNotIn("secret", " ".join(linesOf(logs)))
+        self.clock.advance(2.5)
+        self.letIn()
+        self.assertIs(self.relay.state, RelayState.UP)
+
+    def test_loginTimeout(self) -> None:
+        """
+        A broker that lets nobody in is left when the time is over.
+        """
+        self.relay.start()
+        line = self.broker.accept()
+        self.clock.advance(3.9)
+        self.assertFalse(line.closed)
+        self.clock.advance(0.1)
+        self.assertTrue(line.closed)
+        self.assertIn("nobody in within 4 seconds", self.relay.problem)
+
+    def test_ping(self) -> None:
+        """
+        A broker that is alive is asked again and again, and any sign of life
+        will do.
+        """
+        line = self.begin()
+        line.said()
+        for _ in range(5):
+            self.clock.advance(10)
+            self.assertEqual(line.said(), self.PING)
+            line.arrive(self.delivery("a", b""))
+            self.clock.advance(5)
+        self.assertFalse(line.closed)
+
+    def test_silence(self) -> None:
+        """
+        A broker that is silent is left, and connected to again.
+        """
+        line = self.begin()
+        self.clock.advance(10)
+        self.clock.advance(4.9)
+        self.assertFalse(line.closed)
+        self.clock.advance(0.1)
+        self.assertTrue(line.closed)
+        self.assertEqual(self.relay.problem, "the broker is silent for 5 seconds")
+        self.clock.advance(2.5)
+        self.letIn()
+        self.assertEqual(self.relay.reconnects, 1)
+
+    def test_slowBroker(self) -> None:
+        """
+        While the broker does not read, messages wait in the outbox, up to its
+        limit; then they go out in order.
+        """
+        line = self.begin(room=300)
+        line.drain()
+        taken = [self.relay.publish("a", b"<%02d>" % number + b"x" * 30) for number in range(12)]
+        waiting = self.relay.waiting
+        self.assertTrue(0 < waiting <= 3)
+        self.assertFalse(taken[-1])
+        self.assertEqual(self.relay.published + waiting + self.relay.dropped, 12)
+        before = len(line.delivered)
+        line.drainAll()
+        self.assertEqual(self.relay.waiting, 0)
+        count = self.relay.published
+        order = [line.delivered[before:].find(b"<%02d>" % number) for number in range(count)]
+        self.assertEqual(order, sorted(order))
+        self.assertNotIn(-1, order)
+
+    def test_notUnderstood(self) -> None:
+        """
+        A broker that speaks something else is left.
+        """
+        self.relay.start()
+        with capturedLogs() as logs:
+            self.broker.accept().arrive(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        self.assertIn("the broker cannot be understood: ", self.relay.problem)
+        self.assertEqual(len(linesOf(logs)), 2)
+
+    def test_stop(self) -> None:
+        """
+        When it is stopped the connection is closed, and no other one is opened.
+        """
+        line = self.begin()
+        stopped = self.relay.stop()
+        line.drainAll()
+        self.successResultOf(stopped)
+        self.assertTrue(line.closed)
+        self.assertIs(self.relay.state, RelayState.STOPPED)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.listener.told, [("up",)])
+        self.assertFalse(self.relay.publish("a", b""))
+
+    def test_stopWhileConnecting(self) -> None:
+        """
+        It can be stopped while it connects, and who waits hears that it is not
+        up.
+        """
+        started = self.relay.start()
+        self.relay.stop()
+        self.assertTrue(self.broker.way.cancelled)
+        self.assertFalse(self.successResultOf(started))
+
+    def test_stopWhileGreeting(self) -> None:
+        """
+        It can be stopped before it is let in.
+        """
+        started = self.relay.start()
+        line = self.broker.accept()
+        stopped = self.relay.stop()
+        line.drainAll()
+        self.successResultOf(stopped)
+        self.assertFalse(self.successResultOf(started))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopWhileWaiting(self) -> None:
+        """
+        It can be stopped while it waits to connect again.
+        """
+        self.relay.start()
+        self.broker.refuse()
+        self.successResultOf(self.relay.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopASlowBroker(self) -> None:
+        """
+        A broker that does not read does not keep it from stopping, however often
+        that is asked for.
+        """
+        line = self.begin()
+        self.relay.publish("a", b"never read")
+        stopped = self.relay.stop()
+        again = self.relay.stop()
+        self.assertNoResult(stopped)
+        line.arrive(self.delivery("a", b""))
+        self.clock.advance(5)
+        self.assertTrue(line.closed)
+        self.successResultOf(stopped)
+        self.successResultOf(again)
+
+    def test_startAgain(self) -> None:
+        """
+        It can be started again.
+        """
+        line = self.begin()
+        stopped = self.relay.stop()
+        line.drainAll()
+        self.successResultOf(stopped)
+        self.begin()
+        self.assertEqual((self.relay.state, self.relay.reconnects), (RelayState.UP, 0))

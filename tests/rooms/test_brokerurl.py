@@ -1,0 +1,172 @@
+"""
+Tests for L{openfl_twisted.rooms.brokerurl}.
+"""
+
+import contextlib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.rooms.brokerurl import parseBrokerURL, presenceFromURL, relayFromURL
+from openfl_twisted.rooms.memoryrelay import MemoryRelay
+from openfl_twisted.rooms.natsrelay import NATSRelay
+from openfl_twisted.rooms.presence import MemoryPresence
+from openfl_twisted.rooms.redispresence import RedisPresence
+from openfl_twisted.rooms.redisrelay import RedisRelay
+from tests.laboratory import authority, toPEM
+from tests.rooms.brokers import NODE
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    L{parseBrokerURL} reads what people write.
+    """
+
+    def test_parts(self) -> None:
+        """
+        Whatever is left out is as usual.
+        """
+        for url, expected in [
+            ("memory:", ("", 0, None, None, False, "openfl")),
+            ("memory://", ("", 0, None, None, False, "openfl")),
+            ("redis://a", ("a", 6379, None, None, False, "openfl")),
+            ("redis://a/0", ("a", 6379, None, None, False, "openfl")),
+            ("rediss://[::1]:7/", ("::1", 7, None, None, True, "openfl")),
+            ("redis://u%40:p%2F%23@a?prefix=x", ("a", 6379, "u@", "p/#", False, "x")),
+            ("redis://:p@a", ("a", 6379, None, "p", False, "openfl")),
+            ("nats://t0ken@a", ("a", 4222, "t0ken", None, False, "openfl")),
+            ("nats+tls://u:p@a:1", ("a", 1, "u", "p", True, "openfl")),
+            ("tls://a", ("a", 4222, None, None, True, "openfl")),
+        ]:
+            broker = parseBrokerURL(url)
+            found = broker.host, broker.port, broker.user, broker.password, broker.secure
+            self.assertEqual((*found, broker.prefix), expected, url)
+
+    def test_problems(self) -> None:
+        """
+        What is wrong is said, without the password.
+        """
+        for url, says in [
+            ("", "this: there are memory:, redis://"),
+            ("http://u:secret@a", "http: there are memory:, redis://"),
+            ("redis://", "redis: the host is missing"),
+            ("redis://u:secret@a:x", "host, port or query is wrong"),
+            ("redis://u:secret@a:99999", "host, port or query is wrong"),
+            ("redis://u:secret@[a", "host, port or query is wrong"),
+            ("redis://u:secret\u2100@a", "host, port or query is wrong"),
+            ("redis://a?secret", "host, port or query is wrong"),
+            ("redis://u:secret@a/3", "know no databases"),
+            ("nats://u:secret@a/3", "nothing behind the / for NATS"),
+            ("redis://u:se#cret@a", "host, port or query is wrong"),
+            ("redis://a/#secret", "%23"),
+            ("redis://u@a", "redis://user:password@host"),
+            ("nats://:secret@a", "nats://user:password@host"),
+            ("redis://a?prefix=", "prefix is empty, or too long"),
+            ("redis://a?prefix=" + "x" * 101, "prefix is empty, or too long"),
+            ("redis://a?db=secret", "'db' is no option: there are prefix and ca"),
+            ("redis://a?ca=x", "ca is for TLS"),
+            ("rediss://a?ca=/nowhere", "/nowhere: No such file"),
+        ]:
+            with self.assertRaises(ValueError) as caught:
+                parseBrokerURL(url)
+            self.assertIn(says, str(caught.exception))
+            self.assertNotIn("secret", str(caught.exception))
+
+    @given(st.text(st.characters(codec="utf-8")))
+    def test_anyText(self, text: str) -> None:
+        """
+        No text whatever is any other error.
+        """
+        for url in (text, f"redis://{text}", f"nats+tls://a{text}", f"rediss://{text}"):
+            with contextlib.suppress(ValueError):
+                relayFromURL(url, MemoryReactorClock())
+                presenceFromURL(url, MemoryReactorClock(), NODE)
+
+    def test_certificates(self) -> None:
+        """
+        The certificates to trust can be in a file.
+        """
+        root, path = authority(), self.mktemp()
+        with open(path, "wb") as file:
+            file.write(toPEM([root.certificate]))
+        broker = parseBrokerURL(f"nats+tls://a?ca={path}")
+        assert broker.trust is not None
+        self.assertEqual(broker.trust.anchors, (root.certificate,))
+        with open(path, "wb"):
+            pass
+        with self.assertRaisesRegex(ValueError, "no certificate"):
+            parseBrokerURL(f"rediss://a?ca={path}")
+
+    def test_noPasswordInText(self) -> None:
+        """
+        The text of it has no password.
+        """
+        broker = parseBrokerURL("rediss://user:secret@[::1]")
+        self.assertNotIn("secret", repr(broker))
+        self.assertEqual(broker.description, "rediss://[::1]:6379")
+
+
+class MakeTests(SynchronousTestCase):
+    """
+    L{relayFromURL} and L{presenceFromURL} make what a URL says.
+    """
+
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+
+    def relay(self, url: str) -> Any:
+        return relayFromURL(url, self.reactor, node=NODE)
+
+    def test_relays(self) -> None:
+        """
+        Each URL has its relay, and its text has no password.
+        """
+        for url, kind in [
+            ("memory:", MemoryRelay),
+            ("redis://u:secret@127.0.0.1?prefix=x", RedisRelay),
+            ("rediss://u:secret@127.0.0.1?prefix=x", RedisRelay),
+            ("nats://u:secret@127.0.0.1?prefix=x", NATSRelay),
+            ("tls://u:secret@127.0.0.1?prefix=x", NATSRelay),
+        ]:
+            relay = self.relay(url)
+            self.assertIsInstance(relay, kind)
+            self.assertEqual(relay.node, NODE)
+            self.assertNotIn("secret", repr(relay))
+            if kind is not MemoryRelay:
+                self.assertEqual(relay.prefix, "x")
+                self.assertIn("127.0.0.1:", relay.description)
+
+    def test_tls(self) -> None:
+        """
+        Redis is in TLS from the first byte on, and NATS behind its introduction.
+        """
+        self.assertIsNone(self.relay("nats://a").tls)
+        self.assertIsNotNone(self.relay("nats+tls://a").tls)
+        for url, secure in [("redis://a", False), ("rediss://a", True)]:
+            endpoint = parseBrokerURL(url).secured(self.reactor, self.relay(url).limits)
+            self.assertEqual(isinstance(endpoint, SecureEndpoint), secure)
+
+    def test_connects(self) -> None:
+        """
+        The relay connects to where the URL says.
+        """
+        self.relay("redis://127.0.0.1:7").start()
+        self.reactor.advance(0)
+        self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("127.0.0.1", 7)])
+
+    def test_presences(self) -> None:
+        """
+        Redis knows who is where, a single process does, and NATS does not.
+        """
+        for url, kind in [
+            ("memory:", MemoryPresence),
+            ("redis://u:secret@a", RedisPresence),
+            ("nats://a", type(None)),
+        ]:
+            presence = presenceFromURL(url, self.reactor, NODE)
+            self.assertIsInstance(presence, kind)
+            self.assertNotIn("secret", repr(presence))

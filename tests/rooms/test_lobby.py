@@ -1,0 +1,392 @@
+"""
+Tests for L{openfl_twisted.rooms.lobby}.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.rooms.lobby import Limits, Lobby, LobbyError, Member, Room, Watcher
+
+
+class Ear:
+    """
+    Notes what is heard.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.isReplaced = False
+
+    def hear(self, message: bytes) -> None:
+        self.heard.append(message)
+
+    def replaced(self) -> None:
+        self.isReplaced = True
+
+
+class Diary(Watcher):
+    """
+    Notes what happens.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def joined(self, member: Member, room: Room) -> None:
+        self.lines.append(f"{member.name} joined {room.name}")
+
+    def left(self, member: Member, room: Room) -> None:
+        self.lines.append(f"{member.name} left {room.name}")
+
+    def said(self, room: Room, message: bytes) -> None:
+        self.lines.append(f"{message.decode()} in {room.name}")
+
+    def opened(self, room: Room) -> None:
+        self.lines.append(f"{room.name} opened")
+
+    def closed(self, room: Room) -> None:
+        self.lines.append(f"{room.name} closed")
+
+
+class LobbyTestCase(SynchronousTestCase):
+    """
+    Has a lobby.
+    """
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, **limits: Any) -> None:
+        """
+        Open the lobby.
+        """
+        self.clock = Clock()
+        self.lobby = Lobby(Limits(**limits), self.clock)
+
+    def come(self, room: str = "chess", name: str | None = None) -> tuple[Member, Ear]:
+        """
+        Come into a room.
+        """
+        ear = Ear()
+        return self.lobby.join(room, ear, name), ear
+
+    def assertRefused(self, code: str, do: Any, *arguments: Any) -> None:
+        """
+        Something cannot be done.
+        """
+        with self.assertRaises(LobbyError) as caught:
+            do(*arguments)
+        self.assertEqual(caught.exception.code, code)
+
+
+class TalkTests(LobbyTestCase):
+    """
+    Who hears what.
+    """
+
+    def test_say(self) -> None:
+        """
+        All others in the room hear it, and nobody else; to all it is the same
+        bytes.
+        """
+        one, ear1 = self.come(name="one")
+        _, ear2 = self.come(name="two")
+        _, ear3 = self.come(name="three")
+        _, elsewhere = self.come("go")
+        message = b"hello\0"
+        self.lobby.say(one, message)
+        self.assertEqual([ear1.heard, elsewhere.heard], [[], []])
+        self.assertIs(ear2.heard[0], message)
+        self.assertIs(ear3.heard[0], message)
+
+    def test_tell(self) -> None:
+        """
+        One in the room hears it; if there is none of this name, that is told.
+        """
+        one, _ = self.come(name="one")
+        _, ear2 = self.come(name="two")
+        _, ear3 = self.come(name="three")
+        self.lobby.tell(one, "two", b"psst\0")
+        self.assertEqual((ear2.heard, ear3.heard), ([b"psst\0"], []))
+        self.assertRefused("nobody", self.lobby.tell, one, "four", b"psst\0")
+
+    def test_outside(self) -> None:
+        """
+        Who is in no room has nobody to talk to.
+        """
+        one, _ = self.come()
+        self.lobby.leave(one)
+        self.assertRefused("room", self.lobby.say, one, b"hello\0")
+        self.assertRefused("room", self.lobby.tell, one, "two", b"hello\0")
+
+    def test_leaveWhileHearing(self) -> None:
+        """
+        Somebody who goes because of what he hears does not disturb the rest.
+        """
+        one, _ = self.come(name="one")
+        two, ear2 = self.come(name="two")
+        _, ear3 = self.come(name="three")
+        self.patch(ear2, "hear", lambda message: self.lobby.leave(two))
+        self.lobby.say(one, b"hello\0")
+        self.assertEqual(ear3.heard, [b"hello\0"])
+
+    def test_watched(self) -> None:
+        """
+        Watchers hear of everything in order; a room is there while somebody is
+        in it.
+        """
+        diary = Diary()
+        self.lobby.watchers += [diary, Watcher()]
+        one, _ = self.come(name="one")
+        two, _ = self.come(name="two")
+        self.lobby.say(one, b"hello")
+        self.lobby.leave(one)
+        self.lobby.leave(one)
+        self.lobby.leave(two)
+        self.assertEqual(
+            diary.lines,
+            [
+                "chess opened",
+                "one joined chess",
+                "two joined chess",
+                "hello in chess",
+                "one left chess",
+                "two left chess",
+                "chess closed",
+            ],
+        )
+        self.assertEqual((self.lobby.rooms, self.lobby.members), ({}, 0))
+
+
+class LimitTests(LobbyTestCase):
+    """
+    How much there may be.
+    """
+
+    def test_names(self) -> None:
+        """
+        A name has something in it, is not too long, and looks like one.
+        """
+        for name in ("", "x" * 65, "a\nb", " a", "a "):
+            self.assertRefused("name", self.come, "chess", name)
+            self.assertRefused("name", self.come, name, "one")
+        self.assertEqual(self.lobby.refused, {"name": 10})
+        self.assertEqual(self.lobby.rooms, {})
+
+    def test_taken(self) -> None:
+        """
+        A name is used once in a room, and can be used in another one.
+        """
+        self.come("chess", "one")
+        self.assertRefused("taken", self.come, "chess", "one")
+        self.come("go", "one")
+
+    def test_guests(self) -> None:
+        """
+        Who says no name gets one that nobody has.
+        """
+        self.come("chess", "guest1")
+        guest, _ = self.come()
+        self.assertEqual(guest.name, "guest2")
+
+    def test_full(self) -> None:
+        """
+        There are so many members in a room, and so many rooms, and no more.
+        """
+        self.begin(maxMembers=2, maxRooms=2)
+        self.come()
+        self.come()
+        self.assertRefused("full", self.come)
+        self.come("go")
+        self.assertRefused("rooms", self.come, "draughts")
+
+    def test_data(self) -> None:
+        """
+        So much can be said of a member; what is empty is said no more.
+        """
+        self.begin(maxData=2, maxName=5)
+        one, _ = self.come(name="one")
+        self.lobby.describe(one.data, "color", "red")
+        self.lobby.describe(one.data, "size", "5")
+        self.assertRefused("data", self.lobby.describe, one.data, "age", "5")
+        self.assertRefused("data", self.lobby.describe, one.data, "colors", "5")
+        self.assertRefused("data", self.lobby.describe, one.data, "size", "123456")
+        self.lobby.describe(one.data, "size", "6")
+        self.lobby.describe(one.data, "color", "")
+        self.lobby.describe(one.data, "color", "")
+        self.assertEqual(one.data, {"size": "6"})
+
+
+class ResumeTests(LobbyTestCase):
+    """
+    Who was cut off can take his place again.
+    """
+
+    def setUp(self) -> None:
+        self.begin(resume=10.0, maxMissed=3, maxMissedBytes=10)
+
+    def test_resume(self) -> None:
+        """
+        With its token a member gets what it has missed, and then hears again.
+        """
+        one, _ = self.come(name="one")
+        two, _ = self.come(name="two")
+        self.lobby.cutOff(two)
+        self.assertFalse(two.here)
+        self.lobby.say(one, b"a")
+        self.clock.advance(9.9)
+        ear = Ear()
+        self.assertIs(self.lobby.resume(two.token, ear), two)
+        self.assertEqual(self.lobby.takeMissed(two), [b"a"])
+        self.clock.advance(100)
+        self.lobby.say(one, b"b")
+        self.assertEqual(ear.heard, [b"b"])
+
+    def test_tooLate(self) -> None:
+        """
+        After its time the place is gone.
+        """
+        one, _ = self.come(name="one")
+        self.lobby.cutOff(one)
+        self.clock.advance(10)
+        self.assertRefused("token", self.lobby.resume, one.token, Ear())
+        self.assertEqual(self.lobby.rooms, {})
+
+    def test_withoutTime(self) -> None:
+        """
+        If there is no time for it, who is cut off has left; and who has left is
+        not cut off.
+        """
+        self.begin()
+        one, _ = self.come()
+        self.lobby.cutOff(one)
+        self.lobby.cutOff(one)
+        self.assertEqual(self.lobby.rooms, {})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_bounded(self) -> None:
+        """
+        So many messages are kept, and so many bytes; the newest ones. How many
+        there were besides is counted.
+        """
+        one, _ = self.come(name="one")
+        two, _ = self.come(name="two")
+        self.lobby.cutOff(two)
+        for message in (b"a", b"b", b"c", b"d", b"123456789", b"x" * 11):
+            self.lobby.say(one, message)
+        self.lobby.say(one, b"e")
+        self.assertEqual(two.lost, 6)
+        self.lobby.resume(two.token, Ear())
+        self.assertEqual(self.lobby.takeMissed(two), [b"e"])
+        self.assertEqual((two.lost, two.missedBytes), (0, 0))
+
+    def test_replaced(self) -> None:
+        """
+        A connection whose place is taken is told, and hears nothing more.
+        """
+        one, before = self.come(name="one")
+        two, _ = self.come(name="two")
+        after = Ear()
+        self.lobby.resume(one.token, after)
+        self.lobby.say(two, b"a")
+        self.assertTrue(before.isReplaced)
+        self.assertEqual((before.heard, after.heard), ([], [b"a"]))
+
+    def test_leaveWhileAway(self) -> None:
+        """
+        Who leaves while it is away is waited for no more.
+        """
+        one, _ = self.come(name="one")
+        self.lobby.cutOff(one)
+        self.lobby.leave(one)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.lobby.deliver(one, b"late")
+        self.assertEqual(len(one.missed), 0)
+
+
+class LobbyMachine(RuleBasedStateMachine):
+    """
+    Whatever happens, the lobby stays in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.lobby = Lobby(Limits(maxRooms=3, maxMembers=3, resume=5.0, maxMissed=2), self.clock)
+        self.known: list[Member] = []
+
+    @rule(room=st.sampled_from("abcd"), name=st.sampled_from(["x", "y", "z", None]))
+    def join(self, room: str, name: str | None) -> None:
+        """
+        Somebody comes, or is refused.
+        """
+        try:
+            self.known.append(self.lobby.join(room, Ear(), name))
+        except LobbyError as problem:
+            assert problem.code in ("full", "rooms", "taken")
+
+    @rule(which=st.integers(0, 20), what=st.sampled_from(["leave", "cutOff", "say", "resume"]))
+    def act(self, which: int, what: str) -> None:
+        """
+        Somebody does something.
+        """
+        if not self.known:
+            return
+        member = self.known[which % len(self.known)]
+        try:
+            if what == "say":
+                self.lobby.say(member, b"hello")
+            elif what == "resume":
+                self.lobby.resume(member.token, Ear())
+                self.lobby.takeMissed(member)
+            else:
+                getattr(self.lobby, what)(member)
+        except LobbyError as problem:
+            assert problem.code in ("room", "token")
+
+    @rule(seconds=st.floats(0, 6))
+    def wait(self, seconds: float) -> None:
+        """
+        Time passes.
+        """
+        self.clock.advance(seconds)
+
+    @invariant()
+    def inOrder(self) -> None:
+        """
+        Rooms have members, members are where they say, and nothing is over its
+        limit.
+        """
+        assert len(self.lobby.rooms) <= 3
+        for room in self.lobby.rooms.values():
+            assert 0 < len(room.members) <= 3
+            for name, member in room.members.items():
+                assert (member.name, member.room) == (name, room)
+                assert len(member.missed) <= 2
+        for member in self.known:
+            if member.room is None:
+                assert not member.here
+                assert not member.missed
+            else:
+                assert self.lobby.rooms[member.room.name] is member.room
+
+
+class MachineTests(SynchronousTestCase):
+    """
+    The machine as a test.
+    """
+
+    def test_machine(self) -> None:
+        """
+        Nothing that somebody can do brings the lobby into disorder.
+        """
+        run_state_machine_as_test(LobbyMachine)

@@ -1,0 +1,421 @@
+"""
+Tests for L{openfl_twisted.rooms.roomprotocol} and
+L{openfl_twisted.rooms.nodes}.
+"""
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from openfl_twisted.rooms.nodes import SharedRooms
+from openfl_twisted.rooms.presence import Members, MemoryPresence
+from openfl_twisted.rooms.roomprotocol import (
+    PathRoomProtocol,
+    RoomFactory,
+    RoomProtocol,
+    XMLRoomProtocol,
+)
+from tests.doubles import TightTransport, linesOf
+from tests.protocols.test_bridge import PathTransport
+
+
+class Client:
+    """
+    A client in memory.
+    """
+
+    def __init__(self, factory: RoomFactory, path: str | None = None) -> None:
+        protocol: Any = factory.buildProtocol(None)
+        self.protocol: RoomProtocol = protocol
+        kind: Any = TightTransport if path is None else PathTransport
+        self.transport = kind(protocol, 1 << 20)
+        self.transport.atOnce = False
+        if path is not None:
+            self.transport.requestPath = path
+        self.closed: list[tuple[int, str]] = []
+        self.transport.closeAs = lambda code, reason: self.closed.append((code, reason))
+        protocol.makeConnection(self.transport)
+        self._seen = 0
+
+    def send(self, *messages: str) -> None:
+        """
+        Send messages.
+        """
+        for message in messages:
+            self.transport.arrive(message.encode() + b"\0")
+
+    def read(self) -> list[str]:
+        """
+        Get the messages that have come since the last time.
+        """
+        self.transport.drain()
+        delivered = self.transport.delivered[self._seen :]
+        self._seen += len(delivered)
+        return [each.decode() for each in delivered.split(b"\0")[:-1]]
+
+    def vanish(self) -> None:
+        """
+        Be cut off.
+        """
+        self.transport._close(ConnectionError())
+
+
+class PathTests(SynchronousTestCase):
+    """
+    The path names the room.
+    """
+
+    def setUp(self) -> None:
+        self.lobby = Lobby(Limits(maxMembers=2), Clock())
+        self.factory = RoomFactory(PathRoomProtocol, self.lobby)
+
+    def test_path(self) -> None:
+        """
+        Clients with one path hear each other, and nobody else.
+        """
+        one = Client(self.factory, "/chess%20club?x=1")
+        two = Client(self.factory, "/chess%20club/")
+        other = Client(self.factory, "/go")
+        one.send("hello", "<say>as it is</say>")
+        self.assertEqual(two.read(), ["hello", "<say>as it is</say>"])
+        self.assertEqual((one.read(), other.read()), ([], []))
+        self.assertEqual(set(self.lobby.rooms), {"chess club", "go"})
+
+    def test_firstMessage(self) -> None:
+        """
+        Without a path the first message names the room.
+        """
+        one, two = Client(self.factory), Client(self.factory, "/")
+        one.send("chess")
+        two.send("chess", "hello")
+        self.assertEqual(one.read(), ["hello"])
+
+    def test_validUTF8(self) -> None:
+        """
+        The others get valid UTF-8, whatever was sent.
+        """
+        one, two = Client(self.factory, "/a"), Client(self.factory, "/a")
+        one.transport.arrive(b"gr\xfc\xdfe\0")
+        self.assertEqual(two.read(), ["gr\u00fc\u00dfe"])
+
+    def test_full(self) -> None:
+        """
+        Who cannot come in is closed, and told why where there is a way to.
+        """
+        for _ in "ab":
+            Client(self.factory, "/a")
+        with capturedLogs() as logs:
+            third = Client(self.factory, "/a")
+            fourth = Client(self.factory)
+            fourth.send("a")
+        for client in (third, fourth):
+            self.assertTrue(client.transport.disconnecting)
+            self.assertEqual(client.closed, [(1008, "there are 2 in the room already")])
+        self.assertIn("closed: there are 2 in the room already", linesOf(logs)[0])
+        self.assertIsNone(third.protocol.member)
+
+    def test_leave(self) -> None:
+        """
+        Who goes is in no room any more.
+        """
+        one = Client(self.factory, "/a")
+        one.vanish()
+        self.assertEqual(self.lobby.rooms, {})
+        Client(self.factory).vanish()
+
+    def test_plainTransport(self) -> None:
+        """
+        A connection that has no way to tell a reason is closed all the same.
+        """
+        Client(self.factory, "/a")
+        Client(self.factory, "/a")
+        client = Client(self.factory)
+        del client.transport.closeAs
+        client.send("a")
+        self.assertTrue(client.transport.disconnecting)
+
+
+class XMLTests(SynchronousTestCase):
+    """
+    Clients speak of rooms.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.lobby = Lobby(Limits(resume=10), self.clock)
+        self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
+        self.one, self.two = Client(self.factory), Client(self.factory)
+
+    def meet(self) -> None:
+        """
+        Have two in a room.
+        """
+        self.one.send('<join room="chess" name="Ann"/>')
+        self.two.send('<join room="chess" name="Ben"/>')
+        self.one.read()
+        self.two.read()
+
+    def test_join(self) -> None:
+        """
+        Who comes is welcomed, and the others are told.
+        """
+        self.one.send('<join room="chess" name="Ann"/>')
+        self.two.send('<join room="chess" name="Ben"/>')
+        [welcome, joined] = self.one.read()
+        assert self.one.protocol.member is not None
+        token = self.one.protocol.member.token
+        self.assertEqual(welcome, f'<welcome room="chess" name="Ann" token="{token}" />')
+        self.assertEqual(joined, '<joined name="Ben" />')
+        self.assertEqual(len(self.two.read()), 1)
+
+    def test_path(self) -> None:
+        """
+        A path names a room here too.
+        """
+        client = Client(self.factory, "/chess")
+        [welcome] = client.read()
+        self.assertIn('room="chess" name="guest1"', welcome)
+
+    def test_say(self) -> None:
+        """
+        What is said is heard with its speaker; what is said to one, by him.
+        """
+        self.meet()
+        self.one.send("<say>hello <b>all</b></say>", '<say to="Ben">psst</say>')
+        self.assertEqual(
+            self.two.read(),
+            [
+                '<say from="Ann">hello <b>all</b></say>',
+                '<say from="Ann" private="true">psst</say>',
+            ],
+        )
+        self.one.send('<say to="Cleo">psst</say>')
+        self.assertEqual(
+            self.one.read(), ['<error code="nobody">nobody here is called Cleo</error>']
+        )
+
+    def test_others(self) -> None:
+        """
+        What is none of the server's words goes to the others as it is.
+        """
+        self.meet()
+        self.one.send("<move x='1'/>", "hello")
+        self.assertEqual(self.two.read(), ["<move x='1'/>", "hello"])
+
+    def test_lists(self) -> None:
+        """
+        One can ask who is there, and what rooms there are.
+        """
+        self.meet()
+        self.two.send('<set key="color" value="red"/>', "<who/>", "<rooms/>")
+        self.assertEqual(self.one.read(), ['<set name="Ben" key="color" value="red" />'])
+        self.assertEqual(
+            self.two.read(),
+            [
+                (
+                    '<who room="chess"><member name="Ann" here="true" />'
+                    '<member name="Ben" here="true"><data key="color" value="red" /></member></who>'
+                ),
+                '<rooms><room name="chess" members="2" /></rooms>',
+            ],
+        )
+
+    def test_leave(self) -> None:
+        """
+        Who leaves, or goes to another room, has left the one.
+        """
+        self.meet()
+        self.one.send("<leave/>", "hello")
+        self.assertEqual(self.two.read(), ['<left name="Ann" />'])
+        self.assertEqual(self.one.read(), ['<error code="room">you are in no room</error>'])
+        self.two.send('<join room="go" name="Ben"/>')
+        self.assertEqual(set(self.lobby.rooms), {"go"})
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be done is told, and the connection goes on.
+        """
+        for message, code in (
+            ("<say>", "xml"),
+            ("<join/>", "name"),
+            ("<who/>", "room"),
+            ("<leave/>", "room"),
+            ("<say>x</say>", "room"),
+            ('<set key="a"/>', "room"),
+            ('<resume token="x"/>', "token"),
+            ("hello", "room"),
+        ):
+            self.one.send(message)
+            [error] = self.one.read()
+            self.assertTrue(error.startswith(f'<error code="{code}">'), error)
+        self.meet()
+        self.one.send('<resume token="x"/>', '<join room="chess" name="Ben"/>')
+        codes = [error.split('"')[1] for error in self.one.read()]
+        self.assertEqual(codes, ["room", "taken"])
+
+    def test_resume(self) -> None:
+        """
+        Who was cut off comes back with its token, and gets what it has missed.
+        """
+        self.meet()
+        assert self.one.protocol.member is not None
+        token = self.one.protocol.member.token
+        self.one.vanish()
+        self.two.send("<say>are you there?</say>", "<who/>")
+        self.assertIn('<member name="Ann" here="false" />', self.two.read()[-1])
+        again = Client(self.factory)
+        again.send(f'<resume token="{token}"/>')
+        self.assertEqual(
+            again.read(),
+            [
+                f'<welcome room="chess" name="Ann" token="{token}" lost="0" />',
+                '<say from="Ben">are you there?</say>',
+            ],
+        )
+
+    def test_replaced(self) -> None:
+        """
+        A connection that seemed alive is closed when another one takes its
+        place, and the member stays.
+        """
+        self.meet()
+        assert self.one.protocol.member is not None
+        token = self.one.protocol.member.token
+        again = Client(self.factory)
+        again.send(f'<resume token="{token}"/>')
+        self.assertTrue(self.one.transport.disconnecting)
+        self.one.vanish()
+        again.read()
+        self.two.send("<say>hello</say>")
+        self.assertEqual(again.read(), ['<say from="Ben">hello</say>'])
+
+    def test_tooLate(self) -> None:
+        """
+        After its time a member has left.
+        """
+        self.meet()
+        self.one.vanish()
+        self.clock.advance(10)
+        self.assertEqual(self.two.read(), ['<left name="Ann" />'])
+
+
+class NodeTests(SynchronousTestCase):
+    """
+    Rooms on several machines.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.broker = MemoryBroker()
+        self.board: list[Members] = []
+        self.relays: list[MemoryRelay] = []
+        self.clients = [self.begin("Ann"), self.begin("Ben")]
+        for client in self.clients:
+            client.read()
+
+    def begin(self, name: str, *, known: bool = True) -> Client:
+        """
+        Begin a machine, with somebody in a room.
+
+        @param known: whether it is known who is where.
+        """
+        lobby = Lobby(Limits(), self.clock)
+        factory = RoomFactory(XMLRoomProtocol, lobby, announces=True)
+        relay = MemoryRelay(self.broker, clock=self.clock)
+        presence = MemoryPresence(relay.node, self.board) if known else None
+        if presence is not None:
+            presence.start()
+        SharedRooms(lobby, relay, presence, announces=True)
+        relay.start()
+        self.clock.advance(0)
+        self.relays.append(relay)
+        client = Client(factory)
+        client.send(f'<join room="chess" name="{name}"/>')
+        self.clock.advance(0)
+        return client
+
+    def read(self, number: int) -> list[str]:
+        """
+        Get what one has heard.
+        """
+        self.clock.advance(0)
+        return self.clients[number].read()
+
+    def test_say(self) -> None:
+        """
+        What is said on one is heard on the other, once, and not where it came
+        from.
+        """
+        self.clients[0].send("<say>hello</say>", "<move/>")
+        self.assertEqual(self.read(1), ['<say from="Ann">hello</say>', "<move/>"])
+        self.assertEqual(self.read(0), [])
+
+    def test_tell(self) -> None:
+        """
+        Somebody on the other can be told something; to whom nobody answers is
+        not known.
+        """
+        self.clients[0].send('<say to="Ben">psst</say>', '<say to="Cleo">psst</say>')
+        self.assertEqual(self.read(1), ['<say from="Ann" private="true">psst</say>'])
+        self.assertEqual(self.read(0), [])
+
+    def test_comeAndGo(self) -> None:
+        """
+        Who comes and goes on one is told on the other; when nobody is left
+        nothing is listened to.
+        """
+        self.clients[0].send("<leave/>")
+        self.assertEqual(self.read(1), ['<left name="Ann" />'])
+        self.assertEqual(self.relays[0].topics, [])
+        self.clients[1].send("<say>hello</say>")
+        self.assertEqual(self.read(0), [])
+
+    def test_who(self) -> None:
+        """
+        One can ask who is there on all machines, if that is known.
+        """
+        elsewhere = '<member name="Ben" here="true" elsewhere="true" />'
+        self.clients[0].send("<who/>")
+        [listing] = self.read(0)
+        self.assertIn(elsewhere, listing)
+        self.assertIn('<member name="Ann" here="true" />', listing)
+        self.clients[1].send("<leave/>")
+        self.read(0)
+        self.clients[0].send("<who/>")
+        self.assertNotIn(elsewhere, self.read(0)[0])
+        unknowing = self.begin("Cleo", known=False)
+        unknowing.read()
+        unknowing.send("<who/>", "<leave/>")
+        self.assertEqual(
+            unknowing.read(),
+            ['<who room="chess"><member name="Cleo" here="true" /></who>'],
+        )
+
+    def test_malformed(self) -> None:
+        """
+        What another machine should not have sent is dropped.
+        """
+        [topic] = self.relays[0].topics
+        self.relays[0].publish(topic, b"")
+        self.relays[0].publish(topic, b"?what")
+        self.assertEqual(self.read(1), [])
+
+    def test_gap(self) -> None:
+        """
+        What was lost between them is told in the room; that the relay is down
+        is not, since everybody here goes on.
+        """
+        [topic] = self.relays[1].topics
+        shared: Any = self.relays[1]._listeners[0]
+        shared.down("the broker has gone")
+        shared.up()
+        shared.gap(topic, bytes(16), 3)
+        shared.gap("another", bytes(16), 3)
+        self.assertEqual(self.read(1), ['<gap missed="3" />'])
+        shared._announces = False
+        shared.gap(topic, bytes(16), 3)
+        self.assertEqual(self.read(1), [])

@@ -1,0 +1,129 @@
+"""
+Tests for L{openfl_twisted.rooms.vocabulary}.
+"""
+
+from xml.etree.ElementTree import fromstring
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.rooms import vocabulary
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
+from tests.rooms.test_lobby import Ear
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    What clients ask for.
+    """
+
+    def test_requests(self) -> None:
+        """
+        Each request has its attributes, and C{say} what stands inside.
+        """
+        for message, request in (
+            ('<join room="chess" name="Ann"/>', Request("join", {"room": "chess", "name": "Ann"})),
+            ("<leave/>", Request("leave")),
+            ("<leave></leave>", Request("leave")),
+            ("<say>hello</say>", Request("say", {}, "hello")),
+            ('<say to="Ben">a &lt; b</say>', Request("say", {"to": "Ben"}, "a &lt; b")),
+            ("<say>a <b>bold</b> c</say>", Request("say", {}, "a <b>bold</b> c")),
+            ("<say/>", Request("say")),
+            ("<who />", Request("who")),
+            ("\n <rooms/>\n", Request("rooms")),
+            ('<set key="a" value="1"/>', Request("set", {"key": "a", "value": "1"})),
+            ("<resume\ntoken='x'/>", Request("resume", {"token": "x"})),
+        ):
+            self.assertEqual(parseRequest(message), request, message)
+
+    def test_others(self) -> None:
+        """
+        Everything else is for the others in the room.
+        """
+        for message in ("", "hello", "<move x='1'/>", "<saying/>", "x<say/>", "<!-- --><say/>"):
+            self.assertIsNone(parseRequest(message), message)
+
+    def test_wrong(self) -> None:
+        """
+        A request that is not written as it should be is told apart from that.
+        """
+        for message, words in (
+            ("<say>", "<say> is not well-formed"),
+            ("<join room=chess/>", "<join> is not well-formed"),
+            ("<say>&unknown;</say>", "<say> is not well-formed"),
+            ("<leave now='1'/>", "<leave> has no attribute now"),
+            ("<leave>now</leave>", "<leave> has nothing inside"),
+            ("<who><x/></who>", "<who> has nothing inside"),
+        ):
+            with self.assertRaises(VocabularyError) as caught:
+                parseRequest(message)
+            self.assertIn(words, str(caught.exception))
+
+    @given(st.sampled_from(sorted(vocabulary.REQUESTS)), st.text(st.characters(codec="utf-8")))
+    def test_anything(self, name: str, rest: str) -> None:
+        """
+        Whatever is behind the name, it is a request, wrong, or for the others.
+        """
+        try:
+            request = parseRequest(f"<{name}{rest}")
+        except VocabularyError:
+            return
+        self.assertTrue(request is None or request.name == name)
+
+
+class WriteTests(SynchronousTestCase):
+    """
+    What the server says.
+    """
+
+    def setUp(self) -> None:
+        self.lobby = Lobby(clock=Clock())
+        self.member = self.lobby.join('a "room"', Ear(), "<Ann>")
+
+    def test_everything(self) -> None:
+        """
+        All of it is XML with a zero byte, whatever the names are.
+        """
+        room = self.member.room
+        assert room is not None
+        self.lobby.describe(self.member.data, "color", "<red>")
+        self.lobby.describe(room.data, "topic", "&")
+        for message in (
+            vocabulary.welcome(self.member, room),
+            vocabulary.welcome(self.member, room, lost=3),
+            vocabulary.joined(self.member),
+            vocabulary.left(self.member),
+            vocabulary.said(self.member, "hello"),
+            vocabulary.said(self.member, "<b/>", alone=True),
+            vocabulary.who(room),
+            vocabulary.rooms(self.lobby.rooms),
+            vocabulary.described(self.member, "color", "<red>"),
+            vocabulary.gap(3),
+            vocabulary.refusal("full", "a < b"),
+        ):
+            self.assertTrue(message.endswith(b"\0"))
+            fromstring(message[:-1].decode())
+
+    def test_said(self) -> None:
+        """
+        What was inside stays as it was written.
+        """
+        self.assertEqual(
+            vocabulary.said(self.member, "a &lt; <b>c</b>", alone=True),
+            b'<say from="&lt;Ann&gt;" private="true">a &lt; <b>c</b></say>\0',
+        )
+
+    @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
+    def test_roundTrip(self, text: str) -> None:
+        """
+        What somebody says arrives as it was said.
+        """
+        element = fromstring("<say/>")
+        element.text = text
+        request = parseRequest(vocabulary.write(element)[:-1].decode())
+        assert request is not None
+        heard = fromstring(vocabulary.said(self.member, request.content)[:-1].decode())
+        self.assertEqual(heard.text or "", text)

@@ -1,0 +1,236 @@
+"""
+Tests for L{openfl_twisted.services.metrics}.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.clients import KINDS
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.rooms.lobby import Lobby, LobbyError
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from openfl_twisted.services.metrics import MetricsService
+from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.services.visiting import Answer, visit
+from tests.services.watched import Server
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "deploy" / "grafana.json"
+
+
+class Hearer:
+    """
+    Somebody in a room.
+    """
+
+    def hear(self, message: bytes) -> None:
+        pass
+
+    def replaced(self) -> None:
+        pass
+
+
+class MetricsTestCase(SynchronousTestCase):
+    """
+    A server with metrics.
+    """
+
+    def setUp(self) -> None:
+        self.server = Server(maxConnections=3)
+        self.reactor = MemoryReactorClock()
+
+    def ask(self, path: str = "/metrics", **headers: str) -> Answer:
+        """
+        Ask as Prometheus does.
+        """
+        return visit(self.service().guard, path, headers)
+
+    def service(self) -> MetricsService:
+        """
+        Make the service.
+        """
+        endpoint = TCP4ServerEndpoint(self.reactor, 9100)
+        return MetricsService(self.server, endpoint, self.reactor)
+
+    def read(self) -> dict[Any, float]:
+        """
+        Read the metrics.
+
+        @return: the values, by the name, or by the name and the labels' values
+            in the order of their names.
+        """
+        found: dict[Any, float] = {}
+        for family in text_string_to_metric_families(self.ask().body.decode()):
+            self.assertTrue(family.documentation, family)
+            for sample in family.samples:
+                labels = tuple(value for _, value in sorted(sample.labels.items()))
+                found[(sample.name, *labels) if labels else sample.name] = sample.value
+        return found
+
+
+class MetricsTests(MetricsTestCase):
+    """
+    What there is to read.
+    """
+
+    def test_clients(self) -> None:
+        """
+        Clients are counted by how they speak, those that have gone by who has
+        ended them, and those that were refused by the limit.
+        """
+        self.server.call().transport._close(ConnectionDone())
+        for data in (b"a\0b\0", b"c\0", b"<policy"):
+            self.server.call(data)
+        protocol = self.server.factory.buildProtocol(None)
+        protocol.makeConnection(TightTransport(protocol))
+        metrics = self.read()
+        self.assertEqual([metrics["openfl_clients", kind] for kind in KINDS], [2, 0, 0, 0, 0, 1])
+        self.assertEqual(metrics["openfl_clients_limit"], 3)
+        self.assertEqual(metrics["openfl_connections_opened_total"], 4)
+        self.assertEqual(metrics["openfl_connections_closed_total", "peer", "plain"], 1)
+        self.assertEqual(metrics["openfl_connections_closed_total", "server", "plain"], 0)
+        self.assertEqual(metrics["openfl_connections_refused_total", "connections"], 1)
+        self.assertEqual(metrics["openfl_connections_refused_total", "undecided"], 0)
+
+    def test_traffic(self) -> None:
+        """
+        Bytes are counted by how the clients speak; messages are too.
+        """
+        self.server.call()
+        self.server.call(b"a\0b\0")
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_received_bytes_total", "plain"], 5)
+        self.assertEqual(metrics["openfl_sent_bytes_total", "plain"], 4)
+        self.assertEqual(metrics["openfl_received_pieces_total", "plain"], 2)
+        self.assertEqual(metrics["openfl_received_bytes_total", "tls"], 0)
+        self.assertEqual(metrics["openfl_messages_received_total"], 3)
+        self.assertEqual(metrics["openfl_messages_sent_total"], 2)
+        self.assertEqual(metrics["openfl_queue_bytes"], 0)
+
+    def test_policyRequests(self) -> None:
+        """
+        A door counts those that it has answered.
+        """
+        self.server.call(REQUEST)
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_policy_requests_total", "answered"], 1)
+        self.assertEqual(metrics["openfl_policy_requests_total", "unanswered"], 0)
+
+    def test_policyServer(self) -> None:
+        """
+        A server for the policy file has no door, and counts those too that
+        asked for nothing.
+        """
+        factory = PolicyFileFactory(PolicyFile.forPort(80), clock=self.server.clock)
+        self.server.factory = GuardFactory(factory, clock=self.server.clock)
+        self.server.call(REQUEST)
+        self.server.call(b"something else")
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_policy_requests_total", "answered"], 1)
+        self.assertEqual(metrics["openfl_policy_requests_total", "refused"], 1)
+        self.assertNotIn("openfl_messages_received_total", metrics)
+        self.assertNotIn("openfl_rooms", metrics)
+
+    def test_neither(self) -> None:
+        """
+        What a server has not is not shown.
+        """
+        factory = ServerSocketExampleFactory()
+        self.server.factory = GuardFactory(factory, clock=self.server.clock)
+        metrics = self.read()
+        self.assertNotIn(("openfl_policy_requests_total", "answered"), metrics)
+        self.assertNotIn("openfl_messages_sent_total", metrics)
+
+    def test_rooms(self) -> None:
+        """
+        Rooms and members are counted, and what they have refused.
+        """
+        self.server.lobby = Lobby(clock=self.server.clock)
+        for name in ("Ann", "Ben"):
+            self.server.lobby.join("chess", Hearer(), name)
+        self.assertRaises(LobbyError, self.server.lobby.join, "chess", Hearer(), "Ann")
+        metrics = self.read()
+        self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
+        self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)
+
+    def test_relay(self) -> None:
+        """
+        It is told whether the relay is up, and what it has lost.
+        """
+        broker = MemoryBroker()
+        relay = self.server.relay = MemoryRelay(broker, clock=self.server.clock)
+        relay.gaps, relay.missed = 2, 7
+        self.assertEqual(self.read()["openfl_relay_up"], 0)
+        relay.start()
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_relay_up"], 1)
+        self.assertEqual(metrics["openfl_relay_waiting"], 0)
+        self.assertEqual(metrics["openfl_relay_gaps_total"], 2)
+        self.assertEqual(metrics["openfl_relay_missed_total"], 7)
+        broker.cut()
+        self.assertEqual(self.read()["openfl_relay_up"], 0)
+
+    def test_form(self) -> None:
+        """
+        Who wants OpenMetrics gets it; everybody else the text that Prometheus
+        has always read.
+        """
+        self.assertTrue(self.ask().headers["Content-Type"].startswith("text/plain"))
+        answer = self.ask(Accept="application/openmetrics-text; version=1.0.0")
+        self.assertTrue(answer.headers["Content-Type"].startswith("application/openmetrics-text"))
+        self.assertTrue(answer.body.endswith(b"# EOF\n"))
+
+    def test_elsewhere(self) -> None:
+        """
+        There is nothing else.
+        """
+        self.assertEqual([self.ask(path).status for path in ("/", "/other")], [404, 404])
+        self.assertEqual(visit(self.service().guard, "/metrics", method="POST").status, 405)
+
+    def test_start(self) -> None:
+        """
+        The log says where they are.
+        """
+        service = self.service()
+        with capturedLogs() as logs:
+            service.startService()
+        self.addCleanup(service.stopService)
+        self.assertEqual(linesOf(logs), ["metrics on http://0.0.0.0:9100/metrics"])
+
+
+class DashboardTests(MetricsTestCase):
+    """
+    The dashboard for Grafana.
+    """
+
+    def test_metrics(self) -> None:
+        """
+        It shows no metric that there is not, by no label that it has not.
+        """
+        self.server.lobby = Lobby(clock=self.server.clock)
+        self.server.relay = MemoryRelay(clock=self.server.clock)
+        families = list(text_string_to_metric_families(self.ask().body.decode()))
+        names = {sample.name for family in families for sample in family.samples}
+        labels = {name for family in families for each in family.samples for name in each.labels}
+        # It has no value before there is one.
+        names.add("openfl_rooms_refused_total")
+        panels = json.loads(DASHBOARD.read_text())["panels"]
+        expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+        self.assertGreater(len(expressions), 10)
+        for expression in expressions:
+            used = re.findall(r"\b(?:openfl|process)_\w+", expression)
+            self.assertTrue(used, expression)
+            self.assertEqual(set(used) - names, set())
+            for grouped in re.findall(r"by \(([^)]*)\)", expression):
+                self.assertIn(grouped, labels | {"code", "instance"})

@@ -1,0 +1,247 @@
+"""
+Tests for C{twistd openfl-policy}: what it says of a policy file.
+"""
+
+import io
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from twisted.logger import capturedLogs
+
+from openfl_twisted.services import policyserver, xmlserver
+from openfl_twisted.services.policyserver import portNumber
+from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from tests.doubles import linesOf
+from tests.services.test_options import OptionsTestCase
+from tests.services.test_serving import ServingTestCase
+
+RULES = (
+    AccessRule("*.a.example", "8080,80"),
+    AccessRule("b.example", "8080", secure=True),
+    AccessRule("c.example", None),
+)
+
+
+class CheckTests(OptionsTestCase):
+    """
+    C{--check} explains.
+    """
+
+    def check(self, content: bytes | PolicyFile, *arguments: str) -> tuple[int, list[str]]:
+        """
+        Have a file checked.
+
+        @return: the status, and the lines that are printed.
+        """
+        data = content.toXML() if isinstance(content, PolicyFile) else content
+        return self.checkPath(self.path(data), *arguments)
+
+    def checkPath(self, path: str, *arguments: str) -> tuple[int, list[str]]:
+        """
+        Have a file checked that may not be there.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        error = self.assertRaises(
+            SystemExit, self.parse, policyserver, f"--check={path}", *arguments
+        )
+        status: int = error.code
+        return status, printed.getvalue().splitlines()
+
+    def assertLines(self, lines: Iterable[str], *expected: str) -> None:
+        """
+        The lines are these.
+        """
+        self.assertEqual(list(lines), list(expected))
+
+    def test_permitted(self) -> None:
+        """
+        What a file permits has status 0, and each rule its reason.
+        """
+        policy = PolicyFile(RULES[:1])
+        status, lines = self.check(policy, "--for=www.a.example", "--port=80")
+        self.assertEqual(status, 0)
+        self.assertLines(
+            lines,
+            "rule 1 (domain '*.a.example' to-ports '8080,80') grants",
+            "permitted: content of 'www.a.example' by http, to port 80, with this file from "
+            "port 843",
+        )
+
+    def test_refused(self) -> None:
+        """
+        What it refuses has status 1; what the file cannot do is told too.
+        """
+        status, lines = self.check(
+            PolicyFile(RULES), "--for=www.a.example", "--port=80", "--served-from=8080"
+        )
+        self.assertEqual(status, 1)
+        self.assertLines(
+            lines,
+            "rule 1 (domain '*.a.example' to-ports '8080,80') does not grant: "
+            "a file from port 8080 cannot grant ports below 1024",
+            "rule 2 (domain 'b.example' to-ports '8080' secure) does not grant: "
+            "it is not for 'www.a.example'",
+            "rule 3 (domain 'c.example') does not grant: it has no to-ports",
+            "note: rule 1 grants ports below 1024, which a file from port 8080 cannot",
+            "note: rule 2 is secure: on a plain port that only shuts out content that came by "
+            "http, and encrypts nothing",
+            "note: rule 3 grants nothing: it has no to-ports",
+            "refused: content of 'www.a.example' by http, to port 80, with this file from "
+            "port 8080",
+        )
+
+    def test_origins(self) -> None:
+        """
+        The content comes from a domain, an address or a URL; by https if the
+        URL or C{--secure} says so.
+        """
+        for arguments, told in [
+            (["--for=B.example"], "'b.example' by http,"),
+            (["--for=b.example", "--secure"], "'b.example' by https,"),
+            (["--for=https://b.example/game.swf"], "'b.example' by https,"),
+            (["--for=http://b.example:81/"], "'b.example' by http,"),
+            (["--for=::1"], "'[::1]' by http,"),
+            (["--for=[::1]"], "'[::1]' by http,"),
+        ]:
+            status, lines = self.check(PolicyFile(RULES), "--port=8080", *arguments)
+            self.assertIn(told, lines[-1])
+            self.assertEqual(status, 0 if "b.example' by https" in told else 1)
+
+    def test_fileAlone(self) -> None:
+        """
+        Without content in question it is told what the file says and cannot do,
+        and whether it can grant anything at all.
+        """
+        status, lines = self.check(PolicyFile((RULES[0],)))
+        self.assertEqual(status, 0)
+        self.assertLines(
+            lines,
+            "rule 1: domain '*.a.example' to-ports '8080,80'",
+            "this file can grant something",
+        )
+        for policy in [
+            PolicyFile(),
+            PolicyFile((RULES[2],)),
+            PolicyFile((RULES[0],), "none"),
+        ]:
+            status, lines = self.check(policy)
+            self.assertEqual((status, lines[-1]), (1, "this file grants nothing"))
+        self.assertEqual(self.check(PolicyFile((RULES[0],), "none"), "--served-from=8080")[0], 0)
+
+    def test_noFile(self) -> None:
+        """
+        What is no policy file, or no file, grants nothing, in one line.
+        """
+        for content in (b"", b"<a/>", b"<cross-domain-policy>", b"\xff"):
+            status, lines = self.check(content, "--for=a.example", "--port=80")
+            self.assertEqual((status, len(lines)), (1, 1))
+            self.assertIn("this is no policy file: ", lines[0])
+        status, lines = self.checkPath("/no/such/file")
+        self.assertEqual((status, lines), (1, ["/no/such/file: No such file or directory"]))
+
+    def test_usage(self) -> None:
+        """
+        A question that is none is a usage error.
+        """
+        path = self.path(PolicyFile(RULES).toXML())
+        check = f"--check={path}"
+        for arguments, words in [
+            ([check, "--for=a.example"], "--for and --port go together"),
+            ([check, "--port=80"], "--for and --port go together"),
+            ([check, "--secure"], "--secure goes with --for"),
+            ([check, "--for=", "--port=80"], "--for="),
+            ([check, "--for=a b", "--port=80"], "--for=a b: "),
+            ([check, "--for=file:///a", "--port=80"], "--for=file:///a: "),
+            (["--allow=*:80", "--for=a.example"], "--for goes with --check"),
+            (["--allow=*:80", "--port=80"], "--port goes with --check"),
+            (["--allow=*:80", "--served-from=80"], "--served-from goes with --check"),
+            (["--allow=*:80", "--secure"], "--secure goes with --check"),
+        ]:
+            self.assertUsage(policyserver, arguments, words)
+
+    def test_ports(self) -> None:
+        """
+        A port is a number from 1 to 65535.
+        """
+        self.assertEqual((portNumber("1"), portNumber("65535")), (1, 65535))
+        for text in ("", "0", "65536", "-1", "x", "\u0663", "9" * 5000):
+            self.assertRaises(ValueError, portNumber, text)
+
+
+class StartTests(ServingTestCase):
+    """
+    At the start everything is said that a policy file does not do.
+    """
+
+    def start(self, module: object, policy: bytes) -> list[str]:
+        """
+        Start a server with a policy file, on port 8080.
+
+        @return: what the log has about the file.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "policy.xml"
+        path.write_bytes(policy)
+        service = self.service(module, f"--policy={path}")
+        with capturedLogs() as logs:
+            service.privilegedStartService()
+            service.startService()
+        self.addCleanup(service.stopService)
+        begin = "policy file on 0.0.0.0:8080: "
+        lines = [line for line in linesOf(logs) if "policy file" in line]
+        self.assertTrue(all(line.startswith(begin) for line in lines), lines)
+        self.assertTrue(all(event["log_level"].name == "warn" for event in logs[1:]))
+        return [line.removeprefix(begin) for line in lines]
+
+    def test_everything(self) -> None:
+        """
+        Each kind of mistake is a line, on a policy port and on a data port.
+        """
+        policy = (
+            b"<cross-domain-policy>"
+            b'<site-control permitted-cross-domain-policies="master-only"/>'
+            b'<allow-access-from domain="*" to-ports="80,8080"/>'
+            b'<allow-access-from domain="*"/>'
+            b'<allow-access-from domain="192.0.2.*" to-ports="8080"/>'
+            b'<allow-access-from domain="*.192.0.2.1" to-ports="8080"/>'
+            b'<allow-access-from domain="a.example" to-ports="8080" secure="true"/>'
+            b'<a><allow-access-from domain="b.example" to-ports="9000"/></a>'
+            b"</cross-domain-policy>"
+        )
+        for module in (policyserver, xmlserver):
+            found = self.start(module, policy)
+            self.assertEqual(
+                [" ".join(line.split(" ")[:4]).rstrip(":") for line in found],
+                [
+                    "rule 1 grants ports",
+                    "rule 2 grants nothing",
+                    "rule 3 grants nothing",
+                    "rule 4 grants nothing",
+                    "rule 5 is secure",
+                    "rule 5 is never",
+                    "1 of its <allow-access-from>",
+                    "its site-control counts only",
+                ],
+            )
+
+    def test_otherPort(self) -> None:
+        """
+        A data port whose own file does not grant it is told of; on a port that
+        only serves the file this is as it should be.
+        """
+        policy = PolicyFile.forPort(9000).toXML()
+        self.assertEqual(self.start(policyserver, policy), [])
+        self.assertEqual(
+            self.start(xmlserver, policy), ["no rule grants port 8080, at which it is asked for"]
+        )
+
+    def test_nothing(self) -> None:
+        """
+        A file that does what it says makes no line.
+        """
+        for module in (policyserver, xmlserver):
+            self.assertEqual(self.start(module, PolicyFile.forPort(8080).toXML()), [])

@@ -1,0 +1,150 @@
+"""
+Tests for the options for those who look after a server, and for what the
+commands make of them.
+"""
+
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+
+from openfl_twisted.services import bridge, echoserver, options, policyserver, xmlserver
+from openfl_twisted.services.console import ConsoleService
+from openfl_twisted.services.metrics import MetricsService
+from openfl_twisted.services.serving import ServerService
+from tests.doubles import linesOf
+from tests.services.test_options import OptionsTestCase
+from tests.services.visiting import visit
+
+COMMANDS: list[tuple[Any, list[str]]] = [
+    (xmlserver, []),
+    (echoserver, []),
+    (policyserver, ["--allow=*:80"]),
+    (bridge, ["--connect=tcp:127.0.0.1:9"]),
+]
+METRICS = "--metrics=tcp:9100:interface=127.0.0.1"
+CONSOLE = "--console=tcp:9101:interface=127.0.0.1"
+
+
+class SiteOptionTests(OptionsTestCase):
+    """
+    C{--metrics}, C{--console} and C{--console-token}.
+    """
+
+    def test_endpoints(self) -> None:
+        """
+        Every command has them, and neither by default.
+        """
+        for module, arguments in COMMANDS:
+            found = self.parse(module, *arguments)
+            self.assertEqual((found["metrics"], found["console"]), (None, None))
+            found = self.parse(module, *arguments, METRICS, CONSOLE)
+            for name, port in [("metrics", 9100), ("console", 9101)]:
+                endpoint = found[name]
+                assert isinstance(endpoint, TCP4ServerEndpoint)
+                self.assertEqual((endpoint._interface, endpoint._port), ("127.0.0.1", port))
+
+    def test_wrong(self) -> None:
+        """
+        A wrong endpoint is a usage error.
+        """
+        for name in ("metrics", "console"):
+            for description in ("", "nope:1", "tcp:x"):
+                argument = f"--{name}={description}"
+                self.assertUsage(xmlserver, [argument], f"{argument}:")
+            self.assertUsage(xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "there is no 'x'")
+
+    def test_noLibrary(self) -> None:
+        """
+        Without the library there are no metrics, and it is said how to get it.
+        """
+        self.patch(options, "find_spec", lambda name: None)
+        self.assertUsage(xmlserver, [METRICS], "--metrics:", "openfl-twisted[metrics]")
+        self.parse(xmlserver, CONSOLE)
+
+    def test_token(self) -> None:
+        """
+        A token is not short, can be sent in a header, and is for a console.
+        """
+        self.assertEqual(
+            self.parse(xmlserver, CONSOLE, "--console-token=a.B-0_/+=")["console-token"],
+            "a.B-0_/+=",
+        )
+        for token in ("", "1234567", "with space", "gr\u00fc\u00dfe-and-more", "a\nbcdefgh"):
+            self.assertUsage(xmlserver, [CONSOLE, f"--console-token={token}"], "at least 8 letters")
+        self.assertUsage(xmlserver, ["--console-token=12345678"], "--console is missing")
+
+    def test_datagrams(self) -> None:
+        """
+        A server for datagrams has no connections to show.
+        """
+        for argument in (METRICS, CONSOLE):
+            name = argument.partition("=")[0]
+            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name}:")
+
+
+class SiteServiceTests(OptionsTestCase):
+    """
+    The commands with metrics and a console.
+    """
+
+    def service(self, module: Any, *arguments: str) -> ServerService:
+        """
+        Make the service of a command.
+        """
+        found = self.parse(module, *arguments)
+        self.reactor = MemoryReactorClock()
+        found["listen"] = [TCP4ServerEndpoint(self.reactor, 8080)]
+        for number, name in enumerate(("metrics", "console")):
+            if found[name] is not None:
+                found[name] = TCP4ServerEndpoint(self.reactor, 9100 + number)
+        service = module.makeService(found)
+        assert isinstance(service, ServerService)
+        return service
+
+    def test_neither(self) -> None:
+        """
+        A server opens no port of which it was not told.
+        """
+        self.assertEqual(len(self.service(xmlserver).services), 1)
+
+    def test_both(self) -> None:
+        """
+        Every command shows itself at both.
+        """
+        for module, arguments in COMMANDS:
+            service = self.service(module, *arguments, METRICS, CONSOLE, "--console-token=12345678")
+            _, metrics, console = service.services
+            assert isinstance(metrics, MetricsService)
+            assert isinstance(console, ConsoleService)
+            self.assertEqual(console.token, "12345678")
+            self.assertIn(b"openfl_clients", visit(metrics.guard, "/metrics").body)
+            self.assertEqual(console.watch.describe()["connected"], 0)
+
+    def test_ports(self) -> None:
+        """
+        The ports are opened with that of the server, and it comes first.
+        """
+        service = self.service(xmlserver, METRICS, CONSOLE)
+        with capturedLogs() as logs:
+            service.startService()
+        self.addCleanup(service.stopService)
+        self.assertEqual(
+            [line.split("#")[0] for line in linesOf(logs)],
+            [
+                "listening on 0.0.0.0:8080",
+                "metrics on http://0.0.0.0:9100/metrics",
+                "console on http://0.0.0.0:9101/",
+            ],
+        )
+
+    def test_maxPerAddress(self) -> None:
+        """
+        The limit for an address is that of the guard.
+        """
+        for number in (0, 7):
+            service = self.service(xmlserver, f"--max-per-address={number}")
+            self.assertEqual(service.factory.maxPerAddress, number)
+        self.assertEqual(self.service(xmlserver).factory.maxPerAddress, 0)
+        self.assertUsage(xmlserver, ["--max-per-address=x"], "is not a number")

@@ -1,0 +1,151 @@
+"""
+Tests for L{openfl_twisted.services.sites}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from openfl_twisted.services.sites import MAX_BODY, MAX_BROWSERS, REQUEST_TIMEOUT, SiteService
+from tests.services.visiting import Visit, visit
+
+
+class Counting(Resource):
+    """
+    Answers how long the body is; C{GET} is never answered.
+    """
+
+    isLeaf = True
+
+    def render_POST(self, request: Request) -> bytes:
+        assert request.content is not None
+        return b"%d" % len(request.content.read())
+
+    def render_GET(self, request: Request) -> int:
+        return NOT_DONE_YET
+
+
+class SiteTests(SynchronousTestCase):
+    """
+    A small site.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.opened: list[str] = []
+        endpoint = TCP4ServerEndpoint(self.reactor, 9100)
+        self.site = SiteService(endpoint, Counting(), self.opened.append, self.reactor)
+
+    def test_start(self) -> None:
+        """
+        It listens once, and tells where; a UNIX socket has no URL.
+        """
+        self.site.privilegedStartService()
+        self.site.startService()
+        self.addCleanup(self.site.stopService)
+        self.assertEqual([port for port, *_ in self.reactor.tcpServers], [9100])
+        self.assertEqual(self.opened, ["http://0.0.0.0:9100/"])
+        unix = UNIXServerEndpoint(self.reactor, "/a")
+        other = SiteService(unix, Counting(), self.opened.append, self.reactor)
+        other.startService()
+        self.addCleanup(other.stopService)
+        self.assertTrue(self.opened[1].startswith("unix"), self.opened)
+
+    def test_headers(self) -> None:
+        """
+        The browser is told to be careful, also where there is nothing.
+        """
+        answer = visit(self.site.guard, "/", method="POST", body=b"abc")
+        self.assertEqual((answer.status, answer.body), (200, b"3"))
+        self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
+        self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(answer.headers["Cache-Control"], "no-store")
+
+    @given(st.sampled_from([0, 1, MAX_BODY, MAX_BODY + 1, 2 * MAX_BODY]), st.booleans())
+    def test_maxBody(self, length: int, announced: bool) -> None:
+        """
+        A request that brings too much is refused, whether it says so before or
+        not, and nothing of it is kept.
+        """
+        self.setUp()
+        body = b"x" * length
+        browser = Visit(self.site.guard)
+        if announced:
+            browser.transport.arrive(b"POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % length)
+            browser.transport.arrive(body)
+        else:
+            browser.transport.arrive(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for start in range(0, length, 4096):
+                piece = body[start : start + 4096]
+                if not browser.transport.closed:
+                    browser.transport.arrive(b"%x\r\n%b\r\n" % (len(piece), piece))
+            if not browser.transport.closed:
+                browser.transport.arrive(b"0\r\n\r\n")
+        self.assertEqual(browser.answer.status, 413 if length > MAX_BODY else 200)
+        if length > MAX_BODY:
+            self.assertTrue(browser.transport.disconnecting)
+
+    def test_wholeBodyAtOnce(self) -> None:
+        """
+        A request that brings too much in one piece is refused once.
+        """
+        browser = Visit(self.site.guard)
+        browser.ask("POST", "/", b"x" * (MAX_BODY + 1))
+        self.assertEqual(browser.transport.value().count(b"HTTP/1."), 1)
+
+    def test_manyPieces(self) -> None:
+        """
+        What comes after too much is nothing any more.
+        """
+        browser = Visit(self.site.guard)
+        browser.transport.atOnce = False
+        browser.transport.arrive(b"POST / HTTP/1.0\r\nContent-Length: 99999\r\n\r\n")
+        for _ in range(4):
+            browser.transport.arrive(b"x" * MAX_BODY)
+        self.assertEqual(browser.transport.value().count(b"HTTP/1."), 1)
+
+    def test_idle(self) -> None:
+        """
+        Who sends no request, or only half of one, is closed after a while; who
+        waits for an answer is not.
+        """
+        waiting, idle, half = (Visit(self.site.guard) for _ in range(3))
+        waiting.ask("GET", "/")
+        half.transport.arrive(b"GET / HT")
+        self.reactor.advance(REQUEST_TIMEOUT)
+        self.assertEqual(
+            [each.transport.disconnecting for each in (waiting, idle, half)], [False, True, True]
+        )
+
+    def test_maxConnections(self) -> None:
+        """
+        Only so many look at once.
+        """
+        for _ in range(MAX_BROWSERS):
+            Visit(self.site.guard)
+        self.assertTrue(Visit(self.site.guard).transport.closed)
+
+    def test_quiet(self) -> None:
+        """
+        The log does not speak of those who look.
+        """
+        with capturedLogs() as logs:
+            visit(self.site.guard, "/", method="POST", body=b"abc")
+        self.assertEqual(logs, [])
+
+    def test_stop(self) -> None:
+        """
+        At the end those are closed who still look.
+        """
+        self.site.startService()
+        browser = Visit(self.site.guard)
+        stopped = self.site.stopService()
+        self.assertTrue(browser.transport.disconnecting)
+        self.reactor.advance(1)
+        self.assertTrue(browser.transport.closed)
+        self.successResultOf(stopped)

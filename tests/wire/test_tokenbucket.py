@@ -1,0 +1,53 @@
+"""
+Tests for L{openfl_twisted.wire.tokenbucket}.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.wire.tokenbucket import TokenBucket
+
+
+class TokenBucketTests(SynchronousTestCase):
+    """
+    A rate is kept.
+    """
+
+    def test_burst(self) -> None:
+        """
+        So much can be done at once, and then as the bucket fills.
+        """
+        bucket = TokenBucket(10, 0, burst=2)
+        self.assertTrue(bucket.take(20, 0))
+        self.assertFalse(bucket.take(1, 0))
+        self.assertFalse(bucket.take(1, 0.09))
+        self.assertTrue(bucket.take(1, 0.1))
+        self.assertFalse(bucket.take(21, 100))
+        self.assertTrue(bucket.take(20, 100))
+
+    def test_slow(self) -> None:
+        """
+        One thing can be done in any case.
+        """
+        self.assertTrue(TokenBucket(0.01, 0).take(1, 0))
+
+    def test_clockSetBack(self) -> None:
+        """
+        A clock that is set back gives nothing.
+        """
+        bucket = TokenBucket(1, 100, burst=1)
+        self.assertTrue(bucket.take(1, 100))
+        self.assertFalse(bucket.take(1, 50))
+        self.assertTrue(bucket.take(1, 51))
+
+    @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 30))))
+    def test_never(self, steps: list[tuple[float, int]]) -> None:
+        """
+        Whatever is tried, no more is done than the rate and one burst allow.
+        """
+        bucket, now, done = TokenBucket(10, 0, burst=1), 0.0, 0
+        for pause, amount in steps:
+            now += pause
+            done += amount if bucket.take(amount, now) else 0
+            self.assertLessEqual(done, 10 * now + 10 + 1e-6)
