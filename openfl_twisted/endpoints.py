@@ -4,6 +4,7 @@ client: OpenFL native and AIR, browsers by WebSocket, players that ask for the
 policy file first, and all of them in TLS.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,23 @@ class _OpenFLEndpoint:
         """
         Open the port.
         """
-        return self._endpoint.listen(OnePortFactory(protocolFactory, **self._settings))
+        settings = dict(self._settings)
+        if settings.get("http") is None:
+            settings["http"] = _speaksHTTP(protocolFactory)
+            if settings["http"]:
+                # Any page could reach behind the server's pages with a WebSocket.
+                settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
+        return self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
+
+
+def _speaksHTTP(factory: IProtocolFactory) -> bool:
+    """
+    Check whether a factory is one of Twisted's for HTTP, without importing them.
+    """
+    return any(
+        (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")
+        for each in type(factory).__mro__
+    )
 
 
 def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamServerEndpoint:
@@ -41,9 +58,23 @@ def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamS
     Make the server of an endpoint reachable by every kind of client.
 
     @param endpoint: where to listen.
-    @param settings: those of L{OnePortFactory}.
+    @param settings: those of L{OnePortFactory}. Without C{http} it depends on
+        the server: one of C{twisted.web} goes on serving its pages, and no
+        WebSocket reaches it unless C{accept} says so.
     """
     return _OpenFLEndpoint(endpoint, settings)
+
+
+def seconds(text: str) -> float:
+    """
+    Read a time in seconds.
+
+    @raise ValueError: if it is none.
+    """
+    # Neither inf nor nan is a time that one could wait.
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
+        raise ValueError(f"{text!r} is not a number of seconds")
+    return float(text)
 
 
 def acceptOf(text: str) -> frozenset[Caller]:
@@ -99,7 +130,7 @@ def parseServer(
     policy: str = "port",
     accept: str | None = None,
     grace: str | None = None,
-    http: str = "yes",
+    http: str | None = None,
     tlsCertificate: str | None = None,
     tlsKey: str | None = None,
     **rest: str,
@@ -112,7 +143,8 @@ def parseServer(
     @param accept: see L{acceptOf}; everybody if it is not given.
     @param grace: see L{OnePortFactory}, in seconds.
     @param http: C{yes} if the server speaks HTTP itself, and gets what is not
-        for a WebSocket; C{no} if such requests are refused in words.
+        for a WebSocket; C{no} if such requests are refused in words; see
+        L{openflEndpoint} if it is not given.
     @param tlsCertificate: see
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see there.
@@ -122,10 +154,11 @@ def parseServer(
     if accept is not None:
         settings["accept"] = acceptOf(accept)
     if grace is not None:
-        settings["grace"] = float(grace)
-    if http not in ("yes", "no"):
-        raise ValueError(f"http={http}: there are yes and no")
-    settings["http"] = http == "yes"
+        settings["grace"] = seconds(grace)
+    if http is not None:
+        if http not in ("yes", "no"):
+            raise ValueError(f"http={http}: there are yes and no")
+        settings["http"] = http == "yes"
     if tlsCertificate is not None:
         certificates = ServerCertificates(tlsCertificate, tlsKey)
         settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)

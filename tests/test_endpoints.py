@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -26,7 +28,7 @@ class EndpointTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.served = Factory.forProtocol(Protocol)
+        self.served: Factory[Any] = Factory.forProtocol(Protocol)
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -57,15 +59,28 @@ class DescriptionTests(EndpointTestCase):
 
     def test_simple(self) -> None:
         """
-        One word before any endpoint lets everybody in; requests of HTTP that are
-        not for a WebSocket go to the server.
+        One word before any endpoint lets everybody in.
         """
         factory = self.parse("openfl:tcp:8080:interface=127.0.0.1")
         port, _, _, interface = self.reactor.tcpServers[-1]
         self.assertEqual((port, interface), (8080, "127.0.0.1"))
         self.assertEqual(factory.accept, EVERYBODY - {Caller.TLS})
-        self.assertTrue(factory.http)
+        self.assertFalse(factory.http)
         self.assertEqual(factory.policy, PolicyFile.forPort)
+
+    def test_http(self) -> None:
+        """
+        A server of Twisted's own that speaks HTTP goes on with its pages, and no
+        WebSocket gets behind them, unless it is named.
+        """
+        self.served = Site(Resource())
+        factory = self.parse("openfl:tcp:80")
+        self.assertTrue(factory.http)
+        self.assertNotIn(Caller.WEBSOCKET, factory.accept)
+        named = self.parse("openfl:tcp:80:accept=plain,websocket")
+        self.assertIn(Caller.WEBSOCKET, named.accept)
+        self.assertTrue(named.http)
+        self.assertFalse(self.parse("openfl:tcp:80:http=no").http)
 
     def test_settings(self) -> None:
         """
@@ -103,6 +118,8 @@ class DescriptionTests(EndpointTestCase):
             ("accept=plain,telnet", "'telnet' is no caller: there are plain, tls, websocket"),
             ("http=maybe", "http=maybe: there are yes and no"),
             ("grace=soon", "soon"),
+            ("grace=nan", "'nan' is not a number of seconds"),
+            ("grace=-1", "'-1' is not a number of seconds"),
             ("tlsKey=a", "tlsCertificate is missing"),
             ("tlsCertificate=/missing", "/missing: No such file"),
         ):

@@ -15,12 +15,19 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.protocols.guard import CLOSE_TIMEOUT
+from openfl_twisted.protocols.keepalive import keepAlive
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
@@ -75,6 +82,7 @@ class BridgeProtocol(SendingProtocol):
     _splitter: MessageSplitter | None = None
     # What came before there was a server; TLS gives what it has although it was asked to pause.
     _early = b""
+    _gone = False
 
     def connectionMade(self) -> None:
         """
@@ -101,6 +109,10 @@ class BridgeProtocol(SendingProtocol):
 
     def _connected(self, backend: "BackendProtocol", target: Target) -> None:
         self._connecting = None
+        if self._gone:
+            backend.transport.write(self._early)
+            backend.close(self.factory.closeTimeout, self.factory.clock)
+            return
         self._backend = backend
         self.log.info(
             "{peer} is connected to {target}", peer=self.describePeer(), target=target.description
@@ -170,12 +182,14 @@ class BridgeProtocol(SendingProtocol):
         The client has gone: so does its connection to the server.
         """
         super().connectionLost(reason)
-        connecting, self._connecting = self._connecting, None
-        if connecting is not None:
+        self._gone = True
+        # Whoever has said something and gone wants the server to have it.
+        if self._connecting is not None and not self._early:
+            connecting, self._connecting = self._connecting, None
             connecting.cancel()
         backend, self._backend = self._backend, None
         if backend is not None:
-            backend.transport.loseConnection()
+            backend.close(self.factory.closeTimeout, self.factory.clock)
 
 
 @implementer(IPushProducer)
@@ -201,8 +215,24 @@ class BackendProtocol(SendingProtocol):
     The connection to the server.
     """
 
+    _closing: IDelayedCall | None = None
+
     def __init__(self, bridge: BridgeProtocol) -> None:
         self._bridge = bridge
+
+    def connectionMade(self) -> None:
+        """
+        Have the kernel find out if the server vanishes.
+        """
+        keepAlive(self.transport)
+
+    def close(self, timeout: float, clock: IReactorTime) -> None:
+        """
+        Close the connection when the server has taken everything, or when that
+        takes too long.
+        """
+        self._closing = clock.callLater(timeout, self.transport.abortConnection)
+        self.transport.loseConnection()
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -215,6 +245,8 @@ class BackendProtocol(SendingProtocol):
         Tell the other side.
         """
         super().connectionLost(reason)
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         self._bridge.backendLost()
 
 
@@ -230,6 +262,7 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
         targets: Mapping[str, Target],
         *,
         connectTimeout: float = CONNECT_TIMEOUT,
+        closeTimeout: float = CLOSE_TIMEOUT,
         proxyProtocol: bool = False,
         maxMessage: int = MAX_LENGTH,
         maxQueue: int = MAX_QUEUE,
@@ -238,6 +271,8 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
         """
         @param targets: the table: a target by its name. It has one at least.
         @param connectTimeout: how many seconds connecting to a server may take.
+        @param closeTimeout: how many seconds a server gets to take what a client
+            said that has gone.
         @param proxyProtocol: whether the server is told the client's address, in
             the header of the PROXY protocol, version 1.
         @param maxMessage: the longest message of a server that is cut at zero
@@ -249,6 +284,7 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
         super().__init__(BridgeProtocol, maxQueue=maxQueue)
         self._targets = targets
         self.connectTimeout = connectTimeout
+        self.closeTimeout = closeTimeout
         self.proxyProtocol = proxyProtocol
         self.maxMessage = maxMessage
         self.clock = clockOrReactor(clock)
@@ -284,5 +320,8 @@ def proxyHeader(transport: Any) -> bytes:
     peer, host = transport.getPeer(), transport.getHost()
     for kind, family in ((IPv4Address, "TCP4"), (IPv6Address, "TCP6")):
         if isinstance(peer, kind) and isinstance(host, kind):
-            return f"PROXY {family} {peer.host} {host.host} {peer.port} {host.port}\r\n".encode()
+            # The interface behind an address of one link says nothing elsewhere.
+            source, destination = (each.host.partition("%")[0] for each in (peer, host))
+            ports = f"{peer.port} {host.port}"
+            return f"PROXY {family} {source} {destination} {ports}\r\n".encode()
     return b"PROXY UNKNOWN\r\n"

@@ -42,7 +42,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtoc
 from openfl_twisted.protocols.wrapping import WrappedConnection
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
 from openfl_twisted.wire.origins import originsOf
-from openfl_twisted.wire.policy import PolicyFile, isRequest
+from openfl_twisted.wire.policy import PolicyFile, isRequest, parsePorts
 
 GRACE = 0.5
 """
@@ -94,6 +94,8 @@ class OnePortProtocol(WrappedConnection):
     _halfClosed = False
     _silence: IDelayedCall | None = None
     _closing: IDelayedCall | None = None
+    # The end of the connection, while it waits for the wrapped protocol to read.
+    _lateLoss: Failure | None = None
     # Until when it must be known who is calling.
     _deadline = 0.0
     _undecided = False
@@ -195,8 +197,10 @@ class OnePortProtocol(WrappedConnection):
             case Caller.PLAIN:
                 self._passOn()
             case _:
-                if self.wrappedProtocol is None:
-                    self._expectMore()
+                if self.wrappedProtocol is not None and self._silence is None:
+                    # It was greeted, and may still ask for the policy file; but not for ever.
+                    self._deadline = self.factory.clock.seconds() + DECISION_TIME
+                self._expectMore()
 
     def _orAbort(self, do: Callable[[], object]) -> None:
         """
@@ -323,11 +327,13 @@ class OnePortProtocol(WrappedConnection):
         Read from the peer again.
         """
         self._paused = False
-        if self.lost:
-            return
-        if self._recognized:
+        if self._recognized and self.wrappedProtocol is not None:
             self._orAbort(self._deliver)
-        if not self._paused:
+        if self._paused:
+            return
+        if self._lateLoss is not None:
+            self._endLate()
+        elif not self.lost:
             self.transport.resumeProducing()
 
     # Ending
@@ -380,9 +386,23 @@ class OnePortProtocol(WrappedConnection):
         Close the connection. In TLS both sides have to say so, and the peer
         gets its time for that.
         """
+        if self._lateLoss is not None:
+            self._endLate()
+            return
+        self._decided()
         if self._inTLS and not self.disconnecting and not self.lost:
             self._closing = self.factory.clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
         super().loseConnection()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection now.
+        """
+        if self._lateLoss is not None:
+            self._endLate()
+            return
+        self._decided()
+        super().abortConnection()
 
     def finishConnection(self) -> None:
         """
@@ -402,11 +422,30 @@ class OnePortProtocol(WrappedConnection):
         """
         Pass on the end, and before it the bytes that were still being looked
         at; but nobody is connected to a connection that is lost.
+
+        A protocol that has paused gets what has come when it reads again, and
+        only then the end: inside TLS both come at once.
         """
         self._decided()
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         self.lost = True
+        if self._received and self._recognized and self._paused and not self.disconnecting:
+            self._lateLoss = reason
+            self._closing = self.factory.clock.callLater(CLOSE_TIMEOUT, self._endLate)
+            return
+        self._end(reason)
+
+    def _endLate(self) -> None:
+        """
+        Pass on an end that has waited.
+        """
+        reason, self._lateLoss = self._lateLoss, None
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        self._end(reason or connectionDone)
+
+    def _end(self, reason: Failure) -> None:
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
             return
@@ -520,7 +559,7 @@ class OnePortFactory(Factory[OnePortProtocol]):
         port = portOf(host)
         if port not in self._webSockets:
             policy = policyFor(self.policy, host)
-            origins = None if policy is None or port is None else originsOf(policy, port)
+            origins = None if policy is None else _originsFor(policy, port)
             self._webSockets[port] = self._makeWebSockets(
                 self.wrappedFactory, origins=origins, clock=self.clock
             )
@@ -568,6 +607,21 @@ class OnePortFactory(Factory[OnePortProtocol]):
         """
         self.wrappedFactory.doStop()
         super().doStop()
+
+
+def _originsFor(policy: PolicyFile, port: int | None) -> Callable[[str | None], bool]:
+    """
+    Say from which pages a WebSocket may come.
+
+    @param port: the port to which it comes; C{None} if it has none, as behind a
+        UNIX socket: then the domains alone count.
+    """
+    if port is not None:
+        return originsOf(policy, port)
+    granting = [rule for rule in policy.rules if rule.problem is None]
+    ports = {low for rule in granting for low, _ in parsePorts(rule.ports or "")}
+    known = [originsOf(policy, each) for each in ports]
+    return lambda origin: origin is None or any(permits(origin) for permits in known)
 
 
 class _InsideFactory(Factory[OnePortProtocol]):

@@ -222,17 +222,29 @@ class _Handshake(Protocol):
         Connect the protocol.
         """
         self._stop()
-        verdict = verdictOf(self.transport)
-        protocol = self.trusted(verdict)
-        if protocol is None:
-            self.failed(Failure(NoProtocol()))
+        try:
+            protocol = self._connect()
+        except Exception:
+            # It is the user's, and whoever waits must hear of it.
+            self.failed(Failure())
             self.transport.abortConnection()
-            return
+        else:
+            self.established(protocol)
+
+    def _connect(self) -> IProtocol:
+        """
+        Connect the protocol.
+
+        @raise NoProtocol: if there is none.
+        """
+        protocol = self.trusted(verdictOf(self.transport))
+        if protocol is None:
+            raise NoProtocol
         self.transport.wrappedProtocol = protocol
         protocol.makeConnection(self.transport)
         if IHandshakeListener.providedBy(protocol):
             protocol.handshakeCompleted()
-        self.established(protocol)
+        return protocol
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

@@ -495,6 +495,8 @@ class SendQueue:
         self._full = False
         self.flush()
         producer.resumeProducing()
+        # Within a read it would wait for the end of that, and the transport for it.
+        self.flush()
         self._full = self._full or self._pulling
 
     def transportEmpty(self) -> None:

@@ -31,7 +31,7 @@ MAX_NODES = 1000
 Of how many nodes the members of a room are looked up.
 """
 
-MAX_PENDING = 10_000
+MAX_PENDING = 100_000
 """
 How many replies are waited for at a time.
 """
@@ -44,7 +44,15 @@ class RedisPresenceConnection(RedisConnection):
 
     def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
         super().__init__(link, login)
-        self._replies: deque[Deferred[Reply]] = deque()
+        # What waits for the replies, or nothing.
+        self._replies: deque[Deferred[Reply] | None] = deque()
+
+    @property
+    def takesMore(self) -> bool:
+        """
+        Whether commands can be written.
+        """
+        return self.writable and len(self._replies) < MAX_PENDING
 
     def welcomed(self) -> None:
         """
@@ -76,12 +84,13 @@ class RedisPresenceConnection(RedisConnection):
 
         @return: fires with the reply to the last.
         """
-        if not self.writable or len(self._replies) + len(commands) > MAX_PENDING:
+        if not self.takesMore:
             return succeed(RedisProblem("the broker does not read"))
-        replies: list[Deferred[Reply]] = [Deferred() for _ in commands]
-        self._replies.extend(replies)
+        last: Deferred[Reply] = Deferred()
+        self._replies.extend([None] * (len(commands) - 1))
+        self._replies.append(last)
         self.transport.write(b"".join([command(*words) for words in commands]))
-        return replies[-1]
+        return last
 
     def writePing(self) -> None:
         """
@@ -98,7 +107,12 @@ class RedisPresenceConnection(RedisConnection):
         if not self._replies:
             self.fail("the broker replies to what nobody has asked")
             return
-        self._replies.popleft().callback(reply)
+        self._answer(reply)
+
+    def _answer(self, reply: Reply) -> None:
+        waiting = self._replies.popleft()
+        if waiting is not None:
+            waiting.callback(reply)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -106,7 +120,7 @@ class RedisPresenceConnection(RedisConnection):
         """
         super().connectionLost(reason)
         while self._replies:
-            self._replies.popleft().callback(RedisProblem("the connection is lost"))
+            self._answer(RedisProblem("the connection is lost"))
 
 
 @implementer(IPresence)
@@ -257,7 +271,7 @@ class RedisPresence(LinkUser):
         connection = self._connection
         if connection is None:
             return
-        if not connection.writable:
+        if not connection.takesMore:
             self._stale[room] = None
             return
         connection.transact([change, *self._listing(room)]).addCallback(self._look)
@@ -267,7 +281,7 @@ class RedisPresence(LinkUser):
         Write rooms as a whole, as far as the server reads, and take them out.
         """
         connection = self._connection
-        while rooms and connection is not None and connection.writable:
+        while rooms and connection is not None and connection.takesMore:
             room = next(iter(rooms))
             del rooms[room]
             commands: list[tuple[bytes, ...]] = [(b"DEL", self._here(room))]

@@ -12,6 +12,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import clientFromString
 from twisted.python import usage
 
+from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
     BridgeFactory,
@@ -20,7 +21,7 @@ from openfl_twisted.protocols.bridge import (
 )
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.services.configuration import readTable
-from openfl_twisted.services.options import DataServerOptions, oneOf, seconds, size
+from openfl_twisted.services.options import DataServerOptions, oneOf, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.wire.messages import MAX_LENGTH
 

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from openfl_twisted.endpoints import acceptOf, policyOf
+from openfl_twisted.endpoints import acceptOf, policyOf, seconds
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
@@ -60,16 +60,6 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{text!r} is not a number from 0 on")
     return int(text)
-
-
-def seconds(text: str) -> float:
-    """
-    Read a time in seconds.
-    """
-    # Neither inf nor nan is a time that one could wait.
-    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
-        raise ValueError(f"{text!r} is not a number of seconds")
-    return float(text)
 
 
 def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from twisted.application.service import IService
 from twisted.python import usage
 
-from openfl_twisted.endpoints import readPolicyFile
+from openfl_twisted.endpoints import readPolicyFile, seconds
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
-from openfl_twisted.services.options import ServerOptions, count, oneOf, readPolicy, seconds, size
+from openfl_twisted.services.options import ServerOptions, count, oneOf, readPolicy, size
 from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy import (

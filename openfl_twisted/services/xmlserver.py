@@ -11,6 +11,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.reflect import namedModule
 
+from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -25,7 +26,7 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
-from openfl_twisted.services.options import DataServerOptions, count, oneOf, rate, seconds, size
+from openfl_twisted.services.options import DataServerOptions, count, oneOf, rate, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.wire.messages import MAX_LENGTH
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
@@ -156,13 +157,13 @@ def _load(path: Path, key: Path, contextFor: Any) -> _Identity:
         with unwarned():
             leaf, *others = x509.load_pem_x509_certificates(certificates)
             names = _names(leaf)
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise CertificateError(f"{path}: there is no certificate in PEM in it") from None
     try:
         private = load_pem_private_key(secret, None)
     except TypeError:
         raise CertificateError(f"{key}: the private key is encrypted") from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(f"{key}: there is no private key in PEM in it") from None
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -180,8 +181,9 @@ def _load(path: Path, key: Path, contextFor: Any) -> _Identity:
             context.add_extra_chain_cert(other)
         context.use_privatekey(private)  # type: ignore[arg-type]
         context.check_privatekey()
-    except (SSL.Error, TypeError):
-        raise CertificateError(f"{key}: the private key is not that of {path}") from None
+    except (SSL.Error, TypeError, ValueError) as problem:
+        reason = problem.args[0][-1][2] if isinstance(problem, SSL.Error) else str(problem)
+        raise CertificateError(f"{key}: not the private key of {path}: {reason}") from None
 
     def serverNamed(connection: SSL.Connection) -> None:
         name = connection.get_servername()

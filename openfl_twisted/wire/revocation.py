@@ -4,7 +4,7 @@ stapling, RFC 6066 and RFC 6960), and by revocation lists (RFC 5280).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from cryptography import x509
@@ -21,6 +21,11 @@ from cryptography.x509.ocsp import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
+
+MAX_AGE = timedelta(days=7)
+"""
+How old a response may be that does not say how long it counts.
+"""
 
 
 class Revocation(Enum):
@@ -110,7 +115,8 @@ def _read(
         return Revocation.UNKNOWN
     if response.this_update_utc > time:
         return Revocation.UNKNOWN
-    if response.next_update_utc is not None and response.next_update_utc < time:
+    # One that does not say how long it counts could be of any age.
+    if (response.next_update_utc or response.this_update_utc + MAX_AGE) < time:
         return Revocation.UNKNOWN
     _verify(response, _signer(response, issuer, time))
     match response.certificate_status:

@@ -59,7 +59,8 @@ def sources(checkout: Path) -> set[str]:
     Name the files that belong into a wheel.
     """
     python = [*checkout.glob("openfl_twisted/**/*.py"), *checkout.glob("twisted/**/*.py")]
-    return {str(path.relative_to(checkout)) for path in python} | {"openfl_twisted/py.typed"}
+    data = [checkout / "openfl_twisted/py.typed", *checkout.glob("openfl_twisted/**/static/*")]
+    return {str(path.relative_to(checkout)) for path in [*python, *data]}
 
 
 def test_wheel(checkout: Path, built: Path) -> None:

@@ -255,6 +255,33 @@ class EndTests(BridgeTestCase):
         self.assertEqual(logs, [])
         self.clock.advance(100)
 
+    def test_goneAfterSpeaking(self) -> None:
+        """
+        What a client said that has gone before there was a server arrives there
+        all the same.
+        """
+        client = self.call()
+        client.arrive(b"bye\0")
+        client._close(error.ConnectionDone())
+        server = self.answer()
+        self.assertEqual(server.drainAll(), b"bye\0")
+        self.assertTrue(server.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_deafServer(self) -> None:
+        """
+        A server that does not take it gets so much time, and no more.
+        """
+        self.begin(closeTimeout=9)
+        client = self.call()
+        server = self.answer(room=1)
+        client.arrive(b"bye\0")
+        client._close(error.ConnectionDone())
+        self.clock.advance(8.9)
+        self.assertFalse(server.closed)
+        self.clock.advance(0.1)
+        self.assertTrue(server.closed)
+
     def test_noServer(self) -> None:
         """
         Without a server the client is closed, with a line in the log.

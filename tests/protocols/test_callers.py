@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
@@ -46,14 +46,20 @@ class Client:
     """
 
     def __init__(
-        self, factory: Factory[Any], clock: Clock, *, inTLS: bool = False, length: int = 1 << 20
+        self,
+        factory: Factory[Any],
+        clock: Clock,
+        *,
+        inTLS: bool = False,
+        length: int = 1 << 20,
+        host: IPv4Address | UNIXAddress = PORT,
     ) -> None:
         self.received = b""
         self._read = 0
         self.clock = clock
         self.length = length
         protocol: Any = factory.buildProtocol(PORT)
-        self.transport = TightTransport(protocol, 1 << 20, hostAddress=PORT)
+        self.transport = TightTransport(protocol, 1 << 20, hostAddress=host)
         self.transport.atOnce = False
         protocol.makeConnection(self.transport)
         self.tls: SSL.Connection | None = None
@@ -238,6 +244,25 @@ class RecognizedTests(CallerTestCase):
         self.assertEqual(client.received, b"hello" + ANSWER)
         self.assertEqual(self.greeter.received, b"")
 
+    def test_latePiece(self) -> None:
+        """
+        What looks like the beginning of a late policy request, and is not
+        continued, is for the server; and a request that lacks only its end is
+        answered.
+        """
+        client = self.call()
+        self.clock.advance(1)
+        client.send(b"<")
+        self.clock.advance(1)
+        self.assertEqual(self.greeter.received, b"<")
+        self.open()
+        client = self.call()
+        self.clock.advance(1)
+        client.send(REQUEST[:-1])
+        self.clock.advance(1)
+        client.exchange()
+        self.assertEqual(client.received, b"hello" + ANSWER)
+
     def test_lateWebSocket(self) -> None:
         """
         Once a client has been greeted it is plain, whatever it says; only a
@@ -275,6 +300,77 @@ class RecognizedTests(CallerTestCase):
             protocol.writeConnectionLost()
 
 
+class Pausing(Greeter):
+    """
+    Reads when the test says so.
+    """
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.pausable: Any = self.transport
+        self.pausable.pauseProducing()
+
+
+class PausedTests(CallerTestCase):
+    """
+    What comes together with the end waits for a protocol that has paused.
+    """
+
+    def lose(self, *, inTLS: bool = True) -> Pausing:
+        """
+        Have a client send something and go.
+        """
+        self.open()
+        self.wrapped.inner = Pausing
+        client = self.call(inTLS=inTLS)
+        client.send(b"bye")
+        client.transport._close(ConnectionDone())
+        greeter = self.greeter
+        assert isinstance(greeter, Pausing)
+        self.assertEqual((greeter.told, greeter.received), (["made"], b""))
+        return greeter
+
+    def test_delivered(self) -> None:
+        """
+        It gets everything, and then the end.
+        """
+        for inTLS in (False, True):
+            greeter = self.lose(inTLS=inTLS)
+            greeter.pausable.resumeProducing()
+            self.assertEqual((greeter.told, greeter.received), (["made", "lost"], b"bye"))
+            greeter.pausable.resumeProducing()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_paused(self) -> None:
+        """
+        If it pauses again the end waits too.
+        """
+        greeter = self.lose()
+        greeter.dataReceived = lambda data: greeter.pausable.pauseProducing()  # type: ignore[method-assign]
+        greeter.pausable.resumeProducing()
+        self.assertEqual(greeter.told, ["made"])
+        greeter.pausable.resumeProducing()
+        self.assertEqual(greeter.told, ["made", "lost"])
+
+    def test_notForEver(self) -> None:
+        """
+        A protocol that never reads gets the end without it.
+        """
+        greeter = self.lose()
+        self.clock.advance(CLOSE_TIMEOUT)
+        self.assertEqual((greeter.told, greeter.received), (["made", "lost"], b""))
+
+    def test_closed(self) -> None:
+        """
+        One that closes the connection itself does not want it.
+        """
+        for end in ("loseConnection", "abortConnection"):
+            greeter = self.lose()
+            getattr(greeter.pausable, end)()
+            self.assertEqual((greeter.told, greeter.received), (["made", "lost"], b""))
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class HTTPTests(CallerTestCase):
     """
     HTTP that is not for a WebSocket.
@@ -310,6 +406,23 @@ class HTTPTests(CallerTestCase):
             for client in (self.call(), self.call()):
                 client.send(UPGRADE)
                 self.assertEqual(client.received.split()[1], status)
+
+    def test_originWithoutPort(self) -> None:
+        """
+        Behind a UNIX socket there is no port, and the domains alone count.
+        """
+        rules = (AccessRule("127.0.0.1", "81"), AccessRule("a.example", None))
+        for policy, status in (
+            (PolicyFile(rules), b"101"),
+            (PolicyFile((AccessRule("other.example", "*"),)), b"403"),
+            (PolicyFile.forPort, b"101"),
+        ):
+            self.open(policy=policy)
+            for upgrade in (UPGRADE, UPGRADE.replace(b"Origin: http://127.0.0.1:9301\r\n", b"")):
+                client = Client(self.factory, self.clock, host=UNIXAddress(b"/run/a"))
+                client.send(upgrade)
+                plain = b"Origin" not in upgrade
+                self.assertEqual(client.received.split()[1], b"101" if plain else status)
 
     def test_limits(self) -> None:
         """
@@ -499,6 +612,17 @@ class ClosingTests(CallerTestCase):
             client.exchange()
             self.assertTrue(client.transport.closed)
             self.successResultOf(self.ended)
+
+    def test_undecidedInTLS(self) -> None:
+        """
+        While a connection closes nobody is connected to it any more.
+        """
+        super().open()
+        self.guard = GuardFactory(self.factory, clock=self.clock, closeTimeout=100)
+        Client(self.guard, self.clock, inTLS=True)
+        self.guard.closeAll(1000)
+        self.clock.advance(5)
+        self.assertEqual(self.wrapped.made, [])
 
     def test_stuckTLS(self) -> None:
         """

@@ -310,6 +310,24 @@ class SecureEndpointTests(SynchronousTestCase):
         self.failureResultOf(connecting, error.NoProtocol)
         self.clock.advance(100)
 
+    def test_fault(self) -> None:
+        """
+        A fault of the factory, or of the protocol when it is connected, makes it
+        fail, and the server is left.
+        """
+
+        def fault(*arguments: object) -> None:
+            raise ValueError("a fault of the user's")
+
+        for what in ((self.factory, "buildProtocol"), (Listener, "connectionMade")):
+            self.patch(*what, fault)
+            connecting = self.endpoint.connect(self.factory)
+            pump = self.way.arrive(self.clock)
+            pump.flush()
+            self.failureResultOf(connecting, ValueError)
+            self.clock.advance(100)
+            self.assertFalse(pump.client.connected)
+
     def test_cancelledBefore(self) -> None:
         """
         What is not wanted any more is cancelled beneath it too.

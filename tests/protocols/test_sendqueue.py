@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.protocols.sendqueue} and
 L{openfl_twisted.protocols.sending}.
 """
 
+import io
 from typing import cast
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.interfaces import ITransport
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -396,6 +398,18 @@ class QueueTests(SynchronousTestCase):
             transport.drain()
         self.assertEqual(transport.delivered, b"onetwo")
         self.assertTrue(transport.closed)
+
+    def test_pullProducerInARead(self) -> None:
+        """
+        One that is registered while data is being received goes on too.
+        """
+        sender, transport = connect(room=3)
+        producer = FileSender()
+        with read:
+            sending = producer.beginFileTransfer(io.BytesIO(b"x" * 100_000), sender.transport)
+            transport.drain()
+        self.assertEqual(transport.drainAll(), b"x" * 100_000)
+        self.successResultOf(sending)
 
     def test_latePullProducer(self) -> None:
         """

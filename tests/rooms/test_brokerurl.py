@@ -3,6 +3,8 @@ Tests for L{openfl_twisted.rooms.brokerurl}.
 """
 
 import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given
@@ -90,14 +92,15 @@ class ParseTests(SynchronousTestCase):
         """
         The certificates to trust can be in a file.
         """
-        root, path = authority(), self.mktemp()
-        with open(path, "wb") as file:
-            file.write(toPEM([root.certificate]))
+        root = authority()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "ca.pem"
+        path.write_bytes(toPEM([root.certificate]))
         broker = parseBrokerURL(f"nats+tls://a?ca={path}")
         assert broker.trust is not None
         self.assertEqual(broker.trust.anchors, (root.certificate,))
-        with open(path, "wb"):
-            pass
+        path.write_bytes(b"")
         with self.assertRaisesRegex(ValueError, "no certificate"):
             parseBrokerURL(f"rediss://a?ca={path}")
 

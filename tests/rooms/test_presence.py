@@ -262,12 +262,19 @@ class RedisPresenceTests(SynchronousTestCase):
     def test_tooManyQuestions(self) -> None:
         """
         When too many replies are waited for there are only the members of this
-        node.
+        node, and what is written down waits.
         """
-        self.patch(redispresence, "MAX_PENDING", 1)
-        self.begin()
-        self.assertNoResult(self.presence.membersOf("hall"))
+        self.patch(redispresence, "MAX_PENDING", 2)
+        line = self.begin()
+        for _ in range(2):
+            self.assertNoResult(self.presence.membersOf("hall"))
         self.assertEqual(self.successResultOf(self.presence.membersOf("hall")), [])
+        line.said()
+        self.presence.set("attic", "ann", b"1")
+        self.assertEqual(line.said(), b"")
+        line.arrive(b"_\r\n_\r\n")
+        self.clock.advance(10)
+        self.assertIn(self.written(b"attic", b"ann", b"1", anew=True), line.said())
 
     def test_stop(self) -> None:
         """

@@ -40,6 +40,13 @@ from openfl_twisted.tls.server import (
 
 AUTHORITY = trustme.CA()
 
+# A key on a curve that nobody uses, secp112r1.
+ODD_KEY = b"""-----BEGIN EC PRIVATE KEY-----
+MD4CAQEEDmSxD1dfKeUYGdCoxjWmoAcGBSuBBAAGoSADHgAEY2bl6FIg3Jd/bSna
+nF06oqEkvWlK/99N65Rmzw==
+-----END EC PRIVATE KEY-----
+"""
+
 
 class Folder:
     """
@@ -300,13 +307,15 @@ class ServerCertificatesTests(SynchronousTestCase):
             "encrypted.pem",
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
         )
+        odd = self.folder.write("odd.pem", ODD_KEY)
         empty = self.folder.path / "empty"
         empty.mkdir()
         self.assertIn("No such file", self.problem(self.folder.path / "missing.pem"))
         self.assertIn("no certificate in PEM", self.problem(other))
         self.assertIn("no private key in PEM", self.problem(chain))
-        self.assertIn("is not that of", self.problem(chain, other))
-        self.assertIn("is not that of", self.problem(chain, rsa))
+        self.assertIn("key values mismatch", self.problem(chain, other))
+        self.assertIn("not the private key of", self.problem(chain, rsa))
+        self.assertIn("no private key in PEM", self.problem(chain, odd))
         self.assertIn("is encrypted", self.problem(chain, encrypted))
         self.assertIn("there is no file *.pem in it", self.problem(empty))
         self.assertIn("is a folder", self.problem(self.folder.path, other))
@@ -388,8 +397,15 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def test_endedByTheClient(self) -> None:
         """
-        A client that says farewell before it has said anything is closed, and
-        nothing is made of it.
+        A client that says farewell within the handshake is closed, and nothing
+        is made of it.
         """
+        caller = SSL.Connection(client(newest=SSL.TLS1_2_VERSION), None)
+        caller.set_connect_state()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        self.protocol.dataReceived(caller.bio_read(1 << 20))
+        self.assertFalse(self.transport.disconnecting)
         self.protocol.dataReceived(b"\x15\x03\x03\x00\x02\x01\x00")
         self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > 1], [])

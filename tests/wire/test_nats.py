@@ -17,8 +17,8 @@ streams = st.lists(
         [
             b'INFO {"max_payload":9}\r\n', b"INFO {\r\n", b"MSG a 1 3\r\nabc\r\n",
             b"msg a.b\t2 reply 2\r\n\r\n\r\n", b"MSG a 1\r\n", b"MSG a 1 9\r\n",
-            b"MSG a x 0\r\n\r\n", b"PING\r\n", b"pong\r\n", b"+OK\r\n", b"-ERR 'Stale Connection'\r\n", b"HMSG\r\n",
-            b"\r\n", b"a",
+            b"MSG a x 0\r\n\r\n", b"PING\r\n", b"pong\r\n", b"+OK\r\n", b"-ERR 'Stale'\r\n",
+            b"HMSG\r\n", b"\r\n", b"a",
         ]
     )
 ).map(b"".join)  # fmt: skip

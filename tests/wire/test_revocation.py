@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.wire.revocation}.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from cryptography import x509
@@ -139,7 +140,13 @@ class StapleTests(SynchronousTestCase):
         """
         self.both(True)
         self.both(True, byName=True)
-        self.both(True, ends=None)
+
+    def test_age(self) -> None:
+        """
+        One that does not say how long it counts must be young.
+        """
+        self.both(True, begins=NOW - timedelta(days=6), ends=None)
+        self.both(False, begins=NOW - timedelta(days=8), ends=None)
 
     def test_responder(self) -> None:
         """
