@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IProtocolFactory,
+    IProtocolNegotiationFactory,
     IReactorTime,
     ISSLTransport,
     ITCPTransport,
@@ -24,6 +25,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import LogLevel
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
@@ -128,7 +130,7 @@ class GuardedConnection(WrappedConnection):
         Count what is written and pass it on.
         """
         self.bytesOut += len(data)
-        super().write(data)
+        self.transport.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
@@ -136,7 +138,7 @@ class GuardedConnection(WrappedConnection):
         """
         pieces = list(data)
         self.bytesOut += sum(map(len, pieces))
-        super().writeSequence(pieces)
+        self.transport.writeSequence(pieces)
 
     @property
     def kind(self) -> str:
@@ -203,6 +205,7 @@ class GuardedConnection(WrappedConnection):
             self.factory.connectionEnded(self, reason)
 
 
+@implementer(IProtocolNegotiationFactory)
 class GuardFactory(WrappingFactory[GuardedConnection]):
     """
     Guards the connections of another factory.
@@ -300,6 +303,15 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if self._idleWatch.running and not self.numPorts:
             self._idleWatch.stop()
 
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Name what is spoken, for endpoints with TLS: Twisted refuses every client
+        that names something if nothing is named here, and browsers do name what
+        a WebSocket begins with.
+        """
+        wrapped = IProtocolNegotiationFactory(self.wrappedFactory, None)
+        return [b"http/1.1"] if wrapped is None else wrapped.acceptableProtocols()
+
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
         Guard a new connection; refuse it if there are too many.
@@ -383,13 +395,19 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
 
     # Who is connected
 
-    def clients(self) -> list[Client]:
+    def clients(self, newest: int | None = None) -> list[Client]:
         """
         Get what is known of those that are connected, in the order in which
         they came.
+
+        @param newest: how many at most, of those that came last; C{None} for
+            all.
         """
         now = self.clock.seconds()
-        return [describeClient(connection, now) for connection in list(self.protocols)]
+        connections = list(self.protocols)
+        if newest is not None:
+            connections = connections[max(0, len(connections) - newest) :]
+        return [describeClient(connection, now) for connection in connections]
 
     def traffic(self) -> dict[str, Traffic]:
         """

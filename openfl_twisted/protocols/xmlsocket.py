@@ -58,6 +58,9 @@ class XMLSocketProtocol(SendingProtocol):
         counts them.
     @ivar messagesOut: how many L{sendMessage} and L{sendLine} have sent, in the
         same way.
+    @ivar answered: whether a policy request has been answered here, in the same
+        way.
+    @ivar unanswered: whether there was no file for one.
     """
 
     delimiter = END
@@ -67,6 +70,8 @@ class XMLSocketProtocol(SendingProtocol):
     byteRate = 0.0
     messagesIn = 0
     messagesOut = 0
+    answered = 0
+    unanswered = 0
     _pace: Pace | None = None
     _tap: Tap | None = None
     _spoken = False
@@ -132,7 +137,9 @@ class XMLSocketProtocol(SendingProtocol):
         if messages and not self._spoken:
             self._spoken = True
             if self.policy is not None and isRequest(messages[0]):
-                answerRequest(self.transport, self.policy, self.log)
+                found = answerRequest(self.transport, self.policy, self.log)
+                self._counter.answered += found
+                self._counter.unanswered += not found
         self.deliver(messages, self.lineReceived)
         if tooLong is not None:
             self.deliver([tooLong], self._tooLong)
@@ -240,6 +247,9 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
     @ivar messagesIn: how many messages have come.
     @ivar messagesOut: how many have been sent by L{broadcast}, and by the
         protocols' C{sendMessage} and C{sendLine}.
+    @ivar answered: how many policy requests that came late have been answered
+        with the file.
+    @ivar unanswered: how many have not, since there was none for the port.
     """
 
     def __init__(
@@ -278,6 +288,8 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         self.connections: set[XMLSocketProtocol] = set()
         self.messagesIn = 0
         self.messagesOut = 0
+        self.answered = 0
+        self.unanswered = 0
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """

@@ -61,6 +61,7 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Send what is said in the room.
         """
+        self.factory.messagesOut += 1
         self.transport.write(message)
 
     def replaced(self) -> None:

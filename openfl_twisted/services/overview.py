@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.relay import IRelay
 
@@ -100,7 +101,13 @@ class Overview:
         """
         door, served = self.door, self.served
         if door is not None:
-            outcomes = {"answered": door.answered, "unanswered": door.unanswered}
+            # A request that came late has been answered behind the door.
+            late = [served] if isinstance(served, XMLSocketFactory) else []
+            counters: list[OnePortFactory | XMLSocketFactory] = [door, *late]
+            outcomes = {
+                "answered": sum(each.answered for each in counters),
+                "unanswered": sum(each.unanswered for each in counters),
+            }
         elif isinstance(served, PolicyFileFactory):
             outcomes = {
                 "answered": served.answered,

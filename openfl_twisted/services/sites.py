@@ -10,7 +10,13 @@ from typing import Any, cast
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime, IStreamServerEndpoint, ITransport
+from twisted.internet.endpoints import SSL4ServerEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IReactorTime,
+    IStreamServerEndpoint,
+    ITransport,
+)
 from twisted.logger import LogLevel
 from twisted.web.http import NOT_ALLOWED
 from twisted.web.http import Request as HTTPRequest
@@ -152,6 +158,21 @@ class SmallSite(Site):
         """
 
 
+class _SiteGuard(GuardFactory):
+    """
+    The guard of a site.
+    """
+
+    # A line for each look would hide those of the clients.
+    logLevel = LogLevel.debug
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Name what is spoken, for TLS: what is limited here is HTTP/1.1 only.
+        """
+        return [b"http/1.1"]
+
+
 class SiteService(MultiService):
     """
     A small site on a port of its own.
@@ -175,16 +196,15 @@ class SiteService(MultiService):
         """
         super().__init__()
         self._opened = opened
+        self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
         site = SmallSite(resource, clock)
-        self.guard = GuardFactory(site, maxConnections=MAX_BROWSERS, clock=clock)
-        # A line for each look would hide those of the clients.
-        self.guard.logLevel = LogLevel.debug
+        self.guard: GuardFactory = _SiteGuard(site, maxConnections=MAX_BROWSERS, clock=clock)
         port = StreamServerEndpointService(Announced(endpoint, self._announce), self.guard)
         port.setServiceParent(self)
 
     def _announce(self, host: IAddress) -> None:
         at = describe(host)
-        self._opened(at if portOf(host) is None else f"http://{at}/")
+        self._opened(at if portOf(host) is None else f"{self._scheme}://{at}/")
 
     def stopService(self) -> Deferred[Any]:
         """

@@ -4,9 +4,14 @@ The metrics and the console of a command, by real sockets.
 
 import json
 import re
+import shutil
+from pathlib import Path
 
+import trustme
+
+from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, Buffered, dial, portOf, stop, twistd
+from tests.live.peers import HOST, Buffered, dial, portOf, run, stop, twistd
 
 ANY = f"tcp:0:interface={HOST}"
 
@@ -63,3 +68,28 @@ async def test_sites() -> None:
     await state.untilLost()
     assert "kicked: no reason (console, 127.0.0.1:" in printed
     assert len(re.findall(r" opened \(", printed)) == 1
+
+
+@live
+async def test_tls(tmp_path: Path) -> None:
+    """
+    With an endpoint for TLS the console is reached by who names a protocol, as
+    browsers do; and an open stream does not keep the server from ending.
+    """
+    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    path = tmp_path / "server.pem"
+    trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
+    endpoint = f"ssl:0:privateKey={path}:certKey={path}:interface={HOST}"
+    token = "--console-token=12345678"
+    server = twistd("openfl-xml", f"--listen={ANY}", f"--console={endpoint}", token)
+    await server.until(b"console on https://")
+    await server.until(b"/\n")
+    [port] = re.findall(rb"console on https://\S+:(\d+)/", server.printed)
+    browser = run(
+        *("openssl", "s_client", "-connect", f"{HOST}:{int(port)}", "-alpn", "h2,http/1.1"),
+        "-quiet",
+    )
+    browser.transport.write(b"GET /state HTTP/1.0\r\nAuthorization: Bearer 12345678\r\n\r\n")
+    await browser.until(b"event: state")
+    await stop(server)
+    await browser.ended

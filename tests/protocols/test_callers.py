@@ -307,8 +307,14 @@ class Pausing(Greeter):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.pausable: Any = self.transport
         self.pausable.pauseProducing()
+
+    @property
+    def pausable(self) -> Any:
+        """
+        The transport.
+        """
+        return self.transport
 
 
 class PausedTests(CallerTestCase):

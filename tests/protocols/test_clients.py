@@ -156,6 +156,15 @@ class SnapshotTests(ClientTestCase):
         self.assertEqual((first.bytesIn, first.bytesOut, first.reads), (4, 4, 1))
         self.assertEqual((first.waiting, first.name, first.room), (0, None, None))
 
+    def test_newest(self) -> None:
+        """
+        Of many clients those can be got that came last.
+        """
+        for _ in range(3):
+            self.call()
+        for newest, ids in [(None, [1, 2, 3]), (4, [1, 2, 3]), (2, [2, 3]), (0, [])]:
+            self.assertEqual([client.id for client in self.guard.clients(newest)], ids)
+
     def test_room(self) -> None:
         """
         A protocol that has a member is in its room.

@@ -2,24 +2,27 @@
 Tests for L{openfl_twisted.protocols.guard}.
 """
 
-import socket
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.address import UNIXAddress
+import trustme
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, LogLevel, capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import alsoProvides, implementer
+from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory
-from openfl_twisted.protocols.keepalive import keepAlive
 from tests.doubles import TightTransport, linesOf
 
 done = Failure(ConnectionDone())
@@ -411,57 +414,61 @@ class TimeTests(GuardTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class SocketTransport(StringTransport):
+class NegotiationTests(GuardTestCase):
     """
-    A transport with a real socket that is not connected.
-    """
-
-    def __init__(self, family: socket.AddressFamily) -> None:
-        super().__init__(peerAddress=UNIXAddress(b"/socket"))
-        alsoProvides(self, ITCPTransport)
-        self.socket = socket.socket(family)
-
-    def getHandle(self) -> socket.socket:
-        return self.socket
-
-
-class KeepAliveTests(SynchronousTestCase):
-    """
-    L{keepAlive} has the kernel look for peers that are gone.
+    In TLS a client can name what it wants to speak (ALPN, RFC 7301).
     """
 
-    def options(self, family: socket.AddressFamily) -> list[int]:
+    def negotiate(self, *names: bytes) -> bytes:
         """
-        Get the options of a socket after L{keepAlive}.
-        """
-        transport = SocketTransport(family)
-        self.addCleanup(transport.socket.close)
-        # Inside TLS the transport of TCP is the transport's transport.
-        outer = StringTransport()
-        alsoProvides(outer, ITCPTransport)
-        outer.transport = transport  # type: ignore[attr-defined]
-        keepAlive(outer)
-        values = [transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
-        if family == socket.AF_INET:
-            values += [
-                transport.socket.getsockopt(socket.IPPROTO_TCP, option)
-                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
-            ]
-        return values
+        Shake hands with a client that names something, through an endpoint's TLS.
 
-    def test_tcp(self) -> None:
+        @return: what was chosen.
         """
-        A TCP peer that is gone is found after 60 + 4 * 15 seconds.
-        """
-        if not hasattr(socket, "TCP_KEEPIDLE"):
-            self.skipTest("this system has other names for the times")
-        self.assertEqual(self.options(socket.AF_INET), [1, 60, 15, 4])
+        guard = self.guard()
+        issued = trustme.CA().issue_cert("localhost")
+        # Twisted's types are those of pyOpenSSL, whose use is deprecated.
+        identity: dict[str, Any] = {
+            "privateKey": load_pem_private_key(issued.private_key_pem.bytes(), None),
+            "certificate": load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()),
+        }
+        options = CertificateOptions(**identity)
+        protocol = TLSMemoryBIOFactory(options, False, guard, self.clock).buildProtocol(None)
+        transport = TightTransport(protocol, 1 << 20)
+        protocol.makeConnection(transport)
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        if names:
+            context.set_alpn_protos(list(names))
+        client = SSL.Connection(context, None)
+        client.set_connect_state()
+        for _ in range(4):
+            with contextlib.suppress(SSL.WantReadError):
+                client.do_handshake()
+            with contextlib.suppress(SSL.WantReadError):
+                transport.arrive(client.bio_read(1 << 20))
+            self.clock.advance(0)
+            if transport.value():
+                client.bio_write(transport.value())
+                transport.clear()
+        self.assertIsNotNone(client.get_cipher_version())
+        return bytes(client.get_alpn_proto_negotiated())
 
-    def test_other(self) -> None:
+    def test_browser(self) -> None:
         """
-        Other transports are left alone.
+        Who names HTTP/1.1, as browsers do, is let in; who names nothing is too.
         """
-        if not hasattr(socket, "AF_UNIX"):
-            self.skipTest("this system has no UNIX sockets")
-        self.assertEqual(self.options(socket.AF_UNIX), [0])
-        keepAlive(StringTransport())
+        self.assertEqual(self.negotiate(b"http/1.1"), b"http/1.1")
+        self.assertEqual(self.negotiate(b"h2", b"http/1.1"), b"http/1.1")
+        self.assertEqual(self.negotiate(), b"")
+
+    def test_wrapped(self) -> None:
+        """
+        A wrapped factory that knows what it speaks says so itself.
+        """
+
+        @implementer(IProtocolNegotiationFactory)
+        class Naming(Factory[Any]):
+            def acceptableProtocols(self) -> list[bytes]:
+                return [b"xml"]
+
+        self.assertEqual(GuardFactory(Naming(), clock=Clock()).acceptableProtocols(), [b"xml"])

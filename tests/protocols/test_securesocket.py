@@ -319,8 +319,12 @@ class SecureEndpointTests(SynchronousTestCase):
         def fault(*arguments: object) -> None:
             raise ValueError("a fault of the user's")
 
-        for what in ((self.factory, "buildProtocol"), (Listener, "connectionMade")):
-            self.patch(*what, fault)
+        targets: list[tuple[object, str]] = [
+            (self.factory, "buildProtocol"),
+            (Listener, "connectionMade"),
+        ]
+        for target, name in targets:
+            self.patch(target, name, fault)
             connecting = self.endpoint.connect(self.factory)
             pump = self.way.arrive(self.clock)
             pump.flush()

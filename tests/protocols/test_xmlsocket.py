@@ -5,6 +5,7 @@ L{openfl_twisted.protocols.relay}.
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
@@ -251,6 +252,20 @@ class PolicyRequestTests(SynchronousTestCase):
         self.assertEqual(transport.value(), PolicyFile.forPort(port).toXML() + b"\0")
         self.assertTrue(transport.disconnecting)
         self.assertEqual(recorder.messages, [])
+
+    def test_counted(self) -> None:
+        """
+        The factory counts how they have ended.
+        """
+        recorder, _ = self.answer(REQUEST)
+        factory = recorder.factory
+        assert isinstance(factory, XMLSocketFactory)
+        self.assertEqual((factory.answered, factory.unanswered), (1, 0))
+        second = factory.buildProtocol(None)
+        assert second is not None
+        second.makeConnection(StringTransport(hostAddress=UNIXAddress(b"/run/a")))
+        second.dataReceived(REQUEST)
+        self.assertEqual((factory.answered, factory.unanswered), (1, 1))
 
     def test_ownFile(self) -> None:
         """

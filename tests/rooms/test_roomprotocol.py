@@ -82,6 +82,7 @@ class PathTests(SynchronousTestCase):
         other = Client(self.factory, "/go")
         one.send("hello", "<say>as it is</say>")
         self.assertEqual(two.read(), ["hello", "<say>as it is</say>"])
+        self.assertEqual((self.factory.messagesIn, self.factory.messagesOut), (2, 2))
         self.assertEqual((one.read(), other.read()), ([], []))
         self.assertEqual(set(self.lobby.rooms), {"chess club", "go"})
 

@@ -318,6 +318,18 @@ class StateTests(ConsoleTestCase):
         self.assertEqual((state["found"], state["connected"]), (1, 2))
         self.assertEqual(self.lastOf(self.watch("/state?find=%FF"))["found"], 0)
 
+    def test_several(self) -> None:
+        """
+        Several who look on see the same at the same time, each what he looks
+        for.
+        """
+        self.server.call()
+        browsers = [self.watch(), self.watch("/state?find=plain"), self.watch("/state?find=x")]
+        self.clock.advance(INTERVAL)
+        states = [browser.events[-1][1] for browser in browsers]
+        self.assertEqual([state["found"] for state in states], [1, 1, 0])
+        self.assertEqual(states[0], states[1])
+
     def test_maxShown(self) -> None:
         """
         It does not show all of very many.

@@ -4,7 +4,8 @@ Tests for L{openfl_twisted.services.sites}.
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -55,6 +56,19 @@ class SiteTests(SynchronousTestCase):
         other.startService()
         self.addCleanup(other.stopService)
         self.assertTrue(self.opened[1].startswith("unix"), self.opened)
+
+    def test_tls(self) -> None:
+        """
+        In TLS it has another URL, and says that it speaks HTTP/1.1.
+        """
+        endpoint = SSL4ServerEndpoint(self.reactor, 9100, None)
+        site = SiteService(endpoint, Counting(), self.opened.append, self.reactor)
+        site.startService()
+        self.addCleanup(site.stopService)
+        self.assertEqual(self.opened, ["https://0.0.0.0:9100/"])
+        self.assertEqual(
+            IProtocolNegotiationFactory(site.guard).acceptableProtocols(), [b"http/1.1"]
+        )
 
     def test_headers(self) -> None:
         """

@@ -7,7 +7,7 @@ Nothing is kept for one who does not read: he misses it, and is told how much.
 
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -96,9 +96,11 @@ class Stream:
         # In JSON there is no line break, and all that is not ASCII is escaped.
         self._request.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode("ascii"))
 
-    def tick(self) -> None:
+    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
         """
         Send what is new; override this.
+
+        @param describe: L{Watch.describe}, which all streams share.
         """
         raise NotImplementedError
 
@@ -147,7 +149,7 @@ class StateStream(Stream):
         self._watch = watch
         self._find = find.lower()
 
-    def tick(self) -> None:
+    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
         """
         Show it as it is now.
         """
@@ -155,7 +157,7 @@ class StateStream(Stream):
             self.missed += 1
             self._watch.missed += 1
             return
-        self.send("state", **self._watch.describe(self._find))
+        self.send("state", **describe(self._find))
 
 
 class MessageStream(Stream):
@@ -180,7 +182,7 @@ class MessageStream(Stream):
             shown = {"way": way, "text": text[:MAX_TEXT], "length": len(text)}
             self._messages.append(shown)
 
-    def tick(self) -> None:
+    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
         """
         Show the messages since the last time; and the end.
         """
@@ -303,8 +305,10 @@ class Watch:
             self._ticking.stop()
 
     def _tick(self) -> None:
+        # What several want to see is looked for once.
+        describe = cache(self.describe)
         for stream in list(self._streams):
-            stream.tick()
+            stream.tick(describe)
 
     def close(self) -> None:
         """
@@ -322,19 +326,23 @@ class Watch:
         @param find: which clients, see L{StateStream}.
         """
         guard = self.overview.guard
-        clients = guard.clients()
-        found = [client for client in clients if not find or find in _words(client)]
+        if find:
+            found = [client for client in guard.clients() if find in _words(client)]
+            count = len(found)
+        else:
+            # Of very many it costs much to look at each.
+            found, count = guard.clients(MAX_SHOWN), guard.connections
         traffic = guard.traffic().values()
         messages = self.overview.messages
         return {
             "time": self._clock.seconds(),
             "clients": [vars(client) for client in found[: -MAX_SHOWN - 1 : -1]],
-            "found": len(found),
-            "connected": len(clients),
+            "found": count,
+            "connected": guard.connections,
             "limit": guard.maxConnections,
             "opened": guard.opened,
             "refused": sum(self.overview.refusals.values()),
-            "waiting": sum(client.waiting for client in clients),
+            "waiting": guard.waiting(),
             "bytes": [sum(t.bytesIn for t in traffic), sum(t.bytesOut for t in traffic)],
             "messages": messages,
             "speaks": hasattr(self.overview.served, "broadcast"),

@@ -1,0 +1,80 @@
+"""
+Tests for L{openfl_twisted.protocols.keepalive}.
+"""
+
+import socket
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
+
+from openfl_twisted.protocols import keepalive
+from openfl_twisted.protocols.keepalive import keepAlive
+
+
+class SocketTransport(StringTransport):
+    """
+    A transport with a real socket that is not connected.
+    """
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        super().__init__(peerAddress=UNIXAddress(b"/socket"))
+        alsoProvides(self, ITCPTransport)
+        self.socket = socket.socket(family)
+
+    def getHandle(self) -> socket.socket:
+        return self.socket
+
+
+class KeepAliveTests(SynchronousTestCase):
+    """
+    L{keepAlive} has the kernel look for peers that are gone.
+    """
+
+    def options(self, family: socket.AddressFamily) -> list[int]:
+        """
+        Get the options of a socket after L{keepAlive}.
+        """
+        transport = SocketTransport(family)
+        self.addCleanup(transport.socket.close)
+        # Inside TLS the transport of TCP is the transport's transport.
+        outer = StringTransport()
+        alsoProvides(outer, ITCPTransport)
+        outer.transport = transport  # type: ignore[attr-defined]
+        keepAlive(outer)
+        values = [transport.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+        if family == socket.AF_INET:
+            values += [
+                transport.socket.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            ]
+        return values
+
+    def test_tcp(self) -> None:
+        """
+        A TCP peer that is gone is found after 60 + 4 * 15 seconds.
+        """
+        if not hasattr(socket, "TCP_KEEPIDLE"):
+            self.skipTest("this system has other names for the times")
+        self.assertEqual(self.options(socket.AF_INET), [1, 60, 15, 4])
+
+    def test_other(self) -> None:
+        """
+        Other transports are left alone.
+        """
+        if not hasattr(socket, "AF_UNIX"):
+            self.skipTest("this system has no UNIX sockets")
+        self.assertEqual(self.options(socket.AF_UNIX), [0])
+        keepAlive(StringTransport())
+
+    def test_otherSystem(self) -> None:
+        """
+        What a system does not know is left out.
+        """
+        self.patch(keepalive, "_KEEP_ALIVE", (("TCP_OF_ANOTHER_SYSTEM", 1), ("TCP_KEEPCNT", 3)))
+        transport = SocketTransport(socket.AF_INET)
+        self.addCleanup(transport.socket.close)
+        keepAlive(transport)
+        self.assertEqual(transport.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT), 3)
