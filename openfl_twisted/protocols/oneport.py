@@ -21,7 +21,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
-    ILoggingContext,
     IOpenSSLServerConnectionCreator,
     IProtocol,
     IProtocolFactory,
@@ -39,7 +38,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from openfl_twisted.protocols.wrapping import WrappedConnection
+from openfl_twisted.protocols.wrapping import FrontFactory, WrappedConnection
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
 from openfl_twisted.wire.origins import originsOf
 from openfl_twisted.wire.policy import PolicyFile, isRequest, parsePorts
@@ -456,7 +455,7 @@ class OnePortProtocol(WrappedConnection):
             wrapped.connectionLost(reason)
 
 
-class OnePortFactory(Factory[OnePortProtocol]):
+class OnePortFactory(FrontFactory[OnePortProtocol]):
     """
     Puts every kind of client in front of another factory.
 
@@ -475,7 +474,7 @@ class OnePortFactory(Factory[OnePortProtocol]):
     """
 
     log = packageLogger()
-    noisy = False
+    kind = "one port"
 
     def __init__(
         self,
@@ -511,7 +510,7 @@ class OnePortFactory(Factory[OnePortProtocol]):
             further one is closed at once.
         @param clock: for the time; the reactor if there is none.
         """
-        self.wrappedFactory = wrappedFactory
+        super().__init__(wrappedFactory)
         self.policy = policy
         self.accept = frozenset(accept)
         if tls is None:
@@ -585,28 +584,6 @@ class OnePortFactory(Factory[OnePortProtocol]):
         """
         self.undecided -= 1
         self._refusing = False
-
-    def logPrefix(self) -> str:
-        """
-        Name the wrapped factory too.
-        """
-        wrapped = ILoggingContext(self.wrappedFactory, None)
-        name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
-        return f"{name} (one port)"
-
-    def doStart(self) -> None:
-        """
-        Start the wrapped factory too.
-        """
-        self.wrappedFactory.doStart()
-        super().doStart()
-
-    def doStop(self) -> None:
-        """
-        Stop the wrapped factory too.
-        """
-        self.wrappedFactory.doStop()
-        super().doStop()
 
 
 def _originsFor(policy: PolicyFile, port: int | None) -> Callable[[str | None], bool]:

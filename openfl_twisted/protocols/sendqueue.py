@@ -183,6 +183,8 @@ class SendQueue:
         # Whether the transport has said that it has no room.
         self._full = False
         self._gone = False
+        # Whether everybody here knows that the connection is lost.
+        self._toldAll = False
         # Whether the write side is to be closed once everything has been handed over.
         self._halfClosing = False
         # Whoever makes what is written here, if that is a push producer.
@@ -250,6 +252,8 @@ class SendQueue:
         """
         Close the connection once everything written so far has been sent.
         """
+        if self._gone:
+            self._endLate()
         if self.disconnecting or self._gone:
             return
         self.flush()
@@ -263,10 +267,19 @@ class SendQueue:
         Close the connection now; what has not been sent is dropped.
         """
         if self._gone:
+            self._endLate()
             return
         self.disconnecting = True
         self._drop()
         self._transport.abortConnection()
+
+    def _endLate(self) -> None:
+        """
+        The connection is lost, and the transport may hold what has come, and the
+        end, for a protocol that has paused: it is not wanted any more.
+        """
+        if self._toldAll:
+            self._transport.loseConnection()
 
     def loseWriteConnection(self) -> None:
         """
@@ -548,6 +561,7 @@ class SendQueue:
         self._full = self._registered = self._pulling = False
         self._drop()
         self._stopProducer()
+        self._toldAll = True
 
     def _stopProducer(self) -> None:
         """

@@ -13,17 +13,16 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
-    ILoggingContext,
     IProtocolFactory,
     IReactorTime,
     ITransport,
 )
-from twisted.internet.protocol import Factory
 from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.protocols.websockettransport import WebSocketTransport
+from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
 from openfl_twisted.wire.websocket import MAX_MESSAGE, WebSocketFrames
 from openfl_twisted.wire.websockethead import (
@@ -54,6 +53,9 @@ PONG_TIMEOUT = 20.0
 """
 How long the peer may take to answer a ping, in seconds.
 """
+
+# So many characters of what comes are shown to people.
+_MAX_SHOWN = 200
 
 _TOO_MUCH = frozenset((408, 431))
 
@@ -148,7 +150,7 @@ class WebSocketProtocol(WebSocketTransport):
         self._peer = self._behindProxy(head)
         origin = head.headers.get("origin")
         if factory.origins is not None and not factory.origins(origin):
-            raise Refusal(403, f"The origin {origin!a} may not connect.")
+            raise Refusal(403, f"The origin {_shown(origin)} may not connect.")
         frames = WebSocketFrames(
             factory.maxMessage, compress=factory.compress, subprotocols=factory.subprotocols
         )
@@ -207,14 +209,14 @@ class WebSocketProtocol(WebSocketTransport):
         return parseHead(self._head).headers
 
 
-class WebSocketFactory(Factory[WebSocketProtocol]):
+class WebSocketFactory(FrontFactory[WebSocketProtocol]):
     """
     Puts WebSockets in front of another factory, whose protocols need not know.
 
     The parameters of its constructor are its attributes.
     """
 
-    noisy = False
+    kind = "WebSocket"
 
     def __init__(
         self,
@@ -248,14 +250,14 @@ class WebSocketFactory(Factory[WebSocketProtocol]):
             L{openfl_twisted.wire.origins.originsOf}. Without it everybody may
             connect.
         @param trustedProxies: whose C{X-Forwarded-For} or C{Forwarded} is
-            believed.
+            believed; if there are both, neither is.
         @param compress: whether messages are compressed for those who offer it.
             That costs time, and memory for each connection.
         @param subprotocols: which subprotocols to agree to if they are offered,
             the best first.
         @param clock: for the times; the reactor if there is none.
         """
-        self.wrappedFactory = wrappedFactory
+        super().__init__(wrappedFactory)
         self.maxHead = maxHead
         self.maxMessage = maxMessage
         self.openTimeout = openTimeout
@@ -275,24 +277,11 @@ class WebSocketFactory(Factory[WebSocketProtocol]):
         """
         return WebSocketProtocol(self)
 
-    def logPrefix(self) -> str:
-        """
-        Name the wrapped factory too.
-        """
-        wrapped = ILoggingContext(self.wrappedFactory, None)
-        name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
-        return f"{name} (WebSocket)"
 
-    def doStart(self) -> None:
-        """
-        Start the wrapped factory too.
-        """
-        self.wrappedFactory.doStart()
-        super().doStart()
-
-    def doStop(self) -> None:
-        """
-        Stop the wrapped factory too.
-        """
-        self.wrappedFactory.doStop()
-        super().doStop()
+def _shown(text: str | None) -> str:
+    """
+    Write what has come as it is written in programs, and not all of it if it is
+    long.
+    """
+    shown = ascii(text)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

@@ -26,7 +26,7 @@ from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
 from openfl_twisted.wire.websocket import Arrival, End, Payload, Pings, WebSocketFrames
 
-# How long a peer may take to read what was written before the end, in seconds.
+# How long either side may take to read what was written before the end, in seconds.
 _LINGER = 30.0
 
 _ABNORMAL = 1006
@@ -53,7 +53,8 @@ class WebSocketTransport(ProducingProtocol):
 
     @ivar wrappedProtocol: the protocol, as long as it is connected.
     @ivar disconnecting: whether the connection is being closed by this side.
-    @ivar lost: whether it is lost.
+    @ivar lost: whether it is lost. What came before the end is still given to a
+        protocol that reads again, and then the end.
     @ivar closeCode: why the peer has closed it, as its Close says: 1000 to 4999,
         1005 if that says nothing; 1006 if it has gone without a Close; and if it
         has done something that is not allowed, what it was told. C{None} while
@@ -75,9 +76,15 @@ class WebSocketTransport(ProducingProtocol):
     _arrived: deque[Arrival]
     _paused = False
     _reading = False
+    # Whether the transport beneath does not read, for either reason.
+    _stopped = False
+    # The reactor has its turn; then this side reads on.
+    _turn: IDelayedCall | None = None
     # Whether nothing that comes counts any more.
     _ended = False
     _clean = False
+    # Why the connection beneath is lost.
+    _reason = connectionDone
     _closeSent = False
     # The code and the words of our Close.
     _farewell = (1000, "")
@@ -128,30 +135,93 @@ class WebSocketTransport(ProducingProtocol):
 
     # In
 
+    @property
+    def _waiting(self) -> bool:
+        """
+        Whether something has come that has not been dealt with.
+        """
+        return not self._ended and bool(self._arrived or self._unread)
+
     def _readOn(self) -> None:
         """
-        Deal with what has come, while this side reads.
+        Deal with what has come, while this side reads; but with one full payload
+        at most before others get a turn.
         """
-        if self._reading:
+        if self._reading or self._turn is not None:
             return
         self._reading = True
+        taken = 0
         try:
-            while not self._paused and not self._ended:
-                if self._arrived:
-                    self._take(self._arrived.popleft())
-                elif self._unread:
-                    length = self._frames.pieceLength
-                    piece = self._unread[:length]
-                    self._unread = self._unread[length:] if length else b""
-                    self._arrived.extend(self._frames.receive(piece))
-                else:
-                    break
+            while self._waiting and not self._paused:
+                if taken >= self._frames.maxPayload:
+                    self._giveTurn()
+                    return
+                if not self._arrived:
+                    self._receive()
+                    continue
+                arrival = self._arrived.popleft()
+                if isinstance(arrival, Payload):
+                    taken += len(arrival.data)
+                self._take(arrival)
         except BaseException:
             # The reactor ends the connection; until then the wrapped protocol gets nothing more.
             self._ended = True
             raise
         finally:
             self._reading = False
+        if self.lost and not self._waiting:
+            self._passEnd()
+
+    def _receive(self) -> None:
+        """
+        Take the next piece of the stream.
+        """
+        length = self._frames.pieceLength
+        piece = self._unread[:length]
+        self._unread = self._unread[length:] if length else b""
+        self._arrived.extend(self._frames.receive(piece))
+
+    def _giveTurn(self) -> None:
+        """
+        Let the reactor see to others before this side reads on.
+        """
+        self._stopBeneath()
+        self._turn = self.settings.clock.callLater(0, self._turnOver)
+
+    def _turnOver(self) -> None:
+        self._turn = None
+        self._goOn()
+
+    def _goOn(self) -> None:
+        """
+        Deal with what has come, and read from the peer again.
+        """
+        # It could not be heard meanwhile.
+        self._heard = True
+        try:
+            self._readOn()
+        except Exception:
+            # This is no read, after which the reactor would end the connection.
+            self.log.failure("{peer} has failed", peer=describe(self.getPeer()))
+            self.abortConnection()
+        if self._turn is None and not self._paused and not self._ended:
+            self._readBeneath()
+
+    def _stopBeneath(self) -> None:
+        """
+        Have the transport beneath read nothing.
+        """
+        if not self._stopped and not self.lost:
+            self._stopped = True
+            self.transport.pauseProducing()
+
+    def _readBeneath(self) -> None:
+        """
+        Have the transport beneath read again.
+        """
+        if self._stopped and not self.lost:
+            self._stopped = False
+            self.transport.resumeProducing()
 
     def _take(self, arrival: Arrival) -> None:
         """
@@ -165,7 +235,7 @@ class WebSocketTransport(ProducingProtocol):
                 if self.full:
                     # One who sends pings and does not read gets no heap of answers.
                     self._ping = payloads[-1]
-                elif not self._closeSent:
+                elif self._open:
                     self.transport.write(self._frames.pongs(payloads))
             case _:
                 self._peerEnded(arrival)
@@ -183,9 +253,12 @@ class WebSocketTransport(ProducingProtocol):
                 code=end.code,
                 reason=end.reason,
             )
-        elif not self.disconnecting:
+        elif not self.disconnecting and not self.lost:
             # Who is beneath may want to say who has ended it.
             getattr(self.transport, "peerEnded", lambda: None)()
+        if self.lost:
+            self._ended = True
+            return
         if end.answer:
             self.transport.write(end.answer)
         self._end(self.settings.closeTimeout)
@@ -196,25 +269,15 @@ class WebSocketTransport(ProducingProtocol):
         """
         if not self._ended and not self._closeSent:
             self._paused = True
-            self.transport.pauseProducing()
+            self._stopBeneath()
 
     def resumeProducing(self) -> None:
         """
         Read from the peer again.
         """
-        if not self._paused:
-            return
-        self._paused = False
-        # It could not be heard meanwhile.
-        self._heard = True
-        try:
-            self._readOn()
-        except Exception:
-            # This is no read, after which the reactor would end the connection.
-            self.log.failure("{peer} has failed", peer=describe(self.getPeer()))
-            self.abortConnection()
-        if not self._paused and not self._ended:
-            self.transport.resumeProducing()
+        if self._paused and not self._ended:
+            self._paused = False
+            self._goOn()
 
     def stopProducing(self) -> None:
         """
@@ -236,11 +299,18 @@ class WebSocketTransport(ProducingProtocol):
         """
         self.writeMessages((b"".join(iovec),))
 
+    @property
+    def _open(self) -> bool:
+        """
+        Whether the peer can be sent anything.
+        """
+        return not (self._closeSent or self._ended or self.lost)
+
     def writeMessages(self, messages: Sequence[bytes]) -> None:
         """
         Send several messages, in one write.
         """
-        if self._closeSent or self._ended:
+        if not self._open:
             return
         frames = self._frames.messages([message for message in messages if message])
         if frames:
@@ -262,9 +332,11 @@ class WebSocketTransport(ProducingProtocol):
 
     def roomAgain(self) -> None:
         """
-        Answer the ping that came last while there was no room.
+        Answer the ping that came last while there was no room. Room is also a
+        sign of the peer: it has read.
         """
-        if self._ping is not None and not self._closeSent:
+        self._heard = True
+        if self._ping is not None and self._open:
             self.transport.write(self._frames.pongs([self._ping]))
         self._ping = None
 
@@ -294,6 +366,8 @@ class WebSocketTransport(ProducingProtocol):
         """
         Close the connection once everything written so far has been sent.
         """
+        if self.lost:
+            self._endHeld()
         if self._ended:
             return
         if not self.registered:
@@ -317,9 +391,11 @@ class WebSocketTransport(ProducingProtocol):
         """
         Close the connection now; what has not been sent is dropped.
         """
-        if not self.lost:
-            self.disconnecting = self._ended = True
-            self.transport.abortConnection()
+        if self.lost:
+            self._endHeld()
+            return
+        self._takeNoMore()
+        self.transport.abortConnection()
 
     def producerGone(self) -> None:
         """
@@ -346,10 +422,21 @@ class WebSocketTransport(ProducingProtocol):
 
         @param patience: how long that may take, in seconds.
         """
-        self.disconnecting = self._ended = True
+        self._takeNoMore()
         self._arm(patience, self._giveUp)
+        # In TLS the peer's end has to be read.
+        self._readBeneath()
         self.transport.loseConnection()
         self.endProducing()
+
+    def _takeNoMore(self) -> None:
+        """
+        Let nothing that has come count any more.
+        """
+        self.disconnecting = self._ended = True
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def _giveUp(self) -> None:
         self.log.warn(
@@ -359,17 +446,54 @@ class WebSocketTransport(ProducingProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
+        Pass on the end; but if the wrapped protocol does not read just now, what
+        has come first, when it does.
+        """
+        self.lost = True
+        self._reason = reason
+        self._waitNoMore()
+        self.transportGone()
+        if self.wrappedProtocol is None:
+            self._passEnd()
+            return
+        if self.disconnecting:
+            # Nothing is given to it any more, but there may be a Close.
+            self._paused = False
+        self._readOn()
+        if self.wrappedProtocol is not None:
+            self._arm(_LINGER, self._notRead)
+
+    def _notRead(self) -> None:
+        self.log.warn(
+            "{peer} closed: the last it has sent was not read for {seconds:g} seconds",
+            peer=describe(self.getPeer()),
+            seconds=_LINGER,
+        )
+        self._passEnd()
+
+    def _endHeld(self) -> None:
+        """
+        Pass on the end without what has come before it. As with any transport
+        that happens in the next turn of the reactor.
+        """
+        if self.wrappedProtocol is not None:
+            self._takeNoMore()
+            self._arm(0, self._passEnd)
+
+    def _passEnd(self) -> None:
+        """
         Pass on the end: as a clean one if there was a Close from the peer, that
         was not for a mistake of its own.
         """
-        self.lost = self.disconnecting = self._ended = True
+        self._takeNoMore()
         self._waitNoMore()
+        self._unread, self._arrived = b"", deque()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL
-        self.transportGone()
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
             return
+        reason = self._reason
         if self._clean:
             reason = connectionDone
         elif reason.check(ConnectionDone):
@@ -399,12 +523,20 @@ class WebSocketTransport(ProducingProtocol):
         if self.settings.pingInterval:
             self._arm(self.settings.pingInterval, self._lookAtSilence)
 
+    @property
+    def _isExcused(self) -> bool:
+        """
+        Whether the peer need not answer a ping: it has been heard, or cannot be,
+        or has not read yet what stands before the ping. If it is gone with that
+        unread, TCP notices.
+        """
+        return self._heard or self._paused or self.full
+
     def _lookAtSilence(self) -> None:
         """
-        Send a ping if nothing has come. One whom we do not read from is not
-        expected to answer.
+        Send a ping if nothing has come, unless none can be answered.
         """
-        if self._heard or self._paused:
+        if self._isExcused:
             self._awaitSilence()
         else:
             self.transport.write(self._frames.ping())
@@ -415,7 +547,7 @@ class WebSocketTransport(ProducingProtocol):
         End the connection if still nothing has come. Anything is as good as a
         pong.
         """
-        if self._heard or self._paused:
+        if self._isExcused:
             self._awaitSilence()
             return
         self.log.warn(

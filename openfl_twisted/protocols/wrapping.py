@@ -3,15 +3,63 @@ A connection between a transport and a protocol, that looks like either to the
 other. What stands in front of other protocols is built on it.
 """
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProducer, ITransport
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IProducer,
+    IProtocolFactory,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.sendqueue import Pull, Room
+
+P = TypeVar("P", bound=Protocol)
+
+
+class FrontFactory(Factory[P]):
+    """
+    The factory of what stands in front of other protocols.
+
+    @ivar wrappedFactory: makes those.
+    @cvar kind: what this is, for the log.
+    """
+
+    noisy = False
+    kind = ""
+
+    def __init__(self, wrappedFactory: IProtocolFactory) -> None:
+        """
+        @param wrappedFactory: makes the protocols behind.
+        """
+        self.wrappedFactory = wrappedFactory
+
+    def logPrefix(self) -> str:
+        """
+        Name the wrapped factory too.
+        """
+        wrapped = ILoggingContext(self.wrappedFactory, None)
+        name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
+        return f"{name} ({self.kind})"
+
+    def doStart(self) -> None:
+        """
+        Start the wrapped factory too.
+        """
+        self.wrappedFactory.doStart()
+        super().doStart()
+
+    def doStop(self) -> None:
+        """
+        Stop the wrapped factory too.
+        """
+        self.wrappedFactory.doStop()
+        super().doStop()
 
 
 class WrappedConnection(ProtocolWrapper):

@@ -19,7 +19,12 @@ A range of IP addresses.
 """
 
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
-_for = re.compile(r'(?:^|;)\s*for\s*=\s*"?([^";]*)"?\s*(?=;|$)', re.IGNORECASE)
+# A quoted string that is not ended reaches to the end, where nothing is right.
+_piece = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_pair = re.compile(
+    r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*))?[ \t]*+(?:;|\Z)"""
+)
+_escaped = re.compile(r"\\(.)")
 
 
 class Client(NamedTuple):
@@ -55,7 +60,8 @@ def clientOf(
 
     Each proxy adds whom it serves at the end of the list. So the last one who is
     not a trusted proxy is the client; what stands before, anybody can have
-    written.
+    written. So can the whole of one list, if there are both: a proxy adds to one
+    and passes on the other. Then neither is believed.
 
     @param headers: the header fields of the request, names in small letters.
     @param peer: the address from which the connection comes.
@@ -82,12 +88,46 @@ def _listed(headers: Mapping[str, str]) -> list[str]:
     """
     Get the list, as it is written.
     """
-    if "x-forwarded-for" in headers:
-        return headers["x-forwarded-for"].split(",")
-    if "forwarded" not in headers:
-        return []
-    found = (_for.search(element) for element in headers["forwarded"].split(","))
-    return [element[1] if element else "" for element in found]
+    proxies, elements = headers.get("x-forwarded-for"), headers.get("forwarded")
+    if proxies is not None and elements is None:
+        return proxies.split(",")
+    if elements is not None and proxies is None:
+        return [_forOf(element) for element in _elementsOf(elements)]
+    return []
+
+
+def _elementsOf(text: str) -> list[str]:
+    """
+    Cut C{Forwarded} at its commas; those within quoted strings are none.
+    """
+    elements = [""]
+    for piece in _piece.findall(text):
+        if piece == ",":
+            elements.append("")
+        else:
+            elements[-1] += piece
+    return elements
+
+
+def _forOf(element: str) -> str:
+    """
+    Get what an element of C{Forwarded} has for C{for}.
+
+    @return: nothing if it is malformed, or has none, or more than one.
+    """
+    found: list[str] = []
+    end = 0
+    while end < len(element):
+        pair = _pair.match(element, end)
+        if pair is None:
+            return ""
+        if pair[1] is not None and pair[1].lower() == "for":
+            found.append(pair[2])
+        end = pair.end()
+    if len(found) != 1:
+        return ""
+    [value] = found
+    return _escaped.sub(r"\1", value[1:-1]) if value.startswith('"') else value
 
 
 def _parse(text: str) -> Client | None:

@@ -23,6 +23,10 @@ MAX_MESSAGE = 1024 * 1024
 The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
 """
 
+# A longer payload is given in parts; smaller ones if it costs its sender little.
+_MAX_PAYLOAD = 64 * 1024
+_MAX_INFLATED = 16 * 1024
+
 # A compressed piece of this size becomes about a thousand times as much at most.
 _COMPRESSED_PIECE = 1024
 
@@ -166,6 +170,13 @@ class WebSocketFrames(ServerProtocol):
         """
         return _COMPRESSED_PIECE if self.extensions else None
 
+    @property
+    def maxPayload(self) -> int:
+        """
+        How many bytes a L{Payload} has at most.
+        """
+        return _MAX_INFLATED if self.extensions else _MAX_PAYLOAD
+
     def receive(self, data: bytes) -> list[Arrival]:
         """
         Take the next piece of the stream.
@@ -183,7 +194,8 @@ class WebSocketFrames(ServerProtocol):
             if pings:
                 arrived.append(Pings(payloads))
             elif any(payloads):
-                arrived.append(Payload(b"".join(payloads)))
+                data, length = b"".join(payloads), self.maxPayload
+                arrived += (Payload(data[at : at + length]) for at in range(0, len(data), length))
         writes = self.data_to_send()
         if SEND_EOF in writes:
             arrived.append(self._end(b"".join(writes)))

@@ -693,6 +693,18 @@ class CloseTests(SynchronousTestCase):
         self.assertTrue(transport.closed)
         self.assertEqual(transport.writes, [b"abcd"])
 
+    def test_lateEnd(self) -> None:
+        """
+        Whoever wants to end a connection that is lost is heard by the transport,
+        which may still hold what has come.
+        """
+        for end in ("loseConnection", "abortConnection"):
+            sender, transport = connect()
+            Room(sender.transport).stopProducing()
+            getattr(sender.transport, end)()
+            self.assertTrue(transport.disconnecting)
+            self.assertFalse(transport.disconnected)
+
     def test_abortInARead(self) -> None:
         """
         What was written in the same read is dropped too.

@@ -315,6 +315,18 @@ class OriginTests(WebSocketTestCase):
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 403 Forbidden\r\n"))
             self.assertIsNone(connection.wrappedProtocol)
 
+    def test_long(self) -> None:
+        """
+        Of a long origin only the beginning is shown, and answered.
+        """
+        connection, transport = self.connect(self.factory(origins=lambda origin: False))
+        with capturedLogs() as logs:
+            connection.dataReceived(REQUEST.replace(b"http://127.0.0.1:9301", b"\xe4" * 10_000))
+        [line] = linesOf(logs)
+        self.assertTrue(line.endswith(r"\xe4\xe... may not connect."), line)
+        self.assertLess(len(line), 300)
+        self.assertLess(len(transport.value()), 500)
+
     def test_permitted(self) -> None:
         """
         The others, and who is not a page, may connect.
@@ -367,6 +379,7 @@ class ProxyTests(WebSocketTestCase):
             (b"X-Forwarded-For: 192.0.2.1", proxy, IPv4Address("TCP", "192.0.2.1", 0)),
             (b'Forwarded: for="[2001:db8::1]:47"', proxy, IPv6Address("TCP", "2001:db8::1", 47)),
             (b"X-Forwarded-For: somebody", proxy, proxy),
+            (b"X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2", proxy, proxy),
             (b"X-Other: 192.0.2.1", proxy, proxy),
             (b"X-Forwarded-For: 192.0.2.1", stranger, stranger),
             (b"X-Forwarded-For: 192.0.2.1", unix, unix),

@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.protocols.websockettransport} and
 L{openfl_twisted.protocols.producing}.
 """
 
+import zlib
 from typing import Any, cast
 
 from hypothesis import given
@@ -29,7 +30,7 @@ from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
-from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 from tests.frames import (
@@ -51,6 +52,8 @@ from tests.protocols.websocketcase import Inner, WebSocketTestCase
 from tests.segments import cutStreams
 
 CLOSED = (CLOSE, b"\3\xe8")
+
+TURN = 16 * 1024
 
 
 class Echo(Inner):
@@ -362,6 +365,342 @@ class PauseTests(WebSocketTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertTrue(transport.closed)
         self.assertEqual(inner.told, ["made", b"P", b"X", "ConnectionAborted"])
+
+
+def deflated(data: bytes) -> bytes:
+    """
+    Make a compressed message.
+    """
+    compressor = zlib.compressobj(wbits=-15)
+    compressed = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return frame(BINARY, compressed.removesuffix(b"\0\0\xff\xff"), rsv=4)
+
+
+class TurnTests(WebSocketTestCase):
+    """
+    Small reads that become very much.
+    """
+
+    inner = Doing
+
+    def openCompressed(self) -> tuple[WebSocketProtocol, TightTransport, Inner]:
+        """
+        Connect a client that compresses.
+        """
+        factory = self.factory(compress=True, pingInterval=0)
+        connection, transport = self.connect(factory)
+        connection.dataReceived(REQUEST)
+        transport.drain()
+        transport.writes.clear()
+        return connection, transport, cast("Inner", connection.wrappedProtocol)
+
+    def test_turns(self) -> None:
+        """
+        The reactor gets a turn after each part of a large message; meanwhile
+        nothing more is read from the peer.
+        """
+        data = bytes(1_000_000)
+        for message in (deflated(data), frame(BINARY, data)):
+            connection, transport, inner = self.openCompressed()
+            seen: list[tuple[int, str]] = []
+
+            def look(transport: TightTransport, inner: Inner, seen: list[tuple[int, str]]) -> None:
+                seen.append((len(inner.received), transport.producerState))
+                if len(seen) < 60:
+                    self.clock.callLater(0, look, transport, inner, seen)
+
+            look(transport, inner, seen)
+            connection.dataReceived(message)
+            self.clock.advance(0)
+            self.assertEqual(seen[0], (0, "producing"))
+            self.assertEqual(seen[1:], [(count * TURN, "paused") for count in range(1, 60)])
+            self.assertEqual(inner.received, data)
+            self.assertEqual(transport.producerState, "producing")
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_plain(self) -> None:
+        """
+        Where nothing is compressed the parts are as large as reads are.
+        """
+        connection, transport, inner = self.open(pingInterval=0)
+        connection.dataReceived(frame(BINARY, b" " * 65537))
+        self.assertEqual((len(inner.received), transport.producerState), (65536, "paused"))
+        self.clock.advance(0)
+        self.assertEqual((len(inner.received), transport.producerState), (65537, "producing"))
+
+    def test_inOrder(self) -> None:
+        """
+        What comes meanwhile, as it can from a TLS transport, waits for its turn;
+        to read again is not to read before that.
+        """
+        connection, transport, inner = self.openCompressed()
+        connection.dataReceived(deflated(b" " * 20_000) + frame(PING, b"1"))
+        connection.dataReceived(frame(BINARY, b"abc") + frame(PING, b"2"))
+        inner.transport.pauseProducing()
+        inner.transport.resumeProducing()
+        self.assertEqual((len(inner.received), transport.producerState), (TURN, "paused"))
+        inner.transport.pauseProducing()
+        self.clock.advance(0)
+        self.assertEqual((len(inner.received), transport.producerState), (TURN, "paused"))
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.received, b" " * 20_000 + b"abc")
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"1"), (PONG, b"2")])
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_lostMeanwhile(self) -> None:
+        """
+        A peer that ends the connection meanwhile loses no byte of what it has
+        sent; a Close among it counts.
+        """
+        for close, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
+            connection, transport, inner = self.openCompressed()
+            connection.dataReceived(deflated(b" " * 200_000) + frame(PING) + close)
+            connection.connectionLost(Failure(ConnectionDone()))
+            self.assertEqual((len(inner.received), inner.told[-1]), (TURN, b" " * TURN))
+            self.clock.pump([0] * 3)
+            self.assertEqual((len(inner.received), inner.told[-1]), (200_000, told))
+            self.assertEqual(transport.writes, [])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_abortedMeanwhile(self) -> None:
+        """
+        If it is this side that ends the connection meanwhile, nothing more is
+        given.
+        """
+        connection, _, inner = self.openCompressed()
+        connection.dataReceived(deflated(b" " * 200_000))
+        inner.transport.abortConnection()
+        self.assertEqual((len(inner.received), inner.told[-1]), (TURN, "ConnectionAborted"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closedMeanwhile(self) -> None:
+        """
+        If this side closes the connection, the peer's Close is still found, in
+        turns, also if the connection is lost.
+        """
+        for lost in (False, True):
+            connection, transport, inner = self.openCompressed()
+            connection.dataReceived(deflated(b" " * 200_000) + closing(1000))
+            inner.transport.loseConnection()
+            transport.drain()
+            if lost:
+                connection.connectionLost(Failure(ConnectionLost()))
+            self.assertIsNone(connection.closeCode)
+            self.clock.pump([0] * 3)
+            self.assertEqual(connection.closeCode, 1000)
+            transport.drain()
+            self.assertEqual((len(inner.received), inner.told[-1]), (TURN, "done"))
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fault(self) -> None:
+        """
+        A fault in a later turn ends that connection, with a line in the log.
+        """
+        connection, transport, inner = self.openCompressed()
+        connection.dataReceived(deflated(b" " * TURN + b"X"))
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertTrue(transport.closed)
+        self.assertEqual(inner.told[-1], "ConnectionAborted")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class HeldTests(WebSocketTestCase):
+    """
+    Connections that are lost before the protocol has read all that has come.
+    """
+
+    inner: type[Inner] = Doing
+
+    def hold(self, *frames: bytes) -> tuple[WebSocketProtocol, TightTransport, Inner]:
+        """
+        Have a protocol pause, and lose the connection with something unread.
+        """
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"P"))
+        connection.dataReceived(b"".join(frames))
+        connection.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(inner.told, ["made", b"P"])
+        return connection, transport, inner
+
+    def test_given(self) -> None:
+        """
+        A protocol that reads again gets it, and then the end: a clean one if
+        there was a Close, and if that was all right.
+        """
+        for last, code, told in [
+            (closing(4000), 4000, "done"),
+            (b"", 1006, "ConnectionLost"),
+            (frame(3), 1002, "ConnectionLost"),
+        ]:
+            connection, transport, inner = self.hold(frame(BINARY, b"a"), frame(PING), last)
+            self.assertIsNone(connection.closeCode)
+            self.clock.advance(29)
+            with capturedLogs() as logs:
+                inner.transport.resumeProducing()
+            self.assertEqual(inner.told, ["made", b"P", b"a", told])
+            self.assertEqual((connection.closeCode, len(logs)), (code, code == 1002))
+            self.assertEqual((transport.writes, transport.producerState), ([], "paused"))
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_pausedAgain(self) -> None:
+        """
+        It may pause again.
+        """
+        _, _, inner = self.hold(frame(BINARY, b"P"), frame(PING), frame(BINARY, b"b"))
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told, ["made", b"P", b"P"])
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told, ["made", b"P", b"P", b"b", "ConnectionLost"])
+
+    def test_notRead(self) -> None:
+        """
+        If it does not read, the end comes after some time, with one line in the
+        log.
+        """
+        _, _, inner = self.hold(frame(BINARY, b"a"), closing(1000))
+        self.clock.advance(29)
+        with capturedLogs() as logs:
+            self.clock.advance(1)
+        self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
+        self.assertEqual(
+            linesOf(logs),
+            ["192.168.1.1:54321 closed: the last it has sent was not read for 30 seconds"],
+        )
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_ended(self) -> None:
+        """
+        If it ends the connection, the end comes in the next turn of the reactor.
+        """
+        for end in ("loseConnection", "abortConnection", "stopProducing"):
+            _, transport, inner = self.hold(frame(BINARY, b"a"))
+            getattr(inner.transport, end)()
+            inner.transport.resumeProducing()
+            self.assertEqual(inner.told, ["made", b"P"])
+            self.clock.advance(0)
+            self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
+            getattr(inner.transport, end)()
+            self.assertFalse(transport.disconnecting or transport.closed)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_endedInRead(self) -> None:
+        """
+        If it ends the connection while it reads, it gets nothing more.
+        """
+        for letter in (b"A", b"L"):
+            _, _, inner = self.hold(frame(BINARY, letter), frame(PING), frame(BINARY, b"b"))
+            inner.transport.resumeProducing()
+            self.assertEqual(inner.told, ["made", b"P", letter, "ConnectionLost"])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_writes(self) -> None:
+        """
+        What is written then goes nowhere, and producers are stopped.
+        """
+        connection, transport, inner = self.open()
+        producer, late = RecordingProducer(), RecordingProducer()
+        inner.transport.registerProducer(producer, True)
+        connection.dataReceived(frame(BINARY, b"P"))
+        connection.dataReceived(frame(BINARY, b"a"))
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(producer.told, ["stop"])
+        inner.transport.write(b"late")
+        inner.transport.registerProducer(late, True)
+        self.assertEqual((transport.writes, late.told), ([], ["stop"]))
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told[-1], "ConnectionLost")
+
+    def test_fault(self) -> None:
+        """
+        A fault in what was held ends it, with a line in the log.
+        """
+        _, _, inner = self.hold(frame(BINARY, b"X"), frame(PING), frame(BINARY, b"b"))
+        inner.transport.resumeProducing()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.clock.advance(0)
+        self.assertEqual(inner.told, ["made", b"P", b"X", "ConnectionLost"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closing(self) -> None:
+        """
+        If this side was closing the connection, only a Close counts: the end
+        comes at once.
+        """
+        for last, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
+            connection, _, inner = self.open()
+            inner.transport.registerProducer(RecordingProducer(), True)
+            inner.transport.loseConnection()
+            inner.transport.pauseProducing()
+            connection.dataReceived(frame(BINARY, b"a") + last)
+            connection.connectionLost(Failure(ConnectionLost()))
+            self.assertEqual(inner.told, ["made", told])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothingHeld(self) -> None:
+        """
+        A protocol that has not read nothing hears of the end at once.
+        """
+        connection, _, inner = self.open()
+        inner.transport.pauseProducing()
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(inner.told, ["made", "ConnectionLost"])
+
+    def test_lostInRead(self) -> None:
+        """
+        A connection that is lost beneath within a read ends behind what has come
+        with it.
+        """
+
+        class Losing(Inner):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.transport.abortConnection()
+
+        self.inner = Losing
+        connection, _, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"a") + frame(PING) + frame(BINARY, b"b"))
+        self.assertEqual(inner.told, ["made", b"a", b"b", "ConnectionAborted"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @given(
+        cutStreams(steps()),
+        st.lists(st.sampled_from(["pause", "resume", "turn"])),
+        st.booleans(),
+    )
+    def test_nothingIsLost(
+        self, case: tuple[bytes, list[bytes]], deeds: list[str], compress: bool
+    ) -> None:
+        """
+        However a stream is cut and whenever the protocol reads, it gets all of
+        it, and a clean end, though the connection is lost behind the last byte.
+        """
+        stream, pieces = case
+        self.inner = Inner
+        self.clock = Clock()
+        connection, _, other = self.open()
+        connection.dataReceived(stream)
+        self.clock = Clock()
+        factory = self.factory(compress=compress)
+        connection, _ = self.connect(factory, 100_000)
+        connection.dataReceived(REQUEST)
+        inner = connection.wrappedProtocol
+        do = {
+            "pause": inner.transport.pauseProducing,
+            "resume": inner.transport.resumeProducing,
+            "turn": lambda: self.clock.advance(0),
+        }
+        for number, piece in enumerate(pieces):
+            if number < len(deeds):
+                do[deeds[number]]()
+            connection.dataReceived(piece)
+        connection.connectionLost(Failure(ConnectionLost()))
+        inner.transport.resumeProducing()
+        self.clock.pump([0] * 10)
+        self.assertEqual((inner.received, inner.told[-1]), (other.received, "done"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class FloodTests(WebSocketTestCase):
@@ -707,6 +1046,15 @@ class CloseTests(WebSocketTestCase):
             self.assertEqual(inner.told, ["made", told])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_farewell(self) -> None:
+        """
+        The Close says why this side closes the connection, if it is told.
+        """
+        _, transport, inner = self.open()
+        inner.transport.closeAs(4000, "enough")
+        inner.transport.loseConnection()
+        self.assertEqual(framesIn(transport.value()), [(CLOSE, b"\x0f\xa0enough")])
+
     def test_reset(self) -> None:
         """
         When the Closes have been exchanged, it does not matter how the
@@ -986,6 +1334,40 @@ class TimeTests(WebSocketTestCase):
         self.clock.advance(1)
         self.assertEqual(len(transport.writes), 1)
 
+    def test_slow(self) -> None:
+        """
+        One who still has to read what was written before a ping is not expected
+        to answer it; nor just after that.
+        """
+        connection, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
+        inner.transport.write(b"x" * 20)
+        self.clock.pump([30] * 5)
+        self.assertEqual(len(transport.writes), 1)
+        transport.drain()
+        self.clock.advance(30)
+        self.assertEqual(len(transport.writes), 1)
+        self.clock.advance(30)
+        self.assertEqual(framesIn(transport.value()), [(PING, b"")])
+        inner.transport.write(b"x" * 20)
+        self.clock.advance(20)
+        self.assertFalse(transport.closed)
+        transport.drain()
+        self.clock.pump([30, 30])
+        self.assertEqual(framesIn(transport.value()), [(PING, b"")])
+        connection.abortConnection()
+
+    def test_steady(self) -> None:
+        """
+        One who reads steadily is heard, though it says nothing.
+        """
+        _, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
+        for _ in range(10):
+            inner.transport.write(b"x" * 20)
+            self.clock.advance(25)
+            transport.drain()
+        self.assertNotIn((PING, b""), framesIn(transport.delivered))
+        self.assertFalse(transport.closed)
+
     def test_noPings(self) -> None:
         """
         There can be none.
@@ -1051,6 +1433,53 @@ class TLSTests(WebSocketTestCase):
         self.client.readAll()
         self.assertEqual(framesIn(self.client.received), [(BINARY, b"hello\0"), CLOSED])
         self.assertEqual(self.xml.connections, set())
+
+
+class PausedTLSTests(WebSocketTestCase):
+    """
+    Protocols that do not read, inside TLS.
+    """
+
+    def connectClient(self) -> tuple[SlowClient, Inner]:
+        """
+        Connect a client to a protocol that pauses, and have it say all it has to
+        say.
+        """
+        inner = Doing()
+        client = SlowClient(
+            WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock), 10_000
+        )
+        client.send(REQUEST)
+        client.send(frame(BINARY, b"P"))
+        client.send(frame(BINARY, b"abc") + closing(1000))
+        self.assertEqual(client.transport.producerState, "paused")
+        return client, inner
+
+    def test_resumed(self) -> None:
+        """
+        When it reads again, the end that TLS has is read too.
+        """
+        client, inner = self.connectClient()
+        inner.transport.resumeProducing()
+        self.assertEqual(client.transport.producerState, "producing")
+        client.readAll()
+        self.assertEqual(framesIn(client.received.removeprefix(RESPONSE)), [CLOSED])
+        self.assertEqual(inner.told, ["made", b"P", b"abc", "done"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lost(self) -> None:
+        """
+        When the client has ended TLS and TCP before that, nothing is lost.
+        """
+        client, inner = self.connectClient()
+        client.connection.shutdown()
+        client.write()
+        assert client.transport.protocol is not None
+        client.transport.protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(inner.told, ["made", b"P"])
+        inner.transport.resumeProducing()
+        self.assertEqual(inner.told, ["made", b"P", b"abc", "done"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class NoQueueTests(WebSocketTestCase):

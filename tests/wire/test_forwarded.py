@@ -2,13 +2,14 @@
 Tests for L{openfl_twisted.wire.forwarded}.
 """
 
-from ipaddress import ip_address, ip_network
+import time
+from ipaddress import ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.forwarded import Client, clientOf
+from openfl_twisted.wire.forwarded import clientOf
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -19,6 +20,26 @@ def behind(header: str, text: str, peer: str = "10.0.0.1") -> str | None:
     """
     client = clientOf({header: text}, peer, PROXIES)
     return None if client is None else f"{client.address} {client.port}"
+
+
+def quoted(text: str) -> str:
+    """
+    Write a quoted string.
+    """
+    return '"' + "".join(f"\\{letter}" if letter in '"\\' else letter for letter in text) + '"'
+
+
+def elements() -> st.SearchStrategy[str]:
+    """
+    Elements of C{Forwarded}, with anything in their quoted strings.
+    """
+    texts = st.text(st.characters(min_codepoint=32, max_codepoint=255)) | st.sampled_from(
+        ["a,for=203.0.113.6", ";for=203.0.113.6;", '",for=203.0.113.6,"', "\\"]
+    )
+    pairs = st.tuples(st.sampled_from(["host", "by", "x-other"]), texts).map(
+        lambda pair: f"{pair[0]}={quoted(pair[1])}"
+    )
+    return st.lists(pairs).map(";".join)
 
 
 class ForwardedTests(SynchronousTestCase):
@@ -48,7 +69,7 @@ class ForwardedTests(SynchronousTestCase):
 
     def test_forwarded(self) -> None:
         """
-        The list of RFC 7239 is understood too; the other one counts more.
+        The list of RFC 7239 is understood too.
         """
         for text, client in [
             ("for=192.0.2.1", "192.0.2.1 0"),
@@ -58,10 +79,56 @@ class ForwardedTests(SynchronousTestCase):
             ("for=192.0.2.1, proto=http", None),
             ("for=unknown", None),
             ('for="_hidden"', None),
+            (r'for="192.0\.2.1"', "192.0.2.1 0"),
+            ("for=192.0.2.1;;", "192.0.2.1 0"),
+            ("for", None),
+            ("for=192.0.2.1;for=192.0.2.2", None),
+            ("for=192.0.2.1, ", None),
         ]:
             self.assertEqual(behind("forwarded", text), client, text)
-        headers = {"forwarded": "for=192.0.2.1", "x-forwarded-for": "192.0.2.2"}
-        self.assertEqual(clientOf(headers, "fd00::1", PROXIES), Client(ip_address("192.0.2.2"), 0))
+
+    def test_quoted(self) -> None:
+        """
+        What stands within a quoted string separates nothing; one that does not
+        end leaves nothing that is right.
+        """
+        for text, client in [
+            ('for=192.0.2.1;host="a,for=203.0.113.6"', "192.0.2.1 0"),
+            ('host="a;for=203.0.113.6;b";for=192.0.2.1', "192.0.2.1 0"),
+            (r'for=192.0.2.1;host="\",for=203.0.113.6"', "192.0.2.1 0"),
+            ('host="a, for=192.0.2.1', None),
+            ('host="a, for=192.0.2.1;host="b"', None),
+            ('host="\\', None),
+        ]:
+            self.assertEqual(behind("forwarded", text), client, text)
+
+    def test_both(self) -> None:
+        """
+        If there are both lists, neither is believed: a proxy that writes one
+        passes on what a client has in the other.
+        """
+        headers = {"forwarded": "for=192.0.2.1", "x-forwarded-for": "192.0.2.1"}
+        self.assertIsNone(clientOf(headers, "fd00::1", PROXIES))
+        self.assertIsNone(clientOf({**headers, "forwarded": ""}, "fd00::1", PROXIES))
+
+    def test_spaces(self) -> None:
+        """
+        A long row of spaces, right or wrong, costs no more than its length.
+        """
+        spaces = " " * 15_000
+        for text, client in [(f'a="{spaces}";for=192.0.2.1', "192.0.2.1 0"), (f'{spaces}"', None)]:
+            started = time.process_time()
+            self.assertEqual(behind("forwarded", text), client)
+            self.assertLess(time.process_time() - started, 0.5)
+
+    @given(st.lists(elements()), elements(), elements())
+    def test_noSpoofing(self, before: list[str], left: str, right: str) -> None:
+        """
+        Whatever is within quoted strings, the client is the one whom the proxy
+        names.
+        """
+        last = f"{left};for=192.0.2.1;{right}"
+        self.assertEqual(behind("forwarded", ",".join([*before, last])), "192.0.2.1 0")
 
     def test_malformed(self) -> None:
         """

@@ -252,6 +252,22 @@ class ConformanceTests(SynchronousTestCase):
         self.assertEqual(arrived, [Payload(b"a"), End(b"", 1000, "bye", False)])
         self.assertEqual(frames.close(), b"")
 
+    def test_parts(self) -> None:
+        """
+        A long payload is given in parts.
+        """
+        data = bytes(range(250)) * 600
+        arrived = WebSocketFrames().receive(frame(BINARY, data) + frame(PING))
+        self.assertEqual(
+            arrived,
+            [
+                Payload(data[:65536]),
+                Payload(data[65536:131072]),
+                Payload(data[131072:]),
+                Pings([b""]),
+            ],
+        )
+
     @given(
         cutStreams(
             st.lists(
@@ -377,6 +393,8 @@ class CompressionTests(SynchronousTestCase):
         stream = self.sent(message)
         self.assertLess(len(stream), 200)
         self.assertEqual(self.frames.receive(stream), [Payload(message)])
+        parts = self.frames.receive(self.sent(message * 3))
+        self.assertEqual(parts, [Payload(message * 2 + message[:384]), Payload(message[384:])])
         answer = self.frames.messages([message])
         self.assertLess(len(answer), 200)
         self.client.receive_data(answer)
