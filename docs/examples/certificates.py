@@ -118,10 +118,17 @@ def scene(status: str) -> tuple[list[Party], Trust]:
             return [issue("server", ROOT)], TRUST
 
 
-async def main(reactor: Any, status: str = CertificateStatus.TRUSTED) -> None:
+STATUSES = sorted(
+    value for name, value in vars(CertificateStatus).items() if not name.startswith("_")
+)
+
+
+async def main(reactor: Any, status: str = "") -> None:
     """
     Make a server, connect to it, and print what comes of it.
     """
+    if status not in STATUSES:
+        raise SystemExit(f"name a status: {', '.join(STATUSES)}")
     parties, trust = scene(status)
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     factory: Any = XMLSocketFactory(EchoProtocol)

@@ -38,6 +38,12 @@ How many seconds connecting to the server may take, if nobody says otherwise.
 """
 
 
+BAD_GATEWAY = 1014
+"""
+The code of WebSocket for a server behind that does not answer as it should.
+"""
+
+
 class BridgeFraming(enum.Enum):
     """
     How what the server sends is cut.
@@ -91,12 +97,7 @@ class BridgeProtocol(SendingProtocol):
         # Only a WebSocket has a path.
         target = self.factory.targetFor(getattr(self.transport, "requestPath", "/"))
         if target is None:
-            self.log.warn(
-                "{peer} closed: there is no target for {path}",
-                peer=self.describePeer(),
-                path=self.transport.requestPath,
-            )
-            self.transport.loseConnection()
+            self.closeFor(f"there is no target for {self.transport.requestPath}")
             return
         if target.framing is BridgeFraming.XML:
             self._splitter = MessageSplitter(self.factory.maxMessage)
@@ -131,13 +132,8 @@ class BridgeProtocol(SendingProtocol):
             # The client has gone, and nobody wants to know.
             return
         self._connecting = None
-        self.log.warn(
-            "{peer} closed: no connection to {target}: {reason}",
-            peer=self.describePeer(),
-            target=target.description,
-            reason=reason.getErrorMessage(),
-        )
-        self.transport.loseConnection()
+        problem = reason.getErrorMessage()
+        self.closeFor(f"no connection to {target.description}: {problem}", BAD_GATEWAY)
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -161,12 +157,7 @@ class BridgeProtocol(SendingProtocol):
             self.transport.write(message + END)
         if tooLong is not None:
             splitter.clear()
-            self.log.warn(
-                "{peer} closed: from the server, {problem}",
-                peer=self.describePeer(),
-                problem=str(tooLong),
-            )
-            self.transport.loseConnection()
+            self.closeFor(f"from the server, {tooLong}", BAD_GATEWAY)
 
     def backendLost(self) -> None:
         """

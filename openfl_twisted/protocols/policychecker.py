@@ -120,9 +120,13 @@ class _Retrieval:
         self.answer = answer
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.callback(answer)
+            # One may have been cancelled by what another one has led to.
+            if not each.called:
+                each.callback(answer)
 
     def _left(self, waiting: Deferred[_Answer]) -> None:
+        if waiting not in self._waiting:
+            return
         self._waiting.remove(waiting)
         if not self._waiting:
             self._abandoned(self)

@@ -46,6 +46,8 @@ class Limits:
         it; each is at most C{maxName} characters long.
     @ivar resume: how many seconds a member that was cut off keeps its place; 0
         for none.
+    @ivar maxKept: how many members at once may have been cut off; a further one
+        loses its place.
     @ivar maxMissed: how many messages are kept for it meanwhile.
     @ivar maxMissedBytes: how many bytes they may have together.
     """
@@ -55,6 +57,7 @@ class Limits:
     maxName: int = 64
     maxData: int = 16
     resume: float = 0.0
+    maxKept: int = 1000
     maxMissed: int = 100
     maxMissedBytes: int = 64 * 1024
 
@@ -188,6 +191,9 @@ class Lobby:
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
+        # How many members have no connection, and whether any may.
+        self._kept = 0
+        self._ending = False
 
     @property
     def members(self) -> int:
@@ -237,15 +243,15 @@ class Lobby:
         Go. Who has gone already may go again.
         """
         room, member.room, member.hearer = member.room, None, None
-        if member.expiry is not None and member.expiry.active():
-            member.expiry.cancel()
+        self._stopKeeping(member)
         if room is None:
             return
         del room.members[member.name]
         del self._tokens[member.token]
         member.missed.clear()
         self._tell("left", member, room)
-        if not room.members:
+        # Whoever was told may have gone too, and with him the room.
+        if not room.members and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
             self._tell("closed", room)
 
@@ -255,11 +261,32 @@ class Lobby:
         """
         if member.room is None or member.hearer is None:
             return
-        if not self.limits.resume:
+        if not self.limits.resume or self._ending or self._kept >= self.limits.maxKept:
             self.leave(member)
             return
+        self._kept += 1
         member.hearer = None
         member.expiry = self._clock.callLater(self.limits.resume, self.leave, member)
+
+    def _stopKeeping(self, member: Member) -> None:
+        """
+        Keep the place of a member no more, if it was kept.
+        """
+        expiry, member.expiry = member.expiry, None
+        if expiry is not None:
+            self._kept -= 1
+            if expiry.active():
+                expiry.cancel()
+
+    def end(self) -> None:
+        """
+        Keep no places any more: the server ends.
+        """
+        self._ending = True
+        for room in list(self.rooms.values()):
+            for member in list(room.members.values()):
+                if not member.here:
+                    self.leave(member)
 
     def resume(self, token: str, hearer: Hearer) -> Member:
         """
@@ -274,8 +301,7 @@ class Lobby:
         member = self._tokens.get(token)
         if member is None:
             raise self._refuse("token", "there is no place with this token")
-        if member.expiry is not None and member.expiry.active():
-            member.expiry.cancel()
+        self._stopKeeping(member)
         before, member.hearer = member.hearer, hearer
         if before is not None:
             before.replaced()

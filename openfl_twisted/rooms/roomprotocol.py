@@ -61,6 +61,13 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Send what is said in the room.
         """
+        member = self.member
+        if self.transport.disconnecting and member is not None:
+            # It will not arrive any more; who comes back gets it.
+            self.member = None
+            self.lobby.cutOff(member)
+            self.lobby.deliver(member, message)
+            return
         self.factory.messagesOut += 1
         self.transport.write(message)
 
@@ -156,10 +163,11 @@ class XMLRoomProtocol(RoomProtocol):
         """
         Come into a room, be welcomed, and have the others told.
         """
-        before, self.member = self.member, None
+        before = self.member
+        # If that cannot be, one stays where one is.
+        super().enter(room, name)
         if before is not None:
             self.lobby.leave(before)
-        super().enter(room, name)
         self.transport.write(vocabulary.welcome(*self._needMember()))
 
     def heard(self, line: bytes) -> None:

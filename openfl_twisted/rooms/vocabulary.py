@@ -8,10 +8,11 @@ What is not one of these is a message like any other.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NoReturn
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from openfl_twisted.rooms.lobby import Member, Room
 from openfl_twisted.wire.messages import END
@@ -30,7 +31,13 @@ REQUESTS = {
 What a client can ask for, and with which attributes.
 """
 
-_request = re.compile(rf"\s*<({'|'.join(REQUESTS)})[\s/>]")
+ANSWERS = frozenset(("welcome", "joined", "left", "error", "gap"))
+"""
+What only the server says.
+"""
+
+# What an XML parser passes over before the first element, and the name of that.
+_first = re.compile(r"(?:\ufeff|\s|<!--.*?-->|<\?.*?\?>)*<([A-Za-z]+)(?=[\s/>])", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -63,28 +70,50 @@ def parseRequest(message: str) -> Request | None:
         for the others in the room.
     @raise VocabularyError: if it is one of them, and something is wrong with it.
     """
-    found = _request.match(message)
-    if found is None:
+    found = _first.match(message)
+    name = "" if found is None else found[1]
+    if name in ANSWERS:
+        raise VocabularyError(f"only the server says <{name}>")
+    if name not in REQUESTS:
         return None
-    name = found[1]
-    try:
-        element = fromstring(message, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as problem:
-        raise VocabularyError(f"<{name}> is not well-formed: {problem}") from None
+    element = _parse(name, message)
     unknown = set(element.attrib) - REQUESTS[name]
     if unknown:
         raise VocabularyError(f"<{name}> has no attribute {', '.join(sorted(unknown))}")
     inside = name == "say"
     if not inside and (len(element) or (element.text or "").strip()):
         raise VocabularyError(f"<{name}> has nothing inside")
-    return Request(name, dict(element.attrib), _inside(element) if inside else "")
+    try:
+        return Request(name, dict(element.attrib), _inside(element) if inside else "")
+    except RecursionError:
+        raise VocabularyError(f"<{name}> has too many elements in each other") from None
+
+
+def _parse(name: str, message: str) -> Element:
+    """
+    Read an element. There are no namespaces: a long one would be copied for each
+    name that is in it.
+    """
+
+    def refuse(prefix: str, uri: str) -> NoReturn:
+        raise VocabularyError(f"<{name}> has a namespace")
+
+    parser = DefusedXMLParser(forbid_dtd=True)
+    parser.parser.StartNamespaceDeclHandler = refuse
+    try:
+        parser.feed(message)
+        element: Element = parser.close()
+    except (ParseError, DefusedXmlException, ValueError) as problem:
+        raise VocabularyError(f"<{name}> is not well-formed: {problem}") from None
+    return element
 
 
 def _inside(element: Element) -> str:
     """
     Write what stands inside an element.
     """
-    outside = Element("x")
+    # The parser has elements of another class than the module's own.
+    outside = type(element)("x")
     outside.text = element.text
     outside.extend(element)
     written = tostring(outside, "unicode")

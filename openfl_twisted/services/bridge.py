@@ -73,7 +73,7 @@ def readTargets(path: str, framing: str) -> dict[str, Target]:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target has name and connect, and can have framing"
+                f"--config={path}: a target has name and connect, and can have framing: {entry!r}"
             )
         target = makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
@@ -160,6 +160,17 @@ class Options(DataServerOptions):
             "Print Ruffle's configuration for pages that reach the bridge at this URL, and exit.",
         ],
     ]
+
+    def _resolved(self, arguments: list[str]) -> str:
+        """
+        Write the targets too.
+        """
+        tables = [
+            f'\n[[target]]\nname = "{target.name}"\nconnect = "{target.description}"\n'
+            f'framing = "{target.framing.value}"\n'
+            for target in self["targets"].values()
+        ]
+        return super()._resolved(arguments) + "".join(tables)
 
     def postOptions(self) -> None:
         """

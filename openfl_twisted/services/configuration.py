@@ -3,6 +3,7 @@ Options from a file, and what they come to.
 """
 
 import getopt
+import json
 import re
 import sys
 import tomllib
@@ -14,7 +15,7 @@ from twisted.python import usage
 
 _SECRETS = {"console-token"}
 _NOT_SETTINGS = {"check", "config", "help", "version"}
-_password = re.compile(r"://[^@/]*@")
+_password = re.compile(r"://[^/?#]*@")
 _number = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -25,7 +26,7 @@ def readTable(path: str) -> dict[str, Any]:
     @raise usage.UsageError: if it cannot be read, or is none.
     """
     try:
-        return tomllib.loads(Path(path).read_text())
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as problem:
         raise usage.UsageError(f"--config={path}: {problem.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
@@ -81,15 +82,49 @@ class ConfiguredOptions(usage.Options):
         """
         Parse the options of the file, and then those of the command line.
         """
-        given = list(sys.argv[1:] if options is None else options)
+        given = self._spelledOut(list(sys.argv[1:] if options is None else options))
         path = _valueOf("config", given)
         table = {} if path is None else readTable(path)
         known = {name: value for name, value in table.items() if name not in self.ownTables}
-        arguments = [*argumentsOf(path or "", known, given), *given]
+        fromFile = argumentsOf(path or "", known, given)
+        self._checkNames(path or "", fromFile)
+        arguments = [*fromFile, *given]
         super().parseOptions(arguments)
         if self["check"]:
             sys.stdout.write(self._resolved(arguments))
             sys.exit(0)
+
+    def _spelledOut(self, arguments: list[str]) -> list[str]:
+        """
+        Write options by their whole names: they can be shortened, and one has a
+        letter.
+        """
+        try:
+            options, rest = getopt.getopt(arguments, self.shortOpt, self.longOpt)
+        except getopt.GetoptError:
+            # That is said when they are parsed.
+            return arguments
+        names = [f"--{'listen' if option == '-l' else option.lstrip('-')}" for option, _ in options]
+        return [
+            *(
+                f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
+                for name, (_, value) in zip(names, options, strict=True)
+            ),
+            *(["--", *rest] if rest else []),
+        ]
+
+    def _checkNames(self, path: str, arguments: Sequence[str]) -> None:
+        """
+        Check that there are options of these names, with a value or without.
+        """
+        for argument in arguments:
+            name, equals, _ = argument.removeprefix("--").partition("=")
+            if name in _NOT_SETTINGS or not {name, f"{name}="} & set(self.longOpt):
+                raise usage.UsageError(f"--config={path}: there is no setting {name}")
+            if equals and name in self.longOpt:
+                raise usage.UsageError(f"--config={path}: {name} must be true or false")
+            if not equals and name not in self.longOpt:
+                raise usage.UsageError(f"--config={path}: {name} must have a value")
 
     def _resolved(self, arguments: list[str]) -> str:
         """
@@ -145,5 +180,5 @@ def _toTOML(value: bool | str | list[str]) -> str:
         case list():
             return f"[{', '.join(map(_toTOML, value))}]"
         case _:
-            quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{quoted}"'
+            # All that JSON writes in a string is as in TOML, but for one control character.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -22,6 +22,7 @@ from openfl_twisted.protocols.oneport import GRACE
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.tls.server import CertificateError, ServerCertificates
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8
 """
@@ -112,6 +113,23 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
         raise usage.UsageError(f"--policy={path}: {error}") from None
 
 
+def _named(parameter: list[Any]) -> list[Any]:
+    """
+    Have a parameter say its name if its value is wrong.
+    """
+    name, short, default, words, *rest = parameter
+    if not rest:
+        return parameter
+
+    def read(text: str) -> Any:
+        try:
+            return rest[0](text)
+        except ValueError as problem:
+            raise ValueError(f"--{name}: {problem}") from None
+
+    return [name, short, default, words, read]
+
+
 class ServerOptions(usage.Options):
     """
     What every server can be told. After parsing, C{listen} is the list of
@@ -122,6 +140,13 @@ class ServerOptions(usage.Options):
     """
 
     defaultEndpoint = ""
+
+    def __init_subclass__(cls) -> None:
+        """
+        Have each option say its name if its value is wrong.
+        """
+        super().__init_subclass__()
+        cls.optParameters = [_named(each) for each in vars(cls).get("optParameters", [])]
 
     optParameters: list[list[Any]] = [
         [
@@ -316,4 +341,8 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             self["accept"] = acceptOf(self["accept"])
         except ValueError as problem:
             raise usage.UsageError(f"--accept: {problem}") from None
+        if self["tls"] is None and self["accept"] == {Caller.TLS, Caller.POLICY}:
+            raise usage.UsageError("--accept=tls: --tls-certificate is missing")
+        if self["plain"] and self["accept"] != EVERYBODY:
+            raise usage.UsageError("--plain and --accept: there can be one of them")
         self["policy"] = readPolicy(self["policy"], policyOf)

@@ -197,7 +197,12 @@ class ServerService(MultiService):
         """
 
         def closeConnections(result: object) -> Deferred[None]:
-            self.farewell()
+            if self.lobby is not None:
+                self.lobby.end()
+            try:
+                self.farewell()
+            except Exception:
+                self.log.failure("while saying farewell")
             return self.factory.closeAll(self.patience)
 
         def closeBrokers(result: object) -> Deferred[Any]:

@@ -149,6 +149,8 @@ class Options(DataServerOptions):
                 raise usage.UsageError("--rooms goes without --app and --echo")
         elif self["relay"] is not None:
             raise usage.UsageError("--relay goes with --rooms=path or --rooms=xml")
+        if self["resume"] and self["rooms"] != "xml":
+            raise usage.UsageError("--resume goes with --rooms=xml")
         if self["relay"] is not None:
             self["relay"], self["presence"] = readRelay(self["relay"])
         if self["app"] is None:

@@ -35,6 +35,7 @@ The meta-policies that a socket policy file can have.
 
 _RULE = "allow-access-from"
 _LONGEST_TAG = 60
+_LONGEST_NAMESPACE = 200
 _undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
 
 
@@ -51,6 +52,12 @@ class _Parser(DefusedXMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.parser.StartDoctypeDeclHandler = self._beginDoctype
+        self.parser.StartNamespaceDeclHandler = self._beginNamespace
+
+    def _beginNamespace(self, prefix: str | None, uri: str | None) -> None:
+        # It would be copied for each name that is in it.
+        if len(uri or "") > _LONGEST_NAMESPACE:
+            raise PolicyError(f"it has a namespace of more than {_LONGEST_NAMESPACE} characters")
 
     def _beginDoctype(
         self, name: str, system: str | None, public: str | None, hasOwn: bool
@@ -127,7 +134,16 @@ class PolicyFile:
             another root, with text between its elements, or over
             L{MAX_POLICY_LENGTH} bytes.
         """
-        root = _parse(data)
+        try:
+            return cls._fromRoot(_parse(data))
+        except RecursionError:
+            raise PolicyError("it has too many elements in each other") from None
+
+    @classmethod
+    def _fromRoot(cls, root: Element) -> Self:
+        """
+        Read what has been parsed.
+        """
         if root.tag != "cross-domain-policy":
             raise PolicyError(f"its root is <{root.tag[:_LONGEST_TAG]}>, not <cross-domain-policy>")
         if any(text and text.strip() for text in root.itertext()):

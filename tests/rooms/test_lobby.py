@@ -301,6 +301,48 @@ class ResumeTests(LobbyTestCase):
         self.assertTrue(before.isReplaced)
         self.assertEqual((before.heard, after.heard), ([], [b"a"]))
 
+    def test_maxKept(self) -> None:
+        """
+        So many places are kept, and no more.
+        """
+        self.begin(resume=10.0, maxKept=1)
+        one, two, three = (self.come(name=name)[0] for name in ("one", "two", "three"))
+        self.lobby.cutOff(one)
+        self.lobby.cutOff(two)
+        self.assertIsNone(two.room)
+        self.lobby.resume(one.token, Ear())
+        self.lobby.cutOff(three)
+        self.assertIsNotNone(three.room)
+
+    def test_end(self) -> None:
+        """
+        When the server ends no places are kept.
+        """
+        one, _ = self.come(name="one")
+        two, _ = self.come(name="two")
+        self.lobby.cutOff(one)
+        self.lobby.end()
+        self.assertIsNone(one.room)
+        self.lobby.cutOff(two)
+        self.assertIsNone(two.room)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_leaveWhileLeaving(self) -> None:
+        """
+        Somebody may go because another one has gone.
+        """
+        one, _ = self.come(name="one")
+        two, _ = self.come(name="two")
+
+        class Following(Watcher):
+            def left(self, member: Member, room: Room) -> None:
+                lobby.leave(two)
+
+        lobby = self.lobby
+        lobby.watchers.append(Following())
+        lobby.leave(one)
+        self.assertEqual(lobby.rooms, {})
+
     def test_leaveWhileAway(self) -> None:
         """
         Who leaves while it is away is waited for no more.

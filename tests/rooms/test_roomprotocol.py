@@ -236,6 +236,31 @@ class XMLTests(SynchronousTestCase):
         self.two.send('<join room="go" name="Ben"/>')
         self.assertEqual(set(self.lobby.rooms), {"go"})
 
+    def test_stay(self) -> None:
+        """
+        Who cannot come into another room stays where he is.
+        """
+        self.meet()
+        self.one.send("<join/>", "<who/>")
+        error, listing = self.one.read()
+        self.assertIn('code="name"', error)
+        self.assertIn('<member name="Ann"', listing)
+        self.assertEqual(self.two.read(), [])
+
+    def test_closing(self) -> None:
+        """
+        What is said while a connection closes is kept for who comes back.
+        """
+        self.meet()
+        assert self.one.protocol.member is not None
+        token = self.one.protocol.member.token
+        self.one.protocol.transport.loseConnection()
+        self.two.send("<say>1</say>", "<say>2</say>")
+        self.one.vanish()
+        again = Client(self.factory)
+        again.send(f'<resume token="{token}"/>')
+        self.assertEqual(len(again.read()), 3)
+
     def test_wrong(self) -> None:
         """
         What cannot be done is told, and the connection goes on.

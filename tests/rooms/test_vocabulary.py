@@ -36,6 +36,8 @@ class ParseTests(SynchronousTestCase):
             ("\n <rooms/>\n", Request("rooms")),
             ('<set key="a" value="1"/>', Request("set", {"key": "a", "value": "1"})),
             ("<resume\ntoken='x'/>", Request("resume", {"token": "x"})),
+            ("<!-- hidden --><say from='x'/>".replace(" from='x'", ""), Request("say")),
+            ("\ufeff<?xml version='1.0'?><leave/>", Request("leave")),
         ):
             self.assertEqual(parseRequest(message), request, message)
 
@@ -43,7 +45,7 @@ class ParseTests(SynchronousTestCase):
         """
         Everything else is for the others in the room.
         """
-        for message in ("", "hello", "<move x='1'/>", "<saying/>", "x<say/>", "<!-- --><say/>"):
+        for message in ("", "hello", "<move x='1'/>", "<saying/>", "x<say/>", "<a:say/>", "<!-- "):
             self.assertIsNone(parseRequest(message), message)
 
     def test_wrong(self) -> None:
@@ -57,6 +59,11 @@ class ParseTests(SynchronousTestCase):
             ("<leave now='1'/>", "<leave> has no attribute now"),
             ("<leave>now</leave>", "<leave> has nothing inside"),
             ("<who><x/></who>", "<who> has nothing inside"),
+            ("<say xmlns='u'/>", "<say> has a namespace"),
+            ("<say xmlns:a='u'><a:b/></say>", "<say> has a namespace"),
+            (f"<say>{'<a>' * 5000}{'</a>' * 5000}</say>", "too many elements in each other"),
+            ("<left name='Ben'/>", "only the server says <left>"),
+            ("\ufeff<!-- > --><?a b?>\n<welcome/>", "only the server says <welcome>"),
         ):
             with self.assertRaises(VocabularyError) as caught:
                 parseRequest(message)

@@ -130,6 +130,17 @@ class BridgeOptionTests(OptionsTestCase):
             },
         )
 
+    def test_check(self) -> None:
+        """
+        The targets are a part of the configuration.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        with self.assertRaises(SystemExit):
+            self.parse(bridge, self.write(TABLE), "--check")
+        self.assertEqual(printed.getvalue().count("[[target]]"), 3)
+        self.assertIn('connect = "tcp:game.example:9339"', printed.getvalue())
+
     def test_wrongURL(self) -> None:
         """
         Ruffle needs the URL of a WebSocket.

@@ -292,6 +292,9 @@ class CallerOptionTests(OptionsTestCase):
         """
         options = self.parse(echoserver, "--accept=websocket,tls")
         self.assertEqual(options["accept"], EVERYBODY - {Caller.PLAIN})
+        self.assertUsage(echoserver, ["--accept=tls"], "--tls-certificate is missing")
+        self.assertUsage(echoserver, ["--plain", "--accept=websocket"], "--plain and --accept")
+        self.assertUsage(echoserver, ["--max-message=1Q"], "--max-message: ")
         self.assertUsage(echoserver, ["--accept=telnet"], "--accept: ", "'telnet' is no caller")
 
     def test_trustedProxies(self) -> None:
@@ -380,6 +383,7 @@ class RoomOptionTests(OptionsTestCase):
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
         self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms goes without")
+        self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume goes with")
         self.assertUsage(xmlserver, ["--relay=memory:"], "--relay goes with --rooms")
         error = self.assertRaises(
             UsageError, self.parse, xmlserver, "--rooms=xml", "--relay=ftp://a:secret@h"
@@ -427,11 +431,23 @@ class FileOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, ["--config"], "--config")
         for text, words in (
             ("echo", "--config="),
-            ("colour = 1", "colour"),
+            ("colour = 1", "there is no setting colour"),
+            ("check = true", "there is no setting check"),
+            ("max-queue = true", "max-queue must have a value"),
+            ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),
             ('max-queue = "many"', "is not a number of bytes"),
         ):
             self.assertUsage(xmlserver, [f"--config={self.write(text)}"], words)
+
+    def test_shortened(self) -> None:
+        """
+        Options count whole however they are spelled.
+        """
+        path = self.write('listen = ["tcp:1", "tcp:2"]\n')
+        options = self.parse(xmlserver, "--conf", path, "-l", "tcp:3")
+        self.assertEqual(len(options["listen"]), 1)
+        self.assertUsage(xmlserver, ["extra"], "Wrong number of arguments")
 
     def test_check(self) -> None:
         """
@@ -440,7 +456,7 @@ class FileOptionTests(OptionsTestCase):
         """
         arguments = [
             "--rooms=xml", "--max-members=9", "--relay=memory:", "--listen=tcp:1",
-            "--listen=tcp:2", "--farewell=a \"b\" \\", "--compress",
+            "--listen=tcp:2", "--farewell=a \"b\" \\\n\x7f", "--compress",
         ]  # fmt: skip
         texts = []
         for _ in range(2):
@@ -464,7 +480,7 @@ class FileOptionTests(OptionsTestCase):
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit):
             self.parse(
-                xmlserver, "--rooms=xml", "--relay=redis://a:secret@h", "--check",
+                xmlserver, "--rooms=xml", "--relay=redis://a:secr@secret@h", "--check",
                 "--console=tcp:0", "--console-token=secret-secret-secret-secret",
             )  # fmt: skip
         self.assertNotIn("secret", printed.getvalue())

@@ -333,14 +333,15 @@ class RoomServiceTests(ServingTestCase):
         """
         for kind, protocol in (("path", PathRoomProtocol), ("xml", XMLRoomProtocol)):
             service = self.service(
-                xmlserver, f"--rooms={kind}", "--max-rooms=2", "--max-members=3", "--resume=4",
-                "--message-rate=5", "--byte-rate=6K",
+                xmlserver, f"--rooms={kind}", "--max-rooms=2", "--max-members=3",
+                "--message-rate=5", "--byte-rate=6K", *(["--resume=4"] if kind == "xml" else []),
             )  # fmt: skip
             factory = service.factory.wrappedFactory.wrappedFactory
             assert isinstance(factory, RoomFactory)
             self.assertIs(factory.protocol, protocol)
             self.assertIs(service.lobby, factory.lobby)
-            self.assertEqual(factory.lobby.limits, Limits(maxRooms=2, maxMembers=3, resume=4.0))
+            resume = 4.0 if kind == "xml" else 0.0
+            self.assertEqual(factory.lobby.limits, Limits(maxRooms=2, maxMembers=3, resume=resume))
             self.assertEqual(factory.settings["messageRate"], 5.0)
             self.assertEqual(factory.settings["byteRate"], 6144)
             self.assertEqual(len(factory.lobby.watchers), kind == "xml")
@@ -378,3 +379,17 @@ class RoomServiceTests(ServingTestCase):
             self.assertEqual(transport.drainAll(), b"<bye/>\0")
             self.assertTrue(transport.closed)
             self.successResultOf(stopping)
+
+    def test_faultyFarewell(self) -> None:
+        """
+        A farewell that fails does not keep the server from ending.
+        """
+        service: Any = self.service(xmlserver, "--rooms=xml", "--plain")
+        service.startService()
+
+        def fault() -> None:
+            raise ValueError("a fault of the user's")
+
+        service.farewell = fault
+        self.successResultOf(service.stopService())
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

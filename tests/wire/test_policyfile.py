@@ -18,6 +18,22 @@ class FileTests(SynchronousTestCase):
     L{PolicyFile} is read and written.
     """
 
+    def test_hostile(self) -> None:
+        """
+        A long namespace, which would be copied for every name, and many elements
+        in each other are refused.
+        """
+        for data, words in (
+            (f'<cross-domain-policy xmlns:a="{"u" * 201}"/>', "more than 200 characters"),
+            (
+                f"<cross-domain-policy>{'<a>' * 5000}{'</a>' * 5000}</cross-domain-policy>",
+                "each other",
+            ),
+        ):
+            with self.assertRaises(PolicyError) as caught:
+                PolicyFile.fromXML(data.encode())
+            self.assertIn(words, str(caught.exception))
+
     def test_read(self) -> None:
         """
         A file of the usual form is read; what is unknown or nested is ignored.
