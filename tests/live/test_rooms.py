@@ -2,12 +2,24 @@
 Rooms on two servers, joined by a real broker.
 """
 
+import os
 import re
+import socket
 from pathlib import Path
 
 from tests.live import live
-from tests.live.peers import HOST, Buffered, Process, dial, portOf, stop, twistd
-from tests.live.test_relays import Kind, broker, everyBroker, freePort
+from tests.live.peers import (
+    HOST,
+    TWISTD,
+    Buffered,
+    Process,
+    dial,
+    portOf,
+    stop,
+    theReactor,
+    twistd,
+)
+from tests.live.test_relays import REDIS, Kind, broker, everyBroker, freePort
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 
@@ -74,3 +86,46 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
         await stop(two)
     for client in (ann, ben, cleo):
         await client.untilLost()
+
+
+@live
+async def test_oneSocket(tmp_path: Path) -> None:
+    """
+    Several processes can share a socket, as systemd gives it to them; joined by
+    a relay they are one server to their clients.
+    """
+    port = freePort()
+    shared = socket.create_server((HOST, 0))
+    environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "game"}
+    command = [
+        *(*TWISTD, "openfl-xml", "--rooms=xml", "--listen=systemd:domain=INET:index=0"),
+        f"--relay=redis://{HOST}:{port}",
+    ]
+    async with broker(REDIS, tmp_path, REDIS.command(port)):
+        servers = []
+        for _ in "ab":
+            server = Process()
+            # The process that is named is the one to which the socket belongs.
+            theReactor().spawnProcess(
+                server,
+                "/bin/sh",
+                ["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', *command],
+                env=environment,
+                path=str(tmp_path),
+                childFDs={0: "w", 1: "r", 2: "r", 3: shared.fileno()},
+            )
+            await server.until(b"is up")
+            servers.append(server)
+        clients: list[Buffered] = []
+        # Who gets a connection is the kernel's choice; soon both have had one.
+        while not all(b"opened" in server.printed for server in servers) or len(clients) < 4:
+            assert len(clients) < 200
+            clients.append(await join(shared.getsockname()[1], f"client{len(clients)}"))
+        clients[0].send(b"<say>hello</say>\0")
+        for client in clients[1:]:
+            await client.until(b'<say from="client0">hello</say>\0')
+        for server in servers:
+            await stop(server)
+        for client in clients:
+            await client.untilLost()
+    shared.close()
