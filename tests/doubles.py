@@ -18,6 +18,8 @@ from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.protocols.sendqueue import IMessageTransport
+
 
 def linesOf(logs: Iterable[LogEvent]) -> list[str]:
     """
@@ -167,3 +169,14 @@ class RecordingProducer:
 
     def stopProducing(self) -> None:
         self.told.append("stop")
+
+
+@implementer(IMessageTransport)
+class MessageTransport(TightTransport):
+    """
+    A transport that keeps messages apart.
+    """
+
+    def writeMessages(self, messages: list[bytes]) -> None:
+        for message in messages:
+            self.write(message)

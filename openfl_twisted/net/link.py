@@ -51,9 +51,12 @@ class Connection(SendingProtocol):
         """
         Watch what the peer takes.
         """
-        return SendQueue(transport, self.maxQueue, self.sendQueueExceeded, self._handedOver)
+        return SendQueue(transport, self, self.maxQueue, watched=True)
 
-    def _handedOver(self) -> None:
+    def handedOver(self) -> None:
+        """
+        Hand on that the peer has taken something.
+        """
         if self.link is not None:
             self.link.progressed()
 

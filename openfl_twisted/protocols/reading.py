@@ -53,8 +53,13 @@ class Read:
 
     def __exit__(self, *exception: object) -> None:
         self.depth -= 1
-        if self.depth:
-            return
+        if self.waiting and not self.depth:
+            self.flush()
+
+    def flush(self) -> None:
+        """
+        Send what the read that has ended has made anybody write.
+        """
         waiting, self.waiting = self.waiting, []
         for queue in waiting:
             try:

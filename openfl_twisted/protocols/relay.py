@@ -13,12 +13,12 @@ class RelayProtocol(XMLSocketProtocol):
     They get valid UTF-8, whatever was sent.
     """
 
-    def messageReceived(self, message: str) -> None:
+    def messagesReceived(self, messages: list[str]) -> None:
         """
-        Send it to the others. One that does not read is cut off when its queue
+        Send them to the others. One that does not read is cut off when its queue
         is full; it never makes the rest wait.
         """
-        self.factory.broadcast(message, exclude=(self,))
+        self.factory.broadcastMessages(messages, exclude=(self,))
 
 
 class EchoProtocol(XMLSocketProtocol):

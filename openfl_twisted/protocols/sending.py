@@ -42,7 +42,7 @@ class SendingProtocol(Protocol):
     log = packageLogger()
     maxQueue = MAX_QUEUE
     _failed = False
-    _undelivered: deque[tuple[Callable[[Any], object], Any]] = deque()
+    _undelivered: deque[tuple[Callable[[Any], object], Any]] | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -54,9 +54,7 @@ class SendingProtocol(Protocol):
         """
         Make the queue; subclasses that want to know more of it override this.
         """
-        return SendQueue(
-            transport, self.maxQueue, self.sendQueueExceeded, resumed=self._deliverRest
-        )
+        return SendQueue(transport, self, self.maxQueue)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -65,15 +63,21 @@ class SendingProtocol(Protocol):
         failed: the reactor then ends the connection, but a TLS transport goes
         on with what it still has.
         """
-        if self.transport.disconnecting or self._failed:
+        transport = self.transport
+        if transport.disconnecting or self._failed:
             return
-        self.transport.heard = True
+        transport.heard = True
+        # This is "with read", without the price of it: it is what every byte passes.
+        read.depth += 1
         try:
-            with read:
-                self.bytesReceived(data)
+            self.bytesReceived(data)
         except BaseException:
             self._failed = True
             raise
+        finally:
+            read.depth -= 1
+            if read.waiting and not read.depth:
+                read.flush()
 
     def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
@@ -85,29 +89,42 @@ class SendingProtocol(Protocol):
         @param items: what has come.
         @param receive: what takes it.
         """
-        transport = self.transport
         if self._undelivered:
             self._undelivered.extend((receive, item) for item in items)
-            return
+        else:
+            self.handOut(items, receive)
+
+    def handOut(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+        """
+        Do what L{deliver} does, for what has been delivered in one and is now
+        taken apart: what is left comes before everything else that waits.
+        """
+        transport = self.transport
         for number, item in enumerate(items):
             if transport.disconnecting:
                 return
             if transport.paused:
-                self._undelivered = deque((receive, rest) for rest in items[number:])
+                self._undelivered = self._undelivered or deque()
+                self._undelivered.extendleft((receive, rest) for rest in reversed(items[number:]))
                 return
             receive(item)
 
-    def _deliverRest(self) -> None:
+    def readsAgain(self) -> None:
         """
-        Hand on what has waited.
+        Hand on what has waited, as long as this side reads.
         """
-        undelivered = self._undelivered
-        if not undelivered:
-            return
-        with read:
-            while undelivered and not self.transport.paused and not self.transport.disconnecting:
-                receive, item = undelivered.popleft()
-                receive(item)
+        transport = self.transport
+        if self._undelivered:
+            with read:
+                while self._undelivered and not (transport.paused or transport.disconnecting):
+                    receive, item = self._undelivered.popleft()
+                    receive(item)
+
+    def handedOver(self) -> None:
+        """
+        Bytes have been handed to the transport; see
+        L{QueueOwner<openfl_twisted.protocols.sendqueue.QueueOwner>}.
+        """
 
     def bytesReceived(self, data: bytes) -> None:
         """

@@ -14,7 +14,7 @@ transport to the protocol. Three rules:
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -24,7 +24,8 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
-from zope.interface import Interface, directlyProvides, implementer, providedBy
+from zope.interface import Interface, implementer, providedBy
+from zope.interface.declarations import Provides
 
 from openfl_twisted.protocols.reading import read
 
@@ -43,7 +44,6 @@ what the peer takes, no more than so many at once.
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
 
-
 # What a piece that waits costs beside its bytes, where pieces cannot be made one.
 _PIECE_COST = 64
 
@@ -57,6 +57,27 @@ class IMessageTransport(Interface):
     def writeMessages(messages: list[bytes]) -> None:  # noqa: N805 - zope has no self here
         """
         Send several messages, in one write if it can.
+        """
+
+
+class QueueOwner(Protocol):
+    """
+    Who writes into a L{SendQueue}, and hears what becomes of it.
+    """
+
+    def sendQueueExceeded(self) -> None:
+        """
+        The limit is passed; the queue is empty, and takes nothing more.
+        """
+
+    def handedOver(self) -> None:
+        """
+        Bytes have been handed to the transport; only told to who watches.
+        """
+
+    def readsAgain(self) -> None:
+        """
+        Know that this side is about to read from the peer again.
         """
 
 
@@ -144,39 +165,56 @@ class SendQueue:
     @ivar maxQueue: how many bytes are held for a peer that does not read.
     @ivar heard: whether anything has come from the peer.
     @ivar paused: whether this side has stopped reading from the peer.
+    @ivar tap: called with each piece that is written; C{None} for nobody.
     """
 
+    # There is one for each connection.
+    __slots__ = (
+        "_dense",
+        "_full",
+        "_gone",
+        "_halfClosing",
+        "_keepsApart",
+        "_owner",
+        "_producer",
+        "_pullProducer",
+        "_pulling",
+        "_registered",
+        "_toldAll",
+        "_transport",
+        "_unsent",
+        "_unsentLength",
+        "_watched",
+        "disconnecting",
+        "heard",
+        "maxQueue",
+        "paused",
+        "tap",
+    )
+
     def __init__(
-        self,
-        transport: ITransport,
-        maxQueue: int,
-        exceeded: Callable[[], object],
-        handedOver: Callable[[], object] | None = None,
-        resumed: Callable[[], object] | None = None,
+        self, transport: ITransport, owner: QueueOwner, maxQueue: int, *, watched: bool = False
     ) -> None:
         """
         @param transport: where the bytes go.
+        @param owner: hears what becomes of them.
         @param maxQueue: the limit, in bytes.
-        @param exceeded: called when the limit is passed; the queue is empty
-            then and takes nothing more.
-        @param handedOver: called each time that bytes have been handed to the
-            transport. If it is given, that is done in portions of
+        @param watched: whether the owner wants to hear each time that bytes have
+            been handed to the transport. Then that is done in portions of
             L{PORTION<sendqueue.PORTION>} bytes, so that what is pending here is
             what the peer has not taken; else everything there is goes at once.
-        @param resumed: called before this side reads from the peer again.
         """
-        directlyProvides(self, providedBy(transport))
+        self._transport: Any = transport
+        self._owner = owner
+        self._watched = watched
+        self._keepsApart: bool = IMessageTransport.providedBy(transport)
         self.disconnecting = False
         self.heard = False
         self.paused = False
         self.maxQueue = maxQueue
-        self._transport: Any
-        self._transport = transport
-        self._keepsApart = IMessageTransport.providedBy(transport)
-        self._exceeded = exceeded
-        self._handedOver = handedOver
-        self._resumed = resumed
-        self._unsent: list[bytes] = []
+        self.tap: Callable[[bytes], object] | None = None
+        # What has not been handed over; None while that is nothing, as it is most of the time.
+        self._unsent: list[bytes] | None = None
         self._unsentLength = 0
         # How many of the pieces at the beginning have been made of many.
         self._dense = 0
@@ -195,7 +233,12 @@ class SendQueue:
         self._pulling = False
         # Whether the transport has us, or the pull producer, for its producer.
         self._registered = True
-        self._transport.registerProducer(Room(self), True)
+        cast("IConsumer", transport).registerProducer(Room(self), True)
+
+    @property
+    def __providedBy__(self) -> Any:
+        # What zope.interface asks: we are what we are, and all that the transport is.
+        return Provides(type(self), providedBy(self._transport))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -209,33 +252,56 @@ class SendQueue:
 
     # What the protocol calls
 
+    @property
+    def keepsApart(self) -> bool:
+        """
+        Whether what is written at once is a message, see L{IMessageTransport}.
+        """
+        return self._keepsApart
+
     def write(self, data: bytes) -> None:
         """
         Send bytes.
         """
-        if not isinstance(data, bytes):
+        if type(data) is not bytes:
             # Its owner may change it before it leaves.
             data = bytes(memoryview(data))
-        # What a pull producer still has is sent before a connection is closed, as everywhere.
-        asked = self._pulling and not self._full
-        if not data or self._gone or (self.disconnecting and not asked):
+        if (
+            not data
+            or self._gone
+            or (self.disconnecting and not (self._pulling and not self._full))
+        ):
+            # What a pull producer still has is sent before a connection is closed, as everywhere.
             return
-        if read.depth and not self._unsent:
-            read.waiting.append(self)
-        self._unsent.append(data)
-        self._unsentLength += len(data)
-        cost = self._unsentLength
-        if self._keepsApart:
-            cost += _PIECE_COST * len(self._unsent)
-        elif len(self._unsent) - self._dense >= _LOOSE_PIECES:
-            self._unsent[self._dense :] = [b"".join(self._unsent[self._dense :])]
-            self._dense += 1
+        if self.tap is not None:
+            self.tap(data)
+        unsent = self._unsent
+        if unsent is None:
+            self._unsent = [data]
+            self._unsentLength = len(data)
+            if read.depth:
+                read.waiting.append(self)
+        else:
+            unsent.append(data)
+            self._unsentLength += len(data)
         if self._full:
-            if cost > self.maxQueue:
-                self._cutOff()
+            self._hold()
         elif not read.depth or self._unsentLength >= PORTION:
             # Also within a read: whether the peer reads must be known before very much is written.
             self.flush()
+
+    def _hold(self) -> None:
+        """
+        Keep what waits for the peer small, and within its limit.
+        """
+        unsent, cost = self._unsent or [], self._unsentLength
+        if self._keepsApart:
+            cost += _PIECE_COST * len(unsent)
+        elif len(unsent) - self._dense >= _LOOSE_PIECES:
+            unsent[self._dense :] = [b"".join(unsent[self._dense :])]
+            self._dense += 1
+        if cost > self.maxQueue:
+            self._cutOff()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """
@@ -297,7 +363,7 @@ class SendQueue:
         Go on in TLS; what was written before is sent before.
         """
         self.flush()
-        if self._unsent:
+        if self._unsent is not None:
             raise RuntimeError("the peer has not read what comes before TLS")
         return self._transport.startTLS(*arguments)
 
@@ -327,8 +393,7 @@ class SendQueue:
         Read from the peer again.
         """
         self.paused = False
-        if self._resumed is not None:
-            self._resumed()
+        self._owner.readsAgain()
         # What came before may have been enough again.
         if not self.paused:
             self._transport.resumeProducing()
@@ -410,14 +475,15 @@ class SendQueue:
         Hand everything over in one write, unless the transport has no room;
         then it is handed over when it has.
         """
-        if self._full or not self._unsent:
+        pieces = self._unsent
+        if pieces is None or self._full:
             return
-        if self._handedOver is not None:
+        if self._watched:
             # Nobody watches a WebSocket so: the sockets that do are those of OpenFL's door.
             self._handOverPortions()
-            self._handedOver()
+            self._owner.handedOver()
             return
-        pieces, self._unsent = self._unsent, []
+        self._unsent = None
         self._unsentLength = self._dense = 0
         if self._keepsApart:
             self._transport.writeMessages(pieces)
@@ -429,28 +495,29 @@ class SendQueue:
         Hand over portions until the transport is full.
         """
         while self._unsent and not self._full:
-            portion = self._takePortion()
+            portion = self._takePortion(self._unsent)
             self._unsentLength -= len(portion)
             self._transport.write(portion)
+        self._unsent = self._unsent or None
 
-    def _takePortion(self) -> bytes:
+    def _takePortion(self, pieces: list[bytes]) -> bytes:
         """
         Take the next portion off the queue. A large piece is cut up once, not
         for each portion of it.
         """
         count = length = 0
-        for piece in self._unsent:
+        for piece in pieces:
             if count and length + len(piece) > PORTION:
                 break
             count += 1
             length += len(piece)
-        taken, self._unsent[:count] = self._unsent[:count], []
+        taken, pieces[:count] = pieces[:count], []
         self._dense = max(0, self._dense - count)
         data = taken[0] if count == 1 else b"".join(taken)
         if length <= PORTION:
             return data
         first, *rest = [data[at : at + PORTION] for at in range(0, length, PORTION)]
-        self._unsent[:0] = rest
+        pieces[:0] = rest
         self._dense += len(rest)
         return first
 
@@ -476,7 +543,7 @@ class SendQueue:
         """
         Forget what has not been handed over.
         """
-        self._unsent = []
+        self._unsent = None
         self._unsentLength = self._dense = 0
         self._halfClosing = False
 
@@ -486,7 +553,7 @@ class SendQueue:
         """
         self._drop()
         self.disconnecting = True
-        self._exceeded()
+        self._owner.sendQueueExceeded()
 
     # What the transport says
 

@@ -7,9 +7,8 @@ and C{MAX_LENGTH} are here too. Unlike it, it does work that is linear in the
 bytes received.
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
@@ -23,7 +22,6 @@ from openfl_twisted.wire.messages import (
     MAX_LENGTH,
     MessageSplitter,
     MessageTooLong,
-    receiveUpTo,
 )
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
@@ -37,7 +35,8 @@ Hears messages: called with C{"in"} or C{"out"}, and with the text.
 class XMLSocketProtocol(SendingProtocol):
     """
     One end of an C{XMLSocket} connection, client or server. Subclasses override
-    L{messageReceived}.
+    one of L{messageReceived}; L{messagesReceived}, which is faster where many
+    messages come together; and L{lineReceived}, for bytes.
 
     A message need not be XML. Replies to all messages of one read leave in one
     write. After C{loseConnection} no further message is given, not even one
@@ -76,6 +75,12 @@ class XMLSocketProtocol(SendingProtocol):
     _tap: Tap | None = None
     _spoken = False
     _toldBroken = False
+    # Whether a subclass wants bytes.
+    _wantsLines = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -126,23 +131,39 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Cut the stream into messages.
         """
-        messages, tooLong = receiveUpTo(self._splitter, data)
+        tooLong = None
+        try:
+            messages = self._splitter.receive(data)
+        except MessageTooLong as problem:
+            messages, tooLong = list(problem.before), problem
         if self._pace is not None and not self._pace.allows(len(messages), len(data)):
             self.closeFor("it sends more than is allowed")
             return
-        self._counter.messagesIn += len(messages)
-        if self._tap is not None:
-            for line in messages:
-                self._tap("in", decodeUTF8(line))
-        if messages and not self._spoken:
-            self._spoken = True
-            if self.policy is not None and isRequest(messages[0]):
-                found = answerRequest(self.transport, self.policy, self.log)
-                self._counter.answered += found
-                self._counter.unanswered += not found
-        self.deliver(messages, self.lineReceived)
+        if messages:
+            self._counter.messagesIn += len(messages)
+            if self._tap is not None:
+                for line in messages:
+                    self._tap("in", decodeUTF8(line))
+            if not self._spoken:
+                self._beginWith(messages[0])
+            if self._wantsLines:
+                self.deliver(messages, self.lineReceived)
+            elif self.transport.paused or self._undelivered:
+                self.deliver((self._decode(messages),), self.messagesReceived)
+            elif not self.transport.disconnecting:
+                self.messagesReceived(self._decode(messages))
         if tooLong is not None:
-            self.deliver([tooLong], self._tooLong)
+            self.deliver((tooLong,), self._tooLong)
+
+    def _beginWith(self, line: bytes) -> None:
+        """
+        Answer the first message if it is a policy request.
+        """
+        self._spoken = True
+        if self.policy is not None and isRequest(line):
+            found = answerRequest(self.transport, self.policy, self.log)
+            self._counter.answered += found
+            self._counter.unanswered += not found
 
     def _tooLong(self, problem: MessageTooLong) -> None:
         self._splitter.clear()
@@ -155,12 +176,20 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: the message without its end.
         """
+        self.messagesReceived(self._decode([line]))
+
+    def _decode(self, lines: list[bytes]) -> list[str]:
+        """
+        Read messages as text: all at once, since no character goes over the end
+        of a message.
+        """
+        data = lines[0] if len(lines) == 1 else END.join(lines)
         try:
-            message = line.decode()
+            text = data.decode()
         except UnicodeDecodeError:
-            message = decodeUTF8(line)
+            text = decodeUTF8(data)
             self._tellBroken()
-        self.messageReceived(message)
+        return [text] if len(lines) == 1 else text.split("\0")
 
     def _tellBroken(self) -> None:
         """
@@ -173,6 +202,17 @@ class XMLSocketProtocol(SendingProtocol):
                 "{peer} sends text that is not UTF-8; it is read as Flash reads it",
                 peer=self.describePeer(),
             )
+
+    def messagesReceived(self, messages: list[str]) -> None:
+        """
+        One or more messages came at once. This gives each to
+        L{messageReceived}; override it if you can deal with many for less. What
+        you do with them is up to you then: also whether you go on after you have
+        closed the connection, or stopped reading.
+
+        @param messages: their texts, in order; at least one.
+        """
+        self.handOut(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """
@@ -202,7 +242,21 @@ class XMLSocketProtocol(SendingProtocol):
         @param message: its text. A NUL in it splits it for the receiver: there
             is no escaping.
         """
-        self.sendLine(encodeUTF8(message))
+        self._counter.messagesOut += 1
+        self.transport.write(encodeUTF8(message + "\0"))
+
+    def sendMessages(self, messages: Sequence[str]) -> None:
+        """
+        Send several messages, in one write where the transport knows only bytes.
+
+        @param messages: their texts.
+        """
+        if self.transport.keepsApart:
+            for message in messages:
+                self.sendMessage(message)
+        else:
+            self._counter.messagesOut += len(messages)
+            self.transport.write(encodeUTF8("\0".join([*messages, ""])))
 
     def sendLine(self, line: bytes) -> None:
         """
@@ -227,16 +281,13 @@ class XMLSocketProtocol(SendingProtocol):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
-        # Whoever fans out writes to the queue itself. So it is the queue that is tapped, and only
-        # that of a connection to which somebody listens.
-        vars(self.transport).pop("write", None)
-        if tap is not None:
-            vars(self.transport)["write"] = partial(self._writeTapped, tap, self.transport.write)
+        # Whoever fans out writes to the queue itself, so it is the queue that is tapped.
+        self.transport.tap = None if tap is None else self._tapWritten
 
-    def _writeTapped(self, tap: Tap, write: Callable[[bytes], None], data: bytes) -> None:
-        write(data)
-        for line in bytes(data).removesuffix(self.delimiter).split(self.delimiter):
-            tap("out", decodeUTF8(line))
+    def _tapWritten(self, data: bytes) -> None:
+        if self._tap is not None:
+            for line in data.removesuffix(self.delimiter).split(self.delimiter):
+                self._tap("out", decodeUTF8(line))
 
 
 class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
@@ -298,9 +349,26 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         @param message: its text.
         @param exclude: who does not get it.
         """
-        data = encodeUTF8(message) + END
+        self.broadcastMessages((message,), exclude)
+
+    def broadcastMessages(
+        self, messages: Sequence[str], exclude: Iterable[XMLSocketProtocol] = ()
+    ) -> None:
+        """
+        Send several messages to every connection; they are written out once.
+
+        @param messages: their texts.
+        @param exclude: who does not get them.
+        """
         # A set of its own: who is cut off leaves while this goes on.
         hearers = self.connections.difference(exclude)
-        self.messagesOut += len(hearers)
+        self.messagesOut += len(messages) * len(hearers)
+        lines = [encodeUTF8(message) + END for message in messages]
+        block = b"".join(lines)
         for connection in hearers:
-            connection.transport.write(data)
+            transport = connection.transport
+            if transport.keepsApart:
+                for line in lines:
+                    transport.write(line)
+            else:
+                transport.write(block)

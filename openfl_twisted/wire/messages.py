@@ -5,7 +5,7 @@ The rule for everybody who collects bytes in here: a byte is searched once and
 copied at most twice, however the stream was cut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +20,10 @@ MAX_LENGTH = 1024 * 1024
 The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
 Flash itself has no limit.
 """
+
+
+# No message has begun, as it is most of the time for most connections; never changed.
+_NOTHING = bytearray()
 
 
 class MessageTooLong(Exception):
@@ -52,7 +56,7 @@ class MessageSplitter:
 
     def __init__(self, maxLength: int = MAX_LENGTH) -> None:
         self.maxLength = maxLength
-        self._begun = bytearray()
+        self._begun = _NOTHING
 
     @property
     def pending(self) -> int:
@@ -75,12 +79,15 @@ class MessageSplitter:
         begun = self._begun
         # If all bytes together are within the limit, then each message is.
         mayBeTooLong = len(begun) + len(data) > self.maxLength
-        if messages and begun:
+        if begun and messages:
             begun += messages[0]
             messages[0] = bytes(begun)
-            # A new one: clear() would keep the memory of the largest message there ever was.
-            self._begun = begun = bytearray()
-        begun += rest
+            # Not clear(): that would keep the memory of the largest message there ever was.
+            self._begun = begun = _NOTHING
+        if begun:
+            begun += rest
+        elif rest:
+            self._begun = bytearray(rest)
         if mayBeTooLong:
             self._checkLengths(messages)
         return messages
@@ -107,7 +114,7 @@ class MessageSplitter:
         """
         Forget the message that was begun.
         """
-        self._begun = bytearray()
+        self._begun = _NOTHING
 
 
 class Splitter(Protocol[T]):
@@ -135,7 +142,7 @@ def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageToo
         return list(error.before), error
 
 
-def joinMessages(messages: Sequence[bytes]) -> bytes:
+def joinMessages(messages: Iterable[bytes]) -> bytes:
     """
     Write messages one behind the other, each with its end.
 
@@ -143,4 +150,4 @@ def joinMessages(messages: Sequence[bytes]) -> bytes:
         receiver: there is no escaping.
     @return: the bytes for the wire.
     """
-    return b"".join([part for message in messages for part in (message, END)])
+    return END.join([*messages, b""])

@@ -14,8 +14,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming, Target, proxyHeader
-from tests.doubles import TightTransport, Way, linesOf
-from tests.protocols.test_sendqueue import MessageTransport
+from tests.doubles import MessageTransport, TightTransport, Way, linesOf
 from tests.segments import cuts
 
 

@@ -13,14 +13,13 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from openfl_twisted.protocols import sendqueue
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.sendqueue import IMessageTransport, Room, SendQueue
-from tests.doubles import RecordingProducer, TightTransport, linesOf
+from openfl_twisted.protocols.sendqueue import Room, SendQueue
+from tests.doubles import MessageTransport, RecordingProducer, TightTransport, linesOf
 
 
 class Sender(SendingProtocol):
@@ -43,6 +42,28 @@ class Sender(SendingProtocol):
                     raise ValueError("a fault of the user's")
                 case _:
                     self.transport.write(bytes([byte]))
+
+
+class Owner:
+    """
+    Writes into a queue, and notes what it hears.
+    """
+
+    def __init__(self) -> None:
+        self.exceeded = 0
+        self.queue: SendQueue | None = None
+        self.pending: list[int] = []
+
+    def sendQueueExceeded(self) -> None:
+        self.exceeded += 1
+
+    def handedOver(self) -> None:
+        self.pending.append(cast("SendQueue", self.queue).pending)
+
+    def readsAgain(self) -> None:
+        """
+        Nothing has waited.
+        """
 
 
 def connect(room: int = 10) -> tuple[Sender, TightTransport]:
@@ -165,7 +186,7 @@ class OneWriteTests(SynchronousTestCase):
             piece = b"%02d" % (number % 100)
             sender.transport.write(piece)
             expected += piece
-        self.assertLess(len(sender.transport._unsent), 1010)
+        self.assertLess(len(sender.transport._unsent or []), 1010)
         self.assertEqual(transport.drainAll(), expected)
 
     def test_startTLS(self) -> None:
@@ -479,26 +500,15 @@ class QueueTests(SynchronousTestCase):
         self.assertTrue(transport.closed)
 
 
-@implementer(IMessageTransport)
-class MessageTransport(TightTransport):
-    """
-    A transport that keeps messages apart.
-    """
-
-    def writeMessages(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self.write(message)
-
-
 class MessageTests(SynchronousTestCase):
     """
     To a transport that keeps messages apart each write is one.
     """
 
     def setUp(self) -> None:
-        self.exceeded: list[bool] = []
+        self.owner = Owner()
         self.transport = MessageTransport(room=10)
-        self.queue = SendQueue(self.transport, 1000, lambda: self.exceeded.append(True))
+        self.queue = SendQueue(self.transport, self.owner, 1000)
 
     def test_apart(self) -> None:
         """
@@ -536,9 +546,9 @@ class MessageTests(SynchronousTestCase):
         self.queue.write(b"x" * 11)
         for _ in range(15):
             self.queue.write(b"y")
-        self.assertEqual(self.exceeded, [])
+        self.assertEqual(self.owner.exceeded, 0)
         self.queue.write(b"y")
-        self.assertEqual(self.exceeded, [True])
+        self.assertEqual(self.owner.exceeded, 1)
 
 
 class PortionTests(SynchronousTestCase):
@@ -551,11 +561,16 @@ class PortionTests(SynchronousTestCase):
         Make portions small, and a queue that counts.
         """
         self.patch(sendqueue, "PORTION", 10)
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Connect a new queue.
+        """
         self.transport = TightTransport(room=15)
-        self.told: list[int] = []
-        self.queue = SendQueue(
-            self.transport, 1000, self.fail, lambda: self.told.append(self.queue.pending)
-        )
+        owner = Owner()
+        self.told = owner.pending
+        self.queue = owner.queue = SendQueue(self.transport, owner, 10_000, watched=True)
 
     def test_portions(self) -> None:
         """
@@ -573,8 +588,7 @@ class PortionTests(SynchronousTestCase):
         """
         Every byte arrives, in order, and what is pending is counted right.
         """
-        self.transport = TightTransport(room=15)
-        self.queue = SendQueue(self.transport, 10_000, self.fail, lambda: None)
+        self.begin()
         expected = b""
         for step in steps:
             if isinstance(step, bytes):
@@ -778,7 +792,7 @@ class TransportTests(SynchronousTestCase):
         """
         It provides what every transport provides.
         """
-        queue = SendQueue(StringTransport(), 10, lambda: None)
+        queue = SendQueue(StringTransport(), Owner(), 10)
         self.assertTrue(verifyObject(ITransport, queue))
 
     def test_passesThrough(self) -> None:

@@ -3,6 +3,8 @@ Tests for L{openfl_twisted.protocols.xmlsocket} and
 L{openfl_twisted.protocols.relay}.
 """
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import UNIXAddress
@@ -18,7 +20,7 @@ from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.messages import MAX_LENGTH
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
-from tests.doubles import TightTransport, linesOf
+from tests.doubles import MessageTransport, TightTransport, linesOf
 from tests.segments import cutStreams
 
 done = Failure(ConnectionDone())
@@ -116,6 +118,139 @@ class ReceiveTests(SynchronousTestCase):
         protocol = XMLSocketProtocol()
         protocol.makeConnection(StringTransport())
         self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\0")
+
+
+class Batches(XMLSocketProtocol):
+    """
+    Takes messages as they come together; answers those that begin with C{a}.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def messagesReceived(self, messages: list[str]) -> None:
+        self.batches.append(messages)
+        self.sendMessages([message.upper() for message in messages if message.startswith("a")])
+
+
+class BatchTests(SynchronousTestCase):
+    """
+    Messages that come together can be taken, and sent, together.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect somebody who takes batches.
+        """
+        self.batches = Batches()
+        self.transport = TightTransport(self.batches, 1000)
+        self.batches.makeConnection(self.transport)
+
+    def test_messages(self) -> None:
+        """
+        All that one piece completes come at once, as text, and the answers
+        leave in one write.
+        """
+        self.batches.dataReceived(b"a1\0b\0\0a2\0a")
+        self.batches.dataReceived(b"\xc3")
+        self.batches.dataReceived(b"\xa9\0")
+        self.assertEqual(self.batches.batches, [["a1", "b", "", "a2"], ["a\u00e9"]])
+        self.assertEqual(self.transport.writes, [b"A1\0A2\0", "A\u00c9\0".encode()])
+        self.assertEqual((self.batches.messagesIn, self.batches.messagesOut), (5, 3))
+
+    @given(st.lists(st.binary(max_size=6).map(lambda data: data.replace(b"\0", b"")), min_size=1))
+    def test_textAsAlone(self, messages: list[bytes]) -> None:
+        """
+        A message has the same text whatever came with it, broken or not.
+        """
+        together, alone = Batches(), Batches()
+        for batches in (together, alone):
+            batches.makeConnection(StringTransport())
+        with capturedLogs():
+            together.dataReceived(b"".join(message + b"\0" for message in messages))
+            for message in messages:
+                alone.dataReceived(message + b"\0")
+        self.assertEqual(together.batches, [[text for (text,) in alone.batches]])
+
+    def test_none(self) -> None:
+        """
+        To send no messages is to send nothing.
+        """
+        self.batches.sendMessages([])
+        self.assertEqual(self.transport.writes, [])
+
+    def test_paused(self) -> None:
+        """
+        A batch waits while this side does not read, and is not given at all
+        once it has closed.
+        """
+        self.batches.transport.pauseProducing()
+        self.batches.dataReceived(b"a1\0b\0")
+        self.batches.dataReceived(b"a2\0")
+        self.assertEqual(self.batches.batches, [])
+        self.batches.transport.resumeProducing()
+        self.assertEqual(self.batches.batches, [["a1", "b"], ["a2"]])
+        self.batches.transport.pauseProducing()
+        self.batches.dataReceived(b"a3\0")
+        self.batches.transport.loseConnection()
+        self.batches.transport.resumeProducing()
+        self.assertEqual(len(self.batches.batches), 2)
+
+    @given(st.lists(st.sampled_from(["a", "b", "pause", "close"]), max_size=30), st.data())
+    def test_orderWithPauses(self, messages: list[str], data: st.DataObject) -> None:
+        """
+        However often a handler of single messages stops reading, it gets every
+        message once and in order, up to where it closes.
+        """
+
+        class Pausing(Recorder):
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message)
+                if message == "pause":
+                    self.transport.pauseProducing()
+
+        pausing = Pausing()
+        pausing.makeConnection(StringTransport(lenient=True))
+        left = messages
+        while left:
+            count = data.draw(st.integers(1, len(left)))
+            pausing.dataReceived("".join(f"{message}\0" for message in left[:count]).encode())
+            left = left[count:]
+            if data.draw(st.booleans()):
+                pausing.transport.resumeProducing()
+        for _ in messages:
+            pausing.transport.resumeProducing()
+        end = messages.index("close") + 1 if "close" in messages else len(messages)
+        self.assertEqual(pausing.messages, messages[:end])
+
+    def test_broadcast(self) -> None:
+        """
+        Several messages go to all but one in one write each; to a transport
+        that keeps messages apart, each on its own.
+        """
+        factory = XMLSocketFactory(Batches)
+        protocols = [cast("Batches", factory.buildProtocol(None)) for _ in range(3)]
+        transports = [
+            TightTransport(None, 1000),
+            TightTransport(None, 1000),
+            MessageTransport(room=1000),
+        ]
+        for protocol, transport in zip(protocols, transports, strict=True):
+            protocol.makeConnection(transport)
+        factory.broadcastMessages(["a", "b"], exclude=protocols[:1])
+        self.assertEqual(
+            [transport.writes for transport in transports], [[], [b"a\0b\0"], [b"a\0", b"b\0"]]
+        )
+        self.assertEqual(factory.messagesOut, 4)
+
+    def test_sendApart(self) -> None:
+        """
+        To such a transport several messages are sent each on its own too.
+        """
+        batches, transport = Batches(), MessageTransport(room=1000)
+        batches.makeConnection(transport)
+        batches.sendMessages(["a", "b"])
+        self.assertEqual((transport.writes, batches.messagesOut), ([b"a\0", b"b\0"], 2))
 
 
 class LimitTests(SynchronousTestCase):
