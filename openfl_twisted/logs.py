@@ -9,17 +9,23 @@ for a message.
 
 from typing import Any
 
-from twisted.logger import (
-    FilteringLogObserver,
-    Logger,
-    LogLevel,
-    LogLevelFilterPredicate,
-    globalLogPublisher,
-)
+from twisted.logger import Logger, LogLevel
 
-_PACKAGE = "openfl_twisted"
-_levels = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-_observer = FilteringLogObserver(globalLogPublisher, [_levels])
+
+class _PackageLogger(Logger):
+    """
+    A logger that leaves out what is below the level before it makes an event of
+    it: most servers log less than there is.
+    """
+
+    least: Any = LogLevel.info
+
+    def emit(self, level: Any, format: str | None = None, **keywords: object) -> None:  # noqa: A002 - Twisted names it so
+        """
+        Log, if the level is high enough.
+        """
+        if level >= _PackageLogger.least:
+            super().emit(level, format, **keywords)
 
 
 def packageLogger() -> Logger:
@@ -30,7 +36,7 @@ def packageLogger() -> Logger:
     @return: a logger whose events have the name of the package or of that
         class, and go on to Twisted's log if their level is high enough.
     """
-    return Logger(_PACKAGE, observer=_observer)
+    return _PackageLogger("openfl_twisted")
 
 
 def setLogLevel(level: Any) -> None:
@@ -40,4 +46,4 @@ def setLogLevel(level: Any) -> None:
     @param level: one of the constants of C{twisted.logger.LogLevel}; C{info} is
         the default.
     """
-    _levels.setLogLevelForNamespace(_PACKAGE, level)
+    _PackageLogger.least = level

@@ -29,11 +29,15 @@ ALLOWED = {
     "clocks": (set(), True),
     "logs": (set(), True),
     "tls": ({"tls", "wire"} | BASICS, True),
-    "protocols": ({"protocols", "tls", "wire"} | BASICS, True),
+    "reactors": ({"reactors"}, True),
+    "protocols": ({"protocols", "reactors", "tls", "wire"} | BASICS, True),
     "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
     "rooms": ({"rooms", "protocols", "tls", "wire"} | BASICS, True),
     "endpoints": ({"protocols", "tls", "wire"} | BASICS, True),
-    "services": ({"services", "rooms", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
+    "services": (
+        {"services", "rooms", "endpoints", "reactors", "protocols", "tls", "wire"} | BASICS,
+        True,
+    ),
     "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 

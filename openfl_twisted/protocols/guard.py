@@ -25,15 +25,17 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import LogLevel
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import (
     PLAIN,
+    POLICY,
     UNDECIDED,
     Client,
+    Counted,
     Traffic,
     describeClient,
     innermost,
@@ -43,6 +45,7 @@ from openfl_twisted.protocols.clients import (
 from openfl_twisted.protocols.hosts import HostLimit, hostOf
 from openfl_twisted.protocols.keepalive import keepAlive
 from openfl_twisted.protocols.wrapping import WrappedConnection
+from openfl_twisted.reactors.answering import IFirstAnswer
 
 MAX_CONNECTIONS = 10_000
 """
@@ -252,6 +255,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         @param clock: for the times; the reactor if there is none.
         """
         super().__init__(wrappedFactory)
+        if IFirstAnswer.providedBy(wrappedFactory):
+            alsoProvides(self, IFirstAnswer)
         self.clock = clockOrReactor(clock)
         self.maxConnections = maxConnections
         self.idleTimeout = idleTimeout
@@ -330,6 +335,28 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         connection.host = host
         return connection
 
+    @property
+    def firstWait(self) -> int:
+        """
+        Wait as long as the wrapped factory wants to.
+        """
+        wait: int = cast("Any", self.wrappedFactory).firstWait
+        return wait
+
+    def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
+        """
+        Have the wrapped factory answer a connection at once, and count it; see
+        L{IFirstAnswer}, which this provides if the wrapped factory does.
+        """
+        if 0 < self.maxConnections <= len(self.protocols) or self._hosts.isFull(hostOf(peer)):
+            # The normal way refuses it.
+            return None
+        answer: bytes | None = cast("Any", self.wrappedFactory).firstAnswer(data, peer, host)
+        if answer is not None:
+            self.opened += 1
+            self._countOut(POLICY, "server", Traffic(len(data), len(answer), 1))
+        return answer
+
     def _refuse(self, addr: IAddress | None) -> None:
         self.refusals["connections"] += 1
         self._refusedNow += 1
@@ -380,8 +407,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
             open=len(self.protocols),
         )
         self._hosts.closed(connection.host)
-        self.closed[connection.kind, by] = self.closed.get((connection.kind, by), 0) + 1
-        self._ended.setdefault(connection.kind, Traffic()).add(connection)
+        self._countOut(connection.kind, by, connection)
         if self._refusedNow:
             self.log.warn(
                 "connections are accepted again; {refused} have been refused",
@@ -392,6 +418,13 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
             waiting, self._allEnded = self._allEnded, []
             for ended in waiting:
                 ended.callback(None)
+
+    def _countOut(self, kind: str, by: str, counted: Counted) -> None:
+        """
+        Keep what a connection has counted that has ended.
+        """
+        self.closed[kind, by] = self.closed.get((kind, by), 0) + 1
+        self._ended.setdefault(kind, Traffic()).add(counted)
 
     # Who is connected
 

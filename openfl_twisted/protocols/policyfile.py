@@ -7,6 +7,7 @@ L{openfl_twisted.protocols.oneport}.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 from twisted.internet.interfaces import (
@@ -24,6 +25,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.reactors.answering import MAX_ANSWER, IFirstAnswer
 from openfl_twisted.wire.policy import (
     MAX_REQUEST_LENGTH,
     PolicyFile,
@@ -65,6 +67,41 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     return None if port is None else policy(port)
 
 
+@lru_cache(maxsize=64)
+def _answerOf(policy: PolicyFile) -> bytes:
+    """
+    Write a policy file as it is answered; most servers have one, or one a port.
+    """
+    return policy.toXML() + b"\0"
+
+
+def firstAnswer(
+    data: bytes, policy: PolicySource, peer: IAddress, host: IAddress, log: Logger
+) -> bytes | None:
+    """
+    Answer a policy request with which a connection begins, before there is a
+    protocol for it.
+
+    @param data: everything that has come on the connection.
+    @param policy: what to answer.
+    @param peer: who asks.
+    @param host: the address at which it asks.
+    @param log: where to tell it, in one line.
+    @return: the answer; C{None} if it is no whole request and nothing more, or
+        if the answer is none that can be given in passing.
+    """
+    if requestLength(data) != len(data):
+        return None
+    policyFile = policyFor(policy, host)
+    if policyFile is None:
+        return None
+    answer = _answerOf(policyFile)
+    if len(answer) > MAX_ANSWER:
+        return None
+    log.info("{peer} got the policy file", peer=describe(peer))
+    return answer
+
+
 def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> bool:
     """
     Answer a policy request and close the connection: nothing else can come on
@@ -83,7 +120,7 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> b
             host=describe(transport.getHost()),
         )
     else:
-        transport.write(policyFile.toXML() + b"\0")
+        transport.write(_answerOf(policyFile))
         log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
     transport.loseConnection()
     return policyFile is not None
@@ -175,6 +212,7 @@ class PolicyFileProtocol(Protocol):
         self._stopWaiting()
 
 
+@implementer(IFirstAnswer)
 class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
     Serves a policy file.
@@ -188,6 +226,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
 
     protocol = PolicyFileProtocol
+    # Nobody calls here but to ask.
+    firstWait = 1
     log = packageLogger()
     noisy = False
 
@@ -212,3 +252,14 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         self.answered = 0
         self.unanswered = 0
         self.refused = 0
+
+    def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
+        """
+        Answer a request that is there when the connection is accepted, see
+        L{IFirstAnswer}.
+        """
+        answer = None
+        if len(data) <= self.maxLength:
+            answer = firstAnswer(data, self.policy, peer, host, self.log)
+        self.answered += answer is not None
+        return answer

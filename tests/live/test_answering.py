@@ -1,0 +1,235 @@
+"""
+Tests for L{openfl_twisted.reactors.answering}: it is the kernel that says what
+has come when a connection is accepted.
+"""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThread
+from twisted.logger import capturedLogs
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.reactors.answering import (
+    MAX_ANSWER,
+    MAX_FIRST_BYTES,
+    answerFirst,
+)
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import linesOf
+from tests.live import live
+from tests.live.peers import HOST, theReactor
+
+POLICY = PolicyFile((AccessRule("*", "80"),))
+REPLY = POLICY.toXML() + b"\0"
+
+
+class Watched(PolicyFileFactory):
+    """
+    Knows how many connections went the normal way.
+    """
+
+    normal = 0
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        self.normal += 1
+        return super().buildProtocol(addr)
+
+
+class NullLog:
+    """
+    Takes note of failures, and of nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def failure(self, text: str, **keywords: Any) -> None:
+        self.failures.append(text.format(**keywords))
+
+
+class Asker:
+    """
+    A client that has said something before anybody accepts it.
+    """
+
+    def __init__(self, port: int, data: bytes) -> None:
+        self._socket = socket.create_connection((HOST, port), 10)
+        self._socket.sendall(data)
+
+    def send(self, data: bytes) -> None:
+        """
+        Say more.
+        """
+        self._socket.sendall(data)
+
+    async def answer(self) -> bytes:
+        """
+        Wait for the end.
+
+        @return: all that has come.
+        """
+        received: bytes = await deferToThread(self._readAll)
+        return received
+
+    def _readAll(self) -> bytes:
+        with self._socket:
+            return b"".join(iter(lambda: self._socket.recv(65536), b""))
+
+
+@asynccontextmanager
+async def listening(factory: PolicyFileFactory, **limits: Any) -> AsyncIterator[Any]:
+    """
+    Serve policy files behind a guard, and answer first.
+
+    @return: the port and the guard.
+    """
+    guard = GuardFactory(factory, **limits)
+    port = theReactor().listenTCP(0, guard, backlog=300, interface=HOST)
+    assert answerFirst(port) is port
+    try:
+        yield port.getHost().port, guard
+    finally:
+        await port.stopListening()
+        await guard.closeAll(1)
+
+
+@live
+async def test_answered() -> None:
+    """
+    A request that is there is answered without a protocol, counted and logged.
+    """
+    factory = Watched(POLICY)
+    async with listening(factory) as (port, guard):
+        with capturedLogs() as logs:
+            assert await Asker(port, REQUEST).answer() == REPLY
+    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True]
+    assert (factory.normal, factory.answered, guard.opened) == (0, 1, 1)
+    assert guard.closed == {("policy", "server"): 1}
+    traffic = guard.traffic()["policy"]
+    assert (traffic.bytesIn, traffic.bytesOut) == (len(REQUEST), len(REPLY))
+
+
+@live
+async def test_many() -> None:
+    """
+    More than are answered in a turn are answered too.
+    """
+    factory = Watched(POLICY)
+    async with listening(factory) as (port, _):
+        askers = [Asker(port, REQUEST) for _ in range(150)]
+        answers = [await asker.answer() for asker in askers]
+    assert set(answers) == {REPLY}
+    assert (factory.normal, factory.answered) == (0, 150)
+
+
+@live
+async def test_normal() -> None:
+    """
+    What is no whole request, or more than one, goes the normal way, and so does
+    a request that comes later; the answers are the same.
+    """
+    for first, rest, expected in [
+        (REQUEST[:5], REQUEST[5:], REPLY),
+        (REQUEST + b"more", b"", REPLY),
+        (b"GET / HTTP/1.1\r\n\r\n", b"", b""),
+        (b"", REQUEST, REPLY),
+    ]:
+        factory = Watched(POLICY)
+        factory.firstWait = 0
+        async with listening(factory) as (port, guard):
+            asker = Asker(port, first)
+            while not factory.normal:
+                await deferToThread(int)
+            asker.send(rest)
+            assert await asker.answer() == expected
+        assert (factory.normal, guard.opened) == (1, 1)
+
+
+@live
+async def test_limits() -> None:
+    """
+    The guard refuses whom it would refuse, and a long answer or a request that
+    is longer than allowed goes the normal way.
+    """
+    factory = Watched(POLICY)
+    async with listening(factory, maxPerAddress=1) as (port, guard):
+        silent = Asker(port, b"<")
+        while not factory.normal:
+            await deferToThread(int)
+        try:
+            answer = await Asker(port, REQUEST).answer()
+        except ConnectionResetError:
+            answer = b""
+        assert (answer, guard.refusals["address"]) == (b"", 1)
+        silent.send(b"!")
+        assert await silent.answer() == b""
+    many = PolicyFile((AccessRule("*", ",".join(map(str, range(2000, 6000)))),))
+    for limited, expected in [
+        (Watched(many), many.toXML() + b"\0"),
+        (Watched(POLICY, maxLength=len(REQUEST) - 1), b""),
+    ]:
+        async with listening(limited) as (port, _):
+            assert await Asker(port, REQUEST).answer() == expected
+        assert limited.normal == 1
+    assert len(many.toXML()) > MAX_ANSWER
+    assert len(REQUEST) < MAX_FIRST_BYTES
+
+
+@live
+async def test_noFile() -> None:
+    """
+    Where there is no file for the port it is the normal way that says so.
+    """
+    factory = Watched(None)
+    async with listening(factory) as (port, _):
+        assert await Asker(port, REQUEST).answer() == b""
+    assert (factory.normal, factory.unanswered) == (1, 1)
+
+
+@live
+async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A factory that fails costs that one connection, and others go on.
+    """
+
+    class Failing(Watched):
+        failed = 0
+
+        def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
+            if not self.failed:
+                self.failed = 1
+                raise ValueError("a fault")
+            return super().firstAnswer(data, peer, host)
+
+    log = NullLog()
+    monkeypatch.setattr("openfl_twisted.reactors.answering._Listener.log", log)
+    async with listening(Failing(POLICY)) as (port, _):
+        with contextlib.suppress(ConnectionResetError):
+            assert await Asker(port, REQUEST).answer() == b""
+        assert await Asker(port, REQUEST).answer() == REPLY
+    assert log.failures == [f"{HOST} failed to be answered"]
+
+
+@live
+async def test_otherPorts(tmp_path: Path) -> None:
+    """
+    A port that is not one of TCP stays as it is, and so does one whose factory
+    has no answers.
+    """
+    sockets = [
+        theReactor().listenUNIX(str(tmp_path / "socket"), PolicyFileFactory(POLICY)),
+        theReactor().listenTCP(0, GuardFactory(Factory()), interface=HOST),
+    ]
+    for port in sockets:
+        before = port.socket
+        assert answerFirst(port).socket is before
+        await port.stopListening()
