@@ -165,14 +165,15 @@ def readRelay(url: str) -> tuple[IRelay, IPresence | None]:
     """
     Make the relay that C{--relay} names, and what knows who is where.
 
-    @raise usage.UsageError: if there is none such.
+    @raise usage.UsageError: if there is none such, or what it needs is not
+        installed.
     """
     from twisted.internet import reactor
 
     try:
         relay: IRelay = relayFromURL(url, reactor)
         return relay, presenceFromURL(url, reactor, relay.node)
-    except ValueError as problem:
+    except (ValueError, ImportError) as problem:
         # The URL may have a password, so it is not repeated.
         raise usage.UsageError(f"--relay: {problem}") from None
 

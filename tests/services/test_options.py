@@ -20,6 +20,7 @@ from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.rooms import redisconnection
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, size
 from openfl_twisted.tls.server import ServerCertificates
@@ -375,6 +376,16 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual(options["rooms"], "none")
         self.assertEqual((options["message-rate"], options["byte-rate"]), (0, 0))
         self.assertEqual(self.parse(xmlserver, "--byte-rate=0")["byte-rate"], 0)
+
+    def test_noRedis(self) -> None:
+        """
+        Without the library there is no Redis, and it is said how to get it;
+        everything else is there.
+        """
+        self.patch(redisconnection, "find_spec", lambda name: None)
+        arguments = ["--rooms=xml", "--relay=redis://127.0.0.1"]
+        self.assertUsage(xmlserver, arguments, "pip install 'openfl-twisted[redis]'")
+        self.parse(xmlserver, "--rooms=xml", "--relay=nats://127.0.0.1")
 
     def test_wrong(self) -> None:
         """
