@@ -167,7 +167,7 @@ class ServerOptions(usage.Options):
             "max-per-address",
             None,
             0,
-            "How many clients at once from one IP address; 0 means any number.",
+            "How many clients at once from one IP address, or IPv6 /64; 0 means any number.",
             count,
         ],
         [
