@@ -144,7 +144,11 @@ class SendQueue:
     @ivar maxQueue: how many bytes are held for a peer that does not read.
     @ivar heard: whether anything has come from the peer.
     @ivar paused: whether this side has stopped reading from the peer.
+    @ivar dropped: called with the pieces that were held here when the connection
+        ends without their having been handed over.
     """
+
+    dropped: Callable[[list[bytes]], object] = staticmethod(lambda pieces: None)
 
     def __init__(
         self,
@@ -476,9 +480,11 @@ class SendQueue:
         """
         Forget what has not been handed over.
         """
-        self._unsent = []
+        pieces, self._unsent = self._unsent, []
         self._unsentLength = self._dense = 0
         self._halfClosing = False
+        if pieces:
+            self.dropped(pieces)
 
     def _cutOff(self) -> None:
         """

@@ -128,6 +128,7 @@ class XMLSocketProtocol(SendingProtocol):
         """
         messages, tooLong = receiveUpTo(self._splitter, data)
         if self._pace is not None and not self._pace.allows(len(messages), len(data)):
+            self.limitReached("rate")
             self.closeFor("it sends more than is allowed")
             return
         self._counter.messagesIn += len(messages)
@@ -146,6 +147,7 @@ class XMLSocketProtocol(SendingProtocol):
 
     def _tooLong(self, problem: MessageTooLong) -> None:
         self._splitter.clear()
+        self.limitReached("message")
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
 

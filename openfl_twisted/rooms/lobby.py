@@ -62,6 +62,12 @@ class Limits:
     maxMissedBytes: int = 64 * 1024
 
 
+REFUSALS = ("name", "taken", "full", "rooms", "data", "token", "busy")
+"""
+What a lobby refuses, see L{LobbyError}.
+"""
+
+
 class LobbyError(Exception):
     """
     Something cannot be done. The text says why, for people.
@@ -173,7 +179,9 @@ class Lobby:
 
     @ivar limits: how much there may be.
     @ivar rooms: the rooms by name. A room is there while somebody is in it.
-    @ivar refused: how often a limit has kept somebody out, by its code.
+    @ivar refused: how often something was refused, by its code in L{REFUSALS}.
+    @ivar lost: how many messages have not reached members who did not read, or
+        were away for too long.
     @ivar watchers: who hears what happens.
     @ivar elsewhere: other machines with rooms of the same names, if there are.
     """
@@ -185,7 +193,8 @@ class Lobby:
         """
         self.limits = limits or Limits()
         self.rooms: dict[str, Room] = {}
-        self.refused: dict[str, int] = {}
+        self.refused = dict.fromkeys(REFUSALS, 0)
+        self.lost = 0
         self.watchers: list[Watcher] = []
         self.elsewhere: Elsewhere | None = None
         self._clock = clockOrReactor(clock)
@@ -223,12 +232,12 @@ class Lobby:
             self._checkName(name)
         if room is None:
             if len(self.rooms) >= self.limits.maxRooms:
-                raise self._refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
+                raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
             room = Room(roomName)
         elif name in room.members:
-            raise self._refuse("taken", f"somebody is called {name} already")
+            raise self.refuse("taken", f"somebody is called {name} already")
         elif len(room.members) >= self.limits.maxMembers:
-            raise self._refuse("full", f"there are {self.limits.maxMembers} in the room already")
+            raise self.refuse("full", f"there are {self.limits.maxMembers} in the room already")
         if roomName not in self.rooms:
             self.rooms[roomName] = room
             self._tell("opened", room)
@@ -248,6 +257,7 @@ class Lobby:
             return
         del room.members[member.name]
         del self._tokens[member.token]
+        self.lose(member, len(member.missed))
         member.missed.clear()
         self._tell("left", member, room)
         # Whoever was told may have gone too, and with him the room.
@@ -300,7 +310,7 @@ class Lobby:
         """
         member = self._tokens.get(token)
         if member is None:
-            raise self._refuse("token", "there is no place with this token")
+            raise self.refuse("token", "there is no place with this token")
         self._stopKeeping(member)
         before, member.hearer = member.hearer, hearer
         if before is not None:
@@ -389,7 +399,7 @@ class Lobby:
             len(member.missed) > limits.maxMissed or member.missedBytes > limits.maxMissedBytes
         ):
             member.missedBytes -= len(member.missed.popleft())
-            member.lost += 1
+            self.lose(member, 1)
 
     def describe(self, data: dict[str, str], key: str, value: str) -> None:
         """
@@ -401,15 +411,33 @@ class Lobby:
         @raise LobbyError: C{data} if that is too much.
         """
         if len(key) > self.limits.maxName or len(value) > self.limits.maxName:
-            raise self._refuse("data", f"more than {self.limits.maxName} characters")
+            raise self.refuse("data", f"more than {self.limits.maxName} characters")
         if not value:
             data.pop(key, None)
         elif key in data or len(data) < self.limits.maxData:
             data[key] = value
         else:
-            raise self._refuse("data", f"more than {self.limits.maxData} things are said of it")
+            raise self.refuse("data", f"more than {self.limits.maxData} things are said of it")
 
     # Limits
+
+    def refuse(self, code: str, text: str) -> LobbyError:
+        """
+        Count that something is refused.
+
+        @param code: one of L{REFUSALS}.
+        @param text: why, for people.
+        @return: what to raise.
+        """
+        self.refused[code] += 1
+        return LobbyError(code, text)
+
+    def lose(self, member: Member, count: int) -> None:
+        """
+        Count messages that a member has missed for good.
+        """
+        member.lost += count
+        self.lost += count
 
     def _roomOf(self, member: Member) -> Room:
         if member.room is None:
@@ -421,9 +449,9 @@ class Lobby:
         Check that a name can be one.
         """
         if not name or len(name) > self.limits.maxName:
-            raise self._refuse("name", f"a name has 1 to {self.limits.maxName} characters")
+            raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
-            raise self._refuse("name", "a name has neither control characters nor space around it")
+            raise self.refuse("name", "a name has neither control characters nor space around it")
 
     def _guestName(self, room: Room | None) -> str:
         """
@@ -434,13 +462,6 @@ class Lobby:
             name = f"guest{self._guests}"
             if room is None or name not in room.members:
                 return name
-
-    def _refuse(self, code: str, text: str) -> LobbyError:
-        """
-        Count that a limit was reached.
-        """
-        self.refused[code] = self.refused.get(code, 0) + 1
-        return LobbyError(code, text)
 
     def _tell(self, what: str, *about: object) -> None:
         for watcher in list(self.watchers):

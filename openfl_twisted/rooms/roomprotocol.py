@@ -8,12 +8,15 @@ C{XMLSocket} clients in rooms.
 """
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from openfl_twisted.protocols.sending import POLICY_VIOLATION
+from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyError, Member, Room, Watcher
@@ -49,6 +52,22 @@ class RoomProtocol(XMLSocketProtocol):
         if path and not self.transport.disconnecting:
             self._try(lambda: self.enter(unquote(path)))
 
+    def queueFor(self, transport: ITransport) -> SendQueue:
+        """
+        Make a queue that tells what it has to drop.
+        """
+        queue = super().queueFor(transport)
+        queue.dropped = self._dropped
+        return queue
+
+    def _dropped(self, pieces: list[bytes]) -> None:
+        """
+        Count what waited here for a client that is cut off: it is lost, also if
+        the client comes back.
+        """
+        if self.member is not None:
+            self.lobby.lose(self.member, sum(piece.count(END) for piece in pieces))
+
     def enter(self, room: str, name: str | None = None) -> None:
         """
         Come into a room; override this if you want to say something then.
@@ -77,6 +96,31 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = None
         self.transport.loseConnection()
+
+    def kicked(self) -> None:
+        """
+        Leave for good: who is not wanted does not keep the place.
+        """
+        member, self.member = self.member, None
+        if member is not None:
+            self.lobby.leave(member)
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Keep no place for who sends more than it may. Who does not read may have
+        a bad connection, and come back with a better one.
+        """
+        super().limitReached(limit)
+        if limit != "queue":
+            self.kicked()
+
+    def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        Close the connection because of what the client has done, and keep no
+        place for it.
+        """
+        super().closeFor(reason, code)
+        self.kicked()
 
     def _try(self, do: Callable[[], object]) -> None:
         """
@@ -159,6 +203,9 @@ class XMLRoomProtocol(RoomProtocol):
     A client that speaks of rooms in XML.
     """
 
+    # Whether it has asked who is where, and has no answer yet.
+    _asking = False
+
     def enter(self, room: str, name: str | None = None) -> None:
         """
         Come into a room, be welcomed, and have the others told.
@@ -215,9 +262,15 @@ class XMLRoomProtocol(RoomProtocol):
         _, room = self._needMember()
         if self.lobby.elsewhere is None:
             self.transport.write(vocabulary.who(room))
-        else:
-            listing = self.lobby.elsewhere.others(room)
-            listing.addCallback(lambda others: self.transport.write(vocabulary.who(room, others)))
+            return
+        if self._asking:
+            raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
+        self._asking = True
+        self.lobby.elsewhere.others(room).addCallback(partial(self._tellWho, room))
+
+    def _tellWho(self, room: Room, others: list[str]) -> None:
+        self._asking = False
+        self.transport.write(vocabulary.who(room, others))
 
     def _rooms(self, request: Request) -> None:
         self.transport.write(vocabulary.rooms(self.lobby.rooms))

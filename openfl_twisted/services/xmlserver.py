@@ -118,6 +118,13 @@ class Options(DataServerOptions):
         ["max-rooms", None, Limits.maxRooms, "How many rooms there may be.", count],
         ["max-members", None, Limits.maxMembers, "How many may be in one room.", count],
         [
+            "max-name",
+            None,
+            Limits.maxName,
+            "How many characters the name of a room or a member may have.",
+            count,
+        ],
+        [
             "resume",
             None,
             Limits.resume,
@@ -205,7 +212,10 @@ def makeService(options: Options) -> IService:
         return service
     announces = options["rooms"] == "xml"
     limits = Limits(
-        maxRooms=options["max-rooms"], maxMembers=options["max-members"], resume=options["resume"]
+        maxRooms=options["max-rooms"],
+        maxMembers=options["max-members"],
+        maxName=options["max-name"],
+        resume=options["resume"],
     )
     lobby, relay = Lobby(limits), options["relay"]
     factory = RoomFactory(_ROOMS[options["rooms"]], lobby, announces=announces, **settings)

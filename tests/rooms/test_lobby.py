@@ -179,7 +179,7 @@ class LimitTests(LobbyTestCase):
         for name in ("", "x" * 65, "a\nb", " a", "a "):
             self.assertRefused("name", self.come, "chess", name)
             self.assertRefused("name", self.come, name, "one")
-        self.assertEqual(self.lobby.refused, {"name": 10})
+        self.assertEqual(self.lobby.refused["name"], 10)
         self.assertEqual(self.lobby.rooms, {})
 
     def test_taken(self) -> None:

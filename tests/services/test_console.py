@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.services.console}.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryRelay
@@ -179,10 +181,14 @@ class DeedTests(ConsoleTestCase):
         """
         self.server.call()
         client = self.server.call()
+        told: list[str] = []
+        # As those have who are in a room.
+        innermost(self.server.factory.find(2)).kicked = partial(told.append, "kicked")
         with capturedLogs() as logs:
             answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})
         self.assertEqual((answer.status, answer.json), (200, {"kicked": 2}))
         self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(told, ["kicked"])
         self.assertEqual(
             linesOf(logs),
             ["192.168.1.1:54321 kicked: too loud (console, 127.0.0.1:5)"],
@@ -351,7 +357,7 @@ class StateTests(ConsoleTestCase):
             lobby.join(room, Hearer(), name)
         self.assertEqual(
             self.lastOf(self.watch())["rooms"],
-            {"rooms": 2, "members": 3, "shown": [["go", 2], ["chess", 1]]},
+            {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
         )
 
     def test_relay(self) -> None:

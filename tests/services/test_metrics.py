@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.clients import KINDS
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby, LobbyError
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
@@ -119,6 +120,16 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_messages_sent_total"], 2)
         self.assertEqual(metrics["openfl_queue_bytes"], 0)
 
+    def test_cut(self) -> None:
+        """
+        Who is closed by a limit is counted by the limit.
+        """
+        self.server.wrapped.settings["MAX_LENGTH"] = 5
+        self.server.call(b"x" * 6)
+        metrics = self.read()
+        cut = [metrics["openfl_connections_cut_total", each] for each in LIMITS]
+        self.assertEqual(cut, [0, 0, 1])
+
     def test_policyRequests(self) -> None:
         """
         A door counts those that it has answered.
@@ -142,6 +153,7 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_policy_requests_total", "refused"], 1)
         self.assertNotIn("openfl_messages_received_total", metrics)
         self.assertNotIn("openfl_rooms", metrics)
+        self.assertNotIn(("openfl_connections_cut_total", "rate"), metrics)
 
     def test_neither(self) -> None:
         """
@@ -164,6 +176,8 @@ class MetricsTests(MetricsTestCase):
         metrics = self.read()
         self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
         self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)
+        self.assertEqual(metrics["openfl_rooms_refused_total", "full"], 0)
+        self.assertEqual(metrics["openfl_rooms_lost_total"], 0)
 
     def test_relay(self) -> None:
         """
@@ -219,8 +233,6 @@ class DocumentationTests(MetricsTestCase):
         super().setUp()
         self.server.lobby = Lobby(clock=self.server.clock)
         self.server.relay = MemoryRelay(clock=self.server.clock)
-        # It has no value before there is one.
-        self.server.lobby.refused["taken"] = 1
         families = list(text_string_to_metric_families(self.ask().body.decode()))
         samples = [sample for family in families for sample in family.samples]
         self.names = {sample.name for sample in samples}
