@@ -14,9 +14,10 @@ from zope.interface import implementer
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, Member, Room, Watcher
+from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.presence import IPresence, Present
 from openfl_twisted.rooms.relay import IRelay, IRelayListener
+from openfl_twisted.rooms.room import Member, Room
 
 _ALL, _ONE = b"A", b"T"
 

@@ -19,7 +19,8 @@ from openfl_twisted.protocols.sending import POLICY_VIOLATION
 from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, LobbyError, Member, Room, Watcher
+from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
@@ -198,6 +199,12 @@ class PathRoomProtocol(RoomProtocol):
         self.closeFor(text)
 
 
+_EXCESSES = {
+    "rate": "you send more than is allowed",
+    "message": "your message is too long",
+}
+
+
 class XMLRoomProtocol(RoomProtocol):
     """
     A client that speaks of rooms in XML.
@@ -205,6 +212,9 @@ class XMLRoomProtocol(RoomProtocol):
 
     # Whether it has asked who is where, and has no answer yet.
     _asking = False
+
+    # What it was refused at least once.
+    _refused: frozenset[str] = frozenset()
 
     def enter(self, room: str, name: str | None = None) -> None:
         """
@@ -233,9 +243,21 @@ class XMLRoomProtocol(RoomProtocol):
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Tell the client.
+        Tell the client. Of a limit there is one line in the log, however often
+        the client tries.
         """
         self.transport.write(vocabulary.refusal(code, text))
+        if code in REFUSALS and code not in self._refused:
+            self._refused |= {code}
+            self.log.info("{peer} refused: {text}", peer=self.describePeer(), text=text)
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Tell the client why it is closed, if it reads.
+        """
+        super().limitReached(limit)
+        if limit in _EXCESSES:
+            self.transport.write(vocabulary.refusal(limit, _EXCESSES[limit]))
 
     def _needMember(self) -> tuple[Member, Room]:
         if self.member is None or self.member.room is None:
@@ -278,7 +300,7 @@ class XMLRoomProtocol(RoomProtocol):
     def _set(self, request: Request) -> None:
         member, room = self._needMember()
         key, value = (request.attributes.get(each, "") for each in ("key", "value"))
-        self.lobby.describe(member.data, key, value)
+        self.lobby.describe(member, key, value)
         self.lobby.announce(room, vocabulary.described(member, key, value), exclude=(member,))
 
     def _resume(self, request: Request) -> None:

@@ -10,10 +10,12 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.nodes import SharedRooms
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
+from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -21,6 +23,8 @@ from openfl_twisted.rooms.roomprotocol import (
     XMLRoomProtocol,
 )
 from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
+from tests.frames import REQUEST as UPGRADE
 from tests.protocols.test_bridge import PathTransport
 
 
@@ -283,6 +287,63 @@ class XMLTests(SynchronousTestCase):
         self.one.send('<resume token="x"/>', '<join room="chess" name="Ben"/>')
         codes = [error.split('"')[1] for error in self.one.read()]
         self.assertEqual(codes, ["room", "taken"])
+
+    def test_refused(self) -> None:
+        """
+        Of what the rooms refuse there is one line in the log for each client and
+        each limit, however often it tries.
+        """
+        self.lobby.limits = Limits(maxRooms=1)
+        full = "there are 1 rooms already"
+        self.meet()
+        with capturedLogs() as logs:
+            for _ in range(5):
+                self.one.send('<join room="go"/>', '<join room="chess" name="Ben"/>', "<say>")
+            self.two.send('<join room="go"/>')
+        self.assertEqual(
+            [line.split(" refused: ")[1] for line in linesOf(logs)],
+            [full, "somebody is called Ben already", full],
+        )
+        self.assertEqual((self.lobby.refused["rooms"], self.lobby.refused["taken"]), (6, 5))
+
+    def test_closed(self) -> None:
+        """
+        Who sends more than is allowed is told so before the connection is
+        closed, also without a WebSocket.
+        """
+        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        for message, code in [("x\0" * 10, "rate"), ("x" * 101, "message")]:
+            client = Client(self.factory)
+            client.send('<join room="go"/>')
+            with capturedLogs() as logs:
+                client.send(message)
+            welcome, error = client.read()
+            self.assertIn("<welcome", welcome)
+            self.assertIn(f'<error code="{code}">', error)
+            self.assertTrue(client.transport.disconnecting)
+            self.assertEqual((len(linesOf(logs)), self.factory.cut[code]), (1, 1))
+            self.assertEqual(self.lobby.rooms, {})
+
+    def test_closedWebSocket(self) -> None:
+        """
+        A WebSocket is told so in both ways, and then that is all.
+        """
+        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        for message, code, number in [
+            (b"x\0" * 10, "rate", 1008),
+            (b"x" * 101, "message", 1009),
+            (b"x" * 201, "message", 1009),
+        ]:
+            factory = WebSocketFactory(self.factory, maxMessage=200, clock=Clock())
+            protocol = factory.buildProtocol(None)
+            transport = TightTransport(protocol, 1 << 20)
+            transport.atOnce = False
+            protocol.makeConnection(transport)
+            transport.arrive(UPGRADE + frame(BINARY, message))
+            _, *errors, (opcode, close) = framesIn(transport.drainAll()[len(RESPONSE) :])
+            self.assertEqual((opcode, int.from_bytes(close[:2])), (CLOSE, number))
+            [(_, error)] = errors
+            self.assertIn(f'<error code="{code}">'.encode(), error)
 
     def test_resume(self) -> None:
         """

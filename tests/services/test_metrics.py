@@ -20,8 +20,9 @@ from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
-from openfl_twisted.rooms.lobby import Lobby, LobbyError
+from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.doubles import TightTransport, linesOf
