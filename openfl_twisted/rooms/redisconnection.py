@@ -1,7 +1,7 @@
 """
 A connection to Redis or Valkey, 6 or newer.
 
-Commands are written straight to the transport, without a L{Deferred} for each;
+Commands are written straight to the transport, without a C{Deferred} for each;
 what the server says is read by txredisapi (the extra C{redis}).
 """
 

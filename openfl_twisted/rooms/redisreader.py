@@ -30,7 +30,7 @@ _PIECE = 1024
 
 class RedisReader(BaseRedisProtocol):
     """
-    Reads what a server sends, as L{BaseRedisProtocol} does; without a transport,
+    Reads what a server sends, as C{BaseRedisProtocol} does; without a transport,
     and without the turns of the reactor that it takes for each string.
 
     The length of a string or a list is held to the limit where it is announced.
