@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.memoryrelay import MemoryRelay
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.console.resources import MAX_REASON
 from openfl_twisted.services.console.watching import (
@@ -364,12 +364,24 @@ class StateTests(ConsoleTestCase):
         """
         It shows how it is with the relay, and what was lost.
         """
-        relay = self.server.relay = MemoryRelay(clock=self.clock)
-        relay.gaps, relay.missed = 1, 5
-        relay.start()
-        shown = self.lastOf(self.watch())["relay"]
-        self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 5))
+        broker = MemoryBroker()
+        relay = self.server.relay = MemoryRelay(broker, clock=self.clock)
+        other = MemoryRelay(broker, clock=self.clock)
+        for each in (relay, other):
+            each.start()
+        relay.subscribe("a", lambda payload: None)
+        browser = self.watch()
+        for copies in (1, 0, 0, 1):
+            broker.copies = copies
+            other.publish("a", b"x")
+        self.clock.advance(INTERVAL)
+        shown = self.lastOf(browser)["relay"]
+        self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 2))
         self.assertEqual(shown["description"], "memory:")
+        broker.cut("no way")
+        self.clock.advance(INTERVAL)
+        shown = self.lastOf(browser)["relay"]
+        self.assertEqual((shown["state"], shown["problem"]), ("down", "no way"))
 
     def test_slow(self) -> None:
         """

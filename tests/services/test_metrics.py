@@ -186,16 +186,30 @@ class MetricsTests(MetricsTestCase):
         """
         broker = MemoryBroker()
         relay = self.server.relay = MemoryRelay(broker, clock=self.server.clock)
-        relay.gaps, relay.missed = 2, 7
+        other = MemoryRelay(broker, clock=self.server.clock)
         self.assertEqual(self.read()["openfl_relay_up"], 0)
         relay.start()
+        other.start()
+        relay.subscribe("a", lambda payload: None)
+        # The first of two gaps is of one message, the second of two.
+        for copies in (1, 0, 1, 0, 0, 1, 2):
+            broker.copies = copies
+            other.publish("a", b"x")
         metrics = self.read()
-        self.assertEqual(metrics["openfl_relay_up"], 1)
-        self.assertEqual(metrics["openfl_relay_waiting"], 0)
-        self.assertEqual(metrics["openfl_relay_gaps_total"], 2)
-        self.assertEqual(metrics["openfl_relay_missed_total"], 7)
+        for name, count in [
+            ("up", 1),
+            ("waiting", 0),
+            ("received_total", 4),
+            ("gaps_total", 2),
+            ("missed_total", 3),
+            ("duplicates_total", 1),
+            ("published_total", 0),
+        ]:
+            self.assertEqual(metrics[f"openfl_relay_{name}"], count, name)
         broker.cut()
-        self.assertEqual(self.read()["openfl_relay_up"], 0)
+        relay.publish("a", b"x")
+        metrics = self.read()
+        self.assertEqual((metrics["openfl_relay_up"], metrics["openfl_relay_waiting"]), (0, 1))
 
     def test_form(self) -> None:
         """
