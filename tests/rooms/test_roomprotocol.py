@@ -429,6 +429,18 @@ class XMLTests(SynchronousTestCase):
         self.assertIn(f'lost="{count - 1}"', again.read()[0])
         self.assertEqual(self.lobby.lost, count - 1)
 
+    def test_slowStranger(self) -> None:
+        """
+        Who does not read its answers is cut off too, and nothing is lost to a
+        room by it.
+        """
+        self.factory.settings["maxQueue"] = 1000
+        stranger = Client(self.factory)
+        stranger.transport.room = 0
+        while not stranger.transport.disconnecting:
+            stranger.send("hello")
+        self.assertEqual((self.factory.cut["queue"], self.lobby.lost), (1, 0))
+
     def test_tooLate(self) -> None:
         """
         After its time a member has left.
