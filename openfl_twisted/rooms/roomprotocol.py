@@ -88,8 +88,17 @@ class RoomProtocol(XMLSocketProtocol):
             self.lobby.cutOff(member)
             self.lobby.deliver(member, message)
             return
-        self.factory.messagesOut += 1
-        self.transport.write(message)
+        self.write(message)
+
+    def write(self, message: bytes) -> None:
+        """
+        Send a message, and count it.
+
+        @param message: the message with its end.
+        """
+        if not self.transport.disconnecting:
+            self.factory.messagesOut += 1
+            self.transport.write(message)
 
     def replaced(self) -> None:
         """
@@ -225,7 +234,7 @@ class XMLRoomProtocol(RoomProtocol):
         super().enter(room, name)
         if before is not None:
             self.lobby.leave(before)
-        self.transport.write(vocabulary.welcome(*self._needMember()))
+        self.write(vocabulary.welcome(*self._needMember()))
 
     def heard(self, line: bytes) -> None:
         """
@@ -246,7 +255,7 @@ class XMLRoomProtocol(RoomProtocol):
         Tell the client. Of a limit there is one line in the log, however often
         the client tries.
         """
-        self.transport.write(vocabulary.refusal(code, text))
+        self.write(vocabulary.refusal(code, text))
         if code in REFUSALS and code not in self._refused:
             self._refused |= {code}
             self.log.info("{peer} refused: {text}", peer=self.describePeer(), text=text)
@@ -257,7 +266,7 @@ class XMLRoomProtocol(RoomProtocol):
         """
         super().limitReached(limit)
         if limit in _EXCESSES:
-            self.transport.write(vocabulary.refusal(limit, _EXCESSES[limit]))
+            self.write(vocabulary.refusal(limit, _EXCESSES[limit]))
 
     def _needMember(self) -> tuple[Member, Room]:
         if self.member is None or self.member.room is None:
@@ -283,7 +292,7 @@ class XMLRoomProtocol(RoomProtocol):
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
         if self.lobby.elsewhere is None:
-            self.transport.write(vocabulary.who(room))
+            self.write(vocabulary.who(room))
             return
         if self._asking:
             raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
@@ -292,10 +301,10 @@ class XMLRoomProtocol(RoomProtocol):
 
     def _tellWho(self, room: Room, others: list[str]) -> None:
         self._asking = False
-        self.transport.write(vocabulary.who(room, others))
+        self.write(vocabulary.who(room, others))
 
     def _rooms(self, request: Request) -> None:
-        self.transport.write(vocabulary.rooms(self.lobby.rooms))
+        self.write(vocabulary.rooms(self.lobby.rooms))
 
     def _set(self, request: Request) -> None:
         member, room = self._needMember()
@@ -308,9 +317,9 @@ class XMLRoomProtocol(RoomProtocol):
             raise LobbyError("room", "you are in a room already")
         self.member = self.lobby.resume(request.attributes.get("token", ""), self)
         lost = self.member.lost
-        self.transport.write(vocabulary.welcome(*self._needMember(), lost=lost))
+        self.write(vocabulary.welcome(*self._needMember(), lost=lost))
         for message in self.lobby.takeMissed(self.member):
-            self.transport.write(message)
+            self.write(message)
 
     _do: dict[str, Callable[["XMLRoomProtocol", Request], None]] = {
         "join": _join,

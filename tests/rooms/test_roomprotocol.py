@@ -314,10 +314,12 @@ class XMLTests(SynchronousTestCase):
         self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
         for message, code in [("x\0" * 10, "rate"), ("x" * 101, "message")]:
             client = Client(self.factory)
+            before = self.factory.messagesOut
             client.send('<join room="go"/>')
             with capturedLogs() as logs:
                 client.send(message)
             welcome, error = client.read()
+            self.assertEqual(self.factory.messagesOut - before, 2)
             self.assertIn("<welcome", welcome)
             self.assertIn(f'<error code="{code}">', error)
             self.assertTrue(client.transport.disconnecting)
