@@ -3,8 +3,11 @@ What a crowd costs a server: C{python benchmarks/crowd.py}.
 
 It starts C{twistd openfl-xml --rooms path} as a process of its own, connects
 5,000 clients that say nothing and 500 in one room, of whom one speaks, and reads
-from the system what the server takes. The other numbers depend on the machine;
-that of the bytes for each idle client does not.
+from the system what the server takes; half of all are WebSockets. The other
+numbers depend on the machine; those of the memory do not.
+
+It ends with status 1 if the server takes more than L{MOST_MEMORY} or
+L{MOST_CPU}.
 """
 
 import os
@@ -24,6 +27,17 @@ HOST = "127.0.0.1"
 PORT = 18808
 IDLE, ROOM = 5000, 500
 MESSAGES, SECONDS = 200, 10
+
+MOST_MEMORY = 130_000_000
+"""
+What the process may take with everybody connected, in bytes.
+"""
+
+MOST_CPU = 0.5
+"""
+What it may take of a core while the room hears 20 messages a second.
+"""
+
 UPGRADE = (
     b"GET /%s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -104,8 +118,8 @@ async def measure(reactor: Any, pid: int) -> None:
         sys.stdout.write(f"an idle {kind} client in a room: {each / 1000:.1f} kB\n")
         before = after
     room = [await connected(reactor) for _ in range(ROOM)]
-    for client in room:
-        client.transport.write(b"busy\0")
+    for number, client in enumerate(room):
+        client.transport.write(UPGRADE % b"busy" if number % 2 else b"busy\0")
     await deferLater(reactor, 2)
     begun, (cpu, _) = time.perf_counter(), usage(pid)
     for _ in range(MESSAGES):
@@ -115,12 +129,15 @@ async def measure(reactor: Any, pid: int) -> None:
     while sum(client.heard for client in room) < expected:
         await deferLater(reactor, 0.1)
     passed, (later, memory) = time.perf_counter() - begun, usage(pid)
+    share = (later - cpu) / passed
     sys.stdout.write(
         f"{MESSAGES} messages to {ROOM - 1} of {IDLE + ROOM} clients in {passed:.1f} s: "
-        f"{(later - cpu) / passed:.0%} of a core, "
+        f"{share:.0%} of a core, "
         f"{(later - cpu) / expected * 1e6:.1f} \N{MICRO SIGN}s each; "
         f"{memory / 1e6:.0f} MB in all, {empty / 1e6:.0f} MB without clients\n"
     )
+    if memory > MOST_MEMORY or share > MOST_CPU:
+        sys.exit(f"that is more than {MOST_MEMORY / 1e6:.0f} MB, or {MOST_CPU:.0%} of a core")
 
 
 if __name__ == "__main__":

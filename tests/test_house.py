@@ -3,6 +3,8 @@ Imports only go down.
 """
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -85,3 +87,22 @@ class ImportTests(SynchronousTestCase):
         """
         plugins = PACKAGE.parent / "twisted" / "plugins" / "openfl_twisted_services.py"
         self.assertEqual(importsOf(plugins), {"twisted.application.service.ServiceMaker"})
+
+    def test_noReactor(self) -> None:
+        """
+        Importing this package chooses no reactor, but for the one module that
+        reads Redis with a library that does.
+        """
+        names = [
+            ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+            for path in PACKAGE.glob("**/*.py")
+            if path.stem not in ("__init__", "redisreader")
+        ]
+        script = (
+            "import importlib, sys\n"
+            f"for name in {sorted(names)!r}:\n"
+            "    importlib.import_module(name)\n"
+            "    assert 'twisted.internet.reactor' not in sys.modules, name\n"
+        )
+        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual(found.returncode, 0, found.stderr)

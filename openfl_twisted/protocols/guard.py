@@ -80,7 +80,8 @@ class GuardedConnection(WrappedConnection):
 
     @ivar id: its number; no other connection of the factory has it.
     @ivar since: when it was opened, by the factory's clock.
-    @ivar host: the IP address that it is counted for, if it has one.
+    @ivar host: what it is counted for, see
+        L{openfl_twisted.protocols.hosts.hostOf}.
     @ivar bytesIn: how many bytes have come.
     @ivar bytesOut: how many bytes have been written to the transport.
     @ivar reads: how many pieces of data have come.
@@ -244,8 +245,9 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         @param wrappedFactory: whose connections they are.
         @param maxConnections: how many may be open at once; a further one is
             closed at once. 0 means as many as the system allows.
-        @param maxPerAddress: how many of them may come from one IP address; 0,
-            the default, means any number. Behind a proxy all have its address.
+        @param maxPerAddress: how many of them may come from one IP address, or
+            with IPv6 from one network of 64 bits; 0, the default, means any
+            number. Behind a proxy all have its address.
         @param idleTimeout: after how many seconds without a byte from the peer
             a connection is closed; it may take a quarter longer. 0, the
             default, means never: a quiet client is nothing unusual, and one
@@ -288,7 +290,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
     @property
     def maxPerAddress(self) -> int:
         """
-        How many connections may come from one IP address; 0 for any number.
+        How many connections may come from one IP address, or one network of
+        IPv6; 0 for any number.
         """
         return self._hosts.limit
 
@@ -473,7 +476,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
 
     def kick(self, id: int, reason: str) -> bool:
         """
-        Close a connection in good order.
+        Close a connection in good order. Its protocol is told, if it has a
+        method C{kicked}: that it is not cut off, but not wanted.
 
         @param id: the number of the connection.
         @param reason: why, for the log.
@@ -483,6 +487,9 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if connection is None:
             return False
         self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
+        tell = getattr(innermost(connection), "kicked", None)
+        if tell is not None:
+            tell()
         connection.finishConnection()
         return True
 

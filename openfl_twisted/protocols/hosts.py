@@ -2,23 +2,40 @@
 How many connections come from one host.
 """
 
+from ipaddress import IPv6Network, ip_address
+
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
+
+PREFIX = 64
+"""
+So many bits of an IPv6 address say which network it is in; with the others its
+host can have any number of addresses (RFC 4291, 2.5.1; RFC 8981).
+"""
 
 
 def hostOf(address: IAddress | None) -> str | None:
     """
-    Get the IP address of an address.
+    Find what a connection is counted for: an IPv4 address, or an IPv6 network
+    of L{PREFIX} bits, as C{2001:db8::/64}.
 
-    @return: the IP address; C{None} if an address of this kind has none.
+    @return: that; C{None} if an address of this kind has neither.
     """
-    return str(address.host) if isinstance(address, IPv4Address | IPv6Address) else None
+    if not isinstance(address, IPv4Address | IPv6Address):
+        return None
+    found = ip_address(address.host)
+    if found.version == 4:
+        return str(found)
+    # So a socket for both has it.
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found), PREFIX), strict=False))
 
 
 class HostLimit:
     """
-    A limit to the connections of each host. Those without an IP address have
-    none.
+    A limit to the connections of each host, see L{hostOf}. Those without an IP
+    address have none.
 
     @ivar limit: how many may be open at once; 0 means any number.
     """

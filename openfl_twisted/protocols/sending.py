@@ -29,6 +29,13 @@ The code of WebSocket for a message that is too long.
 """
 
 
+LIMITS = ("queue", "rate", "message")
+"""
+For what a connection is closed by a limit: more waits for it than may, it sends
+more than it may, or one message that is too long.
+"""
+
+
 @implementer(IHalfCloseableProtocol)
 class SendingProtocol(Protocol):
     """
@@ -156,7 +163,23 @@ class SendingProtocol(Protocol):
             peer=self.describePeer(),
             limit=self.maxQueue,
         )
+        self.limitReached("queue")
         self.transport.abortConnection()
+
+    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+        """
+        The connection ends without these having been handed over; see
+        L{QueueOwner<openfl_twisted.protocols.sendqueue.QueueOwner>}.
+        """
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Have the factory count that this connection is closed by a limit.
+
+        @param limit: one of L{LIMITS}.
+        """
+        if isinstance(self.factory, SendingFactory):
+            self.factory.cut[limit] += 1
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
@@ -188,6 +211,8 @@ class SendingFactory(Factory[P]):
     those of their class.
 
     @ivar settings: the attributes of the protocols that are set.
+    @ivar cut: how many connections have been closed by a limit, by its name in
+        L{LIMITS}.
     """
 
     noisy = False
@@ -199,6 +224,7 @@ class SendingFactory(Factory[P]):
             left as the class has it.
         """
         self.protocol = protocol
+        self.cut = dict.fromkeys(LIMITS, 0)
         self.settings = {name: value for name, value in settings.items() if value is not None}
 
     def buildProtocol(self, addr: IAddress | None) -> P | None:

@@ -70,6 +70,11 @@ class QueueOwner(Protocol):
         The limit is passed; the queue is empty, and takes nothing more.
         """
 
+    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+        """
+        The connection ends without these having been handed over.
+        """
+
     def handedOver(self) -> None:
         """
         Bytes have been handed to the transport; only told to who watches.
@@ -543,9 +548,11 @@ class SendQueue:
         """
         Forget what has not been handed over.
         """
-        self._unsent = None
+        pieces, self._unsent = self._unsent, None
         self._unsentLength = self._dense = 0
         self._halfClosing = False
+        if pieces:
+            self._owner.sendQueueDropped(pieces)
 
     def _cutOff(self) -> None:
         """

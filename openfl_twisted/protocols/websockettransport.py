@@ -23,6 +23,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.producing import ProducingProtocol
+from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG
 from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
 from openfl_twisted.wire.websocket import Arrival, End, Payload, Pings, WebSocketFrames
 
@@ -253,6 +254,8 @@ class WebSocketTransport(ProducingProtocol):
                 code=end.code,
                 reason=end.reason,
             )
+            if end.code == MESSAGE_TOO_BIG:
+                getattr(self.wrappedProtocol, "limitReached", lambda limit: None)("message")
         elif not self.disconnecting and not self.lost:
             # Who is beneath may want to say who has ended it.
             getattr(self.transport, "peerEnded", lambda: None)()

@@ -137,6 +137,7 @@ class XMLSocketProtocol(SendingProtocol):
         except MessageTooLong as problem:
             messages, tooLong = list(problem.before), problem
         if self._pace is not None and not self._pace.allows(len(messages), len(data)):
+            self.limitReached("rate")
             self.closeFor("it sends more than is allowed")
             return
         if messages:
@@ -167,6 +168,7 @@ class XMLSocketProtocol(SendingProtocol):
 
     def _tooLong(self, problem: MessageTooLong) -> None:
         self._splitter.clear()
+        self.limitReached("message")
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
 

@@ -16,8 +16,9 @@ from openfl_twisted.rooms.memoryrelay import MemoryRelay
 from openfl_twisted.rooms.natsrelay import NATSLogin, NATSRelay
 from openfl_twisted.rooms.outbox import RelayLimits
 from openfl_twisted.rooms.presence import IPresence, MemoryPresence
+from openfl_twisted.rooms.redisconnection import RedisLogin
 from openfl_twisted.rooms.redispresence import RedisPresence
-from openfl_twisted.rooms.redisrelay import RedisLogin, RedisRelay
+from openfl_twisted.rooms.redisrelay import RedisRelay
 from openfl_twisted.rooms.relay import IRelay
 from openfl_twisted.tls import SecureConnectionCreator, Trust
 
@@ -167,6 +168,7 @@ def relayFromURL(
     @param node: the name of this node; C{None} for one that nobody else has.
     @param limits: what the relay may take; C{None} for the usual.
     @raise ValueError: if the URL is wrong; what it says has no password in it.
+    @raise ImportError: if it is Redis, and txredisapi is not installed.
     """
     broker = parseBrokerURL(url)
     usual = limits or RelayLimits()
@@ -202,6 +204,7 @@ def presenceFromURL(
         usual.
     @return: C{None} if the broker cannot know that: NATS keeps nothing.
     @raise ValueError: if the URL is wrong; what it says has no password in it.
+    @raise ImportError: if it is Redis, and txredisapi is not installed.
     """
     broker = parseBrokerURL(url)
     if not broker.scheme:

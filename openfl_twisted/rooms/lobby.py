@@ -1,123 +1,18 @@
 """
-Who is in which room, and who hears what: L{Lobby}, L{Room}, L{Member}.
+Who is in which room, and who hears what: L{Lobby}.
 
 There is no network in here. A member is somebody to whom bytes can be
 delivered; a message is written out once, however many hear it.
 """
 
-import secrets
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from openfl_twisted.clocks import clockOrReactor
-
-
-class Hearer(Protocol):
-    """
-    Somebody's connection.
-    """
-
-    def hear(self, message: bytes) -> None:
-        """
-        Send a message, which has its end.
-        """
-
-    def replaced(self) -> None:
-        """
-        Know that the place in the room belongs to another connection now.
-        """
-
-
-@dataclass(frozen=True)
-class Limits:
-    """
-    How much there may be.
-
-    @ivar maxRooms: how many rooms.
-    @ivar maxMembers: how many members in a room.
-    @ivar maxName: how long the name of a room or of a member may be, in
-        characters.
-    @ivar maxData: how many things a member or a room may have that are said of
-        it; each is at most C{maxName} characters long.
-    @ivar resume: how many seconds a member that was cut off keeps its place; 0
-        for none.
-    @ivar maxKept: how many members at once may have been cut off; a further one
-        loses its place.
-    @ivar maxMissed: how many messages are kept for it meanwhile.
-    @ivar maxMissedBytes: how many bytes they may have together.
-    """
-
-    maxRooms: int = 1000
-    maxMembers: int = 500
-    maxName: int = 64
-    maxData: int = 16
-    resume: float = 0.0
-    maxKept: int = 1000
-    maxMissed: int = 100
-    maxMissedBytes: int = 64 * 1024
-
-
-class LobbyError(Exception):
-    """
-    Something cannot be done. The text says why, for people.
-
-    @ivar code: the same in one word, for programs.
-    """
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-@dataclass(eq=False)
-class Member:
-    """
-    Somebody in a room.
-
-    @ivar name: how it is called; nobody else in the room is called so.
-    @ivar room: where it is; C{None} once it has left.
-    @ivar hearer: its connection; C{None} while it has none.
-    @ivar data: what is said of it.
-    @ivar token: with this it can take its place again.
-    @ivar lost: how many messages it has missed for good.
-    """
-
-    name: str
-    room: "Room | None"
-    hearer: Hearer | None
-    data: dict[str, str] = field(default_factory=dict)
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    missed: deque[bytes] = field(default_factory=deque, repr=False)
-    missedBytes: int = 0
-    lost: int = 0
-    expiry: IDelayedCall | None = None
-
-    @property
-    def here(self) -> bool:
-        """
-        Whether it is connected.
-        """
-        return self.hearer is not None
-
-
-@dataclass(eq=False)
-class Room:
-    """
-    Some members who hear each other.
-
-    @ivar name: how it is called.
-    @ivar members: who is in it, by name, in the order in which they came.
-    @ivar data: what is said of it.
-    """
-
-    name: str
-    members: dict[str, Member] = field(default_factory=dict)
-    data: dict[str, str] = field(default_factory=dict)
+from openfl_twisted.rooms.room import REFUSALS, Hearer, Limits, LobbyError, Member, Room
 
 
 class Watcher:
@@ -173,19 +68,31 @@ class Lobby:
 
     @ivar limits: how much there may be.
     @ivar rooms: the rooms by name. A room is there while somebody is in it.
-    @ivar refused: how often a limit has kept somebody out, by its code.
+    @ivar refused: how often something was refused, by its code in L{REFUSALS}.
+    @ivar lost: how many messages have not reached members who did not read, or
+        were away for too long.
     @ivar watchers: who hears what happens.
     @ivar elsewhere: other machines with rooms of the same names, if there are.
     """
 
-    def __init__(self, limits: Limits | None = None, clock: IReactorTime | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        clock: IReactorTime | None = None,
+        *,
+        roomLimits: Mapping[str, Limits] | None = None,
+    ) -> None:
         """
         @param limits: how much there may be.
         @param clock: for the time; the reactor if there is none.
+        @param roomLimits: how much in rooms that have limits of their own, by
+            their names.
         """
         self.limits = limits or Limits()
+        self._roomLimits = roomLimits or {}
         self.rooms: dict[str, Room] = {}
-        self.refused: dict[str, int] = {}
+        self.refused = dict.fromkeys(REFUSALS, 0)
+        self.lost = 0
         self.watchers: list[Watcher] = []
         self.elsewhere: Elsewhere | None = None
         self._clock = clockOrReactor(clock)
@@ -223,12 +130,12 @@ class Lobby:
             self._checkName(name)
         if room is None:
             if len(self.rooms) >= self.limits.maxRooms:
-                raise self._refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
-            room = Room(roomName)
+                raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
+            room = Room(roomName, self._roomLimits.get(roomName, self.limits))
         elif name in room.members:
-            raise self._refuse("taken", f"somebody is called {name} already")
-        elif len(room.members) >= self.limits.maxMembers:
-            raise self._refuse("full", f"there are {self.limits.maxMembers} in the room already")
+            raise self.refuse("taken", f"somebody is called {name} already")
+        if len(room.members) >= room.limits.maxMembers:
+            raise self.refuse("full", f"there are {room.limits.maxMembers} in the room already")
         if roomName not in self.rooms:
             self.rooms[roomName] = room
             self._tell("opened", room)
@@ -248,6 +155,7 @@ class Lobby:
             return
         del room.members[member.name]
         del self._tokens[member.token]
+        self.lose(member, len(member.missed))
         member.missed.clear()
         self._tell("left", member, room)
         # Whoever was told may have gone too, and with him the room.
@@ -261,12 +169,13 @@ class Lobby:
         """
         if member.room is None or member.hearer is None:
             return
-        if not self.limits.resume or self._ending or self._kept >= self.limits.maxKept:
+        resume = member.room.limits.resume
+        if not resume or self._ending or self._kept >= self.limits.maxKept:
             self.leave(member)
             return
         self._kept += 1
         member.hearer = None
-        member.expiry = self._clock.callLater(self.limits.resume, self.leave, member)
+        member.expiry = self._clock.callLater(resume, self.leave, member)
 
     def _stopKeeping(self, member: Member) -> None:
         """
@@ -300,7 +209,7 @@ class Lobby:
         """
         member = self._tokens.get(token)
         if member is None:
-            raise self._refuse("token", "there is no place with this token")
+            raise self.refuse("token", "there is no place with this token")
         self._stopKeeping(member)
         before, member.hearer = member.hearer, hearer
         if before is not None:
@@ -384,32 +293,53 @@ class Lobby:
             return
         member.missed.append(message)
         member.missedBytes += len(message)
-        limits = self.limits
+        limits = member.room.limits
         while member.missed and (
             len(member.missed) > limits.maxMissed or member.missedBytes > limits.maxMissedBytes
         ):
             member.missedBytes -= len(member.missed.popleft())
-            member.lost += 1
+            self.lose(member, 1)
 
-    def describe(self, data: dict[str, str], key: str, value: str) -> None:
+    def describe(self, what: Member | Room, key: str, value: str) -> None:
         """
         Say something of a member, or of a room.
 
-        @param data: what is said of it.
+        @param what: of whom or what.
         @param key: what it is about.
         @param value: what is said; nothing takes it back.
-        @raise LobbyError: C{data} if that is too much.
+        @raise LobbyError: C{data} if that is too much; C{room} if the member is
+            in none.
         """
-        if len(key) > self.limits.maxName or len(value) > self.limits.maxName:
-            raise self._refuse("data", f"more than {self.limits.maxName} characters")
+        limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
+        data = what.data
+        if len(key) > limits.maxName or len(value) > limits.maxName:
+            raise self.refuse("data", f"more than {limits.maxName} characters")
         if not value:
             data.pop(key, None)
-        elif key in data or len(data) < self.limits.maxData:
+        elif key in data or len(data) < limits.maxData:
             data[key] = value
         else:
-            raise self._refuse("data", f"more than {self.limits.maxData} things are said of it")
+            raise self.refuse("data", f"more than {limits.maxData} things are said of it")
 
     # Limits
+
+    def refuse(self, code: str, text: str) -> LobbyError:
+        """
+        Count that something is refused.
+
+        @param code: one of L{REFUSALS}.
+        @param text: why, for people.
+        @return: what to raise.
+        """
+        self.refused[code] += 1
+        return LobbyError(code, text)
+
+    def lose(self, member: Member, count: int) -> None:
+        """
+        Count messages that a member has missed for good.
+        """
+        member.lost += count
+        self.lost += count
 
     def _roomOf(self, member: Member) -> Room:
         if member.room is None:
@@ -421,9 +351,9 @@ class Lobby:
         Check that a name can be one.
         """
         if not name or len(name) > self.limits.maxName:
-            raise self._refuse("name", f"a name has 1 to {self.limits.maxName} characters")
+            raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
-            raise self._refuse("name", "a name has neither control characters nor space around it")
+            raise self.refuse("name", "a name has neither control characters nor space around it")
 
     def _guestName(self, room: Room | None) -> str:
         """
@@ -434,13 +364,6 @@ class Lobby:
             name = f"guest{self._guests}"
             if room is None or name not in room.members:
                 return name
-
-    def _refuse(self, code: str, text: str) -> LobbyError:
-        """
-        Count that a limit was reached.
-        """
-        self.refused[code] = self.refused.get(code, 0) + 1
-        return LobbyError(code, text)
 
     def _tell(self, what: str, *about: object) -> None:
         for watcher in list(self.watchers):

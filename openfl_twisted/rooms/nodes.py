@@ -8,13 +8,16 @@ most once. While the relay is down every machine goes on with its own members.
 
 from functools import partial
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, Member, Room, Watcher
+from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.presence import IPresence, Present
 from openfl_twisted.rooms.relay import IRelay, IRelayListener
+from openfl_twisted.rooms.room import Member, Room
 
 _ALL, _ONE = b"A", b"T"
 
@@ -24,6 +27,8 @@ class SharedRooms(Watcher):
     """
     Joins the rooms of a lobby to those of other machines.
     """
+
+    log = packageLogger()
 
     def __init__(
         self,
@@ -44,6 +49,8 @@ class SharedRooms(Watcher):
         self._relay = relay
         self._presence = presence
         self._announces = announces
+        # By the room that is looked up: who waits for the next look.
+        self._asking: dict[str, list[Deferred[list[str]]]] = {}
         lobby.watchers.append(self)
         lobby.elsewhere = self
         relay.addListener(self)
@@ -78,18 +85,42 @@ class SharedRooms(Watcher):
 
     def others(self, room: Room) -> Deferred[list[str]]:
         """
-        Find out who is in the room of this name on other machines.
+        Find out who is in the room of this name on other machines. A room is
+        looked up once at a time, however many ask: who asks meanwhile waits for
+        the next look, since this one may have missed what he knows already.
 
         @return: fires with their names; with none if nobody knows.
         """
         if self._presence is None:
             return succeed([])
+        answer: Deferred[list[str]] = Deferred()
+        following = self._asking.get(room.name)
+        if following is None:
+            self._lookUp(self._presence, room.name, [answer])
+        else:
+            following.append(answer)
+        return answer
+
+    def _lookUp(self, presence: IPresence, name: str, asking: list[Deferred[list[str]]]) -> None:
         node = self._relay.node
+        self._asking[name] = []
 
         def namesOf(present: list[Present]) -> list[str]:
             return [each.member for each in present if each.node != node]
 
-        return self._presence.membersOf(room.name).addCallback(namesOf)
+        def failed(problem: Failure) -> list[str]:
+            self.log.failure("while looking up who is in a room", problem)
+            return []
+
+        def answer(names: list[str]) -> None:
+            following = self._asking.pop(name)
+            if following:
+                self._lookUp(presence, name, following)
+            for each in asking:
+                each.callback(names)
+
+        looking = maybeDeferred(presence.membersOf, name)
+        looking.addCallback(namesOf).addErrback(failed).addCallback(answer)
 
     def said(self, room: Room, message: bytes) -> None:
         """

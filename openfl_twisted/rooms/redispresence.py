@@ -3,7 +3,7 @@ Who is where, in Redis: keys that expire unless their node is alive.
 """
 
 from collections import deque
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
@@ -17,8 +17,14 @@ from openfl_twisted.rooms.brokerlink import BrokerLink, LinkUser
 from openfl_twisted.rooms.brokerrelay import PREFIX
 from openfl_twisted.rooms.outbox import RelayLimits
 from openfl_twisted.rooms.presence import IPresence, Members, Present
-from openfl_twisted.rooms.redisrelay import RedisConnection, RedisLogin
-from openfl_twisted.wire.resp import Push, RedisProblem, Reply, command
+from openfl_twisted.rooms.redisconnection import (
+    RedisConnection,
+    RedisLogin,
+    RedisProblem,
+    Reply,
+    checkInstalled,
+    command,
+)
 
 LIFETIME = 60
 """
@@ -98,12 +104,11 @@ class RedisPresenceConnection(RedisConnection):
         """
         self.ask(b"PING")
 
-    def replyReceived(self, reply: Any) -> None:
+    def replyReceived(self, reply: Reply) -> None:
         """
-        Give a reply to who waits for it.
+        Give a reply to who waits for it. There is nothing else here: nothing is
+        subscribed to.
         """
-        if isinstance(reply, Push):
-            return
         if not self._replies:
             self.fail("the broker replies to what nobody has asked")
             return
@@ -156,7 +161,9 @@ class RedisPresence(LinkUser):
         @param lifetime: how many seconds everything is kept.
         @param limits: how long connecting and the like may take.
         @param clock: measures the time; C{None} for the reactor.
+        @raise ImportError: if txredisapi is not installed.
         """
+        checkInstalled()
         self.description = description
         self._members = Members(node)
         self._prefix = prefix

@@ -1,106 +1,27 @@
 """
-A relay through the publish/subscribe of Redis or Valkey, 6 or newer. It needs no
-library: L{openfl_twisted.wire.resp} says why.
-"""
+A relay through the publish/subscribe of Redis or Valkey, 6 or newer.
 
-from collections.abc import Iterable
-from typing import Any
+It publishes and subscribes on one connection, which RESP3 allows: so what it
+publishes keeps its order with the topics that it asks for, and one sign of life
+is one for both.
+"""
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from openfl_twisted.rooms.brokerlink import BrokerConnection, BrokerLink
+from openfl_twisted.rooms.brokerlink import BrokerLink
 from openfl_twisted.rooms.brokerrelay import PREFIX, BrokerRelay, RelayConnection
 from openfl_twisted.rooms.outbox import RelayLimits
+from openfl_twisted.rooms.redisconnection import (
+    RedisConnection,
+    RedisLogin,
+    RedisProblem,
+    Reply,
+    checkInstalled,
+    command,
+)
 from openfl_twisted.wire.envelope import OVERHEAD
-from openfl_twisted.wire.resp import MAX_REPLY, Push, RedisProblem, RESPReader, command
 
 _PING = command(b"PING")
-
-
-class RedisLogin:
-    """
-    Who we are for Redis. Its text has no password in it.
-    """
-
-    def __init__(self, user: str | None = None, password: str | None = None) -> None:
-        """
-        @param user: the user; C{None} for the one called C{default}.
-        @param password: the password; C{None} if none is wanted.
-        """
-        self._user = user or "default"
-        self._password = password
-
-    def hello(self) -> bytes:
-        """
-        Write the first command, which also chooses the protocol.
-        """
-        words = [b"HELLO", b"3"]
-        if self._password is not None:
-            words += [b"AUTH", self._user.encode(), self._password.encode()]
-        return command(*words)
-
-    def problem(self, text: str) -> str:
-        """
-        Say why the broker has let nobody in.
-
-        @param text: what it says; older servers repeat what they do not know,
-            and so the password.
-        """
-        if "unknown command" in text.lower():
-            return "the broker is too old: Redis 6 or newer is needed"
-        if self._password:
-            text = text.replace(self._password, "***")
-        return f"the broker says: {text}"
-
-
-class RedisConnection(BrokerConnection):
-    """
-    One connection to Redis.
-    """
-
-    greeted = False
-
-    def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = MAX_REPLY) -> None:
-        super().__init__(link)
-        self._login = login
-        self._reader = RESPReader(maxReply)
-
-    def welcomed(self) -> None:
-        """
-        The server knows who we are.
-        """
-        raise NotImplementedError
-
-    def replyReceived(self, reply: Any) -> None:
-        """
-        The server has replied, or has something else to say.
-        """
-        raise NotImplementedError
-
-    def connectionMade(self) -> None:
-        """
-        Introduce ourselves.
-        """
-        super().connectionMade()
-        self.transport.write(self._login.hello())
-
-    def read(self, data: bytes) -> Iterable[object]:
-        """
-        Read what the server has sent.
-        """
-        return self._reader.receive(data)
-
-    def eventReceived(self, event: Any) -> None:
-        """
-        The server has said something.
-        """
-        if self.greeted:
-            self.replyReceived(event)
-        elif isinstance(event, RedisProblem):
-            self.fail(self._login.problem(event.text))
-        else:
-            self.greeted = True
-            self.welcomed()
 
 
 class RedisRelayConnection(RedisConnection, RelayConnection):
@@ -126,17 +47,17 @@ class RedisRelayConnection(RedisConnection, RelayConnection):
             self.subscribe(topic)
         self.writePing()
 
-    def replyReceived(self, reply: Any) -> None:
+    def replyReceived(self, reply: Reply) -> None:
         """
         Take what was published; and to what was commanded, only what went wrong.
         """
         match reply:
-            case Push([b"message", bytes(channel), bytes(payload)]):
+            case [b"message", bytes(channel), bytes(payload)]:
                 topic = channel[len(self._prefix) :].decode(errors="replace")
                 self._relay.arrived(topic, payload)
             case RedisProblem(text):
                 self._relay.wasRefused(f"the broker says: {text}")
-            case b"PONG":
+            case "PONG":
                 if self.link.connection is None:
                     self.ready()
 
@@ -195,7 +116,9 @@ class RedisRelay(BrokerRelay[RedisRelayConnection]):
         @param node: see L{BrokerRelay}.
         @param limits: see L{BrokerRelay}.
         @param clock: see L{BrokerRelay}.
+        @raise ImportError: if txredisapi is not installed.
         """
+        checkInstalled()
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock
         )

@@ -8,15 +8,18 @@ C{XMLSocket} clients in rooms.
 """
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from openfl_twisted.protocols.sending import POLICY_VIOLATION
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, LobbyError, Member, Room, Watcher
+from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
@@ -49,6 +52,14 @@ class RoomProtocol(XMLSocketProtocol):
         if path and not self.transport.disconnecting:
             self._try(lambda: self.enter(unquote(path)))
 
+    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+        """
+        Count what waited here for a client that is cut off: it is lost, also if
+        the client comes back.
+        """
+        if self.member is not None:
+            self.lobby.lose(self.member, sum(piece.count(END) for piece in pieces))
+
     def enter(self, room: str, name: str | None = None) -> None:
         """
         Come into a room; override this if you want to say something then.
@@ -68,8 +79,17 @@ class RoomProtocol(XMLSocketProtocol):
             self.lobby.cutOff(member)
             self.lobby.deliver(member, message)
             return
-        self.factory.messagesOut += 1
-        self.transport.write(message)
+        self.write(message)
+
+    def write(self, message: bytes) -> None:
+        """
+        Send a message, and count it.
+
+        @param message: the message with its end.
+        """
+        if not self.transport.disconnecting:
+            self.factory.messagesOut += 1
+            self.transport.write(message)
 
     def replaced(self) -> None:
         """
@@ -77,6 +97,31 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = None
         self.transport.loseConnection()
+
+    def kicked(self) -> None:
+        """
+        Leave for good: who is not wanted does not keep the place.
+        """
+        member, self.member = self.member, None
+        if member is not None:
+            self.lobby.leave(member)
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Keep no place for who sends more than it may. Who does not read may have
+        a bad connection, and come back with a better one.
+        """
+        super().limitReached(limit)
+        if limit != "queue":
+            self.kicked()
+
+    def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        Close the connection because of what the client has done, and keep no
+        place for it.
+        """
+        super().closeFor(reason, code)
+        self.kicked()
 
     def _try(self, do: Callable[[], object]) -> None:
         """
@@ -154,10 +199,22 @@ class PathRoomProtocol(RoomProtocol):
         self.closeFor(text)
 
 
+_EXCESSES = {
+    "rate": "you send more than is allowed",
+    "message": "your message is too long",
+}
+
+
 class XMLRoomProtocol(RoomProtocol):
     """
     A client that speaks of rooms in XML.
     """
+
+    # Whether it has asked who is where, and has no answer yet.
+    _asking = False
+
+    # What it was refused at least once.
+    _refused: frozenset[str] = frozenset()
 
     def enter(self, room: str, name: str | None = None) -> None:
         """
@@ -168,7 +225,7 @@ class XMLRoomProtocol(RoomProtocol):
         super().enter(room, name)
         if before is not None:
             self.lobby.leave(before)
-        self.transport.write(vocabulary.welcome(*self._needMember()))
+        self.write(vocabulary.welcome(*self._needMember()))
 
     def heard(self, line: bytes) -> None:
         """
@@ -186,9 +243,21 @@ class XMLRoomProtocol(RoomProtocol):
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Tell the client.
+        Tell the client. Of a limit there is one line in the log, however often
+        the client tries.
         """
-        self.transport.write(vocabulary.refusal(code, text))
+        self.write(vocabulary.refusal(code, text))
+        if code in REFUSALS and code not in self._refused:
+            self._refused |= {code}
+            self.log.info("{peer} refused: {text}", peer=self.describePeer(), text=text)
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Tell the client why it is closed, if it reads.
+        """
+        super().limitReached(limit)
+        if limit in _EXCESSES:
+            self.write(vocabulary.refusal(limit, _EXCESSES[limit]))
 
     def _needMember(self) -> tuple[Member, Room]:
         if self.member is None or self.member.room is None:
@@ -214,18 +283,24 @@ class XMLRoomProtocol(RoomProtocol):
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
         if self.lobby.elsewhere is None:
-            self.transport.write(vocabulary.who(room))
-        else:
-            listing = self.lobby.elsewhere.others(room)
-            listing.addCallback(lambda others: self.transport.write(vocabulary.who(room, others)))
+            self.write(vocabulary.who(room))
+            return
+        if self._asking:
+            raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
+        self._asking = True
+        self.lobby.elsewhere.others(room).addCallback(partial(self._tellWho, room))
+
+    def _tellWho(self, room: Room, others: list[str]) -> None:
+        self._asking = False
+        self.write(vocabulary.who(room, others))
 
     def _rooms(self, request: Request) -> None:
-        self.transport.write(vocabulary.rooms(self.lobby.rooms))
+        self.write(vocabulary.rooms(self.lobby.rooms))
 
     def _set(self, request: Request) -> None:
         member, room = self._needMember()
         key, value = (request.attributes.get(each, "") for each in ("key", "value"))
-        self.lobby.describe(member.data, key, value)
+        self.lobby.describe(member, key, value)
         self.lobby.announce(room, vocabulary.described(member, key, value), exclude=(member,))
 
     def _resume(self, request: Request) -> None:
@@ -233,9 +308,9 @@ class XMLRoomProtocol(RoomProtocol):
             raise LobbyError("room", "you are in a room already")
         self.member = self.lobby.resume(request.attributes.get("token", ""), self)
         lost = self.member.lost
-        self.transport.write(vocabulary.welcome(*self._needMember(), lost=lost))
+        self.write(vocabulary.welcome(*self._needMember(), lost=lost))
         for message in self.lobby.takeMissed(self.member):
-            self.transport.write(message)
+            self.write(message)
 
     _do: dict[str, Callable[["XMLRoomProtocol", Request], None]] = {
         "join": _join,

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from openfl_twisted.rooms.lobby import Member, Room
+from openfl_twisted.rooms.room import Member, Room
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import encodeUTF8
 

@@ -119,6 +119,12 @@ class ServerCollector(Collector):
         yield _counter(
             "connections_refused", "Connections refused at a limit", refusals.items(), "limit"
         )
+        cut = self._overview.cut
+        if cut:
+            limits = {(limit,): count for limit, count in cut.items()}
+            yield _counter(
+                "connections_cut", "Connections closed by a limit", limits.items(), "limit"
+            )
         requests = self._overview.policyRequests
         if requests is not None:
             outcomes = {(outcome,): count for outcome, count in requests.items()}
@@ -130,6 +136,7 @@ class ServerCollector(Collector):
         yield _gauge("rooms", "Rooms that are open", _one(len(lobby.rooms)))
         yield _gauge("members", "Members of all rooms", _one(lobby.members))
         refused = {(code,): count for code, count in lobby.refused.items()}
+        yield _counter("rooms_lost", "Messages that members have not got", _one(lobby.lost))
         yield _counter("rooms_refused", "What rooms have refused", refused.items(), "code")
 
     def _relay(self, relay: IRelay) -> Iterator[Metric]:

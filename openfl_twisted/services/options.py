@@ -30,6 +30,10 @@ The fewest characters of the console's token.
 """
 
 _LEVELS = ("debug", "info", "warn", "error")
+# A colon that is not part of a value.
+_colon = re.compile(r"(?<!\\):")
+# The endpoints that listen everywhere if they are not told where.
+_LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 # What can follow the word Bearer (RFC 6750).
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
@@ -93,6 +97,21 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
             f"--{option}={description}: {reason}; try for example {example}"
         ) from None
     return endpoint
+
+
+def siteEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
+    """
+    Read where a site is for those who look after the server: a port that does
+    not say on which interface is opened on that of this machine only.
+
+    @param port: one for the example.
+    @raise usage.UsageError: if there is no such endpoint.
+    """
+    kind, _, *more = [*_colon.split(description), ""]
+    # What stands behind the port without a name is the interface.
+    if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
+        description += f":interface={_LOOPBACK[kind]}"
+    return endpointOf(option, description, f"tcp:{port}")
 
 
 T = TypeVar("T")
@@ -167,20 +186,20 @@ class ServerOptions(usage.Options):
             "max-per-address",
             None,
             0,
-            "How many clients at once from one IP address; 0 means any number.",
+            "How many clients at once from one IP address, or IPv6 /64; 0 means any number.",
             count,
         ],
         [
             "metrics",
             None,
             None,
-            "Where Prometheus gets metrics: an endpoint such as tcp:9100:interface=127.0.0.1.",
+            "Where Prometheus gets metrics, as tcp:9100; for this machine if no interface is said.",
         ],
         [
             "console",
             None,
             None,
-            "Where a browser gets the console: an endpoint such as tcp:9101:interface=127.0.0.1.",
+            "Where a browser gets the console, as tcp:9101; for this machine, as with --metrics.",
         ],
         [
             "console-token",
@@ -238,14 +257,13 @@ class ServerOptions(usage.Options):
                 raise usage.UsageError(
                     "--metrics: this needs prometheus-client: pip install 'openfl-twisted[metrics]'"
                 )
-            example = "tcp:9100:interface=127.0.0.1"
-            self["metrics"] = endpointOf("metrics", self["metrics"], example)
+            self["metrics"] = siteEndpointOf("metrics", self["metrics"], 9100)
         token = self["console-token"]
         if self["console"] is None:
             if token is not None:
                 raise usage.UsageError("--console-token: --console is missing")
             return
-        self["console"] = endpointOf("console", self["console"], "tcp:9101:interface=127.0.0.1")
+        self["console"] = siteEndpointOf("console", self["console"], 9101)
         if token is None:
             return
         if len(token) < MIN_TOKEN or not _token.fullmatch(token):

@@ -95,6 +95,14 @@ class Overview:
         return {**self.guard.refusals, **undecided}
 
     @property
+    def cut(self) -> dict[str, int]:
+        """
+        How many connections have been closed by a limit, by its name; empty if
+        that is not counted.
+        """
+        return getattr(self.served, "cut", {})
+
+    @property
     def policyRequests(self) -> dict[str, int] | None:
         """
         How policy requests have ended, if there can be any.

@@ -4,6 +4,7 @@ C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,11 @@ from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.brokerurl import presenceFromURL, relayFromURL
-from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.nodes import SharedRooms
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -57,8 +59,8 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     return found
 
 
-_ROOMS: dict[str, type[RoomProtocol]] = {
-    "none": RoomProtocol,
+_ROOMS: dict[str, type[XMLSocketProtocol]] = {
+    "none": RelayProtocol,
     "path": PathRoomProtocol,
     "xml": XMLRoomProtocol,
 }
@@ -85,7 +87,7 @@ class Options(DataServerOptions):
             "app",
             None,
             None,
-            "Your own server: package.module:Class, a subclass of XMLSocketProtocol.",
+            "Your own server: package.module:Class, an XMLSocketProtocol; RoomProtocol has rooms.",
         ],
         [
             "max-message",
@@ -118,10 +120,17 @@ class Options(DataServerOptions):
         ["max-rooms", None, Limits.maxRooms, "How many rooms there may be.", count],
         ["max-members", None, Limits.maxMembers, "How many may be in one room.", count],
         [
+            "max-name",
+            None,
+            Limits.maxName,
+            "How many characters the name of a room or a member may have.",
+            count,
+        ],
+        [
             "resume",
             None,
             Limits.resume,
-            "With --rooms=xml: how many seconds a client that was cut off keeps its place.",
+            "With rooms in XML: how many seconds a client that was cut off keeps its place.",
             seconds,
         ],
         [
@@ -134,9 +143,22 @@ class Options(DataServerOptions):
             "relay",
             None,
             None,
-            "With --rooms: join other servers through redis://, rediss://, nats:// or nats+tls://.",
+            "With rooms: join other servers through redis://, rediss://, nats:// or nats+tls://.",
         ],
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["room-members"] = {}
+
+    def opt_room_members(self, limit: str) -> None:
+        """
+        How many may be in one room, as NAME=NUMBER; can be given several times.
+        """
+        name, _, number = limit.rpartition("=")
+        if not (name and number.isascii() and number.isdecimal()):
+            raise usage.UsageError(f"--room-members={limit}: write NAME=NUMBER")
+        self["room-members"][name] = int(number)
 
     def postOptions(self) -> None:
         """
@@ -144,35 +166,35 @@ class Options(DataServerOptions):
         """
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
-        if self["rooms"] != "none":
-            if self["app"] is not None or self["echo"]:
-                raise usage.UsageError("--rooms goes without --app and --echo")
-        elif self["relay"] is not None:
-            raise usage.UsageError("--relay goes with --rooms=path or --rooms=xml")
-        if self["resume"] and self["rooms"] != "xml":
-            raise usage.UsageError("--resume goes with --rooms=xml")
-        if self["relay"] is not None:
-            self["relay"], self["presence"] = readRelay(self["relay"])
+        if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
+            raise usage.UsageError("--rooms goes without --app and --echo")
         if self["app"] is None:
-            self["app"] = EchoProtocol if self["echo"] else RelayProtocol
+            self["app"] = EchoProtocol if self["echo"] else _ROOMS[self["rooms"]]
         elif self["echo"]:
             raise usage.UsageError("--echo and --app: there can be one of them")
         else:
             self["app"] = loadProtocol(self["app"])
+        if self["relay"] is not None and not issubclass(self["app"], RoomProtocol):
+            raise usage.UsageError("--relay goes with --rooms=path or xml, or an --app with rooms")
+        if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
+            raise usage.UsageError("--resume goes with --rooms=xml, or an --app of XMLRoomProtocol")
+        if self["relay"] is not None:
+            self["relay"], self["presence"] = readRelay(self["relay"])
 
 
 def readRelay(url: str) -> tuple[IRelay, IPresence | None]:
     """
     Make the relay that C{--relay} names, and what knows who is where.
 
-    @raise usage.UsageError: if there is none such.
+    @raise usage.UsageError: if there is none such, or what it needs is not
+        installed.
     """
     from twisted.internet import reactor
 
     try:
         relay: IRelay = relayFromURL(url, reactor)
         return relay, presenceFromURL(url, reactor, relay.node)
-    except ValueError as problem:
+    except (ValueError, ImportError) as problem:
         # The URL may have a password, so it is not repeated.
         raise usage.UsageError(f"--relay: {problem}") from None
 
@@ -197,17 +219,25 @@ def makeService(options: Options) -> IService:
         "policy": options["policy"],
     }
     farewell = options["farewell"]
-    if options["rooms"] == "none":
-        crowd = XMLSocketFactory(options["app"], **settings)
+    protocol = options["app"]
+    if not issubclass(protocol, RoomProtocol):
+        crowd = XMLSocketFactory(protocol, **settings)
         service = serveData(options, crowd)
         service.farewell = partial(_sayFarewell, crowd, farewell)
         return service
-    announces = options["rooms"] == "xml"
+    announces = issubclass(protocol, XMLRoomProtocol)
     limits = Limits(
-        maxRooms=options["max-rooms"], maxMembers=options["max-members"], resume=options["resume"]
+        maxRooms=options["max-rooms"],
+        maxMembers=options["max-members"],
+        maxName=options["max-name"],
+        resume=options["resume"],
     )
-    lobby, relay = Lobby(limits), options["relay"]
-    factory = RoomFactory(_ROOMS[options["rooms"]], lobby, announces=announces, **settings)
+    roomLimits = {
+        name: replace(limits, maxMembers=members)
+        for name, members in options["room-members"].items()
+    }
+    lobby, relay = Lobby(limits, roomLimits=roomLimits), options["relay"]
+    factory = RoomFactory(protocol, lobby, announces=announces, **settings)
     service = serveData(options, factory)
     service.farewell = partial(_sayFarewell, factory, farewell)
     service.lobby = lobby

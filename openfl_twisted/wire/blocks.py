@@ -1,6 +1,6 @@
 """
 Lines that are ended by CR LF, some of which say how many bytes follow them: what
-the protocols of NATS and of Redis are made of.
+the protocol of NATS is made of.
 """
 
 from collections.abc import Callable, Iterator

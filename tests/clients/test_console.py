@@ -10,6 +10,8 @@ from typing import Any
 from twisted.logger import capturedLogs
 from twisted.web.server import Request
 
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from openfl_twisted.rooms.relay import IRelay, RelayState
 from openfl_twisted.services import xmlserver
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.sites import Page as SitePage
@@ -39,6 +41,8 @@ function look() {
 	if (!kinds.includes("")) tell("clients", ...kinds);
 	for (const item of $("messages").children) tell("line", item.lastChild.textContent);
 	if ($("said").textContent) tell("said", $("said").textContent);
+	if (!document.querySelector("section.relay").hidden) tell("relay", $("relay").textContent);
+	if (!document.querySelector(".missed").hidden) tell("missed", $("missed").textContent);
 	const pen = $("chart").getContext("2d");
 	const drawn = $("chart").width && pen.getImageData(0, 0, $("chart").width, $("chart").height);
 	if (drawn && drawn.data.some((value) => value)) tell("drawn");
@@ -64,16 +68,21 @@ class Script(SitePage):
 
 
 @asynccontextmanager
-async def console(page: Page, acts: str) -> AsyncIterator[tuple[int, str, str]]:
+async def console(
+    page: Page, acts: str, *arguments: str, relay: IRelay | None = None
+) -> AsyncIterator[tuple[int, str, str]]:
     """
     Run a server with a console while the block runs.
 
     @param page: takes the reports of the console's page.
     @param acts: what else the page does.
+    @param arguments: more of the server's.
+    @param relay: the way to other servers, if there is one.
     @return: the port of the server, the URL of the console, and the token.
     """
     options = xmlserver.Options()
-    options.parseOptions([f"--listen={ANY}", f"--console={ANY}"])
+    options.parseOptions([f"--listen={ANY}", f"--console={ANY}", *arguments])
+    options["relay"], options["presence"] = relay, None
     service: Any = xmlserver.makeService(options)
     [_, site] = service.services
     assert isinstance(site, ConsoleService)
@@ -150,6 +159,38 @@ async def test_console() -> None:
             assert ["status", "connected"] in page.reports
             assert not [report for report in page.reports if report[0] == "error"]
         await clients[0].close()
+
+
+@inBrowser
+async def test_relay() -> None:
+    """
+    The page shows how it is with the relay, and how many messages of other
+    servers were lost, as soon as there are any.
+    """
+    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    page = Page({})
+    joint = MemoryBroker()
+    here, there = MemoryRelay(joint), MemoryRelay(joint)
+    here.subscribe("a", lambda payload: None)
+    await there.start()
+    idle = "function act() {}\nlook();"
+    async with console(page, idle, "--rooms=xml", relay=here) as (_, url, token):
+        there.publish("a", b"1")
+        async with shown(page, f"{url}#{token}"):
+            await page.until("relay", "up")
+            assert not [report for report in page.reports if report[0] == "missed"]
+            joint.copies = 0
+            for _ in range(3):
+                there.publish("a", b"lost")
+            joint.cut()
+            await page.until("relay", "down")
+            joint.mend()
+            joint.copies = 1
+            there.publish("a", b"2")
+            await page.until("missed", "3")
+            assert here.state is RelayState.UP
+            assert not [report for report in page.reports if report[0] == "error"]
+    await there.stop()
 
 
 @inBrowser

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.live import live
 from tests.live.peers import HOST, acquaint, dial, portOf, run, stop, twistd
 
+ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
@@ -33,6 +34,21 @@ async def test_shoutingAndClient() -> None:
     client = run(*example("client.py", f"tcp:{HOST}:{port}", "<hello/>"))
     assert await client.ended == 0, client.printed
     assert client.printed == b"<HELLO/>\n"
+    await stop(server)
+
+
+@live
+async def test_dice() -> None:
+    """
+    The rooms of one's own have the usual words, and one more.
+    """
+    server = twistd("openfl-xml", "--app=dice:Dice", ANY_PORT, path=str(EXAMPLES))
+    client = await dial(await portOf(server))
+    client.send(b"<roll/>\0")
+    await client.until(b'<error code="room">')
+    client.send(b'<join room="a" name="&lt;Ann>"/>\0<roll/>\0')
+    await client.until(b'<rolled name="&lt;Ann&gt;" eyes="')
+    await client.close()
     await stop(server)
 
 

@@ -12,18 +12,26 @@ from openfl_twisted.protocols.hosts import HostLimit, hostOf
 
 class HostTests(SynchronousTestCase):
     """
-    Connections are counted by IP address.
+    Connections are counted by IP address, or by network.
     """
 
     def test_hostOf(self) -> None:
         """
-        An address has a host if it is one of IP.
+        An IPv4 address counts for itself, also where a socket for both has it;
+        an IPv6 address for its network; others for nothing.
         """
-        addresses = [
-            IPv4Address("TCP", "10.0.0.1", 80), IPv6Address("TCP", "::1", 80),
-            UNIXAddress(b"/socket"), None,
-        ]  # fmt: skip
-        self.assertEqual(list(map(hostOf, addresses)), ["10.0.0.1", "::1", None, None])
+        for address, host in [
+            (IPv4Address("TCP", "10.0.0.1", 80), "10.0.0.1"),
+            (IPv6Address("TCP", "::ffff:10.0.0.1", 80), "10.0.0.1"),
+            (IPv6Address("TCP", "2001:db8:1:2::1", 80), "2001:db8:1:2::/64"),
+            (IPv6Address("TCP", "2001:db8:1:2:ffff::", 80), "2001:db8:1:2::/64"),
+            (IPv6Address("TCP", "2001:db8:1:3::1", 80), "2001:db8:1:3::/64"),
+            (IPv6Address("TCP", "::1", 80), "::/64"),
+            (IPv6Address("TCP", "fe80::1%eth0", 80, scopeID="eth0"), "fe80::/64"),
+            (UNIXAddress(b"/socket"), None),
+            (None, None),
+        ]:
+            self.assertEqual(hostOf(address), host)
 
     @given(
         st.lists(st.tuples(st.sampled_from(["10.0.0.1", "::1", None]), st.booleans())),

@@ -61,16 +61,19 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(transport.drainAll(), b"a\0" * 5)
         self.assertTrue(transport.disconnecting)
         self.assertIn("closed: it sends more than is allowed", linesOf(logs)[0])
+        self.assertEqual(factory.cut, {"queue": 0, "rate": 1, "message": 0})
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket is told why, by a code and in words.
+        A WebSocket is told why, by a code and in words, whoever notices it; and
+        it is counted.
         """
-        for echo, payload, code in (
-            (XMLSocketFactory(EchoProtocol, messageRate=1), b"a\0" * 6, 1008),
-            (XMLSocketFactory(EchoProtocol, maxLength=5), b"x" * 6, 1009),
+        for echo, payload, code, limit in (
+            (XMLSocketFactory(EchoProtocol, messageRate=1), b"a\0" * 6, 1008, "rate"),
+            (XMLSocketFactory(EchoProtocol, maxLength=5), b"x" * 6, 1009, "message"),
+            (XMLSocketFactory(EchoProtocol), b"x" * 13, 1009, "message"),
         ):
-            factory = WebSocketFactory(echo, clock=self.clock)
+            factory = WebSocketFactory(echo, maxMessage=12, clock=self.clock)
             protocol = factory.buildProtocol(None)
             transport = TightTransport(protocol, 1 << 20)
             transport.atOnce = False
@@ -79,3 +82,4 @@ class PaceTests(SynchronousTestCase):
             [*_, (opcode, close)] = framesIn(transport.drainAll()[len(RESPONSE) :])
             self.assertEqual((opcode, int.from_bytes(close[:2])), (CLOSE, code))
             self.assertGreater(len(close), 2)
+            self.assertEqual(echo.cut, {"queue": 0, "rate": 0, "message": 0} | {limit: 1})

@@ -57,6 +57,11 @@ class Owner:
     def sendQueueExceeded(self) -> None:
         self.exceeded += 1
 
+    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+        """
+        Nobody wants to know.
+        """
+
     def handedOver(self) -> None:
         self.pending.append(cast("SendQueue", self.queue).pending)
 

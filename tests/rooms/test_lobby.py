@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.rooms.lobby}.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,7 +15,8 @@ from hypothesis.stateful import (
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.rooms.lobby import Limits, Lobby, LobbyError, Member, Room, Watcher
+from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.room import Limits, LobbyError, Member, Room
 
 
 class Ear:
@@ -179,7 +181,7 @@ class LimitTests(LobbyTestCase):
         for name in ("", "x" * 65, "a\nb", " a", "a "):
             self.assertRefused("name", self.come, "chess", name)
             self.assertRefused("name", self.come, name, "one")
-        self.assertEqual(self.lobby.refused, {"name": 10})
+        self.assertEqual(self.lobby.refused["name"], 10)
         self.assertEqual(self.lobby.rooms, {})
 
     def test_taken(self) -> None:
@@ -215,15 +217,50 @@ class LimitTests(LobbyTestCase):
         """
         self.begin(maxData=2, maxName=5)
         one, _ = self.come(name="one")
-        self.lobby.describe(one.data, "color", "red")
-        self.lobby.describe(one.data, "size", "5")
-        self.assertRefused("data", self.lobby.describe, one.data, "age", "5")
-        self.assertRefused("data", self.lobby.describe, one.data, "colors", "5")
-        self.assertRefused("data", self.lobby.describe, one.data, "size", "123456")
-        self.lobby.describe(one.data, "size", "6")
-        self.lobby.describe(one.data, "color", "")
-        self.lobby.describe(one.data, "color", "")
+        self.lobby.describe(one, "color", "red")
+        self.lobby.describe(one, "size", "5")
+        self.assertRefused("data", self.lobby.describe, one, "age", "5")
+        self.assertRefused("data", self.lobby.describe, one, "colors", "5")
+        self.assertRefused("data", self.lobby.describe, one, "size", "123456")
+        self.lobby.describe(one, "size", "6")
+        self.lobby.describe(one, "color", "")
+        self.lobby.describe(one, "color", "")
         self.assertEqual(one.data, {"size": "6"})
+        self.lobby.leave(one)
+        self.assertRefused("room", self.lobby.describe, one, "age", "5")
+
+    def test_ownLimits(self) -> None:
+        """
+        A room can have limits of its own, by its name or given to it later;
+        others have those of the lobby.
+        """
+        usual = Limits(maxMembers=3, maxData=1)
+        own = {
+            "duel": replace(usual, maxMembers=2, maxData=2, resume=10, maxMissed=1),
+            "nowhere": replace(usual, maxMembers=0),
+        }
+        self.lobby = Lobby(usual, self.clock, roomLimits=own)
+        self.assertRefused("full", self.come, "nowhere")
+        self.assertEqual(self.lobby.rooms, {})
+        for name, members in [("chess", 3), ("duel", 2)]:
+            for _ in range(members):
+                self.come(name)
+            self.assertRefused("full", self.come, name)
+        chess, duel = self.lobby.rooms.values()
+        self.assertEqual((chess.limits, duel.limits), (usual, own["duel"]))
+        chess.limits = replace(usual, maxMembers=4)
+        self.come("chess")
+        for room, things in [(chess, 1), (duel, 2)]:
+            for number in range(things):
+                self.lobby.describe(room, str(number), "x")
+            self.assertRefused("data", self.lobby.describe, room, "more", "x")
+        for room, kept in [(chess, 3), (duel, 2)]:
+            member = next(iter(room.members.values()))
+            self.lobby.cutOff(member)
+            self.assertEqual(len(room.members), kept)
+        for _ in range(3):
+            self.lobby.announce(duel, b"x")
+        self.assertEqual((len(member.missed), member.lost), (1, 2))
 
 
 class ResumeTests(LobbyTestCase):

@@ -9,8 +9,8 @@ from zope.interface.verify import verifyObject
 
 from openfl_twisted.rooms import redispresence
 from openfl_twisted.rooms.presence import IPresence, Members, MemoryPresence, Present
+from openfl_twisted.rooms.redisconnection import command
 from openfl_twisted.rooms.redispresence import RedisPresence
-from openfl_twisted.wire.resp import command
 from tests.doubles import linesOf
 from tests.rooms.brokers import LIMITS, NODE, OTHER, Broker, Line
 
@@ -160,7 +160,7 @@ class RedisPresenceTests(SynchronousTestCase):
         asked = line.said()
         self.assertEqual(asked.count(b"HGETALL"), 2)
         self.assertIn(b"openfl:here:" + OTHER.hex().encode() + b":hall", asked)
-        line.arrive(b">1\r\n+hi\r\n%2\r\n+bob\r\n+2\r\n:1\r\n+3\r\n-WRONGTYPE\r\n")
+        line.arrive(b"%2\r\n$3\r\nbob\r\n$1\r\n2\r\n:1\r\n$1\r\n3\r\n-WRONGTYPE\r\n")
         self.assertEqual(
             self.successResultOf(looking),
             [Present(NODE, "ann", b"1"), Present(OTHER, "bob", b"2")],

@@ -4,8 +4,8 @@ A relay through Redis, in memory.
 
 from typing import Any
 
-from openfl_twisted.rooms.redisrelay import RedisLogin, RedisRelay
-from openfl_twisted.wire.resp import command
+from openfl_twisted.rooms.redisconnection import RedisLogin, command
+from openfl_twisted.rooms.redisrelay import RedisRelay
 from tests.rooms import relaycase
 from tests.rooms.brokers import LIMITS, NODE, Broker, sealed
 

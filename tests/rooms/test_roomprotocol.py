@@ -5,14 +5,17 @@ L{openfl_twisted.rooms.nodes}.
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.nodes import SharedRooms
-from openfl_twisted.rooms.presence import Members, MemoryPresence
+from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
+from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -20,6 +23,8 @@ from openfl_twisted.rooms.roomprotocol import (
     XMLRoomProtocol,
 )
 from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
+from tests.frames import REQUEST as UPGRADE
 from tests.protocols.test_bridge import PathTransport
 
 
@@ -283,6 +288,65 @@ class XMLTests(SynchronousTestCase):
         codes = [error.split('"')[1] for error in self.one.read()]
         self.assertEqual(codes, ["room", "taken"])
 
+    def test_refused(self) -> None:
+        """
+        Of what the rooms refuse there is one line in the log for each client and
+        each limit, however often it tries.
+        """
+        self.lobby.limits = Limits(maxRooms=1)
+        full = "there are 1 rooms already"
+        self.meet()
+        with capturedLogs() as logs:
+            for _ in range(5):
+                self.one.send('<join room="go"/>', '<join room="chess" name="Ben"/>', "<say>")
+            self.two.send('<join room="go"/>')
+        self.assertEqual(
+            [line.split(" refused: ")[1] for line in linesOf(logs)],
+            [full, "somebody is called Ben already", full],
+        )
+        self.assertEqual((self.lobby.refused["rooms"], self.lobby.refused["taken"]), (6, 5))
+
+    def test_closed(self) -> None:
+        """
+        Who sends more than is allowed is told so before the connection is
+        closed, also without a WebSocket.
+        """
+        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        for message, code in [("x\0" * 10, "rate"), ("x" * 101, "message")]:
+            client = Client(self.factory)
+            before = self.factory.messagesOut
+            client.send('<join room="go"/>')
+            with capturedLogs() as logs:
+                client.send(message)
+            welcome, error = client.read()
+            self.assertEqual(self.factory.messagesOut - before, 2)
+            self.assertIn("<welcome", welcome)
+            self.assertIn(f'<error code="{code}">', error)
+            self.assertTrue(client.transport.disconnecting)
+            self.assertEqual((len(linesOf(logs)), self.factory.cut[code]), (1, 1))
+            self.assertEqual(self.lobby.rooms, {})
+
+    def test_closedWebSocket(self) -> None:
+        """
+        A WebSocket is told so in both ways, and then that is all.
+        """
+        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        for message, code, number in [
+            (b"x\0" * 10, "rate", 1008),
+            (b"x" * 101, "message", 1009),
+            (b"x" * 201, "message", 1009),
+        ]:
+            factory = WebSocketFactory(self.factory, maxMessage=200, clock=Clock())
+            protocol = factory.buildProtocol(None)
+            transport = TightTransport(protocol, 1 << 20)
+            transport.atOnce = False
+            protocol.makeConnection(transport)
+            transport.arrive(UPGRADE + frame(BINARY, message))
+            _, *errors, (opcode, close) = framesIn(transport.drainAll()[len(RESPONSE) :])
+            self.assertEqual((opcode, int.from_bytes(close[:2])), (CLOSE, number))
+            [(_, error)] = errors
+            self.assertIn(f'<error code="{code}">'.encode(), error)
+
     def test_resume(self) -> None:
         """
         Who was cut off comes back with its token, and gets what it has missed.
@@ -319,14 +383,76 @@ class XMLTests(SynchronousTestCase):
         self.two.send("<say>hello</say>")
         self.assertEqual(again.read(), ['<say from="Ben">hello</say>'])
 
+    def test_kicked(self) -> None:
+        """
+        Who is closed because he is not wanted, or sends more than he may, keeps
+        no place; the others hear at once that he has gone.
+        """
+        for reason in ("kicked", "too long", "closed for something"):
+            self.setUp()
+            self.meet()
+            assert self.one.protocol.member is not None
+            token = self.one.protocol.member.token
+            match reason:
+                case "kicked":
+                    self.one.protocol.kicked()
+                    self.one.transport.loseConnection()
+                case "too long":
+                    self.one.transport.arrive(b"x" * (self.one.protocol.MAX_LENGTH + 1))
+                case _:
+                    self.one.protocol.closeFor(reason)
+            self.assertEqual(self.two.read(), ['<left name="Ann" />'])
+            self.one.vanish()
+            again = Client(self.factory)
+            again.send(f'<resume token="{token}"/>')
+            self.assertIn('<error code="token">', again.read()[0])
+        self.one.protocol.kicked()
+
+    def test_slow(self) -> None:
+        """
+        Who does not read is cut off and keeps his place; what waited for him is
+        lost, and he is told how much that was.
+        """
+        self.factory.settings["maxQueue"] = 1000
+        self.one = Client(self.factory)
+        self.meet()
+        assert self.one.protocol.member is not None
+        token = self.one.protocol.member.token
+        self.one.transport.room = 0
+        count = 0
+        while not self.one.transport.disconnecting:
+            count += 1
+            self.two.send(f"<say>{count:03}</say>")
+        self.assertEqual(self.factory.cut["queue"], 1)
+        self.one.vanish()
+        again = Client(self.factory)
+        again.send(f'<resume token="{token}"/>')
+        # The first was on its way, and nobody knows how far it came.
+        self.assertIn(f'lost="{count - 1}"', again.read()[0])
+        self.assertEqual(self.lobby.lost, count - 1)
+
+    def test_slowStranger(self) -> None:
+        """
+        Who does not read its answers is cut off too, and nothing is lost to a
+        room by it.
+        """
+        self.factory.settings["maxQueue"] = 1000
+        stranger = Client(self.factory)
+        stranger.transport.room = 0
+        while not stranger.transport.disconnecting:
+            stranger.send("hello")
+        self.assertEqual((self.factory.cut["queue"], self.lobby.lost), (1, 0))
+
     def test_tooLate(self) -> None:
         """
         After its time a member has left.
         """
         self.meet()
         self.one.vanish()
+        self.two.send("<say>too late</say>")
         self.clock.advance(10)
         self.assertEqual(self.two.read(), ['<left name="Ann" />'])
+        self.assertEqual(self.lobby.lost, 1)
 
 
 class NodeTests(SynchronousTestCase):
@@ -420,6 +546,64 @@ class NodeTests(SynchronousTestCase):
             unknowing.read(),
             ['<who room="chess"><member name="Cleo" here="true" /></who>'],
         )
+
+    def slowly(self) -> list[Deferred[list[Present]]]:
+        """
+        Let it take its time to find out who is where.
+
+        @return: what is asked, in order.
+        """
+        asked: list[Deferred[list[Present]]] = []
+
+        def membersOf(room: str) -> Deferred[list[Present]]:
+            asked.append(Deferred())
+            return asked[-1]
+
+        shared: Any = self.relays[0]._listeners[0]
+        self.patch(shared._presence, "membersOf", membersOf)
+        return asked
+
+    def test_whoOnceAtATime(self) -> None:
+        """
+        Who asks again before there is an answer is refused; and however many
+        ask, a room is looked up once at a time: the next time for all those who
+        have asked since.
+        """
+        asked = self.slowly()
+        lobby = self.clients[0].protocol.lobby
+        more = [Client(self.clients[0].protocol.factory) for _ in range(3)]
+        for client in more:
+            client.send('<join room="chess"/>')
+        self.clients[0].send(*["<who/>"] * 100)
+        for client in more:
+            client.send("<who/>")
+            client.read()
+        self.assertEqual((len(asked), lobby.refused["busy"]), (1, 99))
+        refusals = [each for each in self.read(0) if each.startswith('<error code="busy">')]
+        self.assertEqual(len(refusals), 99)
+        asked[0].callback([Present(b"x" * 16, "Dan", b"")])
+        [listing] = self.read(0)
+        self.assertIn('<member name="Dan" here="true" elsewhere="true" />', listing)
+        self.assertEqual([client.read() for client in more], [[], [], []])
+        self.assertEqual(len(asked), 2)
+        asked[1].callback([Present(b"x" * 16, "Eve", b"")])
+        for client in more:
+            [listing] = client.read()
+            self.assertIn("Eve", listing)
+        self.clients[0].send("<who/>")
+        self.assertEqual(len(asked), 3)
+
+    def test_whoFails(self) -> None:
+        """
+        If it cannot be found out there are those who are here, and a traceback
+        in the log.
+        """
+        asked = self.slowly()
+        self.clients[0].send("<who/>")
+        asked[0].errback(ZeroDivisionError())
+        [listing] = self.read(0)
+        self.assertIn('<member name="Ann" here="true" />', listing)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_malformed(self) -> None:
         """

@@ -96,8 +96,8 @@ class WriteTests(SynchronousTestCase):
         """
         room = self.member.room
         assert room is not None
-        self.lobby.describe(self.member.data, "color", "<red>")
-        self.lobby.describe(room.data, "topic", "&")
+        self.lobby.describe(self.member, "color", "<red>")
+        self.lobby.describe(room, "topic", "&")
         for message in (
             vocabulary.welcome(self.member, room),
             vocabulary.welcome(self.member, room, lost=3),

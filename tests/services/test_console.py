@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.services.console}.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -12,9 +13,10 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.memoryrelay import MemoryRelay
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.console.resources import MAX_REASON
 from openfl_twisted.services.console.watching import (
@@ -179,10 +181,14 @@ class DeedTests(ConsoleTestCase):
         """
         self.server.call()
         client = self.server.call()
+        told: list[str] = []
+        # As those have who are in a room.
+        innermost(self.server.factory.find(2)).kicked = partial(told.append, "kicked")
         with capturedLogs() as logs:
             answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})
         self.assertEqual((answer.status, answer.json), (200, {"kicked": 2}))
         self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(told, ["kicked"])
         self.assertEqual(
             linesOf(logs),
             ["192.168.1.1:54321 kicked: too loud (console, 127.0.0.1:5)"],
@@ -351,19 +357,31 @@ class StateTests(ConsoleTestCase):
             lobby.join(room, Hearer(), name)
         self.assertEqual(
             self.lastOf(self.watch())["rooms"],
-            {"rooms": 2, "members": 3, "shown": [["go", 2], ["chess", 1]]},
+            {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
         )
 
     def test_relay(self) -> None:
         """
         It shows how it is with the relay, and what was lost.
         """
-        relay = self.server.relay = MemoryRelay(clock=self.clock)
-        relay.gaps, relay.missed = 1, 5
-        relay.start()
-        shown = self.lastOf(self.watch())["relay"]
-        self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 5))
+        broker = MemoryBroker()
+        relay = self.server.relay = MemoryRelay(broker, clock=self.clock)
+        other = MemoryRelay(broker, clock=self.clock)
+        for each in (relay, other):
+            each.start()
+        relay.subscribe("a", lambda payload: None)
+        browser = self.watch()
+        for copies in (1, 0, 0, 1):
+            broker.copies = copies
+            other.publish("a", b"x")
+        self.clock.advance(INTERVAL)
+        shown = self.lastOf(browser)["relay"]
+        self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 2))
         self.assertEqual(shown["description"], "memory:")
+        broker.cut("no way")
+        self.clock.advance(INTERVAL)
+        shown = self.lastOf(browser)["relay"]
+        self.assertEqual((shown["state"], shown["problem"]), ("down", "no way"))
 
     def test_slow(self) -> None:
         """

@@ -18,9 +18,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.clients import KINDS
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
-from openfl_twisted.rooms.lobby import Lobby, LobbyError
+from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.doubles import TightTransport, linesOf
@@ -119,6 +121,16 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_messages_sent_total"], 2)
         self.assertEqual(metrics["openfl_queue_bytes"], 0)
 
+    def test_cut(self) -> None:
+        """
+        Who is closed by a limit is counted by the limit.
+        """
+        self.server.wrapped.settings["MAX_LENGTH"] = 5
+        self.server.call(b"x" * 6)
+        metrics = self.read()
+        cut = [metrics["openfl_connections_cut_total", each] for each in LIMITS]
+        self.assertEqual(cut, [0, 0, 1])
+
     def test_policyRequests(self) -> None:
         """
         A door counts those that it has answered.
@@ -142,6 +154,7 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_policy_requests_total", "refused"], 1)
         self.assertNotIn("openfl_messages_received_total", metrics)
         self.assertNotIn("openfl_rooms", metrics)
+        self.assertNotIn(("openfl_connections_cut_total", "rate"), metrics)
 
     def test_neither(self) -> None:
         """
@@ -164,6 +177,8 @@ class MetricsTests(MetricsTestCase):
         metrics = self.read()
         self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
         self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)
+        self.assertEqual(metrics["openfl_rooms_refused_total", "full"], 0)
+        self.assertEqual(metrics["openfl_rooms_lost_total"], 0)
 
     def test_relay(self) -> None:
         """
@@ -171,16 +186,30 @@ class MetricsTests(MetricsTestCase):
         """
         broker = MemoryBroker()
         relay = self.server.relay = MemoryRelay(broker, clock=self.server.clock)
-        relay.gaps, relay.missed = 2, 7
+        other = MemoryRelay(broker, clock=self.server.clock)
         self.assertEqual(self.read()["openfl_relay_up"], 0)
         relay.start()
+        other.start()
+        relay.subscribe("a", lambda payload: None)
+        # The first of two gaps is of one message, the second of two.
+        for copies in (1, 0, 1, 0, 0, 1, 2):
+            broker.copies = copies
+            other.publish("a", b"x")
         metrics = self.read()
-        self.assertEqual(metrics["openfl_relay_up"], 1)
-        self.assertEqual(metrics["openfl_relay_waiting"], 0)
-        self.assertEqual(metrics["openfl_relay_gaps_total"], 2)
-        self.assertEqual(metrics["openfl_relay_missed_total"], 7)
+        for name, count in [
+            ("up", 1),
+            ("waiting", 0),
+            ("received_total", 4),
+            ("gaps_total", 2),
+            ("missed_total", 3),
+            ("duplicates_total", 1),
+            ("published_total", 0),
+        ]:
+            self.assertEqual(metrics[f"openfl_relay_{name}"], count, name)
         broker.cut()
-        self.assertEqual(self.read()["openfl_relay_up"], 0)
+        relay.publish("a", b"x")
+        metrics = self.read()
+        self.assertEqual((metrics["openfl_relay_up"], metrics["openfl_relay_waiting"]), (0, 1))
 
     def test_form(self) -> None:
         """
@@ -219,8 +248,6 @@ class DocumentationTests(MetricsTestCase):
         super().setUp()
         self.server.lobby = Lobby(clock=self.server.clock)
         self.server.relay = MemoryRelay(clock=self.server.clock)
-        # It has no value before there is one.
-        self.server.lobby.refused["taken"] = 1
         families = list(text_string_to_metric_families(self.ask().body.decode()))
         samples = [sample for family in families for sample in family.samples]
         self.names = {sample.name for sample in samples}

@@ -20,6 +20,8 @@ from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.rooms import redisconnection
+from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, size
 from openfl_twisted.tls.server import ServerCertificates
@@ -31,6 +33,18 @@ from openfl_twisted.wire.policy import AccessRule, PolicyFile
 class App(XMLSocketProtocol):
     """
     What a user would give to C{--app}.
+    """
+
+
+class Table(RoomProtocol):
+    """
+    The same with rooms, and words of its own.
+    """
+
+
+class Board(XMLRoomProtocol):
+    """
+    The same with rooms in XML.
     """
 
 
@@ -376,6 +390,37 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual((options["message-rate"], options["byte-rate"]), (0, 0))
         self.assertEqual(self.parse(xmlserver, "--byte-rate=0")["byte-rate"], 0)
 
+    def test_own(self) -> None:
+        """
+        A protocol of the user's can have rooms, and then has what belongs to
+        them: those of a vocabulary of its own no places that are kept.
+        """
+        for protocol in (Table, Board):
+            app = f"--app={protocol.__module__}:{protocol.__name__}"
+            self.assertIs(self.parse(xmlserver, app, "--relay=memory:")["app"], protocol)
+        self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
+        app = f"--app={Table.__module__}:{Table.__name__}"
+        self.assertUsage(xmlserver, [app, "--resume=5"], "--resume goes with")
+        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms goes without --app")
+
+    def test_roomMembers(self) -> None:
+        """
+        Rooms can have limits of their own, from a file too.
+        """
+        self.assertEqual(self.parse(xmlserver)["room-members"], {})
+        given = ["--room-members=chess=2", "--room-members=a=b=3"]
+        self.assertEqual(self.parse(xmlserver, *given)["room-members"], {"chess": 2, "a=b": 3})
+
+    def test_noRedis(self) -> None:
+        """
+        Without the library there is no Redis, and it is said how to get it;
+        everything else is there.
+        """
+        self.patch(redisconnection, "find_spec", lambda name: None)
+        arguments = ["--rooms=xml", "--relay=redis://127.0.0.1"]
+        self.assertUsage(xmlserver, arguments, "pip install 'openfl-twisted[redis]'")
+        self.parse(xmlserver, "--rooms=xml", "--relay=nats://127.0.0.1")
+
     def test_wrong(self) -> None:
         """
         What does not go together is told; and what the URL of a relay has in it
@@ -385,6 +430,8 @@ class RoomOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms goes without")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume goes with")
         self.assertUsage(xmlserver, ["--relay=memory:"], "--relay goes with --rooms")
+        for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):
+            self.assertUsage(xmlserver, [f"--room-members={limit}"], "write NAME=NUMBER")
         error = self.assertRaises(
             UsageError, self.parse, xmlserver, "--rooms=xml", "--relay=ftp://a:secret@h"
         )

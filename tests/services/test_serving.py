@@ -4,6 +4,7 @@ Tests for the services of the commands, in memory.
 
 import errno
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 import trustme
@@ -27,8 +28,8 @@ from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.rooms.lobby import Limits
 from openfl_twisted.rooms.relay import RelayState
+from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
@@ -36,6 +37,8 @@ from openfl_twisted.wire.firstbytes import Caller
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
+from tests.services.test_metrics import Hearer
+from tests.services.test_options import Board, Table
 
 
 @implementer(IStreamServerEndpoint)
@@ -335,16 +338,36 @@ class RoomServiceTests(ServingTestCase):
             service = self.service(
                 xmlserver, f"--rooms={kind}", "--max-rooms=2", "--max-members=3",
                 "--message-rate=5", "--byte-rate=6K", *(["--resume=4"] if kind == "xml" else []),
+                "--max-name=9", "--room-members=duel=2",
             )  # fmt: skip
             factory = service.factory.wrappedFactory.wrappedFactory
             assert isinstance(factory, RoomFactory)
             self.assertIs(factory.protocol, protocol)
             self.assertIs(service.lobby, factory.lobby)
             resume = 4.0 if kind == "xml" else 0.0
-            self.assertEqual(factory.lobby.limits, Limits(maxRooms=2, maxMembers=3, resume=resume))
+            limits = Limits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
+            self.assertEqual(factory.lobby.limits, limits)
+            for room, members in [("duel", 2), ("chess", 3)]:
+                member = factory.lobby.join(room, Hearer())
+                assert member.room is not None
+                self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
             self.assertEqual(factory.settings["messageRate"], 5.0)
             self.assertEqual(factory.settings["byteRate"], 6144)
             self.assertEqual(len(factory.lobby.watchers), kind == "xml")
+
+    def test_own(self) -> None:
+        """
+        A protocol of the user's that has rooms is given them; with rooms in XML
+        its clients hear who comes and goes.
+        """
+        for protocol, announces in ((Table, False), (Board, True)):
+            name = f"--app={protocol.__module__}:{protocol.__name__}"
+            service = self.service(xmlserver, name, "--max-rooms=2")
+            factory = service.factory.wrappedFactory.wrappedFactory
+            assert isinstance(factory, RoomFactory)
+            self.assertIs(factory.protocol, protocol)
+            self.assertEqual(factory.lobby.limits.maxRooms, 2)
+            self.assertEqual(len(factory.lobby.watchers), announces)
 
     def test_relay(self) -> None:
         """

@@ -5,7 +5,7 @@ commands make of them.
 
 from typing import Any
 
-from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
@@ -44,6 +44,25 @@ class SiteOptionTests(OptionsTestCase):
                 endpoint = found[name]
                 assert isinstance(endpoint, TCP4ServerEndpoint)
                 self.assertEqual((endpoint._interface, endpoint._port), ("127.0.0.1", port))
+
+    def test_interface(self) -> None:
+        """
+        Where no interface is named it is that of this machine.
+        """
+        for description, interface in [
+            ("tcp:9101", "127.0.0.1"),
+            ("tcp:port=9101:backlog=5", "127.0.0.1"),
+            ("tcp6:9101", "::1"),
+            ("tcp:9101:127.0.0.2", "127.0.0.2"),
+            ("tcp:9101:interface=0.0.0.0", "0.0.0.0"),
+            (r"tcp6:9101:interface=\:\:", "::"),
+        ]:
+            found = self.parse(xmlserver, f"--metrics={description}", f"--console={description}")
+            for name in ("metrics", "console"):
+                endpoint = found[name]
+                self.assertEqual((endpoint._interface, endpoint._port), (interface, 9101))
+        socket = self.parse(xmlserver, "--console=unix:/tmp/x")["console"]
+        assert isinstance(socket, UNIXServerEndpoint)
 
     def test_wrong(self) -> None:
         """

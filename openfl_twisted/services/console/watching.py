@@ -342,6 +342,7 @@ class Watch:
             "limit": guard.maxConnections,
             "opened": guard.opened,
             "refused": sum(self.overview.refusals.values()),
+            "cut": sum(self.overview.cut.values()),
             "waiting": guard.waiting(),
             "bytes": [sum(t.bytesIn for t in traffic), sum(t.bytesOut for t in traffic)],
             "messages": messages,
@@ -359,6 +360,7 @@ class Watch:
         return {
             "rooms": len(lobby.rooms),
             "members": lobby.members,
+            "lost": lobby.lost,
             "shown": [[name, len(room.members)] for name, room in most[:MAX_SHOWN]],
         }
 

@@ -117,6 +117,8 @@ function state(now) {
 	$("clients").textContent = numbers.format(now.connected);
 	$("waiting").textContent = bytes(now.waiting);
 	$("refused").textContent = numbers.format(now.refused);
+	show("cut", now.cut);
+	$("cut").textContent = numbers.format(now.cut);
 	$("speak").hidden = !now.speaks;
 	$("found").textContent = now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "";
 	clients(now.clients, seconds);
@@ -203,6 +205,8 @@ function relay(now) {
 	if (!now) return;
 	$("relay").textContent = now.state;
 	$("relay").className = now.state === "up" ? "" : "bad";
+	show("missed", now.missed);
+	$("missed").textContent = numbers.format(now.missed);
 	const parts = Object.entries(now).filter(([, value]) => value !== "");
 	$("relaylist").replaceChildren(...parts.flatMap(([name, value]) =>
 		[element("dt", name), element("dd", typeof value === "number" ? numbers.format(value) : value)]));

@@ -1,0 +1,124 @@
+"""
+Who is in a room, how much there may be, and what is refused beyond that:
+L{Room}, L{Member}, L{Limits}.
+"""
+
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+
+
+class Hearer(Protocol):
+    """
+    Somebody's connection.
+    """
+
+    def hear(self, message: bytes) -> None:
+        """
+        Send a message, which has its end.
+        """
+
+    def replaced(self) -> None:
+        """
+        Know that the place in the room belongs to another connection now.
+        """
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    How much there may be. A room can have limits of its own; C{maxRooms},
+    C{maxKept}, and C{maxName} for names, are always those of the lobby.
+
+    @ivar maxRooms: how many rooms.
+    @ivar maxMembers: how many members in a room.
+    @ivar maxName: how long the name of a room or of a member may be, in
+        characters.
+    @ivar maxData: how many things a member or a room may have that are said of
+        it; each is at most C{maxName} characters long.
+    @ivar resume: how many seconds a member that was cut off keeps its place; 0
+        for none.
+    @ivar maxKept: how many members at once may have been cut off; a further one
+        loses its place.
+    @ivar maxMissed: how many messages are kept for it meanwhile.
+    @ivar maxMissedBytes: how many bytes they may have together.
+    """
+
+    maxRooms: int = 1000
+    maxMembers: int = 500
+    maxName: int = 64
+    maxData: int = 16
+    resume: float = 0.0
+    maxKept: int = 1000
+    maxMissed: int = 100
+    maxMissedBytes: int = 64 * 1024
+
+
+REFUSALS = ("name", "taken", "full", "rooms", "data", "token", "busy")
+"""
+What a lobby refuses, see L{LobbyError}.
+"""
+
+
+class LobbyError(Exception):
+    """
+    Something cannot be done. The text says why, for people.
+
+    @ivar code: the same in one word, for programs.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(eq=False)
+class Member:
+    """
+    Somebody in a room.
+
+    @ivar name: how it is called; nobody else in the room is called so.
+    @ivar room: where it is; C{None} once it has left.
+    @ivar hearer: its connection; C{None} while it has none.
+    @ivar data: what is said of it.
+    @ivar token: with this it can take its place again.
+    @ivar lost: how many messages it has missed for good.
+    """
+
+    name: str
+    room: "Room | None"
+    hearer: Hearer | None
+    data: dict[str, str] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+    missed: deque[bytes] = field(default_factory=deque, repr=False)
+    missedBytes: int = 0
+    lost: int = 0
+    expiry: IDelayedCall | None = None
+
+    @property
+    def here(self) -> bool:
+        """
+        Whether it is connected.
+        """
+        return self.hearer is not None
+
+
+@dataclass(eq=False)
+class Room:
+    """
+    Some members who hear each other.
+
+    @ivar name: how it is called.
+    @ivar limits: how much there may be in it. They can be changed; who is in it
+        stays.
+    @ivar members: who is in it, by name, in the order in which they came.
+    @ivar data: what is said of it.
+    """
+
+    name: str
+    limits: Limits
+    members: dict[str, Member] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""
+What the metrics and the console of two servers say while they are joined by
+Redis, and while that is gone.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.live import live
+from tests.live.peers import HOST, Buffered, Process, dial, pause, stop
+from tests.live.test_relays import REDIS, broker, freePort
+from tests.live.test_rooms import join, node
+
+TOKEN = "to-look-at-it-all"
+SITES = ("--metrics=tcp:0", "--console=tcp:0", f"--console-token={TOKEN}")
+
+
+async def siteOf(server: Process, name: str) -> int:
+    """
+    Wait until a server says where one of its sites is.
+
+    @return: the port.
+    """
+    printed = await server.until(f"{name} on".encode())
+    return int(re.findall(rf"{name} on http://{HOST}:(\d+)/", printed)[0])
+
+
+async def ask(port: int, path: str) -> Buffered:
+    """
+    Ask a site for something.
+    """
+    client = await dial(port)
+    client.send(f"GET {path} HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+    return client
+
+
+async def metricsOf(port: int) -> dict[str, float]:
+    """
+    Read the metrics of a server that have no labels.
+    """
+    answer = await (await ask(port, "/metrics")).untilLost()
+    families = text_string_to_metric_families(answer.partition(b"\r\n\r\n")[2].decode())
+    return {each.name: each.value for family in families for each in family.samples}
+
+
+async def shown(events: Buffered, wanted: Callable[[Any], bool]) -> Any:
+    """
+    Wait until the console sends a state that is as it should be.
+
+    @param events: the stream of the console's events.
+    @param wanted: looks at how it is with the relay.
+    @return: how that is.
+    """
+    while True:
+        *_, last = [b"null", *re.findall(rb"event: state\ndata: (.*)\n\n", events.received)]
+        state = json.loads(last)
+        if state is not None and wanted(state["relay"]):
+            return state["relay"]
+        await pause(0.05)
+
+
+@live
+async def test_gap(tmp_path: Path) -> None:
+    """
+    When Redis is killed everybody within a server goes on; more is said than
+    waits for its return. When it is back, every message was heard on the other
+    server or is counted there as lost, in the room, in the metrics and on the
+    console; and it tells when the relay was down, and what it could not hand on.
+    """
+    port = freePort()
+    command = REDIS.command(port)
+    count, size = 40, 64 * 1024
+    async with broker(REDIS, tmp_path, command):
+        one, here = await node(REDIS, port, tmp_path, *SITES)
+        two, there = await node(REDIS, port, tmp_path, *SITES)
+        oneMetrics, twoMetrics = [await siteOf(each, "metrics") for each in (one, two)]
+        streams = [await ask(await siteOf(each, "console"), "/state") for each in (one, two)]
+        ann, ben, cleo = await join(here, "Ann"), await join(there, "Ben"), await join(here, "Cleo")
+        while b">?<" not in ben.received:
+            ann.send(b"<say>?</say>\0")
+            await pause(0.05)
+        for stream in streams:
+            relay = await shown(stream, lambda relay: relay["state"] == "up")
+            assert (relay["missed"], relay["dropped"], relay["reconnects"]) == (0, 0, 0)
+        assert (await metricsOf(twoMetrics))["openfl_relay_up"] == 1
+    for stream in streams:
+        await shown(stream, lambda relay: relay["state"] == "down" and relay["problem"])
+    metrics = await metricsOf(twoMetrics)
+    assert (metrics["openfl_relay_up"], metrics["openfl_members"]) == (0, 1)
+    for number in range(count):
+        ann.send(b"<say>%d:%b</say>\0" % (number, b"x" * size))
+    # Nothing is lost within a server.
+    heard = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
+    assert len(re.findall(rb">\d+:x", heard)) == count
+    relay = await shown(streams[0], lambda relay: relay["dropped"])
+    dropped = relay["dropped"]
+    assert relay["waiting"] + dropped == count
+    one.printed = two.printed = b""
+    async with broker(REDIS, tmp_path, command):
+        for server in (one, two):
+            await server.until(b"is up")
+        ann.send(b"<say>again</say>\0")
+        heard = await ben.until(b">again</say>\0")
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', heard)))
+        assert missed >= dropped
+        assert missed + len(re.findall(rb">\d+:x", heard)) == count
+        relay = await shown(streams[1], lambda relay: relay["missed"])
+        assert (relay["missed"], relay["state"], relay["reconnects"]) == (missed, "up", 1)
+        assert relay["gaps"] == heard.count(b"<gap ")
+        metrics = await metricsOf(twoMetrics)
+        assert metrics["openfl_relay_missed_total"] == missed
+        assert metrics["openfl_relay_up"] == 1
+        metrics = await metricsOf(oneMetrics)
+        assert metrics["openfl_relay_dropped_total"] == dropped
+        assert metrics["openfl_relay_missed_total"] == 0
+        for server in (one, two):
+            await stop(server)
+    for client in (ann, ben, cleo, *streams):
+        await client.untilLost()
