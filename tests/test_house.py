@@ -34,6 +34,8 @@ ALLOWED = {
     "rooms": ({"rooms", "protocols", "tls", "wire"} | BASICS, True),
     "endpoints": ({"protocols", "tls", "wire"} | BASICS, True),
     "services": ({"services", "rooms", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
+    "testing": ({"testing", "net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
+    "pytestplugin": ({"testing"}, False),
     "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 

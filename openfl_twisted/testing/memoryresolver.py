@@ -1,0 +1,75 @@
+"""
+Looks up the names of a network in memory.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IResolutionReceiver,
+)
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from openfl_twisted.testing.network import MemoryNetwork
+
+
+@implementer(IHostResolution)
+class _Resolution:
+    """
+    A name that is looked up.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """
+        Have nothing come of it any more.
+        """
+        self.cancelled = True
+
+
+@implementer(IHostnameResolver)
+class MemoryResolver:
+    """
+    Knows the names of a network.
+    """
+
+    def __init__(self, network: "MemoryNetwork") -> None:
+        self._network = network
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        """
+        See C{IHostnameResolver}.
+        """
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+
+        def found() -> None:
+            if resolution.cancelled:
+                return
+            for address in self._network.names.get(hostName, ()):
+                kind = IPv6Address if isIPv6Address(address) else IPv4Address
+                if addressTypes is None or kind in addressTypes:
+                    made: Any = kind
+                    resolutionReceiver.addressResolved(
+                        made(transportSemantics, address, portNumber)
+                    )
+            resolutionReceiver.resolutionComplete()
+
+        self._network.later(self._network.lookupTime, found)
+        return resolution

@@ -1,0 +1,404 @@
+"""
+A network in memory, and its clock.
+"""
+
+import errno
+import heapq
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from openfl_twisted.testing.datagrams import Datagram, Datagrams
+from openfl_twisted.testing.flow import WINDOW, Flow
+from openfl_twisted.testing.memoryreactor import MemoryReactor
+from openfl_twisted.testing.memorysocket import MemoryDatagramSocket, MemorySocket
+from openfl_twisted.testing.ports import Ports, anyAddress
+
+MAX_TURNS = 100_000
+"""
+How many turns may pass without any time, before it is taken for a program that
+never rests.
+"""
+
+PATIENCE = 3600.0
+"""
+How long L{MemoryNetwork.run} waits, in seconds of the network's clock.
+"""
+
+# No file of this process will ever have such a number.
+_FIRST_NUMBER = 1 << 24
+
+_T = TypeVar("_T")
+
+
+class MemoryConnection:
+    """
+    A connection in a network in memory.
+
+    @ivar client: the socket that has connected.
+    @ivar server: the socket that was accepted.
+    @ivar toServer: what the client sends: see L{Flow<openfl_twisted.testing.Flow>}.
+    @ivar toClient: what the server sends.
+    """
+
+    def __init__(
+        self, client: MemorySocket, server: MemorySocket, toServer: Flow, toClient: Flow
+    ) -> None:
+        self.client = client
+        self.server = server
+        self.toServer = toServer
+        self.toClient = toClient
+        client.become(self, toClient, toServer)
+        server.become(self, toServer, toClient)
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether both sides have closed it.
+        """
+        return self.client.closed and self.server.closed
+
+    def reset(self) -> None:
+        """
+        Break it: what is on its way is lost, and both sides hear
+        C{ConnectionLost} in the next turn, as with a router that has forgotten
+        the connection.
+        """
+        self.client.resetByNetwork()
+        self.server.resetByNetwork()
+
+    def drop(self) -> None:
+        """
+        Have nothing arrive any more on either side, for good, as if the cable
+        was pulled. Nobody is told.
+        """
+        self.toServer.drop()
+        self.toClient.drop()
+
+
+class MemoryNetwork:
+    """
+    One machine with its network and its clock, in memory. Everything that takes
+    a C{reactor} takes L{reactor}; what listens and what connects so meets, and
+    no socket of the system is opened. Nothing happens by itself: the test has
+    turns or time pass.
+
+    The machine has the addresses C{127.0.0.0/8} and C{::1}, and the name
+    C{localhost}; L{addHost} gives it more. By itself a connection is made at
+    once, carries any bytes in order, and a port at which nobody listens refuses.
+
+    @ivar reactor: the reactor of this network.
+    @ivar connections: the connections that were made, in order.
+    @ivar datagrams: what happens to datagrams.
+    @ivar names: the addresses of each name; a name that is not here is not
+        found.
+    @ivar lookupTime: how long it takes to look a name up, in seconds.
+    @ivar latency: how long bytes are on their way, in seconds, for connections
+        that are made from now on. To connect takes twice as long.
+    @ivar window: how many bytes each side may send before the other has read
+        them, for connections that are made from now on.
+    @ivar segments: makes the sizes of L{Flow.cut<openfl_twisted.testing.Flow.cut>}
+        for each direction of a connection that is made from now on.
+    @ivar ports: who has which port.
+    """
+
+    def __init__(self) -> None:
+        self.reactor = MemoryReactor(self)
+        self.connections: list[MemoryConnection] = []
+        self.datagrams = Datagrams(self)
+        self.names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}
+        self.lookupTime = 0.0
+        self.latency = 0.0
+        self.window = WINDOW
+        self.segments: Callable[[], Iterable[int]] = lambda: ()
+        self.ports = Ports()
+        self._faults: dict[tuple[str, int | None], int] = {}
+        self._sockets: dict[int, Any] = {}
+        self._numbers = count(_FIRST_NUMBER)
+        self._moving: dict[Flow, None] = {}
+        self._later: list[tuple[float, int, Callable[[], object]]] = []
+
+    # The clock
+
+    def seconds(self) -> float:
+        """
+        Tell the time, in seconds; it is 0 at first.
+        """
+        return self.reactor.seconds()
+
+    def turn(self) -> None:
+        """
+        Let one turn of the reactor pass, and no time.
+        """
+        self.reactor.turn()
+
+    def flush(self) -> None:
+        """
+        Let turns pass until nothing happens any more without time: until
+        everybody has said what they have to say.
+
+        @raise AssertionError: if that never ends.
+        """
+        for _ in range(MAX_TURNS):
+            if not self._busy():
+                return
+            self.turn()
+        raise AssertionError(f"the program does not rest: {MAX_TURNS} turns without any time")
+
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass, and all that happens meanwhile, in its order.
+
+        @param seconds: how long.
+        """
+        end = self.seconds() + seconds
+        self.flush()
+        while (time := self._next()) is not None and time <= end:
+            self.reactor.rightNow = time
+            self.flush()
+        self.reactor.rightNow = end
+
+    def run(self, waiting: Awaitable[_T], patience: float = PATIENCE) -> _T:
+        """
+        Let turns and time pass until something is done: a C{Deferred}, or what
+        an C{async} function returns.
+
+        @param waiting: what to wait for.
+        @param patience: how long, in seconds of this clock.
+        @return: its result; if it fails, this raises its exception.
+        @raise AssertionError: if it is not done in that time, or can never be
+            since nothing more will happen.
+        """
+        results: list[Any] = []
+
+        async def wait() -> _T:
+            return await waiting
+
+        running = Deferred.fromCoroutine(wait())
+        running.addBoth(results.append)
+        end = self.seconds() + patience
+        while not results:
+            if self._busy():
+                self.turn()
+                continue
+            time = self._next()
+            if time is None or time > end:
+                running.addErrback(lambda _: None)
+                running.cancel()
+                when = "ever" if time is None else f"within {patience:g} seconds"
+                raise AssertionError(f"nothing comes of it {when}: {waiting!r}")
+            self.reactor.rightNow = time
+        [result] = results
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result  # type: ignore[no-any-return]
+
+    def check(self) -> None:
+        """
+        Raise the first exception that was logged for a call or a protocol that
+        has failed. The pytest fixture C{memoryNetwork} calls it at the end.
+        """
+        if self.reactor.failures:
+            self.reactor.failures[0].raiseException()
+
+    def later(self, delay: float, call: Callable[[], object]) -> None:
+        """
+        Have the network do something.
+
+        @param delay: when, in seconds from now on.
+        """
+        heapq.heappush(self._later, (self.seconds() + delay, next(self._numbers), call))
+
+    def deliver(self) -> None:
+        """
+        Have arrive what is due.
+        """
+        now = self.seconds()
+        while self._later and self._later[0][0] <= now:
+            heapq.heappop(self._later)[2]()
+        for flow in list(self._moving):
+            flow.deliver(now)
+            if flow.next is None:
+                del self._moving[flow]
+        self.datagrams.deliver(now)
+
+    def _busy(self) -> bool:
+        time = self._nextArrival()
+        return self.reactor.busy or (time is not None and time <= self.seconds())
+
+    def _next(self) -> float | None:
+        """
+        Say when something happens next; C{None} if never.
+        """
+        calls = [call.getTime() for call in self.reactor.calls[:1]]
+        arrival = self._nextArrival()
+        return min(calls if arrival is None else [*calls, arrival], default=None)
+
+    def _nextArrival(self) -> float | None:
+        times = [flow.next for flow in self._moving]
+        times += [self.datagrams.next, self._later[0][0] if self._later else None]
+        return min((time for time in times if time is not None), default=None)
+
+    # What there is, and what goes wrong
+
+    def addHost(self, name: str, *addresses: str) -> None:
+        """
+        Give this machine a name, and the addresses to which it leads.
+
+        @param name: the name; empty for addresses without one.
+        @param addresses: IPv4 and IPv6 addresses.
+        """
+        self.ports.addresses.update(addresses)
+        if name:
+            self.names[name] = list(addresses)
+
+    def refuse(self, host: str, port: int | None = None) -> None:
+        """
+        Have attempts to connect refused, whoever listens there:
+        C{ConnectionRefusedError}.
+
+        @param host: an IP address.
+        @param port: the port; C{None} for all.
+        """
+        self._faults[host, port] = errno.ECONNREFUSED
+
+    def makeUnreachable(self, host: str, port: int | None = None) -> None:
+        """
+        Have no route to an address: C{NoRouteError}.
+
+        @param host: an IP address.
+        @param port: the port; C{None} for all.
+        """
+        self._faults[host, port] = errno.ENETUNREACH
+
+    def silence(self, host: str, port: int | None = None) -> None:
+        """
+        Have attempts to connect get no answer, as behind a firewall that drops:
+        they end when their time is over. Datagrams are lost.
+
+        @param host: an IP address.
+        @param port: the port; C{None} for all.
+        """
+        self._faults[host, port] = errno.ETIMEDOUT
+
+    def restore(self, host: str, port: int | None = None) -> None:
+        """
+        Have all be well again with an address.
+        """
+        self._faults.pop((host, port), None)
+
+    def faultAt(self, host: str, port: int) -> int:
+        """
+        Say what is wrong with an address: a number of C{errno}, or 0.
+        """
+        return self._faults.get((host, port)) or self._faults.get((host, None), 0)
+
+    # What sockets ask for
+
+    def anyAddress(self, family: int) -> str:
+        """
+        Get the address that means all of this machine's.
+        """
+        return anyAddress(family)
+
+    def makeSocket(self, family: int, type: int) -> Any:
+        """
+        Make a socket.
+        """
+        kind = MemorySocket if type == socket.SOCK_STREAM else MemoryDatagramSocket
+        return kind(self, family, type)
+
+    def adopt(self, made: Any) -> int:
+        """
+        Give a socket its number.
+        """
+        number = next(self._numbers)
+        self._sockets[number] = made
+        return number
+
+    def abandon(self, closed: Any) -> None:
+        """
+        Forget a socket, and free its port.
+        """
+        del self._sockets[closed.number]
+        self.ports.release(closed)
+
+    def socketOf(self, number: int) -> Any:
+        """
+        Get a socket by its number.
+
+        @raise ValueError: if it is none of this network.
+        """
+        try:
+            return self._sockets[number]
+        except KeyError:
+            raise ValueError(f"{number} is no socket of this network in memory") from None
+
+    def dial(self, client: MemorySocket, host: str, port: int) -> int:
+        """
+        Have a socket connect.
+
+        @return: EINPROGRESS, or what is wrong at once.
+        """
+        if host == anyAddress(client.family):
+            host = self.ports.sourceFor(client.family, "::1" if ":" in host else "127.0.0.1")
+        fault = self.faultAt(host, port)
+        if fault == errno.ENETUNREACH or not self.ports.has(host):
+            return errno.ENETUNREACH
+        if client.local is None:
+            client.bind((self.ports.sourceFor(client.family, host), 0))
+        elif client.local[0] == anyAddress(client.family):
+            client.local = (self.ports.sourceFor(client.family, host), client.local[1])
+        client.peer = (host, port)
+        if fault != errno.ETIMEDOUT:
+            self.later(self.latency, lambda: self._knock(client, host, port, fault))
+        return errno.EINPROGRESS
+
+    def _knock(self, client: MemorySocket, host: str, port: int, fault: int) -> None:
+        if client.closed:
+            return
+        listener = self.ports.find(client.family, client.type, host, port)
+        if fault or listener is None:
+            self.later(self.latency, lambda: client.failed(errno.ECONNREFUSED))
+        else:
+            listener.knock(client)
+
+    def join(self, client: MemorySocket) -> MemorySocket:
+        """
+        Make the connection of a client.
+
+        @return: the server's socket.
+        """
+        server = MemorySocket(self, client.family, client.type)
+        server.local, server.peer = client.peer, client.local
+        server.established()
+        connection = MemoryConnection(client, server, self._flow(), self._flow())
+        self.connections.append(connection)
+        self.later(self.latency, client.established)
+        return server
+
+    def _flow(self) -> Flow:
+        return Flow(
+            self.seconds,
+            self._move,
+            latency=self.latency,
+            window=self.window,
+            segments=self.segments(),
+        )
+
+    def _move(self, flow: Flow) -> None:
+        self._moving[flow] = None
+
+    def receiverOf(self, datagram: Datagram) -> MemoryDatagramSocket | None:
+        """
+        Find who gets a datagram.
+        """
+        host, port = datagram.destination
+        family = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
+        found: MemoryDatagramSocket | None = self.ports.find(family, socket.SOCK_DGRAM, host, port)
+        return found

@@ -1,0 +1,98 @@
+"""
+Two protocols that are connected in memory.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from openfl_twisted.testing.certificates import Credentials
+from openfl_twisted.testing.network import MemoryConnection, MemoryNetwork
+from openfl_twisted.tls import SecureConnectionCreator
+
+
+@dataclass(frozen=True)
+class ConnectedPair:
+    """
+    Two protocols with a connection between them.
+
+    @ivar client: the protocol of the side that has connected.
+    @ivar server: the protocol of the side that has listened.
+    @ivar network: the network between them.
+    @ivar connection: the connection, whose segments a test can cut and hold.
+    """
+
+    client: Any
+    server: Any
+    network: MemoryNetwork
+    connection: MemoryConnection
+
+
+@implementer(IProtocolFactory)
+class _Watched:
+    """
+    A factory whose protocols are remembered.
+    """
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        self._factory = factory
+        self.built: list[IProtocol | None] = []
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        self.built.append(self._factory.buildProtocol(addr))
+        return self.built[-1]
+
+
+def _factoryOf(given: Any) -> IProtocolFactory:
+    """
+    Get a factory, or make one that gives a protocol.
+    """
+    if IProtocolFactory.providedBy(given):
+        factory: IProtocolFactory = given
+        return factory
+    made: IProtocolFactory = Factory.forProtocol(lambda: given)
+    return made
+
+
+def connectedPair(
+    client: Any,
+    server: Any,
+    *,
+    network: MemoryNetwork | None = None,
+    tls: Credentials | None = None,
+) -> ConnectedPair:
+    """
+    Connect two protocols, and let both say what they say at first.
+
+    @param client: the factory of the client, or its protocol.
+    @param server: the factory of the server, or its protocol.
+    @param network: the network; C{None} for a new one.
+    @param tls: what the server shows; C{None} for a connection without TLS. The
+        client judges it as a C{SecureSocket} does.
+    @return: both. C{server} is what the server's factory has built: where that
+        one wraps another, it is the wrapper.
+    @raise Exception: if there is no connection, why there is none.
+    """
+    network = MemoryNetwork() if network is None else network
+    watched = _Watched(_factoryOf(server))
+    listening: Any = watched if tls is None else tls.serverFactory(watched, network.reactor)
+    port = network.reactor.listenTCP(0, listening, interface="127.0.0.1")
+    endpoint: IStreamClientEndpoint = TCP4ClientEndpoint(
+        network.reactor, "127.0.0.1", port.getHost().port
+    )
+    if tls is not None:
+        endpoint = wrapClientTLS(SecureConnectionCreator(tls.host, tls.trust), endpoint)
+    connected = network.run(endpoint.connect(_factoryOf(client)))
+    port.stopListening()
+    network.flush()
+    return ConnectedPair(connected, watched.built[-1], network, network.connections[-1])
