@@ -16,17 +16,21 @@ Failures are C{AssertionError}s with a text; nothing of a test framework is
 needed. Where pytest is, there are the fixtures of L{openfl_twisted.pytestplugin}.
 """
 
+from openfl_twisted.testing.attempts import Attempt, Attempts
 from openfl_twisted.testing.certificates import STATUSES, CertificateMaker, Credentials
+from openfl_twisted.testing.connection import MemoryConnection
 from openfl_twisted.testing.datagrams import Datagram, Datagrams
 from openfl_twisted.testing.flow import Flow, cutAt, everyByte
 from openfl_twisted.testing.memoryreactor import MemoryReactor
-from openfl_twisted.testing.network import MemoryConnection, MemoryNetwork
+from openfl_twisted.testing.network import MemoryNetwork
 from openfl_twisted.testing.pairs import ConnectedPair, connectedPair
 from openfl_twisted.testing.recorder import EventRecorder
 from openfl_twisted.testing.scriptedpeer import ScriptedPeer
 
 __all__ = [
     "STATUSES",
+    "Attempt",
+    "Attempts",
     "CertificateMaker",
     "ConnectedPair",
     "Credentials",

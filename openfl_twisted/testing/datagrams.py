@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from openfl_twisted.testing.memorysocket import MemoryDatagramSocket
+from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
 
 if TYPE_CHECKING:
     from openfl_twisted.testing.network import MemoryNetwork

@@ -115,7 +115,7 @@ class Flow:
         """
         if segments is None:
             self._held = False
-        else:
+        elif not self._dropped:
             for _ in range(min(segments, len(self._flying))):
                 self._arrive(self._flying.popleft().data)
         self._moving(self)

@@ -13,6 +13,7 @@ from twisted.internet.base import PluggableResolverMixin
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IProtocolFactory,
+    IReactorCore,
     IReactorFDSet,
     IReactorFromThreads,
     IReactorPluggableNameResolver,
@@ -35,6 +36,7 @@ from openfl_twisted.testing.memorytransports import (
     MemoryDatagramPort,
     MemoryPort,
 )
+from openfl_twisted.testing.systemevents import SystemEvents
 
 if TYPE_CHECKING:
     from openfl_twisted.testing.network import MemoryNetwork
@@ -43,6 +45,7 @@ _log = Logger()
 
 
 @implementer(
+    IReactorCore,
     IReactorFDSet,
     IReactorFromThreads,
     IReactorPluggableNameResolver,
@@ -52,7 +55,7 @@ _log = Logger()
     IReactorTime,
     IReactorUDP,
 )
-class MemoryReactor(_DisconnectSelectableMixin, PluggableResolverMixin, Clock):
+class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverMixin, Clock):
     """
     The reactor of a L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}: an
     object for every parameter C{reactor} and C{clock}. Its transports, ports
@@ -69,6 +72,7 @@ class MemoryReactor(_DisconnectSelectableMixin, PluggableResolverMixin, Clock):
         """
         @param network: the network.
         """
+        SystemEvents.__init__(self)
         Clock.__init__(self)
         PluggableResolverMixin.__init__(self)
         self.installNameResolver(MemoryResolver(network))
@@ -126,16 +130,13 @@ class MemoryReactor(_DisconnectSelectableMixin, PluggableResolverMixin, Clock):
         """
         self.callLater(0, callable, *args, **kwargs)
 
-    def callWhenRunning(
-        self,
-        callable: Callable[..., Any],  # noqa: A002 - the interface's name
-        *args: object,
-        **kwargs: object,
-    ) -> None:
+    def iterate(self, delay: float = 0) -> None:
         """
-        Call something at once: this reactor always runs.
+        Let time pass, as L{advance} does.
+
+        @param delay: how long, in seconds.
         """
-        callable(*args, **kwargs)
+        self.advance(delay)
 
     def _guard(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """

@@ -13,10 +13,13 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from openfl_twisted.testing.attempts import Attempt, Attempts
+from openfl_twisted.testing.connection import MemoryConnection
 from openfl_twisted.testing.datagrams import Datagram, Datagrams
 from openfl_twisted.testing.flow import WINDOW, Flow
+from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
 from openfl_twisted.testing.memoryreactor import MemoryReactor
-from openfl_twisted.testing.memorysocket import MemoryDatagramSocket, MemorySocket
+from openfl_twisted.testing.memorysocket import MemorySocket
 from openfl_twisted.testing.ports import Ports, anyAddress
 
 MAX_TURNS = 100_000
@@ -36,51 +39,6 @@ _FIRST_NUMBER = 1 << 24
 _T = TypeVar("_T")
 
 
-class MemoryConnection:
-    """
-    A connection in a network in memory.
-
-    @ivar client: the socket that has connected.
-    @ivar server: the socket that was accepted.
-    @ivar toServer: what the client sends: see L{Flow<openfl_twisted.testing.Flow>}.
-    @ivar toClient: what the server sends.
-    """
-
-    def __init__(
-        self, client: MemorySocket, server: MemorySocket, toServer: Flow, toClient: Flow
-    ) -> None:
-        self.client = client
-        self.server = server
-        self.toServer = toServer
-        self.toClient = toClient
-        client.become(self, toClient, toServer)
-        server.become(self, toServer, toClient)
-
-    @property
-    def closed(self) -> bool:
-        """
-        Whether both sides have closed it.
-        """
-        return self.client.closed and self.server.closed
-
-    def reset(self) -> None:
-        """
-        Break it: what is on its way is lost, and both sides hear
-        C{ConnectionLost} in the next turn, as with a router that has forgotten
-        the connection.
-        """
-        self.client.resetByNetwork()
-        self.server.resetByNetwork()
-
-    def drop(self) -> None:
-        """
-        Have nothing arrive any more on either side, for good, as if the cable
-        was pulled. Nobody is told.
-        """
-        self.toServer.drop()
-        self.toClient.drop()
-
-
 class MemoryNetwork:
     """
     One machine with its network and its clock, in memory. Everything that takes
@@ -94,6 +52,8 @@ class MemoryNetwork:
 
     @ivar reactor: the reactor of this network.
     @ivar connections: the connections that were made, in order.
+    @ivar attempts: the attempts to connect that were made, and the means to
+        answer them by hand.
     @ivar datagrams: what happens to datagrams.
     @ivar names: the addresses of each name; a name that is not here is not
         found.
@@ -110,6 +70,7 @@ class MemoryNetwork:
     def __init__(self) -> None:
         self.reactor = MemoryReactor(self)
         self.connections: list[MemoryConnection] = []
+        self.attempts = Attempts(self)
         self.datagrams = Datagrams(self)
         self.names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}
         self.lookupTime = 0.0
@@ -348,25 +309,15 @@ class MemoryNetwork:
         if host == anyAddress(client.family):
             host = self.ports.sourceFor(client.family, "::1" if ":" in host else "127.0.0.1")
         fault = self.faultAt(host, port)
-        if fault == errno.ENETUNREACH or not self.ports.has(host):
+        if not self.attempts.holding and (fault == errno.ENETUNREACH or not self.ports.has(host)):
             return errno.ENETUNREACH
         if client.local is None:
             client.bind((self.ports.sourceFor(client.family, host), 0))
         elif client.local[0] == anyAddress(client.family):
             client.local = (self.ports.sourceFor(client.family, host), client.local[1])
         client.peer = (host, port)
-        if fault != errno.ETIMEDOUT:
-            self.later(self.latency, lambda: self._knock(client, host, port, fault))
+        self.attempts.begin(Attempt(self, client, host, port))
         return errno.EINPROGRESS
-
-    def _knock(self, client: MemorySocket, host: str, port: int, fault: int) -> None:
-        if client.closed:
-            return
-        listener = self.ports.find(client.family, client.type, host, port)
-        if fault or listener is None:
-            self.later(self.latency, lambda: client.failed(errno.ECONNREFUSED))
-        else:
-            listener.knock(client)
 
     def join(self, client: MemorySocket) -> MemorySocket:
         """

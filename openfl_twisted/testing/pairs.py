@@ -11,7 +11,8 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from openfl_twisted.testing.certificates import Credentials
-from openfl_twisted.testing.network import MemoryConnection, MemoryNetwork
+from openfl_twisted.testing.connection import MemoryConnection
+from openfl_twisted.testing.network import MemoryNetwork
 from openfl_twisted.tls import SecureConnectionCreator
 
 

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from openfl_twisted.testing.memorysocket import MemorySocket, failure
+from openfl_twisted.testing.memoryhandle import failure
+from openfl_twisted.testing.memorysocket import MemorySocket
 
 FIRST_PORT = 49152
 """

@@ -55,6 +55,8 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
         self._done = 0
         self._problem = ""
         self._received = bytearray()
+        # How much of it is as the step that waits expects it.
+        self._compared = 0
         self._peer: _PeerProtocol | None = None
         self._closed = self._closing = False
 
@@ -156,7 +158,7 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
         if self._peer is not None:
             self._fail("a second connection has come")
             return None
-        self._peer = _PeerProtocol(self)
+        self._peer = _PeerProtocol(self._proceed, self._arrived, self._lost)
         return self._peer
 
     # The outcome
@@ -197,9 +199,9 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
             if self._peer is not None and not self._closed:
                 self._peer.transport.abortConnection()
 
-    # What its protocol tells
+    # What happens
 
-    def proceed(self) -> None:
+    def _proceed(self) -> None:
         """
         Take all steps that can be taken.
         """
@@ -207,6 +209,22 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
             self._done += 1
         if not self._problem and self._done == len(self._steps) and self._received:
             self._fail(f"the script is over, and then {self._whatCame()}")
+
+    def _arrived(self, data: bytes) -> None:
+        """
+        Hear of bytes.
+        """
+        self._received += data
+        self._proceed()
+
+    def _lost(self) -> None:
+        """
+        Hear of the end.
+        """
+        self._closed = True
+        self._proceed()
+        if not self._problem and not self._closing and self._done < len(self._steps):
+            self._fail(f"{self._where()} failed: the connection was closed; {self._whatCame()}")
 
     def _take(self) -> bool:
         """
@@ -233,31 +251,24 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
         return True
 
     def _compare(self, expected: bytes) -> bool:
-        came = bytes(self._received[: len(expected)])
-        if came != expected[: len(came)]:
-            place = next(n for n, (a, b) in enumerate(zip(came, expected, strict=False)) if a != b)
+        """
+        Compare what has come since the last time with what is expected.
+
+        @return: whether all of it has come.
+        """
+        before, self._compared = self._compared, min(len(self._received), len(expected))
+        wanted = expected[before : self._compared]
+        came = self._received[before : self._compared]
+        if came != wanted:
+            pairs = enumerate(zip(came, wanted, strict=True), before)
+            place = next(number for number, (one, other) in pairs if one != other)
             self._fail(f"{self._where()} failed at byte {place}: {self._whatCame()}")
-        if len(came) < len(expected):
             return False
-        if came == expected:
-            del self._received[: len(came)]
-        return not self._problem
-
-    def received(self, data: bytes) -> None:
-        """
-        Hear of bytes.
-        """
-        self._received += data
-        self.proceed()
-
-    def lost(self) -> None:
-        """
-        Hear of the end.
-        """
-        self._closed = True
-        self.proceed()
-        if not self._problem and not self._closing and self._done < len(self._steps):
-            self._fail(f"{self._where()} failed: the connection was closed; {self._whatCame()}")
+        if self._compared < len(expected):
+            return False
+        del self._received[: len(expected)]
+        self._compared = 0
+        return True
 
 
 class _PeerProtocol(Protocol):
@@ -267,17 +278,24 @@ class _PeerProtocol(Protocol):
 
     transport: Any
 
-    def __init__(self, script: ScriptedPeer) -> None:
-        self._script = script
+    def __init__(
+        self,
+        made: Callable[[], object],
+        arrived: Callable[[bytes], object],
+        lost: Callable[[], object],
+    ) -> None:
+        self._made = made
+        self._arrived = arrived
+        self._lost = lost
 
     def connectionMade(self) -> None:
-        self._script.proceed()
+        self._made()
 
     def dataReceived(self, data: bytes) -> None:
-        self._script.received(data)
+        self._arrived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._script.lost()
+        self._lost()
 
 
 _READERS: dict[str, Callable[[ScriptedPeer, dict[str, Any]], object]] = {
