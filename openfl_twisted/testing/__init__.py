@@ -5,8 +5,11 @@ Networks in memory, to test clients and servers without a socket.
     is for every parameter C{reactor} and C{clock} of this package and of
     Twisted.
   - L{connectedPair}: two protocols with a connection between them.
+  - L{Attempts}: who wants to connect; a test can answer each one by hand.
   - L{Flow}: one direction of a connection: cut it, hold it, drop it, stall its
     reader.
+  - L{Datagrams}: those on their way; lose some, or have them arrive in another order.
+  - L{Peer}: the other end of a connection, for a test that is it itself.
   - L{ScriptedPeer}: expects these bytes and sends those; it reads the scripts of
     Ruffle's tests too.
   - L{CertificateMaker}: TLS with every status of a certificate.
@@ -24,6 +27,7 @@ from openfl_twisted.testing.flow import Flow, cutAt, everyByte
 from openfl_twisted.testing.memoryreactor import MemoryReactor
 from openfl_twisted.testing.network import MemoryNetwork
 from openfl_twisted.testing.pairs import ConnectedPair, connectedPair
+from openfl_twisted.testing.peer import Peer
 from openfl_twisted.testing.recorder import EventRecorder
 from openfl_twisted.testing.scriptedpeer import ScriptedPeer
 
@@ -41,6 +45,7 @@ __all__ = [
     "MemoryConnection",
     "MemoryNetwork",
     "MemoryReactor",
+    "Peer",
     "ScriptedPeer",
     "connectedPair",
     "cutAt",

@@ -3,11 +3,11 @@ Two protocols that are connected in memory.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from openfl_twisted.testing.certificates import Credentials
@@ -16,8 +16,12 @@ from openfl_twisted.testing.network import MemoryNetwork
 from openfl_twisted.tls import SecureConnectionCreator
 
 
+_Client = TypeVar("_Client", bound=Protocol)
+_Server = TypeVar("_Server", bound=Protocol)
+
+
 @dataclass(frozen=True)
-class ConnectedPair:
+class ConnectedPair(Generic[_Client, _Server]):
     """
     Two protocols with a connection between them.
 
@@ -27,8 +31,8 @@ class ConnectedPair:
     @ivar connection: the connection, whose segments a test can cut and hold.
     """
 
-    client: Any
-    server: Any
+    client: _Client
+    server: _Server
     network: MemoryNetwork
     connection: MemoryConnection
 
@@ -66,12 +70,12 @@ def _factoryOf(given: Any) -> IProtocolFactory:
 
 
 def connectedPair(
-    client: Any,
-    server: Any,
+    client: _Client | Factory[_Client],
+    server: _Server | Factory[_Server],
     *,
     network: MemoryNetwork | None = None,
     tls: Credentials | None = None,
-) -> ConnectedPair:
+) -> ConnectedPair[_Client, _Server]:
     """
     Connect two protocols, and let both say what they say at first.
 
@@ -96,4 +100,6 @@ def connectedPair(
     connected = network.run(endpoint.connect(_factoryOf(client)))
     port.stopListening()
     network.flush()
-    return ConnectedPair(connected, watched.built[-1], network, network.connections[-1])
+    built: Any = watched.built[-1]
+    made: Any = connected
+    return ConnectedPair(made, built, network, network.connections[-1])
