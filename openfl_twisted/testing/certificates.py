@@ -3,6 +3,7 @@ Made-up certificates for every status that a client can give them.
 """
 
 import ipaddress
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from OpenSSL.crypto import X509, PKey
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLContextFactory, IProtocolFactory, IReactorTime
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
 
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.certificates import CertificateStatus
@@ -41,10 +42,12 @@ class _Party:
     key: ec.EllipticCurvePrivateKey
 
 
+@implementer(IOpenSSLContextFactory)
 @dataclass(frozen=True)
 class Credentials:
     """
-    What a server shows, and whom the client believes.
+    What a server shows, and whom the client believes. It can be given to
+    C{listenSSL} as it is.
 
     @ivar status: what comes of it: one of C{CertificateStatus}.
     @ivar host: whom the client asks for.
@@ -59,17 +62,17 @@ class Credentials:
     key: ec.EllipticCurvePrivateKey
     trust: Trust
 
-    def contextFactory(self) -> CertificateOptions:
+    def getContext(self) -> SSL.Context:
         """
         Make what C{listenSSL} and C{TLSMemoryBIOFactory} want of a server.
         """
-        own, *others = (X509.from_cryptography(certificate) for certificate in self.chain)
-        return CertificateOptions(
-            privateKey=PKey.from_cryptography_key(self.key),
-            certificate=own,
-            extraCertChain=others,
-            raiseMinimumTo=TLSVersion.TLSv1_2,
-        )
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.use_certificate(self.chain[0])
+        for certificate in self.chain[1:]:
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(self.key)
+        return context
 
     def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
         """
@@ -81,7 +84,7 @@ class Credentials:
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
-        return TLSMemoryBIOFactory(self.contextFactory(), False, factory, clock)
+        return TLSMemoryBIOFactory(self, False, factory, clock)
 
     def save(self, path: str | Path) -> Path:
         """
@@ -110,7 +113,8 @@ class CertificateMaker:
         @param host: see the attribute.
         """
         self.host = host
-        self._root = self._issue("Test Root", authority=True)
+        # Of two authorities with one name a client believes that both are the same.
+        self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)
         self.trust = Trust(platform=False, anchors=(self._root.certificate,))
 
     def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:

@@ -211,12 +211,12 @@ class MemoryNetwork:
         """
         Give this machine a name, and the addresses to which it leads.
 
-        @param name: the name; empty for addresses without one.
-        @param addresses: IPv4 and IPv6 addresses.
+        @param name: the name.
+        @param addresses: IPv4 and IPv6 addresses, in the order in which a
+            lookup gives them.
         """
         self.ports.addresses.update(addresses)
-        if name:
-            self.names[name] = list(addresses)
+        self.names[name] = list(addresses)
 
     def refuse(self, host: str, port: int | None = None) -> None:
         """

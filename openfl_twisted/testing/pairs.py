@@ -5,16 +5,15 @@ Two protocols that are connected in memory.
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
+from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.testing.certificates import Credentials
 from openfl_twisted.testing.connection import MemoryConnection
 from openfl_twisted.testing.network import MemoryNetwork
-from openfl_twisted.tls import SecureConnectionCreator
-
 
 _Client = TypeVar("_Client", bound=Protocol)
 _Server = TypeVar("_Server", bound=Protocol)
@@ -86,7 +85,9 @@ def connectedPair(
         client judges it as a C{SecureSocket} does.
     @return: both. C{server} is what the server's factory has built: where that
         one wraps another, it is the wrapper.
-    @raise Exception: if there is no connection, why there is none.
+    @raise HandshakeFailed: if the client does not trust the server; see
+        L{openfl_twisted.tls}.
+    @raise TimeoutError: Twisted's, if the server does not answer in TLS.
     """
     network = MemoryNetwork() if network is None else network
     watched = _Watched(_factoryOf(server))
@@ -96,7 +97,7 @@ def connectedPair(
         network.reactor, "127.0.0.1", port.getHost().port
     )
     if tls is not None:
-        endpoint = wrapClientTLS(SecureConnectionCreator(tls.host, tls.trust), endpoint)
+        endpoint = SecureEndpoint(endpoint, tls.host, tls.trust, clock=network.reactor)
     connected = network.run(endpoint.connect(_factoryOf(client)))
     port.stopListening()
     network.flush()

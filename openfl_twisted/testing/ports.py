@@ -102,11 +102,12 @@ class Ports:
 
     def sourceFor(self, family: int, host: str) -> str:
         """
-        Choose the address from which another is reached.
+        Choose the address from which another is reached: itself, if it is one
+        of this machine's besides the loopback's, else the loopback's.
         """
-        if ipaddress.ip_address(host).is_loopback:
-            return "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        return host
+        if host in self.addresses:
+            return host
+        return "::1" if family == socket.AF_INET6 else "127.0.0.1"
 
     def _others(self, taker: Any, host: str, port: int) -> Iterator[Any]:
         """
