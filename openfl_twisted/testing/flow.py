@@ -150,6 +150,15 @@ class Flow:
         return max(0, self.window - self.inFlight - self.unread)
 
     @property
+    def hasRoom(self) -> bool:
+        """
+        Whether it is worth while to write: whether a third of the window is
+        free. This is Linux's rule, without which a reader of single bytes would
+        make a writer of single bytes.
+        """
+        return 0 < self.window <= 3 * self.room
+
+    @property
     def waiting(self) -> bool:
         """
         Whether something has come that the reader could take.

@@ -159,7 +159,7 @@ class MemorySocket(MemoryHandle):
         """
         if self.connection is None or not self._established:
             return bool(self.error)
-        return self.outgoing.room > 0 or self._shutWrite or bool(self.error)
+        return self.outgoing.hasRoom or self._shutWrite or bool(self.error)
 
     def recv(self, bufsize: int) -> bytes:
         """

@@ -22,10 +22,10 @@ from openfl_twisted.testing.memoryreactor import MemoryReactor
 from openfl_twisted.testing.memorysocket import MemorySocket
 from openfl_twisted.testing.ports import Ports, anyAddress
 
-MAX_TURNS = 100_000
+MAX_TURNS = 1_000_000
 """
-How many turns may pass without any time, before it is taken for a program that
-never rests.
+How many turns may pass without any time, where nothing else is said: as many
+as a megabyte has bytes.
 """
 
 PATIENCE = 3600.0
@@ -64,6 +64,8 @@ class MemoryNetwork:
         them, for connections that are made from now on.
     @ivar segments: makes the sizes of L{Flow.cut<openfl_twisted.testing.Flow.cut>}
         for each direction of a connection that is made from now on.
+    @ivar maxTurns: how many turns may pass without any time, before it is taken
+        for a program that never rests; see L{MAX_TURNS}.
     @ivar ports: who has which port.
     """
 
@@ -77,6 +79,7 @@ class MemoryNetwork:
         self.latency = 0.0
         self.window = WINDOW
         self.segments: Callable[[], Iterable[int]] = lambda: ()
+        self.maxTurns = MAX_TURNS
         self.ports = Ports()
         self._faults: dict[tuple[str, int | None], int] = {}
         self._sockets: dict[int, Any] = {}
@@ -105,11 +108,11 @@ class MemoryNetwork:
 
         @raise AssertionError: if that never ends.
         """
-        for _ in range(MAX_TURNS):
+        for _ in range(self.maxTurns):
             if not self._busy():
                 return
             self.turn()
-        raise AssertionError(f"the program does not rest: {MAX_TURNS} turns without any time")
+        raise AssertionError(self._restless())
 
     def advance(self, seconds: float) -> None:
         """
@@ -133,7 +136,7 @@ class MemoryNetwork:
         @param patience: how long, in seconds of this clock.
         @return: its result; if it fails, this raises its exception.
         @raise AssertionError: if it is not done in that time, or can never be
-            since nothing more will happen.
+            since nothing more will happen, or the program never rests.
         """
         results: list[Any] = []
 
@@ -143,17 +146,25 @@ class MemoryNetwork:
         running = Deferred.fromCoroutine(wait())
         running.addBoth(results.append)
         end = self.seconds() + patience
+        turns = 0
         while not results:
-            if self._busy():
-                self.turn()
-                continue
-            time = self._next()
+            time = self.seconds() if self._busy() else self._next()
             if time is None or time > end:
-                running.addErrback(lambda _: None)
-                running.cancel()
                 when = "ever" if time is None else f"within {patience:g} seconds"
-                raise AssertionError(f"nothing comes of it {when}: {waiting!r}")
-            self.reactor.rightNow = time
+                problem = f"nothing comes of it {when}: {waiting!r}"
+            elif turns == self.maxTurns:
+                problem = self._restless()
+            elif time > self.seconds():
+                self.reactor.rightNow = time
+                turns = 0
+                continue
+            else:
+                self.turn()
+                turns += 1
+                continue
+            running.addErrback(lambda _: None)
+            running.cancel()
+            raise AssertionError(problem)
         [result] = results
         if isinstance(result, Failure):
             result.raiseException()
@@ -187,6 +198,9 @@ class MemoryNetwork:
             if flow.next is None:
                 del self._moving[flow]
         self.datagrams.deliver(now)
+
+    def _restless(self) -> str:
+        return f"the program does not rest: {self.maxTurns} turns without any time"
 
     def _busy(self) -> bool:
         time = self._nextArrival()

@@ -16,7 +16,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.testing import MemoryNetwork, Peer
-from openfl_twisted.testing.network import MAX_TURNS
 
 
 class NetworkTestCase(SynchronousTestCase):
@@ -120,6 +119,7 @@ class ClockTests(NetworkTestCase):
         """
         A program that never rests is found.
         """
+        self.network.maxTurns = 1000
         turns: list[None] = []
 
         def again() -> None:
@@ -130,7 +130,7 @@ class ClockTests(NetworkTestCase):
         with self.assertRaises(AssertionError) as caught:
             self.network.flush()
         self.assertIn("does not rest", str(caught.exception))
-        self.assertEqual(len(turns), MAX_TURNS + 1)
+        self.assertEqual(len(turns), 1001)
 
 
 class RunTests(NetworkTestCase):
@@ -180,6 +180,20 @@ class RunTests(NetworkTestCase):
             self.network.run(waiting)
         self.assertIn("nothing comes of it ever", str(caught.exception))
         self.assertEqual(cancelled, [waiting])
+
+    def test_restless(self) -> None:
+        """
+        A program that never rests is found here too.
+        """
+        self.network.maxTurns = 1000
+
+        async def again() -> None:
+            while True:
+                await deferLater(self.reactor, 0)
+
+        with self.assertRaises(AssertionError) as caught:
+            self.network.run(again())
+        self.assertIn("does not rest", str(caught.exception))
 
     def test_patience(self) -> None:
         """
