@@ -3,11 +3,11 @@ Tests for L{openfl_twisted.pytestplugin}, as it is found by a pytest of
 somebody else's.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.testing.somebodyelse import runPytest
 
 TESTS = """
 import sys
@@ -43,17 +43,9 @@ class PluginTests(SynchronousTestCase):
 
     def run_(self, *arguments: str) -> str:
         """
-        Run pytest in a directory of its own.
+        Run the tests above.
         """
-        directory = Path(self.mktemp())
-        directory.mkdir()
-        (directory / "test_others.py").write_text(TESTS)
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:twisted", "-p", "no:cacheprovider",
-             *arguments],
-            cwd=directory, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.stdout + done.stderr
+        return runPytest(Path(self.mktemp()), "test_others.py", TESTS, *arguments)
 
     def test_fixtures(self) -> None:
         """
