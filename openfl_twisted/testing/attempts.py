@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IProtocolFactory
 
 from openfl_twisted.testing.memorysocket import MemorySocket
+from openfl_twisted.testing.watchedfactory import WatchedFactory
 
 if TYPE_CHECKING:
     from openfl_twisted.testing.network import MemoryNetwork
@@ -52,14 +53,13 @@ class Attempt:
         """
         self._check()
         accepted = self._network.join(self._client)
+        watched = WatchedFactory(factory)
         try:
-            transport = self._network.reactor.adoptStreamConnection(
-                accepted.fileno(), accepted.family, factory
-            )
+            self._network.reactor.adoptStreamConnection(accepted.fileno(), accepted.family, watched)
         finally:
             accepted.close()
         self._network.flush()
-        return None if transport is None else transport.protocol
+        return watched.built[-1]
 
     def refuse(self, number: int = errno.ECONNREFUSED) -> None:
         """

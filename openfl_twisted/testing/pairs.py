@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from zope.interface import implementer
 
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.testing.certificates import Credentials
 from openfl_twisted.testing.connection import MemoryConnection
 from openfl_twisted.testing.network import MemoryNetwork
+from openfl_twisted.testing.watchedfactory import WatchedFactory
 
 _Client = TypeVar("_Client", bound=Protocol)
 _Server = TypeVar("_Server", bound=Protocol)
@@ -34,27 +34,6 @@ class ConnectedPair(Generic[_Client, _Server]):
     server: _Server
     network: MemoryNetwork
     connection: MemoryConnection
-
-
-@implementer(IProtocolFactory)
-class _Watched:
-    """
-    A factory whose protocols are remembered.
-    """
-
-    def __init__(self, factory: IProtocolFactory) -> None:
-        self._factory = factory
-        self.built: list[IProtocol | None] = []
-
-    def doStart(self) -> None:
-        self._factory.doStart()
-
-    def doStop(self) -> None:
-        self._factory.doStop()
-
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        self.built.append(self._factory.buildProtocol(addr))
-        return self.built[-1]
 
 
 def _factoryOf(given: Any) -> IProtocolFactory:
@@ -90,7 +69,7 @@ def connectedPair(
     @raise TimeoutError: Twisted's, if the server does not answer in TLS.
     """
     network = MemoryNetwork() if network is None else network
-    watched = _Watched(_factoryOf(server))
+    watched = WatchedFactory(_factoryOf(server))
     listening: Any = watched if tls is None else tls.serverFactory(watched, network.reactor)
     port = network.reactor.listenTCP(0, listening, interface="127.0.0.1")
     endpoint: IStreamClientEndpoint = TCP4ClientEndpoint(

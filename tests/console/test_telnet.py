@@ -244,7 +244,7 @@ class TalkTests(SynchronousTestCase):
         Without a connection no lines are asked for.
         """
         talking = self.talk()
-        self.network.refuse()
+        self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertEqual(self.told, ["h:23 refuses connections"])
         self.assertIsNone(self.person.call)
@@ -303,7 +303,7 @@ class FlashTests(SynchronousTestCase):
         """
         talking = self.talk("127.0.0.1", "8080")
         self.assertAsked(843)
-        self.network.refuse()
+        self.network.turnAway()
         # For so long Twisted looks for other addresses of a host.
         self.network.reactor.advance(0.5)
         self.assertAsked(843, 8080)
