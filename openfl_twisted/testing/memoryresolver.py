@@ -5,7 +5,7 @@ Looks up the names of a network in memory.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.abstract import isIPv6Address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
@@ -39,7 +39,7 @@ class _Resolution:
 @implementer(IHostnameResolver)
 class MemoryResolver:
     """
-    Knows the names of a network.
+    Knows the names of a network; an address is its own name.
     """
 
     def __init__(self, network: "MemoryNetwork") -> None:
@@ -62,7 +62,8 @@ class MemoryResolver:
         def found() -> None:
             if resolution.cancelled:
                 return
-            for address in self._network.names.get(hostName, ()):
+            literal = isIPAddress(hostName) or isIPv6Address(hostName)
+            for address in [hostName] if literal else self._network.names.get(hostName, ()):
                 kind = IPv6Address if isIPv6Address(address) else IPv4Address
                 if addressTypes is None or kind in addressTypes:
                     made: Any = kind

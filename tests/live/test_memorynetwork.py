@@ -212,6 +212,8 @@ async def refused(reactor: Any) -> Seen:
         TCP4ClientEndpoint(reactor, HOST, server.localPort, bindAddress=("127.0.0.2", 0)),
         TCP6ClientEndpoint(reactor, "::1", server.localPort),
         HostnameEndpoint(reactor, b"localhost", server.localPort),
+        HostnameEndpoint(reactor, b"127.0.0.1", server.localPort),
+        HostnameEndpoint(reactor, b"::1", server.localPort),
     ):
         with pytest.raises(error.ConnectError) as caught:
             await endpoint.connect(Factory.forProtocol(Peer))
