@@ -12,9 +12,8 @@ class Peer(Protocol):
     """
     A protocol that remembers what comes, and sends what the test wants.
 
-    It reads like Twisted's protocols do: what arrives at a transport that was
-    paused comes later. Whether the other side has got what is sent shows once
-    the network was flushed.
+    What it sends is on its way once the network has turns; and so is what it
+    gets. Its C{transport} is Twisted's: it can be paused, and have a producer.
 
     @ivar segments: what has come, an item for each C{dataReceived}.
     @ivar reason: why the connection has ended, or C{None} while it has not.

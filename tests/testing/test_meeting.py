@@ -4,16 +4,30 @@ OpenFL's classes, and the factories of this package, meet in memory.
 
 from typing import Any
 
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
 from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.testing import EventRecorder, MemoryNetwork
+from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
+
+
+class Greeting(BinarySocketProtocol):
+    """
+    Greets whoever comes.
+    """
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.writeUTF("welcome")
+        self.flush()
 
 
 class MeetingTests(SynchronousTestCase):
@@ -109,3 +123,17 @@ class MeetingTests(SynchronousTestCase):
         self.network.advance(3.5)
         self.assertEqual(recorder.types, ["connect", "data", "close"])
         self.network.check()
+
+    def test_endpoints(self) -> None:
+        """
+        Endpoints that are described in text are found here too, and their times
+        are the network's.
+        """
+        server = serverFromString(self.reactor, "openfl:tcp:8080:interface=127.0.0.1:grace=5")
+        self.network.run(server.listen(BinarySocketFactory(Greeting)))
+        client = clientFromString(self.reactor, "tcp:localhost:8080")
+        peer: Any = self.network.run(client.connect(Factory.forProtocol(Peer)))
+        self.network.advance(4.9)
+        self.assertEqual(peer.received, b"")
+        self.network.advance(0.1)
+        self.assertEqual(peer.received, b"\0\7welcome")
