@@ -70,11 +70,14 @@ class MemoryDatagramSocket(MemoryHandle):
         """
         Send a datagram.
 
-        @raise OSError: EMSGSIZE, if it is too long.
+        @raise OSError: EMSGSIZE, if it is too long; ENETUNREACH, if there is no
+            route.
         """
         longest = MAX_DATAGRAM + (20 if self.family == socket.AF_INET6 else 0)
         if len(data) > longest:
             raise failure(errno.EMSGSIZE)
+        if self.network.faultAt(address[0], address[1]) == errno.ENETUNREACH:
+            raise failure(errno.ENETUNREACH)
         self._haveAddress()
         self.network.datagrams.send(self, bytes(data), (address[0], address[1]))
         return len(data)

@@ -244,7 +244,8 @@ class MemoryNetwork:
 
     def makeUnreachable(self, host: str, port: int | None = None) -> None:
         """
-        Have no route to an address: C{NoRouteError}.
+        Have no route to an address: C{NoRouteError}, and C{OSError} for
+        datagrams.
 
         @param host: an IP address.
         @param port: the port; C{None} for all.

@@ -154,6 +154,14 @@ class DatagramSocketTests(SynchronousTestCase):
         six.send(b"abc", 0, 0, "::1", 80)
         self.assertEqual(six.localAddress, "::")
 
+    def test_noRoute(self) -> None:
+        """
+        What the system refuses is an error with the reason.
+        """
+        self.network.makeUnreachable("192.0.2.1")
+        error = self.assertRaises(errors.IOError, self.socket.send, b"a", 0, 0, "192.0.2.1", 80)
+        self.assertIn("Network is unreachable", str(error))
+
     def test_sendToThePeer(self) -> None:
         """
         With a single peer a part of an array can be sent, and no other address

@@ -145,6 +145,14 @@ class ServerSocketTests(SynchronousTestCase):
         self.assertRefused(errors.IOError, self.server.bind)
         self.assertRefused(errors.IOError, self.server.listen)
 
+    def test_closeWithoutListening(self) -> None:
+        """
+        What is only bound is free at once.
+        """
+        self.server.bind(80, "127.0.0.1")
+        self.successResultOf(self.server.close())
+        ServerSocket(reactor=self.reactor).bind(80, "127.0.0.1")
+
     def test_connect(self) -> None:
         """
         Each client comes as an event with a connected socket, which itself has

@@ -8,16 +8,16 @@ from typing import Any
 import twisted.internet.error
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
-from openfl_twisted.net import Socket, ways
+from openfl_twisted.net import Socket, link, ways
 from openfl_twisted.testing import EventRecorder
 from openfl_twisted.utils import ByteArray, Endian
-from tests.doubles import linesOf
+from tests.doubles import TightTransport, linesOf
 from tests.net.network import Network, Peer
 from tests.segments import cutStreams
 
@@ -179,6 +179,26 @@ class LifeTests(SocketTestCase):
         self.assertTrue(peer.closed)
         self.assertEqual(self.recorder.events, [])
         self.assertFalse(self.socket.connected)
+
+    def test_closeAfterItHasConnectedAtOnce(self) -> None:
+        """
+        So is one that was made within the call, by an endpoint that need not
+        wait.
+        """
+        transport = TightTransport()
+
+        class AtOnce:
+            def connect(self, factory: Any) -> Deferred[Any]:
+                protocol = factory.buildProtocol(None)
+                protocol.makeConnection(transport)
+                return succeed(protocol)
+
+        self.patch(link, "wayTo", lambda *arguments: AtOnce())
+        self.socket.connect("127.0.0.1", 80)
+        self.socket.close()
+        self.network.turn()
+        self.assertTrue(transport.closed)
+        self.assertEqual(self.recorder.events, [])
 
     def test_closeInConnect(self) -> None:
         """
@@ -452,6 +472,7 @@ class WriteTests(SocketTestCase):
         self.socket.flush()
         self.socket.close()
         self.assertFalse(peer.closed)
+        peer.send(b"nobody listens")
         peer.incoming.resume()
         self.assertEqual(len(peer.received), 400_000)
         self.assertTrue(peer.closed)

@@ -225,6 +225,7 @@ class DatagramTests(SynchronousTestCase):
         with self.assertRaises(OSError) as caught:
             made.send(b"a")
         self.assertEqual(caught.exception.errno, errno.EDESTADDRREQ)
+        self.assertTrue(made.writable)
         with self.assertRaises(BlockingIOError):
             made.recvfrom(10)
         made.sendto(b"a", ("127.0.0.1", 2000))

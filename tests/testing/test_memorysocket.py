@@ -63,6 +63,8 @@ class SocketTests(SynchronousTestCase):
         self.assertFails(errno.ENOTCONN, made.getpeername)
         self.assertFails(errno.ENOTCONN, made.shutdown, socket.SHUT_RDWR)
         self.assertEqual((made.readable, made.writable), (False, False))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.assertEqual(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), 1)
         made.close()
         self.assertEqual(made.fileno(), -1)
 

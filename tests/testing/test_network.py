@@ -361,6 +361,7 @@ class AddressTests(NetworkTestCase):
         port = self.reactor.listenTCP(
             81, Factory.forProtocol(lambda: single), interface="127.0.0.3"
         )
+        self.listen(81, "127.0.0.4")
         with self.assertRaises(error.ConnectionRefusedError):
             self.network.run(self.connect("127.0.0.2", 81))
         self.network.run(self.connect("127.0.0.3", 81))
