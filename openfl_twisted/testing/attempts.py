@@ -11,7 +11,7 @@ from openfl_twisted.testing.memorysocket import MemorySocket
 from openfl_twisted.testing.watchedfactory import WatchedFactory
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 
 class Attempt:
@@ -22,12 +22,10 @@ class Attempt:
     @ivar port: the port there.
     """
 
-    def __init__(
-        self, network: "MemoryNetwork", client: MemorySocket, host: str, port: int
-    ) -> None:
+    def __init__(self, kernel: "Kernel", client: MemorySocket, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._network = network
+        self._kernel = kernel
         self._client = client
 
     def __repr__(self) -> str:
@@ -52,13 +50,14 @@ class Attempt:
         @raise ValueError: if the attempt is over.
         """
         self._check()
-        accepted = self._network.join(self._client)
+        network = self._kernel.network
+        accepted = self._kernel.join(self._client)
         watched = WatchedFactory(factory)
         try:
-            self._network.reactor.adoptStreamConnection(accepted.fileno(), accepted.family, watched)
+            network.reactor.adoptStreamConnection(accepted.fileno(), accepted.family, watched)
         finally:
             accepted.close()
-        self._network.flush()
+        network.flush()
         return watched.built[-1]
 
     def refuse(self, number: int = errno.ECONNREFUSED) -> None:
@@ -70,7 +69,7 @@ class Attempt:
         """
         self._check()
         self._client.failed(number)
-        self._network.flush()
+        self._kernel.network.flush()
 
     def _check(self) -> None:
         if self.over:
@@ -80,21 +79,21 @@ class Attempt:
         """
         Have it arrive where it goes.
         """
-        network, client = self._network, self._client
-        fault = network.faultAt(self.host, self.port)
-        if fault != errno.ETIMEDOUT:
-            network.later(network.latency, lambda: self._knock(client, fault))
+        kernel, client = self._kernel, self._client
+        latency = kernel.network.latency
+        fault = kernel.faultAt(self.host, self.port)
 
-    def _knock(self, client: MemorySocket, fault: int) -> None:
-        if client.closed:
-            return
-        listener = self._network.ports.find(client.family, client.type, self.host, self.port)
-        if fault or listener is None:
-            self._network.later(
-                self._network.latency, lambda: client.failed(fault or errno.ECONNREFUSED)
-            )
-        else:
-            listener.knock(client)
+        def arrived() -> None:
+            if client.closed:
+                return
+            listener = kernel.ports.find(client.family, client.type, self.host, self.port)
+            if fault or listener is None:
+                kernel.later(latency, lambda: client.failed(fault or errno.ECONNREFUSED))
+            else:
+                listener.knock(client)
+
+        if fault != errno.ETIMEDOUT:
+            kernel.later(latency, arrived)
 
 
 class Attempts:
@@ -106,10 +105,9 @@ class Attempts:
     @ivar holding: whether attempts are held; see L{hold}.
     """
 
-    def __init__(self, network: "MemoryNetwork") -> None:
+    def __init__(self) -> None:
         self.made: list[Attempt] = []
         self.holding = False
-        self._network = network
         self._held: list[Attempt] = []
 
     @property

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
+from openfl_twisted.testing.memoryhandle import anyAddress
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 
 class Datagram(NamedTuple):
@@ -41,12 +42,12 @@ class Datagrams:
         others are lost.
     """
 
-    def __init__(self, network: "MemoryNetwork") -> None:
+    def __init__(self, kernel: "Kernel") -> None:
         self.latency = 0.0
         self.held: list[Datagram] = []
         self.filter: Callable[[Datagram], bool] = lambda datagram: True
         self._holding = False
-        self._network = network
+        self._kernel = kernel
         self._flying: deque[tuple[float, Datagram, MemoryDatagramSocket | None]] = deque()
 
     def hold(self) -> None:
@@ -73,8 +74,8 @@ class Datagrams:
         Carry a datagram.
         """
         host, port = sender.local or ("", 0)
-        if host == self._network.anyAddress(sender.family):
-            host = self._network.ports.sourceFor(sender.family, destination[0])
+        if host == anyAddress(sender.family):
+            host = self._kernel.ports.sourceFor(sender.family, destination[0])
         datagram = Datagram(data, (host, port), destination)
         if not self.filter(datagram):
             return
@@ -84,7 +85,7 @@ class Datagrams:
             self._launch(datagram, sender)
 
     def _launch(self, datagram: Datagram, sender: MemoryDatagramSocket | None) -> None:
-        self._flying.append((self._network.seconds() + self.latency, datagram, sender))
+        self._flying.append((self._kernel.network.seconds() + self.latency, datagram, sender))
 
     @property
     def next(self) -> float | None:
@@ -99,8 +100,8 @@ class Datagrams:
         """
         while self._flying and self._flying[0][0] <= now:
             _, datagram, sender = self._flying.popleft()
-            fault = self._network.faultAt(*datagram.destination)
-            receiver = self._network.receiverOf(datagram)
+            fault = self._kernel.faultAt(*datagram.destination)
+            receiver = self._kernel.receiverOf(datagram)
             if receiver is not None and not fault:
                 receiver.arrive(datagram.data, datagram.source)
             elif fault == errno.ETIMEDOUT:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openfl_twisted.testing.memoryhandle import MemoryHandle, failure
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 MAX_DATAGRAM = 65507
 """
@@ -29,8 +29,8 @@ class MemoryDatagramSocket(MemoryHandle):
     A socket of UDP.
     """
 
-    def __init__(self, network: "MemoryNetwork", family: int, type: int) -> None:
-        super().__init__(network, family, type)
+    def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        super().__init__(kernel, family, type)
         self._arrived: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._unread = 0
 
@@ -76,10 +76,10 @@ class MemoryDatagramSocket(MemoryHandle):
         longest = MAX_DATAGRAM + (20 if self.family == socket.AF_INET6 else 0)
         if len(data) > longest:
             raise failure(errno.EMSGSIZE)
-        if self.network.faultAt(address[0], address[1]) == errno.ENETUNREACH:
+        if self.kernel.faultAt(address[0], address[1]) == errno.ENETUNREACH:
             raise failure(errno.ENETUNREACH)
         self._haveAddress()
-        self.network.datagrams.send(self, bytes(data), (address[0], address[1]))
+        self.kernel.network.datagrams.send(self, bytes(data), (address[0], address[1]))
         return len(data)
 
     def recvfrom(self, bufsize: int) -> tuple[bytes, tuple[Any, ...]]:

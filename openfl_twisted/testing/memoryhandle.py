@@ -9,7 +9,17 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
+
+
+_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - nothing is bound here
+
+
+def anyAddress(family: int) -> str:
+    """
+    Get the address that means all of this machine's.
+    """
+    return _ANY[socket.AddressFamily(family)]
 
 
 def failure(number: int) -> OSError:
@@ -27,8 +37,8 @@ class MemoryHandle:
     @ivar number: what L{fileno} gives while it is open.
     """
 
-    def __init__(self, network: "MemoryNetwork", family: int, type: int) -> None:
-        self.network = network
+    def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        self.kernel = kernel
         self.family = family
         self.type = type
         self.local: tuple[str, int] | None = None
@@ -37,7 +47,7 @@ class MemoryHandle:
         self.options: dict[tuple[int, int], Any] = {}
         self.closed = False
         self._handles = 1
-        self.number = network.adopt(self)
+        self.number = kernel.adopt(self)
 
     def fileno(self) -> int:
         """
@@ -80,13 +90,13 @@ class MemoryHandle:
         """
         if self.local is not None:
             raise failure(errno.EINVAL)
-        self.local = self.network.ports.take(self, address[0], address[1])
+        self.local = self.kernel.ports.take(self, address[0], address[1])
 
     def getsockname(self) -> tuple[Any, ...]:
         """
         Get its address: a tuple of 2, or of 4 for IPv6.
         """
-        return self.shown(self.local or (self.network.anyAddress(self.family), 0))
+        return self.shown(self.local or (anyAddress(self.family), 0))
 
     def getpeername(self) -> tuple[Any, ...]:
         """
@@ -105,7 +115,7 @@ class MemoryHandle:
         self._handles -= 1
         if self._handles == 0:
             self.closed = True
-            self.network.abandon(self)
+            self.kernel.abandon(self)
             self.ended()
 
     def ended(self) -> None:

@@ -39,7 +39,7 @@ from openfl_twisted.testing.memorytransports import (
 from openfl_twisted.testing.systemevents import SystemEvents
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 _log = Logger()
 
@@ -68,16 +68,16 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
     @ivar failures: what was logged so, in order.
     """
 
-    def __init__(self, network: "MemoryNetwork") -> None:
+    def __init__(self, kernel: "Kernel") -> None:
         """
-        @param network: the network.
+        @param kernel: what its sockets stand on.
         """
         SystemEvents.__init__(self)
         Clock.__init__(self)
         PluggableResolverMixin.__init__(self)
-        self.installNameResolver(MemoryResolver(network))
+        self.installNameResolver(MemoryResolver(kernel))
         self.failures: list[Failure] = []
-        self._network = network
+        self._kernel = kernel
         # In the order in which they came, so that every run of a test is alike.
         self._readers: dict[Any, None] = {}
         self._writers: dict[Any, None] = {}
@@ -95,7 +95,7 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
                 self.calls.remove(call)
                 call.called = 1
                 self._guard(call.func, *call.args, **call.kw)
-        self._network.deliver()
+        self._kernel.deliver()
         for selectable in list(self._readers | self._writers):
             self._serve(selectable)
 
@@ -117,7 +117,7 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
 
         @param amount: how long, in seconds.
         """
-        self._network.advance(amount)
+        self._kernel.network.advance(amount)
 
     def callFromThread(
         self,
@@ -161,10 +161,10 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
         @param family: C{AF_INET} or C{AF_INET6}.
         @param type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
         """
-        return self._network.makeSocket(family, type)
+        return self._kernel.makeSocket(family, type)
 
     def _socketOf(self, selectable: Any) -> Any:
-        return self._network.socketOf(selectable.fileno())
+        return self._kernel.socketOf(selectable.fileno())
 
     def _serve(self, selectable: Any) -> None:
         """
@@ -334,7 +334,7 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
     def _adopt(self, number: int, family: int) -> Any:
         if family not in (socket.AF_INET, socket.AF_INET6):
             raise error.UnsupportedAddressFamily(family)
-        return self._network.socketOf(number).dup()
+        return self._kernel.socketOf(number).dup()
 
     def resolve(self, name: str, timeout: Sequence[int] = (1, 3, 11, 45)) -> Deferred[str]:
         """

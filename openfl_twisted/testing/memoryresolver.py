@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 
 @implementer(IHostResolution)
@@ -42,8 +42,8 @@ class MemoryResolver:
     Knows the names of a network; an address is its own name.
     """
 
-    def __init__(self, network: "MemoryNetwork") -> None:
-        self._network = network
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
 
     def resolveHostName(
         self,
@@ -63,7 +63,7 @@ class MemoryResolver:
             if resolution.cancelled:
                 return
             literal = isIPAddress(hostName) or isIPv6Address(hostName)
-            for address in [hostName] if literal else self._network.names.get(hostName, ()):
+            for address in [hostName] if literal else self._kernel.network.names.get(hostName, ()):
                 kind = IPv6Address if isIPv6Address(address) else IPv4Address
                 if addressTypes is None or kind in addressTypes:
                     made: Any = kind
@@ -72,5 +72,5 @@ class MemoryResolver:
                     )
             resolutionReceiver.resolutionComplete()
 
-        self._network.later(self._network.lookupTime, found)
+        self._kernel.later(self._kernel.network.lookupTime, found)
         return resolution

@@ -13,7 +13,7 @@ from openfl_twisted.testing.memoryhandle import MemoryHandle, failure
 
 if TYPE_CHECKING:
     from openfl_twisted.testing.connection import MemoryConnection
-    from openfl_twisted.testing.network import MemoryNetwork
+    from openfl_twisted.testing.kernel import Kernel
 
 _ABORTING = struct.pack("ii", 1, 0)
 """
@@ -34,8 +34,8 @@ class MemorySocket(MemoryHandle):
     incoming: Flow
     outgoing: Flow
 
-    def __init__(self, network: "MemoryNetwork", family: int, type: int) -> None:
-        super().__init__(network, family, type)
+    def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        super().__init__(kernel, family, type)
         self.connection: MemoryConnection | None = None
         self._connecting = self._established = False
         self._shutRead = self._shutWrite = False
@@ -64,7 +64,7 @@ class MemorySocket(MemoryHandle):
         """
         if self.local is None:
             self.bind(("", 0))
-        if self.network.ports.listenerLike(self) not in (None, self):
+        if self.kernel.ports.listenerLike(self) not in (None, self):
             raise failure(errno.EADDRINUSE)
         self._backlog = backlog
         self._listening = True
@@ -96,7 +96,7 @@ class MemorySocket(MemoryHandle):
 
     def _admit(self, client: "MemorySocket") -> None:
         if not client.closed:
-            self._accepted.append(self.network.join(client))
+            self._accepted.append(self.kernel.join(client))
 
     # Connecting
 
@@ -111,7 +111,7 @@ class MemorySocket(MemoryHandle):
             return errno.EISCONN
         if self._connecting:
             return errno.EALREADY
-        number = self.network.dial(self, address[0], address[1])
+        number = self.kernel.dial(self, address[0], address[1])
         self._connecting = number == errno.EINPROGRESS
         return number
 

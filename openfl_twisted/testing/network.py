@@ -3,24 +3,18 @@ A network in memory, and its clock.
 """
 
 import errno
-import heapq
-import socket
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import count
 from typing import Any, TypeVar
 
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from openfl_twisted.testing.attempts import Attempt, Attempts
+from openfl_twisted.testing.attempts import Attempts
 from openfl_twisted.testing.connection import MemoryConnection
-from openfl_twisted.testing.datagrams import Datagram, Datagrams
-from openfl_twisted.testing.flow import WINDOW, Flow
-from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
+from openfl_twisted.testing.datagrams import Datagrams
+from openfl_twisted.testing.flow import WINDOW
+from openfl_twisted.testing.kernel import Kernel
 from openfl_twisted.testing.memoryreactor import MemoryReactor
-from openfl_twisted.testing.memorysocket import MemorySocket
-from openfl_twisted.testing.ports import Ports, anyAddress
 
 MAX_TURNS = 1_000_000
 """
@@ -32,9 +26,6 @@ PATIENCE = 3600.0
 """
 How long L{MemoryNetwork.run} waits, in seconds of the network's clock.
 """
-
-# No file of this process will ever have such a number.
-_FIRST_NUMBER = 1 << 24
 
 _T = TypeVar("_T")
 
@@ -66,26 +57,20 @@ class MemoryNetwork:
         for each direction of a connection that is made from now on.
     @ivar maxTurns: how many turns may pass without any time, before it is taken
         for a program that never rests; see L{MAX_TURNS}.
-    @ivar ports: who has which port.
     """
 
     def __init__(self) -> None:
-        self.reactor = MemoryReactor(self)
+        self._kernel = Kernel(self)
+        self.reactor = MemoryReactor(self._kernel)
         self.connections: list[MemoryConnection] = []
-        self.attempts = Attempts(self)
-        self.datagrams = Datagrams(self)
+        self.attempts = Attempts()
+        self.datagrams = Datagrams(self._kernel)
         self.names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}
         self.lookupTime = 0.0
         self.latency = 0.0
         self.window = WINDOW
         self.segments: Callable[[], Iterable[int]] = lambda: ()
         self.maxTurns = MAX_TURNS
-        self.ports = Ports()
-        self._faults: dict[tuple[str, int | None], int] = {}
-        self._sockets: dict[int, Any] = {}
-        self._numbers = count(_FIRST_NUMBER)
-        self._moving: dict[Flow, None] = {}
-        self._later: list[tuple[float, int, Callable[[], object]]] = []
 
     # The clock
 
@@ -178,32 +163,11 @@ class MemoryNetwork:
         if self.reactor.failures:
             self.reactor.failures[0].raiseException()
 
-    def later(self, delay: float, call: Callable[[], object]) -> None:
-        """
-        Have the network do something.
-
-        @param delay: when, in seconds from now on.
-        """
-        heapq.heappush(self._later, (self.seconds() + delay, next(self._numbers), call))
-
-    def deliver(self) -> None:
-        """
-        Have arrive what is due.
-        """
-        now = self.seconds()
-        while self._later and self._later[0][0] <= now:
-            heapq.heappop(self._later)[2]()
-        for flow in list(self._moving):
-            flow.deliver(now)
-            if flow.next is None:
-                del self._moving[flow]
-        self.datagrams.deliver(now)
-
     def _restless(self) -> str:
         return f"the program does not rest: {self.maxTurns} turns without any time"
 
     def _busy(self) -> bool:
-        time = self._nextArrival()
+        time = self._kernel.next
         return self.reactor.busy or (time is not None and time <= self.seconds())
 
     def _next(self) -> float | None:
@@ -211,13 +175,8 @@ class MemoryNetwork:
         Say when something happens next; C{None} if never.
         """
         calls = [call.getTime() for call in self.reactor.calls[:1]]
-        arrival = self._nextArrival()
+        arrival = self._kernel.next
         return min(calls if arrival is None else [*calls, arrival], default=None)
-
-    def _nextArrival(self) -> float | None:
-        times = [flow.next for flow in self._moving]
-        times += [self.datagrams.next, self._later[0][0] if self._later else None]
-        return min((time for time in times if time is not None), default=None)
 
     # What there is, and what goes wrong
 
@@ -229,7 +188,7 @@ class MemoryNetwork:
         @param addresses: IPv4 and IPv6 addresses, in the order in which a
             lookup gives them.
         """
-        self.ports.addresses.update(addresses)
+        self._kernel.ports.addresses.update(addresses)
         self.names[name] = list(addresses)
 
     def refuse(self, host: str, port: int | None = None) -> None:
@@ -240,7 +199,7 @@ class MemoryNetwork:
         @param host: an IP address.
         @param port: the port; C{None} for all.
         """
-        self._faults[host, port] = errno.ECONNREFUSED
+        self._kernel.faults[host, port] = errno.ECONNREFUSED
 
     def makeUnreachable(self, host: str, port: int | None = None) -> None:
         """
@@ -250,7 +209,7 @@ class MemoryNetwork:
         @param host: an IP address.
         @param port: the port; C{None} for all.
         """
-        self._faults[host, port] = errno.ENETUNREACH
+        self._kernel.faults[host, port] = errno.ENETUNREACH
 
     def silence(self, host: str, port: int | None = None) -> None:
         """
@@ -260,111 +219,10 @@ class MemoryNetwork:
         @param host: an IP address.
         @param port: the port; C{None} for all.
         """
-        self._faults[host, port] = errno.ETIMEDOUT
+        self._kernel.faults[host, port] = errno.ETIMEDOUT
 
     def restore(self, host: str, port: int | None = None) -> None:
         """
         Have all be well again with an address.
         """
-        self._faults.pop((host, port), None)
-
-    def faultAt(self, host: str, port: int) -> int:
-        """
-        Say what is wrong with an address: a number of C{errno}, or 0.
-        """
-        return self._faults.get((host, port)) or self._faults.get((host, None), 0)
-
-    # What sockets ask for
-
-    def anyAddress(self, family: int) -> str:
-        """
-        Get the address that means all of this machine's.
-        """
-        return anyAddress(family)
-
-    def makeSocket(self, family: int, type: int) -> Any:
-        """
-        Make a socket.
-        """
-        kind = MemorySocket if type == socket.SOCK_STREAM else MemoryDatagramSocket
-        return kind(self, family, type)
-
-    def adopt(self, made: Any) -> int:
-        """
-        Give a socket its number.
-        """
-        number = next(self._numbers)
-        self._sockets[number] = made
-        return number
-
-    def abandon(self, closed: Any) -> None:
-        """
-        Forget a socket, and free its port.
-        """
-        del self._sockets[closed.number]
-        self.ports.release(closed)
-
-    def socketOf(self, number: int) -> Any:
-        """
-        Get a socket by its number.
-
-        @raise ValueError: if it is none of this network.
-        """
-        try:
-            return self._sockets[number]
-        except KeyError:
-            raise ValueError(f"{number} is no socket of this network in memory") from None
-
-    def dial(self, client: MemorySocket, host: str, port: int) -> int:
-        """
-        Have a socket connect.
-
-        @return: EINPROGRESS, or what is wrong at once.
-        """
-        if host == anyAddress(client.family):
-            host = self.ports.sourceFor(client.family, "::1" if ":" in host else "127.0.0.1")
-        fault = self.faultAt(host, port)
-        if not self.attempts.holding and (fault == errno.ENETUNREACH or not self.ports.has(host)):
-            return errno.ENETUNREACH
-        if client.local is None:
-            client.bind((self.ports.sourceFor(client.family, host), 0))
-        elif client.local[0] == anyAddress(client.family):
-            client.local = (self.ports.sourceFor(client.family, host), client.local[1])
-        client.peer = (host, port)
-        self.attempts.begin(Attempt(self, client, host, port))
-        return errno.EINPROGRESS
-
-    def join(self, client: MemorySocket) -> MemorySocket:
-        """
-        Make the connection of a client.
-
-        @return: the server's socket.
-        """
-        server = MemorySocket(self, client.family, client.type)
-        server.local, server.peer = client.peer, client.local
-        server.established()
-        connection = MemoryConnection(client, server, self._flow(), self._flow())
-        self.connections.append(connection)
-        self.later(self.latency, client.established)
-        return server
-
-    def _flow(self) -> Flow:
-        return Flow(
-            self.seconds,
-            self._move,
-            latency=self.latency,
-            window=self.window,
-            segments=self.segments(),
-        )
-
-    def _move(self, flow: Flow) -> None:
-        self._moving[flow] = None
-
-    def receiverOf(self, datagram: Datagram) -> MemoryDatagramSocket | None:
-        """
-        Find who gets a datagram.
-        """
-        host, port = datagram.destination
-        family = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
-        found: MemoryDatagramSocket | None = self.ports.find(family, socket.SOCK_DGRAM, host, port)
-        return found
+        self._kernel.faults.pop((host, port), None)

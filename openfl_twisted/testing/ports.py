@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from openfl_twisted.testing.memoryhandle import failure
+from openfl_twisted.testing.memoryhandle import anyAddress, failure
 from openfl_twisted.testing.memorysocket import MemorySocket
 
 FIRST_PORT = 49152
@@ -16,15 +16,6 @@ FIRST_PORT = 49152
 The first port that is chosen for who asks for any: the first one of those that
 RFC 6335 leaves for that.
 """
-
-_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - nothing is bound here
-
-
-def anyAddress(family: int) -> str:
-    """
-    Get the address that means all of this machine's.
-    """
-    return _ANY[socket.AddressFamily(family)]
 
 
 class Ports:

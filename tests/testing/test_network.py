@@ -400,7 +400,7 @@ class AddressTests(NetworkTestCase):
         self.assertEqual((first, second), (49152, 49153))
         self.listen(49154)
         self.assertEqual(self.listen(0).getHost().port, 49155)
-        self.network.ports._next = 65535
+        self.network._kernel.ports._next = 65535
         self.assertEqual(self.listen(0).getHost().port, 65535)
         self.assertEqual(self.listen(0).getHost().port, 49156)
 
