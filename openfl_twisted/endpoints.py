@@ -150,7 +150,7 @@ def parseServer(
     @param tlsKey: see there.
     @raise ValueError: if one of these is wrong.
     """
-    settings: dict[str, Any] = {"policy": policyOf(policy)}
+    settings: dict[str, Any] = {"policy": policyOf(policy), "clock": reactor}
     if accept is not None:
         settings["accept"] = acceptOf(accept)
     if grace is not None:

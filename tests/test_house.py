@@ -40,6 +40,8 @@ ALLOWED = {
         {"services", "rooms", "endpoints", "reactors", "protocols", "tls", "wire"} | BASICS,
         True,
     ),
+    "testing": ({"testing", "net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
+    "pytestplugin": ({"testing"}, False),
     "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 
 from openfl_twisted import errors
@@ -200,6 +200,8 @@ class DatagramSocket(BoundSocket):
         self._bindFor(peer[0])
         try:
             self._port.write(memoryview(bytes)[offset:end].tobytes(), peer)
+        except MessageLengthError as error:
+            raise invalidSocket(error) from None
         except OSError as error:
             raise invalidSocket(error.strerror) from None
 

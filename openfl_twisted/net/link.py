@@ -76,6 +76,15 @@ class Connection(SendingProtocol):
             self.link.lost()
 
 
+class _ConnectionFactory(Factory[Connection]):
+    """
+    Makes the connection of an attempt.
+    """
+
+    protocol = Connection
+    noisy = False
+
+
 class _Life(Protocol):
     """
     What can happen to a link.
@@ -321,7 +330,7 @@ class Link:
         """
         Begin an attempt.
         """
-        attempt = endpoint.connect(Factory.forProtocol(Connection))
+        attempt = endpoint.connect(_ConnectionFactory())
         self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
         # The outcome is an event, and those never come within the call.
         self.reactor.callLater(0, self._await, self._attempt)

@@ -128,7 +128,9 @@ class ServerSocket(BoundSocket):
 
     def _open(self, port: int, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        # A reactor in memory has sockets of its own.
+        make = getattr(self._server.reactor, "makeSocket", socket.socket)
+        bound: socket.socket = make(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
             # As Twisted does: a port whose last connections are still fading is free.

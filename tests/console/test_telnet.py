@@ -227,7 +227,7 @@ class TalkTests(SynchronousTestCase):
         """
         talking = self.talk()
         server = self.network.answer()
-        self.assertEqual(self.told, ["connected to 192.168.1.1:54321"])
+        self.assertEqual(self.told, ["connected to 127.0.0.1:23"])
         self.person.call.say("hello")
         self.assertEqual(server.received, b"hello\r\n")
         server.send(b"well\r\n")
@@ -244,7 +244,7 @@ class TalkTests(SynchronousTestCase):
         Without a connection no lines are asked for.
         """
         talking = self.talk()
-        self.network.refuse()
+        self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertEqual(self.told, ["h:23 refuses connections"])
         self.assertIsNone(self.person.call)
@@ -264,12 +264,12 @@ class TalkTests(SynchronousTestCase):
         """
         talking = self.talk()
         self.network.answer()
-        [(function, _, _)] = self.network.reactor.triggers["before"]["shutdown"]
-        stopping = function()
-        self.assertEqual(self.person.stops, 1)
-        self.assertNoResult(stopping)
+        stopped: list[bool] = []
+        self.network.reactor.addSystemEventTrigger("during", "shutdown", stopped.append, True)
+        self.network.reactor.stop()
+        self.assertEqual((self.person.stops, stopped), (1, []))
         self.network.reactor.advance(CLOSE_TIMEOUT)
-        self.successResultOf(stopping)
+        self.assertEqual(stopped, [True])
         self.assertNoResult(talking)
 
 
@@ -295,7 +295,7 @@ class FlashTests(SynchronousTestCase):
         """
         These ports have been connected to, and no others.
         """
-        self.assertEqual([client[1] for client in self.network.reactor.tcpClients], list(ports))
+        self.assertEqual([port for _, port in self.network.dialled], list(ports))
 
     def test_permitted(self) -> None:
         """
@@ -303,7 +303,7 @@ class FlashTests(SynchronousTestCase):
         """
         talking = self.talk("127.0.0.1", "8080")
         self.assertAsked(843)
-        self.network.refuse()
+        self.network.turnAway()
         # For so long Twisted looks for other addresses of a host.
         self.network.reactor.advance(0.5)
         self.assertAsked(843, 8080)
@@ -320,7 +320,7 @@ class FlashTests(SynchronousTestCase):
                 f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
                 "rule 1 (domain '*' to-ports '8080') grants",
                 "permitted: a program from http://games.example/ may connect",
-                "connected to 192.168.1.1:54321",
+                "connected to 127.0.0.1:8080",
             ],
         )
         self.person.call.say("hello")

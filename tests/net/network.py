@@ -1,110 +1,98 @@
 """
-A network in memory for sockets.
+A network in memory on which the test is every server.
 """
 
-from typing import Any
+from twisted.internet.protocol import Factory
 
-from twisted.internet import error
-from twisted.internet.testing import MemoryReactorClock
-from twisted.python.failure import Failure
-
-from openfl_twisted.events import (
-    DataEvent,
-    Event,
-    EventDispatcher,
-    IOErrorEvent,
-    OutputProgressEvent,
-    ProgressEvent,
-    SecurityErrorEvent,
-)
-from tests.doubles import TightTransport
-
-TYPES = (
-    Event.CONNECT,
-    Event.CLOSE,
-    ProgressEvent.SOCKET_DATA,
-    DataEvent.DATA,
-    IOErrorEvent.IO_ERROR,
-    SecurityErrorEvent.SECURITY_ERROR,
-    OutputProgressEvent.OUTPUT_PROGRESS,
-)
+from openfl_twisted import testing
+from openfl_twisted.testing import Flow, MemoryNetwork
 
 
-class Peer:
+class Peer(testing.Peer):
     """
-    The server at the other end of a socket.
+    The server at the other end of a socket. What it does is done when its call
+    returns: it has arrived, and what follows from it has happened.
     """
 
-    def __init__(self, protocol: Any, room: int = 1_000_000) -> None:
-        self.protocol = protocol
-        self.transport = TightTransport(protocol, room)
-        self.transport.atOnce = False
-        protocol.makeConnection(self.transport)
+    def __init__(self, network: "Network") -> None:
+        super().__init__()
+        self._network = network
+
+    @property
+    def received(self) -> bytes:
+        """
+        What the socket has sent.
+        """
+        self._network.flush()
+        return super().received
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether the connection has ended.
+        """
+        self._network.flush()
+        return super().closed
+
+    @property
+    def incoming(self) -> Flow:
+        """
+        What comes from the socket.
+        """
+        return self.transport.socket.incoming  # type: ignore[no-any-return]
+
+    @property
+    def outgoing(self) -> Flow:
+        """
+        What goes to the socket.
+        """
+        return self.transport.socket.outgoing  # type: ignore[no-any-return]
 
     def send(self, *pieces: bytes) -> None:
         """
         Have pieces of data arrive at the socket.
         """
         for piece in pieces:
-            self.protocol.dataReceived(piece)
-
-    @property
-    def received(self) -> bytes:
-        """
-        What the socket has sent, read as far as it has come.
-        """
-        return self.transport.drainAll()
+            super().send(piece)
+            self._network.flush()
 
     def close(self) -> None:
         """
         Close the connection.
         """
-        self.protocol.connectionLost(Failure(error.ConnectionDone()))
+        super().close()
+        self._network.flush()
 
 
-class Network:
+class Network(MemoryNetwork):
     """
-    A reactor in memory on which sockets connect.
+    A network whose attempts to connect wait for the test.
     """
 
     def __init__(self) -> None:
-        self.reactor = MemoryReactorClock()
+        super().__init__()
+        self.attempts.hold()
 
-    def turn(self) -> None:
+    @property
+    def dialled(self) -> list[tuple[str, int]]:
         """
-        Let a turn of the reactor pass.
+        The addresses and ports to which somebody has tried to connect.
         """
-        self.reactor.advance(0)
+        self.flush()
+        return [(attempt.host, attempt.port) for attempt in self.attempts.made]
 
-    def answer(self, room: int = 1_000_000) -> Peer:
+    def answer(self) -> Peer:
         """
         Have a server accept the last attempt to connect.
         """
-        self.turn()
-        factory = self.reactor.tcpClients[-1][2]
-        return Peer(factory.buildProtocol(None), room)
+        self.flush()
+        peer = Peer(self)
+        self.attempts.made[-1].answer(Factory.forProtocol(lambda: peer))
+        return peer
 
-    def refuse(self) -> None:
+    def turnAway(self) -> None:
         """
         Have the last attempt to connect fail.
         """
-        self.turn()
-        factory: Any = self.reactor.tcpClients[-1][2]
-        factory.clientConnectionFailed(None, Failure(error.ConnectionRefusedError()))
-
-
-def record(dispatcher: EventDispatcher) -> list[Event]:
-    """
-    Remember the events of a socket.
-    """
-    events: list[Event] = []
-    for type in TYPES:
-        dispatcher.addEventListener(type, events.append)
-    return events
-
-
-def types(events: list[Event]) -> list[str]:
-    """
-    Name events.
-    """
-    return [event.type for event in events]
+        self.flush()
+        self.attempts.made[-1].refuse()

@@ -1,72 +1,15 @@
 """
-Tests for L{openfl_twisted.net.datagramsocket}: what can be seen without a
-datagram. The rest is in C{tests/live/test_net.py}.
+Tests for L{openfl_twisted.net.datagramsocket}, on a network in memory.
 """
 
-import errno
 from typing import Any
 
-from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
-from openfl_twisted.events import DatagramSocketDataEvent
+from openfl_twisted.events import DatagramSocketDataEvent, Event
 from openfl_twisted.net import DatagramSocket
-
-
-class Address:
-    """
-    The address of a port.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
-
-
-class UDPPort:
-    """
-    A port that remembers what it was told.
-    """
-
-    def __init__(self, number: int, protocol: Any, interface: str) -> None:
-        self.protocol = protocol
-        self.interface = interface
-        self.number = number or 50000
-        self.reading = True
-        self.sent: list[tuple[bytes, Any]] = []
-
-    def getHost(self) -> Address:
-        return Address(self.interface, self.number)
-
-    def stopReading(self) -> None:
-        self.reading = False
-
-    def startReading(self) -> None:
-        self.reading = True
-
-    def write(self, data: bytes, address: Any) -> None:
-        if len(data) > 65507:
-            raise OSError(errno.EMSGSIZE, "Message too long")
-        self.sent.append((data, address))
-
-    def stopListening(self) -> None:
-        self.reading = False
-
-
-class UDPReactor:
-    """
-    A reactor that has such ports.
-    """
-
-    def __init__(self) -> None:
-        self.ports: list[UDPPort] = []
-
-    def listenUDP(self, port: int, protocol: Any, interface: str, maxPacketSize: int) -> UDPPort:
-        if port == 7:
-            raise CannotListenError(interface, port, OSError(errno.EADDRINUSE, "in use"))
-        self.ports.append(UDPPort(port, protocol, interface))
-        return self.ports[-1]
+from openfl_twisted.testing import Datagram, EventRecorder, MemoryNetwork
 
 
 class DatagramSocketTests(SynchronousTestCase):
@@ -78,8 +21,40 @@ class DatagramSocketTests(SynchronousTestCase):
         """
         Make a socket.
         """
-        self.reactor = UDPReactor()
+        self.network = MemoryNetwork()
+        self.reactor = self.network.reactor
         self.socket = DatagramSocket(reactor=self.reactor)
+        self.sent: list[Datagram] = []
+        self.network.datagrams.filter = self.carry
+        # Somebody has this port.
+        DatagramSocket(reactor=self.reactor).bind(7)
+
+    def carry(self, datagram: Datagram) -> bool:
+        """
+        Remember a datagram.
+        """
+        self.sent.append(datagram)
+        return True
+
+    def heard(self, socket: DatagramSocket | None = None) -> list[Event]:
+        """
+        Begin to listen to a socket.
+
+        @return: the events to come.
+        """
+        socket = socket or self.socket
+        socket.receive()
+        return EventRecorder(socket).events
+
+    def send(self, data: bytes, port: int, source: tuple[str, int]) -> None:
+        """
+        Have a datagram arrive at this machine, from wherever it comes.
+        """
+        destination = "::1" if ":" in source[0] else "127.0.0.1"
+        self.network.datagrams.hold()
+        self.network.datagrams.held.append(Datagram(data, source, (destination, port)))
+        self.network.datagrams.release()
+        self.network.flush()
 
     def assertRefused(self, kind: type[errors.Error], call: Any, *arguments: Any) -> None:
         """
@@ -122,18 +97,22 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_receive(self) -> None:
         """
-        Before C{receive} nothing is read, whether it is bound before or after.
+        Before C{receive} nothing is read, whether it is bound before or after;
+        what has come is not lost.
         """
-        self.socket.bind()
-        [port] = self.reactor.ports
-        self.assertFalse(port.reading)
+        self.socket.bind(8000)
+        recorder = EventRecorder(self.socket)
+        self.send(b"waiting", 8000, ("127.0.0.1", 81))
+        self.assertEqual(recorder.events, [])
         self.socket.receive()
         self.socket.receive()
-        self.assertTrue(port.reading)
+        self.network.flush()
+        self.assertEqual(recorder.types, ["data"])
         early = DatagramSocket(reactor=self.reactor)
-        early.receive()
-        early.bind()
-        self.assertTrue(self.reactor.ports[-1].reading)
+        events = self.heard(early)
+        early.bind(8001)
+        self.send(b"at once", 8001, ("127.0.0.1", 81))
+        self.assertEqual(len(events), 1)
 
     def test_connect(self) -> None:
         """
@@ -169,10 +148,19 @@ class DatagramSocketTests(SynchronousTestCase):
         ]:
             self.assertRefused(kind, self.socket.send, *arguments)
         self.socket.send(bytearray(b"abc"), 1, 0, "127.0.0.1", 80)
-        self.assertEqual(self.reactor.ports[0].sent, [(b"bc", ("127.0.0.1", 80))])
+        [datagram] = self.sent
+        self.assertEqual((datagram.data, datagram.destination), (b"bc", ("127.0.0.1", 80)))
         six = DatagramSocket(reactor=self.reactor)
         six.send(b"abc", 0, 0, "::1", 80)
         self.assertEqual(six.localAddress, "::")
+
+    def test_noRoute(self) -> None:
+        """
+        What the system refuses is an error with the reason.
+        """
+        self.network.makeUnreachable("192.0.2.1")
+        error = self.assertRaises(errors.IOError, self.socket.send, b"a", 0, 0, "192.0.2.1", 80)
+        self.assertIn("Network is unreachable", str(error))
 
     def test_sendToThePeer(self) -> None:
         """
@@ -186,9 +174,8 @@ class DatagramSocketTests(SynchronousTestCase):
             )
         self.socket.send(b"abcdef", 2, 3)
         self.socket.send(b"")
-        self.assertEqual(
-            self.reactor.ports[0].sent, [(b"cde", ("127.0.0.1", 80)), (b"", ("127.0.0.1", 80))]
-        )
+        self.assertEqual([datagram.data for datagram in self.sent], [b"cde", b""])
+        self.assertEqual({datagram.destination for datagram in self.sent}, {("127.0.0.1", 80)})
 
     def test_nothingToSend(self) -> None:
         """
@@ -201,27 +188,26 @@ class DatagramSocketTests(SynchronousTestCase):
         """
         Only the single peer is heard, however its address is written.
         """
-        heard: list[bytes] = []
-        self.socket.addEventListener(
-            DatagramSocketDataEvent.DATA, lambda event: heard.append(event.data)
-        )
+        events = self.heard()
         self.socket.connect("[0:0:0:0:0:0:0:1]", 80)
         self.assertEqual(self.socket.remoteAddress, "::1")
-        received = self.reactor.ports[0].protocol.datagramReceived
-        received(b"another address", ("::2", 80))
-        received(b"another port", ("::1", 81))
-        received(b"peer", ("::1", 80, 0, 0))
-        self.assertEqual(heard, [b"peer"])
+        for data, source in [
+            (b"another address", ("::2", 80)),
+            (b"another port", ("::1", 81)),
+            (b"peer", ("::1", 80)),
+        ]:
+            self.send(data, self.socket.localPort, source)
+        self.assertEqual([getattr(event, "data", None) for event in events], [b"peer"])
 
     def test_event(self) -> None:
         """
         A datagram is an event with the addresses of both sides.
         """
-        events: list[DatagramSocketDataEvent] = []
-        self.socket.addEventListener(DatagramSocketDataEvent.DATA, events.append)
+        events = self.heard()
         self.socket.bind(8000, "127.0.0.1")
-        self.reactor.ports[0].protocol.datagramReceived(b"abc", ("127.0.0.2", 81))
+        self.send(b"abc", 8000, ("127.0.0.2", 81))
         [event] = events
+        assert isinstance(event, DatagramSocketDataEvent)
         self.assertEqual(
             (event.srcAddress, event.srcPort, event.dstAddress, event.dstPort, event.data),
             ("127.0.0.2", 81, "127.0.0.1", 8000, b"abc"),
@@ -232,7 +218,7 @@ class DatagramSocketTests(SynchronousTestCase):
         Closed it is done for good.
         """
         self.socket.connect("127.0.0.1", 80)
-        self.successResultOf(self.socket.close())
+        self.network.run(self.socket.close())
         self.assertEqual((self.socket.bound, self.socket.connected), (False, False))
         self.assertEqual((self.socket.localAddress, self.socket.localPort), (None, 0))
         self.assertEqual((self.socket.remoteAddress, self.socket.remotePort), (None, 0))
@@ -244,4 +230,4 @@ class DatagramSocketTests(SynchronousTestCase):
             (self.socket.receive, ()),
         ]:
             self.assertRefused(errors.IOError, call, *arguments)
-        self.successResultOf(DatagramSocket(reactor=self.reactor).close())
+        self.network.run(DatagramSocket(reactor=self.reactor).close())

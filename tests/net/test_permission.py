@@ -4,6 +4,7 @@ Tests for L{openfl_twisted.net.permission}.
 
 from typing import Any
 
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
@@ -14,12 +15,12 @@ from openfl_twisted.net import (
     Socket,
     XMLSocket,
     forgetPolicyFiles,
-    serversocket,
 )
 from openfl_twisted.net.permission import permissions
 from openfl_twisted.system import Security
+from openfl_twisted.testing import EventRecorder
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
-from tests.net.network import Network, Peer, record, types
+from tests.net.network import Network, Peer
 
 HOST = "192.0.2.1"
 URL = "http://games.example/game.swf"
@@ -53,14 +54,14 @@ class PermissionTestCase(SynchronousTestCase):
         Make a socket whose events are remembered.
         """
         socket = cls(reactor=self.network.reactor)
-        self.events = record(socket)
+        self.recorder = EventRecorder(socket)
         return socket
 
     def assertAsked(self, *ports: int) -> None:
         """
         These ports have been connected to, and no others.
         """
-        self.assertEqual([client[1] for client in self.network.reactor.tcpClients], list(ports))
+        self.assertEqual([port for _, port in self.network.dialled], list(ports))
 
     def answer(self, policy: PolicyFile) -> Peer:
         """
@@ -69,7 +70,7 @@ class PermissionTestCase(SynchronousTestCase):
         peer = self.network.answer()
         self.assertEqual(peer.received, REQUEST)
         peer.send(policy.toXML() + b"\0")
-        self.assertTrue(peer.transport.disconnecting)
+        self.assertTrue(peer.closed)
         return peer
 
     def decide(self, policy: PolicyFile, cls: Any = Socket) -> list[Event]:
@@ -80,7 +81,7 @@ class PermissionTestCase(SynchronousTestCase):
         """
         self.make(cls).connect(HOST, 8080)
         self.answer(policy)
-        return self.events
+        return self.recorder.events
 
 
 class GrantedTests(PermissionTestCase):
@@ -100,9 +101,9 @@ class GrantedTests(PermissionTestCase):
         self.assertAsked(843)
         self.answer(GRANTING)
         self.assertAsked(843, 8080)
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         peer = self.network.answer()
-        self.assertEqual(types(self.events), ["connect"])
+        self.assertEqual(self.recorder.types, ["connect"])
         self.successResultOf(waiting)
         socket.writeUTFBytes("hello")
         socket.flush()
@@ -122,7 +123,7 @@ class GrantedTests(PermissionTestCase):
         Without a master the port itself is asked, and then connected to again.
         """
         self.make().connect(HOST, 8080)
-        self.network.refuse()
+        self.network.turnAway()
         self.answer(GRANTING)
         self.assertAsked(843, 8080, 8080)
 
@@ -135,7 +136,7 @@ class GrantedTests(PermissionTestCase):
         self.make().connect(HOST, 9000)
         self.assertAsked(843, 8080, 9000)
         self.network.answer()
-        self.assertEqual(types(self.events), ["connect"])
+        self.assertEqual(self.recorder.types, ["connect"])
         forgetPolicyFiles()
         self.make().connect(HOST, 9000)
         self.assertAsked(843, 8080, 9000, 843)
@@ -167,8 +168,8 @@ class GrantedTests(PermissionTestCase):
         self.sandbox(Security.REMOTE, URL)
         self.decide(secure)
         self.assertAsked(843, 8080)
-        self.network.refuse()
-        self.assertEqual(types(self.events), ["securityError"])
+        self.network.turnAway()
+        self.assertEqual(self.recorder.types, ["securityError"])
 
     def test_home(self) -> None:
         """
@@ -176,10 +177,10 @@ class GrantedTests(PermissionTestCase):
         """
         self.sandbox(Security.REMOTE, "http://192.0.2.7/")
         self.make().connect(None, 8080)
-        self.assertEqual(self.network.reactor.tcpClients[-1][0], "192.0.2.7")
+        self.assertEqual(self.network.dialled[-1][0], "192.0.2.7")
         self.sandbox(Security.REMOTE, "http://[2001:db8::1]/")
         self.make().connect(None, 8080)
-        self.assertEqual(self.network.reactor.tcpClients[-1][0], "2001:db8::1")
+        self.assertEqual(self.network.dialled[-1][0], "2001:db8::1")
 
     def test_masterPort(self) -> None:
         """
@@ -206,7 +207,7 @@ class RefusedTests(PermissionTestCase):
             self.network = Network()
             self.decide(PolicyFile(REFUSING.rules, "master-only"), cls)
             self.network.turn()
-            [event] = self.events
+            [event] = self.recorder.events
             assert isinstance(event, SecurityErrorEvent)
             self.assertEqual((event.type, event.errorID), ("securityError", 2048))
             self.assertTrue(
@@ -230,9 +231,9 @@ class RefusedTests(PermissionTestCase):
         Where nobody listens at all there is no file, and so no permission.
         """
         self.make().connect("2001:db8::1", 8080)
-        self.network.refuse()
-        self.network.refuse()
-        [event] = self.events
+        self.network.turnAway()
+        self.network.turnAway()
+        [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
         self.assertIn("cannot load data from [2001:db8::1]:8080. ", event.text)
         self.assertIn("port 843: nobody listens there; ", event.text)
@@ -255,9 +256,9 @@ class RefusedTests(PermissionTestCase):
         """
         self.decide(PolicyFile(REFUSING.rules, "none"))
         self.make().connect(HOST, 8080)
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.network.turn()
-        self.assertEqual(types(self.events), ["securityError"])
+        self.assertEqual(self.recorder.types, ["securityError"])
         self.assertAsked(843)
 
     def test_timeout(self) -> None:
@@ -270,8 +271,8 @@ class RefusedTests(PermissionTestCase):
         socket.connect(HOST, 8080)
         peer = self.network.answer()
         self.network.reactor.advance(2)
-        self.assertEqual(types(self.events), ["ioError"])
-        self.assertTrue(peer.transport.closed)
+        self.assertEqual(self.recorder.types, ["ioError"])
+        self.assertTrue(peer.closed)
         self.network.reactor.advance(0)
         self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
@@ -281,10 +282,10 @@ class RefusedTests(PermissionTestCase):
         before the time of the socket is over.
         """
         self.make().connect(HOST, 8080)
-        self.network.refuse()
+        self.network.turnAway()
         self.network.answer()
         self.network.reactor.advance(10)
-        [event] = self.events
+        [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
         self.assertIn("policy file of port 8080 itself: no answer in time", event.text)
 
@@ -296,9 +297,9 @@ class RefusedTests(PermissionTestCase):
         socket.connect(HOST, 8080)
         peer = self.network.answer()
         socket.close()
-        self.assertTrue(peer.transport.closed)
+        self.assertTrue(peer.closed)
         self.network.turn()
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
     def test_replaced(self) -> None:
@@ -310,7 +311,7 @@ class RefusedTests(PermissionTestCase):
         socket.connect("192.0.2.2", 8080)
         self.answer(PolicyFile(REFUSING.rules, "none"))
         self.network.turn()
-        [event] = self.events
+        [event] = self.recorder.events
         self.assertIn("192.0.2.2:8080", event.text)  # type: ignore[attr-defined]
 
 
@@ -328,7 +329,7 @@ class SandboxTests(PermissionTestCase):
         self.make().connect(HOST, 8080)
         self.make().connect(None, 8080)
         self.assertAsked(8080, 8080)
-        self.assertEqual(self.network.reactor.tcpClients[-1][0], "127.0.0.1")
+        self.assertEqual(self.network.dialled[-1][0], "127.0.0.1")
 
     def test_withFile(self) -> None:
         """
@@ -347,7 +348,7 @@ class SandboxTests(PermissionTestCase):
             "Error #2010: Local-with-filesystem SWF files are not permitted to use sockets.",
         )
         self.assertTrue(socket.connected)
-        self.assertEqual(types(self.events), ["connect"])
+        self.assertEqual(self.recorder.types, ["connect"])
         self.assertRaises(errors.SecurityError, XMLSocket, HOST, 8080)
 
     def test_withNetwork(self) -> None:
@@ -363,7 +364,7 @@ class SandboxTests(PermissionTestCase):
             self.network = Network()
             self.decide(PolicyFile(GRANTING.rules, "master-only"))
             self.network.turn()
-            [event] = self.events
+            [event] = self.recorder.events
             self.assertIn("it is not for content of no domain", event.text)  # type: ignore[attr-defined]
         self.assertIn("violation: remote cannot", event.text)  # type: ignore[attr-defined]
 
@@ -399,8 +400,11 @@ class SandboxTests(PermissionTestCase):
         server.addEventListener(
             ServerSocketConnectEvent.CONNECT, lambda event: sockets.append(event.socket)
         )
-        listening = serversocket._Server(server, self.network.reactor)
-        factory = serversocket._AcceptingFactory(listening)
-        peer = Peer(factory.buildProtocol(None))
-        peer.send(b"hello")
+        server.bind(8080, "127.0.0.1")
+        server.listen()
+        self.network.attempts.release()
+        client = Peer(self.network)
+        endpoint = TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", 8080)
+        self.network.run(connectProtocol(endpoint, client))
+        client.send(b"hello")
         self.assertEqual([socket.readUTFBytes(5) for socket in sockets], ["hello"])

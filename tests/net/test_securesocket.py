@@ -4,21 +4,19 @@ C{SecureSocket} on a network in memory.
 
 from typing import Any
 
-from twisted.internet import error
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from twisted.test.iosim import FakeTransport, IOPump, connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.errors import ArgumentError, IOError
 from openfl_twisted.events import IOErrorEvent, OutputProgressEvent
 from openfl_twisted.net import SecureSocket
 from openfl_twisted.security import CertificateStatus
+from openfl_twisted.testing import EventRecorder
 from openfl_twisted.tls import Trust
 from openfl_twisted.utils import ByteArray
 from tests.laboratory import PAST, Identity, authority, server
-from tests.net.network import Network, record, types
+from tests.net.network import Network, Peer
 from tests.tls.handshakes import Presenting
 
 HOST = "127.0.0.1"
@@ -28,58 +26,24 @@ GOOD = server(ROOT, names=[HOST])
 EXPIRED = server(ROOT, names=[HOST], ends=PAST)
 
 
-class Server(Protocol):
-    """
-    The other end: it notes what it gets.
-    """
-
-    def __init__(self) -> None:
-        self.received = b""
-        self.lost = False
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = True
-
-    def send(self, data: bytes) -> None:
-        """
-        Send bytes.
-        """
-        assert self.transport is not None
-        self.transport.write(data)
-
-
 class SecureNetwork(Network):
     """
     A network in memory, with servers that speak TLS.
     """
 
-    def meet(self, identity: Identity | None) -> tuple[Server, IOPump]:
+    def meet(self, identity: Identity | None) -> Peer:
         """
-        Have a server accept the last attempt to connect. Nothing passes between
-        the two until the pump is used.
+        Have a server accept the last attempt to connect.
 
         @param identity: who the server is; C{None} for one that says nothing.
         """
-        self.turn()
-        calling: Any = self.reactor.tcpClients[-1][2].buildProtocol(None)
-        server = Server()
-        serving: Any = server
+        self.flush()
+        server = Peer(self)
+        factory: Any = Factory.forProtocol(lambda: server)
         if identity is not None:
-            serving = TLSMemoryBIOFactory(
-                Presenting.of(identity), False, Factory.forProtocol(lambda: server), self.reactor
-            ).buildProtocol(None)
-        pump = connect(
-            serving,
-            makeFakeServer(serving),
-            calling,
-            makeFakeClient(calling),
-            greet=False,
-            clock=self.reactor,
-        )
-        return server, pump
+            factory = TLSMemoryBIOFactory(Presenting.of(identity), False, factory, self.reactor)
+        self.attempts.made[-1].answer(factory)
+        return server
 
 
 class SecureSocketTests(SynchronousTestCase):
@@ -90,22 +54,23 @@ class SecureSocketTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = SecureNetwork()
         self.socket = SecureSocket(trust=TRUST, reactor=self.network.reactor)
-        self.events = record(self.socket)
+        self.recorder = EventRecorder(self.socket)
 
-    def begin(self, identity: Identity | None = GOOD) -> tuple[Server, IOPump]:
+    def begin(self, identity: Identity | None = GOOD) -> Peer:
         """
-        Connect to a server; nothing has passed yet.
+        Connect to a server that is so far away that no handshake is completed
+        yet.
         """
+        self.network.latency = 1
         self.socket.connect(HOST, 443)
         return self.network.meet(identity)
 
-    def shakeHands(self, identity: Identity | None = GOOD) -> tuple[Server, IOPump]:
+    def shakeHands(self, identity: Identity | None = GOOD) -> Peer:
         """
         Connect to a server, and let both speak until they are silent.
         """
-        server, pump = self.begin(identity)
-        pump.flush()
-        return server, pump
+        self.socket.connect(HOST, 443)
+        return self.network.meet(identity)
 
     def state(self) -> tuple[bool, str, bool, bool]:
         """
@@ -123,7 +88,7 @@ class SecureSocketTests(SynchronousTestCase):
         """
         Get the text of the only event.
         """
-        [event] = self.events
+        [event] = self.recorder.events
         assert isinstance(event, IOErrorEvent)
         self.assertEqual(event.errorID, 2031)
         return event.text
@@ -146,7 +111,7 @@ class SecureSocketTests(SynchronousTestCase):
         self.assertEqual(self.state(), (False, "unknown", False, False))
         with self.assertRaises(IOError):
             self.socket.writeByte(1)
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
 
     def test_trusted(self) -> None:
         """
@@ -156,7 +121,7 @@ class SecureSocketTests(SynchronousTestCase):
         seen = []
         self.socket.addEventListener("connect", lambda event: seen.append(self.state()))
         self.shakeHands()
-        self.assertEqual(types(self.events), ["connect"])
+        self.assertEqual(self.recorder.types, ["connect"])
         self.assertEqual(seen, [(True, CertificateStatus.TRUSTED, True, False)])
         certificate = self.socket.serverCertificate
         assert certificate is not None
@@ -166,21 +131,21 @@ class SecureSocketTests(SynchronousTestCase):
         """
         Bytes go both ways as with any C{Socket}.
         """
-        server, pump = self.shakeHands()
+        server = self.shakeHands()
         self.socket.writeUTFBytes("ping")
         self.socket.flush()
         server.send(b"pong")
-        pump.flush()
+        self.network.flush()
         self.assertEqual(server.received, b"ping")
         self.assertEqual(self.socket.readUTFBytes(4), "pong")
-        self.assertIn("socketData", types(self.events))
+        self.assertIn("socketData", self.recorder.types)
 
     def test_refused(self) -> None:
         """
         A server that is not trusted makes an C{ioError} that says why, and gets
         nothing. Its certificate is kept as the refused one.
         """
-        server, _ = self.shakeHands(EXPIRED)
+        server = self.shakeHands(EXPIRED)
         self.assertEqual(
             self.ioErrorText(),
             "Error #2031: Socket Error. The certificate of CN=the server has expired: "
@@ -188,7 +153,7 @@ class SecureSocketTests(SynchronousTestCase):
         )
         self.assertEqual(self.state(), (False, CertificateStatus.EXPIRED, False, True))
         self.assertEqual(server.received, b"")
-        self.assertTrue(server.lost)
+        self.assertTrue(server.closed)
 
     def test_notReachable(self) -> None:
         """
@@ -196,7 +161,7 @@ class SecureSocketTests(SynchronousTestCase):
         has happened.
         """
         self.socket.connect(HOST, 443)
-        self.network.refuse()
+        self.network.turnAway()
         self.assertIn("refused", self.ioErrorText())
         self.assertEqual(self.state(), (False, "unknown", False, False))
 
@@ -206,26 +171,24 @@ class SecureSocketTests(SynchronousTestCase):
         C{ioError}, and is left.
         """
         self.socket.timeout = 3000
-        server, pump = self.shakeHands(None)
+        server = self.shakeHands(None)
         self.network.reactor.advance(2.9)
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.network.reactor.advance(0.2)
-        pump.flush()
+        self.network.flush()
         self.assertIn("3 seconds", self.ioErrorText())
         self.assertEqual(self.socket.serverCertificateStatus, "unknown")
-        self.assertTrue(server.lost)
+        self.assertTrue(server.closed)
         self.network.reactor.advance(100)
-        self.assertEqual(len(self.events), 1)
+        self.assertEqual(len(self.recorder.events), 1)
 
     def test_closedInTheHandshake(self) -> None:
         """
         A server that goes away before the end of the handshake makes an
         C{ioError}, and no C{close}.
         """
-        server, pump = self.shakeHands(None)
-        assert server.transport is not None
-        server.transport.loseConnection()
-        pump.flush()
+        server = self.shakeHands(None)
+        server.close()
         self.assertIn("handshake failed: the connection was closed", self.ioErrorText())
         self.assertEqual(self.state(), (False, "unknown", False, False))
 
@@ -233,9 +196,9 @@ class SecureSocketTests(SynchronousTestCase):
         """
         A server that speaks no TLS is named as such.
         """
-        server, pump = self.shakeHands(None)
+        server = self.shakeHands(None)
         server.send(b"220 mail.example ESMTP\r\n")
-        pump.flush()
+        self.network.flush()
         self.assertIn("does not speak TLS", self.ioErrorText())
 
     def test_remoteClose(self) -> None:
@@ -243,34 +206,31 @@ class SecureSocketTests(SynchronousTestCase):
         What the server sent before it closed comes before C{close}; the status
         and the certificate stay.
         """
-        server, pump = self.shakeHands()
+        server = self.shakeHands()
         server.send(b"bye")
-        assert server.transport is not None
-        server.transport.loseConnection()
-        pump.flush()
-        self.assertEqual(types(self.events), ["connect", "socketData", "close"])
+        server.close()
+        self.assertEqual(self.recorder.types, ["connect", "socketData", "close"])
         self.assertEqual(self.state(), (False, CertificateStatus.TRUSTED, True, False))
 
     def test_truncated(self) -> None:
         """
         An end without TLS's own farewell is C{close} as well, without an error.
         """
-        _, pump = self.shakeHands()
-        transport = pump.client.transport
-        assert isinstance(transport, FakeTransport)
-        pump.client.connectionLost(Failure(error.ConnectionLost()))
-        self.assertEqual(types(self.events), ["connect", "close"])
+        self.shakeHands()
+        self.network.connections[-1].reset()
+        self.network.flush()
+        self.assertEqual(self.recorder.types, ["connect", "close"])
 
     def test_ownClose(self) -> None:
         """
         C{close} ends both sides without an event; the status stays until the
         next C{connect}.
         """
-        server, pump = self.shakeHands()
+        server = self.shakeHands()
         self.socket.close()
-        pump.flush()
-        self.assertTrue(server.lost)
-        self.assertEqual(types(self.events), ["connect"])
+        self.network.flush()
+        self.assertTrue(server.closed)
+        self.assertEqual(self.recorder.types, ["connect"])
         self.assertEqual(self.state(), (False, CertificateStatus.TRUSTED, True, False))
         self.begin()
         self.assertEqual(self.state(), (False, "unknown", False, False))
@@ -279,24 +239,23 @@ class SecureSocketTests(SynchronousTestCase):
         """
         C{close} gives up the handshake without an event.
         """
-        server, pump = self.begin()
+        server = self.begin()
         self.socket.close()
-        pump.flush()
+        self.network.flush()
         self.network.reactor.advance(100)
-        self.assertEqual(self.events, [])
-        self.assertTrue(server.lost)
+        self.assertEqual(self.recorder.events, [])
+        self.assertTrue(server.closed)
 
     def test_connectInTheHandshake(self) -> None:
         """
         Another C{connect} gives up the handshake, and its outcome counts for
         nothing.
         """
-        _, first = self.begin(EXPIRED)
-        _, second = self.begin(GOOD)
-        first.flush()
-        self.assertEqual(self.events, [])
-        second.flush()
-        self.assertEqual(types(self.events), ["connect"])
+        self.begin(EXPIRED)
+        self.begin(GOOD)
+        self.assertEqual(self.recorder.events, [])
+        self.network.advance(20)
+        self.assertEqual(self.recorder.types, ["connect"])
         self.assertEqual(self.socket.serverCertificateStatus, CertificateStatus.TRUSTED)
 
     def test_again(self) -> None:
@@ -305,7 +264,7 @@ class SecureSocketTests(SynchronousTestCase):
         """
         self.shakeHands(EXPIRED)
         self.shakeHands(GOOD)
-        self.assertEqual(types(self.events), ["ioError", "connect"])
+        self.assertEqual(self.recorder.types, ["ioError", "connect"])
         self.assertEqual(self.state(), (True, CertificateStatus.TRUSTED, True, False))
 
     def test_added(self) -> None:
@@ -318,7 +277,7 @@ class SecureSocketTests(SynchronousTestCase):
         self.assertEqual(self.socket.serverCertificateStatus, CertificateStatus.UNTRUSTED_SIGNERS)
         self.socket.addBinaryChainBuildingCertificate(ByteArray(ROOT.der), True)
         self.shakeHands()
-        self.assertEqual(types(self.events), ["ioError", "connect"])
+        self.assertEqual(self.recorder.types, ["ioError", "connect"])
 
     def test_addedNothing(self) -> None:
         """
@@ -334,15 +293,15 @@ class SecureSocketTests(SynchronousTestCase):
         C{bytesPending} and C{outputProgress} tell what the network has not
         taken, inside TLS too.
         """
-        server, pump = self.shakeHands()
+        server = self.shakeHands()
         data = bytes(300_000)
         self.socket.writeBytes(ByteArray(data))
         self.assertEqual(self.socket.bytesPending, len(data))
-        pump.flush()
+        self.network.flush()
         self.network.turn()
         self.assertEqual(server.received, data)
         self.assertEqual(self.socket.bytesPending, 0)
-        progress = [each for each in self.events if isinstance(each, OutputProgressEvent)]
+        progress = [each for each in self.recorder.events if isinstance(each, OutputProgressEvent)]
         self.assertEqual(progress[-1].bytesPending, 0)
         self.assertEqual(progress[-1].bytesTotal, len(data))
 
@@ -350,16 +309,14 @@ class SecureSocketTests(SynchronousTestCase):
         """
         A limit on what lies unread holds back the network beneath TLS too.
         """
-        calls: list[str] = []
-        self.patch(FakeTransport, "pauseProducing", lambda _: calls.append("pause"))
-        self.patch(FakeTransport, "resumeProducing", lambda _: calls.append("resume"))
         self.socket.maxUnread = 10
-        server, pump = self.shakeHands()
-        server.send(b"x" * 11)
-        pump.flush()
-        self.assertEqual(calls, ["pause"])
+        server = self.shakeHands()
+        incoming = self.network.connections[-1].toClient
+        server.send(b"x" * 11, b"y")
+        self.assertGreater(incoming.unread, 0)
         self.socket.readUTFBytes(11)
-        self.assertEqual(calls, ["pause", "resume"])
+        self.network.flush()
+        self.assertEqual((incoming.unread, self.socket.bytesAvailable), (0, 1))
 
     def test_whenConnected(self) -> None:
         """
@@ -367,6 +324,5 @@ class SecureSocketTests(SynchronousTestCase):
         """
         self.socket.connect(HOST, 443)
         waiting = self.socket.whenConnected()
-        _, pump = self.network.meet(EXPIRED)
-        pump.flush()
+        self.network.meet(EXPIRED)
         self.assertIn("has expired", self.failureResultOf(waiting).getErrorMessage())

@@ -1,18 +1,18 @@
 """
-Tests for L{openfl_twisted.net.serversocket}. Addresses are taken from the
-system, connections come in memory.
+Tests for L{openfl_twisted.net.serversocket}, on a network in memory.
 """
 
 import socket
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
 from openfl_twisted.events import ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
-from tests.net.network import Peer, record, types
+from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
+from openfl_twisted.testing.memorysocket import MemorySocket
 
 
 class ServerSocketTests(SynchronousTestCase):
@@ -24,7 +24,8 @@ class ServerSocketTests(SynchronousTestCase):
         """
         Make a server.
         """
-        self.reactor = MemoryReactorClock()
+        self.network = MemoryNetwork()
+        self.reactor = self.network.reactor
         self.server = ServerSocket(reactor=self.reactor)
 
     def assertRefused(self, kind: type[errors.Error], call: Any, *arguments: Any) -> None:
@@ -34,26 +35,15 @@ class ServerSocketTests(SynchronousTestCase):
         error = self.assertRaises(kind, call, *arguments)
         self.assertNotEqual(str(error), "")
 
-    def close(self) -> None:
-        """
-        Free the address.
-        """
-        if self.server.bound:
-            self.server.close()
-
-    def bind(self, port: int = 0, address: str = "127.0.0.1") -> None:
-        """
-        Take an address until the test ends.
-        """
-        self.server.bind(port, address)
-        self.addCleanup(self.close)
-
     def accept(self) -> Peer:
         """
         Have a client connect.
         """
-        factory: Any = self.reactor.adoptedPorts[-1][2]
-        return Peer(factory.buildProtocol(None))
+        endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.server.localPort)
+        client = Peer()
+        self.network.run(connectProtocol(endpoint, client))
+        self.network.flush()
+        return client
 
     def test_new(self) -> None:
         """
@@ -75,7 +65,7 @@ class ServerSocketTests(SynchronousTestCase):
         """
         Bound it has an address, and the port that the system chose.
         """
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.assertEqual((self.server.bound, self.server.listening), (True, False))
         self.assertEqual(self.server.localAddress, "127.0.0.1")
         self.assertGreater(self.server.localPort, 1023)
@@ -84,10 +74,7 @@ class ServerSocketTests(SynchronousTestCase):
         """
         IPv6 addresses are taken too, in brackets or not.
         """
-        try:
-            self.bind(0, "[::1]")
-        except errors.IOError as error:
-            self.skipTest(f"this machine has no IPv6: {error}")
+        self.server.bind(0, "[::1]")
         self.assertEqual(self.server.localAddress, "::1")
 
     def test_cannotBind(self) -> None:
@@ -103,7 +90,7 @@ class ServerSocketTests(SynchronousTestCase):
             ((0, "192.0.2.1"), errors.IOError),
         ]:
             self.assertRefused(kind, self.server.bind, *arguments)
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.assertRefused(errors.IOError, self.server.bind)
         self.server.listen()
         other = ServerSocket(reactor=self.reactor)
@@ -114,7 +101,7 @@ class ServerSocketTests(SynchronousTestCase):
         It must be bound before, and listens once.
         """
         self.assertRefused(errors.IOError, self.server.listen)
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.assertRefused(errors.RangeError, self.server.listen, -1)
         self.server.listen(5)
         self.assertTrue(self.server.listening)
@@ -125,12 +112,7 @@ class ServerSocketTests(SynchronousTestCase):
         The backlog is the system's: 0 is its maximum, and more is no more.
         """
         asked = []
-
-        class Bound(socket.socket):
-            def listen(self, backlog: int = 0) -> None:
-                asked.append(backlog)
-
-        self.patch(socket, "socket", Bound)
+        self.patch(MemorySocket, "listen", lambda made, backlog: asked.append(backlog))
         for backlog in (0, 5, 10**9):
             server = ServerSocket(reactor=self.reactor)
             server.bind(0, "127.0.0.1")
@@ -142,29 +124,34 @@ class ServerSocketTests(SynchronousTestCase):
         """
         If the system does not let it listen, this is an error with the reason.
         """
-
-        class Bound(socket.socket):
-            def listen(self, backlog: int = 0) -> None:
-                raise OSError(1, "some reason")
-
-        self.patch(socket, "socket", Bound)
-        self.bind()
+        self.server.bind(80, "127.0.0.1")
+        other = ServerSocket(reactor=self.reactor)
+        other.bind(80, "127.0.0.1")
+        other.listen()
         error = self.assertRaises(errors.IOError, self.server.listen)
-        self.assertIn("some reason", str(error))
+        self.assertIn("Address already in use", str(error))
 
     def test_close(self) -> None:
         """
         Closed it is done for good.
         """
         self.assertRefused(errors.Error, self.server.close)
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.server.listen()
-        self.successResultOf(self.server.close())
+        self.network.run(self.server.close())
         self.assertEqual((self.server.bound, self.server.listening), (False, False))
         self.assertEqual((self.server.localAddress, self.server.localPort), (None, 0))
         self.assertRefused(errors.Error, self.server.close)
         self.assertRefused(errors.IOError, self.server.bind)
         self.assertRefused(errors.IOError, self.server.listen)
+
+    def test_closeWithoutListening(self) -> None:
+        """
+        What is only bound is free at once.
+        """
+        self.server.bind(80, "127.0.0.1")
+        self.successResultOf(self.server.close())
+        ServerSocket(reactor=self.reactor).bind(80, "127.0.0.1")
 
     def test_connect(self) -> None:
         """
@@ -175,23 +162,25 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.addEventListener(
             ServerSocketConnectEvent.CONNECT, lambda event: sockets.append(event.socket)
         )
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.server.listen()
         peer = self.accept()
         [accepted] = sockets
-        events = record(accepted)
+        recorder = EventRecorder(accepted)
         self.assertTrue(accepted.connected)
-        self.assertEqual(accepted.remoteAddress, "192.168.1.1")
+        self.assertEqual(accepted.remoteAddress, "127.0.0.1")
         peer.send(b"abc")
+        self.network.flush()
         self.assertEqual(accepted.readUTFBytes(3), "abc")
         accepted.writeUTFBytes("def")
         accepted.flush()
+        self.network.flush()
         self.assertEqual(peer.received, b"def")
         self.server.close()
         self.assertTrue(accepted.connected)
         peer.close()
-        self.reactor.advance(0)
-        self.assertEqual(types(events), ["socketData", "close"])
+        self.network.flush()
+        self.assertEqual(recorder.types, ["socketData", "outputProgress", "close"])
 
     def test_refusedByTheProgram(self) -> None:
         """
@@ -200,16 +189,14 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.addEventListener(
             ServerSocketConnectEvent.CONNECT, lambda event: event.socket.close()
         )
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.server.listen()
-        peer = self.accept()
-        peer.transport.drain()
-        self.assertTrue(peer.transport.closed)
+        self.assertTrue(self.accept().closed)
 
     def test_nobodyListens(self) -> None:
         """
         Without a listener a client is sent away: nobody could ever use it.
         """
-        self.bind()
+        self.server.bind(0, "127.0.0.1")
         self.server.listen()
-        self.assertTrue(self.accept().transport.closed)
+        self.assertTrue(self.accept().closed)

@@ -8,16 +8,17 @@ from typing import Any
 import twisted.internet.error
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
-from openfl_twisted.net import Socket, ways
+from openfl_twisted.net import Socket, link, ways
+from openfl_twisted.testing import EventRecorder
 from openfl_twisted.utils import ByteArray, Endian
-from tests.doubles import linesOf
-from tests.net.network import Network, Peer, record, types
+from tests.doubles import TightTransport, linesOf
+from tests.net.network import Network, Peer
 from tests.segments import cutStreams
 
 
@@ -32,15 +33,15 @@ class SocketTestCase(SynchronousTestCase):
         """
         self.network = Network()
         self.socket = Socket(reactor=self.network.reactor)
-        self.events = record(self.socket)
+        self.recorder = EventRecorder(self.socket)
 
-    def connect(self, room: int = 1_000_000) -> Peer:
+    def connect(self) -> Peer:
         """
         Connect the socket, and forget the event.
         """
         self.socket.connect("127.0.0.1", 80)
-        peer = self.network.answer(room)
-        self.events.clear()
+        peer = self.network.answer()
+        self.recorder.clear()
         return peer
 
     def assertNotConnected(self, call: Any, *arguments: Any) -> None:
@@ -63,10 +64,10 @@ class LifeTests(SocketTestCase):
         """
         for port in (0, 65535):
             socket = Socket("192.0.2.1", port, reactor=self.network.reactor)
-            self.assertEqual(self.network.reactor.tcpClients[-1][:2], ("192.0.2.1", port))
+            self.assertEqual(self.network.dialled[-1], ("192.0.2.1", port))
             self.assertFalse(socket.connected)
         Socket(None, 80, reactor=self.network.reactor)
-        self.assertEqual(len(self.network.reactor.tcpClients), 2)
+        self.assertEqual(len(self.network.dialled), 2)
 
     def test_closedByThePeer(self) -> None:
         """
@@ -81,7 +82,7 @@ class LifeTests(SocketTestCase):
         )
         peer.send(b"abc", b"de")
         peer.close()
-        self.assertEqual(types(self.events), ["socketData", "socketData", "close"])
+        self.assertEqual(self.recorder.types, ["socketData", "socketData", "close"])
         self.assertEqual(seen, [(False, 0)])
         self.assertNotConnected(self.socket.readByte)
 
@@ -90,8 +91,8 @@ class LifeTests(SocketTestCase):
         A failed attempt is an C{ioError} with Flash's text, and no C{close}.
         """
         self.socket.connect("127.0.0.1", 80)
-        self.network.refuse()
-        [event] = self.events
+        self.network.turnAway()
+        [event] = self.recorder.events
         self.assertEqual(
             (event.type, event.text, event.errorID),  # type: ignore[attr-defined]
             ("ioError", "Error #2031: Socket Error.", 2031),
@@ -108,9 +109,9 @@ class LifeTests(SocketTestCase):
         self.socket.connect("127.0.0.1", 80)
         self.socket.timeout = 60000
         self.network.reactor.advance(0.2)
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.network.reactor.advance(0.1)
-        self.assertEqual(types(self.events), ["ioError"])
+        self.assertEqual(self.recorder.types, ["ioError"])
 
     def test_connectAgainWhileConnecting(self) -> None:
         """
@@ -120,7 +121,7 @@ class LifeTests(SocketTestCase):
         self.network.turn()
         self.socket.connect("127.0.0.2", 81)
         self.network.answer().send(b"a")
-        self.assertEqual(types(self.events), ["connect", "socketData"])
+        self.assertEqual(self.recorder.types, ["connect", "socketData"])
 
     def test_connectAgainWhileConnected(self) -> None:
         """
@@ -132,12 +133,12 @@ class LifeTests(SocketTestCase):
         self.socket.writeByte(1)
         self.socket.connect("127.0.0.1", 81)
         self.assertFalse(self.socket.connected)
-        self.assertTrue(old.transport.disconnecting)
+        self.assertTrue(old.closed)
         self.assertEqual(self.socket.bytesAvailable, 0)
         old.send(b"late")
         old.close()
         self.network.answer()
-        self.assertEqual(types(self.events), ["socketData", "connect"])
+        self.assertEqual(self.recorder.types, ["socketData", "connect"])
         self.assertEqual(self.socket.bytesPending, 0)
 
     def test_closeWhileConnecting(self) -> None:
@@ -148,7 +149,7 @@ class LifeTests(SocketTestCase):
         self.network.turn()
         self.socket.close()
         self.network.turn()
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.assertNotConnected(self.socket.close)
 
     def test_closeAtOnce(self) -> None:
@@ -162,7 +163,7 @@ class LifeTests(SocketTestCase):
         with capturedLogs() as logs:
             self.network.turn()
             gc.collect()
-        self.assertEqual((self.events, logs), ([], []))
+        self.assertEqual((self.recorder.events, logs), ([], []))
 
     def test_closeJustAsItConnects(self) -> None:
         """
@@ -170,13 +171,34 @@ class LifeTests(SocketTestCase):
         silently.
         """
         self.socket.connect("127.0.0.1", 80)
-        factory = self.network.reactor.tcpClients[-1][2]
-        peer = Peer(factory.buildProtocol(None))
+        self.network.flush()
+        self.network.latency = 1
+        peer = self.network.answer()
+        self.socket.close()
+        self.network.advance(2)
+        self.assertTrue(peer.closed)
+        self.assertEqual(self.recorder.events, [])
+        self.assertFalse(self.socket.connected)
+
+    def test_closeAfterItHasConnectedAtOnce(self) -> None:
+        """
+        So is one that was made within the call, by an endpoint that need not
+        wait.
+        """
+        transport = TightTransport()
+
+        class AtOnce:
+            def connect(self, factory: Any) -> Deferred[Any]:
+                protocol = factory.buildProtocol(None)
+                protocol.makeConnection(transport)
+                return succeed(protocol)
+
+        self.patch(link, "wayTo", lambda *arguments: AtOnce())
+        self.socket.connect("127.0.0.1", 80)
         self.socket.close()
         self.network.turn()
-        self.assertTrue(peer.transport.closed)
-        self.assertEqual(self.events, [])
-        self.assertFalse(self.socket.connected)
+        self.assertTrue(transport.closed)
+        self.assertEqual(self.recorder.events, [])
 
     def test_closeInConnect(self) -> None:
         """
@@ -187,7 +209,7 @@ class LifeTests(SocketTestCase):
         peer = self.network.answer()
         peer.send(b"abc")
         peer.close()
-        self.assertEqual(types(self.events), ["connect"])
+        self.assertEqual(self.recorder.types, ["connect"])
 
     def test_reconnectInClose(self) -> None:
         """
@@ -199,7 +221,7 @@ class LifeTests(SocketTestCase):
         )
         peer.close()
         self.network.answer().send(b"a")
-        self.assertEqual(types(self.events), ["close", "connect", "socketData"])
+        self.assertEqual(self.recorder.types, ["close", "connect", "socketData"])
 
     def test_wrongPort(self) -> None:
         """
@@ -221,7 +243,7 @@ class LifeTests(SocketTestCase):
             ("127.0.0.1\0.example", "127.0.0.1"),
         ]:
             self.socket.connect(host, 80)
-            self.assertEqual(self.network.reactor.tcpClients[-1][0], dialled)
+            self.assertEqual(self.network.dialled[-1][0], dialled)
 
     def test_names(self) -> None:
         """
@@ -265,7 +287,7 @@ class LifeTests(SocketTestCase):
         """
         self.socket.connect("127.0.0.1", 80)
         connected, closed = self.socket.whenConnected(), self.socket.whenClosed()
-        self.network.refuse()
+        self.network.turnAway()
         self.failureResultOf(connected, twisted.internet.error.ConnectionRefusedError)
         self.successResultOf(closed)
         self.socket.connect("127.0.0.1", 80)
@@ -295,8 +317,9 @@ class LifeTests(SocketTestCase):
         self.connect()
         self.socket.close()
         look()
-        known, unknown = ["10.0.0.1", 12345, "192.168.1.1", 54321], [None, 0, None, 0]
-        self.assertEqual(seen, [unknown, unknown, known, known, unknown, known, unknown])
+        known, again = (["127.0.0.1", own, "127.0.0.1", 80] for own in (49152, 49153))
+        unknown = [None, 0, None, 0]
+        self.assertEqual(seen, [unknown, unknown, known, known, unknown, again, unknown])
 
     def test_nothingWithoutConnection(self) -> None:
         """
@@ -320,7 +343,7 @@ class LifeTests(SocketTestCase):
         """
         Socket("127.0.0.1", 80, reactor=self.network.reactor)
         with capturedLogs() as logs:
-            self.network.refuse()
+            self.network.turnAway()
         self.assertEqual(
             linesOf(logs),
             ["Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error."],
@@ -337,7 +360,7 @@ class LifeTests(SocketTestCase):
 
         self.socket.addEventListener(ProgressEvent.SOCKET_DATA, fault, priority=1)
         peer.send(b"a")
-        self.assertEqual(types(self.events), ["socketData"])
+        self.assertEqual(self.recorder.types, ["socketData"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 
@@ -356,7 +379,7 @@ class ReadTests(SocketTestCase):
         self.assertEqual(self.socket.readUTFBytes(1), "a")
         peer.send(b"c")
         self.assertEqual(self.socket.bytesAvailable, 2)
-        self.assertEqual([event.bytesLoaded for event in self.events], [2, 1])  # type: ignore[attr-defined]
+        self.assertEqual([event.bytesLoaded for event in self.recorder.events], [2, 1])  # type: ignore[attr-defined]
 
     def test_tooFew(self) -> None:
         """
@@ -377,10 +400,11 @@ class ReadTests(SocketTestCase):
         """
         peer = self.connect()
         self.socket.maxUnread = 3
-        peer.send(b"abcd")
-        self.assertEqual(peer.transport.producerState, "paused")
+        peer.send(b"abcd", b"e")
+        self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 1))
         self.socket.readByte()
-        self.assertEqual(peer.transport.producerState, "producing")
+        self.network.flush()
+        self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 0))
 
     @given(cutStreams(st.binary(max_size=30)))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
@@ -407,9 +431,11 @@ class WriteTests(SocketTestCase):
         peer = self.connect()
         self.socket.writeByte(1)
         self.socket.writeByte(2)
-        self.assertEqual((peer.transport.writes, self.socket.bytesPending), ([], 2))
+        self.assertEqual(self.socket.bytesPending, 2)
         self.network.turn()
-        self.assertEqual((peer.transport.writes, self.socket.bytesPending), ([b"\1\2"], 0))
+        self.assertEqual(self.socket.bytesPending, 0)
+        self.network.flush()
+        self.assertEqual(peer.segments, [b"\1\2"])
 
     def test_strict(self) -> None:
         """
@@ -418,10 +444,9 @@ class WriteTests(SocketTestCase):
         self.socket.autoflush = False
         peer = self.connect()
         self.socket.writeByte(1)
-        self.network.turn()
-        self.assertEqual(peer.transport.writes, [])
+        self.assertEqual(peer.received, b"")
         self.socket.flush()
-        self.assertEqual(peer.transport.writes, [b"\1"])
+        self.assertEqual(peer.received, b"\1")
 
     def test_close(self) -> None:
         """
@@ -434,38 +459,41 @@ class WriteTests(SocketTestCase):
         self.socket.close()
         self.network.turn()
         self.assertEqual(peer.received, b"\1")
-        self.assertTrue(peer.transport.closed)
+        self.assertTrue(peer.closed)
 
     def test_closeWhileMuchWaits(self) -> None:
         """
         What was flushed arrives whole at a peer that reads only after the end,
         and nothing is told of it.
         """
-        peer = self.connect(room=10)
+        peer = self.connect()
+        peer.incoming.stall()
         self.socket.writeBytes(b"x" * 400_000)
         self.socket.flush()
         self.socket.close()
-        self.assertFalse(peer.transport.closed)
+        self.assertFalse(peer.closed)
+        peer.send(b"nobody listens")
+        peer.incoming.resume()
         self.assertEqual(len(peer.received), 400_000)
-        self.network.turn()
-        self.assertTrue(peer.transport.closed)
-        self.assertEqual(self.events, [])
+        self.assertTrue(peer.closed)
+        self.assertEqual(self.recorder.events, [])
 
     def test_progress(self) -> None:
         """
         While the peer does not read, C{bytesPending} and C{outputProgress} tell
         what waits; 0 means that all is out.
         """
-        peer = self.connect(room=100_000)
+        peer = self.connect()
+        peer.incoming.stall()
         self.socket.writeBytes(b"x" * 400_000)
         self.socket.flush()
         waiting = self.socket.bytesPending
         self.assertGreater(waiting, 200_000)
-        self.network.turn()
-        while peer.transport.value():
-            peer.transport.drain()
-            self.network.turn()
-        progress = [event for event in self.events if isinstance(event, OutputProgressEvent)]
+        self.network.flush()
+        peer.incoming.resume()
+        self.network.flush()
+        events = self.recorder.events
+        progress = [event for event in events if isinstance(event, OutputProgressEvent)]
         pending = [event.bytesPending for event in progress]
         self.assertEqual(pending[0], waiting)
         self.assertEqual(pending, sorted(pending, reverse=True))
@@ -480,10 +508,10 @@ class WriteTests(SocketTestCase):
         self.connect()
         self.socket.writeByte(1)
         self.socket.flush()
-        self.assertEqual(self.events, [])
+        self.assertEqual(self.recorder.events, [])
         self.network.turn()
         self.assertEqual(
-            str(self.events[0]),
+            str(self.recorder.events[0]),
             '[OutputProgressEvent type="outputProgress" bubbles=false cancelable=false '
             "eventPhase=2 bytesPending=0 bytesTotal=1]",
         )
@@ -497,7 +525,7 @@ class WriteTests(SocketTestCase):
             self.socket.writeByte(1)
             self.socket.flush()
         self.network.turn()
-        [event] = self.events
+        [event] = self.recorder.events
         assert isinstance(event, OutputProgressEvent)
         self.assertEqual((event.bytesPending, event.bytesTotal), (0, 3))
 

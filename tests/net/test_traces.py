@@ -3,8 +3,8 @@ Conversations that Ruffle's tests have recorded with sockets of Flash: what the
 peer does, and what the client sees.
 """
 
-from collections.abc import Callable
-from itertools import groupby
+import json
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from hypothesis import given
@@ -14,16 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, Event, IOErrorEvent, ProgressEvent
 from openfl_twisted.net import Socket, XMLSocket
+from openfl_twisted.testing import MemoryNetwork, ScriptedPeer, everyByte
 from openfl_twisted.utils import ByteArray
-from tests.net.network import Network
-from tests.segments import cuts
 from tests.wire.test_dataio import ORDERS
 
-# What a peer does: it accepts, sends these bytes, has received these and no others since the last
-# time, closes, or finds that the client has closed.
-ACCEPT, SEND, RECEIVE, CLOSE, CLOSED = range(5)
-Step = tuple[int, bytes]
+# What a peer does, in Ruffle's form.
+Script = list[dict[str, Any]]
 Seen = list[Any]
+PORT = 8001
+ENDED = {"type": "Disconnect"}
+CLOSED = {"type": "WaitForDisconnect"}
 
 EMPTY_OBJECTS = bytes.fromhex("0A0B0101 03000009")
 SEGMENTS = (
@@ -51,6 +51,20 @@ VALUES = [
 ]  # fmt: skip
 
 
+def sent(data: bytes) -> dict[str, Any]:
+    """
+    The peer sends this.
+    """
+    return {"type": "Send", "payload": list(data)}
+
+
+def received(data: bytes) -> dict[str, Any]:
+    """
+    The peer has received this, and nothing else.
+    """
+    return {"type": "Receive", "expected": list(data)}
+
+
 # What clients do, each with a list for what they see besides their events.
 
 
@@ -58,7 +72,7 @@ def onlyConnect(socket: Socket | XMLSocket, seen: Seen) -> None:
     """
     Connect, and do nothing else.
     """
-    socket.connect("127.0.0.1", 80)
+    socket.connect("127.0.0.1", PORT)
 
 
 def greetAndClose(socket: Socket, seen: Seen) -> None:
@@ -74,7 +88,7 @@ def greetAndClose(socket: Socket, seen: Seen) -> None:
 
     socket.addEventListener(Event.CONNECT, connected)
     seen.append(socket.connected)
-    socket.connect("127.0.0.1", 80)
+    socket.connect("127.0.0.1", PORT)
     seen.append(socket.connected)
 
 
@@ -88,7 +102,7 @@ def lookAtTheEnd(socket: Socket, seen: Seen) -> None:
         seen.append(refusal(socket.readByte))
 
     socket.addEventListener(Event.CLOSE, closed)
-    socket.connect("127.0.0.1", 80)
+    socket.connect("127.0.0.1", PORT)
 
 
 def readValues(order: str) -> Callable[[Socket, Seen], None]:
@@ -111,7 +125,7 @@ def readValues(order: str) -> Callable[[Socket, Seen], None]:
 
         socket.endian = order
         socket.addEventListener(ProgressEvent.SOCKET_DATA, arrived)
-        socket.connect("127.0.0.1", 80)
+        socket.connect("127.0.0.1", PORT)
 
     return client
 
@@ -141,7 +155,7 @@ def writeValues(order: str) -> Callable[[Socket, Seen], None]:
 
         socket.endian = order
         socket.addEventListener(Event.CONNECT, connected)
-        socket.connect("127.0.0.1", 80)
+        socket.connect("127.0.0.1", PORT)
 
     return client
 
@@ -165,7 +179,7 @@ def exchangeObjects(socket: Socket, seen: Seen) -> None:
 
     socket.addEventListener(Event.CONNECT, connected)
     socket.addEventListener(ProgressEvent.SOCKET_DATA, arrived)
-    socket.connect("127.0.0.1", 80)
+    socket.connect("127.0.0.1", PORT)
 
 
 def callEverything(socket: Socket, seen: Seen) -> None:
@@ -189,7 +203,7 @@ def sendMessages(socket: XMLSocket, seen: Seen) -> None:
     socket.timeout = 0
     seen.append(socket.timeout)
     socket.addEventListener(Event.CONNECT, connected)
-    socket.connect("127.0.0.1", 80)
+    socket.connect("127.0.0.1", PORT)
 
 
 def refusal(call: Any, *arguments: Any) -> tuple[str, int] | None:
@@ -217,26 +231,24 @@ class Trace(NamedTuple):
     name: str
     cls: type[Any]
     client: Callable[[Any, Seen], None]
-    peer: list[Step]
+    peer: Script
     seen: Seen
 
 
-ACCEPTED = (ACCEPT, b"")
-ENDED = (CLOSE, b"")
 TRACES = [
     Trace(
         "socket_connect",
         Socket,
         greetAndClose,
-        [ACCEPTED, (RECEIVE, b"\0\6Hello!"), (CLOSED, b"")],
+        [received(b"\0\6Hello!"), CLOSED],
         [False, False, "connect True", False],
     ),
-    Trace("socket_close", Socket, onlyConnect, [ACCEPTED, ENDED], ["connect True", "close False"]),
+    Trace("socket_close", Socket, onlyConnect, [ENDED], ["connect True", "close False"]),
     Trace(
         "socket_after_disconnect",
         Socket,
         lookAtTheEnd,
-        [ACCEPTED, ENDED],
+        [ENDED],
         ["connect True", "close False", 0, ("IOError", 2002)],
     ),
     *[
@@ -244,7 +256,7 @@ TRACES = [
             f"socket_read, {order}",
             Socket,
             readValues(order),
-            [ACCEPTED, (SEND, data), (CLOSED, b"")],
+            [sent(data), CLOSED],
             ["connect True", (78, 0), *VALUES, 0],
         )
         for order, data in ORDERS
@@ -254,7 +266,7 @@ TRACES = [
             f"socket_write, {order}",
             Socket,
             writeValues(order),
-            [ACCEPTED, (RECEIVE, data), ENDED],
+            [received(data), ENDED],
             ["connect True", ("RangeError", 2006), "close False"],
         )
         for order, data in ORDERS
@@ -263,7 +275,7 @@ TRACES = [
         "socket_read_write_object",
         Socket,
         exchangeObjects,
-        [ACCEPTED, (RECEIVE, EMPTY_OBJECTS), (SEND, EMPTY_OBJECTS)],
+        [received(EMPTY_OBJECTS), sent(EMPTY_OBJECTS)],
         ["connect True", (8, 0), {}, {}],
     ),
     Trace(
@@ -278,9 +290,8 @@ TRACES = [
         XMLSocket,
         sendMessages,
         [
-            ACCEPTED,
-            (RECEIVE, b"out 0\0out 1\0out 2\0"),
-            *[(SEND, f"in {number}\0".encode()) for number in range(3)],
+            received(b"out 0\0out 1\0out 2\0"),
+            *[sent(f"in {number}\0".encode()) for number in range(3)],
             ENDED,
         ],
         [20000, 250, "connect True", "data: in 0", "data: in 1", "data: in 2", "close False"],
@@ -289,26 +300,11 @@ TRACES = [
         "xml_socket_segmented",
         XMLSocket,
         onlyConnect,
-        [ACCEPTED, *[(SEND, segment) for segment in SEGMENTS], ENDED],
+        [*[sent(segment) for segment in SEGMENTS], ENDED],
         ["connect True", *[f"data: {text}" for text in TEXTS], "close False"],
     ),
 ]
-WITH_DATA = [trace for trace in TRACES if any(kind == SEND for kind, _ in trace.peer)]
-
-
-def recut(steps: list[Step], cut: Callable[[bytes], list[bytes]]) -> list[Step]:
-    """
-    Cut all that is sent in one go in another way.
-    """
-    changed: list[Step] = []
-    for kind, group in groupby(steps, key=lambda step: step[0]):
-        if kind == SEND:
-            pieces = cut(b"".join(data for _, data in group))
-            # An empty one never arrives.
-            changed += [(SEND, piece) for piece in pieces if piece]
-        else:
-            changed += group
-    return changed
+WITH_DATA = [trace for trace in TRACES if any(step["type"] == "Send" for step in trace.peer)]
 
 
 class TraceTests(SynchronousTestCase):
@@ -316,11 +312,16 @@ class TraceTests(SynchronousTestCase):
     Clients see what they have seen in Flash, however the data is cut.
     """
 
-    def assertSeen(self, trace: Trace, steps: list[Step]) -> None:
+    def assertSeen(self, trace: Trace, sizes: Iterable[int]) -> None:
         """
-        The client sees what it should, when the peer takes these steps.
+        The client sees what it should.
+
+        @param sizes: how what the peer sends is cut.
         """
-        network = Network()
+        network = MemoryNetwork()
+        network.segments = lambda: sizes
+        peer = ScriptedPeer.fromRuffle(json.dumps(trace.peer))
+        peer.listen(network, PORT)
         socket = trace.cls(reactor=network.reactor)
         seen: Seen = []
 
@@ -336,54 +337,34 @@ class TraceTests(SynchronousTestCase):
         socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
         socket.addEventListener(DataEvent.DATA, lambda event: seen.append(f"data: {event.data}"))
         trace.client(socket, seen)
-        self.take(trace, steps, network)
-        network.turn()
+        network.flush()
         self.assertEqual(seen, trace.seen, trace.name)
-
-    def take(self, trace: Trace, steps: list[Step], network: Network) -> None:
-        """
-        Take the steps of the peer.
-        """
-        peer: Any = None
-        before = 0
-        for kind, data in steps:
-            if kind == ACCEPT:
-                peer = network.answer()
-            elif kind == SEND:
-                peer.send(data)
-            elif kind == RECEIVE:
-                self.assertEqual(peer.received[before:], data, trace.name)
-                before = len(peer.received)
-            elif kind == CLOSE:
-                peer.close()
-            else:
-                peer.transport.drain()
-                self.assertTrue(peer.transport.closed, trace.name)
+        peer.verify()
 
     def test_asRecorded(self) -> None:
         """
         With the pieces that were recorded.
         """
         for trace in TRACES:
-            self.assertSeen(trace, trace.peer)
+            self.assertSeen(trace, [len(step.get("payload", ())) for step in trace.peer])
 
     def test_inOnePiece(self) -> None:
         """
         With all that is sent in one go in one piece.
         """
         for trace in WITH_DATA:
-            self.assertSeen(trace, recut(trace.peer, lambda data: [data]))
+            self.assertSeen(trace, ())
 
     def test_byteByByte(self) -> None:
         """
         With each byte in a piece of its own.
         """
         for trace in WITH_DATA:
-            self.assertSeen(trace, recut(trace.peer, lambda data: [bytes([byte]) for byte in data]))
+            self.assertSeen(trace, everyByte())
 
-    @given(st.sampled_from(WITH_DATA), st.data())
-    def test_anyCut(self, trace: Trace, choice: st.DataObject) -> None:
+    @given(st.sampled_from(WITH_DATA), st.lists(st.integers(1, 20)))
+    def test_anyCut(self, trace: Trace, sizes: list[int]) -> None:
         """
         With any other pieces.
         """
-        self.assertSeen(trace, recut(trace.peer, lambda data: choice.draw(cuts(data))))
+        self.assertSeen(trace, sizes)

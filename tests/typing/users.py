@@ -6,13 +6,31 @@ from typing import assert_type
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorCore
+from twisted.internet.task import deferLater
 
+from openfl_twisted.events import Event
+from openfl_twisted.net import Socket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.security import CertificateStatus
+from openfl_twisted.testing import (
+    Attempt,
+    CertificateMaker,
+    ConnectedPair,
+    Credentials,
+    EventRecorder,
+    Flow,
+    MemoryNetwork,
+    Peer,
+    ScriptedPeer,
+    connectedPair,
+    everyByte,
+)
+from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 
 
@@ -54,3 +72,29 @@ def serve(reactor: IReactorCore) -> None:
     endpoint.listen(BinarySocketFactory(Numbers, maxUnread=1000))
     endpoint.listen(PolicyFileFactory(policy, timeout=1))
     assert_type(policy.permits("a.example", 80), bool)
+
+
+async def testInMemory() -> None:
+    """
+    Tests know what they have connected, and what they wait for.
+    """
+    network = MemoryNetwork()
+    pair = connectedPair(Peer(), XMLSocketFactory(Game), network=network)
+    assert_type(pair, ConnectedPair[Peer, XMLSocketProtocol])
+    assert_type(pair.client.received, bytes)
+    assert_type(pair.connection.toServer, Flow)
+    pair.connection.toServer.cut(everyByte())
+    assert_type(connectedPair(Numbers(), Peer()).client, Numbers)
+    assert_type(network.run(deferLater(network.reactor, 1, int)), int)
+    network.attempts.hold()
+    attempts: list[Attempt] = network.attempts.held
+    attempts[0].refuse()
+    server = ScriptedPeer().expect(b"a").send(b"b").close()
+    assert_type(server, ScriptedPeer)
+    assert_type(ScriptedPeer.fromRuffle("[]").done, bool)
+    credentials = CertificateMaker("games.example").make(CertificateStatus.EXPIRED)
+    assert_type(credentials, Credentials)
+    assert_type(credentials.trust, Trust)
+    assert_type(EventRecorder(Socket(reactor=network.reactor)).events, list[Event])
+    # The reactor is one for everything that takes one.
+    serve(network.reactor)

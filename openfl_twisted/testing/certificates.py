@@ -1,0 +1,210 @@
+"""
+Made-up certificates for every status that a client can give them.
+"""
+
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLContextFactory, IProtocolFactory, IReactorTime
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
+
+from openfl_twisted.tls import Trust
+from openfl_twisted.wire.certificates import CertificateStatus
+
+STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items() if name.isupper()))
+"""
+Every status, in the order of the alphabet.
+"""
+
+# What nothing else is said about is valid for a century: no test depends on its day.
+_BEGIN, _PAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2010, 1, 1, tzinfo=UTC)
+_FUTURE, _END = datetime(2090, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Party:
+    """
+    Somebody with a certificate and a key.
+    """
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+@implementer(IOpenSSLContextFactory)
+@dataclass(frozen=True)
+class Credentials:
+    """
+    What a server shows, and whom the client believes. It can be given to
+    C{listenSSL} as it is.
+
+    @ivar status: what comes of it: one of C{CertificateStatus}.
+    @ivar host: whom the client asks for.
+    @ivar chain: the server's certificate, and those it sends along.
+    @ivar key: the server's private key.
+    @ivar trust: for C{SecureSocket(trust=…)} and all else that judges a server.
+    """
+
+    status: str
+    host: str
+    chain: tuple[x509.Certificate, ...]
+    key: ec.EllipticCurvePrivateKey
+    trust: Trust
+
+    def getContext(self) -> SSL.Context:
+        """
+        Make what C{listenSSL} and C{TLSMemoryBIOFactory} want of a server.
+        """
+        context = SSL.Context(SSL.TLS_METHOD)
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.use_certificate(self.chain[0])
+        for certificate in self.chain[1:]:
+            context.add_extra_chain_cert(certificate)
+        context.use_privatekey(self.key)
+        return context
+
+    def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
+        """
+        Put TLS in front of a server. For the status C{unknown} there is none: a
+        client gets no certificate, so it cannot judge any.
+
+        @param factory: the server.
+        @param clock: the reactor of the network.
+        """
+        if self.status == CertificateStatus.UNKNOWN:
+            return factory
+        return TLSMemoryBIOFactory(self, False, factory, clock)
+
+    def save(self, path: str | Path) -> Path:
+        """
+        Write the key and the certificates to a file in PEM, as servers read
+        them.
+
+        @param path: the file.
+        @return: its path.
+        """
+        path = Path(path)
+        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(key + b"".join(each.public_bytes(Encoding.PEM) for each in self.chain))
+        return path
+
+
+class CertificateMaker:
+    """
+    Makes certificates, of an authority that nobody knows but who is told.
+
+    @ivar host: whom they are for: a name or an IP address.
+    @ivar trust: believes the authority, and nobody else.
+    """
+
+    def __init__(self, host: str = "localhost") -> None:
+        """
+        @param host: see the attribute.
+        """
+        self.host = host
+        # Of two authorities with one name a client believes that both are the same.
+        self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)
+        self.trust = Trust(platform=False, anchors=(self._root.certificate,))
+
+    def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:
+        """
+        Make a server, and a client's trust, with which a handshake comes to a
+        status.
+
+        @param status: one of C{CertificateStatus}.
+        @raise ValueError: if there is no such status.
+        """
+        trust = self.trust
+        match status:
+            case CertificateStatus.TRUSTED | CertificateStatus.UNKNOWN:
+                parties = [self._issue("server", self._root)]
+            case CertificateStatus.EXPIRED:
+                parties = [self._issue("server", self._root, ends=_PAST)]
+            case CertificateStatus.NOT_YET_VALID:
+                parties = [self._issue("server", self._root, begins=_FUTURE)]
+            case CertificateStatus.PRINCIPAL_MISMATCH:
+                parties = [self._issue("server", self._root, host="other.invalid")]
+            case CertificateStatus.UNTRUSTED_SIGNERS:
+                parties = [self._issue("server", self._issue("Stranger", authority=True))]
+            case CertificateStatus.INVALID_CHAIN:
+                between = self._issue("Test Intermediate", self._root, authority=True, ends=_PAST)
+                parties = [self._issue("server", between), between]
+            case CertificateStatus.INVALID:
+                purpose = ExtendedKeyUsageOID.CLIENT_AUTH
+                parties = [self._issue("server", self._root, purpose=purpose)]
+            case CertificateStatus.REVOKED:
+                parties = [self._issue("server", self._root)]
+                revoked = self._revoke(parties[0])
+                trust = Trust(platform=False, anchors=trust.anchors, revoked=(revoked,))
+            case _:
+                raise ValueError(f"{status!r} is no status: there are {', '.join(STATUSES)}")
+        chain = tuple(party.certificate for party in parties)
+        return Credentials(status, self.host, chain, parties[0].key, trust)
+
+    def _issue(
+        self,
+        name: str,
+        issuer: _Party | None = None,
+        *,
+        authority: bool = False,
+        host: str = "",
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        begins: datetime = _BEGIN,
+        ends: datetime = _END,
+    ) -> _Party:
+        """
+        Issue a certificate; without an issuer it signs itself.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject if issuer is None else issuer.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begins)
+            .not_valid_after(ends)
+            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        )
+        if not authority:
+            names = x509.SubjectAlternativeName([_nameOf(host or self.host)])
+            builder = builder.add_extension(names, critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        signer = key if issuer is None else issuer.key
+        return _Party(builder.sign(signer, hashes.SHA256()), key)
+
+    def _revoke(self, party: _Party) -> x509.CertificateRevocationList:
+        """
+        Revoke a certificate.
+        """
+        entry = x509.RevokedCertificateBuilder().serial_number(party.certificate.serial_number)
+        return (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._root.certificate.subject)
+            .last_update(_BEGIN)
+            .next_update(_END)
+            .add_revoked_certificate(entry.revocation_date(_BEGIN).build())
+            .sign(self._root.key, hashes.SHA256())
+        )
+
+
+def _nameOf(host: str) -> x509.GeneralName:
+    """
+    Write whom a certificate is for.
+    """
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -1,0 +1,155 @@
+"""
+What all sockets in memory share, with the behaviour that Twisted's transports
+find at those of the system. What is said of errors is what Linux does.
+"""
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openfl_twisted.testing.kernel import Kernel
+
+
+_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - nothing is bound here
+
+
+def anyAddress(family: int) -> str:
+    """
+    Get the address that means all of this machine's.
+    """
+    return _ANY[socket.AddressFamily(family)]
+
+
+def failure(number: int) -> OSError:
+    """
+    Make an error of the system: the subclass of C{OSError} that belongs to its
+    number.
+    """
+    return OSError(number, os.strerror(number))
+
+
+class MemoryHandle:
+    """
+    What every socket has: a number, an address, options, and an end.
+
+    @ivar number: what L{fileno} gives while it is open.
+    """
+
+    def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        self.kernel = kernel
+        self.family = family
+        self.type = type
+        self.local: tuple[str, int] | None = None
+        self.peer: tuple[str, int] | None = None
+        self.error = 0
+        self.options: dict[tuple[int, int], Any] = {}
+        self.closed = False
+        self._handles = 1
+        self.number = kernel.adopt(self)
+
+    def fileno(self) -> int:
+        """
+        Get its number, which is none of the system; -1 once it is closed.
+        """
+        return -1 if self.closed else self.number
+
+    def dup(self) -> Any:
+        """
+        Get it once more: it is closed when it has been closed as often.
+        """
+        self._handles += 1
+        return self
+
+    def setblocking(self, flag: bool) -> None:
+        """
+        Nothing: no call ever blocks.
+        """
+
+    def setsockopt(self, level: int, optname: int, value: Any) -> None:
+        """
+        Set an option. SO_REUSEADDR and SO_LINGER mean something here.
+        """
+        self.options[level, optname] = value
+
+    def getsockopt(self, level: int, optname: int) -> Any:
+        """
+        Get an option; SO_ERROR is what has happened to it since.
+        """
+        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ERROR):
+            number, self.error = self.error, 0
+            return number
+        return self.options.get((level, optname), 0)
+
+    def bind(self, address: tuple[Any, ...]) -> None:
+        """
+        Take an address.
+
+        @raise OSError: EADDRINUSE, EADDRNOTAVAIL, or EINVAL if it has one.
+        """
+        if self.local is not None:
+            raise failure(errno.EINVAL)
+        self.local = self.kernel.ports.take(self, address[0], address[1])
+
+    def getsockname(self) -> tuple[Any, ...]:
+        """
+        Get its address: a tuple of 2, or of 4 for IPv6.
+        """
+        return self.shown(self.local or (anyAddress(self.family), 0))
+
+    def getpeername(self) -> tuple[Any, ...]:
+        """
+        Get the address of the other side.
+
+        @raise OSError: ENOTCONN, if there is none.
+        """
+        if self.peer is None:
+            raise failure(errno.ENOTCONN)
+        return self.shown(self.peer)
+
+    def close(self) -> None:
+        """
+        Be done with it.
+        """
+        self._handles -= 1
+        if self._handles == 0:
+            self.closed = True
+            self.kernel.abandon(self)
+            self.ended()
+
+    def ended(self) -> None:
+        """
+        Tell whom it concerns that it is closed.
+        """
+        raise NotImplementedError
+
+    def shown(self, address: tuple[str, int]) -> tuple[Any, ...]:
+        """
+        Write an address as the system does: IPv6 has two numbers more.
+        """
+        return (*address, 0, 0) if self.family == socket.AF_INET6 else address
+
+    def raiseError(self) -> None:
+        """
+        Raise what has happened to it, once.
+
+        @raise OSError: if something has.
+        """
+        if self.error:
+            number, self.error = self.error, 0
+            raise failure(number)
+
+    @property
+    def readable(self) -> bool:
+        """
+        Whether C{recv}, C{recvfrom} or C{accept} has something to say.
+        """
+        raise NotImplementedError
+
+    @property
+    def writable(self) -> bool:
+        """
+        Whether C{send} or C{connect_ex} has something to say.
+        """
+        raise NotImplementedError

@@ -1,0 +1,67 @@
+"""
+Tests for L{openfl_twisted.pytestplugin}, as it is found by a pytest of
+somebody else's.
+"""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.testing.somebodyelse import runPytest
+
+TESTS = """
+import sys
+
+BEFORE = {name for name in sys.modules if name.startswith(("openfl_twisted", "twisted"))}
+
+
+def test_lazy():
+    assert BEFORE <= {"openfl_twisted", "openfl_twisted.pytestplugin"}, BEFORE
+
+
+def test_network(memoryNetwork, certificateMaker):
+    from openfl_twisted.testing import Peer, connectedPair
+
+    tls = certificateMaker.make()
+    pair = connectedPair(Peer(), Peer(), network=memoryNetwork, tls=tls)
+    pair.client.send(b"hello")
+    memoryNetwork.flush()
+    assert pair.server.received == b"hello"
+    assert "twisted.internet.reactor" not in sys.modules
+
+
+def test_failing(memoryNetwork):
+    memoryNetwork.reactor.callLater(1, lambda: 1 / 0)
+    memoryNetwork.advance(1)
+"""
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    The fixtures are there, and nothing is imported before they are used.
+    """
+
+    def run_(self, *arguments: str) -> str:
+        """
+        Run the tests above.
+        """
+        return runPytest(Path(self.mktemp()), "test_others.py", TESTS, *arguments)
+
+    def test_fixtures(self) -> None:
+        """
+        Tests that use no fixture import nothing; those that do have a network,
+        whose failures are theirs.
+        """
+        printed = self.run_()
+        self.assertIn("3 passed, 1 error", printed)
+        self.assertIn("ZeroDivisionError", printed)
+        self.assertIn("ERROR at teardown of test_failing", printed)
+
+    def test_listed(self) -> None:
+        """
+        C{pytest --fixtures} tells what they are.
+        """
+        printed = self.run_("--fixtures")
+        self.assertIn("memoryNetwork", printed)
+        self.assertIn("A network in memory.", printed)
+        self.assertIn("certificateMaker [session scope]", printed)

@@ -1,0 +1,311 @@
+"""
+Tests for L{openfl_twisted.testing.scriptedpeer}.
+"""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import error
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.net import Socket, XMLSocket
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer, ScriptedPeer, everyByte
+
+PORT = 8080
+
+
+class ScriptTestCase(SynchronousTestCase):
+    """
+    A script, and somebody at the other end.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a network.
+        """
+        self.network = MemoryNetwork()
+
+    def meet(self, script: ScriptedPeer) -> Peer:
+        """
+        Connect to a server that follows a script.
+        """
+        script.listen(self.network, PORT)
+        peer: Peer = self.network.run(self.connect())
+        self.network.flush()
+        return peer
+
+    def connect(self) -> Any:
+        """
+        Connect a peer to the server.
+        """
+        endpoint = TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", PORT)
+        return endpoint.connect(Factory.forProtocol(Peer))
+
+    def send(self, peer: Peer, data: bytes) -> None:
+        """
+        Send bytes, and let them arrive.
+        """
+        peer.send(data)
+        self.network.flush()
+
+    def assertFails(self, script: ScriptedPeer, text: str) -> None:
+        """
+        A script has not been followed, and says why.
+        """
+        self.assertFalse(script.done)
+        with self.assertRaises(AssertionError) as caught:
+            script.verify()
+        self.assertEqual(str(caught.exception), text)
+
+
+class StepTests(ScriptTestCase):
+    """
+    A script is followed.
+    """
+
+    def test_steps(self) -> None:
+        """
+        Each step waits for the one before.
+        """
+        script = ScriptedPeer().send(b"hello ").expect(b"one").send(b"two").expect(b"three").close()
+        peer = self.meet(script)
+        self.assertEqual(peer.received, b"hello ")
+        self.send(peer, b"on")
+        self.assertEqual(peer.received, b"hello ")
+        self.send(peer, b"ethree")
+        self.assertEqual(peer.received, b"hello two")
+        self.assertIsInstance(peer.reason, error.ConnectionDone)
+        self.assertTrue(script.done)
+        script.verify()
+
+    def test_empty(self) -> None:
+        """
+        A script can have nothing to say.
+        """
+        script = ScriptedPeer()
+        peer = self.meet(script)
+        self.assertFalse(peer.closed)
+        script.verify()
+
+    def test_abort(self) -> None:
+        """
+        A script can reset.
+        """
+        script = ScriptedPeer().expect(b"a").abort()
+        peer = self.meet(script)
+        self.send(peer, b"a")
+        self.assertIsInstance(peer.reason, error.ConnectionLost)
+        script.verify()
+
+    def test_waitForClose(self) -> None:
+        """
+        A script can wait for the other side's end.
+        """
+        script = ScriptedPeer().expect(b"a").waitForClose()
+        peer = self.meet(script)
+        self.send(peer, b"a")
+        self.assertFails(script, "step 2 of 2, waitForClose(), is still waited for: came nothing")
+        peer.close()
+        self.network.flush()
+        script.verify()
+
+    def test_client(self) -> None:
+        """
+        A script can be the client of a server.
+        """
+        echo = XMLSocketFactory(EchoProtocol)
+        self.network.reactor.listenTCP(PORT, echo, interface="127.0.0.1")
+        script = ScriptedPeer().send(b"<a/>\0").expect(b"<a/>\0").close()
+        self.network.run(script.connect(self.network, PORT))
+        self.network.flush()
+        script.verify()
+        self.assertEqual(echo.connections, set())
+
+    @given(
+        st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=9)), max_size=8),
+        st.lists(st.integers(1, 9)),
+    )
+    def test_anyCut(self, steps: list[tuple[bool, bytes]], sizes: list[int]) -> None:
+        """
+        Two scripts that fit each other are followed, however the bytes are cut.
+        """
+        network = MemoryNetwork()
+        network.segments = lambda: sizes
+        server, client = ScriptedPeer(), ScriptedPeer()
+        for toServer, data in steps:
+            sender, receiver = (client, server) if toServer else (server, client)
+            sender.send(data)
+            receiver.expect(data)
+        client.close()
+        server.waitForClose()
+        server.listen(network, PORT)
+        network.run(client.connect(network, PORT))
+        network.flush()
+        server.verify()
+        client.verify()
+
+
+class FailureTests(ScriptTestCase):
+    """
+    A script that is not followed says where, what was expected, and what came.
+    """
+
+    def test_nobody(self) -> None:
+        """
+        Nobody has connected.
+        """
+        script = ScriptedPeer().expect(b"a")
+        script.listen(self.network, PORT)
+        self.assertFails(
+            script, "step 1 of 1, expect(b'a'), is still waited for: nobody has connected"
+        )
+
+    def test_tooLittle(self) -> None:
+        """
+        Some bytes are still to come.
+        """
+        script = ScriptedPeer().expect(b"abc")
+        self.send(self.meet(script), b"ab")
+        self.assertFails(script, "step 1 of 1, expect(b'abc'), is still waited for: came b'ab'")
+
+    def test_wrong(self) -> None:
+        """
+        Other bytes come: the connection is reset.
+        """
+        script = ScriptedPeer().send(b"x").expect(b"abc").close()
+        peer = self.meet(script)
+        self.send(peer, b"a")
+        self.send(peer, b"bd")
+        self.assertTrue(peer.closed)
+        self.assertFails(script, "step 2 of 3, expect(b'abc'), failed at byte 2: came b'abd'")
+
+    def test_tooMuch(self) -> None:
+        """
+        More comes than the script has.
+        """
+        script = ScriptedPeer().expect(b"a")
+        self.send(self.meet(script), b"abc")
+        self.assertFails(script, "the script is over, and then came b'bc'")
+
+    def test_beforeTheEnd(self) -> None:
+        """
+        Bytes come where the end is expected.
+        """
+        script = ScriptedPeer().waitForClose()
+        self.send(self.meet(script), b"a")
+        self.assertFails(script, "step 1 of 1, waitForClose(), failed: came b'a'")
+
+    def test_closed(self) -> None:
+        """
+        The end comes too early.
+        """
+        script = ScriptedPeer().expect(b"a" * 100).send(b"b")
+        peer = self.meet(script)
+        peer.send(b"a" * 99)
+        peer.close()
+        self.network.flush()
+        shown = f"{b'a' * 80!r}"
+        self.assertFails(
+            script,
+            f"step 1 of 2, expect({shown} and 20 bytes more), failed: the connection was closed; "
+            f"came {shown} and 19 bytes more",
+        )
+
+    def test_second(self) -> None:
+        """
+        A second connection is one too many.
+        """
+        script = ScriptedPeer().waitForClose()
+        self.meet(script)
+        for _ in range(2):
+            other = self.network.run(self.connect())
+            self.network.flush()
+            self.assertTrue(other.closed)
+        self.assertFails(script, "a second connection has come")
+
+    def test_closing(self) -> None:
+        """
+        Once it has closed, nothing that is still to be done can be done.
+        """
+        script = ScriptedPeer().close().expect(b"a")
+        self.meet(script)
+        self.assertFails(script, "step 2 of 2, expect(b'a'), is still waited for: came nothing")
+
+
+class RuffleTests(ScriptTestCase):
+    """
+    The scripts of Ruffle's tests are read.
+    """
+
+    def test_greeting(self) -> None:
+        """
+        A client writes, and closes.
+        """
+        script = ScriptedPeer.fromRuffle(
+            '[{"type": "Receive", "expected": [0, 6, 72, 101, 108, 108, 111, 33]},'
+            ' {"type": "WaitForDisconnect"}]'
+        )
+        script.listen(self.network, PORT)
+        socket = Socket(reactor=self.network.reactor)
+
+        def connected(event: object) -> None:
+            socket.writeUTF("Hello!")
+            socket.flush()
+            socket.close()
+
+        socket.addEventListener("connect", connected)
+        socket.connect("127.0.0.1", PORT)
+        self.network.flush()
+        script.verify()
+
+    def test_messages(self) -> None:
+        """
+        A server sends, and closes; every cut gives the same events.
+        """
+        pieces = [b"\0First\0", b"Hello", b"World!", b"\0", b"\0\0", b"AA\0BB\0CC", b"DD\0"]
+        text = json.dumps(
+            [
+                *[{"type": "Send", "payload": list(piece)} for piece in pieces],
+                {"type": "Disconnect"},
+            ]
+        )
+        for sizes in ((), (1, 2, 3), everyByte()):
+            network = MemoryNetwork()
+            network.segments = lambda sizes=sizes: sizes  # type: ignore[misc]
+            script = ScriptedPeer.fromRuffle(text.encode())
+            script.listen(network, PORT)
+            socket = XMLSocket(reactor=network.reactor)
+            recorder = EventRecorder(socket)
+            socket.connect("127.0.0.1", PORT)
+            network.flush()
+            script.verify()
+            self.assertEqual(
+                [getattr(event, "data", event.type) for event in recorder.events],
+                ["connect", "", "First", "HelloWorld!", "", "", "AA", "BB", "CCDD", "close"],
+            )
+
+    def test_noScript(self) -> None:
+        """
+        What is none is refused, with where it is wrong.
+        """
+        for text, reason in [
+            ("{", "Expecting property name"),
+            ('{"type": "Send"}', "it is no list"),
+            ("[1]", "event 1 is 1"),
+            ('[{"type": "Disconnect"}, {"type": "Send"}]', "event 2 is {'type': 'Send'}"),
+            ('[{"type": "Send", "payload": [256]}]', "event 1 is"),
+            ('[{"type": "Send", "payload": ["a"]}]', "event 1 is"),
+            ('[{"type": "Send", "payload": 5}]', "event 1 is"),
+            ('[{"type": "Dance"}]', "event 1 is"),
+            ('[{"type": []}]', "event 1 is"),
+        ]:
+            with self.assertRaises(ValueError) as caught:
+                ScriptedPeer.fromRuffle(text)
+            self.assertIn("this is no script of Ruffle's: ", str(caught.exception))
+            self.assertIn(reason, str(caught.exception))
