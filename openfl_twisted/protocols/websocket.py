@@ -21,6 +21,7 @@ from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.protocols.sharedtimer import SharedTimer
 from openfl_twisted.protocols.websockettransport import WebSocketTransport
 from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
@@ -72,6 +73,7 @@ class WebSocketProtocol(WebSocketTransport):
     factory: "WebSocketFactory"
     _collector: HeadCollector | None = None
     _head = b""
+    _otherwise: Callable[[bytes], object] | None = None
 
     def __init__(
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
@@ -83,7 +85,8 @@ class WebSocketProtocol(WebSocketTransport):
             is then free, and this protocol does nothing more.
         """
         self.factory = self.settings = factory
-        self._otherwise = otherwise
+        if otherwise is not None:
+            self._otherwise = otherwise
 
     def logPrefix(self) -> str:
         """
@@ -151,10 +154,12 @@ class WebSocketProtocol(WebSocketTransport):
         origin = head.headers.get("origin")
         if factory.origins is not None and not factory.origins(origin):
             raise Refusal(403, f"The origin {_shown(origin)} may not connect.")
-        frames = WebSocketFrames(
-            factory.maxMessage, compress=factory.compress, subprotocols=factory.subprotocols
+        frames, response = WebSocketFrames.accept(
+            head,
+            factory.maxMessage,
+            compress=factory.compress,
+            subprotocols=factory.subprotocols,
         )
-        response = frames.handshake(head)
         self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
         if self.wrappedProtocol is None:
             raise Refusal(503, "There is no room for another connection.")
@@ -269,6 +274,8 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
         self.clock = clockOrReactor(clock)
+        self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.lookAtSilence)
+        self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.lookForPong)
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketProtocol:
         """

@@ -244,8 +244,9 @@ class ReadTests(WebSocketTestCase):
             connection.dataReceived(frame(CONT, b"x" * 100, fin=False) * 100)
         self.assertEqual(len(inner.received), 500_000)
         self.assertEqual(len(inner.told), 51)
-        self.assertEqual((connection._unread, len(connection._arrived)), (b"", 0))
-        self.assertEqual(len(connection._frames.reader.buffer), 0)
+        self.assertEqual((len(connection._unread), len(connection._arrived)), (0, 0))
+        assert connection._frames._parser is not None
+        self.assertEqual(len(connection._frames._parser.reader.buffer), 0)
 
     def test_tooLong(self) -> None:
         """
