@@ -175,6 +175,9 @@ class WebSocketFrames:
         arrived: list[Arrival] = []
         at = self._readMessages(data, 0, arrived)
         if at == len(data):
+            if len(arrived) == 1 and 0 < len(arrived[0]) <= _MAX_PAYLOAD:
+                # So it is for one who waits for each answer.
+                return arrived
             return self._parts(arrived)  # type: ignore[arg-type] # there are only bytes
         while at < len(data) and not self._over:
             length = self._lengthAt(data, at)
