@@ -172,20 +172,23 @@ class WebSocketFrames:
                 return []
             data = b"".join((held, data))
             self._held = b""
-        arrived: list[Arrival] = []
-        at = self._readMessages(data, 0, arrived)
+        payloads: list[bytes] = []
+        at = self._readMessages(data, 0, payloads)
         if at == len(data):
-            if len(arrived) == 1 and 0 < len(arrived[0]) <= _MAX_PAYLOAD:
+            if len(payloads) == 1 and 0 < len(payloads[0]) <= _MAX_PAYLOAD:
                 # So it is for one who waits for each answer.
-                return arrived
-            return self._parts(arrived)  # type: ignore[arg-type] # there are only bytes
+                return [*payloads]
+            return self._parts(payloads)
+        arrived: list[Arrival] = [*payloads]
         while at < len(data) and not self._over:
             length = self._lengthAt(data, at)
             if at + length > len(data):
                 self._held, self._wanted = bytearray(memoryview(data)[at:]), length
                 break
             arrived += self._readOther(data, at, length)
-            at = self._readMessages(data, at + length, arrived)
+            payloads = []
+            at = self._readMessages(data, at + length, payloads)
+            arrived += payloads
         return self._grouped(arrived)
 
     @property
@@ -196,12 +199,12 @@ class WebSocketFrames:
         begun = None if self._parser is None else self._parser.current_size
         return self._maxMessage - (begun or 0)
 
-    def _readMessages(self, data: bytes, at: int, arrived: list[Arrival]) -> int:
+    def _readMessages(self, data: bytes, at: int, payloads: list[bytes]) -> int:
         """
         Read whole messages in whole frames, as far as nothing else comes.
 
         @param at: where the first begins.
-        @param arrived: gets their payloads.
+        @param payloads: gets what is in them.
         @return: where something else begins, or what has not come whole.
         """
         if self._over or (self._parser is not None and self._parser.current_size is not None):
@@ -227,7 +230,7 @@ class WebSocketFrames:
                 except UnicodeDecodeError:
                     # The library has the words and the code for it.
                     break
-            arrived.append(payload)
+            payloads.append(payload)
             at = stop
         return at
 
@@ -295,13 +298,16 @@ class WebSocketFrames:
         Put together what comes one behind the other.
         """
         grouped: list[Arrival] = []
-        for kind, items in itertools.groupby(arrived, type):
-            if kind is bytes:
-                grouped += self._parts(items)  # type: ignore[arg-type] # they are bytes
-            elif kind is Pings:
-                grouped.append(Pings([each for pings in items for each in pings.payloads]))  # type: ignore[union-attr]
+        for _, items in itertools.groupby(arrived, type):
+            alike = [*items]
+            payloads = [each for each in alike if isinstance(each, bytes)]
+            pings = [each for each in alike if isinstance(each, Pings)]
+            if payloads:
+                grouped += self._parts(payloads)
+            elif pings:
+                grouped.append(Pings([payload for each in pings for payload in each.payloads]))
             else:
-                grouped += items
+                grouped += alike
         return grouped
 
     def _parts(self, payloads: Iterable[bytes]) -> list[Arrival]:
