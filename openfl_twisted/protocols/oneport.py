@@ -14,11 +14,11 @@ request, and never before a WebSocket is one.
 """
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
@@ -36,35 +36,24 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
+from openfl_twisted.protocols.holding import HoldingConnection
+from openfl_twisted.protocols.patience import Patience
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from openfl_twisted.protocols.wrapping import FrontFactory, WrappedConnection
+from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
 from openfl_twisted.wire.origins import originsOf
-from openfl_twisted.wire.policy import PolicyFile, isRequest, parsePorts
+from openfl_twisted.wire.policy import PolicyFile, isRequest
 
 GRACE = 0.5
 """
 After so many seconds of silence a caller counts as plain.
 """
 
-DECISION_TIME = 10.0
-"""
-After so many seconds a caller counts as plain in any case, however it spreads
-out what it says.
-"""
-
 MAX_UNDECIDED = 5000
 """
 How many callers may be undecided at once, if nobody says otherwise.
 """
-
-CLOSE_TIMEOUT = 30.0
-"""
-How long a connection in TLS that this side closes may take, in seconds; then it
-is aborted.
-"""
-
 
 GOING_AWAY = 1001
 """
@@ -73,7 +62,7 @@ The code of WebSocket for a server that ends.
 
 
 @implementer(IHandshakeListener)
-class OnePortProtocol(WrappedConnection):
+class OnePortProtocol(HoldingConnection):
     """
     Recognizes the caller on one connection; made by L{OnePortFactory}.
 
@@ -85,25 +74,17 @@ class OnePortProtocol(WrappedConnection):
     """
 
     factory: "OnePortFactory"
-    # The first bytes: until they tell who is calling, and until the wrapped protocol takes them.
-    _received = b""
-    _recognized = False
-    _paused = False
-    # Whether the peer has closed its side while its first bytes are still kept.
-    _halfClosed = False
-    _silence: IDelayedCall | None = None
-    _closing: IDelayedCall | None = None
-    # The end of the connection, while it waits for the wrapped protocol to read.
-    _lateLoss: Failure | None = None
-    # Until when it must be known who is calling.
-    _deadline = 0.0
+    # Until it is known who is calling.
+    _patience: Patience | None = None
     _undecided = False
     _kind = UNDECIDED
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         super().__init__(cast("Any", factory), cast("Any", None))
-        self._inTLS = inTLS
-        self._among: frozenset[Caller] = factory.accept - {Caller.TLS} if inTLS else factory.accept
+        self._among: frozenset[Caller] = factory.accept
+        if inTLS:
+            self._inTLS = True
+            self._among -= {Caller.TLS}
 
     def logPrefix(self) -> str:
         """
@@ -145,45 +126,34 @@ class OnePortProtocol(WrappedConnection):
             return
         self._undecided = True
         self.factory.undecided += 1
-        self._deadline = self.factory.clock.seconds() + DECISION_TIME
         self._expectMore()
 
     def _decided(self) -> None:
         """
         Wait for nothing more.
         """
-        self._waitNoMore()
+        if self._patience is not None:
+            self._patience.end()
+            self._patience = None
         if self._undecided:
             self._undecided = False
             self.factory.decided()
 
     def _expectMore(self) -> None:
         """
-        Wait for bytes, but not for ever.
+        Wait for bytes, but not for ever. Who was greeted may still ask for the
+        policy file, but not for ever either.
         """
-        self._waitNoMore()
-        clock = self.factory.clock
-        left = max(0.0, self._deadline - clock.seconds())
-        self._silence = clock.callLater(min(self.factory.grace, left), self._orAbort, self._silent)
-
-    def _waitNoMore(self) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-        self._silence = None
+        if self._patience is None:
+            self._patience = Patience(self.factory.clock, self.factory.grace)
+        self._patience.expectMore(partial(self._orAbort, self._silent))
 
     # Recognizing
 
-    def dataReceived(self, data: bytes) -> None:
+    def look(self) -> None:
         """
-        Recognize the caller; then pass everything on.
+        Recognize the caller, if that is possible yet.
         """
-        if self._recognized and not self._received:
-            if self.wrappedProtocol is not None:
-                self.wrappedProtocol.dataReceived(data)
-            return
-        self._received += data
-        if self._recognized or self.disconnecting:
-            return
         match recognize(self._received, self._among):
             case Caller.POLICY:
                 self._answer()
@@ -196,21 +166,17 @@ class OnePortProtocol(WrappedConnection):
             case Caller.PLAIN:
                 self._passOn()
             case _:
-                if self.wrappedProtocol is not None and self._silence is None:
-                    # It was greeted, and may still ask for the policy file; but not for ever.
-                    self._deadline = self.factory.clock.seconds() + DECISION_TIME
                 self._expectMore()
 
-    def _orAbort(self, do: Callable[[], object]) -> None:
+    def lookAtLast(self) -> bool:
         """
-        Do something outside a read, where the reactor would not end the
-        connection if it fails.
+        Recognize the caller by what has come, which is all.
         """
-        try:
-            do()
-        except Exception:
-            self.factory.log.failure("{peer} has failed", peer=describe(self.getPeer()))
-            self.abortConnection()
+        if isRequest(self._received):
+            self._answer()
+            return False
+        self._passOn()
+        return True
 
     def _silent(self) -> None:
         """
@@ -229,7 +195,7 @@ class OnePortProtocol(WrappedConnection):
             # What it says later can still be a policy request.
             self._among = self._among & {Caller.POLICY, Caller.PLAIN}
             self._connect()
-        elif self.factory.clock.seconds() < self._deadline:
+        elif self._patience is not None and not self._patience.isOver:
             self._expectMore()
         else:
             self._passOn()
@@ -302,104 +268,19 @@ class OnePortProtocol(WrappedConnection):
             self._connect()
         self._deliver()
 
-    def _deliver(self) -> None:
-        """
-        Give the first bytes to the wrapped protocol, unless it has paused, or
-        closed the connection.
-        """
-        if self._received and not self._paused:
-            received, self._received = self._received, b""
-            if not self.disconnecting:
-                self.wrappedProtocol.dataReceived(received)
-            if self._halfClosed:
-                self._passHalfClose()
-
-    def pauseProducing(self) -> None:
-        """
-        Stop reading from the peer.
-        """
-        self._paused = True
-        self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """
-        Read from the peer again.
-        """
-        self._paused = False
-        if self._recognized and self.wrappedProtocol is not None:
-            self._orAbort(self._deliver)
-        if self._paused:
-            return
-        if self._lateLoss is not None:
-            self._endLate()
-        elif not self.lost:
-            self.transport.resumeProducing()
-
     # Ending
-
-    def readConnectionLost(self) -> None:
-        """
-        The peer has closed its side: decide if nothing is decided, and close
-        this side too, unless the wrapped protocol wants to do that itself.
-        """
-        if not self._recognized:
-            if isRequest(self._received):
-                self._answer()
-                return
-            self._passOn()
-        if self._received and not self.disconnecting:
-            self._halfClosed = True
-        else:
-            self._passHalfClose()
-
-    def _passHalfClose(self) -> None:
-        """
-        Tell the wrapped protocol that the peer has closed its side.
-        """
-        half = self._halfCloseable()
-        if half is None:
-            self.loseConnection()
-        else:
-            half.readConnectionLost()
-
-    def _halfCloseable(self) -> IHalfCloseableProtocol | None:
-        """
-        Get the wrapped protocol if it wants to hear of half-closed connections.
-        """
-        if isinstance(self.wrappedProtocol, TLSMemoryBIOProtocol):
-            # It says that it can do whatever its transport, which is this, can do.
-            return None
-        half: IHalfCloseableProtocol | None = IHalfCloseableProtocol(self.wrappedProtocol, None)
-        return half
-
-    def writeConnectionLost(self) -> None:
-        """
-        Pass on that this side has been closed.
-        """
-        half = self._halfCloseable()
-        if half is not None:
-            half.writeConnectionLost()
 
     def loseConnection(self) -> None:
         """
-        Close the connection. In TLS both sides have to say so, and the peer
-        gets its time for that.
+        Close the connection.
         """
-        if self._lateLoss is not None:
-            self._endLate()
-            return
         self._decided()
-        if self._inTLS and not self.disconnecting and not self.lost:
-            self._closing = self.factory.clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
         super().loseConnection()
 
     def abortConnection(self) -> None:
         """
         Close the connection now.
         """
-        if self._lateLoss is not None:
-            self._endLate()
-            return
         self._decided()
         super().abortConnection()
 
@@ -419,40 +300,10 @@ class OnePortProtocol(WrappedConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass on the end, and before it the bytes that were still being looked
-        at; but nobody is connected to a connection that is lost.
-
-        A protocol that has paused gets what has come when it reads again, and
-        only then the end: inside TLS both come at once.
+        Pass on the end.
         """
         self._decided()
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        self.lost = True
-        if self._received and self._recognized and self._paused and not self.disconnecting:
-            self._lateLoss = reason
-            self._closing = self.factory.clock.callLater(CLOSE_TIMEOUT, self._endLate)
-            return
-        self._end(reason)
-
-    def _endLate(self) -> None:
-        """
-        Pass on an end that has waited.
-        """
-        reason, self._lateLoss = self._lateLoss, None
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        self._end(reason or connectionDone)
-
-    def _end(self, reason: Failure) -> None:
-        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
-        if wrapped is None:
-            return
-        try:
-            if self._received and not self._recognized:
-                wrapped.dataReceived(self._received)
-        finally:
-            wrapped.connectionLost(reason)
+        super().connectionLost(reason)
 
 
 class OnePortFactory(FrontFactory[OnePortProtocol]):
@@ -558,7 +409,7 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         port = portOf(host)
         if port not in self._webSockets:
             policy = policyFor(self.policy, host)
-            origins = None if policy is None else _originsFor(policy, port)
+            origins = None if policy is None else originsOf(policy, port)
             self._webSockets[port] = self._makeWebSockets(
                 self.wrappedFactory, origins=origins, clock=self.clock
             )
@@ -584,21 +435,6 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         """
         self.undecided -= 1
         self._refusing = False
-
-
-def _originsFor(policy: PolicyFile, port: int | None) -> Callable[[str | None], bool]:
-    """
-    Say from which pages a WebSocket may come.
-
-    @param port: the port to which it comes; C{None} if it has none, as behind a
-        UNIX socket: then the domains alone count.
-    """
-    if port is not None:
-        return originsOf(policy, port)
-    granting = [rule for rule in policy.rules if rule.problem is None]
-    ports = {low for rule in granting for low, _ in parsePorts(rule.ports or "")}
-    known = [originsOf(policy, each) for each in ports]
-    return lambda origin: origin is None or any(permits(origin) for permits in known)
 
 
 class _InsideFactory(Factory[OnePortProtocol]):

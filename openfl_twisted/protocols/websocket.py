@@ -21,6 +21,7 @@ from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.protocols.sharedtimer import SharedTimer
 from openfl_twisted.protocols.websockettransport import WebSocketTransport
 from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
@@ -67,11 +68,16 @@ class WebSocketProtocol(WebSocketTransport):
     To the wrapped protocol this is its transport. It is connected when the
     handshake is done. Its C{connectionMade} and C{connectionLost} are called
     once each, or never, if there was no handshake.
+
+    @ivar requestPath: the path of the request, with its query: C{/path?query}.
     """
 
     factory: "WebSocketFactory"
+    requestPath = "/"
     _collector: HeadCollector | None = None
-    _head = b""
+    # The request, until the protocol has looked at it.
+    _head: RequestHead | None = None
+    _otherwise: Callable[[bytes], object] | None = None
 
     def __init__(
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
@@ -83,7 +89,8 @@ class WebSocketProtocol(WebSocketTransport):
             is then free, and this protocol does nothing more.
         """
         self.factory = self.settings = factory
-        self._otherwise = otherwise
+        if otherwise is not None:
+            self._otherwise = otherwise
 
     def logPrefix(self) -> str:
         """
@@ -136,8 +143,13 @@ class WebSocketProtocol(WebSocketTransport):
                 self._otherwise(bytes(collector.received))
         else:
             self._collector = None
-            self._head = raw
-            self.begin(frames, response, rest)
+            self._head = head
+            if head.path != "/":
+                self.requestPath = head.path
+            try:
+                self.begin(frames, response, rest)
+            finally:
+                self._head = None
 
     def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
         """
@@ -151,10 +163,12 @@ class WebSocketProtocol(WebSocketTransport):
         origin = head.headers.get("origin")
         if factory.origins is not None and not factory.origins(origin):
             raise Refusal(403, f"The origin {_shown(origin)} may not connect.")
-        frames = WebSocketFrames(
-            factory.maxMessage, compress=factory.compress, subprotocols=factory.subprotocols
+        frames, response = WebSocketFrames.accept(
+            head,
+            factory.maxMessage,
+            compress=factory.compress,
+            subprotocols=factory.subprotocols,
         )
-        response = frames.handshake(head)
         self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
         if self.wrappedProtocol is None:
             raise Refusal(503, "There is no room for another connection.")
@@ -193,20 +207,20 @@ class WebSocketProtocol(WebSocketTransport):
         self._end(self.factory.closeTimeout)
 
     @property
-    def requestPath(self) -> str:
-        """
-        The path of the request, with its query: C{/path?query}.
-        """
-        return parseHead(self._head).path
-
-    @property
     def requestHeaders(self) -> dict[str, str]:
         """
         The header fields of the request: names in small letters; the values of
         several with one name are joined with commas.
+
+        They are there until the C{connectionMade} of the protocol has returned,
+        which can keep what it needs: few need any, and a browser sends more
+        than all else that is held for an idle connection.
+
+        @raise RuntimeError: if they are there no more.
         """
-        # Only the bytes are kept for all the time: few ask, and they are smaller.
-        return parseHead(self._head).headers
+        if self._head is None:
+            raise RuntimeError("the header fields are only there during connectionMade")
+        return self._head.headers
 
 
 class WebSocketFactory(FrontFactory[WebSocketProtocol]):
@@ -269,6 +283,8 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
         self.clock = clockOrReactor(clock)
+        self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.lookAtSilence)
+        self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.lookForPong)
 
     def buildProtocol(self, addr: IAddress | None) -> WebSocketProtocol:
         """

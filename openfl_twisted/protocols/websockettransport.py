@@ -3,7 +3,6 @@ An open WebSocket as a transport: what looks like a TCP connection to a protocol
 is a WebSocket to its peer.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -21,11 +20,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
-from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG
 from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
-from openfl_twisted.wire.websocket import Arrival, End, Payload, Pings, WebSocketFrames
+from openfl_twisted.protocols.sharedtimer import Group, SharedTimer
+from openfl_twisted.protocols.websocketreading import WebSocketReader
+from openfl_twisted.wire.websocket import End, WebSocketFrames
 
 # How long either side may take to read what was written before the end, in seconds.
 _LINGER = 30.0
@@ -43,19 +42,17 @@ class Settings(Protocol):
     pingInterval: float
     pongTimeout: float
     clock: IReactorTime
+    silences: "SharedTimer[WebSocketTransport]"
+    pongs: "SharedTimer[WebSocketTransport]"
 
 
 @implementer(ITransport, IConsumer, IPushProducer, IMessageTransport)
-class WebSocketTransport(ProducingProtocol):
+class WebSocketTransport(WebSocketReader):
     """
     A WebSocket between a transport of bytes and a protocol.
 
     It is all that a TCP transport is, but is never closed half.
 
-    @ivar wrappedProtocol: the protocol, as long as it is connected.
-    @ivar disconnecting: whether the connection is being closed by this side.
-    @ivar lost: whether it is lost. What came before the end is still given to a
-        protocol that reads again, and then the end.
     @ivar closeCode: why the peer has closed it, as its Close says: 1000 to 4999,
         1005 if that says nothing; 1006 if it has gone without a Close; and if it
         has done something that is not allowed, what it was told. C{None} while
@@ -63,43 +60,31 @@ class WebSocketTransport(ProducingProtocol):
     @ivar closeReason: the same in words, if there are any.
     """
 
-    log = packageLogger()
     settings: Settings
-    wrappedProtocol: Any = None
-    disconnecting = False
-    lost = False
     closeCode: int | None = None
     closeReason = ""
-    _frames: WebSocketFrames
     _peer: IAddress | None = None
-    # What comes of the read under way, or waits for this side to read again.
-    _unread = b""
-    _arrived: deque[Arrival]
-    _paused = False
-    _reading = False
-    # Whether the transport beneath does not read, for either reason.
-    _stopped = False
-    # The reactor has its turn; then this side reads on.
-    _turn: IDelayedCall | None = None
-    # Whether nothing that comes counts any more.
-    _ended = False
     _clean = False
     # Why the connection beneath is lost.
     _reason = connectionDone
-    _closeSent = False
     # The code and the words of our Close.
     _farewell = (1000, "")
     # Whether the transport beneath was asked to close by somebody else.
     _closingBeneath = False
-    # The ping that came last while there was no room for its answer.
-    _ping: bytes | None = None
-    # Whether anything has come since it was last looked.
-    _heard = False
-    # There is one thing at a time to wait for: the head, silence, a pong, a Close, the end.
+    # There is one thing at a time to wait for: the head, a Close, the end; or, while the
+    # WebSocket is open, silence or a pong, for which many wait with one timer.
     _timer: IDelayedCall | None = None
+    _waitsWith: "Group[WebSocketTransport] | None" = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        The time.
+        """
+        return self.settings.clock
 
     def begin(self, frames: WebSocketFrames, response: bytes, rest: bytes) -> None:
         """
@@ -110,8 +95,8 @@ class WebSocketTransport(ProducingProtocol):
         @param rest: what has come behind the request.
         """
         self._frames = frames
-        self._arrived = deque()
-        self._unread = rest
+        if rest:
+            self._hold(rest)
         self.beginProducing()
         self.transport.write(response)
         self._awaitSilence()
@@ -126,122 +111,54 @@ class WebSocketTransport(ProducingProtocol):
             self._reading = False
         self._readOn()
 
-    def framesReceived(self, data: bytes) -> None:
-        """
-        Take what comes.
-        """
-        self._heard = True
-        self._unread = self._unread + data if self._unread else data
-        self._readOn()
+    # Out
 
-    # In
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes as one message.
+        """
+        # It may be kept, see makeMessages, and its owner may change what is not bytes.
+        self.writeMessages((data if type(data) is bytes else bytes(data),))
 
-    @property
-    def _waiting(self) -> bool:
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """
-        Whether something has come that has not been dealt with.
+        Send several pieces of bytes as one message.
         """
-        return not self._ended and bool(self._arrived or self._unread)
+        self.writeMessages((b"".join(iovec),))
 
-    def _readOn(self) -> None:
+    def writeMessages(self, messages: Sequence[bytes]) -> None:
         """
-        Deal with what has come, while this side reads; but with one full payload
-        at most before others get a turn.
+        Send several messages, in one write.
         """
-        if self._reading or self._turn is not None:
+        if self._closeSent or self._ended or self.lost:
             return
-        self._reading = True
-        taken = 0
-        try:
-            while self._waiting and not self._paused:
-                if taken >= self._frames.maxPayload:
-                    self._giveTurn()
-                    return
-                if not self._arrived:
-                    self._receive()
-                    continue
-                arrival = self._arrived.popleft()
-                if isinstance(arrival, Payload):
-                    taken += len(arrival.data)
-                self._take(arrival)
-        except BaseException:
-            # The reactor ends the connection; until then the wrapped protocol gets nothing more.
-            self._ended = True
-            raise
-        finally:
-            self._reading = False
-        if self.lost and not self._waiting:
-            self._passEnd()
+        frames = self._frames.messages(messages)
+        if frames:
+            self.transport.write(frames)
 
-    def _receive(self) -> None:
+    def getPeer(self) -> IAddress:
         """
-        Take the next piece of the stream.
+        Get the address of the other side: of the client behind a trusted proxy.
         """
-        length = self._frames.pieceLength
-        piece = self._unread[:length]
-        self._unread = self._unread[length:] if length else b""
-        self._arrived.extend(self._frames.receive(piece))
+        peer: IAddress = self._peer or self.transport.getPeer()
+        return peer
 
-    def _giveTurn(self) -> None:
+    def getHost(self) -> IAddress:
         """
-        Let the reactor see to others before this side reads on.
+        Get the address of this side.
         """
-        self._stopBeneath()
-        self._turn = self.settings.clock.callLater(0, self._turnOver)
+        host: IAddress = self.transport.getHost()
+        return host
 
-    def _turnOver(self) -> None:
-        self._turn = None
-        self._goOn()
+    # The end
 
-    def _goOn(self) -> None:
+    def stopProducing(self) -> None:
         """
-        Deal with what has come, and read from the peer again.
+        Close the connection.
         """
-        # It could not be heard meanwhile.
-        self._heard = True
-        try:
-            self._readOn()
-        except Exception:
-            # This is no read, after which the reactor would end the connection.
-            self.log.failure("{peer} has failed", peer=describe(self.getPeer()))
-            self.abortConnection()
-        if self._turn is None and not self._paused and not self._ended:
-            self._readBeneath()
+        self.loseConnection()
 
-    def _stopBeneath(self) -> None:
-        """
-        Have the transport beneath read nothing.
-        """
-        if not self._stopped and not self.lost:
-            self._stopped = True
-            self.transport.pauseProducing()
-
-    def _readBeneath(self) -> None:
-        """
-        Have the transport beneath read again.
-        """
-        if self._stopped and not self.lost:
-            self._stopped = False
-            self.transport.resumeProducing()
-
-    def _take(self, arrival: Arrival) -> None:
-        """
-        Deal with one thing that has come.
-        """
-        match arrival:
-            case Payload(data):
-                if not self.disconnecting:
-                    self.wrappedProtocol.dataReceived(data)
-            case Pings(payloads):
-                if self.full:
-                    # One who sends pings and does not read gets no heap of answers.
-                    self._ping = payloads[-1]
-                elif self._open:
-                    self.transport.write(self._frames.pongs(payloads))
-            case _:
-                self._peerEnded(arrival)
-
-    def _peerEnded(self, end: End) -> None:
+    def closeCame(self, end: End) -> None:
         """
         The peer has sent its Close, or something that is not allowed.
         """
@@ -265,85 +182,6 @@ class WebSocketTransport(ProducingProtocol):
         if end.answer:
             self.transport.write(end.answer)
         self._end(self.settings.closeTimeout)
-
-    def pauseProducing(self) -> None:
-        """
-        Stop reading from the peer.
-        """
-        if not self._ended and not self._closeSent:
-            self._paused = True
-            self._stopBeneath()
-
-    def resumeProducing(self) -> None:
-        """
-        Read from the peer again.
-        """
-        if self._paused and not self._ended:
-            self._paused = False
-            self._goOn()
-
-    def stopProducing(self) -> None:
-        """
-        Close the connection.
-        """
-        self.loseConnection()
-
-    # Out
-
-    def write(self, data: bytes) -> None:
-        """
-        Send bytes as one message.
-        """
-        self.writeMessages((data,))
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """
-        Send several pieces of bytes as one message.
-        """
-        self.writeMessages((b"".join(iovec),))
-
-    @property
-    def _open(self) -> bool:
-        """
-        Whether the peer can be sent anything.
-        """
-        return not (self._closeSent or self._ended or self.lost)
-
-    def writeMessages(self, messages: Sequence[bytes]) -> None:
-        """
-        Send several messages, in one write.
-        """
-        if not self._open:
-            return
-        frames = self._frames.messages([message for message in messages if message])
-        if frames:
-            self.transport.write(frames)
-
-    def getPeer(self) -> IAddress:
-        """
-        Get the address of the other side: of the client behind a trusted proxy.
-        """
-        peer: IAddress = self._peer or self.transport.getPeer()
-        return peer
-
-    def getHost(self) -> IAddress:
-        """
-        Get the address of this side.
-        """
-        host: IAddress = self.transport.getHost()
-        return host
-
-    def roomAgain(self) -> None:
-        """
-        Answer the ping that came last while there was no room. Room is also a
-        sign of the peer: it has read.
-        """
-        self._heard = True
-        if self._ping is not None and self._open:
-            self.transport.write(self._frames.pongs([self._ping]))
-        self._ping = None
-
-    # The end
 
     def transportClosing(self) -> None:
         """
@@ -397,7 +235,7 @@ class WebSocketTransport(ProducingProtocol):
         if self.lost:
             self._endHeld()
             return
-        self._takeNoMore()
+        self.takeNoMore()
         self.transport.abortConnection()
 
     def producerGone(self) -> None:
@@ -425,21 +263,12 @@ class WebSocketTransport(ProducingProtocol):
 
         @param patience: how long that may take, in seconds.
         """
-        self._takeNoMore()
+        self.takeNoMore()
         self._arm(patience, self._giveUp)
         # In TLS the peer's end has to be read.
         self._readBeneath()
         self.transport.loseConnection()
         self.endProducing()
-
-    def _takeNoMore(self) -> None:
-        """
-        Let nothing that has come count any more.
-        """
-        self.disconnecting = self._ended = True
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
 
     def _giveUp(self) -> None:
         self.log.warn(
@@ -457,7 +286,7 @@ class WebSocketTransport(ProducingProtocol):
         self._waitNoMore()
         self.transportGone()
         if self.wrappedProtocol is None:
-            self._passEnd()
+            self.passEnd()
             return
         if self.disconnecting:
             # Nothing is given to it any more, but there may be a Close.
@@ -472,7 +301,7 @@ class WebSocketTransport(ProducingProtocol):
             peer=describe(self.getPeer()),
             seconds=_LINGER,
         )
-        self._passEnd()
+        self.passEnd()
 
     def _endHeld(self) -> None:
         """
@@ -480,17 +309,17 @@ class WebSocketTransport(ProducingProtocol):
         that happens in the next turn of the reactor.
         """
         if self.wrappedProtocol is not None:
-            self._takeNoMore()
-            self._arm(0, self._passEnd)
+            self.takeNoMore()
+            self._arm(0, self.passEnd)
 
-    def _passEnd(self) -> None:
+    def passEnd(self) -> None:
         """
         Pass on the end: as a clean one if there was a Close from the peer, that
         was not for a mistake of its own.
         """
-        self._takeNoMore()
+        self.takeNoMore()
         self._waitNoMore()
-        self._unread, self._arrived = b"", deque()
+        self._forgetHeld()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
@@ -519,12 +348,15 @@ class WebSocketTransport(ProducingProtocol):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+        if self._waitsWith is not None:
+            self._waitsWith.leave(self)
+            self._waitsWith = None
 
     def _awaitSilence(self) -> None:
         self._waitNoMore()
         self._heard = False
         if self.settings.pingInterval:
-            self._arm(self.settings.pingInterval, self._lookAtSilence)
+            self._waitsWith = self.settings.silences.wait(self)
 
     @property
     def _isExcused(self) -> bool:
@@ -535,17 +367,18 @@ class WebSocketTransport(ProducingProtocol):
         """
         return self._heard or self._paused or self.full
 
-    def _lookAtSilence(self) -> None:
+    def lookAtSilence(self) -> None:
         """
-        Send a ping if nothing has come, unless none can be answered.
+        Send a ping if nothing has come since silence is awaited, unless none can
+        be answered.
         """
         if self._isExcused:
             self._awaitSilence()
         else:
             self.transport.write(self._frames.ping())
-            self._arm(self.settings.pongTimeout, self._lookForPong)
+            self._waitsWith = self.settings.pongs.wait(self)
 
-    def _lookForPong(self) -> None:
+    def lookForPong(self) -> None:
         """
         End the connection if still nothing has come. Anything is as good as a
         pong.

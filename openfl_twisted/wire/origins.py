@@ -10,7 +10,7 @@ so by the same rules as Flash Player.
 import re
 from collections.abc import Callable
 
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy import PolicyFile, parsePorts
 
 _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(?::\d{1,5})?", re.I)
 
@@ -18,17 +18,23 @@ _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(
 _NOWHERE = ""
 
 
-def originsOf(policyFile: PolicyFile, port: int) -> Callable[[str | None], bool]:
+def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None], bool]:
     """
     Make the rule for WebSockets out of a policy file.
 
     @param policyFile: who may connect.
-    @param port: the port to which they connect.
+    @param port: the port to which they connect; C{None} if there is none, as
+        behind a UNIX socket: then the domains alone count.
     @return: decides about an C{Origin}. Without one, as from programs that are
         not in a browser, everybody may connect. C{null}, by which a browser says
         that it does not tell, and what is no origin at all, is no domain: then
         only a rule for everybody will do.
     """
+    if port is None:
+        granting = [rule for rule in policyFile.rules if rule.problem is None]
+        ports = {low for rule in granting for low, _ in parsePorts(rule.ports or "")}
+        known = [originsOf(policyFile, each) for each in ports]
+        return lambda origin: origin is None or any(permits(origin) for permits in known)
 
     def permitted(origin: str | None) -> bool:
         if origin is None:

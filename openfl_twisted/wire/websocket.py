@@ -1,22 +1,29 @@
 """
 The frames of a WebSocket, for a server: bytes in, payloads and what is to be
-done out. RFC 6455, on the C{websockets} library.
+done out. RFC 6455.
+
+Nearly all that comes are whole messages, each in one frame. These are read
+here, and so are pings and their answers; everything else is left to the
+C{websockets} library, see L{openfl_twisted.wire.websocketparser}. It is this
+module that finds where a frame ends: the library gets one whole frame at a
+time, or the beginning of one that it refuses. So both can take turns.
 """
 
-import codecs
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from websockets.datastructures import Headers
-from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from openfl_twisted.wire.websockethead import WEBSOCKET, Refusal, RequestHead
+from openfl_twisted.wire.websockethead import RequestHead
+from openfl_twisted.wire.websocketmessages import PING, PONG, makeControl, makeMessages
+from openfl_twisted.wire.websocketparser import FrameParser
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - the library was built without a C compiler
+    from websockets.utils import apply_mask
 
 MAX_MESSAGE = 1024 * 1024
 """
@@ -30,21 +37,20 @@ _MAX_INFLATED = 16 * 1024
 # A compressed piece of this size becomes about a thousand times as much at most.
 _COMPRESSED_PIECE = 1024
 
-# A longer message is not kept in case it goes to somebody else too.
-_MAX_SHARED = 64 * 1024
-
 # A control frame has 125 bytes at most, two of them for the code (RFC 6455, 5.5).
+_MAX_CONTROL = 125
 _MAX_REASON = 123
 
-_makeDecoder = codecs.getincrementaldecoder("utf-8")
+# The first byte of a frame that is a whole message.
+_TEXT, _BINARY = 0x81, 0x82
 
+_OPCODES = frozenset(Opcode)
 
-class Payload(NamedTuple):
-    """
-    Bytes for the application.
-    """
+# The second byte of a frame has this bit if there is a mask, as there has to be.
+_MASK = 0x80
 
-    data: bytes
+# From so many bytes on a view costs less than a copy.
+_MIN_VIEW = 4096
 
 
 class Pings(NamedTuple):
@@ -72,93 +78,61 @@ class End(NamedTuple):
     fault: bool
 
 
-Arrival: TypeAlias = Payload | Pings | End
+Arrival: TypeAlias = bytes | Pings | End
 """
-What a piece of the stream has brought.
+What a piece of the stream has brought: bytes for the application, or something
+to do.
 """
 
 
-class _SharedFrame:
-    """
-    The message that was made last: one that goes to many is made once.
-    """
-
-    def __init__(self) -> None:
-        self._payload = self._frame = b""
-
-    def frame(self, payload: bytes) -> bytes:
-        """
-        Make a binary message, unless it is the last one again.
-        """
-        if payload is self._payload:
-            return self._frame
-        frame = Frame(Opcode.BINARY, payload).serialize(mask=False)
-        if len(frame) <= _MAX_SHARED:
-            self._payload, self._frame = payload, frame
-        return frame
-
-
-_shared = _SharedFrame()
-
-
-class WebSocketFrames(ServerProtocol):
+class WebSocketFrames:
     """
     The server's side of one WebSocket, without its connection.
 
-    Beyond what the library does, text is checked as it comes, a Close is taken
-    within a message as well, and pings are left to be answered.
+    Without what has not come whole, and unless the library is needed, it takes
+    some hundred bytes.
+
+    @ivar compressed: whether messages are compressed.
     """
 
-    # Decodes the message under way, if that is text.
-    _decoder: codecs.IncrementalDecoder | None = None
+    __slots__ = ("_held", "_maxMessage", "_over", "_parser", "_wanted", "compressed")
 
-    def __init__(
-        self,
+    def __init__(self, maxMessage: int = MAX_MESSAGE, parser: FrameParser | None = None) -> None:
+        """
+        @param maxMessage: the longest message that is taken, in bytes, also
+            after it has been inflated.
+        @param parser: the library's side, if that has to be kept.
+        """
+        self._maxMessage = maxMessage
+        self._parser = parser
+        self.compressed = parser is not None and bool(parser.extensions)
+        # The beginning of a frame, and with how many bytes it is worth looking at.
+        self._held: bytes | bytearray = b""
+        self._wanted = 0
+        self._over = False
+
+    @classmethod
+    def accept(
+        cls,
+        head: RequestHead,
         maxMessage: int = MAX_MESSAGE,
         *,
         compress: bool = False,
         subprotocols: Sequence[str] = (),
-    ) -> None:
-        """
-        @param maxMessage: the longest message that is taken, in bytes, also
-            after it has been inflated.
-        @param compress: whether to compress messages for those who offer it.
-        @param subprotocols: which to agree to, the best first.
-        """
-        super().__init__(
-            extensions=enable_server_permessage_deflate(None) if compress else None,
-            subprotocols=[Subprotocol(name) for name in subprotocols],
-            state=State.OPEN,
-            max_size=maxMessage,
-        )
-
-    def handshake(self, head: RequestHead) -> bytes:
+    ) -> tuple["WebSocketFrames", bytes]:
         """
         Agree to be a WebSocket.
 
         @param head: a head that has been checked.
-        @return: the answer.
+        @param maxMessage: see L{__init__}.
+        @param compress: whether to compress messages for those who offer it.
+        @param subprotocols: which to agree to, the best first.
+        @return: the WebSocket, and the answer.
         @raise Refusal: if its key or what it offers is malformed.
         """
-        known = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
-        fields = [(name, head.headers[name]) for name in known if name in head.headers]
-        offered = head.headers.get("sec-websocket-protocol")
-        if offered:
-            # An empty list, as OpenFL's draft of a client has it, is not one for the library.
-            fields.append(("sec-websocket-protocol", offered))
-        response = self.accept(Request(head.path, Headers([*WEBSOCKET, *fields])))
-        if response.status_code != 101:
-            raise Refusal(400, "The key, or what else is offered, is malformed.")
-        del response.headers["Date"]
-        return response.serialize()
-
-    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """
-        Choose what the peer offers and we know; a peer that offers nothing is
-        welcome too.
-        """
-        known = self.available_subprotocols or ()
-        return next((name for name in known if name in subprotocols), None)
+        parser = FrameParser(maxMessage, compress=compress, subprotocols=subprotocols)
+        response = parser.handshake(head)
+        return cls(maxMessage, parser if parser.extensions else None), response
 
     # In
 
@@ -168,101 +142,207 @@ class WebSocketFrames(ServerProtocol):
         How many bytes to give to L{receive} at once, so that what they bring is
         bounded; C{None} if it does not matter.
         """
-        return _COMPRESSED_PIECE if self.extensions else None
+        return _COMPRESSED_PIECE if self.compressed else None
 
     @property
     def maxPayload(self) -> int:
         """
-        How many bytes a L{Payload} has at most.
+        How many bytes for the application L{receive} gives in one.
         """
-        return _MAX_INFLATED if self.extensions else _MAX_PAYLOAD
+        return _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
 
     def receive(self, data: bytes) -> list[Arrival]:
         """
         Take the next piece of the stream.
 
         Payloads are given as frames are complete, not as messages are. So any
-        way to cut the stream gives the same bytes.
+        way to cut the stream gives the same bytes. Those that come one behind
+        the other are given in one.
 
         @return: what it has brought, in order; nothing comes behind an L{End}.
         """
-        self.receive_data(data)
+        if self._over:
+            return []
+        if self.compressed:
+            return self._grouped(self._parse(data))
+        held = self._held
+        if held:
+            if len(held) + len(data) < self._wanted:
+                held += data
+                return []
+            data = b"".join((held, data))
+            self._held = b""
+        payloads: list[bytes] = []
+        at = self._readMessages(data, 0, payloads)
+        if at == len(data):
+            if len(payloads) == 1 and 0 < len(payloads[0]) <= _MAX_PAYLOAD:
+                # So it is for one who waits for each answer.
+                return [*payloads]
+            return self._parts(payloads)
+        arrived: list[Arrival] = [*payloads]
+        while at < len(data) and not self._over:
+            length = self._lengthAt(data, at)
+            if at + length > len(data):
+                self._held, self._wanted = bytearray(memoryview(data)[at:]), length
+                break
+            arrived += self._readOther(data, at, length)
+            payloads = []
+            at = self._readMessages(data, at + length, payloads)
+            arrived += payloads
+        return self._grouped(arrived)
+
+    @property
+    def _limit(self) -> int:
+        """
+        The longest frame that may come: a message under way has had its part.
+        """
+        begun = None if self._parser is None else self._parser.current_size
+        return self._maxMessage - (begun or 0)
+
+    def _readMessages(self, data: bytes, at: int, payloads: list[bytes]) -> int:
+        """
+        Read whole messages in whole frames, as far as nothing else comes.
+
+        @param at: where the first begins.
+        @param payloads: gets what is in them.
+        @return: where something else begins, or what has not come whole.
+        """
+        if self._over or (self._parser is not None and self._parser.current_size is not None):
+            return at
+        limit, end = self._maxMessage, len(data)
+        while end - at >= 6:
+            first, length, start = data[at], data[at + 1] - _MASK, at + 6
+            if length >= 126:
+                start = at + (8 if length == 126 else 14)
+                length = int.from_bytes(data[at + 2 : start - 4])
+            stop = start + length
+            if length < 0 or length > limit or stop > end:
+                break
+            if first != _BINARY and first != _TEXT:
+                break
+            if length < _MIN_VIEW:
+                payload = apply_mask(data[start:stop], data[start - 4 : start])
+            else:
+                payload = apply_mask(memoryview(data)[start:stop], data[start - 4 : start])
+            if first == _TEXT and not payload.isascii():
+                try:
+                    payload.decode()
+                except UnicodeDecodeError:
+                    # The library has the words and the code for it.
+                    break
+            payloads.append(payload)
+            at = stop
+        return at
+
+    def _lengthAt(self, data: bytes, at: int) -> int:
+        """
+        Find out how many bytes of a frame are needed to deal with it: all of it,
+        if it is none that is refused at its header.
+
+        @param at: where it begins.
+        """
+        left = len(data) - at
+        if left < 2 or data[at] & 0x0F not in _OPCODES or not data[at + 1] & _MASK:
+            return 2
+        length, header = data[at + 1] & ~_MASK, 2
+        if length >= 126:
+            header = 4 if length == 126 else 10
+            if left < header:
+                return header
+            length = int.from_bytes(data[at + 2 : at + header])
+        return header if length > self._limit else header + 4 + length
+
+    def _readOther(self, data: bytes, at: int, length: int) -> list[Arrival]:
+        """
+        Read a frame that is no whole message.
+
+        @param at: where it begins.
+        @param length: how much of it is needed, see L{_lengthAt}.
+        """
+        first, payloadLength = data[at], data[at + 1] & ~_MASK
+        # What else has such a length says it in a way of its own, or is refused at its header.
+        isShort = payloadLength <= _MAX_CONTROL and length == 6 + payloadLength
+        if isShort and first == PONG:
+            return []
+        if isShort and first == PING:
+            return [Pings([apply_mask(data[at + 6 : at + length], data[at + 2 : at + 6])])]
+        return self._parse(data[at : at + length])
+
+    def _parse(self, data: bytes) -> list[Arrival]:
+        """
+        Have the library read something.
+        """
+        parser = self._ensureParser()
         arrived: list[Arrival] = []
-        events = (event for event in self.events_received() if isinstance(event, Frame))
-        for pings, frames in itertools.groupby(events, lambda f: f.opcode is Opcode.PING):
-            payloads = [bytes(frame.data) for frame in frames if frame.opcode is not Opcode.CLOSE]
-            if pings:
-                arrived.append(Pings(payloads))
-            elif any(payloads):
-                data, length = b"".join(payloads), self.maxPayload
-                arrived += (Payload(data[at : at + length]) for at in range(0, len(data), length))
-        writes = self.data_to_send()
+        for frame in parser.frames(data):
+            if frame.opcode is Opcode.PING:
+                arrived.append(Pings([bytes(frame.data)]))
+            elif frame.opcode is not Opcode.CLOSE:
+                arrived.append(bytes(frame.data))
+        writes = parser.data_to_send()
         if SEND_EOF in writes:
-            arrived.append(self._end(b"".join(writes)))
+            self._over = True
+            arrived.append(_endOf(parser, b"".join(writes)))
         return arrived
 
-    def _end(self, answer: bytes) -> End:
+    def _ensureParser(self) -> FrameParser:
         """
-        Say why nothing more comes.
+        Get the library's side; few connections ever need it.
         """
-        fault = self.parser_exc
-        close = self.close_rcvd if fault is None else self.close_sent
-        if close is None or (fault is not None and not answer):
-            # What is not allowed has come behind our own Close.
-            return End(answer, CloseCode.ABNORMAL_CLOSURE, str(fault), True)
-        return End(answer, int(close.code), close.reason, fault is not None)
+        if self._parser is None:
+            self._parser = FrameParser(self._maxMessage)
+        return self._parser
 
-    def recv_frame(self, frame: Frame) -> None:
+    def _grouped(self, arrived: list[Arrival]) -> list[Arrival]:
         """
-        Take a frame, as the library has parsed it.
+        Put together what comes one behind the other.
+        """
+        grouped: list[Arrival] = []
+        for _, items in itertools.groupby(arrived, type):
+            alike = [*items]
+            payloads = [each for each in alike if isinstance(each, bytes)]
+            pings = [each for each in alike if isinstance(each, Pings)]
+            if payloads:
+                grouped += self._parts(payloads)
+            elif pings:
+                grouped.append(Pings([payload for each in pings for payload in each.payloads]))
+            else:
+                grouped += alike
+        return grouped
 
-        @raise UnicodeDecodeError: if it is text and not UTF-8; the library
-            closes the connection with the code for that.
+    def _parts(self, payloads: Iterable[bytes]) -> list[Arrival]:
         """
-        if frame.opcode is Opcode.PING:
-            self.events.append(frame)
-            return
-        if frame.opcode is Opcode.PONG:
-            return
-        if frame.opcode is Opcode.CLOSE:
-            # It may come within a message (RFC 6455, 5.4); the library says no.
-            self.current_size = None
-        else:
-            self._checkText(frame)
-        super().recv_frame(frame)
-
-    def _checkText(self, frame: Frame) -> None:
+        Join payloads, and cut what is too long for one.
         """
-        Check a frame that belongs to a text message.
-        """
-        if frame.opcode is Opcode.TEXT:
-            self._decoder = _makeDecoder()
-        if self._decoder is not None:
-            self._decoder.decode(bytes(frame.data), frame.fin)
-            if frame.fin:
-                self._decoder = None
+        data, length = b"".join(payloads), self.maxPayload
+        if len(data) <= length:
+            return [data] if data else []
+        return [data[at : at + length] for at in range(0, len(data), length)]
 
     # Out
 
     def messages(self, payloads: Sequence[bytes]) -> bytes:
         """
-        Make a binary message of each of some payloads.
+        Make a binary message of each of some payloads; none of one that is
+        empty.
         """
-        if len(payloads) == 1 and not self.extensions:
-            return _shared.frame(payloads[0])
-        return b"".join(self._frame(Opcode.BINARY, payload) for payload in payloads)
+        if not self.compressed:
+            return makeMessages(payloads)
+        extensions = self._ensureParser().extensions
+        frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
+        return b"".join(frame.serialize(mask=False, extensions=extensions) for frame in frames)
 
     def pongs(self, payloads: Sequence[bytes]) -> bytes:
         """
         Make the answers to some pings.
         """
-        return b"".join(self._frame(Opcode.PONG, payload) for payload in payloads)
+        return b"".join([makeControl(PONG, payload) for payload in payloads])
 
     def ping(self) -> bytes:
         """
         Make a ping.
         """
-        return self._frame(Opcode.PING, b"")
+        return makeControl(PING)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
@@ -273,14 +353,20 @@ class WebSocketFrames(ServerProtocol):
         @return: the frame; nothing if the peer has sent its own before, or has
             made a mistake: then the L{End} has it.
         """
-        if self.state is not State.OPEN:
+        parser = self._ensureParser()
+        if parser.state is not State.OPEN:
             return b""
-        self.send_close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
-        return b"".join(self.data_to_send())
+        parser.send_close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
+        return b"".join(parser.data_to_send())
 
-    def _frame(self, opcode: Opcode, payload: bytes) -> bytes:
-        """
-        Make a frame. Whether it may be sent is known to the connection: the
-        library may have seen a Close that comes behind what is answered.
-        """
-        return Frame(opcode, payload).serialize(mask=False, extensions=self.extensions)
+
+def _endOf(parser: FrameParser, answer: bytes) -> End:
+    """
+    Say why nothing more comes.
+    """
+    fault = parser.parser_exc
+    close = parser.close_rcvd if fault is None else parser.close_sent
+    if close is None or (fault is not None and not answer):
+        # What is not allowed has come behind our own Close.
+        return End(answer, CloseCode.ABNORMAL_CLOSURE, str(fault), True)
+    return End(answer, int(close.code), close.reason, fault is not None)

@@ -18,7 +18,9 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.oneport import CLOSE_TIMEOUT, DECISION_TIME, OnePortFactory
+from openfl_twisted.protocols.holding import CLOSE_TIMEOUT
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.patience import DECISION_TIME
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory

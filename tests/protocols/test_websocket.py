@@ -69,14 +69,29 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_request(self) -> None:
         """
-        A protocol can look at the request, also through its queue.
+        A protocol can look at the request, also through its queue; at its header
+        fields only at first, for they are not kept.
         """
-        factory = XMLSocketFactory(XMLSocketProtocol)
-        connection, _ = self.connect(WebSocketFactory(factory, clock=self.clock))
-        connection.dataReceived(REQUEST)
-        [protocol] = factory.connections
-        self.assertEqual(protocol.transport.requestPath, "/x/room?id=1")
-        self.assertEqual(protocol.transport.requestHeaders["origin"], "http://127.0.0.1:9301")
+
+        class Looking(XMLSocketProtocol):
+            origin = ""
+
+            def connectionMade(self) -> None:
+                self.origin = self.transport.requestHeaders["origin"]
+
+        factory = XMLSocketFactory(Looking)
+        for request, path in (
+            (REQUEST, "/x/room?id=1"),
+            (REQUEST.replace(b"x/room?id=1", b""), "/"),
+        ):
+            connection, _ = self.connect(WebSocketFactory(factory, clock=self.clock))
+            connection.dataReceived(request)
+            [protocol] = factory.connections
+            assert isinstance(protocol, Looking)
+            self.assertEqual(protocol.origin, "http://127.0.0.1:9301")
+            self.assertEqual(protocol.transport.requestPath, path)
+            self.assertRaises(RuntimeError, lambda of=protocol: of.transport.requestHeaders)
+            connection.connectionLost()
 
     def test_refused(self) -> None:
         """

@@ -244,8 +244,9 @@ class ReadTests(WebSocketTestCase):
             connection.dataReceived(frame(CONT, b"x" * 100, fin=False) * 100)
         self.assertEqual(len(inner.received), 500_000)
         self.assertEqual(len(inner.told), 51)
-        self.assertEqual((connection._unread, len(connection._arrived)), (b"", 0))
-        self.assertEqual(len(connection._frames.reader.buffer), 0)
+        self.assertEqual((len(connection._unread), len(connection._arrived)), (0, 0))
+        assert connection._frames._parser is not None
+        self.assertEqual(len(connection._frames._parser.reader.buffer), 0)
 
     def test_tooLong(self) -> None:
         """
@@ -660,10 +661,34 @@ class HeldTests(WebSocketTestCase):
                 self.transport.transport.abortConnection()
 
         self.inner = Losing
-        connection, _, inner = self.open()
-        connection.dataReceived(frame(BINARY, b"a") + frame(PING) + frame(BINARY, b"b"))
-        self.assertEqual(inner.told, ["made", b"a", b"b", "ConnectionAborted"])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for more, told in (
+            (frame(PING) + frame(BINARY, b"b"), [b"a", b"b"]),
+            (frame(BINARY, b"b"), [b"ab"]),
+            (b"", [b"a"]),
+        ):
+            connection, _, inner = self.open()
+            connection.dataReceived(frame(BINARY, b"a") + more)
+            self.assertEqual(inner.told, ["made", *told, "ConnectionAborted"])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_moreInRead(self) -> None:
+        """
+        What comes within a read, as TLS beneath can have it, is given behind
+        what is being given.
+        """
+
+        class Reading(Inner):
+            def dataReceived(self, data: bytes) -> None:
+                if data == b"a":
+                    self.transport.dataReceived(frame(BINARY, b"b") + frame(PING))
+                    self.transport.dataReceived(frame(BINARY, b"c"))
+                super().dataReceived(data)
+
+        self.inner = Reading
+        connection, transport, inner = self.open()
+        connection.dataReceived(frame(BINARY, b"a"))
+        self.assertEqual(inner.told, ["made", b"a", b"b", b"c"])
+        self.assertEqual(framesIn(transport.value()), [(PONG, b"")])
 
     @given(
         cutStreams(steps()),

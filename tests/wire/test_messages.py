@@ -55,6 +55,22 @@ class MessageSplitterTests(SynchronousTestCase):
             ],
         )  # fmt: skip
 
+    @given(
+        st.lists(st.integers(0, 3000), max_size=6).flatmap(
+            lambda lengths: cutStreams(st.just(b"".join(b"x" * each + b"\0" for each in lengths)))
+        )
+    )
+    def test_long(self, cut: tuple[bytes, list[bytes]]) -> None:
+        """
+        Long messages, which are found in another way than short ones, come out
+        the same in any pieces.
+        """
+        stream, pieces = cut
+        splitter = MessageSplitter()
+        received = [message for piece in pieces for message in splitter.receive(piece)]
+        self.assertEqual(received, stream.split(b"\0")[:-1])
+        self.assertEqual(splitter.pending, 0)
+
     @given(cutStreams(streams), st.integers(0, 6))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
         """
@@ -122,8 +138,13 @@ class MessageSplitterTests(SynchronousTestCase):
                 looked.append(len(self))
                 return super().split(*arguments)
 
+            def find(self, what: Any, at: Any = 0, *arguments: Any) -> int:
+                found = super().find(what, at, *arguments)
+                looked.append((found if found >= 0 else len(self)) - at)
+                return found
+
         splitter = MessageSplitter(10_000)
         for _ in range(9):
             splitter.receive(Counted(b"x" * 1000))
         splitter.receive(Counted(b"\0" * 1000))
-        self.assertEqual(looked, [1000] * 10)
+        self.assertEqual(looked, [1000] * 9 + [0, 1000])

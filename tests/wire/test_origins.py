@@ -74,6 +74,26 @@ class OriginTests(SynchronousTestCase):
         for permitted in (EVERYBODY, NOBODY, SOME):
             self.assertTrue(permitted(None))
 
+    def test_withoutPort(self) -> None:
+        """
+        Where there is no port, the domains of all rules count that grant
+        anything.
+        """
+        permitted = originsOf(
+            PolicyFile(
+                (
+                    AccessRule("a.example", "80,443"),
+                    AccessRule("b.example", "1000-2000"),
+                    AccessRule("c.example", "nothing"),
+                )
+            ),
+            None,
+        )
+        for origin in ("http://a.example", "http://b.example", None):
+            self.assertTrue(permitted(origin), origin)
+        for origin in ("http://c.example", "http://d.example"):
+            self.assertFalse(permitted(origin), origin)
+
     def test_null(self) -> None:
         """
         Where everybody may connect, pages that do not tell who they are may too.

@@ -10,7 +10,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame as ClientFrame
 from websockets.uri import parse_uri
 
-from openfl_twisted.wire.websocket import End, Payload, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket import End, Pings, WebSocketFrames
 from openfl_twisted.wire.websockethead import Refusal, parseHead
 from tests.frames import (
     BINARY,
@@ -172,7 +172,7 @@ class Received:
             for arrival in frames.receive(piece):
                 assert self.end is None
                 match arrival:
-                    case Payload(data):
+                    case bytes(data):
                         self.payload += data
                     case Pings(payloads):
                         self.pings += payloads
@@ -249,7 +249,7 @@ class ConformanceTests(SynchronousTestCase):
         frames = WebSocketFrames()
         frames.close()
         arrived = frames.receive(frame(BINARY, b"a") + closing(1000, b"bye"))
-        self.assertEqual(arrived, [Payload(b"a"), End(b"", 1000, "bye", False)])
+        self.assertEqual(arrived, [b"a", End(b"", 1000, "bye", False)])
         self.assertEqual(frames.close(), b"")
 
     def test_parts(self) -> None:
@@ -261,9 +261,9 @@ class ConformanceTests(SynchronousTestCase):
         self.assertEqual(
             arrived,
             [
-                Payload(data[:65536]),
-                Payload(data[65536:131072]),
-                Payload(data[131072:]),
+                data[:65536],
+                data[65536:131072],
+                data[131072:],
                 Pings([b""]),
             ],
         )
@@ -303,8 +303,7 @@ class HandshakeTests(SynchronousTestCase):
         """
         Get why a request is refused.
         """
-        frames = WebSocketFrames()
-        refusal: Refusal = self.assertRaises(Refusal, frames.handshake, parseHead(request))
+        refusal: Refusal = self.assertRaises(Refusal, WebSocketFrames.accept, parseHead(request))
         return refusal
 
     def test_answer(self) -> None:
@@ -312,8 +311,9 @@ class HandshakeTests(SynchronousTestCase):
         It has the example of RFC 6455, with header names in the case in which
         the RFC has them, and agrees to nothing that is only offered.
         """
-        self.assertEqual(WebSocketFrames().handshake(parseHead(REQUEST)), RESPONSE)
-        self.assertIsNone(WebSocketFrames().pieceLength)
+        frames, response = WebSocketFrames.accept(parseHead(REQUEST))
+        self.assertEqual(response, RESPONSE)
+        self.assertIsNone(frames.pieceLength)
 
     def test_keys(self) -> None:
         """
@@ -341,10 +341,10 @@ class HandshakeTests(SynchronousTestCase):
         ]:
             offer = b"\r\nSec-WebSocket-Protocol: " + offered + b"\r\n\r\n"
             head = parseHead(REQUEST.replace(b"\r\n\r\n", offer))
-            answer = WebSocketFrames(subprotocols=["a", "b"]).handshake(head)
+            _, answer = WebSocketFrames.accept(head, subprotocols=["a", "b"])
             line = b"" if agreed is None else b"Sec-WebSocket-Protocol: " + agreed + b"\r\n"
             self.assertEqual(answer, RESPONSE[:-2] + line + b"\r\n")
-            self.assertEqual(WebSocketFrames().handshake(head), RESPONSE)
+            self.assertEqual(WebSocketFrames.accept(head)[1], RESPONSE)
         self.assertEqual(
             self.refused(
                 REQUEST.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: ()\r\n\r\n")
@@ -357,9 +357,9 @@ class HandshakeTests(SynchronousTestCase):
         A malformed offer matters only to who takes any.
         """
         request = REQUEST.replace(b"permessage-deflate", b"()")
-        self.assertEqual(WebSocketFrames().handshake(parseHead(request)), RESPONSE)
-        frames = WebSocketFrames(compress=True)
-        self.assertRaises(Refusal, frames.handshake, parseHead(request))
+        head = parseHead(request)
+        self.assertEqual(WebSocketFrames.accept(head)[1], RESPONSE)
+        self.assertRaises(Refusal, WebSocketFrames.accept, head, compress=True)
 
 
 class CompressionTests(SynchronousTestCase):
@@ -368,13 +368,13 @@ class CompressionTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.frames = WebSocketFrames(100_000, compress=True)
         self.client = ClientProtocol(
             parse_uri("ws://localhost/"), extensions=[ClientPerMessageDeflateFactory()]
         )
         self.client.send_request(self.client.connect())
         head = parseHead(b"".join(self.client.data_to_send()))
-        self.client.receive_data(self.frames.handshake(head))
+        self.frames, response = WebSocketFrames.accept(head, 100_000, compress=True)
+        self.client.receive_data(response)
         self.client.events_received()
 
     def sent(self, data: bytes) -> bytes:
@@ -392,18 +392,17 @@ class CompressionTests(SynchronousTestCase):
         message = b"<hello/>" * 1000
         stream = self.sent(message)
         self.assertLess(len(stream), 200)
-        self.assertEqual(self.frames.receive(stream), [Payload(message)])
+        self.assertEqual(self.frames.receive(stream), [message])
         parts = self.frames.receive(self.sent(message * 3))
-        self.assertEqual(parts, [Payload(message * 2 + message[:384]), Payload(message[384:])])
+        self.assertEqual(parts, [message * 2 + message[:384], message[384:]])
         answer = self.frames.messages([message])
         self.assertLess(len(answer), 200)
         self.client.receive_data(answer)
         [event] = self.client.events_received()
         assert isinstance(event, ClientFrame)
         self.assertEqual(event.data, message)
-        plain = WebSocketFrames(compress=True)
         request = REQUEST.replace(b"permessage-deflate", b"x-other")
-        plain.handshake(parseHead(request))
+        plain, _ = WebSocketFrames.accept(parseHead(request), compress=True)
         self.assertEqual(framesIn(plain.messages([message])), [(BINARY, message)])
 
     def test_bomb(self) -> None:
@@ -472,15 +471,18 @@ class OutTests(SynchronousTestCase):
         """
         A client of the library gets what is sent, and the other way round.
         """
-        client, frames = ClientProtocol(parse_uri("ws://localhost/")), WebSocketFrames()
+        client = ClientProtocol(parse_uri("ws://localhost/"))
         client.send_request(client.connect())
-        client.receive_data(frames.handshake(parseHead(b"".join(client.data_to_send()))))
+        head = parseHead(b"".join(client.data_to_send()))
+        frames, response = WebSocketFrames.accept(head)
+        client.receive_data(response)
         client.events_received()
         for piece in data.draw(cuts(frames.messages(payloads))):
             client.receive_data(piece)
         events = client.events_received()
         self.assertEqual(
-            [event.data for event in events if isinstance(event, ClientFrame)], payloads
+            [event.data for event in events if isinstance(event, ClientFrame)],
+            [payload for payload in payloads if payload],
         )
         for payload in payloads:
             client.send_binary(payload)

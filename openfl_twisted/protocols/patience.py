@@ -1,0 +1,57 @@
+"""
+How long somebody may take to say who he is.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+DECISION_TIME = 10.0
+"""
+After so many seconds a caller counts as plain in any case, however it spreads
+out what it says.
+"""
+
+
+class Patience:
+    """
+    Waits for a caller to say more: for a short time after whatever it has said,
+    and for L{DECISION_TIME} in all. It is dropped when the caller is known.
+    """
+
+    __slots__ = ("_call", "_clock", "_deadline", "_grace")
+
+    def __init__(self, clock: IReactorTime, grace: float) -> None:
+        """
+        @param clock: for the time.
+        @param grace: how many seconds of silence there may be.
+        """
+        self._clock = clock
+        self._grace = grace
+        self._deadline = clock.seconds() + DECISION_TIME
+        self._call: IDelayedCall | None = None
+
+    @property
+    def isOver(self) -> bool:
+        """
+        Whether all the time is over.
+        """
+        return self._clock.seconds() >= self._deadline
+
+    def expectMore(self, otherwise: Callable[[], object]) -> None:
+        """
+        Wait from now on.
+
+        @param otherwise: called if no more has come.
+        """
+        self.end()
+        left = max(0.0, self._deadline - self._clock.seconds())
+        self._call = self._clock.callLater(min(self._grace, left), otherwise)
+
+    def end(self) -> None:
+        """
+        Wait no more.
+        """
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None

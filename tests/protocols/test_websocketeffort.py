@@ -1,0 +1,134 @@
+"""
+How much work and memory a WebSocket is, from the transport to the protocol
+behind it and back. What is counted depends on no clock.
+"""
+
+import gc
+import tracemalloc
+from functools import partial
+from typing import Any
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+
+from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
+from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from tests.effort import callsOf
+from tests.frames import BINARY, REQUEST, TEXT, frame, framesIn
+from tests.protocols.websocketcase import WebSocketTestCase
+
+
+class Echo(Protocol):
+    """
+    Writes what it receives.
+    """
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data)
+
+
+class Nowhere:
+    """
+    A transport that takes as little memory as can be.
+    """
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        pass
+
+    def getPeer(self) -> None:
+        pass
+
+    getHost = getPeer
+
+
+class EffortTests(WebSocketTestCase):
+    """
+    A browser that has come to the port for everybody.
+    """
+
+    def reach(self, factory: IProtocolFactory, transport: Any) -> OnePortProtocol:
+        """
+        Open a WebSocket.
+        """
+        connection = OnePortFactory(factory, clock=self.clock).buildProtocol(None)
+        connection.makeConnection(transport)
+        connection.dataReceived(REQUEST)
+        return connection
+
+    def test_calls(self) -> None:
+        """
+        A message that comes alone and is answered takes few calls, wherever its
+        port leads through; and so does one in a read of many.
+        """
+        plain = Factory.forProtocol(Echo)
+        messages = XMLSocketFactory(EchoProtocol)
+        cases: list[tuple[IProtocolFactory, int, float]] = [(plain, 28, 3.5), (messages, 55, 18)]
+        for factory, ofRead, ofMessage in cases:
+            for opcode in (BINARY, TEXT):
+                connection = self.reach(factory, Nowhere())
+                data = frame(opcode, b"x" * 63 + b"\0")
+                connection.dataReceived(data)
+                one = callsOf(partial(connection.dataReceived, data))
+                many = callsOf(partial(connection.dataReceived, data * 101))
+                self.assertLessEqual(one, ofRead)
+                self.assertLessEqual((many - one) / 100, ofMessage)
+
+    def test_oneWrite(self) -> None:
+        """
+        All answers to a read leave in one write, each still a message of its own.
+        """
+
+        class Counting(StringTransport):
+            writes = 0
+
+            def write(self, data: bytes) -> None:
+                super().write(data)
+                self.writes += 1
+
+        transport = Counting()
+        connection = self.reach(XMLSocketFactory(EchoProtocol), transport)
+        transport.clear()
+        transport.writes = 0
+        connection.dataReceived(b"".join(frame(BINARY, b"%d\0" % each) for each in range(300)))
+        self.assertEqual(transport.writes, 1)
+        self.assertEqual(
+            framesIn(transport.value()), [(BINARY, b"%d\0" % each) for each in range(300)]
+        )
+
+    def test_memory(self) -> None:
+        """
+        One that is idle holds few objects, before its first message and after:
+        the transport of Twisted comes on top of it.
+        """
+        factory = OnePortFactory(Factory.forProtocol(Echo), clock=self.clock)
+        connections = []
+        nowhere: Any = Nowhere()
+
+        def connect() -> None:
+            connection = factory.buildProtocol(None)
+            connection.makeConnection(nowhere)
+            connection.dataReceived(REQUEST)
+            connection.dataReceived(frame(BINARY, b"a") * 3)
+            connections.append(connection)
+
+        connect()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for _ in range(200):
+                connect()
+            gc.collect()
+            held = tracemalloc.take_snapshot().statistics("filename")
+        finally:
+            tracemalloc.stop()
+        self.assertLess(sum(each.count for each in held) / 200, 10.5)
+        # Python gives attributes more room once any object of their class has had more of them.
+        self.assertLess(sum(each.size for each in held) / 200, 1300)
