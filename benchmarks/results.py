@@ -4,9 +4,11 @@ from them.
 """
 
 import json
+import linecache
 import math
 import os
 import platform
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +23,11 @@ from benchmarks.workloads import Workload
 
 Costs = dict[str, list[float]]
 
-# So many functions of a profile are kept.
-_SHOWN = 12
+# So many lines of a profile are kept.
+_SHOWN = 10
+
+# How py-spy names a function, and where it was.
+_frame = re.compile(r"(.+) \((.+):([0-9]+)\)")
 
 
 def machine() -> dict[str, str]:
@@ -48,8 +53,9 @@ class Profile:
     """
     Where the time of a server goes.
 
-    @ivar shares: functions and the parts of the time that were theirs, the
-        largest first; what they called is not in it.
+    @ivar shares: functions, with a line of theirs, and the parts of the time
+        that were spent in it, the largest first; what is written in Python and
+        called there is not in it.
     """
 
     server: str
@@ -174,15 +180,26 @@ def steepest(points: Iterable[tuple[float, float]]) -> float:
     )
 
 
+def _describe(frame: str) -> str:
+    """
+    Read the line that a function was at, which says more than its number.
+    """
+    found = _frame.fullmatch(frame)
+    if found is None:
+        return frame
+    return f"{found[1]}: {linecache.getline(found[2], int(found[3])).strip()}"
+
+
 def shares(stacks: str) -> dict[str, float]:
     """
     Add up what a profiler has seen.
 
     @param stacks: as L{benchmarks.running.Laboratory.stacks} gives them.
-    @return: the parts of the innermost functions, the largest first.
+    @return: the parts of the innermost functions, with the line at which they
+        were, the largest first.
     """
     seen: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, times = line.rpartition(" ")
-        seen[stack.rpartition(";")[2]] += int(times)
+        seen[_describe(stack.rpartition(";")[2])] += int(times)
     return {name: times / seen.total() for name, times in seen.most_common(_SHOWN)}

@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -241,13 +242,20 @@ class Laboratory:
             with C{;} between them; and behind a space how often each was seen.
         @raise Broken: if there is no py-spy, or the system does not let it look.
         """
-        path = self.folder / "stacks"
-        words = ["--pid", str(server.pid), "--format=raw", f"--output={path}", "--nonblocking"]
+        path, program = self.folder / "stacks", Path(sys.executable).parent / "py-spy"
+        words = [
+            "--pid",
+            str(server.pid),
+            "--format=raw",
+            "--full-filenames",
+            f"--output={path}",
+            "--nonblocking",
+        ]
         times = [f"--duration={max(1, round(seconds))}", f"--rate={_LOOKS}"]
         try:
             with _on(_loadCores):
                 profiler = subprocess.Popen(
-                    ["py-spy", "record", *words, *times],  # noqa: S607 It is where Python is.
+                    [str(program), "record", *words, *times],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,

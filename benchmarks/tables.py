@@ -12,7 +12,7 @@ Row = Sequence[str]
 
 SUMMARY = ("workload", "best of ours", "cost", "beside", "first mark", "goal", "reached")
 DETAILS = ("server", "cost", "beside", "reached")
-PROFILE = ("part of the time", "function")
+PROFILE = ("part of the time", "function", "line")
 
 
 def number(value: float | None) -> str:
@@ -100,8 +100,9 @@ def profiled(results: Results, workload: Workload) -> Iterator[Row]:
     """
     Make the rows of the table of where the time goes.
     """
-    for function, share in results.profiles[workload.name].shares.items():
-        yield f"{share:.0%}", function
+    for place, share in results.profiles[workload.name].shares.items():
+        function, _, line = place.partition(": ")
+        yield f"{share:.0%}", f"``{function}``", f"``{line}``" if line else ""
 
 
 def grid(head: Row, rows: Iterable[Row]) -> str:

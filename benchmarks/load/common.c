@@ -38,6 +38,7 @@ static double serverCPU(void)
 void startStopwatch(struct stopwatch *watch)
 {
     watch->phase = 0;
+    watch->counted = 0;
     watch->ends = now() + options.warmup / 1e3;
 }
 
@@ -45,18 +46,17 @@ void startStopwatch(struct stopwatch *watch)
 bool running(struct stopwatch *watch, long count)
 {
     double time = now();
-    if (time < watch->ends)
+    /* In each phase everybody has had a turn. */
+    if (time < watch->ends || count - watch->counted < options.connections)
         return true;
-    if (watch->phase == 0) {
-        watch->phase = 1;
-        watch->counted = count;
-        watch->began = time;
-        watch->ends = time + options.duration / 1e3;
-        watch->cpu = serverCPU();
-        return true;
-    }
-    /* Something must have happened meanwhile. */
-    return count == watch->counted;
+    if (watch->phase)
+        return false;
+    watch->phase = 1;
+    watch->counted = count;
+    watch->began = time;
+    watch->ends = time + options.duration / 1e3;
+    watch->cpu = serverCPU();
+    return true;
 }
 
 void report(struct stopwatch *watch, long count)

@@ -2,7 +2,8 @@
 C{asyncio}'s protocols, on its own loop or on uvloop's: echo, broadcast, policy
 and datagrams.
 
-One callback for each message; what a read makes it write leaves in one write.
+One callback for each message that comes, one call for each that goes, as the
+other receivers have it; what a read makes it write leaves in one write.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ FILE = (
 )
 
 
-class Echo(asyncio.Protocol):
+class Messages(asyncio.Protocol):
     """
-    Sends each message back.
+    Cuts the stream into messages. Subclasses override C{message_received}.
     """
 
     __slots__ = ("_begun", "_replies", "transport")
@@ -54,19 +55,39 @@ class Echo(asyncio.Protocol):
             # So the last one has its end too.
             self._replies.append(b"")
             replies, self._replies = b"\0".join(self._replies), []
-            self.send(replies)
+            self.flush(replies)
 
     def message_received(self, message: bytes) -> None:
         """
-        What a server does with a message goes here.
+        A message came.
+        """
+        raise NotImplementedError
+
+    def send_message(self, message: bytes) -> None:
+        """
+        Send a message.
         """
         self._replies.append(message)
 
-    def send(self, replies: bytes) -> None:
+    def flush(self, replies: bytes) -> None:
         """
-        Send what a read has made it write.
+        Write what a read has made it send.
         """
         self.transport.write(replies)
+
+
+class Echo(Messages):
+    """
+    Sends each message back.
+    """
+
+    __slots__ = ()
+
+    def message_received(self, message: bytes) -> None:
+        """
+        Send it back.
+        """
+        self.send_message(message)
 
 
 everybody: set["Broadcast"] = set()
@@ -92,15 +113,15 @@ class Broadcast(Echo):
         """
         everybody.discard(self)
 
-    def send(self, replies: bytes) -> None:
+    def flush(self, replies: bytes) -> None:
         """
-        Send it to all.
+        Write it to all.
         """
         for each in everybody:
             each.transport.write(replies)
 
 
-class Policy(Echo):
+class Policy(Messages):
     """
     Answers a policy request and closes.
     """
