@@ -243,19 +243,12 @@ class Laboratory:
         @raise Broken: if there is no py-spy, or the system does not let it look.
         """
         path, program = self.folder / "stacks", Path(sys.executable).parent / "py-spy"
-        words = [
-            "--pid",
-            str(server.pid),
-            "--format=raw",
-            "--full-filenames",
-            f"--output={path}",
-            "--nonblocking",
-        ]
-        times = [f"--duration={max(1, round(seconds))}", f"--rate={_LOOKS}"]
+        words = ["--format=raw", "--full-filenames", "--nonblocking", f"--rate={_LOOKS}"]
+        which = [f"--pid={server.pid}", f"--duration={max(1, round(seconds))}", f"--output={path}"]
         try:
             with _on(_loadCores):
                 profiler = subprocess.Popen(
-                    [str(program), "record", *words, *times],
+                    [str(program), "record", *words, *which],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,
