@@ -122,7 +122,7 @@ def measure(options: argparse.Namespace, work: Sequence[Workload]) -> Results | 
             return None
         rounds, seconds = options.rounds or ROUNDS[options.what], options.seconds
         if options.quick:
-            rounds, seconds = 1, 0.05
+            rounds, seconds = 0, 0.05
         comparison = Comparison(folder, found, rounds, seconds)
         for workload in work:
             comparison.run(workload)

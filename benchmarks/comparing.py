@@ -42,7 +42,7 @@ class Comparison:
         """
         @param folder: where compiled programs are.
         @param rounds: how often each is measured, beside once that does not
-            count.
+            count. If it is 0, that once does count.
         @param seconds: how long each time.
         """
         self.results = Results()
@@ -77,10 +77,11 @@ class Comparison:
         """
         Let all take their turns.
         """
-        rounds = _MEMORY_ROUNDS if workload.load == "idle" else self._rounds
+        rounds = self._rounds
+        if workload.load == "idle":
+            rounds = min(rounds, _MEMORY_ROUNDS)
         costs: Costs = {name: [] for name in measures}
-        # In the first round programs are still compiling themselves.
-        for number in range(rounds + 1):
+        for _ in range(rounds + 1):
             for name in list(costs):
                 try:
                     cost = measures[name]()
@@ -88,9 +89,9 @@ class Comparison:
                     self._leaveOut(f"{name}, {workload.title}", str(problem))
                     del costs[name]
                 else:
-                    if number:
-                        costs[name].append(cost / workload.units)
-        return costs
+                    costs[name].append(cost / workload.units)
+        # In the first round programs are still compiling themselves.
+        return {name: taken[1:] or taken for name, taken in costs.items()}
 
     def _calls(self, workload: Workload) -> dict[str, Measure]:
         """

@@ -174,7 +174,7 @@ def _ownServers(reactor: str, ending: str) -> Iterator[Server]:
         commands = {
             each: _python("ours.py", reactor, words.get(each, each), layer) for each in what
         }
-        yield Server(f"{OURS}, {layer}{ending}", commands)
+        yield Server(f"{OURS} {layer}{ending}", commands)
     echo = _twistd(reactor, "openfl-xml", "--echo", *_LIMITS, *_QUEUE)
     relay = _twistd(reactor, "openfl-xml", *_LIMITS)
     rooms = [*relay, "--rooms=path", "--max-members=10000"]
@@ -194,9 +194,9 @@ def _ownServers(reactor: str, ending: str) -> Iterator[Server]:
         "members": {"join": 1},
         "datagrams": {"prefix": 8},
     }
-    yield Server(f"{OURS}, twistd{ending}", commands, settings)
+    yield Server(f"{OURS} twistd{ending}", commands, settings)
     quiet = {each: [*commands[each], "--log-level=warn"] for each in ("policy", "policy-port")}
-    yield Server(f"{OURS}, twistd, logging less{ending}", quiet)
+    yield Server(f"{OURS} twistd --log-level=warn{ending}", quiet)
 
 
 def servers(folder: Path) -> list[Server]:
