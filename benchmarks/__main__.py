@@ -27,6 +27,11 @@ messages, and with the members of a room.
 
 ROUNDS = {"speed": 7, "growth": 3}
 
+PARTS = {
+    "speed": (tables.summary, tables.profiles, tables.comparison),
+    "growth": (tables.growth,),
+}
+
 
 def parser() -> argparse.ArgumentParser:
     """
@@ -144,13 +149,10 @@ def write(what: str, results: Results, folder: Path) -> None:
     for each in (topics, images):
         each.mkdir(parents=True, exist_ok=True)
     results.save(topics / f"{what}.json")
-    if what == "speed":
-        tables.write(results, topics / "speed.inc", tables.speed)
-        tables.write(results, topics / "profiles.inc", tables.profiles)
-        plots.bars(results, images)
-    else:
-        tables.write(results, topics / "growth.inc", tables.growth)
-        plots.lines(results, images)
+    for table in PARTS[what]:
+        tables.write(results, topics / f"{table.__name__}.inc", table)
+    draw = {"speed": plots.bars, "growth": plots.lines}
+    draw[what](results, images)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -168,8 +170,7 @@ def main(arguments: Sequence[str]) -> int:
     results = Results.load(options.read) if options.read else measure(options, work)
     if results is None:
         return 0 if options.list else 1
-    parts = (tables.speed, tables.profiles) if options.what == "speed" else (tables.growth,)
-    sys.stdout.write(tables.text(results, *parts))
+    sys.stdout.write(tables.text(results, *reversed(PARTS[options.what])))
     if options.write:
         write(options.what, results, options.write)
     return 0

@@ -15,10 +15,10 @@ from benchmarks.workloads import Workload
 
 Measure = Callable[[], float]
 
-# Memory does not change from round to round, as time does.
-_MEMORY_ROUNDS = 2
-
 _PROFILE_SECONDS = 4.0
+
+# So many characters say why something is left out.
+_WHY = 200
 
 
 def tell(text: str) -> None:
@@ -56,6 +56,8 @@ class Comparison:
                 self._leaveOut(server.name, server.missing)
 
     def _leaveOut(self, what: str, why: str) -> None:
+        # Compilers say a lot.
+        why = " ".join(why.split())[:_WHY]
         self.results.missing[what] = why
         tell(f"left out: {what}: {why}")
 
@@ -77,9 +79,8 @@ class Comparison:
         """
         Let all take their turns.
         """
-        rounds = self._rounds
-        if workload.load == "idle":
-            rounds = min(rounds, _MEMORY_ROUNDS)
+        # Memory of a new process does not change from round to round, as time does.
+        rounds = 0 if workload.load == "idle" else self._rounds
         costs: Costs = {name: [] for name in measures}
         for _ in range(rounds + 1):
             for name in list(costs):
@@ -127,12 +128,12 @@ class Comparison:
         """
         command, settings = server.toDo(workload)
         try:
-            if workload.load == "idle":
-                # Its memory would remember what it has done before.
-                laboratory.forget(command)
-                return laboratory.memory(laboratory.server(command), settings)
             running = laboratory.server(command)
-            return laboratory.cost(workload.load, running, settings, self._seconds)
+            if workload.load != "idle":
+                return laboratory.cost(workload.load, running, settings, self._seconds)
+            memory = laboratory.memory(running, settings)
+            laboratory.forget(command)
+            return memory
         except Broken:
             laboratory.forget(command)
             raise

@@ -10,7 +10,7 @@ from benchmarks.workloads import GROWTHS, WORKLOADS, Growth, Workload
 
 Row = Sequence[str]
 
-SUMMARY = ("workload", "best of ours", "cost", "beside", "first mark", "goal", "reached")
+GOALS = ("workload", "best of ours", "cost", "beside", "first mark", "goal", "reached")
 DETAILS = ("server", "cost", "beside", "reached")
 PROFILE = ("part of the time", "function", "line")
 
@@ -44,7 +44,7 @@ def _ratio(workload: Workload, verdict: Verdict) -> str:
     return f"{number(verdict.ratio)} x {workload.reference}"
 
 
-def summary(results: Results) -> Iterator[Row]:
+def goals(results: Results) -> Iterator[Row]:
     """
     Make the rows of the table that says what is reached.
     """
@@ -133,17 +133,23 @@ def _on(results: Results) -> str:
 
 
 def _leftOut(results: Results) -> str:
-    rows = [f"* {name}: {why}" for name, why in results.missing.items()]
-    return "\n".join(["Left out:", "", *(rows or ["* nothing"]), ""])
+    rows = [f"* {name}: ``{why}``" for name, why in results.missing.items()]
+    return "\n".join(["Left out:", "", *rows, ""]) if rows else "Nothing was left out.\n"
 
 
-def speed(results: Results) -> Iterator[str]:
+def summary(results: Results) -> Iterator[str]:
     """
-    Write what the comparison has given, in parts.
+    Write what is reached, in parts.
     """
     yield _on(results)
-    yield grid(SUMMARY, summary(results))
+    yield grid(GOALS, goals(results))
     yield _leftOut(results)
+
+
+def comparison(results: Results) -> Iterator[str]:
+    """
+    Write what each server costs, in parts.
+    """
     plot = ""
     for workload, costs in results.measured(WORKLOADS):
         if workload.plot != plot:
