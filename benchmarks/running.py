@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +20,9 @@ import psutil
 # How long a server may take until it listens, in seconds; and load, beside its own time.
 PATIENCE = 60.0
 LOAD_PATIENCE = 120.0
+
+# What a program says at its end is the reason for it.
+_SAID = 200
 
 # How often the profiler looks, each second.
 _LOOKS = 500
@@ -73,10 +76,11 @@ class RunningServer:
         with _on(_serverCores):
             # A file, for nobody reads while the server is measured.
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 It is closed in stop.
-            self._process = psutil.Popen(
+            self._process = subprocess.Popen(
                 command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
-        self.pid: int = self._process.pid
+        self.pid = self._process.pid
+        self._seen = psutil.Process(self.pid)
         try:
             self.port = self._waitForPort(time.monotonic() + PATIENCE)
         except Broken:
@@ -91,11 +95,13 @@ class RunningServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 said = os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
-                raise Broken(f"ended at once: {said[-2000:]}")
-            for found in self._process.net_connections("inet"):
-                datagrams = found.type == socket.SOCK_DGRAM
-                if datagrams or found.status == psutil.CONN_LISTEN:
-                    return int(found.laddr.port)
+                raise Broken(f"ended at once: {said.strip()[-_SAID:]}")
+            # It may end just now.
+            with suppress(psutil.NoSuchProcess):
+                for found in self._seen.net_connections("inet"):
+                    datagrams = found.type == socket.SOCK_DGRAM
+                    if datagrams or found.status == psutil.CONN_LISTEN:
+                        return int(found.laddr.port)
             time.sleep(0.02)
         raise Broken("does not listen")
 
@@ -103,7 +109,7 @@ class RunningServer:
         """
         Read how many bytes of memory it has.
         """
-        return int(self._process.memory_info().rss)
+        return int(self._seen.memory_info().rss)
 
     def stop(self) -> None:
         """
@@ -243,7 +249,7 @@ class Laboratory:
         @raise Broken: if there is no py-spy, or the system does not let it look.
         """
         path, program = self.folder / "stacks", Path(sys.executable).parent / "py-spy"
-        words = ["--format=raw", "--full-filenames", "--nonblocking", f"--rate={_LOOKS}"]
+        words = ["--format=raw", "--full-filenames", f"--rate={_LOOKS}"]
         which = [f"--pid={server.pid}", f"--duration={max(1, round(seconds))}", f"--output={path}"]
         try:
             with _on(_loadCores):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.comparing import Comparison
 from benchmarks.results import Results
+from benchmarks.servers import Server, buildLoad
 from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,3 +76,29 @@ def test_unknown() -> None:
     done = run("--workloads=nothing")
     assert done.returncode == 2
     assert "there is no workload nothing" in done.stderr
+
+
+def test_broken(tmp_path: Path) -> None:
+    """
+    A server that ends at once, and one that does not do what it should, are left
+    out with a reason; the others are measured.
+    """
+    assert buildLoad(tmp_path) == ""
+    closing = (
+        "import socket\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "while True: listener.accept()[0].close()"
+    )
+    peer = str(ROOT / "benchmarks" / "peers" / "loops.py")
+    servers = [
+        Server("ending", {"echo": [sys.executable, "-c", "raise SystemExit('no reason')"]}),
+        Server("closing", {"echo": [sys.executable, "-c", closing]}),
+        Server("asyncio", {"echo": [sys.executable, peer, "asyncio", "echo"]}),
+    ]
+    comparison = Comparison(tmp_path, servers, 0, 0.05)
+    comparison.run(WORKLOADS[0])
+    title = WORKLOADS[0].title
+    assert [*comparison.results.costs["ping-pong"]] == ["asyncio"]
+    missing = comparison.results.missing
+    assert missing[f"ending, {title}"] == "ended at once: no reason"
+    assert missing[f"closing, {title}"].startswith("load: ")
