@@ -186,7 +186,7 @@ def _describe(frame: str) -> str:
     """
     found = _frame.fullmatch(frame)
     if found is None:
-        return frame
+        return frame or "not in Python"
     return f"{found[1]}: {linecache.getline(found[2], int(found[3])).strip()}"
 
 

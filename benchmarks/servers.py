@@ -110,7 +110,7 @@ def _python(*arguments: str) -> list[str]:
 
 
 def _cServer(folder: Path) -> Server:
-    missing = build(["cc", "-O2", "-o", str(folder / "server"), str(PEERS / "server.c")])
+    missing = build(["cc", "-O3", "-o", str(folder / "server"), str(PEERS / "server.c")])
     return Server("C", _each(f"{_STREAMS} websocket", folder / "server"), missing=missing)
 
 

@@ -24,6 +24,7 @@ def results() -> Results:
     Make up what was measured.
     """
     echo = {"ours text": [3.0, 8.0, 3.6], "uvloop": [2.0, 10.0, 3.0], "Node": [4.0, 4.0, 4.0]}
+    echo["C"] = [1.0, 5.0, 1.5]
     return Results(
         machine={"Python": "3"},
         costs={
@@ -100,8 +101,8 @@ class StatisticsTests(SynchronousTestCase):
         were at.
         """
         frame = f"test_shares ({__file__}:1)"
-        seen = shares(f"main;run;{frame} 3\nmain;{frame} 3\nmain;unknown 2\n")
-        self.assertEqual(seen, {'test_shares: """': 0.75, "unknown": 0.25})
+        seen = shares(f"main;run;{frame} 3\nmain;{frame} 3\nmain;unknown 1\n 1\n")
+        self.assertEqual(seen, {'test_shares: """': 0.75, "unknown": 0.125, "not in Python": 0.125})
 
     def test_kept(self) -> None:
         """
@@ -180,7 +181,8 @@ class TableTests(SynchronousTestCase):
         lines = [line.split("  ") for line in text.splitlines()]
         rows = {line[0]: [cell.strip() for cell in line[1:] if cell] for line in lines}
         self.assertEqual(
-            rows["ping-pong, 64 connections"][-4:], ["1.20 x uvloop", "1.30 x", "1.00 x", "mark"]
+            rows["ping-pong, 64 connections"][-5:],
+            ["1.20 x uvloop", "0.50 x", "1.30 x", "1.00 x", "mark"],
         )
         self.assertEqual(rows["Node"], ["4.00", "1.33 x uvloop"])
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])

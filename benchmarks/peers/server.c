@@ -179,7 +179,8 @@ static void webSocket(struct connection *each, char *data, size_t length)
         }
         if (rest < head + 4 + size)
             break;
-        uint8_t *mask = frame + head, *payload = mask + 4;
+        uint8_t mask[4], *payload = frame + head + 4;
+        memcpy(mask, frame + head, 4);
         for (size_t byte = 0; byte < size; byte++)
             payload[byte] ^= mask[byte & 3];
         frame[1] &= 127;
