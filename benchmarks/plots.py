@@ -3,6 +3,7 @@ Results as pictures: bars that say who costs how much, and curves that say how i
 grows.
 """
 
+import math
 from pathlib import Path
 
 from matplotlib import rcParams
@@ -22,6 +23,10 @@ _OWN, _OTHER, _GOAL = "#c0392b", "#7f8c8d", "#27ae60"
 _WIDTH = 9.0
 _BAR, _MARGIN, _CURVES = 0.24, 0.9, 4.5
 
+# The longest bar, beside the longest of ours.
+_LONGEST = 2.5
+_GOES_ON = " \N{RIGHTWARDS ARROW}"
+
 
 def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
@@ -32,21 +37,23 @@ def _bars(axes: Axes, workload: Workload, costs: Costs) -> None:
     Draw a bar for each server, ours in their own color, and the goal as a line.
     """
     found = verdicts(workload, costs)
-    names = [each.server for each in found]
+    # One that costs much more would leave the others no room.
+    end = _LONGEST * max((each.cost for each in found if each.own), default=math.inf)
     drawn = axes.barh(
-        names, [each.cost for each in found], color=[_OWN if each.own else _OTHER for each in found]
+        [each.server for each in found],
+        [min(each.cost, end) for each in found],
+        color=[_OWN if each.own else _OTHER for each in found],
     )
-    axes.bar_label(drawn, [number(each.cost) for each in found], padding=3, fontsize=8)
+    labels = [number(each.cost) + _GOES_ON * (each.cost > end) for each in found]
+    axes.bar_label(drawn, labels, padding=3, fontsize=8)
     one = next((each.cost for each in found if each.server == workload.reference), None)
     unit = one if workload.reference else 1.0
     if workload.goal is not None and unit is not None:
         axes.axvline(workload.goal * unit, color=_GOAL, linestyle="--", linewidth=1)
-    # What is left of it is said by the number beside the bar.
-    axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_title(f"{workload.title}, {workload.unit}", fontsize=9, loc="left")
     axes.tick_params(labelsize=8)
-    axes.margins(x=0.15)
+    axes.margins(x=0.1)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,9 @@ LOAD_PATIENCE = 120.0
 
 # What a program says at its end is the reason for it.
 _SAID = 200
+
+# Who takes no more memory for so long, in seconds, has come to rest.
+_REST = 0.5
 
 # How often the profiler looks, each second.
 _LOOKS = 500
@@ -221,20 +224,22 @@ class Laboratory:
         """
         process = self._load("idle", server, settings)
         try:
-            before = self._when("begun", process, server.memory)
-            after = self._when("open", process, server.memory)
+            before = self._when("begun", process, server)
+            after = self._when("open", process, server)
         finally:
             process.kill()
             process.communicate()
         return (after - before) / settings["connections"]
 
-    def _when(self, word: str, process: "subprocess.Popen[str]", read: Callable[[], int]) -> int:
+    def _when(self, word: str, process: "subprocess.Popen[str]", server: RunningServer) -> int:
         assert process.stdout and process.stdin and process.stderr  # noqa: S101, PT018 Pipes.
         if process.stdout.readline().strip() != word:
             raise Broken(process.stderr.read().strip())
-        # Let the server come to rest.
-        time.sleep(0.3)
-        value = read()
+        # Some do not answer, so only this says that the server has taken all in.
+        value, before = server.memory(), -1
+        while value != before:
+            time.sleep(_REST)
+            value, before = server.memory(), value
         process.stdin.write("\n")
         process.stdin.flush()
         return value

@@ -196,7 +196,7 @@ def _ownServers(reactor: str, ending: str) -> Iterator[Server]:
     }
     yield Server(f"{OURS} twistd{ending}", commands, settings)
     quiet = {each: [*commands[each], "--log-level=warn"] for each in ("policy", "policy-port")}
-    yield Server(f"{OURS} twistd --log-level=warn{ending}", quiet)
+    yield Server(f"{OURS} twistd quiet{ending}", quiet)
 
 
 def servers(folder: Path) -> list[Server]:
@@ -209,5 +209,5 @@ def servers(folder: Path) -> list[Server]:
     found = [*_ownServers("default", "")]
     for reactor in ("openfl", "openfl-uvloop"):
         if reactor in installed:
-            found += _ownServers(reactor, f" --reactor={reactor}")
+            found += _ownServers(reactor, f" on {reactor}")
     return [*found, *_others(folder)]

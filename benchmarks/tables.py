@@ -10,6 +10,9 @@ from benchmarks.workloads import GROWTHS, WORKLOADS, Growth, Workload
 
 Row = Sequence[str]
 
+# A hyphen would be a list.
+_NOTHING = "\N{EN DASH}"
+
 GOALS = ("workload", "best of ours", "cost", "beside", "C", "first mark", "goal", "reached")
 DETAILS = ("server", "cost", "beside", "reached")
 PROFILE = ("part of the time", "function", "line")
@@ -20,19 +23,10 @@ def number(value: float | None) -> str:
     Write a number with three digits that count.
     """
     if value is None:
-        return "-"
+        return _NOTHING
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _target(workload: Workload, value: float | None) -> str:
-    """
-    Write what should be reached.
-    """
-    if value is None:
-        return "-"
-    return f"{number(value)} B" if workload.reference is None else f"{number(value)} x"
 
 
 def _ratio(workload: Workload, verdict: Verdict) -> str:
@@ -40,7 +34,7 @@ def _ratio(workload: Workload, verdict: Verdict) -> str:
     Write how a server does beside the reference.
     """
     if workload.reference is None:
-        return "-"
+        return _NOTHING
     return f"{number(verdict.ratio)} x {workload.reference}"
 
 
@@ -58,9 +52,9 @@ def goals(results: Results) -> Iterator[Row]:
                 own.server,
                 f"{number(own.cost)} {workload.unit}",
                 _ratio(workload, own),
-                _target(workload, least),
-                _target(workload, workload.mark),
-                _target(workload, workload.goal),
+                number(least),
+                number(workload.mark),
+                number(workload.goal),
                 reached(workload, own),
             )
 

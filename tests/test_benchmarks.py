@@ -170,7 +170,7 @@ class TableTests(SynchronousTestCase):
         Three digits count.
         """
         written = [tables.number(each) for each in (0.123, 1.234, 12.34, 1234.5, None)]
-        self.assertEqual(written, ["0.12", "1.23", "12.3", "1,234", "-"])
+        self.assertEqual(written, ["0.12", "1.23", "12.3", "1,234", "\N{EN DASH}"])
 
     def test_speed(self) -> None:
         """
@@ -182,7 +182,7 @@ class TableTests(SynchronousTestCase):
         rows = {line[0]: [cell.strip() for cell in line[1:] if cell] for line in lines}
         self.assertEqual(
             rows["ping-pong, 64 connections"][-5:],
-            ["1.20 x uvloop", "0.50 x", "1.30 x", "1.00 x", "mark"],
+            ["1.20 x uvloop", "0.50", "1.30", "1.00", "mark"],
         )
         self.assertEqual(rows["Node"], ["4.00", "1.33 x uvloop"])
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
@@ -194,10 +194,11 @@ class TableTests(SynchronousTestCase):
         A row has the costs of a server, as far as they were measured, and how
         steep they are.
         """
+        nothing = tables.number(None)
         rows = tables.grown(results(), GROWTHS[0])
         self.assertEqual(rows[0], ("server", "10", "100", "1,000", "10,000", "steepest"))
-        self.assertEqual(rows[1], ("ours text", "2.00", "20.0", "-", "-", "1.00"))
-        self.assertEqual(rows[2], ("uvloop", "1.00", "-", "-", "-", "0.00"))
+        self.assertEqual(rows[1], ("ours text", "2.00", "20.0", nothing, nothing, "1.00"))
+        self.assertEqual(rows[2], ("uvloop", "1.00", nothing, nothing, nothing, "0.00"))
 
     def test_written(self) -> None:
         """
