@@ -15,6 +15,8 @@ from benchmarks.results import Profile, Results, best, reached, shares, steepest
 from benchmarks.servers import Server, servers
 from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
 
+ROOT = Path(__file__).parent.parent
+
 ECHO = Workload("echo", "echo", "echo", "echo", "echo", {}, mark=1.3, goal=1.0)
 MEMORY = Workload("idle", "idle", "idle", "echo", "idle", {}, reference=None, goal=1200)
 
@@ -217,6 +219,19 @@ class TableTests(SynchronousTestCase):
             self.assertIn(f"../images/{path.name}\n", text)
             self.assertTrue(ET.parse(path).getroot().tag.endswith("svg"))
         self.assertEqual(len([*images.iterdir()]), 3)
+
+    def test_documentation(self) -> None:
+        """
+        The tables of the documentation are what its numbers give: none is typed
+        by hand.
+        """
+        kept = ROOT / "docs" / "topics" / "speed"
+        for what, parts in PARTS.items():
+            measured = Results.load(kept / f"{what}.json")
+            for table in parts:
+                path = Path(self.mktemp())
+                tables.write(measured, path, table)
+                self.assertEqual(path.read_text(), (kept / f"{table.__name__}.inc").read_text())
 
     def test_same(self) -> None:
         """
