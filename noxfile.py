@@ -51,3 +51,10 @@ def docs(session: nox.Session) -> None:
     """The documentation; a warning is an error."""
     session.install("-e", ".[test]")
     session.run("sphinx-build", "-W", "-q", "docs", "docs/_build")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """How fast it is, beside whom; pass arguments behind --, as growth or --quick."""
+    session.install("-e", ".[benchmarks]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,104 @@
+"""
+The benchmarks run: their smallest form, with real servers and real load.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.comparing import Comparison
+from benchmarks.results import Results
+from benchmarks.servers import Server, buildLoad
+from benchmarks.workloads import WORKLOADS
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="the load is written in C"),
+]
+
+# One of each load, and each of our own servers.
+NAMES = ["pipelined", "broadcast-16", "websocket", "policy", "datagrams", "large-1"]
+OTHERS = ["idle-rooms", "bytearray-read"]
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """
+    Run the command.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+
+
+def test_speed(tmp_path: Path) -> None:
+    """
+    Every load checks what our servers and the one in C answer, and gives a cost
+    for each; nobody is left out but who is not installed.
+    """
+    names = [*NAMES, *OTHERS]
+    done = run(
+        "--quick", "--servers=ours,C", f"--workloads={','.join(names)}", f"--write={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    results = Results.load(tmp_path / "topics" / "speed" / "speed.json")
+    assert [*results.costs] == [each.name for each in WORKLOADS if each.name in names]
+    for name, costs in results.costs.items():
+        assert any(server.startswith("ours") for server in costs), name
+        assert ("C" in costs) == (name in NAMES), name
+        assert all(cost > 0 for each in costs.values() for cost in each), name
+    assert {*results.missing} <= {"uvloop", "Autobahn"}, results.missing
+
+
+def test_growth() -> None:
+    """
+    A curve is measured for each server.
+    """
+    done = run("growth", "--quick", "--servers=ours twistd,C", "--workloads=rooms")
+    assert done.returncode == 0, done.stderr
+    assert "\nours twistd " in done.stdout
+    assert "\nC " in done.stdout
+
+
+def test_unknown() -> None:
+    """
+    A workload that there is not ends the command, which says so.
+    """
+    done = run("--workloads=nothing")
+    assert done.returncode == 2
+    assert "there is no workload nothing" in done.stderr
+
+
+def test_broken(tmp_path: Path) -> None:
+    """
+    A server that ends at once, and one that does not do what it should, are left
+    out with a reason; the others are measured.
+    """
+    assert buildLoad(tmp_path) == ""
+    closing = (
+        "import socket\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "while True: listener.accept()[0].close()"
+    )
+    peer = str(ROOT / "benchmarks" / "peers" / "loops.py")
+    servers = [
+        Server("ending", {"echo": [sys.executable, "-c", "raise SystemExit('no reason')"]}),
+        Server("closing", {"echo": [sys.executable, "-c", closing]}),
+        Server("asyncio", {"echo": [sys.executable, peer, "asyncio", "echo"]}),
+    ]
+    comparison = Comparison(tmp_path, servers, 0, 0.05)
+    comparison.run(WORKLOADS[0])
+    title = WORKLOADS[0].title
+    assert [*comparison.results.costs["ping-pong"]] == ["asyncio"]
+    missing = comparison.results.missing
+    assert missing[f"ending, {title}"] == "ended at once: no reason"
+    assert missing[f"closing, {title}"].startswith("load: ")

@@ -1,0 +1,246 @@
+"""
+What follows from measurements: the benchmarks' statistics, tables and plots.
+"""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks import plots, tables
+from benchmarks.__main__ import PARTS, chosen, workloads, write
+from benchmarks.calls import CALLS
+from benchmarks.results import Profile, Results, best, reached, shares, steepest, verdicts
+from benchmarks.servers import Server, servers
+from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
+
+ROOT = Path(__file__).parent.parent
+
+ECHO = Workload("echo", "echo", "echo", "echo", "echo", {}, mark=1.3, goal=1.0)
+MEMORY = Workload("idle", "idle", "idle", "echo", "idle", {}, reference=None, goal=1200)
+
+
+def results() -> Results:
+    """
+    Make up what was measured.
+    """
+    echo = {"ours text": [3.0, 8.0, 3.6], "uvloop": [2.0, 10.0, 3.0], "Node": [4.0, 4.0, 4.0]}
+    echo["C"] = [1.0, 5.0, 1.5]
+    return Results(
+        machine={"Python": "3"},
+        costs={
+            "ping-pong": echo,
+            "idle": {"ours text": [1100.0, 1100.0]},
+            "connections-10": {"ours text": [2.0], "uvloop": [1.0]},
+            "connections-100": {"ours text": [20.0]},
+        },
+        missing={"Java": "there is no javac"},
+        profiles={"ping-pong": Profile("ours text", {"doRead: self.socket.recv()": 0.5})},
+    )
+
+
+class StatisticsTests(SynchronousTestCase):
+    """
+    What is computed.
+    """
+
+    def test_paired(self) -> None:
+        """
+        A ratio is the median of those of each round, not one of medians.
+        """
+        costs = results().costs["ping-pong"]
+        ours = next(each for each in verdicts(ECHO, costs) if each.own)
+        self.assertEqual((ours.cost, ours.ratio, ours.value), (3.6, 1.2, 1.2))
+
+    def test_noReference(self) -> None:
+        """
+        Without the reference nothing is known of the goal.
+        """
+        [only] = verdicts(ECHO, {"ours": [1.0]})
+        self.assertIsNone(only.ratio)
+        self.assertEqual(reached(ECHO, only), "?")
+
+    def test_memory(self) -> None:
+        """
+        Memory is compared with the goal itself.
+        """
+        [only] = verdicts(MEMORY, {"ours": [1100.0]})
+        self.assertEqual((only.value, reached(MEMORY, only)), (1100.0, "goal"))
+
+    def test_reached(self) -> None:
+        """
+        A goal, a first mark, or neither is reached; without a goal nobody asks.
+        """
+        for cost, word in ((1.0, "goal"), (1.2, "mark"), (1.4, "no")):
+            found = verdicts(ECHO, {"ours": [cost], "uvloop": [1.0]})
+            self.assertEqual(reached(ECHO, found[0]), word)
+        free = Workload("free", "free", "echo", "echo", "echo", {})
+        self.assertEqual(reached(free, found[0]), "?")
+
+    def test_best(self) -> None:
+        """
+        The best of ours is that which costs least; others do not count.
+        """
+        found = verdicts(ECHO, {"ours a": [2.0], "ours b": [1.5], "uvloop": [1.0]})
+        own = best(found)
+        assert own is not None
+        self.assertEqual(own.server, "ours b")
+        self.assertIsNone(best(found[2:]))
+
+    def test_steepest(self) -> None:
+        """
+        The same cost for each is 0; a cost for each that grows as the number is
+        1.
+        """
+        self.assertEqual(steepest([(10, 3.0), (100, 3.0)]), 0)
+        self.assertAlmostEqual(steepest([(10, 3.0), (100, 3.0), (1000, 30.0)]), 1)
+        self.assertEqual(steepest([(10, 3.0)]), 0)
+
+    def test_shares(self) -> None:
+        """
+        The innermost functions of stacks are added up, with the line that they
+        were at.
+        """
+        frame = f"test_shares ({__file__}:1)"
+        seen = shares(f"main;run;{frame} 3\nmain;{frame} 3\nmain;unknown 1\n 1\n")
+        self.assertEqual(seen, {'test_shares: """': 0.75, "unknown": 0.125, "not in Python": 0.125})
+
+    def test_kept(self) -> None:
+        """
+        What is written can be read again.
+        """
+        path = Path(self.mktemp())
+        results().save(path)
+        self.assertEqual(Results.load(path), results())
+
+
+class ChoosingTests(SynchronousTestCase):
+    """
+    What is run.
+    """
+
+    def test_workloads(self) -> None:
+        """
+        Workloads are chosen by name; for growth all points of a curve. A name
+        that there is not is an error.
+        """
+        self.assertEqual(
+            [each.name for each in workloads("speed", "idle,policy")], ["policy", "idle"]
+        )
+        self.assertEqual(workloads("growth", "rooms"), [*GROWTHS[2].points.values()])
+        self.assertEqual(workloads("speed", None), WORKLOADS)
+        with self.assertRaises(ValueError):
+            workloads("speed", "idle,rooms")
+
+    def test_servers(self) -> None:
+        """
+        Servers are chosen by the beginning of their names, and what they are
+        compared with comes along.
+        """
+        found = [Server(name, {}) for name in ("ours a", "ours b", "uvloop", "Node", "Java")]
+        names = [each.name for each in chosen(found, "ours,Node", [ECHO])]
+        self.assertEqual(names, ["ours a", "ours b", "uvloop", "Node"])
+        self.assertEqual(chosen(found, None, [ECHO]), found)
+
+    def test_everyWorkload(self) -> None:
+        """
+        Each workload has a name of its own, and somebody of ours and its
+        reference to do it.
+        """
+        points = [each for growth in GROWTHS for each in growth.points.values()]
+        names = [each.name for each in (*WORKLOADS, *points)]
+        self.assertEqual(len(names), len({*names}))
+        found = servers(Path(self.mktemp()))
+        for workload in (*WORKLOADS, *points):
+            if workload.load == "calls":
+                self.assertIn(workload.name, CALLS)
+                continue
+            able = {each.name for each in found if workload.serves in each.commands}
+            self.assertTrue(any(name.startswith("ours") for name in able), workload.name)
+            if workload.reference is not None:
+                self.assertIn(workload.reference, able)
+
+
+class TableTests(SynchronousTestCase):
+    """
+    What people read.
+    """
+
+    def test_number(self) -> None:
+        """
+        Three digits count.
+        """
+        written = [tables.number(each) for each in (0.123, 1.234, 12.34, 1234.5, None)]
+        self.assertEqual(written, ["0.12", "1.23", "12.3", "1,234", "\N{EN DASH}"])
+
+    def test_speed(self) -> None:
+        """
+        The first table says what is reached, the others who costs how much; who
+        is missing is named.
+        """
+        text = tables.text(results(), *PARTS["speed"])
+        lines = [line.split("  ") for line in text.splitlines()]
+        rows = {line[0]: [cell.strip() for cell in line[1:] if cell] for line in lines}
+        self.assertEqual(
+            rows["ping-pong, 64 connections"][-5:],
+            ["1.20 x uvloop", "0.50", "1.30", "1.00", "mark"],
+        )
+        self.assertEqual(rows["Node"], ["4.00", "1.33 x uvloop"])
+        self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
+        self.assertIn("* Java: ``there is no javac``", text)
+        self.assertNotIn("image::", text)
+
+    def test_growth(self) -> None:
+        """
+        A row has the costs of a server, as far as they were measured, and how
+        steep they are.
+        """
+        nothing = tables.number(None)
+        rows = tables.grown(results(), GROWTHS[0])
+        self.assertEqual(rows[0], ("server", "10", "100", "1,000", "10,000", "steepest"))
+        self.assertEqual(rows[1], ("ours text", "2.00", "20.0", nothing, nothing, "1.00"))
+        self.assertEqual(rows[2], ("uvloop", "1.00", nothing, nothing, nothing, "0.00"))
+
+    def test_written(self) -> None:
+        """
+        The documentation's tables, plots and numbers are files, and each image
+        of the tables is there.
+        """
+        folder = Path(self.mktemp())
+        for what in ("speed", "growth"):
+            write(what, results(), folder)
+        topics, images = folder / "topics" / "speed", folder / "images"
+        kept = json.loads((topics / "growth.json").read_text())
+        self.assertEqual(kept["costs"], results().costs)
+        text = "".join(path.read_text() for path in sorted(topics.glob("*.inc")))
+        self.assertEqual(text.count("image::"), 3)
+        for path in images.iterdir():
+            self.assertIn(f"../images/{path.name}\n", text)
+            self.assertTrue(ET.parse(path).getroot().tag.endswith("svg"))
+        self.assertEqual(len([*images.iterdir()]), 3)
+
+    def test_documentation(self) -> None:
+        """
+        The tables of the documentation are what its numbers give: none is typed
+        by hand.
+        """
+        kept = ROOT / "docs" / "topics" / "speed"
+        for what, parts in PARTS.items():
+            measured = Results.load(kept / f"{what}.json")
+            for table in parts:
+                path = Path(self.mktemp())
+                tables.write(measured, path, table)
+                self.assertEqual(path.read_text(), (kept / f"{table.__name__}.inc").read_text())
+
+    def test_same(self) -> None:
+        """
+        The same numbers give the same plots.
+        """
+        drawn = []
+        for _ in range(2):
+            folder = Path(self.mktemp())
+            folder.mkdir()
+            plots.bars(results(), folder)
+            drawn.append((folder / "speed-echo.svg").read_bytes())
+        self.assertEqual(*drawn)

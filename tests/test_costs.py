@@ -1,0 +1,174 @@
+"""
+How much work a message is, counted: what must not become more without anybody
+noticing.
+"""
+
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.protocols.basic import LineReceiver
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from tests.costs import costsOf, growth
+
+MESSAGE = b"<move x='10'/>\0"
+
+Work = Callable[[], object]
+
+
+class CountingTests(SynchronousTestCase):
+    """
+    What is counted.
+    """
+
+    def test_calls(self) -> None:
+        """
+        Each function of Python counts, and none that is built in.
+        """
+
+        def once(number: int) -> int:
+            return abs(number)
+
+        few, many = (costsOf(partial(list, map(once, range(n)))).calls for n in (1, 11))
+        self.assertEqual(many - few, 10)
+
+    def test_system(self) -> None:
+        """
+        Each method of a socket counts by its name.
+        """
+        one, other = socket.socketpair()
+        self.addCleanup(one.close)
+        self.addCleanup(other.close)
+        costs = costsOf(lambda: (one.send(b"x"), one.send(b"y"), other.recv(9)))
+        self.assertEqual(costs.system, {"send": 2, "recv": 1})
+
+    def test_searched(self) -> None:
+        """
+        The bytes count in which something is searched.
+        """
+        text = b"x" * 1000
+        self.assertEqual(costsOf(lambda: (text.find(b"y"), text.split(b"y"))).searched, 2000)
+
+    def test_square(self) -> None:
+        """
+        Work that grows with the square of the input is seen: Twisted's
+        C{LineReceiver} searches all that has come at each piece.
+        """
+        self.assertGreater(growth(partial(longMessage, twisteds), 200), 3.5)
+
+
+def received(protocol: Protocol) -> Protocol:
+    """
+    Connect a protocol that has received a message already.
+    """
+    protocol.makeConnection(StringTransport())
+    protocol.dataReceived(MESSAGE)
+    return protocol
+
+
+def ours() -> Protocol:
+    """
+    Make a server that sends each message back.
+    """
+    made = XMLSocketFactory(EchoProtocol, maxLength=1 << 30).buildProtocol(None)
+    assert made is not None
+    return received(made)
+
+
+def twisteds() -> Protocol:
+    """
+    Make Twisted's receiver of the same messages.
+    """
+
+    class Receiver(LineReceiver):
+        delimiter = b"\0"
+        MAX_LENGTH = 1 << 30
+
+        def lineReceived(self, line: bytes) -> None:
+            pass
+
+    return received(Receiver())
+
+
+def longMessage(make: Callable[[], Protocol], pieces: int) -> Work:
+    """
+    Receive one message in many pieces.
+    """
+    protocol = make()
+
+    def work() -> None:
+        for _ in range(pieces):
+            protocol.dataReceived(b"x" * 1448)
+        protocol.dataReceived(b"\0")
+
+    return work
+
+
+def manyMessages(reads: int) -> Work:
+    """
+    Receive many messages, ten in each read.
+    """
+    protocol = ours()
+
+    def work() -> None:
+        for _ in range(reads):
+            protocol.dataReceived(MESSAGE * 10)
+
+    return work
+
+
+def toMany(members: int) -> Work:
+    """
+    Hand a message on to many.
+    """
+    factory = XMLSocketFactory(RelayProtocol)
+    protocols = [factory.buildProtocol(None) for _ in range(members)]
+    for each in protocols:
+        assert each is not None
+        each.makeConnection(StringTransport())
+    speaker: XMLSocketProtocol | None = protocols[0]
+    assert speaker is not None
+    return partial(speaker.dataReceived, MESSAGE)
+
+
+class MessageTests(SynchronousTestCase):
+    """
+    What messages cost.
+    """
+
+    def test_calls(self) -> None:
+        """
+        A message more in the same read is at most six calls more, its answer
+        among them.
+        """
+        few, many = (costsOf(partial(ours().dataReceived, MESSAGE * n)).calls for n in (1, 101))
+        self.assertLessEqual(many - few, 6 * 100)
+
+    def test_read(self) -> None:
+        """
+        A read with one message is at most twenty calls, its answer among them.
+        """
+        self.assertLessEqual(costsOf(partial(ours().dataReceived, MESSAGE)).calls, 20)
+
+    def test_messages(self) -> None:
+        """
+        Twice as many messages are at most twice the work.
+        """
+        self.assertLess(growth(manyMessages, 100), 2.05)
+
+    def test_pieces(self) -> None:
+        """
+        A message of twice as many pieces is at most twice the work.
+        """
+        self.assertLess(growth(partial(longMessage, ours), 200), 2.05)
+
+    def test_members(self) -> None:
+        """
+        Twice as many who hear a message are at most twice the work.
+        """
+        self.assertLess(growth(toMany, 100), 2.05)
