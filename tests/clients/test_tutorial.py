@@ -153,6 +153,44 @@ async def test_flash(folders: dict[str, Path]) -> None:
             await other.end()
 
 
+@inBrowser
+async def test_actionScript(modules: Path, tmp_path: Path) -> None:
+    """
+    The program in ActionScript plays with the others, in the page that the guide
+    has for Ruffle.
+    """
+    compiler = modules / "@apache-royale" / "royale-js" / "royale-asjs"
+    need(compiler.exists(), "there is no royale-js (npm install --prefix tests/clients)")
+    need(shutil.which("java"), "there is no java (apt-get install default-jre-headless)")
+    (tmp_path / "nothing.xml").write_text("<royale-config/>")
+    library = compiler / "frameworks" / "libs" / "player" / "11.7" / "playerglobal.swc"
+    subprocess.run(
+        [
+            *("java", f"-Droyalelib={compiler / 'frameworks'}"),
+            *("-jar", compiler / "lib" / "compiler-mxmlc.jar"),
+            f"-load-config={tmp_path / 'nothing.xml'}",
+            f"-external-library-path={library}",
+            f"-source-path={HERE / 'as3'}",
+            *("-target-player=11.7", "-swf-version=20", "-debug=false"),
+            *(f"-output={tmp_path / 'game.swf'}", "--", TUTORIAL / "flash" / "Board.as"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "node_modules").symlink_to(modules)
+    page = (TUTORIAL.parent / "web" / "flash.html").read_text()
+    async with board("step3") as port:
+        load = f'{{ url: "game.swf", parameters: {{ port: "{port}" }} }}'
+        text = page.replace("8080", str(port)).replace('"game.swf"', load)
+        (tmp_path / "flash.html").write_text(text)
+        other = await player(port)
+        other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+        async with opened({"web": tmp_path}, "web/flash.html", {}):
+            heard = await other.until('key="at"')
+            assert re.search(r'<set name="[^"]+" key="at" value="\d+,\d+" />', heard[-1]), heard
+        await other.end()
+
+
 class Cutter(ProxyFactory):
     """
     Stands in front of a server, and can cut all connections.

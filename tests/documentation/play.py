@@ -1,0 +1,440 @@
+"""
+Plays a page of the documentation as a reader does: makes the files that it
+shows, types its commands, and compares what comes.
+
+C{python -m tests.documentation.play README.md}, in the folder of the project. It
+takes the ports that the page names, so the tests give it a network of its own.
+"""
+
+import argparse
+import doctest
+import fcntl
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib.metadata import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+from xml.etree.ElementTree import XML
+
+import trustme
+import yaml
+
+from openfl_twisted.wire.policy import PolicyFile
+from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
+
+PATIENCE = 60
+"""
+How many seconds a command may take until it has ended or listens.
+"""
+
+LISTENS = re.compile(rb"[Ll]istening on|Ready to accept connections|Serving HTTP on|starting on \d")
+"""
+What servers say when they can be reached: then the next command is typed.
+"""
+
+TAKEN = re.compile(rb"in use|Another twistd server is running")
+"""
+What a server says that takes the place of one that is still there.
+"""
+
+INSTALLS = re.compile(
+    r"(\S*/)?(pip|npm) |apt-get |python3 -m venv |\. \S*activate|\S+ -m pytest|\S*nox "
+)
+"""
+What is not typed again while the tests run: what sets up the environment in which
+they run, and the tests themselves. C{.ci/run} types it, from the README.
+"""
+
+_assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
+
+LANGUAGES = {".py": "python", ".hx": "haxe", ".as": "actionscript", ".html": "html"}
+
+
+class Wrong(AssertionError):
+    """
+    A page does not do what it says.
+    """
+
+
+class Command:
+    """
+    A command that has been typed.
+    """
+
+    def __init__(self, line: str, folder: Path, environment: dict[str, str]) -> None:
+        self.line = line
+        self.printed = b""
+        self._process = subprocess.Popen(
+            ["bash", "-c", line],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
+        self._reader.start()
+
+    def _read(self, output: IO[bytes]) -> None:
+        while data := os.read(output.fileno(), 65536):
+            self.printed += data
+
+    @property
+    def text(self) -> str:
+        """
+        What it has printed.
+        """
+        return self.printed.decode(errors="replace")
+
+    def settled(self) -> bool:
+        """
+        Say whether it has ended, or can be reached.
+        """
+        if self._process.poll() is not None:
+            # What it has left running goes on printing.
+            self._reader.join(0.2)
+            return True
+        return LISTENS.search(self.printed) is not None
+
+    @property
+    def status(self) -> int | None:
+        """
+        Its exit status; C{None} while it runs.
+        """
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """
+        End it, with all that it has started.
+        """
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(PATIENCE)
+        self._reader.join(5)
+
+
+def wait(until: Callable[[], bool], seconds: float, what: str) -> None:
+    """
+    Wait until something is so.
+    """
+    end = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > end:
+            raise Wrong(what)
+        time.sleep(0.02)
+
+
+def commandsIn(text: str) -> Iterator[str]:
+    """
+    Read a block that is typed into a shell: a line is a command, but one whose
+    end is still to come goes on.
+    """
+    command = ""
+    for line in text.splitlines():
+        command += line
+        unfinished = subprocess.run(["bash", "-n", "-c", command], capture_output=True).returncode
+        if unfinished or command.endswith("\\"):
+            command += "\n"
+            continue
+        if command.strip():
+            yield command
+        command = ""
+    if command:
+        raise Wrong(f"this command has no end: {command}")
+
+
+def matches(expected: str, printed: str) -> bool:
+    """
+    Say whether the lines stand in what was printed, one after the other; C{…} in
+    them stands for anything.
+    """
+    pattern = ".*?\n[^\n]*?".join(
+        re.escape(line.strip()).replace("…", "[^\n]*") for line in expected.strip().splitlines()
+    )
+    return re.search(pattern, printed, re.DOTALL) is not None
+
+
+def elsewhere(source: Path) -> bool:
+    """
+    Say whether a file of the documentation is run by a test of its own.
+    """
+    names = {source.name} | ({source.parent.name} if "tutorial" in source.parts else set())
+    tests = [*ROOT.glob("tests/live/test_*.py"), *ROOT.glob("tests/clients/test_*.py")]
+    return any(f'"{name}"' in path.read_text() for name in names for path in tests)
+
+
+class Reader:
+    """
+    Does what the pages say, in a folder of his own.
+
+    @ivar installs: whether he also installs; if not, he uses what the tests are
+        run with.
+    """
+
+    def __init__(self, folder: Path, *, installs: bool = False) -> None:
+        self.folder = folder
+        self.installs = installs
+        self.typed: list[Command] = []
+        self._latest: list[Command] = []
+        self._failed: str | None = None
+        programs = str(Path(sys.executable).parent)
+        if not installs:
+            (folder / ".venv").symlink_to(sys.prefix)
+            (folder / "docs").symlink_to(DOCS)
+        path = os.environ["PATH"] if installs else f"{programs}:{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        self._makePossessions()
+
+    def _makePossessions(self) -> None:
+        """
+        Make what the pages take for granted: certificates, and a policy file.
+        """
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.folder / "ca.pem")
+        server = authority.issue_cert("localhost", "127.0.0.1", "games.example")
+        server.private_key_and_cert_chain_pem.write_to_path(self.folder / "certificate.pem")
+        server.private_key_pem.write_to_path(self.folder / "key.pem")
+
+    def play(self, blocks: list[Block]) -> None:
+        """
+        Do what the blocks say.
+        """
+        try:
+            for block in blocks:
+                if block.language != "text":
+                    self._mustBeFine()
+                self.take(block)
+            self._mustBeFine()
+            for command in self.typed:
+                if "Traceback" in command.text:
+                    raise Wrong(f"{command.line}:\n{command.text}")
+        finally:
+            self.stopAll()
+
+    def stopAll(self) -> None:
+        """
+        End all servers.
+        """
+        for command in self.typed:
+            command.stop()
+
+    def take(self, block: Block) -> None:
+        """
+        Do what a block says.
+        """
+        kind = getattr(self, f"_take_{block.language}", None)
+        if kind is None:
+            raise Wrong(f"{block}: nobody runs this")
+        if block.source is not None:
+            self._included(block, block.source)
+        if block.caption:
+            file = self.folder / block.caption
+            file.parent.mkdir(exist_ok=True, parents=True)
+            # All of it: what is shown can be a part.
+            text = block.text + "\n" if block.source is None else block.source.read_text()
+            file.write_text(text)
+        try:
+            kind(block)
+        except Exception as problem:
+            raise Wrong(f"{block}: {problem}") from problem
+
+    def _included(self, block: Block, source: Path) -> None:
+        """
+        Look at a file of which a page shows something.
+        """
+        language = LANGUAGES.get(source.suffix)
+        if language not in (None, block.language) and source.suffix != ".html":
+            raise Wrong(f"{block}: {source.name} should be shown as {language}")
+        if not (elsewhere(source) or block.caption):
+            raise Wrong(f"{block}: no test runs {source.name}")
+
+    # What is typed, and what comes
+
+    def _mustBeFine(self) -> None:
+        """
+        Complain if the last block has failed, and the page does not show how.
+        """
+        if self._failed is not None:
+            raise Wrong(self._failed)
+
+    def _take_sh(self, block: Block) -> None:
+        if not block.hidden:
+            self._latest = []
+        for line in commandsIn(block.text):
+            self._mustBeFine()
+            if _assignment.match(line):
+                self._assign(line)
+            else:
+                self.type(line)
+            if block.hidden:
+                self._mustBeFine()
+
+    def _assign(self, line: str) -> None:
+        """
+        Set a variable of the shell for what comes.
+        """
+        name = line.partition("=")[0]
+        command = ["bash", "-c", f'{line}; printf %s "${name}"']
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        self.environment[name] = done.stdout
+
+    def type(self, line: str) -> None:
+        """
+        Type a command, and wait until it has ended or listens.
+        """
+        rest = self._withoutInstalling(line)
+        if not rest:
+            return
+        command = Command(rest, self.folder, self.environment)
+        self._settle(command)
+        if command.status and TAKEN.search(command.printed):
+            # Another way to do the same: the reader ends the first one.
+            self.stopAll()
+            command = Command(rest, self.folder, self.environment)
+            self._settle(command)
+        self.typed.append(command)
+        self._latest.append(command)
+        if command.status:
+            self._failed = f"{rest}: status {command.status}\n{command.text}"
+
+    def _settle(self, command: Command) -> None:
+        try:
+            wait(command.settled, PATIENCE, f"{command.line} has not ended, nor does it listen")
+        except Wrong:
+            command.stop()
+            raise
+
+    def _withoutInstalling(self, line: str) -> str:
+        """
+        Leave out what installs, if nothing is to be installed.
+        """
+        if self.installs:
+            return line
+        rest = []
+        for part in line.split(" && "):
+            if not INSTALLS.match(part):
+                rest.append(part)
+            for extra in re.findall(r"\[(\w+)\]", part):
+                if extra not in (metadata("openfl-twisted").get_all("Provides-Extra") or []):
+                    raise Wrong(f"{part}: there is no extra {extra}")
+        return " && ".join(rest)
+
+    def _take_text(self, block: Block) -> None:
+        """
+        Look for what a page says that comes: from a command of the last block, or
+        from a server. A command that was meant to fail has failed as it should.
+        """
+        if block.source is not None:
+            # A file that another program reads.
+            return
+        listening = [command for command in self.typed if command.status is None]
+        heard = [*self._latest, *listening]
+        try:
+            wait(lambda: any(matches(block.text, each.text) for each in heard), 10, "")
+        except Wrong:
+            printed = "\n".join(each.text for each in heard)
+            raise Wrong(f"nobody prints this; there was\n{printed}") from None
+        self._failed = None
+
+    # Programs
+
+    def _take_python(self, block: Block) -> None:
+        if block.source is None and not block.caption:
+            command = [sys.executable, "-W", "error", "-c", block.text]
+            done = subprocess.run(
+                command, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE
+            )
+            if done.returncode:
+                raise Wrong(done.stderr)
+        elif block.caption:
+            compile(block.text, block.caption, "exec")
+
+    def _take_pycon(self, block: Block) -> None:
+        test = doctest.DocTestParser().get_doctest(block.text, {}, str(block), None, 0)
+        report: list[str] = []
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
+        if report:
+            raise Wrong("".join(report))
+
+    def _ofFile(self, block: Block) -> None:
+        """
+        Take a language that is only shown from files: a test runs each of them.
+        """
+        if block.source is None:
+            raise Wrong("this must be a file under docs/examples that a test runs")
+
+    _take_haxe = _take_actionscript = _take_javascript = _take_html = _ofFile
+    _take_nginx = _take_ini = _ofFile
+
+    # Data
+
+    def _take_xml(self, block: Block) -> None:
+        if "<cross-domain-policy" in block.text:
+            PolicyFile.fromXML(block.text.encode())
+        else:
+            # It stands in our own documentation, so it is no attack.
+            XML(block.text)
+
+    def _take_toml(self, block: Block) -> None:
+        tomllib.loads(block.text)
+        if not block.caption:
+            raise Wrong("this needs a caption, so that a command can use it")
+
+    def _take_yaml(self, block: Block) -> None:
+        for job in yaml.safe_load(block.text)["scrape_configs"]:
+            for target in job["static_configs"]:
+                for address in target["targets"]:
+                    self.type(f"curl -s --fail http://{address}/metrics")
+
+
+def raiseLoopback() -> None:
+    """
+    Switch the loopback of a new network on.
+    """
+    with socket.socket() as control:
+        name = b"lo"
+        # SIOCGIFFLAGS, SIOCSIFFLAGS and IFF_UP of Linux.
+        answer = fcntl.ioctl(control, 0x8913, struct.pack("16sh14x", name, 0))
+        (flags,) = struct.unpack_from("h", answer, 16)
+        fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", name, flags | 1))
+
+
+def main() -> None:
+    """
+    Play a page.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("page", help="a page, as docs/howto/policy.rst")
+    parser.add_argument("--loopback", action="store_true", help="switch the loopback on first")
+    parser.add_argument("--install", metavar="FOLDER", help="be there, and install too")
+    given = parser.parse_args()
+    if given.loopback:
+        raiseLoopback()
+    blocks = allBlocks()[given.page]
+    if given.install:
+        Reader(Path(given.install), installs=True).play(blocks)
+        return
+    with TemporaryDirectory() as folder:
+        Reader(Path(folder)).play(blocks)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Wrong as problem:
+        sys.exit(str(problem))
