@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from docutils import nodes
 from markdown_it import MarkdownIt
@@ -84,13 +84,13 @@ def ofPages() -> dict[str, list[Block]]:
         return found
 
 
-def _isBlock(node: nodes.Node) -> TypeIs[nodes.Element]:
+def _isBlock(node: nodes.Node) -> bool:
     if isinstance(node, nodes.comment):
         return node.astext().startswith(_HIDDEN)
     return isinstance(node, nodes.literal_block)
 
 
-def _blockOf(page: str, node: nodes.Element) -> Block:
+def _blockOf(page: str, node: Any) -> Block:
     """
     Read a block of a page.
     """

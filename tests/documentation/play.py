@@ -189,6 +189,7 @@ class Reader:
         self.typed: list[Command] = []
         self._latest: list[Command] = []
         self._failed: str | None = None
+        self._names: dict[str, object] = {}
         programs = str(Path(sys.executable).parent)
         if not installs:
             (folder / ".venv").symlink_to(sys.prefix)
@@ -364,10 +365,11 @@ class Reader:
             compile(block.text, block.caption, "exec")
 
     def _take_pycon(self, block: Block) -> None:
-        test = doctest.DocTestParser().get_doctest(block.text, {}, str(block), None, 0)
+        test = doctest.DocTestParser().get_doctest(block.text, self._names, str(block), None, 0)
         report: list[str] = []
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
+        test.globs = self._names
+        doctest.DocTestRunner(optionflags=flags).run(test, out=report.append, clear_globs=False)
         if report:
             raise Wrong("".join(report))
 
