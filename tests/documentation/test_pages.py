@@ -33,6 +33,7 @@ def apart() -> list[str]:
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str) -> None:
     """
