@@ -179,23 +179,24 @@ class Reader:
     """
     Does what the pages say, in a folder of his own.
 
-    @ivar installs: whether he also installs; if not, he uses what the tests are
-        run with.
+    @ivar folder: if an environment is in it already, in C{.venv}, he uses that,
+        and else the one that the tests are run with.
     """
 
-    def __init__(self, folder: Path, *, installs: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.installs = installs
         self.typed: list[Command] = []
         self._latest: list[Command] = []
         self._failed: str | None = None
         self._names: dict[str, object] = {}
-        programs = str(Path(sys.executable).parent)
-        if not installs:
-            (folder / ".venv").symlink_to(sys.prefix)
-            (folder / "docs").symlink_to(DOCS)
-        path = os.environ["PATH"] if installs else f"{programs}:{os.environ['PATH']}"
+        self._made: dict[str, Path | None] = {}
+        for name, original in (".venv", Path(sys.prefix)), ("docs", DOCS):
+            if not (folder / name).exists():
+                (folder / name).symlink_to(original)
+        path = f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        # What the tests can import must not help what is installed.
+        self.environment.pop("PYTHONPATH", None)
         self._makePossessions()
 
     def _makePossessions(self) -> None:
@@ -218,11 +219,21 @@ class Reader:
                     self._mustBeFine()
                 self.take(block)
             self._mustBeFine()
+            self._mustBeUsed()
             for command in self.typed:
                 if "Traceback" in command.text:
                     raise Wrong(f"{command.line}:\n{command.text}")
         finally:
             self.stopAll()
+
+    def _mustBeUsed(self) -> None:
+        """
+        Complain if a file is made that no command uses, nor another test.
+        """
+        for name, source in self._made.items():
+            isTyped = any(Path(name).stem in command.line for command in self.typed)
+            if not isTyped and (source is None or not elsewhere(source)):
+                raise Wrong(f"{name} is made, and nothing is done with it")
 
     def stopAll(self) -> None:
         """
@@ -246,6 +257,7 @@ class Reader:
             # All of it: what is shown can be a part.
             text = block.text + "\n" if block.source is None else block.source.read_text()
             file.write_text(text)
+            self._made[block.caption] = block.source
         try:
             kind(block)
         except Exception as problem:
@@ -321,10 +333,8 @@ class Reader:
 
     def _withoutInstalling(self, line: str) -> str:
         """
-        Leave out what installs, if nothing is to be installed.
+        Leave out what installs.
         """
-        if self.installs:
-            return line
         rest = []
         for part in line.split(" && "):
             if not INSTALLS.match(part):
@@ -423,13 +433,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", help="a page, as docs/howto/policy.rst")
     parser.add_argument("--loopback", action="store_true", help="switch the loopback on first")
-    parser.add_argument("--install", metavar="FOLDER", help="be there, and install too")
+    parser.add_argument("--folder", help="where to play it, instead of in one that is empty")
     given = parser.parse_args()
     if given.loopback:
         raiseLoopback()
     blocks = allBlocks()[given.page]
-    if given.install:
-        Reader(Path(given.install), installs=True).play(blocks)
+    if given.folder:
+        Reader(Path(given.folder)).play(blocks)
         return
     with TemporaryDirectory() as folder:
         Reader(Path(folder)).play(blocks)
