@@ -77,10 +77,10 @@ def inherited(name: str, cls: type[Any] | None) -> bool:
     """
     if cls is None or name == "__init__":
         return False
-    from zope.interface import implementedBy
-
-    bases = [base for base in cls.__mro__[1:] if base is not object]
-    interfaces = list(implementedBy(cls).flattened())
+    bases = cls.__mro__[1:-1]
+    # Not implementedBy(): that writes into classes that implement nothing.
+    declared = [vars(each).get("__implemented__") for each in cls.__mro__]
+    interfaces = [each for found in declared if found is not None for each in found.flattened()]
     return any(name in vars(base) for base in bases) or any(name in each for each in interfaces)
 
 
