@@ -21,7 +21,7 @@ html_theme_options = {
     "description": "Sockets for OpenFL, AIR and Flash programs, for Python, on Twisted",
     "fixed_sidebar": True,
     "sidebar_collapse": True,
-    "page_width": "1000px",
+    "page_width": "1150px",
 }
 
 _root = Path(__file__).parent.parent
