@@ -11,19 +11,14 @@ import doctest
 import fcntl
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
 import sys
-import threading
-import time
 import tomllib
-from collections.abc import Callable, Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 from xml.etree.ElementTree import XML
 
 import trustme
@@ -31,21 +26,15 @@ import yaml
 
 from openfl_twisted.wire.policy import PolicyFile
 from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
-
-PATIENCE = 60
-"""
-How many seconds a command may take until it has ended or listens.
-"""
-
-LISTENS = re.compile(rb"[Ll]istening on|Ready to accept connections|Serving HTTP on|starting on \d")
-"""
-What servers say when they can be reached: then the next command is typed.
-"""
-
-TAKEN = re.compile(rb"in use|Another twistd server is running")
-"""
-What a server says that takes the place of one that is still there.
-"""
+from tests.documentation.shell import (
+    PATIENCE,
+    TAKEN,
+    Command,
+    Wrong,
+    commandsIn,
+    matches,
+    wait,
+)
 
 INSTALLS = re.compile(
     r"(\S*/)?(pip|npm) |apt-get |python3 -m venv |\. \S*activate|\S+ -m pytest|\S*nox "
@@ -58,112 +47,6 @@ they run, and the tests themselves. C{.ci/run} types it, from the README.
 _assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
 
 LANGUAGES = {".py": "python", ".hx": "haxe", ".as": "actionscript", ".html": "html"}
-
-
-class Wrong(AssertionError):
-    """
-    A page does not do what it says.
-    """
-
-
-class Command:
-    """
-    A command that has been typed.
-    """
-
-    def __init__(self, line: str, folder: Path, environment: dict[str, str]) -> None:
-        self.line = line
-        self.printed = b""
-        self._process = subprocess.Popen(
-            ["bash", "-c", line],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
-        self._reader.start()
-
-    def _read(self, output: IO[bytes]) -> None:
-        while data := os.read(output.fileno(), 65536):
-            self.printed += data
-
-    @property
-    def text(self) -> str:
-        """
-        What it has printed.
-        """
-        return self.printed.decode(errors="replace")
-
-    def settled(self) -> bool:
-        """
-        Say whether it has ended, or can be reached.
-        """
-        if self._process.poll() is not None:
-            # What it has left running goes on printing.
-            self._reader.join(0.2)
-            return True
-        return LISTENS.search(self.printed) is not None
-
-    @property
-    def status(self) -> int | None:
-        """
-        Its exit status; C{None} while it runs.
-        """
-        return self._process.poll()
-
-    def stop(self) -> None:
-        """
-        End it, with all that it has started.
-        """
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(PATIENCE)
-        self._reader.join(5)
-
-
-def wait(until: Callable[[], bool], seconds: float, what: str) -> None:
-    """
-    Wait until something is so.
-    """
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            raise Wrong(what)
-        time.sleep(0.02)
-
-
-def commandsIn(text: str) -> Iterator[str]:
-    """
-    Read a block that is typed into a shell: a line is a command, but one whose
-    end is still to come goes on.
-    """
-    command = ""
-    for line in text.splitlines():
-        command += line
-        unfinished = subprocess.run(["bash", "-n", "-c", command], capture_output=True).returncode
-        if unfinished or command.endswith("\\"):
-            command += "\n"
-            continue
-        if command.strip():
-            yield command
-        command = ""
-    if command:
-        raise Wrong(f"this command has no end: {command}")
-
-
-def matches(expected: str, printed: str) -> bool:
-    """
-    Say whether the lines stand in what was printed, one after the other; C{…} in
-    them stands for anything.
-    """
-    pattern = ".*?\n[^\n]*?".join(
-        re.escape(line.strip()).replace("…", "[^\n]*") for line in expected.strip().splitlines()
-    )
-    return re.search(pattern, printed, re.DOTALL) is not None
 
 
 def elsewhere(source: Path) -> bool:
@@ -355,7 +238,9 @@ class Reader:
         listening = [command for command in self.typed if command.status is None]
         heard = [*self._latest, *listening]
         try:
-            wait(lambda: any(matches(block.text, each.text) for each in heard), 10, "")
+            # Only servers have more to say.
+            seconds = PATIENCE if listening else 0.5
+            wait(lambda: any(matches(block.text, each.text) for each in heard), seconds, "")
         except Wrong:
             printed = "\n".join(each.text for each in heard)
             raise Wrong(f"nobody prints this; there was\n{printed}") from None
