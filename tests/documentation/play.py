@@ -38,10 +38,12 @@ from tests.documentation.shell import (
 
 INSTALLS = re.compile(
     r"(\S*/)?(pip|npm) |apt-get |python3 -m venv |\. \S*activate|\S+ -m pytest|\S*nox "
+    r"|\S+ -m benchmarks"
 )
 """
 What is not typed again while the tests run: what sets up the environment in which
-they run, and the tests themselves. C{.ci/run} types it, from the README.
+they run, and the tests themselves; C{.ci/run} types it, from the README. And what
+takes an hour.
 """
 
 _assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
@@ -72,6 +74,7 @@ class Reader:
         self._latest: list[Command] = []
         self._failed: str | None = None
         self._names: dict[str, object] = {}
+        self._parts: list[str] = []
         self._made: dict[str, Path | None] = {}
         for name, original in (".venv", Path(sys.prefix)), ("docs", DOCS):
             if not (folder / name).exists():
@@ -250,14 +253,29 @@ class Reader:
 
     def _take_python(self, block: Block) -> None:
         if block.source is None and not block.caption:
-            command = [sys.executable, "-W", "error", "-c", block.text]
-            done = subprocess.run(
-                command, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE
-            )
-            if done.returncode:
-                raise Wrong(done.stderr)
+            self._run(block.text)
         elif block.caption:
             compile(block.text, block.caption, "exec")
+
+    def _run(self, text: str) -> None:
+        """
+        Run a part of a program, with the parts before it: what a page has imported
+        is not imported again. Tests are run as tests, by pytest.
+        """
+        self._parts.append(text)
+        program = self.folder / "test_page.py"
+        program.write_text("\n\n".join(self._parts))
+        isTest = re.search(r"^ *(async )?def test_", text, re.MULTILINE) is not None
+        how = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if isTest else []
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *how, program],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        if done.returncode:
+            raise Wrong(done.stdout + done.stderr)
 
     def _take_pycon(self, block: Block) -> None:
         test = doctest.DocTestParser().get_doctest(block.text, self._names, str(block), None, 0)

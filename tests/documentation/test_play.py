@@ -71,6 +71,14 @@ class ReaderTests(SynchronousTestCase):
         self.fails("AssertionError", ("python", "assert 2 + 2 == 5"))
         self.fails("Expected", ("pycon", ">>> 2 + 2\n5\n"))
 
+    def test_parts(self) -> None:
+        """
+        A part of a program has the parts before it, and tests are run as such.
+        """
+        play(("python", "number = 4"), ("python", "assert number == 4"))
+        play(("python", "number = 4"), ("python", "def test_it():\n    assert number == 4"))
+        self.fails("assert 4 == 5", ("python", "def test_it():\n    assert 4 == 5"))
+
     def test_others(self) -> None:
         """
         What nobody runs is wrong: a language that is not known, and a program that
