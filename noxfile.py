@@ -22,7 +22,7 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     session.run("mypy", "-p", "openfl_twisted")
     session.run("mypy", "twisted/plugins")
-    session.run("mypy", "tests", "docs/examples", "benchmarks")
+    session.run("mypy", "tests", "docs", "benchmarks")
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

@@ -14,11 +14,14 @@ extensions = ["pydoctor.sphinx_ext.build_apidocs", "sphinx.ext.intersphinx"]
 # Nothing is fetched; pydoctor's extension only wants the setting to be there.
 intersphinx_mapping: dict[str, tuple[str, str | None]] = {}
 exclude_patterns = ["_build"]
+# Most blocks are typed into a shell; what is not says so.
+highlight_language = "sh"
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Sockets for OpenFL, AIR and Flash programs, for Python, on Twisted",
     "fixed_sidebar": True,
-    "page_width": "1000px",
+    "sidebar_collapse": True,
+    "page_width": "1150px",
 }
 
 _root = Path(__file__).parent.parent

@@ -69,6 +69,8 @@ def seconds(text: str) -> float:
     """
     Read a time in seconds.
 
+    @param text: such as C{5} or C{0.5}.
+    @return: the time; it can be 0.
     @raise ValueError: if it is none.
     """
     # Neither inf nor nan is a time that one could wait.
@@ -82,6 +84,7 @@ def acceptOf(text: str) -> frozenset[Caller]:
     Read which callers are known: C{plain}, C{websocket} and C{tls}, with commas.
     Whether policy requests are answered depends on the policy.
 
+    @param text: such as C{plain,tls}.
     @raise ValueError: if there is something else.
     """
     known = {caller.value: caller for caller in EVERYBODY - {Caller.POLICY}}
@@ -97,6 +100,7 @@ def readPolicyFile(path: str) -> PolicyFile:
     """
     Read a policy file.
 
+    @param path: where it is.
     @raise OSError: if it cannot be read.
     @raise ValueError: if it is no policy file, or grants nothing.
     """
@@ -114,6 +118,8 @@ def policyOf(text: str) -> PolicySource:
     Read what is answered to policy requests: C{port} for all who want to
     connect to this port, C{none} for no answer, or the path of a file; see
     L{readPolicyFile}.
+
+    @param text: C{port}, C{none} or a path.
     """
     match text:
         case "port":
@@ -139,6 +145,8 @@ def parseServer(
     Make the endpoint of a description such as C{openfl:tcp:8080}. What is named
     here is for C{openfl:}, and all else is for the endpoint behind it.
 
+    @param reactor: the reactor of the endpoint, and the clock of TLS.
+    @param arguments: the description of the endpoint behind, part by part.
     @param policy: see L{policyOf}.
     @param accept: see L{acceptOf}; everybody if it is not given.
     @param grace: see L{OnePortFactory}, in seconds.
@@ -148,6 +156,8 @@ def parseServer(
     @param tlsCertificate: see
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see there.
+    @param rest: the named settings of the endpoint behind.
+    @return: an endpoint with the door in front; nothing listens yet.
     @raise ValueError: if one of these is wrong.
     """
     settings: dict[str, Any] = {"policy": policyOf(policy), "clock": reactor}

@@ -90,6 +90,9 @@ class Error(Exception):
     def numbered(cls, errorID: int, *parameters: object) -> Self:
         """
         Make an error with Flash's number and text; see L{messageOf}.
+
+        @param errorID: a number of L{MESSAGES}.
+        @param parameters: what stands for C{%1} and C{%2}.
         """
         return cls(messageOf(errorID, *parameters), errorID)
 
@@ -142,4 +145,8 @@ class EOFError(IOError, builtins.EOFError):
     """
 
     def __init__(self, message: str | None = None, errorID: int = 2030) -> None:
+        """
+        @param message: the text; that of the number if it is C{None}.
+        @param errorID: the number; #2030 if nobody says otherwise.
+        """
         super().__init__(messageOf(2030) if message is None else message, errorID)

@@ -646,6 +646,7 @@ class EventDispatcher:
         Say the same as L{hasEventListener}, as there is no display list.
 
         @param type: the type.
+        @return: whether there is a listener.
         """
         return self.hasEventListener(type)
 

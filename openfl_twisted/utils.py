@@ -210,6 +210,7 @@ class IDataOutput(_ObjectEncoding, DataOutput):
         Write a value in AMF, see L{openfl_twisted.wire.amf}. The members of
         plain objects are those that L{ObjectEncoding} has written.
 
+        @param object: the value.
         @raise errors.IOError: if it has no such form; nothing is written then.
         """
         writer = ObjectEncoding.dynamicPropertyWriter

@@ -17,6 +17,7 @@ def checkAddress(address: str | None) -> str:
     """
     Check an address: IP text, no name.
 
+    @param address: the text, with brackets or without; C{None} is none.
     @return: it, as short as it can be written and without brackets, as the
         system writes it too.
     @raise errors.ArgumentError: #2004, if it is none.
@@ -32,6 +33,8 @@ def checkPort(port: int, lowest: int = 0) -> None:
     """
     Check a port.
 
+    @param port: the port.
+    @param lowest: the least that it may be: 0 where the system can choose one, or 1.
     @raise errors.RangeError: #2006, if it is not from C{lowest} to 65535.
     """
     if not lowest <= port <= 65535:
@@ -42,6 +45,8 @@ def invalidSocket(reason: object) -> errors.IOError:
     """
     Make the error for what the system, or the state of a socket, does not let
     one do; its text says why.
+
+    @param reason: what is in the way.
     """
     return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
 

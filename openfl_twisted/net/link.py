@@ -254,6 +254,8 @@ class Link:
     def accept(self, connection: Connection) -> None:
         """
         Take a connection that a server has got.
+
+        @param connection: one that is connected already.
         """
         self._life.accepted(connection)
 
@@ -329,6 +331,9 @@ class Link:
     def attempt(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
         """
         Begin an attempt.
+
+        @param endpoint: the way to the server.
+        @param timeout: how long it may take, in seconds.
         """
         attempt = endpoint.connect(_ConnectionFactory())
         self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
@@ -360,6 +365,8 @@ class Link:
     def begin(self, connection: Connection) -> None:
         """
         Take a connection.
+
+        @param connection: what is connected.
         """
         self._attempt = None
         self.connection = connection
@@ -384,6 +391,8 @@ class Link:
     def end(self, reason: Failure | None) -> None:
         """
         Be without a connection, and without an attempt.
+
+        @param reason: why an attempt has failed; C{None} after a connection.
         """
         self._attempt = self.connection = None
         self._ended()
@@ -397,6 +406,8 @@ class Link:
     def note(self, event: Event) -> None:
         """
         Remember an event that is to be dispatched.
+
+        @param event: an event, for the owner's listeners.
         """
         self._notes.append(event)
 

@@ -48,6 +48,9 @@ class Permissions:
         """
         Say which host is meant if none is named: the one from which the program
         came.
+
+        @return: a host name or an address; C{localhost} if nobody says where the
+            program is from.
         """
         return _content().domain or "localhost"
 
@@ -65,6 +68,12 @@ class Permissions:
         Put the permission in front of the way to a server, if there must be
         one.
 
+        @param endpoint: the way to the server.
+        @param host: the server, by its name or its address.
+        @param port: its port.
+        @param reactor: for the way to the policy files.
+        @return: the same way if no permission is needed, or one that fails with a
+            C{SecurityError} #2048 if there is none.
         @raise errors.SecurityError: #2010, if this program may not use sockets.
         @raise errors.ArgumentError: if C{Security.swfURL} is no URL of http or
             https.

@@ -17,6 +17,7 @@ def wayTo(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEn
     @param host: its name or its address, IPv6 with or without brackets.
     @param port: its port.
     @param timeout: how long connecting may take, in seconds.
+    @return: an endpoint; nothing is connected yet.
     """
     address = host.removeprefix("[").removesuffix("]")
     try:

@@ -50,6 +50,7 @@ class XMLSocket(StreamSocket):
             C{xml.etree.ElementTree}; or bytes, which are sent as they are. A
             NUL inside splits it for the receiver: there is no escaping.
         @raise errors.IOError: #2002, if there is no connection.
+        @raise errors.TypeError: #2007, if it is C{None}.
         """
         transport = self._link.transport()
         if object is None:
@@ -109,6 +110,9 @@ class Messages:
     """
 
     def __init__(self, socket: XMLSocket) -> None:
+        """
+        @param socket: whose messages they are.
+        """
         self._socket = socket
         self._waiting: deque[str] = deque()
         self._wanted: Deferred[str] | None = None

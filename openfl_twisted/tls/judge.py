@@ -61,6 +61,11 @@ class Judge:
         verification, called once for each objection and, from the authority
         down to the server, once for each certificate.
 
+        @param connection: where it is seen.
+        @param certificate: the certificate that it is about.
+        @param code: OpenSSL's number for the objection, 0 if there is none.
+        @param depth: how far from the server's certificate it stands, which has 0.
+        @param ok: whether OpenSSL has no objection.
         @return: whether OpenSSL shall go on.
         """
         try:
@@ -259,6 +264,8 @@ class Judge:
     def unreadable(self, reason: str) -> None:
         """
         Hear that OpenSSL cannot even read what the server sent.
+
+        @param reason: what OpenSSL says of it.
         """
         self._refuse(Finding(certificates.UNREADABLE, 0, reason))
 

@@ -69,6 +69,7 @@ class Trust:
         Trust the certificates in a file, and not those of this machine.
 
         @param path: a file of certificates in PEM.
+        @return: the trust in these.
         @raise OSError: if it cannot be read.
         @raise ValueError: if there is no certificate in it.
         """
@@ -152,6 +153,8 @@ class Trust:
     def setRules(self, store: X509Store) -> None:
         """
         Set how strict a store is, and its time.
+
+        @param store: a store of OpenSSL; it is changed.
         """
         if self.profile == "webpki":
             store.set_flags(X509StoreFlags.X509_STRICT)
@@ -161,6 +164,8 @@ class Trust:
     def setLists(self, store: X509Store) -> None:
         """
         Make the revocation lists known to a store.
+
+        @param store: a store of OpenSSL; it is changed.
         """
         for revoked in self.revoked:
             store.add_crl(revoked)
@@ -173,6 +178,8 @@ def unwarned() -> Iterator[None]:
     """
     Hear no warnings of C{cryptography}: they are about what strangers have
     written.
+
+    @return: a context, while which they are dropped.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
@@ -182,6 +189,9 @@ def unwarned() -> Iterator[None]:
 def isSelfIssued(certificate: x509.Certificate) -> bool:
     """
     Check whether a certificate names itself as its issuer.
+
+    @param certificate: the certificate; its signature is not looked at.
+    @return: whether subject and issuer are the same.
     """
     return certificate.subject == certificate.issuer
 

@@ -168,3 +168,15 @@ async def test_certificates() -> None:
         printed = program.printed.decode()
         assert printed.startswith(f"{status}\n")
         assert words in printed
+
+
+@live
+async def test_hello() -> None:
+    """
+    The shortest client says hello and prints the answer.
+    """
+    server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
+    client = run(*example("hello.py", str(await portOf(server))))
+    assert await client.ended == 0, client.printed
+    assert client.printed == b"<hello/>\n"
+    await stop(server)

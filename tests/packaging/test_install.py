@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.documentation.blocks import ofMarkdown
+from tests.documentation.play import INSTALLS
+from tests.documentation.test_pages import apart
 from tests.test_plugins import COMMANDS
 
 pytestmark = pytest.mark.slow
@@ -118,3 +121,19 @@ def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     run(pip, "uninstall", "--yes", "openfl-twisted")
     assert commandsOf(twistd) == set()
     assert commandsOf(twistd, PYTHONPATH=str(checkout)) == COMMANDS
+
+
+def test_readme(checkout: Path) -> None:
+    """
+    Whoever follows the README in a checkout, word for word, sees what it says: its
+    command installs into a new environment, and all else runs there.
+    """
+    blocks = [block.text for block in ofMarkdown(ROOT / "README.md")]
+    [install, *_] = [text for text in blocks if " -m venv " in text]
+    parts = [part for part in install.split(" && ") if INSTALLS.match(part)]
+    assert len(parts) == 2
+    run("bash", "-c", f"cd '{checkout}' && {' && '.join(parts)}")
+    network = apart()
+    options = ["--loopback"] if network else []
+    program = (*network, sys.executable, "-m", "tests.documentation.play", *options)
+    run(*program, "--folder", checkout, "README.md", PYTHONPATH=str(ROOT))

@@ -1,0 +1,42 @@
+"""
+A server for programs that use C{Socket}: it adds two numbers.
+C{python adding.py tcp:9339:interface=127.0.0.1}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+
+from openfl_twisted.endpoints import openflEndpoint
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+
+
+class Adder(BinarySocketProtocol):
+    """
+    Answers two ints with their sum.
+    """
+
+    def socketDataReceived(self, bytesLoaded: int) -> None:
+        """
+        Add as many pairs as have come: the network cuts where it likes.
+        """
+        while self.bytesAvailable >= 8:
+            self.writeInt(self.readInt() + self.readInt())
+
+
+async def main(reactor: Any, endpoint: str) -> None:
+    """
+    Listen until the program is ended. C{openflEndpoint} lets browsers in too.
+    """
+    server = openflEndpoint(serverFromString(reactor, endpoint))
+    port: Any = await server.listen(BinarySocketFactory(Adder))
+    sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
+    sys.stdout.flush()
+    await Deferred()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

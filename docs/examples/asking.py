@@ -1,0 +1,38 @@
+"""
+A client in OpenFL's words that has 40 and 2 added: C{python asking.py 9339}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from openfl_twisted.events import ProgressEvent
+from openfl_twisted.net import Socket
+
+
+async def main(reactor: Any, port: str) -> None:
+    """
+    Ask, and print the answer.
+    """
+    socket = Socket()
+    answered: Deferred[None] = Deferred()
+
+    def onData(event: ProgressEvent) -> None:
+        if socket.bytesAvailable >= 4:
+            answered.callback(None)
+
+    socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
+    socket.connect("127.0.0.1", int(port))
+    await socket.whenConnected()
+    socket.writeInt(40)
+    socket.writeInt(2)
+    socket.flush()
+    await answered
+    sys.stdout.write(f"{socket.readInt()}\n")
+    socket.close()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

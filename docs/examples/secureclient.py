@@ -1,0 +1,31 @@
+"""
+A client that trusts one authority: C{python secureclient.py HOST PORT CA.pem}.
+"""
+
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from openfl_twisted.net import SecureSocket
+from openfl_twisted.tls import Trust
+
+
+async def main(reactor: Any, host: str, port: str, authority: str) -> None:
+    """
+    Connect, and say how the server's certificate was judged.
+    """
+    socket = SecureSocket(trust=Trust.fromPEM(authority))
+    socket.connect(host, int(port))
+    try:
+        await socket.whenConnected()
+    except OSError as problem:
+        sys.stdout.write(f"{problem}\n")
+    sys.stdout.write(f"{socket.serverCertificateStatus}\n")
+    if socket.connected:
+        socket.close()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

@@ -1,0 +1,72 @@
+"""
+Boards with names, and players with names. C{python board.py tcp:8080}.
+"""
+
+import re
+import sys
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
+from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
+from openfl_twisted.wire.text import decodeUTF8
+
+_field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
+
+
+def breaksRules(message: str) -> bool:
+    """
+    Say whether a message wants a dot where no field is.
+    """
+    try:
+        request = parseRequest(message)
+    except VocabularyError:
+        # The protocol tells what is wrong with it.
+        return False
+    if request is None or request.name != "set" or request.attributes.get("key") != "at":
+        return False
+    return _field.fullmatch(request.attributes.get("value", "")) is None
+
+
+class Player(XMLRoomProtocol):
+    """
+    One player. Rooms, names and what is said of a player come with
+    L{XMLRoomProtocol}; the rules of the board are here.
+    """
+
+    def heard(self, line: bytes) -> None:
+        """
+        Let through what the rules allow.
+        """
+        if breaksRules(decodeUTF8(line)):
+            self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
+        else:
+            super().heard(line)
+
+
+def makeFactory() -> RoomFactory:
+    """
+    Make what serves the players: those in a room hear who comes and goes.
+    """
+    return RoomFactory(Player, Lobby(Limits(maxMembers=16)), announces=True)
+
+
+async def main(reactor: Any, endpoint: str) -> None:
+    """
+    Listen until the program is ended.
+    """
+    guard = GuardFactory(OnePortFactory(makeFactory()), maxConnections=1000)
+    port = await serverFromString(reactor, endpoint).listen(guard)
+    sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
+    sys.stdout.flush()
+    await Deferred()
+
+
+if __name__ == "__main__":
+    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])

@@ -1,0 +1,257 @@
+"""
+Draws the pictures of the documentation. C{python draw.py} writes them anew into
+this folder; a test sees that they are current.
+"""
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+import openfl_twisted
+from openfl_twisted.net import link
+
+INK, PALE = "#2b2b33", "#6b6b76"
+BLUE, BROWN, GREEN, VIOLET = "#1a6b8f", "#b4532a", "#4f7a28", "#7a4e9c"
+TINTS = {INK: "#ffffff", BLUE: "#e4f0f5", BROWN: "#f9ebe4", GREEN: "#ebf3e2", VIOLET: "#f1eaf6"}
+FONT = "-apple-system, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif"
+
+
+def text(
+    x: float,
+    y: float,
+    words: str,
+    *,
+    size: float = 14,
+    color: str = INK,
+    style: str = "",
+    anchor: str = "middle",
+) -> str:
+    """
+    Write a line.
+    """
+    return (
+        f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{color}" text-anchor="{anchor}"'
+        f"{' ' + style if style else ''}>{escape(words)}</text>"
+    )
+
+
+def box(
+    x: float, y: float, width: float, height: float, lines: Iterable[str], color: str = INK
+) -> list[str]:
+    """
+    Draw a box around the lines, the first of which is its name.
+    """
+    drawn = [
+        (
+            f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="10" '
+            f'fill="{TINTS[color]}" stroke="{color}" stroke-width="1.6"/>'
+        )
+    ]
+    name, *rest = lines
+    top = y + height / 2 - len(rest) * 9 + 5
+    drawn.append(text(x + width / 2, top, name, size=15, style='font-weight="600"'))
+    for number, line in enumerate(rest, 1):
+        drawn.append(text(x + width / 2, top + number * 18, line, size=12.5, color=PALE))
+    return drawn
+
+
+def arrow(path: str, color: str = PALE) -> str:
+    """
+    Draw an arrow along a path of SVG.
+    """
+    return (
+        f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.6" '
+        f'marker-end="url(#tip-{color[1:]})"/>'
+    )
+
+
+def picture(width: float, height: float, title: str, parts: Iterable[str]) -> str:
+    """
+    Put the parts on white, so that they can be read in a dark page too.
+    """
+    tips = "".join(
+        f'<marker id="tip-{color[1:]}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+        f'markerHeight="7" orient="auto-start-reverse">'
+        f'<path d="M0 0L10 5L0 10z" fill="{color}"/></marker>'
+        for color in (PALE, BLUE, BROWN, GREEN, VIOLET)
+    )
+    return "\n".join(
+        [
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+                f'width="{width:g}" height="{height:g}" font-family="{escape(FONT)}">'
+            ),
+            f"<title>{escape(title)}</title>",
+            f"<defs>{tips}</defs>",
+            f'<rect width="{width:g}" height="{height:g}" rx="12" fill="#ffffff"/>',
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+# The life of a Socket
+
+PLACES = {"unconnected": (40, 250), "connecting": (355, 60), "connected": (670, 250)}
+"""
+Where each state stands.
+"""
+
+WAYS = {
+    ("unconnected", "connecting"): ("M120 248C130 150 240 92 353 88", (146, 130)),
+    ("connecting", "unconnected"): ("M385 122C360 190 290 240 202 262", (396, 190)),
+    ("connecting", "connecting"): ("M400 58C385 8 475 8 460 58", (508, 32)),
+    ("connecting", "connected"): ("M507 88C620 92 730 150 740 248", (752, 112)),
+    ("connected", "connecting"): ("M668 262C580 240 495 190 475 118", (612, 186)),
+    ("unconnected", "connected"): ("M202 284L668 284", (430, 304)),
+    ("connected", "unconnected"): ("M740 312C700 410 160 410 120 312", (430, 408)),
+}
+"""
+The way from one state to another, and where its words stand.
+"""
+
+EVENTS = {
+    "connect": (BLUE, ""),
+    "close": (BLUE, ""),
+    "accepted": (BROWN, "event connect of the ServerSocket"),
+    "established": (BROWN, "event connect"),
+    "failed": (BROWN, "ioError or securityError"),
+    "lost": (BROWN, "event close"),
+}
+"""
+Whose doing it is, and what the program hears.
+"""
+
+
+def life() -> str:
+    """
+    Draw the states of a Socket from the machine that they are.
+    """
+    machine = link._life.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
+    found: dict[tuple[str, str], list[str]] = {}
+    for before, happened, after, _ in machine.allTransitions():
+        found.setdefault((before.name, after.name), []).append(happened)
+    parts = []
+    for ends, happenings in sorted(found.items()):
+        way, (x, y) = WAYS[ends]
+        parts.append(arrow(way))
+        for number, happened in enumerate(sorted(happenings)):
+            color, event = EVENTS[happened]
+            words = happened + ("()" if color == BLUE else "")
+            place = y + number * 32
+            parts.append(text(x, place, words, color=color, style='font-weight="600"'))
+            if event:
+                parts.append(text(x, place + 15, event, size=12, style='font-style="italic"'))
+    for state in sorted(each.name for each in machine.states()):
+        x, y = PLACES[state]
+        lines = [state, "connected is true" if state == "connected" else "connected is false"]
+        parts += box(x, y, 160, 60, lines, GREEN if state == "connected" else INK)
+    parts += [
+        text(40, 462, "what the program asks for", color=BLUE, anchor="start", size=13),
+        text(40, 482, "what the network does", color=BROWN, anchor="start", size=13),
+        text(830, 482, "in italics: the event that is dispatched", size=13, anchor="end",
+             style='font-style="italic"'),
+    ]  # fmt: skip
+    return picture(870, 500, "The life of a Socket", parts)
+
+
+# Who is calling on one port
+
+
+def onePort() -> str:
+    """
+    Draw how the first bytes decide.
+    """
+    rows = [
+        ("<policy-file-request/>", "a player wants the policy file", "it is answered and closed",
+         BROWN, ()),
+        ("16 03 … 01", "TLS", "inside it, it all begins again", VIOLET, ()),
+        ("GET / … HTTP/1.", "a browser, most likely", "the head of its request decides", BLUE, (
+            "a WebSocket: yes, if the policy lets the page in",
+            "a page: 426, or what twisted.web has",
+            "too long, or too slow: closed",
+        )),
+        ("anything else, or silence", "a plain client", "OpenFL native, AIR, a script", GREEN, (
+            "after half a second of silence",
+            "the server may speak first",
+        )),
+    ]  # fmt: skip
+    parts = box(20, 168, 150, 64, ["a connection", "nothing is said yet"])
+    for number, (said, who, then, color, notes) in enumerate(rows):
+        y = 24 + number * 94
+        parts.append(arrow(f"M170 200C212 200 202 {y + 32} 244 {y + 32}", color))
+        parts += box(246, y, 226, 64, [said], color)
+        parts.append(arrow(f"M472 {y + 32}L512 {y + 32}", color))
+        parts += box(514, y, 256, 64, [who, then], color)
+        top = y + 36 - (len(notes) - 1) * 10
+        for row, note in enumerate(notes):
+            parts.append(text(786, top + row * 20, note, size=12.5, color=PALE, anchor="start"))
+    return picture(1100, 394, "Who is calling: the first bytes tell", parts)
+
+
+# The house
+
+FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
+    ("commands", BROWN, [
+        ("twisted/plugins", "names only"),
+        ("services", "a module a command"),
+        ("console", "openfl-telnet"),
+    ]),
+    ("two doors", BLUE, [
+        ("net events utils errors security system", "OpenFL's names"),
+        ("endpoints", "openfl:"),
+        ("rooms", "who hears whom"),
+        ("testing", "a network in memory"),
+    ]),
+    ("connections", GREEN, [
+        ("protocols", "one module, one Protocol and its Factory"),
+        ("tls", "why a certificate is refused"),
+        ("reactors", "another transport"),
+        ("addresses clocks logs", "shared by all"),
+    ]),
+    ("bytes", VIOLET, [("wire", "bytes in, values out: no Twisted, no clock, no socket")]),
+]  # fmt: skip
+"""
+From the roof down: what a floor is, and its rooms.
+"""
+
+
+def _present(names: str) -> str:
+    """
+    Leave out the rooms that the package does not have.
+    """
+    package = Path(openfl_twisted.__file__).parent
+    found = {each.stem for each in package.iterdir()}
+    return " ".join(name for name in names.split() if "/" in name or name in found)
+
+
+def house() -> str:
+    """
+    Draw the rooms of the package, and that imports only go down.
+    """
+    parts = [
+        f'<path d="M40 96L470 22L900 96z" fill="{TINTS[INK]}" stroke="{PALE}" stroke-width="1.6"/>',
+        text(470, 70, "openfl_twisted", size=19, style='font-weight="600"'),
+    ]
+    for number, (floor, color, rooms) in enumerate(FLOORS):
+        y = 112 + number * 100
+        parts.append(text(900, y + 46, floor, size=13, color=color, anchor="start"))
+        rooms = [(_present(names), words) for names, words in rooms if _present(names)]
+        shares = [max(len(name) * 8.4, len(words) * 6.8) + 30 for name, words in rooms]
+        stretch = (820 - 12 * (len(rooms) - 1)) / sum(shares)
+        x = 60.0
+        for (name, words), share in zip(rooms, shares, strict=True):
+            parts += box(x, y, share * stretch, 76, [name, words], color)
+            x += share * stretch + 12
+    parts.append(arrow("M30 130L30 480", PALE))
+    parts.append(text(24, 300, "imports only go down", size=13, color=PALE,
+                      style='transform="rotate(-90 18 300)"'))  # fmt: skip
+    return picture(1010, 520, "The house", parts)
+
+
+PICTURES = {"life.svg": life, "oneport.svg": onePort, "house.svg": house}
+
+
+if __name__ == "__main__":
+    for file, draw in PICTURES.items():
+        Path(__file__).with_name(file).write_text(draw(), encoding="utf-8")

@@ -1,0 +1,241 @@
+"""
+The tutorial's client, from one source: as a native program, in a browser and as
+a Flash program in Ruffle.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol
+from twisted.protocols.portforward import ProxyFactory, ProxyServer
+
+from tests.clients.browser import opened
+from tests.clients.conftest import OPENFL, need
+from tests.clients.test_browser import inBrowser
+from tests.live import live
+from tests.live.peers import HOST, run, theReactor
+from tests.live.test_tutorial import TUTORIAL, board, player
+
+HERE = Path(__file__).parent / "tutorial"
+CLIENTS = Path(__file__).parent
+STEPS = ["step1", "step2", "step3"]
+
+everyStep = pytest.mark.parametrize("step", STEPS)
+
+
+def haxe(*arguments: str | Path) -> None:
+    """
+    Compile, with what stands in for OpenFL's own start-up.
+    """
+    subprocess.run(["haxe", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def walker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
+    """
+    Compile the client of a step as a native program without a picture.
+
+    @return: a function that gives the command.
+    """
+    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe neko)")
+    need(shutil.which("neko"), "there is no neko (apt-get install haxe neko)")
+    need(OPENFL.exists(), "there is no openfl (npm install --prefix tests/clients)")
+    compiled = tmp_path_factory.mktemp("tutorial")
+
+    def command(step: str) -> list[str]:
+        program = compiled / f"{step}.n"
+        # The last class path wins, and Walker.hx is beside what stands in for OpenFL in pages.
+        shutil.copy(HERE / "Walker.hx", compiled)
+        paths = (OPENFL, CLIENTS / "native" / "shim", compiled, TUTORIAL / step)
+        haxe(
+            *(part for path in paths for part in ("-cp", path)), "-main", "Walker", "-neko", program
+        )
+        return [str(shutil.which("neko")), str(program)]
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str, Path]:
+    """
+    Compile the client of each step for HTML5 and for Flash.
+
+    @return: what a page needs.
+    """
+    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
+    compiled = tmp_path_factory.mktemp("pages")
+    for step in STEPS:
+        sources = ("-cp", HERE, "-cp", TUTORIAL / "client", "-cp", TUTORIAL / step, "-main", "Page")
+        haxe(*sources, "-D", "html5", "-js", compiled / f"{step}.js")
+    header = ("-swf-version", "11", "-swf-header", "384:408:30:ffffff")
+    haxe(*sources, "-swf", compiled / "step3.swf", *header)
+    return {
+        "tutorial": HERE,
+        "web": CLIENTS / "web",
+        "compiled": compiled,
+        "swf": compiled,
+        "node_modules": modules,
+    }
+
+
+@everyStep
+@live
+async def test_native(walker: Callable[[str], list[str]], step: str) -> None:
+    """
+    A native program comes onto the board, sees another player move and go, and
+    takes a step that the other one sees.
+    """
+    async with board(step) as port:
+        other = await player(port)
+        if step == "step1":
+            other.say('<move x="3" y="4"/>')
+            program = run(*walker(step), HOST, str(port), "1 3,4", "gone 1")
+            found = await other.until('who="2"')
+            found += await other.until('who="2"')
+            fields = [re.findall(r'who="2" x="(\d+)" y="(\d+)"', message) for message in found]
+        else:
+            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            program = run(*walker(step), HOST, str(port), "Ann 3,4", "gone Ann")
+            found = await other.until("<set")
+            found += await other.until("<set")
+            fields = [re.findall(r'value="(\d+),(\d+)"', message) for message in found]
+        [(x, y)], [(further, same)] = [field for field in fields if field]
+        assert abs(int(further) - int(x)) == 1
+        assert same == y
+        await other.end()
+        assert await program.ended == 0, program.printed
+
+
+@everyStep
+@inBrowser
+async def test_page(folders: dict[str, Path], step: str) -> None:
+    """
+    In a page the player comes onto the board, and sees another one move and go.
+    """
+    async with (
+        board(step) as port,
+        opened(folders, "tutorial/html5.html", {"program": step, "port": port}) as page,
+    ):
+        other = await player(port)
+        if step == "step1":
+            await page.until("state", "connected")
+            other.say('<move x="3" y="4"/>')
+            await page.until("move", "2", 3, 4)
+            await other.end()
+            await page.until("gone", "2")
+        else:
+            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            await page.until("move", "Ann", 3, 4)
+            await other.end()
+            # In the third step the place is kept for a while.
+            if step == "step2":
+                await page.until("gone", "Ann")
+
+
+@inBrowser
+async def test_flash(folders: dict[str, Path]) -> None:
+    """
+    As a Flash program in Ruffle it plays with the others.
+    """
+    parameters = {"program": "step3"}
+    async with board("step3") as port:
+        parameters["port"] = str(port)
+        async with opened(folders, "web/ruffle.html", parameters) as page:
+            other = await player(port)
+            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            await page.until("move", "Ann", 3, 4)
+            await other.end()
+
+
+@inBrowser
+async def test_actionScript(modules: Path, tmp_path: Path) -> None:
+    """
+    The program in ActionScript plays with the others, in the page that the guide
+    has for Ruffle.
+    """
+    compiler = modules / "@apache-royale" / "royale-js" / "royale-asjs"
+    need(compiler.exists(), "there is no royale-js (npm install --prefix tests/clients)")
+    need(shutil.which("java"), "there is no java (apt-get install default-jre-headless)")
+    (tmp_path / "nothing.xml").write_text("<royale-config/>")
+    library = compiler / "frameworks" / "libs" / "player" / "11.7" / "playerglobal.swc"
+    subprocess.run(
+        [
+            *("java", f"-Droyalelib={compiler / 'frameworks'}"),
+            *("-jar", compiler / "lib" / "compiler-mxmlc.jar"),
+            f"-load-config={tmp_path / 'nothing.xml'}",
+            f"-external-library-path={library}",
+            f"-source-path={HERE / 'as3'}",
+            *("-target-player=11.7", "-swf-version=20", "-debug=false"),
+            *(f"-output={tmp_path / 'game.swf'}", "--", TUTORIAL / "flash" / "Board.as"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "node_modules").symlink_to(modules)
+    page = (TUTORIAL.parent / "web" / "flash.html").read_text()
+    async with board("step3") as port:
+        load = f'{{ url: "game.swf", parameters: {{ port: "{port}" }} }}'
+        text = page.replace("8080", str(port)).replace('"game.swf"', load)
+        (tmp_path / "flash.html").write_text(text)
+        other = await player(port)
+        other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+        async with opened({"web": tmp_path}, "web/flash.html", {}):
+            heard = await other.until('key="at"')
+            assert re.search(r'<set name="[^"]+" key="at" value="\d+,\d+" />', heard[-1]), heard
+        await other.end()
+
+
+class Cutter(ProxyFactory):
+    """
+    Stands in front of a server, and can cut all connections.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(HOST, port)
+        self.connections: list[Protocol] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxyServer | None:
+        protocol = super().buildProtocol(addr)
+        assert protocol is not None
+        self.connections.append(protocol)
+        return protocol
+
+    def cut(self) -> None:
+        """
+        Cut those that are there.
+        """
+        for connection in self.connections:
+            if connection.connected and connection.transport is not None:
+                connection.transport.loseConnection()
+
+
+@inBrowser
+async def test_comingBack(folders: dict[str, Path]) -> None:
+    """
+    A page whose connection is cut takes its place again: the others do not see
+    it go.
+    """
+    async with board("step3") as behind:
+        other = await player(behind)
+        other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+        cutter = Cutter(behind)
+        port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(cutter)
+        parameters = {"program": "step3", "port": port.getHost().port}
+        async with opened(folders, "tutorial/html5.html", parameters) as page:
+            await other.until("<set")
+            await page.until("move", "Ann", 3, 4)
+            [own] = [values[0] for kind, *values in page.reports if kind == "state"]
+            cutter.cut()
+            await page.until("state", "connecting again")
+            page.reports.clear()
+            await page.until("state", own)
+            heard = await other.until("<set")
+            assert len(heard) == 1
+            await other.end()
+        await port.stopListening()

@@ -1,0 +1,5 @@
+package {
+	public dynamic class XMLList {
+		public function XMLList(value:* = null) {}
+	}
+}

@@ -1,0 +1,7 @@
+package flash.text {
+	import flash.display.DisplayObject;
+
+	public class TextField extends DisplayObject {
+		public var text:String;
+	}
+}

@@ -1,0 +1,249 @@
+"""
+The reference says what the programs do.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted import errors, events
+from openfl_twisted.console import telnet
+from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
+from tests.documentation.blocks import DOCS
+
+REFERENCE = DOCS / "reference"
+PROGRAMS = (xmlserver, echoserver, policyserver, bridge, telnet)
+
+# What Twisted adds to every command, and what it has before the command.
+STANDARD = {"--help", "--version"}
+TWISTD = {"--pidfile"}
+
+# How the page writes what a program has as its default.
+WRITTEN = {None: {"", "none", "off", "see below", "made", "by style", "the relay"}, 0: {"0", "off"}}
+# These can be given several times.
+SEVERAL = {"allow", "listen", "trusted-proxy"}
+# These have no default of their own; the program fills it in, and its help says so.
+FILLED_IN = {"newline": "crlf", "encoding": "utf-8", "master-port": "843", "served-from": "843"}
+
+
+def optionsIn(text: str) -> set[str]:
+    """
+    Find the options in a text.
+    """
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+
+
+def rowsOf(text: str) -> Iterator[list[str]]:
+    """
+    Read the rows of the simple tables of a page: the cells, without their marks.
+    A line whose first cell is empty goes on with the row before.
+    """
+    edges: list[int] = []
+    row: list[str] = []
+    for line in text.splitlines():
+        if re.fullmatch(r"=+( +=+)+", line):
+            edges = [found.start() for found in re.finditer(r"(?<!=)=", line)]
+            continue
+        if not line.strip():
+            edges = []
+        if not edges:
+            if row:
+                yield row
+            row = []
+            continue
+        ends = [*edges[1:], None]
+        cells = [line[start:end].strip() for start, end in zip(edges, ends, strict=True)]
+        if cells[0]:
+            if row:
+                yield row
+            row = cells
+        else:
+            row = [f"{old} {new}".strip() for old, new in zip(row, cells, strict=True)]
+    if row:
+        yield row
+
+
+def plain(cell: str) -> str:
+    """
+    Take the marks from a cell.
+    """
+    return cell.replace("``", "")
+
+
+def sectionsOf(text: str) -> dict[str, str]:
+    """
+    Cut a page into its sections.
+    """
+    parts = re.split(r"^(.+)\n(?:-+|=+)\n(?!=)", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+class OptionTests(SynchronousTestCase):
+    """
+    C{docs/reference/commands.rst}.
+    """
+
+    def test_options(self) -> None:
+        """
+        It has every option, and no other.
+        """
+        text = (REFERENCE / "commands.rst").read_text()
+        programs = {option for program in PROGRAMS for option in optionsIn(str(program.Options()))}
+        self.assertEqual(optionsIn(text) - TWISTD, programs - STANDARD)
+
+    def test_defaults(self) -> None:
+        """
+        It has the default of every option.
+        """
+        sections = sectionsOf((REFERENCE / "commands.rst").read_text())
+        servers = (xmlserver, echoserver, bridge)
+        places = {
+            "Options of every command": (*servers, policyserver),
+            "Options of openfl-xml, openfl-echo and openfl-bridge": servers,
+            "twistd openfl-xml": (xmlserver,),
+            "twistd openfl-echo": (echoserver,),
+            "twistd openfl-bridge": (bridge,),
+            "twistd openfl-policy": (policyserver,),
+            "openfl-telnet": (telnet,),
+        }
+        for section, programs in places.items():
+            for option, default, *_ in rowsOf(sections[section]):
+                name = plain(option).partition(" ")[0].removeprefix("--")
+                if not option.startswith("``--"):
+                    continue
+                for program in programs:
+                    options = program.Options()
+                    self.assertTrue(
+                        isDefault(options, name, plain(default)),
+                        f"{section}: --{name} is {options.get(name)!r}, and not {default}",
+                    )
+
+
+def isDefault(options: Any, name: str, written: str) -> bool:
+    """
+    Say whether a default is written as it is.
+    """
+    if name in SEVERAL:
+        return written in WRITTEN[None]
+    default = options.defaults.get(name, options.get(name))
+    if name in FILLED_IN:
+        return default is None and written == FILLED_IN[name]
+    if default in (None, 0):
+        return written in WRITTEN[default]
+    if isinstance(default, int | float):
+        found = re.fullmatch(r"([\d.]+)(?: (KiB|MiB))?", written)
+        unit = {"KiB": 1024, "MiB": 1024 * 1024, None: 1}
+        return found is not None and float(found[1]) * unit[found[2]] == default
+    return bool(default == written)
+
+
+class EventTests(SynchronousTestCase):
+    """
+    C{docs/reference/events.rst}.
+    """
+
+    def test_types(self) -> None:
+        """
+        It has every type of every event, with the class and its fields.
+        """
+        rows = rowsOf((REFERENCE / "events.rst").read_text())
+        written = {
+            (plain(kind), plain(constant), *plain(fields).replace(":", ",").split(", "))
+            for kind, constant, fields, *_ in rows
+            if "." in constant
+        }
+        found = set()
+        for name, cls in inspect.getmembers(events, inspect.isclass):
+            if not issubclass(cls, events.Event) or cls.__module__ != events.__name__:
+                continue
+            fields = fieldsOf(cls)
+            for constant, value in vars(cls).items():
+                if constant.isupper() and isinstance(value, str):
+                    found.add((value, f"{name}.{constant}", name, *fields))
+        self.assertEqual(
+            {(*first, *sorted(rest)) for *first, rest in grouped(written)},
+            {(*first, *sorted(rest)) for *first, rest in grouped(found)},
+        )
+
+
+def fieldsOf(cls: type[events.Event]) -> list[str]:
+    """
+    Name what an event has beside that which all have.
+    """
+    own = set(inspect.signature(cls).parameters) | {
+        name for name in dir(cls) if isinstance(inspect.getattr_static(cls, name), property)
+    }
+    common = set(inspect.signature(events.Event).parameters) | {
+        name
+        for name in dir(events.Event)
+        if isinstance(inspect.getattr_static(events.Event, name), property)
+    }
+    # The number is given as id, and read as errorID.
+    return sorted(own - common - {"id"})
+
+
+def grouped(rows: set[tuple[str, ...]]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """
+    Take the fields of each row together.
+    """
+    for kind, constant, name, *fields in rows:
+        yield kind, constant, name, tuple(fields)
+
+
+class ErrorTests(SynchronousTestCase):
+    """
+    C{docs/reference/errors.rst}.
+    """
+
+    def setUp(self) -> None:
+        text = (REFERENCE / "errors.rst").read_text()
+        self.rows = [list(map(plain, row)) for row in rowsOf(text)]
+
+    def test_numbers(self) -> None:
+        """
+        It has every number, with its text.
+        """
+        written = {}
+        for number, *cells in self.rows:
+            if number.isdecimal():
+                # Those that are raised have their class in between.
+                written[int(number)] = cells[1] if len(cells) > 1 else cells[0]
+        self.assertEqual(written, errors.MESSAGES)
+
+    def test_raised(self) -> None:
+        """
+        What it says is raised has a place in the code, with this class; what it says
+        is not has none.
+        """
+        package = DOCS.parent / "openfl_twisted"
+        code = "".join(
+            path.read_text() for path in package.glob("**/*.py") if path.name != "errors.py"
+        )
+        for number, *cells in self.rows:
+            if not number.isdecimal():
+                continue
+            found = set(re.findall(rf"errors\.(\w+)\.numbered\(\s*{number}\b", code))
+            if len(cells) == 1:
+                self.assertNotIn(number, re.findall(r"\b\d{4}\b", code))
+            elif found:
+                self.assertEqual(found, {cells[0]})
+            else:
+                # Events and the end of the file have their numbers in other ways.
+                self.assertIn(number, ("2030", "2031", "2044", "2048"))
+                self.assertRegex(code, rf"\b{number}\b|EOFError")
+
+    def test_classes(self) -> None:
+        """
+        It has every class, and what it is besides.
+        """
+        written = {row[0]: row[1] for row in self.rows if hasattr(errors, row[0])}
+        found = {}
+        for name, cls in inspect.getmembers(errors, inspect.isclass):
+            if issubclass(cls, errors.Error):
+                besides = [base.__name__ for base in cls.__bases__ if base.__module__ == "builtins"]
+                found[name] = besides[0] if besides else ""
+        # IOError is Python's old name of OSError.
+        self.assertEqual(written, found)

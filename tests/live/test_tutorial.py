@@ -1,0 +1,211 @@
+"""
+The tutorial's servers, with players written in Python.
+"""
+
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trustme
+from twisted.internet.defer import Deferred
+
+from openfl_twisted.events import ProgressEvent
+from openfl_twisted.net import SecureSocket, XMLSocket
+from openfl_twisted.tls import Trust
+from openfl_twisted.wire.policy import REQUEST
+from tests.live import live
+from tests.live.peers import HOST, dial, portOf, run, twistd
+from tests.live.test_relays import freePort
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "examples" / "tutorial"
+
+
+class Player:
+    """
+    A player who remembers what it is told.
+    """
+
+    def __init__(self, socket: XMLSocket) -> None:
+        self.socket = socket
+        self.heard = socket.messages()
+
+    def say(self, *messages: str) -> None:
+        """
+        Say something.
+        """
+        for message in messages:
+            self.socket.send(message)
+
+    async def end(self) -> None:
+        """
+        Go, and wait until that is done.
+        """
+        ended = self.socket.whenClosed()
+        self.socket.close()
+        await ended
+
+    async def until(self, wanted: str) -> list[str]:
+        """
+        Wait for a message that has this in it.
+
+        @return: all messages up to it.
+        """
+        found = []
+        async for message in self.heard:
+            found.append(message)
+            if wanted in message:
+                return found
+        raise AssertionError(f"{wanted} has not come, but {found}")
+
+
+async def player(port: int) -> Player:
+    """
+    Connect a player.
+    """
+    socket = XMLSocket(HOST, port)
+    await socket.whenConnected()
+    return Player(socket)
+
+
+@asynccontextmanager
+async def board(step: str, *arguments: str) -> AsyncIterator[int]:
+    """
+    Run the server of a step while the block runs, as the tutorial says, but on
+    another port.
+
+    @return: its port.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, step)
+        shutil.copytree(TUTORIAL / step, copy)
+        port = freePort()
+        policy = copy / "policy.xml"
+        if policy.exists():
+            policy.write_text(policy.read_text().replace("8080", str(port)))
+        listen = f"tcp:{port}:interface={HOST}"
+        if step == "step1":
+            options = ["openfl-xml", "--app=board:Player", f"--listen={listen}"]
+            server = twistd(*options, path=str(copy))
+        else:
+            server = run(sys.executable, "board.py", listen, *arguments, path=str(copy))
+        try:
+            assert await portOf(server) == port
+            yield port
+        finally:
+            server.transport.signalProcess("TERM")
+            await server.ended
+            assert "Traceback" not in server.printed.decode()
+
+
+@live
+async def test_step1() -> None:
+    """
+    Who moves is on the board; who comes later is told where the others are, and
+    everybody who has gone. Nobody leaves the board, nor sends anything else.
+    """
+    async with board("step1") as port:
+        one = await player(port)
+        one.say('<move x="3" y="4"/>')
+        assert await one.until("at") == ['<at who="1" x="3" y="4"/>']
+        two = await player(port)
+        two.say('<move x="15" y="0"/>', '<move x="14" y="0"/>')
+        assert await two.until('x="14"') == [
+            '<at who="1" x="3" y="4"/>',
+            '<at who="2" x="15" y="0"/>',
+            '<at who="2" x="14" y="0"/>',
+        ]
+        for wrong in ['<move x="16" y="0"/>', '<move x="a" y="0"/>', "<hello/>", "no XML"]:
+            other = await player(port)
+            other.say(wrong)
+            await other.socket.whenClosed()
+        await two.end()
+        assert await one.until("gone") == [
+            '<at who="2" x="15" y="0"/>',
+            '<at who="2" x="14" y="0"/>',
+            '<gone who="2"/>',
+        ]
+        await one.end()
+
+
+async def playTogether(port: int) -> None:
+    """
+    Meet in a room, see who is where, and be told what is wrong.
+    """
+    ann = await player(port)
+    ann.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+    await ann.until("<welcome")
+    ben = await player(port)
+    ben.say('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
+    [*_, who] = await ben.until("<who")
+    assert '<member name="Ann" here="true"><data key="at" value="3,4" /></member>' in who
+    assert await ann.until("<set") == [
+        '<joined name="Ben" />',
+        '<set name="Ben" key="at" value="15,0" />',
+    ]
+    for wrong in ["16,0", "3", "3,4,5", "-1,0", "٣,4"]:
+        ann.say(f'<set key="at" value="{wrong}"/>')
+        [error] = await ann.until("<error")
+        assert 'code="move"' in error
+    ann.say('<set key="color" value="red"/>', "<set ")
+    [error] = await ann.until("<error")
+    assert 'code="xml"' in error
+    assert await ben.until("color") == ['<set name="Ann" key="color" value="red" />']
+    ann.say("<leave/>")
+    assert await ben.until("<left") == ['<left name="Ann" />']
+    await ann.end()
+    await ben.end()
+
+
+@live
+async def test_step2() -> None:
+    """
+    Players meet in rooms by their names, and the rules of the board hold.
+    """
+    async with board("step2") as port:
+        await playTogether(port)
+
+
+@live
+async def test_step3(tmp_path: Path) -> None:
+    """
+    The same with the policy file of one's own; who was cut off takes the place
+    again; and C{SecureSocket} speaks TLS on the same port.
+    """
+    certificate, authority = tmp_path / "certificate.pem", trustme.CA()
+    authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
+    async with board("step3", str(certificate)) as port:
+        await playTogether(port)
+
+        asking = await dial(port)
+        asking.send(REQUEST)
+        assert b'domain="games.example" to-ports="' + str(port).encode() in await asking.untilLost()
+
+        cut = await dial(port)
+        cut.send(b'<join room="garden" name="Ann"/>\0<set key="at" value="3,4"/>\0')
+        welcome = await cut.until(b"<welcome")
+        found = re.search(rb'token="([^"]+)"', welcome)
+        assert found is not None and cut.transport is not None
+        cut.transport.abortConnection()  # type: ignore[attr-defined]
+        await cut.untilLost()
+        back = await player(port)
+        back.say(f'<resume token="{found[1].decode()}"/>', "<who/>")
+        [welcome_, who] = await back.until("<who")
+        assert 'name="Ann"' in welcome_
+        assert '<data key="at" value="3,4" />' in who
+
+        authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        socket = SecureSocket(trust=Trust.fromPEM(tmp_path / "authority.pem"))
+        socket.connect(HOST, port)
+        await socket.whenConnected()
+        answered: Deferred[ProgressEvent] = Deferred()
+        socket.addEventListener(ProgressEvent.SOCKET_DATA, answered.callback)
+        socket.writeUTFBytes('<join room="garden" name="Cleo"/>\0')
+        await answered
+        assert 'name="Cleo"' in socket.readUTFBytes(socket.bytesAvailable)
+        assert (await back.until("joined")) == ['<joined name="Cleo" />']
+        socket.close()
+        await back.end()
