@@ -59,13 +59,7 @@ EXCEPTIONS = {
     ),
 }
 if os.geteuid() == 0:
-    for _name in (
-        "ProcessTestsBuilder_OpenFLReactorTests.test_changeUID",
-        "PTYProcessTestsBuilder_OpenFLReactorTests.test_changeUID",
-        "ProcessTestsBuilder_EPollReactorTests.test_changeUID",
-        "PTYProcessTestsBuilder_EPollReactorTests.test_changeUID",
-        "test_static.StaticFileTests.test_forbiddenResource",
-    ):
+    for _name in ("ReactorTests.test_changeUID", "StaticFileTests.test_forbiddenResource"):
         EXCEPTIONS[_name] = "root has rights that this test takes away, on any reactor"
 
 

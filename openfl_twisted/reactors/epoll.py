@@ -166,6 +166,16 @@ class OpenFLReactor(EPollReactor):
 
     doIteration = doPoll
 
+    def iterate(self, delay: float = 0.0) -> None:
+        """
+        Do one turn. Who is within a read and waits for an answer to what it has
+        written, waits for something that has left.
+        """
+        for selectable in [*self._selectables.values()]:
+            if isinstance(selectable, Joining):
+                selectable.flush()
+        super().iterate(delay)
+
     def _flush(self) -> None:
         """
         Send what has been written. What a producer writes when its bytes have

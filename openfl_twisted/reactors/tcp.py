@@ -12,9 +12,8 @@ What a program sees stays the same:
     sends nothing, and neither does a C{dataReceived} that raises after it.
   - What does not fit into the socket stays in Twisted's own buffer, and leaves
     in Twisted's own way.
-  - Producers are paused when Twisted would pause them, and resumed when their
-    bytes have left. What a producer then writes waits for the next turn, so one
-    that never ends does not keep the others waiting.
+  - Producers are paused, resumed and waited for as Twisted does it, in turns of
+    their own, so one that never ends does not keep the others waiting.
   - Application code is called in the log context of its own connection.
 
 Only one thing is seen earlier: the bytes, and the end of a connection that was
@@ -132,7 +131,8 @@ class Joining(tcp.Connection):
             # From a read, this would say that it was the peer who has closed.
             self._end(why)
             return None
-        self._sendRest()
+        if self.dataBuffer:
+            self._ask()
         return why
 
     def flush(self) -> None:
@@ -156,8 +156,8 @@ class Joining(tcp.Connection):
             log.err()
         if why:
             self._end(why)
-        else:
-            self._sendRest()
+        elif self.dataBuffer:
+            self._ask()
 
     def _end(self, why: Any) -> None:
         """
@@ -169,10 +169,10 @@ class Joining(tcp.Connection):
 
     def _sendAll(self) -> bool:
         """
-        Send everything in one go, if there is nothing else to do: no producer to
-        resume, and nothing to close.
+        Send everything in one go, or leave it to the reactor: what the socket does
+        not take, and what comes after or before that of a producer.
 
-        @return: whether that was so.
+        @return: whether this was all; if not, there is something to close.
         """
         length = self._tempDataLen
         if (
@@ -183,11 +183,17 @@ class Joining(tcp.Connection):
             or self._aborting
             or (self.producer is not None and (self.producerPaused or not self.streamingProducer))
         ):
-            return False
+            if self.producer is None:
+                return False
+            self._ask()
+            return True
         pieces = self._tempDataBuffer
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
             sent = self.socket.send(data)
+        except BlockingIOError:
+            self._ask()
+            return True
         except OSError:
             # Twisted's own code tries again, and says what it means.
             return False
@@ -196,16 +202,15 @@ class Joining(tcp.Connection):
         if sent < length:
             self.dataBuffer = data
             self.offset = sent
-            self._sendRest()
+            self._ask()
         return True
 
-    def _sendRest(self) -> None:
+    def _ask(self) -> None:
         """
-        Leave the rest to the reactor, if there is a rest.
+        Leave what there is to do to the reactor, for when the socket takes bytes.
         """
-        if self.dataBuffer:
-            self._writing = True
-            self.reactor.addWriter(self)
+        self._writing = True
+        self.reactor.addWriter(self)
 
     def startWriting(self) -> None:
         """
@@ -214,15 +219,11 @@ class Joining(tcp.Connection):
         """
         if self.queued:
             return
-        if self._writing or not self.connected:
-            # It waits for room, or for being connected.
-            self._writing = True
-            self.reactor.addWriter(self)
-        elif self._reading or self.enqueue():
+        # Before it is connected, this is how it learns of it.
+        if self.connected and not self._writing and (self._reading or self.enqueue()):
             self.queued = True
         else:
-            self._writing = True
-            self.reactor.addWriter(self)
+            self._ask()
 
     def stopWriting(self) -> None:
         """
