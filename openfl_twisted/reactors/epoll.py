@@ -23,7 +23,7 @@ from openfl_twisted.reactors.tcp import Joining
 
 try:
     from twisted.internet.epollreactor import EPOLLIN, EPollReactor
-except ImportError:
+except ImportError:  # pragma: no cover  Tests run on Linux.
     raise ImportError("it needs epoll, which only Linux has; without it, leave it out") from None
 
 # So many events are taken from epoll at once; timers get their turn in between.

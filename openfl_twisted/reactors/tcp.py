@@ -20,7 +20,6 @@ Only one thing is seen earlier: the bytes, and the end of a connection that was
 closed, do not wait for another turn.
 """
 
-import sys
 from typing import Any, Self, TypeVar
 
 from twisted.internet import tcp
@@ -149,11 +148,7 @@ class Joining(tcp.Connection):
         Do what there is to do besides sending, as the reactor does it when the
         socket takes bytes.
         """
-        try:
-            why: Any = self.doWrite()
-        except BaseException:
-            why = sys.exc_info()[1]
-            log.err()
+        why = self.doWrite()
         if why:
             self._end(why)
         elif self.dataBuffer:

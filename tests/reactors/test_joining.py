@@ -5,12 +5,14 @@ What joins the writes of a transport, from within.
 import contextlib
 import tracemalloc
 from collections.abc import Callable
+from errno import ECONNRESET, EWOULDBLOCK
 from types import SimpleNamespace
 from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IListeningPort, IPushProducer
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,7 +20,7 @@ from zope.interface import implementer
 
 from openfl_twisted.reactors.tcp import Server, joinWrites
 from tests.reactors.conversations import Recorder
-from tests.reactors.ways import WAYS, Peer, Way, way
+from tests.reactors.ways import HOST, WAYS, Peer, Way, way
 
 OWN = ["openfl", "epoll, joined"]
 
@@ -183,6 +185,171 @@ class CostTests(SynchronousTestCase):
             tracemalloc.stop()
         self.assertEqual(len(first), 100)
         self.assertLess((after - before) / 1000, 1000)
+
+
+class TightSocket:
+    """
+    A socket that takes some bytes.
+
+    @ivar room: how many; C{None} if it is gone.
+    @ivar sent: what it has taken.
+    """
+
+    def __init__(self) -> None:
+        self.room: int | None = 0
+        self.sent = b""
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return 7
+
+    def recv(self, size: int) -> bytes:
+        if self.room is None:
+            raise ConnectionResetError(ECONNRESET, "it is gone")
+        return b"go"
+
+    def send(self, data: bytes) -> int:
+        if self.room is None:
+            raise ConnectionResetError(ECONNRESET, "it is gone")
+        if not self.room:
+            raise BlockingIOError(EWOULDBLOCK, "there is no room")
+        taken = bytes(data[: self.room])
+        self.room -= len(taken)
+        self.sent += taken
+        return len(taken)
+
+    def shutdown(self, how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.sent += b"."
+
+
+class RoomTests(SynchronousTestCase):
+    """
+    What a socket does not take waits for the reactor to say that it does.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a connection, and a reactor that writes down who waits.
+        """
+        self.waiting: list[object] = []
+
+        def addWriter(each: object) -> None:
+            if each not in self.waiting:
+                self.waiting.append(each)
+
+        reactor: Any = SimpleNamespace(
+            addReader=lambda each: None,
+            removeReader=lambda each: None,
+            addWriter=addWriter,
+            removeWriter=self.waiting.remove,
+        )
+        self.socket = TightSocket()
+        self.server = Recorder()
+        port = SimpleNamespace(_realPortNumber=1)
+        own: Any = self.socket
+        self.transport = Server(
+            own, self.server, (HOST, 1), cast("Any", port), 1, cast("Any", reactor)
+        )
+        self.server.makeConnection(self.transport)
+
+    def test_full(self) -> None:
+        """
+        A socket that takes nothing, then a part, then all: each byte leaves once.
+        """
+        self.server.react = lambda data: self.transport.write(b"answer")
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.waiting, [self.transport])
+        for room, sent in ((2, b"an"), (2, b"answ"), (9, b"answer")):
+            self.socket.room = room
+            self.assertIs(self.transport.doWrite(), None)
+            self.assertEqual(self.socket.sent, sent)
+        self.assertEqual(self.waiting, [])
+
+    def test_part(self) -> None:
+        """
+        A socket that takes a part at once; what is written then comes after it.
+        """
+        self.server.react = lambda data: self.transport.write(b"answer")
+        self.socket.room = 4
+        self.transport.doRead()
+        self.assertEqual(self.waiting, [self.transport])
+        self.transport.doRead()
+        self.assertEqual(self.socket.sent, b"answ")
+        self.socket.room = 100
+        self.transport.doWrite()
+        self.assertEqual(self.socket.sent, b"answeranswer")
+        self.assertEqual(self.waiting, [])
+
+    def test_partAndEnd(self) -> None:
+        """
+        The end waits for the rest, be it from a read or after it.
+        """
+
+        def end(data: bytes) -> None:
+            self.transport.write(b"answer")
+            self.transport.loseConnection()
+
+        self.server.react = end
+        self.socket.room = 2
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.waiting, [self.transport])
+        self.socket.room = 100
+        self.assertIs(self.transport.doWrite(), CONNECTION_DONE)
+
+    def test_flushPartAndEnd(self) -> None:
+        """
+        It is so for what somebody else's read has had it write.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseConnection()
+        self.socket.room = 2
+        self.transport.flush()
+        self.assertEqual((self.waiting, self.socket.sent), ([self.transport], b"an"))
+        self.transport.flush()
+        self.socket.room = 100
+        self.assertIs(self.transport.doWrite(), CONNECTION_DONE)
+
+    def test_flushAndEnd(self) -> None:
+        """
+        With room it is sent and closed at once.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseConnection()
+        self.socket.room = 100
+        self.transport.flush()
+        self.assertEqual(self.socket.sent, b"answer.")
+        self.assertTrue(self.server.lost())
+
+    def test_gone(self) -> None:
+        """
+        A socket that is gone ends the connection, whoever finds it.
+        """
+        self.server.react = lambda data: setattr(self.socket, "room", None)
+        self.transport.doRead()
+        self.assertIs(self.transport.doRead(), CONNECTION_LOST)
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.flush()
+        self.assertEqual(self.server.events[-1], ("lost", "ConnectionLost"))
+
+    def test_nothing(self) -> None:
+        """
+        An event without bytes is no event.
+        """
+
+        def nothing(size: int) -> bytes:
+            raise BlockingIOError
+
+        self.patch(self.socket, "recv", nothing)
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.server.events, ["made"])
 
 
 class JoinWritesTests(SynchronousTestCase):
