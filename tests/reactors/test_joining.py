@@ -327,6 +327,34 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual(self.socket.sent, b"answer.")
         self.assertTrue(self.server.lost())
 
+    def test_flushMuch(self) -> None:
+        """
+        More than Twisted sends at once leaves as Twisted sends it, in a turn if
+        there is room.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"x" * (Server.SEND_LIMIT + 1))
+        self.socket.room = 1 << 20
+        self.transport.flush()
+        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT)
+        self.assertEqual(self.waiting, [self.transport])
+        self.transport.doWrite()
+        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT + 1)
+        self.assertEqual(self.waiting, [])
+
+    def test_flushHalf(self) -> None:
+        """
+        Half an end leaves with what was written before it.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseWriteConnection()
+        self.socket.room = 100
+        self.transport.flush()
+        self.assertEqual(self.socket.sent, b"answer")
+        self.assertEqual(self.waiting, [])
+        self.assertFalse(self.server.lost())
+
     def test_gone(self) -> None:
         """
         A socket that is gone ends the connection, whoever finds it.
