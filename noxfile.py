@@ -47,6 +47,14 @@ def trial(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("mode", ["reactor", "transport"])
+def twisted(session: nox.Session, mode: str) -> None:
+    """Twisted's own tests, on the transports and the reactor of this package."""
+    session.install("-e", ".[test]", "Twisted[http2]", "httpx")
+    session.run("python", "-m", "tests.twistedsuites", mode, *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation; a warning is an error."""
     session.install("-e", ".[test]")

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.policy import PolicyError, PolicyFile
@@ -40,7 +41,8 @@ class _OpenFLEndpoint:
             if settings["http"]:
                 # Any page could reach behind the server's pages with a WebSocket.
                 settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
-        return self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
+        listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
+        return listening.addCallback(joinWrites)
 
 
 def _speaksHTTP(factory: IProtocolFactory) -> bool:

@@ -30,12 +30,12 @@ ALLOWED = {
     "addresses": (set(), True),
     "clocks": (set(), True),
     "logs": (set(), True),
-    "tls": ({"tls", "wire"} | BASICS, True),
     "reactors": ({"reactors"}, True),
+    "tls": ({"tls", "wire"} | BASICS, True),
     "protocols": ({"protocols", "reactors", "tls", "wire"} | BASICS, True),
-    "net": ({"net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
+    "net": ({"net", "protocols", "reactors", "tls", "wire"} | DOOR | BASICS, True),
     "rooms": ({"rooms", "protocols", "tls", "wire"} | BASICS, True),
-    "endpoints": ({"protocols", "tls", "wire"} | BASICS, True),
+    "endpoints": ({"protocols", "reactors", "tls", "wire"} | BASICS, True),
     "services": (
         {"services", "rooms", "endpoints", "reactors", "protocols", "tls", "wire"} | BASICS,
         True,
@@ -85,10 +85,14 @@ class ImportTests(SynchronousTestCase):
 
     def test_pluginsAreStrings(self) -> None:
         """
-        Listing the commands imports nothing of this package.
+        Listing the commands and the reactors imports nothing of this package.
         """
-        plugins = PACKAGE.parent / "twisted" / "plugins" / "openfl_twisted_services.py"
-        self.assertEqual(importsOf(plugins), {"twisted.application.service.ServiceMaker"})
+        plugins = PACKAGE.parent / "twisted" / "plugins"
+        for name, wanted in (
+            ("services", "twisted.application.service.ServiceMaker"),
+            ("reactors", "twisted.application.reactors.Reactor"),
+        ):
+            self.assertEqual(importsOf(plugins / f"openfl_twisted_{name}.py"), {wanted})
 
     def test_noReactor(self) -> None:
         """

@@ -15,6 +15,7 @@ from openfl_twisted.events import ServerSocketConnectEvent
 from openfl_twisted.net.bound import BoundSocket, invalidSocket
 from openfl_twisted.net.link import Connection
 from openfl_twisted.net.socket import Socket
+from openfl_twisted.reactors.tcp import joinWrites
 
 
 class _AcceptedConnection(Connection):
@@ -59,7 +60,7 @@ class _Server:
         port: IListeningPort = self.reactor.adoptStreamPort(
             bound.fileno(), bound.family, _AcceptingFactory(self)
         )
-        return port
+        return joinWrites(port)
 
     def accepted(self, connection: Connection) -> None:
         """

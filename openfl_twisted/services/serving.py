@@ -30,6 +30,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.reactors.answering import answerFirst
+from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.relay import IRelay
@@ -80,7 +81,7 @@ class Announced:
 
         def announce(port: IListeningPort) -> IListeningPort:
             self._opened(port.getHost())
-            return answerFirst(port)
+            return answerFirst(joinWrites(port))
 
         def failed(failure: Failure) -> NoReturn:
             raise StartupError(_problemOf(failure.value)) from None

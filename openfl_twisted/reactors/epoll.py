@@ -1,0 +1,274 @@
+"""
+C{--reactor=openfl}: Twisted's epoll reactor with a leaner loop, and with
+transports that join what is written.
+
+Any Twisted program can run on it. It does what Twisted's C{EPollReactor} does,
+in the same order; what is written, by a read, a timer or a thread, is sent at
+the end of the turn without asking C{epoll} first.
+"""
+
+import socket
+import sys
+from typing import Any, cast
+
+from twisted.internet import tcp
+from twisted.internet.error import ConnectionFdescWentAway
+from twisted.internet.interfaces import IConnector, IListeningPort, IProtocolFactory
+from twisted.internet.main import installReactor
+from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger
+from twisted.python import context, log
+
+from openfl_twisted.reactors.tcp import Joining
+
+try:
+    from twisted.internet.epollreactor import EPOLLIN, EPollReactor
+except ImportError:  # pragma: no cover  Tests run on Linux.
+    raise ImportError("it needs epoll, which only Linux has; without it, leave it out") from None
+
+# So many events are taken from epoll at once; timers get their turn in between.
+_MAX_EVENTS = 1024
+
+_TCP = (socket.AF_INET, socket.AF_INET6)
+
+# What becomes of a selectable that has no descriptor any more.
+_GONE = ConnectionFdescWentAway("File descriptor lost")
+
+
+class _Turned(Joining):
+    """
+    A connection whose bytes are sent at the end of the reactor's turn.
+    """
+
+    def enqueue(self) -> bool:
+        """
+        Wait for the end of the turn.
+        """
+        self.reactor.unsent.append(self)
+        return True
+
+
+class Server(_Turned, tcp.Server):
+    """
+    A connection that somebody has made to us.
+    """
+
+
+class Client(_Turned, tcp.Client):
+    """
+    A connection that we have made.
+    """
+
+
+class Port(tcp.Port):
+    """
+    A port whose connections are L{Server}s.
+    """
+
+    transport = Server
+
+
+class Connector(tcp.Connector):
+    """
+    Makes a L{Client}.
+    """
+
+    def _makeTransport(self) -> Client:
+        return Client(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class OpenFLReactor(EPollReactor):
+    """
+    The reactor.
+
+    @ivar unsent: the connections with something to send at the end of the turn.
+    """
+
+    _log = Logger(namespace="twisted.internet.base")
+
+    def __init__(self) -> None:
+        self.unsent: list[Joining] = []
+        super().__init__()
+
+    def mainLoop(self) -> None:
+        """
+        Run until somebody calls C{stop}.
+        """
+        handler = self._log.failureHandler("Unexpected error in main loop")
+        while self._started:
+            with handler:
+                while self._started:
+                    self.runUntilCurrent()
+                    timeout = self.timeout()
+                    self.doIteration(self.running and timeout)
+        self._log.info("Main loop terminated.")
+
+    def doPoll(self, timeout: float | None) -> None:
+        """
+        Send what timers and threads have written, wait for events, deal with
+        them, and send what that has made anybody write.
+
+        @param timeout: how long to wait, in seconds; C{None} for as long as it
+            takes.
+        """
+        if self.unsent:
+            self._flush()
+            # That may have made somebody call us, or stop us.
+            timeout = 0
+        elif timeout is None:
+            timeout = -1
+        selectables = self._selectables
+        # Since Python 3.5 it goes on by itself after a signal.
+        events = self._poller.poll(timeout, min(len(selectables), _MAX_EVENTS))
+        if not events:
+            return
+        # What log.callWithLogger does, with what is the same for all done once.
+        contexts = context.theContextTracker.currentContext().contexts
+        logContext, logKey = context.get(log.ILogContext), log.ILogContext
+        for fd, event in events:
+            if fd not in selectables:
+                continue
+            selectable = selectables[fd]
+            try:
+                system = selectable.logPrefix()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                system = "(buggy logPrefix method)"
+                log.err(system=system)
+            contexts.append({logKey: {**logContext, "system": system}})
+            try:
+                if event == EPOLLIN:
+                    # What _doReadOrWrite comes to then.
+                    why: BaseException | None
+                    inRead = False
+                    try:
+                        if selectable.fileno() == -1:
+                            why = _GONE
+                        else:
+                            why = selectable.doRead()
+                            inRead = True
+                    except BaseException:
+                        why = sys.exc_info()[1]
+                        log.err()
+                    if why:
+                        self._disconnectSelectable(selectable, why, inRead)
+                else:
+                    self._doReadOrWrite(selectable, fd, event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                log.err()
+            finally:
+                contexts.pop()
+        if self.unsent:
+            self._flush()
+
+    doIteration = doPoll
+
+    def iterate(self, delay: float = 0.0) -> None:
+        """
+        Do one turn. Who is within a read and waits for an answer to what it has
+        written, waits for something that has left.
+        """
+        for selectable in [*self._selectables.values()]:
+            if isinstance(selectable, Joining):
+                selectable.flush()
+        super().iterate(delay)
+
+    def _flush(self) -> None:
+        """
+        Send what has been written. What a producer writes when its bytes have
+        left waits for the next turn.
+        """
+        unsent, self.unsent = self.unsent, []
+        for connection in unsent:
+            connection.flush()
+
+    def _unsentOnly(self) -> list[Any]:
+        """
+        Find the connections that C{epoll} does not watch for us, although they
+        have something to send.
+        """
+        return [connection for connection in self.unsent if connection.queued]
+
+    def getWriters(self) -> list[Any]:
+        """
+        Get what has something to send.
+        """
+        return [*super().getWriters(), *self._unsentOnly()]
+
+    def removeAll(self) -> list[Any]:
+        """
+        Forget everything but what is the reactor's own.
+
+        @return: what was forgotten.
+        """
+        unsent = self._unsentOnly()
+        self.unsent = []
+        for connection in unsent:
+            connection.queued = False
+        removed: list[Any] = super().removeAll()
+        return [*{*removed, *unsent}]
+
+    def listenTCP(
+        self, port: Any, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """
+        Listen on a TCP port.
+        """
+        listening = Port(port, factory, backlog, interface, self)
+        listening.startListening()
+        return listening
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> IListeningPort:
+        """
+        Listen on a socket that is there already.
+        """
+        if addressFamily not in _TCP:
+            return cast(
+                "IListeningPort", super().adoptStreamPort(fileDescriptor, addressFamily, factory)
+            )
+        # As in Twisted's own.
+        listening: Port = Port._fromListeningDescriptor(  # noqa: SLF001
+            self, fileDescriptor, addressFamily, factory
+        )
+        listening.startListening()
+        return listening
+
+    def adoptStreamConnection(
+        self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
+    ) -> Any:
+        """
+        Go on with a connection that is there already.
+        """
+        if addressFamily not in _TCP:
+            return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
+        # As in Twisted's own.
+        return Server._fromConnectedSocket(  # noqa: SLF001
+            fileDescriptor, addressFamily, factory, self
+        )
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory[Any],
+        timeout: float = 30.0,
+        bindAddress: Any = None,
+    ) -> IConnector:
+        """
+        Connect to a TCP port.
+        """
+        connector = Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
+
+
+def install() -> None:
+    """
+    Make it the reactor of this process; what C{--reactor=openfl} calls.
+    """
+    installReactor(OpenFLReactor())

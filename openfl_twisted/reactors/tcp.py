@@ -1,0 +1,315 @@
+"""
+TCP transports that send what was written during a read in one go, at its end.
+
+Twisted's own transports only put down what is written, ask the reactor to say
+when the socket takes bytes, and send then: two C{epoll_ctl} calls and a second
+turn for each message, although the socket nearly always takes them at once. With
+these, one C{recv} and one C{send} is all that a message costs.
+
+What a program sees stays the same:
+
+  - What was written in one read leaves joined. C{write(x); abortConnection()}
+    sends nothing, and neither does a C{dataReceived} that raises after it.
+  - What does not fit into the socket stays in Twisted's own buffer, and leaves
+    in Twisted's own way.
+  - Producers are paused, resumed and waited for as Twisted does it, in turns of
+    their own, so one that never ends does not keep the others waiting.
+  - Application code is called in the log context of its own connection.
+
+Only one thing is seen earlier: the bytes, and the end of a connection that was
+closed, do not wait for another turn.
+"""
+
+from typing import Any, Self, TypeVar
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.python import log
+from twisted.python.failure import Failure
+
+P = TypeVar("P", bound=IListeningPort)
+
+# More than this leaves in Twisted's own way, in pieces of this size.
+_SEND_LIMIT = tcp.Connection.SEND_LIMIT
+
+
+class Joining(tcp.Connection):
+    """
+    What joins the writes of a TCP transport: a mixin for those of Twisted.
+
+    It only decides when to send, by C{startWriting}: at the end of the read of
+    this connection that is under way, together with what L{enqueue} collects, or
+    else when the reactor says that the socket takes bytes.
+
+    @ivar queued: whether it has something to send without asking the reactor.
+    @ivar _reading: whether a read of this connection is under way.
+    @ivar _writing: whether the reactor was asked.
+    """
+
+    # Twisted has defaults for these in its classes. As slots, what is asked for each message is
+    # found much faster, and no connection has a dictionary of its own.
+    __slots__ = (
+        "TLS",
+        "_aborting",
+        "_reading",
+        "_writeDisconnected",
+        "_writeDisconnecting",
+        "_writing",
+        "connected",
+        "dataBuffer",
+        "disconnected",
+        "disconnecting",
+        "offset",
+        "producer",
+        "producerPaused",
+        "queued",
+        "streamingProducer",
+    )
+
+    # What Twisted's classes have without saying so to a type checker.
+    reactor: Any
+    _tempDataBuffer: list[bytes]
+    _tempDataLen: int
+
+    def __new__(cls, *args: object, **named: object) -> Self:
+        """
+        Make one that is not connected yet.
+        """
+        self = super().__new__(cls)
+        self.connected = self.disconnected = self.disconnecting = self.offset = 0
+        self.TLS = self.queued = self._reading = self._writing = self._aborting = False
+        self._writeDisconnecting = self._writeDisconnected = False
+        self.producerPaused = self.streamingProducer = False
+        self.producer = None
+        self.dataBuffer = b""
+        return self
+
+    def enqueue(self) -> bool:
+        """
+        Have L{flush} called soon, if somebody is there who will.
+
+        @return: whether somebody is.
+        """
+        raise NotImplementedError
+
+    def doRead(self) -> Any:
+        """
+        Receive what has come, and send what was written meanwhile.
+        """
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        self._reading = True
+        try:
+            self.protocol.dataReceived(data)
+        except BaseException:
+            # The reactor ends the connection, and what waits is dropped, as it is in Twisted.
+            self._reading = self.queued = False
+            raise
+        self._reading = False
+        if self.queued:
+            self.queued = False
+            if not self._sendAll():
+                return self._endRead()
+        return None
+
+    def _endRead(self) -> Any:
+        """
+        Do what there is to do besides sending, at the end of a read.
+
+        @return: what the reactor makes of it.
+        """
+        why = self.doWrite()
+        if why is CONNECTION_DONE:
+            # From a read, this would say that it was the peer who has closed.
+            self._end(why)
+            return None
+        if self.dataBuffer:
+            self._ask()
+        return why
+
+    def flush(self) -> None:
+        """
+        Send what was written; called by whom L{enqueue} has told.
+        """
+        if self.queued:
+            self.queued = False
+            if not self._sendAll():
+                log.callWithLogger(self, self._write)
+
+    def _write(self) -> None:
+        """
+        Do what there is to do besides sending, as the reactor does it when the
+        socket takes bytes.
+        """
+        why = self.doWrite()
+        if why:
+            self._end(why)
+        elif self.dataBuffer:
+            self._ask()
+
+    def _end(self, why: Any) -> None:
+        """
+        Lose the connection.
+        """
+        self.stopReading()
+        self.stopWriting()
+        self.connectionLost(Failure(why))
+
+    def _sendAll(self) -> bool:
+        """
+        Send everything in one go, or leave it to the reactor: what the socket does
+        not take, and what comes after or before that of a producer.
+
+        @return: whether this was all; if not, there is something to close.
+        """
+        length = self._tempDataLen
+        if (
+            not 0 < length <= _SEND_LIMIT
+            or self.dataBuffer
+            or self.disconnecting
+            or self._writeDisconnecting
+            or self._aborting
+            or (self.producer is not None and (self.producerPaused or not self.streamingProducer))
+        ):
+            if self.producer is None:
+                return False
+            self._ask()
+            return True
+        pieces = self._tempDataBuffer
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            self._ask()
+            return True
+        except OSError:
+            # Twisted's own code tries again, and says what it means.
+            return False
+        pieces.clear()
+        self._tempDataLen = 0
+        if sent < length:
+            self.dataBuffer = data
+            self.offset = sent
+            self._ask()
+        return True
+
+    def _ask(self) -> None:
+        """
+        Leave what there is to do to the reactor, for when the socket takes bytes.
+        """
+        self._writing = True
+        self.reactor.addWriter(self)
+
+    def startWriting(self) -> None:
+        """
+        See to it that what was written is sent: at the end of this read, or when
+        L{flush} is called, or when the reactor says so.
+        """
+        if self.queued:
+            return
+        # Before it is connected, this is how it learns of it.
+        if self.connected and not self._writing and (self._reading or self.enqueue()):
+            self.queued = True
+        else:
+            self._ask()
+
+    def stopWriting(self) -> None:
+        """
+        There is nothing to send any more.
+        """
+        self.queued = False
+        if self._writing:
+            self._writing = False
+            self.reactor.removeWriter(self)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes; see C{twisted.internet.abstract.FileDescriptor.write}, which
+        this is in fewer steps.
+        """
+        if self.TLS or data.__class__ is not bytes:
+            super().write(data)
+        elif data and self.connected and not self._writeDisconnected:
+            self._tempDataBuffer.append(data)
+            self._tempDataLen += len(data)
+            if self.producer is not None:
+                self._maybePauseProducer()
+            if not self.queued:
+                if self._reading and not self._writing:
+                    self.queued = True
+                else:
+                    self.startWriting()
+
+
+class _Read:
+    """
+    The read that is under way, if there is one: the connections that wait for
+    its end to send.
+
+    There is one for the whole process, since a reactor calls one protocol at a
+    time.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[Joining] | None = None
+
+
+_read = _Read()
+
+
+class Server(Joining, tcp.Server):
+    """
+    A connection to a server, under any reactor.
+
+    What a read makes the program write to other connections of this kind is
+    sent at its end too. What is written outside a read of such a connection, by
+    a timer for instance, leaves in Twisted's own way.
+    """
+
+    def enqueue(self) -> bool:
+        """
+        Wait for the end of the read that is under way.
+        """
+        if _read.waiting is None:
+            return False
+        _read.waiting.append(self)
+        return True
+
+    def doRead(self) -> Any:
+        """
+        Receive what has come, and send what it has made anybody write.
+        """
+        if _read.waiting is not None:
+            # The program has called the reactor within a read.
+            return super().doRead()
+        waiting: list[Joining] = []
+        _read.waiting = waiting
+        try:
+            return super().doRead()
+        finally:
+            _read.waiting = None
+            for connection in waiting:
+                connection.flush()
+
+
+def joinWrites(port: P) -> P:
+    """
+    Have the connections of a port join their writes, see L{Server}; those that
+    are there already stay what they are.
+
+    Only a port of C{twisted.internet.tcp} can, which is what nearly all reactors
+    have for TCP and for TLS over it. Any other stays as it is.
+
+    @param port: the port.
+    @return: the port.
+    """
+    if isinstance(port, tcp.Port) and port.transport is tcp.Server:
+        port.transport = Server
+    return port

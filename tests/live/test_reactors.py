@@ -1,0 +1,30 @@
+"""
+The commands on the reactor of this package, as processes.
+"""
+
+from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.live import live
+from tests.live.peers import HOST, dial, portOf, stop, twistd
+
+
+@live
+async def test_openfl() -> None:
+    """
+    With C{--reactor=openfl} the relay relays and answers policy requests, a long
+    message as well as a short one, and ends in good order.
+    """
+    where = f"--listen=tcp:0:interface={HOST}"
+    server = twistd("--reactor=openfl", "openfl-xml", "--echo", where)
+    port = await portOf(server)
+    one = await dial(port)
+    one.send(b"hello\0")
+    await one.until(b"hello\0")
+    long = b"x" * 1_000_000 + b"\0"
+    one.send(long)
+    await one.until(long)
+    asking = await dial(port)
+    asking.send(REQUEST)
+    assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
+    printed = await stop(server)
+    await one.untilLost()
+    assert printed.count("closed by this side") == 2

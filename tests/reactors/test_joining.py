@@ -1,0 +1,570 @@
+"""
+What joins the writes of a transport, from within.
+"""
+
+import contextlib
+import tracemalloc
+from collections.abc import Callable
+from errno import ECONNRESET, EWOULDBLOCK
+from types import SimpleNamespace
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.interfaces import IListeningPort, IPushProducer
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.tcp import Port
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from openfl_twisted.reactors.tcp import Server, joinWrites
+from tests.reactors.conversations import Recorder
+from tests.reactors.ways import HOST, WAYS, Peer, Way, way
+
+OWN = ["openfl", "epoll, joined"]
+
+
+class CountingSocket:
+    """
+    Counts what is asked of a socket.
+    """
+
+    def __init__(self, own: Any, counts: dict[str, int]) -> None:
+        self._own = own
+        self._counts = counts
+
+    def __getattr__(self, name: str) -> Any:
+        self._counts[name] = self._counts.get(name, 0) + 1
+        return getattr(self._own, name)
+
+
+class CostTests(SynchronousTestCase):
+    """
+    What a message costs, in calls of the system.
+    """
+
+    def count(self, name: str, react: Callable[[Any], object], answer: int) -> dict[str, int]:
+        """
+        Count the calls that ten messages cost.
+
+        @param react: what the server does with one.
+        @param answer: how many bytes the peer gets for one.
+        """
+        counts: dict[str, int] = {}
+        with way(name) as own:
+            server = Recorder()
+            peer = own.meet(server)
+            server.react = lambda data: react(server.transport)
+            server.transport.socket = CountingSocket(server.transport.socket, counts)
+            own.reactor._poller = poller = CountingSocket(own.reactor._poller, counts)
+            for number in range(10):
+                peer.send(b"x")
+                own.until(lambda number=number: len(peer.received) == answer * (number + 1))  # type: ignore[misc]
+            own.reactor._poller = poller._own
+            server.transport.socket = server.transport.socket._own
+        counts.pop("poll")
+        return counts
+
+    def test_oneSend(self) -> None:
+        """
+        A message costs one call to receive it, and one to send the answer,
+        whatever pieces that is written in; epoll is not asked about writing.
+        """
+
+        def answer(transport: Any) -> None:
+            for _ in range(20):
+                transport.write(b"piece")
+            transport.writeSequence([b"a", b"b"])
+
+        for name in OWN:
+            self.assertEqual(self.count(name, answer, 102), {"recv": 10, "send": 10}, name)
+
+    def test_streaming(self) -> None:
+        """
+        It is so with a producer that need not pause, as wrappers register it.
+        """
+
+        @implementer(IPushProducer)
+        class Quiet:
+            def pauseProducing(self) -> None:
+                raise AssertionError
+
+            resumeProducing = stopProducing = pauseProducing
+
+        def answer(transport: Any) -> None:
+            if transport.producer is None:
+                transport.registerProducer(Quiet(), True)
+            transport.write(b"answer")
+            if len(received) == 9:
+                transport.unregisterProducer()
+            received.append(1)
+
+        for name in OWN:
+            received: list[int] = []
+            self.assertEqual(self.count(name, answer, 6), {"recv": 10, "send": 10}, name)
+
+    def test_others(self) -> None:
+        """
+        What a read has a server write to forty others leaves in one call for
+        each, at the end; epoll is not asked.
+        """
+        for name in OWN:
+            counts: dict[str, int] = {}
+            with way(name) as own:
+                made: list[Recorder] = []
+
+                def make(made: list[Recorder] = made) -> Recorder:
+                    made.append(Recorder())
+                    return made[-1]
+
+                port = own.listen(Factory.forProtocol(make))
+                peers = [own.dial(port) for _ in range(40)]
+                own.until(lambda made=made: len(made) == 40)  # type: ignore[misc]
+
+                def tell(data: bytes, made: list[Recorder] = made) -> None:
+                    for word in (b"hello ", b"all"):
+                        for each in made:
+                            each.transport.write(word)
+
+                made[0].react = tell
+                for each in made:
+                    each.transport.socket = CountingSocket(each.transport.socket, counts)
+                own.reactor._poller = poller = CountingSocket(own.reactor._poller, counts)
+                peers[0].send(b"x")
+                own.until(lambda peers=peers: all(peer.received for peer in peers))  # type: ignore[misc]
+                self.assertEqual({bytes(peer.received) for peer in peers}, {b"hello all"})
+                own.reactor._poller = poller._own
+                for each in made:
+                    each.transport.socket = each.transport.socket._own
+            counts.pop("poll")
+            self.assertEqual(counts, {"recv": 1, "send": 40}, name)
+
+    def test_memory(self) -> None:
+        """
+        A connection is small, also after it was used: none has got a dictionary
+        of its own.
+        """
+
+        class Socket:
+            __slots__ = ()
+
+            def setblocking(self, flag: bool) -> None:
+                pass
+
+            def fileno(self) -> int:
+                return 7
+
+            def recv(self, size: int) -> bytes:
+                return b"hello"
+
+            def send(self, data: bytes) -> int:
+                return len(data)
+
+        reactor = SimpleNamespace(addReader=lambda each: None, removeReader=lambda each: None)
+        port = SimpleNamespace(_realPortNumber=1)
+        own = Socket()
+
+        def connect() -> Server:
+            protocol = Protocol()
+            server = Server(own, protocol, ("127.0.0.1", 1), port, 1, reactor)
+            protocol.transport = server
+            protocol.dataReceived = server.write  # type: ignore[method-assign]
+            return server
+
+        # The first of a class are larger.
+        first = [connect() for _ in range(100)]
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            many = [connect() for _ in range(1000)]
+            for each in many:
+                each.doRead()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertEqual(len(first), 100)
+        self.assertLess((after - before) / 1000, 1000)
+
+
+class TightSocket:
+    """
+    A socket that takes some bytes.
+
+    @ivar room: how many; C{None} if it is gone.
+    @ivar sent: what it has taken.
+    """
+
+    def __init__(self) -> None:
+        self.room: int | None = 0
+        self.sent = b""
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return 7
+
+    def recv(self, size: int) -> bytes:
+        if self.room is None:
+            raise ConnectionResetError(ECONNRESET, "it is gone")
+        return b"go"
+
+    def send(self, data: bytes) -> int:
+        if self.room is None:
+            raise ConnectionResetError(ECONNRESET, "it is gone")
+        if not self.room:
+            raise BlockingIOError(EWOULDBLOCK, "there is no room")
+        taken = bytes(data[: self.room])
+        self.room -= len(taken)
+        self.sent += taken
+        return len(taken)
+
+    def shutdown(self, how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        self.sent += b"."
+
+
+class RoomTests(SynchronousTestCase):
+    """
+    What a socket does not take waits for the reactor to say that it does.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a connection, and a reactor that writes down who waits.
+        """
+        self.waiting: list[object] = []
+
+        def addWriter(each: object) -> None:
+            if each not in self.waiting:
+                self.waiting.append(each)
+
+        reactor: Any = SimpleNamespace(
+            addReader=lambda each: None,
+            removeReader=lambda each: None,
+            addWriter=addWriter,
+            removeWriter=self.waiting.remove,
+        )
+        self.socket = TightSocket()
+        self.server = Recorder()
+        port = SimpleNamespace(_realPortNumber=1)
+        own: Any = self.socket
+        self.transport = Server(
+            own, self.server, (HOST, 1), cast("Any", port), 1, cast("Any", reactor)
+        )
+        self.server.makeConnection(self.transport)
+
+    def test_full(self) -> None:
+        """
+        A socket that takes nothing, then a part, then all: each byte leaves once.
+        """
+        self.server.react = lambda data: self.transport.write(b"answer")
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.waiting, [self.transport])
+        for room, sent in ((2, b"an"), (2, b"answ"), (9, b"answer")):
+            self.socket.room = room
+            self.assertIs(self.transport.doWrite(), None)
+            self.assertEqual(self.socket.sent, sent)
+        self.assertEqual(self.waiting, [])
+
+    def test_part(self) -> None:
+        """
+        A socket that takes a part at once; what is written then comes after it.
+        """
+        self.server.react = lambda data: self.transport.write(b"answer")
+        self.socket.room = 4
+        self.transport.doRead()
+        self.assertEqual(self.waiting, [self.transport])
+        self.transport.doRead()
+        self.assertEqual(self.socket.sent, b"answ")
+        self.socket.room = 100
+        self.transport.doWrite()
+        self.assertEqual(self.socket.sent, b"answeranswer")
+        self.assertEqual(self.waiting, [])
+
+    def test_partAndEnd(self) -> None:
+        """
+        The end waits for the rest, be it from a read or after it.
+        """
+
+        def end(data: bytes) -> None:
+            self.transport.write(b"answer")
+            self.transport.loseConnection()
+
+        self.server.react = end
+        self.socket.room = 2
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.waiting, [self.transport])
+        self.socket.room = 100
+        self.assertIs(self.transport.doWrite(), CONNECTION_DONE)
+
+    def test_flushPartAndEnd(self) -> None:
+        """
+        It is so for what somebody else's read has had it write.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseConnection()
+        self.socket.room = 2
+        self.transport.flush()
+        self.assertEqual((self.waiting, self.socket.sent), ([self.transport], b"an"))
+        self.transport.flush()
+        self.socket.room = 100
+        self.assertIs(self.transport.doWrite(), CONNECTION_DONE)
+
+    def test_flushAndEnd(self) -> None:
+        """
+        With room it is sent and closed at once.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseConnection()
+        self.socket.room = 100
+        self.transport.flush()
+        self.assertEqual(self.socket.sent, b"answer.")
+        self.assertTrue(self.server.lost())
+
+    def test_flushMuch(self) -> None:
+        """
+        More than Twisted sends at once leaves as Twisted sends it, in a turn if
+        there is room.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"x" * (Server.SEND_LIMIT + 1))
+        self.socket.room = 1 << 20
+        self.transport.flush()
+        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT)
+        self.assertEqual(self.waiting, [self.transport])
+        self.transport.doWrite()
+        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT + 1)
+        self.assertEqual(self.waiting, [])
+
+    def test_flushHalf(self) -> None:
+        """
+        Half an end leaves with what was written before it.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.loseWriteConnection()
+        self.socket.room = 100
+        self.transport.flush()
+        self.assertEqual(self.socket.sent, b"answer")
+        self.assertEqual(self.waiting, [])
+        self.assertFalse(self.server.lost())
+
+    def test_gone(self) -> None:
+        """
+        A socket that is gone ends the connection, whoever finds it.
+        """
+        self.server.react = lambda data: setattr(self.socket, "room", None)
+        self.transport.doRead()
+        self.assertIs(self.transport.doRead(), CONNECTION_LOST)
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.transport.flush()
+        self.assertEqual(self.server.events[-1], ("lost", "ConnectionLost"))
+
+    def test_nothing(self) -> None:
+        """
+        An event without bytes is no event.
+        """
+
+        def nothing(size: int) -> bytes:
+            raise BlockingIOError
+
+        self.patch(self.socket, "recv", nothing)
+        self.assertIs(self.transport.doRead(), None)
+        self.assertEqual(self.server.events, ["made"])
+
+
+class JoinWritesTests(SynchronousTestCase):
+    """
+    Whose writes are joined.
+    """
+
+    def test_ports(self) -> None:
+        """
+        Those of Twisted's own TCP ports, unless they have another transport.
+        """
+        port = Port(0, Factory(), reactor=SimpleNamespace())
+        self.assertIs(joinWrites(port), port)
+        self.assertIs(port.transport, Server)
+        special = Port(0, Factory(), reactor=SimpleNamespace())
+        special.transport = cast("Any", object)
+        joinWrites(special)
+        self.assertIs(special.transport, object)
+
+    def test_others(self) -> None:
+        """
+        What is no such port stays as it is.
+        """
+        port = cast("IListeningPort", object())
+        self.assertIs(joinWrites(port), port)
+
+    def test_withinARead(self) -> None:
+        """
+        A server that turns the reactor while it reads is still called.
+        """
+        with way("epoll, joined") as own:
+            made: list[Recorder] = []
+
+            def make() -> Recorder:
+                made.append(Recorder())
+                return made[-1]
+
+            port = own.listen(Factory.forProtocol(make))
+            one, two = own.dial(port), own.dial(port)
+            own.until(lambda: len(made) == 2)
+
+            def wait(data: bytes) -> None:
+                two.send(b"inner")
+                while b"inner" not in made[1].events:
+                    own.turn()
+                made[0].transport.write(b"done")
+
+            made[0].react = wait
+            made[1].react = lambda data: made[1].transport.write(b"heard")
+            one.send(b"outer")
+            own.until(lambda: one.received == b"done" and two.received == b"heard")
+
+
+# What a server does at once: how much it writes, and whether in one piece; or how it ends.
+steps = st.lists(
+    st.tuples(
+        # Whether it does it within a read.
+        st.booleans(),
+        st.lists(
+            st.one_of(
+                st.integers(0, 200_000),
+                st.sampled_from(["pause", "resume", "producer", "none", "lose", "abort"]),
+            ),
+            max_size=5,
+        ),
+        # How many bytes the peer reads then, and how often the reactor turns.
+        st.integers(0, 300_000),
+        st.integers(0, 2),
+    ),
+    max_size=12,
+)
+
+Step = tuple[bool, list[int | str], int, int]
+
+
+class Script:
+    """
+    A server that does what it is told, and knows what must arrive.
+
+    @ivar written: what was written before the end.
+    @ivar promised: how much of it arrives for sure, once there was an end in
+        good order.
+    @ivar allowed: how much of it may have left.
+    """
+
+    def __init__(self) -> None:
+        self.server = Recorder()
+        self.written = bytearray()
+        self.promised: int | None = None
+        self.allowed: int | None = None
+        self._pieces = 0
+
+    def do(self, things: list[int | str]) -> None:
+        before = len(self.written)
+        for each in things:
+            if isinstance(each, int):
+                self._write(each)
+            else:
+                getattr(self, f"do_{each}")()
+            if each == "abort" and self.allowed is None:
+                self.allowed = before
+
+    def _write(self, size: int) -> None:
+        if not self.server.transport.connected:
+            return
+        self._pieces += 1
+        data = bytes([self._pieces % 251]) * size
+        self.written += data
+        if size % 2:
+            self.server.transport.write(data)
+        else:
+            self.server.transport.writeSequence([data[:7], data[7:]])
+
+    def do_pause(self) -> None:
+        self.server.transport.pauseProducing()
+
+    def do_resume(self) -> None:
+        if self.server.transport.connected:
+            self.server.transport.resumeProducing()
+
+    def do_producer(self) -> None:
+        if self.server.transport.producer is None:
+            self.server.transport.registerProducer(self, True)
+
+    def do_none(self) -> None:
+        self.server.transport.unregisterProducer()
+
+    def do_lose(self) -> None:
+        if self.promised is None:
+            self.promised = len(self.written)
+        self.server.transport.loseConnection()
+
+    def do_abort(self) -> None:
+        self.server.transport.abortConnection()
+
+    def pauseProducing(self) -> None:
+        pass
+
+    resumeProducing = stopProducing = pauseProducing
+
+
+class OrderTests(SynchronousTestCase):
+    """
+    Whatever a server does, and however its peer reads.
+    """
+
+    def play(self, own: Way, wanted: list[Step]) -> tuple[Script, Peer]:
+        """
+        Do it, and close in the end.
+        """
+        script = Script()
+        peer = own.meet(script.server, room=8192)
+        end: Step = (False, ["none", "lose"], 0, 0)
+        for within, things, size, turns in [*wanted, end]:
+            if within:
+                script.server.react = lambda data, things=things: script.do(things)  # type: ignore[misc]
+                with contextlib.suppress(ConnectionError):
+                    peer.send(b"x")
+                    own.turn(2)
+                script.server.react = lambda data: None
+            else:
+                script.do(things)
+            own.turn(turns)
+            peer.read(size)
+        own.until(lambda: peer.end and script.server.lost())
+        return script, peer
+
+    @settings(deadline=None, max_examples=25)
+    @given(steps)
+    def check(self, name: str, wanted: list[Step]) -> None:
+        """
+        Check one way.
+        """
+        with way(name) as own:
+            script, peer = self.play(own, wanted)
+        received = bytes(peer.received)
+        self.assertEqual(received, bytes(script.written[: len(received)]))
+        if script.allowed is not None:
+            self.assertLessEqual(len(received), script.allowed)
+        elif peer.end == "closed":
+            # If not, the server has closed before it had read all; TCP then drops the rest.
+            self.assertGreaterEqual(len(received), script.promised or 0)
+
+    def test_order(self) -> None:
+        """
+        Bytes arrive in order, none are invented, none are lost unless the
+        connection was aborted, and then nothing arrives that was written with it.
+        """
+        for name in WAYS:
+            self.check(name)

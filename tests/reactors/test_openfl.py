@@ -1,0 +1,371 @@
+"""
+The reactor.
+"""
+
+import os
+import socket
+from types import SimpleNamespace
+from typing import Any, cast
+
+from twisted.application.reactors import Reactor, getReactorTypes
+from twisted.internet.error import ConnectionFdescWentAway
+from twisted.internet.protocol import ClientFactory, Factory
+from twisted.python import log
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.reactors import epoll
+from openfl_twisted.reactors.epoll import Client, OpenFLReactor, Server
+from tests.reactors.conversations import Boom, Recorder
+from tests.reactors.ways import HOST, MANY, Way
+
+
+class Selectable:
+    """
+    Something else that the reactor watches.
+
+    @ivar lost: why it was lost.
+    """
+
+    def __init__(self, own: socket.socket) -> None:
+        self.socket = own
+        self.reads: list[bytes] = []
+        self.lost: list[Any] = []
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def logPrefix(self) -> str:
+        return "selectable"
+
+    def doRead(self) -> None:
+        self.reads.append(self.socket.recv(100))
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.lost.append(reason.value)
+
+
+class OpenFLReactorTests(SynchronousTestCase):
+    """
+    What Twisted's reactor does, this one does too.
+    """
+
+    way: Way
+    reactor: OpenFLReactor
+
+    def setUp(self) -> None:
+        """
+        Make one.
+        """
+        self.way = Way("openfl")
+        self.addCleanup(self.way.close)
+        self.reactor = self.way.reactor
+
+    def watch(self) -> tuple[Selectable, socket.socket]:
+        """
+        Have it watch something that can be read.
+        """
+        own, other = socket.socketpair()
+        self.addCleanup(own.close)
+        self.addCleanup(other.close)
+        selectable = Selectable(own)
+        self.reactor.addReader(selectable)
+        self.addCleanup(self.reactor.removeReader, selectable)
+        return selectable, other
+
+    def test_offered(self) -> None:
+        """
+        C{--reactor=openfl} finds it, and listing the reactors imports nothing.
+        """
+        [found] = [
+            cast("Reactor", each) for each in getReactorTypes() if each.shortName == "openfl"
+        ]
+        self.assertEqual(found.moduleName, "openfl_twisted.reactors.epoll")
+        self.assertTrue(found.description.endswith("."))
+
+    def test_install(self) -> None:
+        """
+        It is made the reactor of the process.
+        """
+        installed: list[OpenFLReactor] = []
+        self.patch(epoll, "installReactor", installed.append)
+        self.patch(epoll, "OpenFLReactor", lambda: self.reactor)
+        epoll.install()
+        self.assertEqual(installed, [self.reactor])
+
+    def test_failure(self) -> None:
+        """
+        A protocol that fails ends only its own connection; the failure is logged
+        once, with the connection's prefix.
+        """
+        bad, good = Recorder(), Recorder()
+
+        def fail(data: bytes) -> None:
+            raise Boom
+
+        bad.react = fail
+        good.react = lambda data: good.transport.write(data)
+        events: list[dict[str, Any]] = []
+        log.addObserver(events.append)
+        self.addCleanup(log.removeObserver, events.append)
+        one, two = self.way.meet(bad), self.way.meet(good)
+        prefix = bad.transport.logstr
+        one.send(b"x")
+        two.send(b"y")
+        self.way.until(lambda: one.end and two.received == b"y")
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+        self.assertEqual([event["system"] for event in events if event["isError"]], [prefix])
+        self.assertEqual(bad.events[-1], ("lost", "Boom"))
+
+    def test_context(self) -> None:
+        """
+        What a program logs while it is called has its connection's prefix.
+        """
+        events: list[dict[str, Any]] = []
+        log.addObserver(events.append)
+        self.addCleanup(log.removeObserver, events.append)
+        server = Recorder()
+        server.react = lambda data: log.msg("from within")
+        self.way.meet(server).send(b"x")
+        self.way.until(lambda: b"x" in server.events)
+        [found] = [event for event in events if event["message"] == ("from within",)]
+        self.assertEqual(found["system"], server.transport.logstr)
+
+    def test_buggyPrefix(self) -> None:
+        """
+        What cannot say what it is called is read from all the same, and that is
+        logged.
+        """
+        selectable, other = self.watch()
+
+        def fail() -> str:
+            raise Boom
+
+        selectable.logPrefix = fail  # type: ignore[method-assign]
+        other.send(b"x")
+        self.way.turn()
+        self.assertEqual(selectable.reads, [b"x"])
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_interrupt(self) -> None:
+        """
+        Who interrupts the program ends it, wherever it is.
+        """
+
+        def interrupt(*arguments: object) -> Any:
+            raise KeyboardInterrupt
+
+        for method in ("logPrefix", "connectionLost"):
+            selectable, other = self.watch()
+            setattr(selectable, method, interrupt)
+            other.close()
+            selectable.doRead = lambda: Boom()  # type: ignore[assignment, method-assign]
+            self.assertRaises(KeyboardInterrupt, self.reactor.doPoll, 0)
+            self.reactor.removeReader(selectable)
+
+    def test_lostDescriptor(self) -> None:
+        """
+        What has no descriptor any more is told so.
+        """
+        selectable, other = self.watch()
+        number = selectable.fileno()
+        selectable.fileno = lambda: -1  # type: ignore[method-assign]
+        other.send(b"x")
+        self.way.turn()
+        self.assertIsInstance(selectable.lost[0], ConnectionFdescWentAway)
+        self.assertEqual(selectable.reads, [])
+        self.assertNotIn(number, self.reactor._selectables)
+
+    def test_lostFails(self) -> None:
+        """
+        What fails when it is told of its end is logged.
+        """
+        selectable, other = self.watch()
+
+        def fail(reason: Failure) -> None:
+            raise Boom
+
+        selectable.connectionLost = fail  # type: ignore[method-assign]
+        selectable.doRead = lambda: Boom()  # type: ignore[assignment, method-assign]
+        other.send(b"x")
+        self.way.turn()
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        What another event of the same turn has taken away is not called.
+        """
+        one, first = self.watch()
+        two, second = self.watch()
+
+        def takeAway(own: Selectable, other: Selectable) -> None:
+            own.reads.append(b"")
+            self.reactor.removeReader(other)
+
+        one.doRead = lambda: takeAway(one, two)  # type: ignore[method-assign]
+        two.doRead = lambda: takeAway(two, one)  # type: ignore[method-assign]
+        first.send(b"x")
+        second.send(b"x")
+        self.way.turn()
+        self.assertEqual(len(one.reads) + len(two.reads), 1)
+
+    def test_waiting(self) -> None:
+        """
+        A program may turn the reactor while it reads, and wait for the answer to
+        what it has written.
+        """
+        server = Recorder()
+        answers: list[bytes] = []
+
+        def ask(data: bytes) -> None:
+            if data == b"begin":
+                server.transport.write(b"question")
+                for _ in range(MANY):
+                    self.reactor.iterate(0.001)
+                    peer.read()
+                    if peer.received and not answers:
+                        peer.send(b"answer")
+                        answers.append(b"asked")
+                    if answers[1:]:
+                        return
+            answers.append(data)
+
+        server.react = ask
+        peer = self.way.meet(server)
+        peer.send(b"begin")
+        self.way.until(lambda: answers == [b"asked", b"answer"])
+
+    def test_writers(self) -> None:
+        """
+        What has something to send is among the writers, and forgets it with them.
+        """
+        server = Recorder()
+        peer = self.way.meet(server)
+        server.transport.write(b"x")
+        self.assertIn(server.transport, self.reactor.getWriters())
+        removed = self.reactor.removeAll()
+        self.assertEqual(removed.count(server.transport), 1)
+        self.assertNotIn(server.transport, self.reactor.getWriters())
+        self.way.turn(2)
+        peer.read()
+        self.assertEqual(peer.received, b"")
+        self.reactor.addReader(server.transport)
+
+    def test_stop(self) -> None:
+        """
+        It runs until somebody stops it, be it within what it does with the bytes
+        that a timer has written; what fails in its own loop is logged.
+        """
+
+        class Stopping(Recorder):
+            def connectionLost(self, reason: Failure | None = None) -> None:
+                own.stop()
+
+        own = self.reactor
+        server = Stopping()
+        peer = self.way.meet(server)
+
+        def end() -> None:
+            server.transport.write(b"farewell")
+            server.transport.loseConnection()
+
+        polls = [Boom()]
+        poll = own.doIteration
+
+        def failOnce(timeout: float | None) -> None:
+            if polls:
+                raise polls.pop()
+            poll(timeout)
+
+        own.doIteration = failOnce  # type: ignore[method-assign]
+        own.callLater(0, end)
+        own.run(installSignalHandlers=False)
+        peer.read()
+        self.assertEqual(peer.received, b"farewell")
+        self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+
+    def test_client(self) -> None:
+        """
+        What it connects joins its writes too: what is written at the beginning and
+        in a read arrives.
+        """
+        client = Recorder()
+        client.begin = lambda: client.transport.write(b"hello")
+        client.react = lambda data: client.transport.write(b"got " + data)
+        server = Recorder()
+        server.react = lambda data: server.transport.write(b"welcome")
+        listening = Factory.forProtocol(lambda: server)
+        connecting = cast("ClientFactory[Any]", ClientFactory.forProtocol(lambda: client))
+        self.reactor.connectTCP(HOST, self.way.listen(listening), connecting)
+        self.way.until(lambda: len(server.events) > 1 and b"got welcome" in server.events[1])
+        self.assertIsInstance(client.transport, Client)
+        self.assertIsInstance(server.transport, Server)
+        client.transport.loseConnection()
+        self.way.until(lambda: client.lost() and server.lost())
+
+    def test_adopted(self) -> None:
+        """
+        Sockets that are there already join their writes if they are of TCP; others
+        are left to Twisted.
+        """
+        made: list[Recorder] = []
+
+        def make() -> Recorder:
+            made.append(Recorder())
+            return made[-1]
+
+        factory = Factory.forProtocol(make)
+        factory.noisy = False
+        for family, address in ((socket.AF_INET, (HOST, 0)), (socket.AF_UNIX, "socket")):
+            with socket.socket(family) as bound:
+                bound.setblocking(False)
+                bound.bind(address)
+                bound.listen()
+                port: Any = self.reactor.adoptStreamPort(bound.fileno(), family, factory)
+                with socket.socket(family) as peer:
+                    peer.connect(bound.getsockname())
+                    self.way.until(lambda: made)
+                    self.assertEqual(
+                        isinstance(made[-1].transport, Server), family == socket.AF_INET
+                    )
+                    own = os.dup(made[-1].transport.fileno())
+                    try:
+                        self.reactor.adoptStreamConnection(own, family, factory)
+                    finally:
+                        os.close(own)
+                    self.assertEqual(
+                        isinstance(made[-1].transport, Server), family == socket.AF_INET
+                    )
+                self.way.until(lambda: all(each.lost() for each in made))
+                port.stopListening()
+                self.way.turn(2)
+            made.clear()
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    How turns follow on each other.
+    """
+
+    def test_noTimeout(self) -> None:
+        """
+        With nothing to do it waits for ever; with something to send it does not
+        wait at all.
+        """
+        way = Way("openfl")
+        self.addCleanup(way.close)
+        waits: list[float] = []
+
+        def poll(timeout: float, most: int) -> list[tuple[int, int]]:
+            waits.append(timeout)
+            return []
+
+        server = Recorder()
+        way.meet(server)
+        poller = way.reactor._poller
+        way.reactor._poller = SimpleNamespace(poll=poll)
+        way.reactor.doPoll(None)
+        server.transport.write(b"x")
+        way.reactor.doPoll(None)
+        way.reactor._poller = poller
+        self.assertEqual(waits, [-1, 0])
