@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.reactors.answering import answerFirst
 from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
@@ -42,7 +43,7 @@ class _OpenFLEndpoint:
                 # Any page could reach behind the server's pages with a WebSocket.
                 settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
-        return listening.addCallback(joinWrites)
+        return listening.addCallback(joinWrites).addCallback(answerFirst)
 
 
 def _speaksHTTP(factory: IProtocolFactory) -> bool:

@@ -38,9 +38,15 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
 from openfl_twisted.protocols.holding import HoldingConnection
 from openfl_twisted.protocols.patience import Patience
-from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, policyFor
+from openfl_twisted.protocols.policyfile import (
+    PolicySource,
+    answerRequest,
+    firstAnswer,
+    policyFor,
+)
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.wrapping import FrontFactory
+from openfl_twisted.reactors.answering import IFirstAnswer
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
 from openfl_twisted.wire.origins import originsOf
 from openfl_twisted.wire.policy import PolicyFile, isRequest
@@ -306,6 +312,7 @@ class OnePortProtocol(HoldingConnection):
         super().connectionLost(reason)
 
 
+@implementer(IFirstAnswer)
 class OnePortFactory(FrontFactory[OnePortProtocol]):
     """
     Puts every kind of client in front of another factory.
@@ -326,6 +333,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
 
     log = packageLogger()
     kind = "one port"
+    # Who is silent may wait for the server to speak.
+    firstWait = 0
 
     def __init__(
         self,
@@ -389,6 +398,17 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         known that the connection is for it.
         """
         return OnePortProtocol(self)
+
+    def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
+        """
+        Answer a policy request that is there when the connection is accepted,
+        see L{IFirstAnswer}.
+        """
+        answer = None
+        if Caller.POLICY in self.accept:
+            answer = firstAnswer(data, self.policy, peer, host, self.log)
+        self.answered += answer is not None
+        return answer
 
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs
 
 from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.reactors.answering import (
     MAX_ANSWER,
     MAX_FIRST_BYTES,
     answerFirst,
 )
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import linesOf
 from tests.live import live
@@ -86,7 +88,7 @@ class Asker:
 
 
 @asynccontextmanager
-async def listening(factory: PolicyFileFactory, **limits: Any) -> AsyncIterator[Any]:
+async def listening(factory: IProtocolFactory, **limits: Any) -> AsyncIterator[Any]:
     """
     Serve policy files behind a guard, and answer first.
 
@@ -182,6 +184,21 @@ async def test_limits() -> None:
         assert limited.normal == 1
     assert len(many.toXML()) > MAX_ANSWER
     assert len(REQUEST) < MAX_FIRST_BYTES
+
+
+@live
+async def test_sharedPort() -> None:
+    """
+    On a port for every kind of client the request is answered so too, if such
+    requests are answered there; all else goes its way.
+    """
+    for accept, expected in [(EVERYBODY, 0), (EVERYBODY - {Caller.POLICY}, 1)]:
+        behind = PolicyFileFactory(POLICY)
+        door = OnePortFactory(behind, policy=POLICY, accept=accept)
+        async with listening(door) as (port, guard):
+            assert await Asker(port, REQUEST).answer() == REPLY
+        assert (door.answered, behind.answered) == (1 - expected, expected)
+        assert guard.closed == {("plain" if expected else "policy", "server"): 1}
 
 
 @live
