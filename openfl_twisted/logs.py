@@ -3,8 +3,9 @@ The log of this package: what is below a level is left out before it goes
 anywhere.
 
 Each connection makes a line when it is opened and one when it is closed, at the
-level C{info}; a limit that is reached makes one at C{warn}. Nothing is logged
-for a message.
+level C{info}; one on which a policy request was answered as it was accepted
+makes only the line that says this. A limit that is reached makes one at
+C{warn}. Nothing is logged for a message.
 """
 
 from typing import Any

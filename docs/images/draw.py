@@ -201,7 +201,7 @@ FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("net events utils errors security system", "OpenFL's names"),
         ("endpoints", "openfl:"),
         ("rooms", "who hears whom"),
-        ("testing", "a network in memory"),
+        ("testing pytestplugin", "a network in memory"),
     ]),
     ("connections", GREEN, [
         ("protocols", "one module, one Protocol and its Factory"),

@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    IProtocol,
     IProtocolFactory,
     IProtocolNegotiationFactory,
     IReactorTime,
@@ -92,20 +93,32 @@ class GuardedConnection(WrappedConnection):
     """
 
     factory: "GuardFactory"
-    id = 0
-    since = 0.0
-    host: str | None = None
-    bytesIn = 0
-    bytesOut = 0
-    reads = 0
-    readsSeen = 0
-    # A new connection may have been made just before the first look.
-    quietSpans = -1
     endedByPeer = False
     _failed = False
     _closing: IDelayedCall | None = None
     # What it was, once it is lost.
     _kind: str | None = None
+
+    # What changes in each connection; in here it takes a third of the memory.
+    __slots__ = (
+        "bytesIn",
+        "bytesOut",
+        "host",
+        "id",
+        "quietSpans",
+        "reads",
+        "readsSeen",
+        "since",
+    )
+
+    def __init__(self, factory: "GuardFactory", wrapped: IProtocol, host: str | None) -> None:
+        super().__init__(factory, wrapped)
+        self.id = 0
+        self.since = 0.0
+        self.host = host
+        self.bytesIn = self.bytesOut = self.reads = self.readsSeen = 0
+        # A new connection may have been made just before the first look.
+        self.quietSpans = -1
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -334,9 +347,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         wrapped = self.wrappedFactory.buildProtocol(addr)
         if wrapped is None:
             return _RefusedConnection()
-        connection = self.protocol(self, wrapped)
-        connection.host = host
-        return connection
+        return self.protocol(self, wrapped, host)
 
     @property
     def firstWait(self) -> int:

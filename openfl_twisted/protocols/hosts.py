@@ -2,7 +2,8 @@
 How many connections come from one host.
 """
 
-from ipaddress import IPv6Network, ip_address
+from ipaddress import IPv6Address as Number
+from ipaddress import IPv6Network
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -21,11 +22,11 @@ def hostOf(address: IAddress | None) -> str | None:
 
     @return: that; C{None} if an address of this kind has neither.
     """
-    if not isinstance(address, IPv4Address | IPv6Address):
+    if isinstance(address, IPv4Address):
+        return address.host
+    if not isinstance(address, IPv6Address):
         return None
-    found = ip_address(address.host)
-    if found.version == 4:
-        return str(found)
+    found = Number(address.host)
     # So a socket for both has it.
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)

@@ -15,7 +15,7 @@ request, and never before a WebSocket is one.
 
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -80,13 +80,15 @@ class OnePortProtocol(HoldingConnection):
     """
 
     factory: "OnePortFactory"
-    # Until it is known who is calling.
-    _patience: Patience | None = None
-    _undecided = False
-    _kind = UNDECIDED
+
+    __slots__ = ("_among", "_kind", "_patience", "_undecided")
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
-        super().__init__(cast("Any", factory), cast("Any", None))
+        super().__init__(factory)
+        # Until it is known who is calling.
+        self._patience: Patience | None = None
+        self._undecided = False
+        self._kind = UNDECIDED
         self._among: frozenset[Caller] = factory.accept
         if inTLS:
             self._inTLS = True

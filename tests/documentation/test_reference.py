@@ -24,7 +24,7 @@ TWISTD = {"--pidfile"}
 # How the page writes what a program has as its default.
 WRITTEN = {None: {"", "none", "off", "see below", "made", "by style", "the relay"}, 0: {"0", "off"}}
 # These can be given several times.
-SEVERAL = {"allow", "listen", "trusted-proxy"}
+SEVERAL = {"allow", "listen", "room-members", "trusted-proxy"}
 # These have no default of their own; the program fills it in, and its help says so.
 FILLED_IN = {"newline": "crlf", "encoding": "utf-8", "master-port": "843", "served-from": "843"}
 

@@ -33,7 +33,9 @@ async def test_xml() -> None:
     one.send(b"hello\0")
     await two.until(b"hello\0")
     asking = await dial(port)
-    asking.send(REQUEST)
+    asking.send(REQUEST[:5])
+    await pause(0.05)
+    asking.send(REQUEST[5:])
     assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
     await one.close()
     printed = await stop(server)

@@ -12,7 +12,8 @@ from twisted.internet.task import react
 
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.rooms.lobby import Limits, Lobby
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.wire.text import decodeUTF8
