@@ -18,6 +18,7 @@ from openfl_twisted.net.bound import (
     checkPort,
     invalidSocket,
 )
+from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
 
 MAX_DATAGRAM = 65535
@@ -114,7 +115,7 @@ class DatagramSocket(BoundSocket):
     def _open(self, port: int, address: str) -> None:
         protocol = _Datagrams(self._arrived)
         try:
-            self._port = self._reactor.listenUDP(port, protocol, address, MAX_DATAGRAM)
+            self._port = listenUDP(self._reactor, port, protocol, address, MAX_DATAGRAM)
         except CannotListenError as error:
             raise invalidSocket(error.socketError) from None
         if not self._receiving:

@@ -122,6 +122,7 @@ def answerFirst(port: P) -> P:
     host = port.getHost()
     if (
         isinstance(port, tcp.Port)
+        and isinstance(port.socket, socket.socket)
         and isinstance(host, IPv4Address | IPv6Address)
         and IFirstAnswer.providedBy(port.factory)
         and hasattr(socket, "MSG_DONTWAIT")

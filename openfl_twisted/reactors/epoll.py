@@ -15,11 +15,12 @@ from twisted.internet import tcp
 from twisted.internet.error import ConnectionFdescWentAway
 from twisted.internet.interfaces import IConnector, IListeningPort, IProtocolFactory
 from twisted.internet.main import installReactor
-from twisted.internet.protocol import ClientFactory
+from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory
 from twisted.logger import Logger
 from twisted.python import context, log
 
 from openfl_twisted.reactors.tcp import Joining
+from openfl_twisted.reactors.udp import Port as DatagramPort
 
 try:
     from twisted.internet.epollreactor import EPOLLIN, EPollReactor
@@ -218,6 +219,20 @@ class OpenFLReactor(EPollReactor):
         Listen on a TCP port.
         """
         listening = Port(port, factory, backlog, interface, self)
+        listening.startListening()
+        return listening
+
+    def listenUDP(
+        self,
+        port: int,
+        protocol: AbstractDatagramProtocol,
+        interface: str = "",
+        maxPacketSize: int = 8192,
+    ) -> IListeningPort:
+        """
+        Listen on a UDP port.
+        """
+        listening = DatagramPort(port, protocol, interface, maxPacketSize, self)
         listening.startListening()
         return listening
 

@@ -31,6 +31,7 @@ from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.reactors.answering import answerFirst
 from openfl_twisted.reactors.tcp import joinWrites
+from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.relay import IRelay
@@ -248,8 +249,8 @@ class DatagramService(Service):
         super().privilegedStartService()
         for number, interface in self._addresses:
             try:
-                port = self._reactor.listenUDP(
-                    number, self._makeProtocol(), interface, MAX_DATAGRAM
+                port = listenUDP(
+                    self._reactor, number, self._makeProtocol(), interface, MAX_DATAGRAM
                 )
             except CannotListenError as error:
                 raise StartupError(_problemOf(error)) from None
