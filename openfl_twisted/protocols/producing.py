@@ -8,25 +8,7 @@ from typing import Any, cast
 from twisted.internet.interfaces import IProducer, IPullProducer, IPushProducer
 from twisted.internet.protocol import Protocol
 
-from openfl_twisted.protocols.sendqueue import Pull, Room
-
-
-class _Pulling(Pull):
-    """
-    What the transport has for its producer while it asks a pull producer.
-    """
-
-    __slots__ = ("_protocol",)
-
-    def __init__(self, protocol: "ProducingProtocol", producer: IPullProducer) -> None:
-        super().__init__(cast("Any", protocol), producer)
-        self._protocol = protocol
-
-    def finish(self) -> None:
-        """
-        The transport was asked to close.
-        """
-        self._protocol.transportClosing()
+from openfl_twisted.protocols.producers import Pull, Room
 
 
 class ProducingProtocol(Protocol):
@@ -51,7 +33,7 @@ class ProducingProtocol(Protocol):
         Be the producer of the transport.
         """
         self.registered = True
-        self.transport.registerProducer(Room(cast("Any", self)), True)
+        self.transport.registerProducer(Room(self), True)
 
     def endProducing(self) -> None:
         """
@@ -78,7 +60,7 @@ class ProducingProtocol(Protocol):
         if not streaming:
             # It is asked when there is room; a pong has to wait for that too.
             self._pulling = self.full = True
-            self._registerAnew(_Pulling(self, cast("IPullProducer", producer)), False)
+            self._registerAnew(Pull(self, cast("IPullProducer", producer)), False)
         elif self.full:
             cast("IPushProducer", producer).pauseProducing()
 
@@ -94,7 +76,7 @@ class ProducingProtocol(Protocol):
         self.producerGone()
         if pulling:
             # Not before: a transport that has to close does so when its producer has gone.
-            self._registerAnew(Room(cast("Any", self)), True)
+            self._registerAnew(Room(self), True)
 
     def _registerAnew(self, producer: IProducer, streaming: bool) -> None:
         """
@@ -123,7 +105,7 @@ class ProducingProtocol(Protocol):
             cast("IPushProducer", self.producer).resumeProducing()
         if not self._pulling and not self.full:
             # A TLS transport that has to close goes on with that only when its producer has gone.
-            self._registerAnew(Room(cast("Any", self)), True)
+            self._registerAnew(Room(self), True)
 
     def transportPulls(self, producer: IPullProducer) -> None:
         """
@@ -162,3 +144,9 @@ class ProducingProtocol(Protocol):
         """
         The transport beneath was asked to close.
         """
+
+    def transportClosingPulled(self) -> None:
+        """
+        It was, while it asks a pull producer.
+        """
+        self.transportClosing()

@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
 from zope.interface import Interface, implementer, providedBy
 from zope.interface.declarations import Provides
 
+from openfl_twisted.protocols.producers import Pull, Room
 from openfl_twisted.protocols.reading import read
 
 MAX_QUEUE = 2 * 1024 * 1024
@@ -84,78 +85,6 @@ class QueueOwner(Protocol):
         """
         Know that this side is about to read from the peer again.
         """
-
-
-@implementer(IPushProducer)
-class Room:
-    """
-    What a transport tells whether it has room for more: the producer that a
-    L{SendQueue} is to its transport.
-
-    A TLS transport does not close while it has a producer, and does not tell it
-    that it wants to. So who closes a transport beneath a queue calls L{finish}.
-    """
-
-    __slots__ = ("_queue",)
-
-    def __init__(self, queue: "SendQueue") -> None:
-        self._queue = queue
-
-    def pauseProducing(self) -> None:
-        """
-        There is no room.
-        """
-        self._queue.transportFull()
-
-    def resumeProducing(self) -> None:
-        """
-        There is room again.
-        """
-        self._queue.transportEmpty()
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost.
-        """
-        self._queue.transportGone()
-
-    def finish(self) -> None:
-        """
-        The transport was asked to close.
-        """
-        self._queue.transportClosing()
-
-
-@implementer(IPullProducer)
-class Pull:
-    """
-    A pull producer, which the transport asks itself: the producer that a
-    L{SendQueue} is to its transport while it has one.
-    """
-
-    __slots__ = ("_producer", "_queue")
-
-    def __init__(self, queue: "SendQueue", producer: IPullProducer) -> None:
-        self._queue = queue
-        self._producer = producer
-
-    def resumeProducing(self) -> None:
-        """
-        There is room.
-        """
-        self._queue.transportPulls(self._producer)
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost.
-        """
-        self._queue.transportGone()
-
-    def finish(self) -> None:
-        """
-        The transport was asked to close: it does when the producer is done.
-        """
-        self._queue.disconnecting = True
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -619,6 +548,13 @@ class SendQueue:
             self._closeAgain()
             self._readOn()
             self._finish()
+
+    def transportClosingPulled(self) -> None:
+        """
+        Take nothing more: the transport was asked to close, and does when the
+        pull producer is done.
+        """
+        self.disconnecting = True
 
     def _closeAgain(self) -> None:
         """

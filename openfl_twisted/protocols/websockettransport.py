@@ -20,8 +20,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
+from openfl_twisted.protocols.producers import Pull, Room
 from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG
-from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
+from openfl_twisted.protocols.sendqueue import IMessageTransport
 from openfl_twisted.protocols.sharedtimer import Group, SharedTimer
 from openfl_twisted.protocols.websocketreading import WebSocketReader
 from openfl_twisted.wire.websocket import End, WebSocketFrames

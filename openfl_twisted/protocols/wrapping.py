@@ -17,7 +17,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from openfl_twisted.protocols.sendqueue import Pull, Room
+from openfl_twisted.protocols.producers import Pull, Room
 
 P = TypeVar("P", bound=Protocol)
 

@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from openfl_twisted.protocols import sendqueue
+from openfl_twisted.protocols.producers import Room
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.sendqueue import Room, SendQueue
+from openfl_twisted.protocols.sendqueue import SendQueue
 from tests.doubles import MessageTransport, RecordingProducer, TightTransport, linesOf
 
 

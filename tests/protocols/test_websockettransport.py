@@ -27,9 +27,10 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.producers import Pull, Room
 from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.protocols.sendqueue import IMessageTransport, Pull, Room
+from openfl_twisted.protocols.sendqueue import IMessageTransport
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.doubles import RecordingProducer, TightTransport, linesOf

@@ -1,0 +1,116 @@
+"""
+What a transport knows as its producer, where something stands between it and who
+makes the bytes: a queue, or a protocol that is a transport itself.
+"""
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from zope.interface import implementer
+
+
+class Between(Protocol):
+    """
+    Stands between a transport and who makes the bytes, and hears what the
+    transport says.
+    """
+
+    def transportFull(self) -> None:
+        """
+        There is no room.
+        """
+
+    def transportEmpty(self) -> None:
+        """
+        There is room again.
+        """
+
+    def transportPulls(self, producer: IPullProducer) -> None:
+        """
+        There is room, and the pull producer is to be asked.
+        """
+
+    def transportGone(self) -> None:
+        """
+        The connection is lost.
+        """
+
+    def transportClosing(self) -> None:
+        """
+        The transport was asked to close.
+        """
+
+    def transportClosingPulled(self) -> None:
+        """
+        It was, while it asks a pull producer.
+        """
+
+
+@implementer(IPushProducer)
+class Room:
+    """
+    What a transport tells whether it has room for more.
+
+    A TLS transport does not close while it has a producer, and does not tell it
+    that it wants to. So who closes a transport beneath calls L{finish}.
+    """
+
+    __slots__ = ("_between",)
+
+    def __init__(self, between: Between) -> None:
+        self._between = between
+
+    def pauseProducing(self) -> None:
+        """
+        There is no room.
+        """
+        self._between.transportFull()
+
+    def resumeProducing(self) -> None:
+        """
+        There is room again.
+        """
+        self._between.transportEmpty()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost.
+        """
+        self._between.transportGone()
+
+    def finish(self) -> None:
+        """
+        The transport was asked to close.
+        """
+        self._between.transportClosing()
+
+
+@implementer(IPullProducer)
+class Pull:
+    """
+    A pull producer, which the transport asks itself while there is one.
+    """
+
+    __slots__ = ("_between", "_producer")
+
+    def __init__(self, between: Between, producer: IPullProducer) -> None:
+        self._between = between
+        self._producer = producer
+
+    def resumeProducing(self) -> None:
+        """
+        There is room.
+        """
+        self._between.transportPulls(self._producer)
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost.
+        """
+        self._between.transportGone()
+
+    def finish(self) -> None:
+        """
+        The transport was asked to close: it does when the producer is done.
+        """
+        self._between.transportClosingPulled()
