@@ -143,11 +143,26 @@ class MessageTests(SynchronousTestCase):
 
     def test_calls(self) -> None:
         """
-        A message more in the same read is at most six calls more, its answer
+        A message more in the same read is at most four calls more, its answer
         among them.
         """
         few, many = (costsOf(partial(ours().dataReceived, MESSAGE * n)).calls for n in (1, 101))
-        self.assertLessEqual(many - few, 6 * 100)
+        self.assertLessEqual(many - few, 4 * 100)
+
+    def test_list(self) -> None:
+        """
+        To who takes the list of the messages of a read, a message more is no
+        call more.
+        """
+
+        class Lists(XMLSocketProtocol):
+            def messagesReceived(self, messages: list[str]) -> None:
+                self.sendMessages(messages)
+
+        few, many = (
+            costsOf(partial(received(Lists()).dataReceived, MESSAGE * n)).calls for n in (2, 102)
+        )
+        self.assertEqual(many, few)
 
     def test_read(self) -> None:
         """

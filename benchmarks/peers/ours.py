@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.reactors.answering import answerFirst
+from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.wire.policy import PolicyFile
 
 # The largest message that is measured comes back whole.
@@ -47,7 +49,7 @@ class Lists(XMLSocketProtocol):
     Sends the messages of a read back together.
     """
 
-    def messagesReceived(self: Any, messages: list[str]) -> None:
+    def messagesReceived(self, messages: list[str]) -> None:
         """
         Send them back.
         """
@@ -73,7 +75,9 @@ class BroadcastLists(XMLSocketProtocol):
     Sends the messages of a read to all together.
     """
 
-    def messagesReceived(self: Any, messages: list[str]) -> None:
+    factory: XMLSocketFactory
+
+    def messagesReceived(self, messages: list[str]) -> None:
         """
         Send them to all.
         """
@@ -107,7 +111,7 @@ def main(reactorName: str, what: str, layer: str) -> None:
     from twisted.internet import reactor
 
     loop: Any = reactor
-    loop.listenTCP(0, makeFactory(what, layer), 1024, "127.0.0.1")
+    answerFirst(joinWrites(loop.listenTCP(0, makeFactory(what, layer), 1024, "127.0.0.1")))
     loop.run()
 
 
