@@ -73,7 +73,7 @@ class SendingProtocol(Protocol):
         transport = self.transport
         if transport.disconnecting or self._failed:
             return
-        transport.heard = True
+        transport.heard = transport.fresh = True
         # This is "with read", without the price of it: it is what every byte passes.
         read.depth += 1
         try:

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     IProducer,
     IPullProducer,
     IPushProducer,
+    ISSLTransport,
     ITransport,
 )
 from zope.interface import Interface, implementer, providedBy
@@ -96,7 +97,12 @@ class SendQueue:
     straight through to it.
 
     @ivar disconnecting: whether the connection is being closed by this side.
+    @ivar keepsApart: whether what is written at once is a message, see
+        L{IMessageTransport}.
     @ivar maxQueue: how many bytes are held for a peer that does not read.
+    @ivar fresh: whether nothing has been written since the last piece came. If
+        the transport joins what is written in a read itself, a first write goes
+        straight to it: often it is the only one.
     @ivar heard: whether anything has come from the peer.
     @ivar paused: whether this side has stopped reading from the peer.
     @ivar tap: called with each piece that is written; C{None} for nobody.
@@ -108,7 +114,7 @@ class SendQueue:
         "_full",
         "_gone",
         "_halfClosing",
-        "_keepsApart",
+        "_joins",
         "_owner",
         "_producer",
         "_pullProducer",
@@ -120,7 +126,9 @@ class SendQueue:
         "_unsentLength",
         "_watched",
         "disconnecting",
+        "fresh",
         "heard",
+        "keepsApart",
         "maxQueue",
         "paused",
         "tap",
@@ -141,8 +149,16 @@ class SendQueue:
         self._transport: Any = transport
         self._owner = owner
         self._watched = watched
-        self._keepsApart: bool = IMessageTransport.providedBy(transport)
+        self.keepsApart: bool = IMessageTransport.providedBy(transport)
+        # Whether the transport joins what is written in a read itself. TLS on it does not.
+        self._joins: bool = (
+            getattr(transport, "joinsWrites", False)
+            and not watched
+            and not self.keepsApart
+            and not ISSLTransport.providedBy(transport)
+        )
         self.disconnecting = False
+        self.fresh = False
         self.heard = False
         self.paused = False
         self.maxQueue = maxQueue
@@ -186,13 +202,6 @@ class SendQueue:
 
     # What the protocol calls
 
-    @property
-    def keepsApart(self) -> bool:
-        """
-        Whether what is written at once is a message, see L{IMessageTransport}.
-        """
-        return self._keepsApart
-
     def write(self, data: bytes) -> None:
         """
         Send bytes.
@@ -210,6 +219,10 @@ class SendQueue:
         if self.tap is not None:
             self.tap(data)
         unsent = self._unsent
+        if self._joins and self.fresh and unsent is None and not self._full:
+            self.fresh = False
+            self._transport.write(data)
+            return
         if unsent is None:
             self._unsent = [data]
             self._unsentLength = len(data)
@@ -229,7 +242,7 @@ class SendQueue:
         Keep what waits for the peer small, and within its limit.
         """
         unsent, cost = self._unsent or [], self._unsentLength
-        if self._keepsApart:
+        if self.keepsApart:
             cost += _PIECE_COST * len(unsent)
         elif len(unsent) - self._dense >= _LOOSE_PIECES:
             unsent[self._dense :] = [b"".join(unsent[self._dense :])]
@@ -241,7 +254,7 @@ class SendQueue:
         """
         Send several pieces of bytes, in one write.
         """
-        if self._keepsApart:
+        if self.keepsApart:
             self.write(b"".join(iovec))
             return
         with read:
@@ -299,6 +312,7 @@ class SendQueue:
         self.flush()
         if self._unsent is not None:
             raise RuntimeError("the peer has not read what comes before TLS")
+        self._joins = False
         return self._transport.startTLS(*arguments)
 
     def getPeer(self) -> IAddress:
@@ -419,7 +433,7 @@ class SendQueue:
             return
         self._unsent = None
         self._unsentLength = self._dense = 0
-        if self._keepsApart:
+        if self.keepsApart:
             self._transport.writeMessages(pieces)
         else:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))

@@ -75,6 +75,7 @@ class XMLSocketProtocol(SendingProtocol):
     _pace: Pace | None = None
     _tap: Tap | None = None
     _spoken = False
+    _looks = True
     _toldBroken = False
     # Whether a subclass wants bytes.
     _wantsLines = False
@@ -132,26 +133,40 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Cut the stream into messages.
         """
-        if self._wantsLines or self._tap is not None or not self._spoken or self._pace is not None:
-            self._linesCome(data)
+        if self._looks:
+            self._lookAt(data)
             return
+        tooLong = lines = together = None
         try:
-            together = self._splitter.receiveTogether(data)
+            if self._wantsLines:
+                lines = self._splitter.receive(data)
+            else:
+                together = self._splitter.receiveTogether(data)
         except MessageTooLong as problem:
-            self._textsCome(END.join(problem.before) if problem.before else None)
-            self.deliver((problem,), self._tooLong)
-        else:
-            self._textsCome(together)
+            tooLong, lines = problem, list(problem.before)
+        if together is not None:
+            self._handOnTexts(together)
+        elif lines:
+            self._handOn(lines)
+        if tooLong is not None:
+            self.deliver((tooLong,), self._tooLong)
 
-    def _textsCome(self, together: bytes | None) -> None:
+    def _handOn(self, lines: list[bytes]) -> None:
+        """
+        Hand on messages as they are wanted.
+        """
+        if self._wantsLines:
+            self._counter.messagesIn += len(lines)
+            self.deliver(lines, self.lineReceived)
+        else:
+            self._handOnTexts(END.join(lines))
+
+    def _handOnTexts(self, together: bytes) -> None:
         """
         Hand on messages as text.
 
-        @param together: the messages, with a zero byte between two; C{None} for
-            none.
+        @param together: the messages, with a zero byte between two.
         """
-        if together is None:
-            return
         messages = self._decode(together)
         self._counter.messagesIn += len(messages)
         transport = self.transport
@@ -160,10 +175,10 @@ class XMLSocketProtocol(SendingProtocol):
         elif not transport.disconnecting:
             self.messagesReceived(messages)
 
-    def _linesCome(self, data: bytes) -> None:
+    def _lookAt(self, data: bytes) -> None:
         """
-        Cut the stream into messages for who wants to see each as bytes: a
-        subclass, a tap, a pace, or we, since the first can be a policy request.
+        Cut the stream into messages for somebody who looks at each before it is
+        handed on: a tap, a pace, or we, since the first can be a policy request.
         """
         messages, tooLong = receiveUpTo(self._splitter, data)
         if self._pace is not None and not self._pace.allows(len(messages), len(data)):
@@ -176,13 +191,16 @@ class XMLSocketProtocol(SendingProtocol):
                     self._tap("in", decodeUTF8(line))
             if not self._spoken:
                 self._beginWith(messages[0])
-            if self._wantsLines:
-                self._counter.messagesIn += len(messages)
-                self.deliver(messages, self.lineReceived)
-            else:
-                self._textsCome(END.join(messages))
+                self._lookOrNot()
+            self._handOn(messages)
         if tooLong is not None:
             self.deliver((tooLong,), self._tooLong)
+
+    def _lookOrNot(self) -> None:
+        """
+        Find out whether anybody looks at each message.
+        """
+        self._looks = not self._spoken or self._tap is not None or self._pace is not None
 
     def _beginWith(self, line: bytes) -> None:
         """
@@ -242,7 +260,10 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param messages: their texts, in order; at least one.
         """
-        self.handOut(messages, self.messageReceived)
+        if len(messages) == 1:
+            self.messageReceived(messages[0])
+        else:
+            self.handOut(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """
@@ -281,7 +302,7 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param messages: their texts.
         """
-        if self.transport.keepsApart:
+        if len(messages) == 1 or self.transport.keepsApart:
             for message in messages:
                 self.sendMessage(message)
         else:
@@ -311,6 +332,7 @@ class XMLSocketProtocol(SendingProtocol):
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
         self._tap = tap
+        self._lookOrNot()
         # Whoever fans out writes to the queue itself, so it is the queue that is tapped.
         self.transport.tap = None if tap is None else self._tapWritten
 

@@ -42,6 +42,7 @@ class Joining(tcp.Connection):
     this connection that is under way, together with what L{enqueue} collects, or
     else when the reactor says that the socket takes bytes.
 
+    @cvar joinsWrites: says so to who would else join writes himself.
     @ivar queued: whether it has something to send without asking the reactor.
     @ivar _reading: whether a read of this connection is under way.
     @ivar _writing: whether the reactor was asked.
@@ -66,6 +67,8 @@ class Joining(tcp.Connection):
         "queued",
         "streamingProducer",
     )
+
+    joinsWrites = True
 
     # What Twisted's classes have without saying so to a type checker.
     reactor: Any
