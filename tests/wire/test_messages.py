@@ -90,6 +90,29 @@ class MessageSplitterTests(SynchronousTestCase):
                 expected.append("too long")
         self.assertEqual(eventsOf(pieces, maxLength), expected)
 
+    @given(cutStreams(streams), st.integers(0, 6), st.data())
+    def test_together(
+        self, cut: tuple[bytes, list[bytes]], maxLength: int, data: st.DataObject
+    ) -> None:
+        """
+        Messages that are taken together are the same, also where both ways take
+        turns.
+        """
+        _, pieces = cut
+        splitter = MessageSplitter(maxLength)
+        events: list[bytes | str] = []
+        for piece in pieces:
+            try:
+                if data.draw(st.booleans()):
+                    events += splitter.receive(piece)
+                else:
+                    together = splitter.receiveTogether(piece)
+                    events += [] if together is None else together.split(b"\0")
+            except MessageTooLong as error:
+                events += [*error.before, "too long"]
+                break
+        self.assertEqual(events, eventsOf(pieces, maxLength))
+
     @given(st.lists(st.binary().filter(lambda message: b"\0" not in message)))
     def test_roundTrip(self, messages: list[bytes]) -> None:
         """
