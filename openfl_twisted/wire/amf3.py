@@ -55,6 +55,9 @@ def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
     Call what belongs to the program, so that its failure is not taken for that
     of the bytes.
 
+    @param function: a class, a method, or what else the program has given.
+    @param arguments: what it is called with.
+    @return: what it returns.
     @raise AMFError: if it raises anything but C{EOFError} and L{AMFError}.
     """
     try:
@@ -93,6 +96,9 @@ def readU29(data: bytes | bytearray | memoryview, place: int) -> tuple[int, int]
     """
     Read an integer of 1 to 4 bytes.
 
+    @param data: the bytes; one behind their end is an C{IndexError}.
+    @param place: where the integer begins. The fourth byte, if there is one,
+        holds 8 bits, the others 7.
     @return: the integer, 0 to 536870911, and the place behind it.
     """
     first = data[place]
@@ -122,6 +128,14 @@ class AMF3Reader:
         limits: Limits,
         makeByteArray: Callable[[bytes], Any],
     ) -> None:
+        """
+        @param data: the bytes; they are not copied.
+        @param start: where the value begins; the limit C{total} counts from
+            here.
+        @param registry: the classes that may be made.
+        @param limits: how much the value may hold.
+        @param makeByteArray: makes a C{ByteArray} of its bytes.
+        """
         self.data = data
         self.registry = registry
         self.limits = limits
@@ -142,6 +156,8 @@ class AMF3Reader:
         Make the error for bytes that are not there.
 
         @param needed: where the bytes would end.
+        @return: C{AMFError} if that is beyond the limit C{total}, else
+            C{EOFError}: more bytes can help then.
         """
         if needed > self.last:
             return AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -151,6 +167,14 @@ class AMF3Reader:
         """
         Read with one of the methods, and make the right error of one behind the
         end.
+
+        @param function: the method: it takes a place, and returns a value and
+            the place behind it.
+        @param place: where the value begins.
+        @return: what the method returns.
+        @raise EOFError: if the value is not all there.
+        @raise AMFError: if it is none, or passes a limit; Python's limit for
+            calls in calls is one too.
         """
         try:
             if self.items < 0:
@@ -168,6 +192,8 @@ class AMF3Reader:
         @param count: how many values follow.
         @param least: how many bytes they have at the least.
         @param place: where they begin.
+        @raise AMFError: if there are too many values.
+        @raise EOFError: if there are fewer bytes than they have.
         """
         self.items -= count
         if self.items < 0:
@@ -178,6 +204,8 @@ class AMF3Reader:
     def enter(self) -> None:
         """
         Go one deeper.
+
+        @raise AMFError: if that is deeper than the limit.
         """
         self.depth -= 1
         if self.depth < 0:
@@ -186,6 +214,12 @@ class AMF3Reader:
     def takeText(self, place: int, length: int) -> tuple[str, int]:
         """
         Read text whose length is known.
+
+        @param place: where its first byte is.
+        @param length: its length, in bytes of UTF-8.
+        @return: the text, and the place behind it.
+        @raise AMFError: if there is more text than the limit allows.
+        @raise EOFError: if the text is not all there.
         """
         end = place + length
         self.text -= length
@@ -203,6 +237,9 @@ class AMF3Reader:
     def readValue(self, place: int) -> tuple[Any, int]:
         """
         Read a marker and its value.
+
+        @param place: where the marker is.
+        @return: the value, and the place behind it.
         """
         values: list[Any] = []
         place = self.readMany(1, place, values)
@@ -213,8 +250,10 @@ class AMF3Reader:
         Read values one behind the other.
 
         @param count: how many; they have been counted.
+        @param place: where the first marker is.
         @param values: to what they are added.
         @return: the place behind them.
+        @raise AMFError: if one of them is wrong, or passes a limit.
         """
         data = self.data
         strings = self.strings
@@ -259,7 +298,10 @@ class AMF3Reader:
         """
         Read names with their values up to the empty name.
 
+        @param members: gets them; of two with one name the later one stays.
+        @param place: where the first name is.
         @return: the place behind it.
+        @raise AMFError: if one of them is wrong, or passes a limit.
         """
         data = self.data
         strings = self.strings
@@ -305,6 +347,10 @@ class AMF3Reader:
     def readString(self, place: int) -> tuple[str, int]:
         """
         Read text, or a reference to one.
+
+        @param place: where its length or its number is.
+        @return: the text, and the place behind it.
+        @raise AMFError: if there is no text with that number, or too much text.
         """
         head, place = readU29(self.data, place)
         if not head & 1:
@@ -523,6 +569,10 @@ def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) 
     """
     Set those members of an object that its class declares.
 
+    @param value: the object.
+    @param members: what has come, by name. What the class does not declare is
+        passed over.
+    @param registered: its class, which says the names.
     @raise AMFError: if the class refuses one.
     """
     for name in registered.members:
@@ -541,6 +591,10 @@ class ExternalInput(DataInput):
     objectEncoding = 3
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
+        """
+        @param reader: reads the value around it, and has its tables.
+        @param position: where the object's own bytes begin.
+        """
         self.position = position
         self._reader = reader
 

@@ -193,6 +193,10 @@ class Verdict:
 def subjectOf(certificate: x509.Certificate) -> str:
     """
     Name a certificate in a log line: what a peer wrote there does not break it.
+
+    @param certificate: one that may be malformed.
+    @return: as RFC 4514 writes it, at most 200 characters and an ellipsis; what
+        cannot be printed is U+FFFD.
     """
     try:
         subject = certificate.subject.rfc4514_string() or "nobody"
@@ -222,6 +226,8 @@ def judge(
         others; a path ends there.
     @param hardRevocation: whether a certificate must be known not to have been
         revoked. If not, it is trusted when that cannot be found out.
+    @return: the verdict. What is gravest decides; with no finding that counts
+        it is C{TRUSTED}.
     """
     certificate = path.get(0)
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
@@ -320,6 +326,12 @@ def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Cer
 def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check that a certificate is signed by another one, or by itself.
+
+    @param certificate: the certificate.
+    @param issuer: the other one; its subject must be the issuer that the first
+        one names.
+    @return: C{False} also if it cannot be said: for a certificate that is
+        malformed, or signed in a way that is not known here.
     """
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -57,6 +57,9 @@ def compress(data: bytes | bytearray, algorithm: str) -> bytes:
 
     @param data: the bytes.
     @param algorithm: one of L{ALGORITHMS}.
+    @return: the compressed bytes, at level 9; LZMA with a dictionary of 1 MiB
+        behind a header of 13 bytes.
+    @raise KeyError: if there is no such algorithm.
     """
     if algorithm == LZMA:
         size = _LZMA_FILTER["dict_size"]
@@ -74,8 +77,10 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
     @param data: the bytes.
     @param algorithm: one of L{ALGORITHMS}.
     @param maxLength: the most bytes that may come out.
+    @return: the bytes, at most C{maxLength}.
     @raise CompressionError: if the bytes are corrupt or not all there, or make
         more than C{maxLength}.
+    @raise KeyError: if there is no such algorithm.
     """
     if algorithm == LZMA:
         return _uncompressLZMA(data, maxLength)
