@@ -91,18 +91,24 @@ class Relay:
     def start(self) -> Deferred[bool]:
         """
         Connect, and stay connected.
+
+        @return: see L{IRelay}.
         """
         raise NotImplementedError
 
     def stop(self) -> Deferred[None]:
         """
         Close the connection.
+
+        @return: see L{IRelay}.
         """
         raise NotImplementedError
 
     def isWritable(self) -> bool:
         """
         Check whether something can be transmitted now.
+
+        @return: whether the broker reads; if not, what is published waits.
         """
         raise NotImplementedError
 
@@ -110,6 +116,8 @@ class Relay:
         """
         Hand an envelope to the broker; only asked for while L{isWritable}.
 
+        @param topic: a topic that can be one: 1 to L{MAX_TOPIC} bytes of UTF-8.
+        @param data: the envelope, see L{openfl_twisted.wire.envelope.encode}.
         @return: C{False} if the broker does not take anything like it.
         """
         raise NotImplementedError
@@ -118,12 +126,16 @@ class Relay:
         """
         Ask the broker for a topic, if it can be reached. Once it is, a subclass
         asks for all of L{topics}.
+
+        @param topic: the topic; it is in L{topics} already.
         """
         raise NotImplementedError
 
     def ignore(self, topic: str) -> None:
         """
         Ask the broker for a topic no more.
+
+        @param topic: the topic; it is no more in L{topics}.
         """
         raise NotImplementedError
 
@@ -207,6 +219,9 @@ class Relay:
     def wentDown(self, reason: str) -> None:
         """
         The broker cannot be reached, again or still.
+
+        @param reason: why, for people. If it is the same as before nobody is
+            told, nor is it logged.
         """
         if self.state is RelayState.DOWN and self.problem == reason:
             return
@@ -240,6 +255,11 @@ class Relay:
     def arrived(self, topic: str, data: bytes) -> None:
         """
         An envelope has come.
+
+        @param topic: where it was published. One that is not subscribed to is
+            passed over.
+        @param data: the envelope. One that is none is counted as malformed, one
+            of this node is passed over.
         """
         subscription = self._subscriptions.get(topic)
         if subscription is None:
@@ -273,6 +293,9 @@ class Relay:
     def wasRefused(self, reason: str) -> None:
         """
         The broker has refused something, and is still there.
+
+        @param reason: why, for people. It becomes C{problem}, and is logged
+            when it is another than before.
         """
         self.refused += 1
         # Each message may be refused, and one line says it all.

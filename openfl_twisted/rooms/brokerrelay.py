@@ -27,6 +27,8 @@ class RelayConnection(BrokerConnection):
         """
         Write the command that publishes something.
 
+        @param topic: the topic, without the prefix.
+        @param data: the envelope.
         @return: C{False} if the broker does not take anything like it.
         """
         raise NotImplementedError
@@ -34,12 +36,16 @@ class RelayConnection(BrokerConnection):
     def subscribe(self, topic: str) -> None:
         """
         Write the command that asks for a topic.
+
+        @param topic: the topic, without the prefix.
         """
         raise NotImplementedError
 
     def unsubscribe(self, topic: str) -> None:
         """
         Write the command that ends that.
+
+        @param topic: the topic, without the prefix.
         """
         raise NotImplementedError
 
@@ -85,6 +91,9 @@ class BrokerRelay(Relay, LinkUser, Generic[C]):
     def build(self, link: BrokerLink) -> C:
         """
         Make a connection.
+
+        @param link: to whom it belongs.
+        @return: a connection that has not been opened.
         """
         raise NotImplementedError
 

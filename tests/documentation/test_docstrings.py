@@ -23,6 +23,7 @@ THOROUGH = (
     "net",
     "pytestplugin",
     "reactors",
+    "rooms",
     "security",
     "system",
     "tls",
