@@ -169,6 +169,7 @@ class Flow:
         """
         Take bytes from the writer.
 
+        @param data: the bytes; they are copied.
         @return: how many were taken: as many as there is room for.
         """
         view = memoryview(data)[: self.room]
@@ -242,6 +243,8 @@ class Flow:
     def deliver(self, now: float) -> None:
         """
         Have arrive what is due.
+
+        @param now: the time, in seconds of the network's clock.
         """
         while (time := self.next) is not None and time <= now:
             self._arrive(self._flying.popleft().data)
@@ -264,6 +267,8 @@ class Flow:
 def everyByte() -> Iterable[int]:
     """
     Make sizes for L{Flow.cut} with which each byte is a segment of its own.
+
+    @return: ones, without an end.
     """
     return repeat(1)
 
@@ -274,6 +279,7 @@ def cutAt(*places: int) -> Iterable[int]:
     segments of 2 and of 3 bytes, and leaves the rest as it is.
 
     @param places: how many bytes are before each cut, in any order.
+    @return: the sizes; one that is not above 0 does not count.
     """
     ordered = sorted(places)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]

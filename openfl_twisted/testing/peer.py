@@ -42,6 +42,8 @@ class Peer(Protocol):
     def send(self, data: bytes) -> None:
         """
         Send bytes.
+
+        @param data: the bytes; none are no error.
         """
         self.transport.write(data)
 

@@ -26,6 +26,7 @@ THOROUGH = (
     "rooms",
     "security",
     "system",
+    "testing",
     "tls",
     "utils",
     "wire",
