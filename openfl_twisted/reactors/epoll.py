@@ -63,6 +63,8 @@ class Client(_Turned, tcp.Client):
 class Port(tcp.Port):
     """
     A port whose connections are L{Server}s.
+
+    @cvar transport: the class of the connections.
     """
 
     transport = Server

@@ -49,6 +49,24 @@ class _Subscription:
 class Relay:
     """
     A relay without a way to carry envelopes, which a subclass has.
+
+    @ivar node: the name of this node: 16 bytes.
+    @ivar description: where the broker is, for people; without passwords.
+    @ivar limits: what it may take.
+    @ivar clock: measures the time.
+    @ivar state: how it is with it.
+    @ivar problem: why it is down, or what the broker has refused; empty if
+        there is nothing.
+    @ivar published: how many messages were handed to the broker.
+    @ivar received: how many messages of other nodes were given to callbacks.
+    @ivar dropped: how many messages were not handed to the broker.
+    @ivar gaps: how often messages of another node were missing.
+    @ivar missed: how many messages were missing, in all gaps.
+    @ivar duplicates: how many messages came again or too late, and were
+        dropped.
+    @ivar malformed: how many messages were not of a node, and were dropped.
+    @ivar refused: how often the broker has refused something.
+    @ivar reconnects: how often it was up again.
     """
 
     log = _log

@@ -59,6 +59,7 @@ class BrokerConnection(Protocol):
     when the broker has let them in.
 
     @ivar writable: whether the broker reads what it is sent.
+    @ivar link: to whom it belongs.
     """
 
     transport: Any
@@ -222,6 +223,9 @@ class BrokerConnection(Protocol):
 
 
 Build: TypeAlias = "Callable[[BrokerLink], BrokerConnection]"
+"""
+Makes a connection for a link.
+"""
 
 
 class BrokerLink:
@@ -229,6 +233,9 @@ class BrokerLink:
     Keeps one connection to a broker.
 
     @ivar connection: the connection, while the broker has let us in.
+    @ivar user: is told how it goes.
+    @ivar limits: how long everything may take.
+    @ivar clock: measures the time.
     """
 
     def __init__(

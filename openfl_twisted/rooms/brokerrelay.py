@@ -62,6 +62,10 @@ a broker, and not their rooms, have different ones.
 class BrokerRelay(Relay, LinkUser, Generic[C]):
     """
     A relay through a broker. Subclasses say which connection it has.
+
+    @ivar prefix: what stands in front of all topics.
+    @ivar speaker: the connection to which topics can be given, before and while
+        it is ready; C{None} if there is none.
     """
 
     def __init__(
@@ -85,7 +89,6 @@ class BrokerRelay(Relay, LinkUser, Generic[C]):
         super().__init__(description, node=node, limits=limits, clock=clock)
         self.prefix = prefix
         self._link = BrokerLink(endpoint, description, self.build, self, self.limits, self.clock)
-        # The connection to which topics can be given, before and while it is ready.
         self.speaker: C | None = None
 
     def build(self, link: BrokerLink) -> C:

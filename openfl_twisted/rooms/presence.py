@@ -80,6 +80,10 @@ class IPresence(Interface):
 class Members:
     """
     The members of one node, by room.
+
+    @ivar node: the name of the node.
+    @ivar rooms: what is to be known of each member, by the names of rooms and
+        members. No room is empty.
     """
 
     def __init__(self, node: bytes) -> None:

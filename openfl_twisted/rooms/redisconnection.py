@@ -129,6 +129,8 @@ class RedisLogin:
 class RedisConnection(BrokerConnection):
     """
     One connection to Redis.
+
+    @ivar greeted: whether the server knows who we are.
     """
 
     greeted = False

@@ -144,6 +144,8 @@ class RedisPresence(LinkUser):
     For each room there is a set of the nodes that have somebody in it, and for
     each of these a hash of its members. All expire, and are written anew while
     the node is alive.
+
+    @ivar description: where the server is, for people; without passwords.
     """
 
     log = packageLogger()

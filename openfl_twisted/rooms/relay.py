@@ -59,7 +59,9 @@ class IRelay(Interface):
     node: bytes = Attribute("The name of this node: 16 bytes, by chance.")
     description: str = Attribute("Where the broker is, for people; without passwords.")
     state: RelayState = Attribute("How it is with the relay.")
-    problem: str = Attribute("Why it is down; empty if it is not.")
+    problem: str = Attribute(
+        "Why it is down, or what the broker has refused; empty if there is nothing."
+    )
     waiting: int = Attribute("How many messages wait to be sent.")
     published: int = Attribute("How many messages were handed to the broker.")
     received: int = Attribute("How many messages of other nodes were given to callbacks.")

@@ -93,6 +93,9 @@ class Member:
     @ivar data: what is said of it.
     @ivar token: with this it can take its place again.
     @ivar lost: how many messages it has missed for good.
+    @ivar missed: the messages that are kept for it while it has no connection.
+    @ivar missedBytes: how many bytes they have together.
+    @ivar expiry: takes its place away then; C{None} while it has a connection.
     """
 
     name: str

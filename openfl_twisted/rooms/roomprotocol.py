@@ -30,6 +30,7 @@ class RoomProtocol(XMLSocketProtocol):
     A client that can be in a room.
 
     @ivar member: who it is in its room; C{None} if it is in none.
+    @ivar factory: has made it, and has the rooms.
     """
 
     factory: "RoomFactory"

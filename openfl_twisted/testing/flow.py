@@ -47,6 +47,9 @@ class Flow:
     @ivar delivered: how many bytes have come, ever.
     @ivar finished: whether the end of what is sent (FIN) has come.
     @ivar stalled: whether the reader does not read; see L{stall}.
+    @ivar closed: whether the reader's socket is closed.
+    @ivar onRefused: called when bytes come to a socket that is closed.
+    @ivar onReset: called when a reset comes.
     """
 
     def __init__(
@@ -69,7 +72,6 @@ class Flow:
         self.window = window
         self.unread = self.inFlight = self.delivered = 0
         self.finished = self.stalled = False
-        # What happens at the reader: bytes come to a socket that is closed, or a reset comes.
         self.closed = False
         self.onRefused: Callable[[], object] = lambda: None
         self.onReset: Callable[[], object] = lambda: None

@@ -41,6 +41,14 @@ class MemoryHandle:
     What every socket has: a number, an address, options, and an end.
 
     @ivar number: what L{fileno} gives while it is open.
+    @ivar kernel: what it stands on.
+    @ivar family: C{AF_INET} or C{AF_INET6}.
+    @ivar type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
+    @ivar local: its address and port; C{None} before it has one.
+    @ivar peer: those of the other side; C{None} if there is none.
+    @ivar error: what has happened to it: a number of C{errno}, or 0.
+    @ivar options: the options that were set, by level and number.
+    @ivar closed: whether it is closed.
     """
 
     def __init__(self, kernel: "Kernel", family: int, type: int) -> None:

@@ -88,7 +88,14 @@ __all__ = [
 ]
 
 AMF0: Final = 0
+"""
+The older form, of Flash Player 6.
+"""
+
 AMF3: Final = 3
+"""
+The form of ActionScript 3, from Flash Player 9 on; it is the default.
+"""
 
 _limits = Limits()
 _noClasses = ClassRegistry()

@@ -1,5 +1,5 @@
 """
-AMF0: one value in, one value out.
+AMF0: one value in, one value out. The names in capital letters are its markers.
 
 What is counted, and how reading behind the end becomes C{EOFError}, is in
 L{openfl_twisted.wire.amf3}.

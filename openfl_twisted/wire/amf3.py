@@ -1,5 +1,6 @@
 """
-AMF3: reading one value.
+AMF3: reading one value. The names in capital letters are its markers, but for
+those that say something else.
 
 The reader's methods take the place at which they read and return the place
 behind, beside the value. They read without asking how many bytes there are: the
@@ -39,15 +40,33 @@ ARRAY, OBJECT, XML_TEXT, BYTE_ARRAY = range(0x09, 0x0D)
 INT_VECTOR, UINT_VECTOR, NUMBER_VECTOR, OBJECT_VECTOR, DICTIONARY = range(0x0D, 0x12)
 
 MIN_INTEGER = -(2**28)
+"""
+The least integer of 29 bits; what is less is a double.
+"""
+
 MAX_INTEGER = 2**28 - 1
+"""
+The largest integer of 29 bits; what is larger is a double.
+"""
 
 _CONSTANTS = (Undefined, None, False, True)
 _unpackDouble = struct.Struct(">d").unpack_from
 
-# The beginnings of the headers of traits, which say what follows.
 DYNAMIC_TRAITS = 0x0B
+"""
+What the header of an object begins with whose members have their names beside
+them.
+"""
+
 EXTERNAL_TRAITS = 0x07
+"""
+The same for one that writes itself.
+"""
+
 SEALED_TRAITS = 0x03
+"""
+The same for one whose names all stand in front; how many is in the bits above.
+"""
 
 
 def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -118,6 +137,20 @@ class AMF3Reader:
     """
     Reads one value, with its own tables. What is counted is counted down here
     for AMF0 too.
+
+    @ivar data: the bytes.
+    @ivar end: how many bytes there are.
+    @ivar last: where the value ends at the latest, by the limit C{total}.
+    @ivar registry: the classes that may be made.
+    @ivar limits: how much the value may hold.
+    @ivar makeByteArray: makes a C{ByteArray} of its bytes.
+    @ivar depth: how much deeper values may be nested.
+    @ivar items: how many more values there may be.
+    @ivar text: how many more bytes of text there may be.
+    @ivar strings: the texts that have come, which can be referred to by their
+        numbers from 0 on. The empty one has none.
+    @ivar objects: the same for objects.
+    @ivar traits: the same for what was said of classes.
     """
 
     def __init__(
@@ -586,6 +619,7 @@ class ExternalInput(DataInput):
     says otherwise.
 
     @ivar objectEncoding: always 3.
+    @ivar position: where the next read begins, in the bytes of the whole value.
     """
 
     objectEncoding = 3

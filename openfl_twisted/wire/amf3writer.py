@@ -128,6 +128,22 @@ class AMF3Writer:
     @ivar out: the bytes.
     @ivar writeMembers: writes the members of plain objects, or C{None}; see
         C{writeDynamicProperties} of L{openfl_twisted.wire.amf.encode}.
+    @ivar registry: the classes whose instances can be written.
+    @ivar limits: how much the value may hold.
+    @ivar references: whether what comes again is written as a reference.
+    @ivar depth: how much deeper values may be nested.
+    @ivar items: how many more values there may be.
+    @ivar text: how many more bytes of text there may be.
+    @ivar strings: what stands behind the marker of a text that has been
+        written: its reference.
+    @ivar stringsFrozen: whether texts take no more numbers.
+    @ivar objects: the numbers of the objects that have been written, by their
+        identity.
+    @ivar kept: what has taken a number, in order; C{None} for what nobody
+        refers to.
+    @ivar traits: the numbers of what was said of classes.
+    @ivar open: the identities of what is being written, if there are no
+        references.
     """
 
     def __init__(

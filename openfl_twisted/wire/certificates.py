@@ -24,11 +24,34 @@ The code of no finding.
 """
 
 UNABLE_TO_GET_ISSUER = frozenset({2, 20})
+"""
+OpenSSL's codes: the issuer of a certificate is not at hand.
+"""
+
 SIGNATURE_FAILURE = 7
+"""
+OpenSSL's code: the signature of a certificate is wrong.
+"""
+
 CRL_SIGNATURE_FAILURE = 8
+"""
+OpenSSL's code: the signature of a revocation list is wrong.
+"""
+
 REVOKED = 23
+"""
+OpenSSL's code: a certificate was revoked.
+"""
+
 HOSTNAME_MISMATCH = 62
+"""
+OpenSSL's code: a certificate is for another host.
+"""
+
 NO_STAPLE = 100
+"""
+OpenSSL's code: the server has sent no proof that a certificate is not revoked.
+"""
 
 UNREADABLE = -1
 """
@@ -79,6 +102,18 @@ _OWN_WORDS = {
 class CertificateStatus:
     """
     What is thought of a server's certificate (C{flash.security}).
+
+    @cvar EXPIRED: its time is over.
+    @cvar INVALID: nothing that it says can be believed, or it is wrong in a way
+        that has no other word.
+    @cvar INVALID_CHAIN: an authority on its path may not do that, or is out of
+        date.
+    @cvar NOT_YET_VALID: its time has not begun.
+    @cvar PRINCIPAL_MISMATCH: it is for another server.
+    @cvar REVOKED: its issuer has taken it back.
+    @cvar TRUSTED: nothing is wrong with it.
+    @cvar UNKNOWN: it was not judged, or there was none.
+    @cvar UNTRUSTED_SIGNERS: its path ends at nobody who is trusted.
     """
 
     EXPIRED = "expired"

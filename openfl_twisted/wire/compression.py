@@ -12,10 +12,24 @@ import zlib
 from typing import Final
 
 DEFLATE: Final = "deflate"
+"""
+Raw DEFLATE, without header and checksum (RFC 1951).
+"""
+
 LZMA: Final = "lzma"
+"""
+LZMA with the header of an C{.lzma} file.
+"""
+
 ZLIB: Final = "zlib"
+"""
+DEFLATE with the header and the checksum of zlib (RFC 1950).
+"""
 
 ALGORITHMS = (DEFLATE, LZMA, ZLIB)
+"""
+All of them; their names are Flash's.
+"""
 
 MAX_UNCOMPRESSED = 256 * 1024 * 1024
 """

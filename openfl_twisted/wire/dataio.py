@@ -22,7 +22,15 @@ from openfl_twisted.wire.text import (
 )
 
 BIG_ENDIAN: Final = "bigEndian"
+"""
+The most significant byte comes first: the default, and C{Endian.BIG_ENDIAN} of
+Flash.
+"""
+
 LITTLE_ENDIAN: Final = "littleEndian"
+"""
+The least significant byte comes first: C{Endian.LITTLE_ENDIAN} of Flash.
+"""
 
 MAX_UTF_LENGTH = 0xFFFF
 """
@@ -476,6 +484,7 @@ class DataReader(DataInput):
 
     @ivar position: where the next read begins. It can stand behind the end;
         nothing is available there.
+    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
     """
 
     def __init__(self, data: bytes, endian: str = BIG_ENDIAN) -> None:
@@ -511,6 +520,7 @@ class DataWriter(DataOutput):
 
     @ivar position: where the next write begins. Behind the end the gap is
         filled with zeros by the next write.
+    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
     """
 
     def __init__(self, endian: str = BIG_ENDIAN) -> None:

@@ -31,6 +31,10 @@ How old a response may be that does not say how long it counts.
 class Revocation(Enum):
     """
     What is known of a certificate.
+
+    @cvar GOOD: it was not revoked.
+    @cvar REVOKED: it was revoked.
+    @cvar UNKNOWN: nothing that can be believed says either.
     """
 
     GOOD = "good"

@@ -56,6 +56,8 @@ _MIN_VIEW = 4096
 class Pings(NamedTuple):
     """
     Pings to be answered.
+
+    @ivar payloads: what is to be sent back in each pong, in order.
     """
 
     payloads: list[bytes]
