@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def memoryNetwork() -> Iterator["MemoryNetwork"]:
     """
-    A network in memory. At its end the test fails if a call or a protocol has
-    failed in it, which a reactor only logs.
+    A network in memory. Each test has one of its own, and fails at its end if a
+    call or a protocol has failed in it, which a reactor only logs.
+
+    @return: the network; its time is 0.
     """
     from openfl_twisted.testing import MemoryNetwork
 
@@ -30,7 +32,9 @@ def memoryNetwork() -> Iterator["MemoryNetwork"]:
 @pytest.fixture(scope="session")
 def certificateMaker() -> "CertificateMaker":
     """
-    Makes certificates for C{localhost}.
+    Makes certificates for C{localhost}; the same authority for all tests of a run.
+
+    @return: what makes them.
     """
     from openfl_twisted.testing import CertificateMaker
 

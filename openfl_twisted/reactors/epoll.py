@@ -64,6 +64,8 @@ class Client(_Turned, tcp.Client):
 class Port(tcp.Port):
     """
     A port whose connections are L{Server}s.
+
+    @cvar transport: the class of the connections.
     """
 
     transport = Server

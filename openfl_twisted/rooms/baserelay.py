@@ -49,6 +49,24 @@ class _Subscription:
 class Relay:
     """
     A relay without a way to carry envelopes, which a subclass has.
+
+    @ivar node: the name of this node: 16 bytes.
+    @ivar description: where the broker is, for people; without passwords.
+    @ivar limits: what it may take.
+    @ivar clock: measures the time.
+    @ivar state: how it is with it.
+    @ivar problem: why it is down, or what the broker has refused; empty if
+        there is nothing.
+    @ivar published: how many messages were handed to the broker.
+    @ivar received: how many messages of other nodes were given to callbacks.
+    @ivar dropped: how many messages were not handed to the broker.
+    @ivar gaps: how often messages of another node were missing.
+    @ivar missed: how many messages were missing, in all gaps.
+    @ivar duplicates: how many messages came again or too late, and were
+        dropped.
+    @ivar malformed: how many messages were not of a node, and were dropped.
+    @ivar refused: how often the broker has refused something.
+    @ivar reconnects: how often it was up again.
     """
 
     log = _log
@@ -91,18 +109,24 @@ class Relay:
     def start(self) -> Deferred[bool]:
         """
         Connect, and stay connected.
+
+        @return: see L{IRelay}.
         """
         raise NotImplementedError
 
     def stop(self) -> Deferred[None]:
         """
         Close the connection.
+
+        @return: see L{IRelay}.
         """
         raise NotImplementedError
 
     def isWritable(self) -> bool:
         """
         Check whether something can be transmitted now.
+
+        @return: whether the broker reads; if not, what is published waits.
         """
         raise NotImplementedError
 
@@ -110,6 +134,8 @@ class Relay:
         """
         Hand an envelope to the broker; only asked for while L{isWritable}.
 
+        @param topic: a topic that can be one: 1 to L{MAX_TOPIC} bytes of UTF-8.
+        @param data: the envelope, see L{openfl_twisted.wire.envelope.encode}.
         @return: C{False} if the broker does not take anything like it.
         """
         raise NotImplementedError
@@ -118,12 +144,16 @@ class Relay:
         """
         Ask the broker for a topic, if it can be reached. Once it is, a subclass
         asks for all of L{topics}.
+
+        @param topic: the topic; it is in L{topics} already.
         """
         raise NotImplementedError
 
     def ignore(self, topic: str) -> None:
         """
         Ask the broker for a topic no more.
+
+        @param topic: the topic; it is no more in L{topics}.
         """
         raise NotImplementedError
 
@@ -207,6 +237,9 @@ class Relay:
     def wentDown(self, reason: str) -> None:
         """
         The broker cannot be reached, again or still.
+
+        @param reason: why, for people. If it is the same as before nobody is
+            told, nor is it logged.
         """
         if self.state is RelayState.DOWN and self.problem == reason:
             return
@@ -240,6 +273,11 @@ class Relay:
     def arrived(self, topic: str, data: bytes) -> None:
         """
         An envelope has come.
+
+        @param topic: where it was published. One that is not subscribed to is
+            passed over.
+        @param data: the envelope. One that is none is counted as malformed, one
+            of this node is passed over.
         """
         subscription = self._subscriptions.get(topic)
         if subscription is None:
@@ -273,6 +311,9 @@ class Relay:
     def wasRefused(self, reason: str) -> None:
         """
         The broker has refused something, and is still there.
+
+        @param reason: why, for people. It becomes C{problem}, and is logged
+            when it is another than before.
         """
         self.refused += 1
         # Each message may be refused, and one line says it all.

@@ -59,12 +59,17 @@ class BrokerConnection(Protocol):
     when the broker has let them in.
 
     @ivar writable: whether the broker reads what it is sent.
+    @ivar link: to whom it belongs.
     """
 
     transport: Any
     writable = False
 
     def __init__(self, link: "BrokerLink") -> None:
+        """
+        @param link: to whom the connection belongs; it has the limits and the
+            clock.
+        """
         self.link = link
         self._reason = ""
         self._timer: IDelayedCall | None = None
@@ -77,13 +82,18 @@ class BrokerConnection(Protocol):
         """
         Read what has come.
 
+        @param data: the next piece of the stream, cut anywhere.
         @return: what is given to L{eventReceived}.
+        @raise StreamError: if it is not what the broker may say; the connection
+            is closed then.
         """
         raise NotImplementedError
 
     def eventReceived(self, event: Any) -> None:
         """
         The broker has said something.
+
+        @param event: one of what L{read} has given. None comes after the end.
         """
         raise NotImplementedError
 
@@ -213,6 +223,9 @@ class BrokerConnection(Protocol):
 
 
 Build: TypeAlias = "Callable[[BrokerLink], BrokerConnection]"
+"""
+Makes a connection for a link.
+"""
 
 
 class BrokerLink:
@@ -220,6 +233,9 @@ class BrokerLink:
     Keeps one connection to a broker.
 
     @ivar connection: the connection, while the broker has let us in.
+    @ivar user: is told how it goes.
+    @ivar limits: how long everything may take.
+    @ivar clock: measures the time.
     """
 
     def __init__(
@@ -286,12 +302,17 @@ class BrokerLink:
     def connectionOpened(self, connection: BrokerConnection) -> None:
         """
         There is a connection, and the greetings begin.
+
+        @param connection: the connection; nobody has been let in yet.
         """
         self._opened = connection
 
     def connectionReady(self, connection: BrokerConnection) -> None:
         """
         The broker has let us in.
+
+        @param connection: the connection. The delay before the next attempt
+            begins anew.
         """
         self.connection = connection
         self._failures = 0
@@ -301,6 +322,10 @@ class BrokerLink:
     def connectionEnded(self, connection: BrokerConnection, reason: str) -> None:
         """
         A connection is lost.
+
+        @param connection: the connection, whether the broker had let us in or
+            not.
+        @param reason: why, for people.
         """
         self.connection = self._opened = None
         self._failedBecause(reason)

@@ -27,6 +27,8 @@ class RelayConnection(BrokerConnection):
         """
         Write the command that publishes something.
 
+        @param topic: the topic, without the prefix.
+        @param data: the envelope.
         @return: C{False} if the broker does not take anything like it.
         """
         raise NotImplementedError
@@ -34,12 +36,16 @@ class RelayConnection(BrokerConnection):
     def subscribe(self, topic: str) -> None:
         """
         Write the command that asks for a topic.
+
+        @param topic: the topic, without the prefix.
         """
         raise NotImplementedError
 
     def unsubscribe(self, topic: str) -> None:
         """
         Write the command that ends that.
+
+        @param topic: the topic, without the prefix.
         """
         raise NotImplementedError
 
@@ -56,6 +62,10 @@ a broker, and not their rooms, have different ones.
 class BrokerRelay(Relay, LinkUser, Generic[C]):
     """
     A relay through a broker. Subclasses say which connection it has.
+
+    @ivar prefix: what stands in front of all topics.
+    @ivar speaker: the connection to which topics can be given, before and while
+        it is ready; C{None} if there is none.
     """
 
     def __init__(
@@ -79,12 +89,14 @@ class BrokerRelay(Relay, LinkUser, Generic[C]):
         super().__init__(description, node=node, limits=limits, clock=clock)
         self.prefix = prefix
         self._link = BrokerLink(endpoint, description, self.build, self, self.limits, self.clock)
-        # The connection to which topics can be given, before and while it is ready.
         self.speaker: C | None = None
 
     def build(self, link: BrokerLink) -> C:
         """
         Make a connection.
+
+        @param link: to whom it belongs.
+        @return: a connection that has not been opened.
         """
         raise NotImplementedError
 

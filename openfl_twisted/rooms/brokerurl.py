@@ -67,12 +67,21 @@ class BrokerURL:
     def endpoint(self, reactor: Any, limits: RelayLimits) -> IStreamClientEndpoint:
         """
         Find the way to it, without TLS.
+
+        @param reactor: connects, and looks up the host.
+        @param limits: how long connecting may take: C{connectTimeout}.
+        @return: the endpoint.
         """
         return HostnameEndpoint(reactor, self.host, self.port, limits.connectTimeout)
 
     def secured(self, reactor: Any, limits: RelayLimits) -> IStreamClientEndpoint:
         """
         Find the way to it, in TLS if that is wanted.
+
+        @param reactor: connects, and looks up the host.
+        @param limits: how long it may take: C{connectTimeout}, and
+            C{loginTimeout} for TLS.
+        @return: the endpoint. It judges the server as a C{SecureSocket} does.
         """
         endpoint = self.endpoint(reactor, limits)
         if not self.secure:
@@ -90,6 +99,11 @@ def parseBrokerURL(url: str) -> BrokerURL:
     certificates to trust in PEM. What is special in a URL is written as C{%} and
     two digits in a name or a password. C{nats://token@host} has a token.
 
+    @param url: the URL. Without a port it is 6379 for Redis and 4222 for NATS;
+        without a prefix it is
+        L{PREFIX<openfl_twisted.rooms.brokerrelay.PREFIX>}, and one has at most
+        100 bytes.
+    @return: where it is; the scheme is empty for C{memory:}.
     @raise ValueError: if it is wrong; what it says has no password in it.
     """
     if url in ("memory:", "memory://"):
@@ -167,6 +181,7 @@ def relayFromURL(
     @param reactor: the reactor.
     @param node: the name of this node; C{None} for one that nobody else has.
     @param limits: what the relay may take; C{None} for the usual.
+    @return: the relay, which has not been started.
     @raise ValueError: if the URL is wrong; what it says has no password in it.
     @raise ImportError: if it is Redis, and txredisapi is not installed.
     """
@@ -202,7 +217,8 @@ def presenceFromURL(
     @param node: the name of this node: that of its relay.
     @param limits: how long connecting and the like may take; C{None} for the
         usual.
-    @return: C{None} if the broker cannot know that: NATS keeps nothing.
+    @return: who is where, not started; C{None} if the broker cannot know that:
+        NATS keeps nothing.
     @raise ValueError: if the URL is wrong; what it says has no password in it.
     @raise ImportError: if it is Redis, and txredisapi is not installed.
     """

@@ -23,26 +23,39 @@ class Watcher:
     def joined(self, member: Member, room: Room) -> None:
         """
         Somebody has come.
+
+        @param member: who; it is in the room already.
+        @param room: where.
         """
 
     def left(self, member: Member, room: Room) -> None:
         """
         Somebody has gone.
+
+        @param member: who; it is in no room any more.
+        @param room: where it was. It is there until L{closed}.
         """
 
     def said(self, room: Room, message: bytes) -> None:
         """
         Somebody of this lobby has said something to a room.
+
+        @param room: to which.
+        @param message: the message with its end.
         """
 
     def opened(self, room: Room) -> None:
         """
         There is a new room.
+
+        @param room: the room; nobody is in it yet.
         """
 
     def closed(self, room: Room) -> None:
         """
         The last member of a room has gone, and with it the room.
+
+        @param room: the room; another may be opened with its name.
         """
 
 
@@ -54,11 +67,18 @@ class Elsewhere(Protocol):
     def tell(self, room: Room, name: str, message: bytes) -> None:
         """
         Say something to one who is not here.
+
+        @param room: the room of this machine.
+        @param name: who is to hear it. If nobody is called so, nothing happens.
+        @param message: the message with its end.
         """
 
     def others(self, room: Room) -> Deferred[list[str]]:
         """
         Find out who is there.
+
+        @param room: the room of this machine.
+        @return: fires with their names; with none if nobody knows.
         """
 
 
@@ -148,6 +168,9 @@ class Lobby:
     def leave(self, member: Member) -> None:
         """
         Go. Who has gone already may go again.
+
+        @param member: who goes. What it has missed is counted as lost, and its
+            token counts no more.
         """
         room, member.room, member.hearer = member.room, None, None
         self._stopKeeping(member)
@@ -166,6 +189,9 @@ class Lobby:
     def cutOff(self, member: Member) -> None:
         """
         Be cut off: for a while the place is kept, and what is said there.
+
+        @param member: who is cut off. It leaves at once if its room keeps no
+            places, if C{maxKept} are kept already, or if the server ends.
         """
         if member.room is None or member.hearer is None:
             return
@@ -220,6 +246,7 @@ class Lobby:
         """
         Get what a member has missed while it had no connection.
 
+        @param member: who has come back.
         @return: the messages with their ends, in order; C{member.lost} says how
             many more there were.
         """
@@ -234,6 +261,7 @@ class Lobby:
         """
         Say something to all others in the room.
 
+        @param member: who says it.
         @param message: the message with its end.
         @raise LobbyError: C{room} if the member is in none.
         """
@@ -243,8 +271,9 @@ class Lobby:
         """
         Say something to a room, on all machines.
 
+        @param room: one of L{rooms}.
         @param message: the message with its end.
-        @param exclude: who does not get it.
+        @param exclude: who does not get it; of those on this machine.
         """
         self.deliverTo(room, message, exclude)
         self._tell("said", room, message)
@@ -253,7 +282,9 @@ class Lobby:
         """
         Say something to one in the room.
 
-        @param name: who is to hear it.
+        @param member: who says it.
+        @param name: who is to hear it. With other machines it is not known
+            whether anybody is called so.
         @param message: the message with its end.
         @raise LobbyError: C{room} if the member is in none, C{nobody} if nobody
             there is called so.
@@ -271,6 +302,7 @@ class Lobby:
         """
         Deliver something to those of a room who are on this machine.
 
+        @param room: one of L{rooms}.
         @param message: the message with its end.
         @param exclude: who does not get it.
         """
@@ -284,6 +316,9 @@ class Lobby:
         """
         Deliver something to somebody; keep it for one who was cut off.
 
+        @param member: who gets it. For one that was cut off C{maxMissed}
+            messages with C{maxMissedBytes} are kept, and the oldest are lost
+            first; for one that has left nothing is kept.
         @param message: the message with its end.
         """
         if member.hearer is not None:
@@ -305,8 +340,9 @@ class Lobby:
         Say something of a member, or of a room.
 
         @param what: of whom or what.
-        @param key: what it is about.
-        @param value: what is said; nothing takes it back.
+        @param key: what it is about; at most C{maxName} characters.
+        @param value: what is said, at most C{maxName} characters; an empty text
+            takes it back.
         @raise LobbyError: C{data} if that is too much; C{room} if the member is
             in none.
         """
@@ -337,6 +373,9 @@ class Lobby:
     def lose(self, member: Member, count: int) -> None:
         """
         Count messages that a member has missed for good.
+
+        @param member: who has missed them.
+        @param count: how many; 0 is no error.
         """
         member.lost += count
         self.lost += count

@@ -41,6 +41,8 @@ class MemoryBroker:
     def cut(self, reason: str = "the broker is cut off") -> None:
         """
         Have nobody reach the broker.
+
+        @param reason: what relays have for their C{problem}.
         """
         self._problem = reason
         for relay in list(self._relays):
@@ -58,6 +60,7 @@ class MemoryBroker:
         """
         Let a relay take part.
 
+        @param relay: the relay. It is told at once whether it is up or down.
         @return: whether it reaches the broker.
         """
         self._relays.append(relay)
@@ -70,6 +73,8 @@ class MemoryBroker:
     def leave(self, relay: "MemoryRelay") -> None:
         """
         Let a relay take part no more.
+
+        @param relay: the relay; it is no error if it does not take part.
         """
         if relay in self._relays:
             self._relays.remove(relay)
@@ -77,6 +82,10 @@ class MemoryBroker:
     def deliver(self, sender: "MemoryRelay", topic: str, data: bytes) -> None:
         """
         Give something to all relays but one.
+
+        @param sender: the relay that does not get it.
+        @param topic: where it is published.
+        @param data: the envelope.
         """
         for _ in range(self.copies):
             self._deliveries.extend(

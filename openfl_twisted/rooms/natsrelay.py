@@ -34,6 +34,9 @@ class NATSLogin:
     def options(self) -> dict[str, str]:
         """
         Make what is said of it in the first command.
+
+        @return: C{user} and C{pass}, C{auth_token}, or nothing: options of
+            C{CONNECT}.
         """
         if self._user is None:
             return {}
@@ -53,6 +56,11 @@ class NATSConnection(RelayConnection):
     """
 
     def __init__(self, link: BrokerLink, relay: "NATSRelay") -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.rooms.brokerlink.BrokerConnection>}.
+        @param relay: gets what comes, and has the topics, the login and TLS.
+        """
         super().__init__(link)
         self._relay = relay
         self._reader = nats.NATSReader(link.limits.maxPayload + OVERHEAD)

@@ -89,6 +89,7 @@ class SharedRooms(Watcher):
         looked up once at a time, however many ask: who asks meanwhile waits for
         the next look, since this one may have missed what he knows already.
 
+        @param room: the room of this machine.
         @return: fires with their names; with none if nobody knows.
         """
         if self._presence is None:
@@ -132,6 +133,10 @@ class SharedRooms(Watcher):
         """
         Hand something to somebody who is not here; whether he is anywhere is not
         known.
+
+        @param room: the room of this machine.
+        @param name: who is to hear it.
+        @param message: the message with its end.
         """
         self._relay.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
 

@@ -70,6 +70,9 @@ class Outbox:
     """
 
     def __init__(self, limits: RelayLimits) -> None:
+        """
+        @param limits: C{maxBytes}, C{maxMessages} and C{maxAge} count here.
+        """
         self.size = 0
         self._limits = limits
         self._waiting: deque[Waiting] = deque()
@@ -81,6 +84,8 @@ class Outbox:
         """
         Have a message wait.
 
+        @param message: the message; its C{since} is not before that of the one
+            in front of it.
         @return: C{False} if there is no room for it.
         """
         limits = self._limits
@@ -94,6 +99,9 @@ class Outbox:
     def take(self) -> Waiting:
         """
         Take the message that has waited for the longest time.
+
+        @return: the message.
+        @raise IndexError: if none waits.
         """
         message = self._waiting.popleft()
         self.size -= len(message.data)
@@ -103,6 +111,7 @@ class Outbox:
         """
         Drop the messages that have waited for too long.
 
+        @param now: the time, in seconds of the clock that C{since} is of.
         @return: how many those are.
         """
         dropped = 0

@@ -44,24 +44,34 @@ class IPresence(Interface):
     def stop() -> Deferred[None]:
         """
         Take all own members away, and end.
+
+        @return: fires when it is done.
         """
 
     def set(room: str, member: str, data: bytes) -> None:
         """
         Write down that a member of this node is in a room, or what is to be known
         of that member now. It is written again when the others are reached again.
+
+        @param room: the name of the room.
+        @param member: the name of the member, which is used once on each node.
+        @param data: what is to be known of it; any bytes.
         """
 
     def remove(room: str, member: str) -> None:
         """
         Write down that a member is there no more; it is no error if that was not
         the case.
+
+        @param room: the name of the room.
+        @param member: what L{set} was given.
         """
 
     def membersOf(room: str) -> Deferred[list[Present]]:
         """
         Look up who is in a room.
 
+        @param room: its name; nobody has to be in it.
         @return: fires with the members of all nodes; with those of this one, if
             the others cannot be reached.
         """
@@ -70,15 +80,27 @@ class IPresence(Interface):
 class Members:
     """
     The members of one node, by room.
+
+    @ivar node: the name of the node.
+    @ivar rooms: what is to be known of each member, by the names of rooms and
+        members. No room is empty.
     """
 
     def __init__(self, node: bytes) -> None:
+        """
+        @param node: the name of the node.
+        """
         self.node = node
         self.rooms: dict[str, dict[str, bytes]] = {}
 
     def set(self, room: str, member: str, data: bytes) -> None:
         """
         Write down a member.
+
+        @param room: the name of the room.
+        @param member: the name of the member; one that is there already has new
+            data.
+        @param data: what is to be known of it.
         """
         self.rooms.setdefault(room, {})[member] = data
 
@@ -86,6 +108,8 @@ class Members:
         """
         Take a member away.
 
+        @param room: the name of the room; it is forgotten with its last member.
+        @param member: what L{set} was given.
         @return: whether it was there.
         """
         members = self.rooms.get(room, {})
@@ -98,6 +122,9 @@ class Members:
     def of(self, room: str) -> list[Present]:
         """
         List who is in a room.
+
+        @param room: its name; nobody has to be in it.
+        @return: its members, in the order in which they came.
         """
         members = self.rooms.get(room, {})
         return [Present(self.node, member, data) for member, data in members.items()]

@@ -42,6 +42,12 @@ class Reader(Protocol):
     def receive(self, data: bytes) -> Iterator[Reply]:
         """
         Take the next piece of the stream.
+
+        @param data: the piece.
+        @return: the replies that it completes; to be taken to their end before
+            the next piece.
+        @raise StreamError: if it is not as the protocol has it, or a reply is
+            too large.
         """
 
 
@@ -51,6 +57,8 @@ def newReader(maxReply: int = MAX_REPLY) -> Reader:
     reactor.
 
     @param maxReply: the largest reply with all that is in it, in bytes.
+    @return: the reader.
+    @raise ImportError: if txredisapi is not installed.
     """
     from openfl_twisted.rooms.redisreader import RedisReader
 
@@ -72,6 +80,7 @@ def command(*words: bytes) -> bytes:
     Write a command.
 
     @param words: its name, and what belongs to it.
+    @return: a list of strings of RESP, which may hold any bytes.
     """
     return b"*%d\r\n" % len(words) + b"".join(
         [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
@@ -94,6 +103,8 @@ class RedisLogin:
     def hello(self) -> bytes:
         """
         Write the first command, which also chooses the protocol.
+
+        @return: C{HELLO 3}, with the user and the password if there is one.
         """
         words = [b"HELLO", b"3"]
         if self._password is not None:
@@ -106,6 +117,7 @@ class RedisLogin:
 
         @param text: what it says; older servers repeat what they do not know,
             and so the password.
+        @return: the same for people, with stars for the password.
         """
         if "unknown command" in text.lower():
             return "the broker is too old: Redis 6 or newer is needed"
@@ -117,11 +129,20 @@ class RedisLogin:
 class RedisConnection(BrokerConnection):
     """
     One connection to Redis.
+
+    @ivar greeted: whether the server knows who we are.
     """
 
     greeted = False
 
     def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = MAX_REPLY) -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.rooms.brokerlink.BrokerConnection>}.
+        @param login: who we are.
+        @param maxReply: the largest reply with all that is in it, in bytes; one
+            that is larger ends the connection.
+        """
         super().__init__(link)
         self._login = login
         self._reader = newReader(maxReply)
@@ -135,6 +156,9 @@ class RedisConnection(BrokerConnection):
     def replyReceived(self, reply: Reply) -> None:
         """
         The server has replied, or has something else to say.
+
+        @param reply: what it says; C{None} is a string or a list that there is
+            not.
         """
         raise NotImplementedError
 

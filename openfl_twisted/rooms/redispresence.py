@@ -49,6 +49,11 @@ class RedisPresenceConnection(RedisConnection):
     """
 
     def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.rooms.brokerlink.BrokerConnection>}.
+        @param login: who we are.
+        """
         super().__init__(link, login)
         # What waits for the replies, or nothing.
         self._replies: deque[Deferred[Reply] | None] = deque()
@@ -70,6 +75,7 @@ class RedisPresenceConnection(RedisConnection):
         """
         Write a command.
 
+        @param words: its name, and what belongs to it.
         @return: fires with the reply; with a L{RedisProblem} if there will be
             none.
         """
@@ -79,6 +85,8 @@ class RedisPresenceConnection(RedisConnection):
         """
         Write commands of which the server does all or none.
 
+        @param commands: the commands, in order: their words. They stand between
+            C{MULTI} and C{EXEC}.
         @return: fires with the list of their replies; with a L{RedisProblem} if
             there will be none.
         """
@@ -136,6 +144,8 @@ class RedisPresence(LinkUser):
     For each room there is a set of the nodes that have somebody in it, and for
     each of these a hash of its members. All expire, and are written anew while
     the node is alive.
+
+    @ivar description: where the server is, for people; without passwords.
     """
 
     log = packageLogger()

@@ -32,6 +32,12 @@ class RedisRelayConnection(RedisConnection, RelayConnection):
     """
 
     def __init__(self, link: BrokerLink, relay: "RedisRelay") -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.rooms.brokerlink.BrokerConnection>}.
+            A reply may have its C{maxPayload} and 64 KiB more.
+        @param relay: gets what comes, and has the topics and the login.
+        """
         # What comes is a payload, the name of a channel, and a little more.
         super().__init__(link, relay.login, link.limits.maxPayload + OVERHEAD + 64 * 1024)
         self._relay = relay

@@ -59,7 +59,9 @@ class IRelay(Interface):
     node: bytes = Attribute("The name of this node: 16 bytes, by chance.")
     description: str = Attribute("Where the broker is, for people; without passwords.")
     state: RelayState = Attribute("How it is with the relay.")
-    problem: str = Attribute("Why it is down; empty if it is not.")
+    problem: str = Attribute(
+        "Why it is down, or what the broker has refused; empty if there is nothing."
+    )
     waiting: int = Attribute("How many messages wait to be sent.")
     published: int = Attribute("How many messages were handed to the broker.")
     received: int = Attribute("How many messages of other nodes were given to callbacks.")
@@ -90,6 +92,8 @@ class IRelay(Interface):
         """
         Send something to all other nodes that have subscribed to a topic.
 
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param payload: any bytes, up to C{RelayLimits.maxPayload}.
         @return: whether it goes out, now or when the broker can be reached;
             C{False} if it is dropped, since too much waits already or the
             payload is too large. The others count that as a loss.
@@ -100,18 +104,23 @@ class IRelay(Interface):
         """
         Hear what others publish on a topic, until L{unsubscribe}.
 
-        @param callback: called with each payload.
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param callback: called with each payload. What it raises is logged.
         @raise ValueError: if it is subscribed to already, is empty or too long.
         """
 
     def unsubscribe(topic: str) -> None:
         """
         Hear nothing more of a topic; it is no error if nothing was heard.
+
+        @param topic: what L{subscribe} was given.
         """
 
     def addListener(listener: "IRelayListener") -> None:
         """
         Tell somebody how it is with the relay.
+
+        @param listener: is told from now on, and as long as the relay lives.
         """
 
 

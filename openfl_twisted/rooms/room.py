@@ -19,6 +19,8 @@ class Hearer(Protocol):
     def hear(self, message: bytes) -> None:
         """
         Send a message, which has its end.
+
+        @param message: the bytes, as they go out.
         """
 
     def replaced(self) -> None:
@@ -71,6 +73,11 @@ class LobbyError(Exception):
     """
 
     def __init__(self, code: str, text: str) -> None:
+        """
+        @param code: one of L{REFUSALS}; or C{room} for who is in no room, or in
+            one already, and C{nobody} for who is not there.
+        @param text: why, for people.
+        """
         super().__init__(text)
         self.code = code
 
@@ -86,6 +93,9 @@ class Member:
     @ivar data: what is said of it.
     @ivar token: with this it can take its place again.
     @ivar lost: how many messages it has missed for good.
+    @ivar missed: the messages that are kept for it while it has no connection.
+    @ivar missedBytes: how many bytes they have together.
+    @ivar expiry: takes its place away then; C{None} while it has a connection.
     """
 
     name: str

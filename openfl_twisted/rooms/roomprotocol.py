@@ -30,6 +30,7 @@ class RoomProtocol(XMLSocketProtocol):
     A client that can be in a room.
 
     @ivar member: who it is in its room; C{None} if it is in none.
+    @ivar factory: has made it, and has the rooms.
     """
 
     factory: "RoomFactory"
@@ -64,6 +65,8 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Come into a room; override this if you want to say something then.
 
+        @param room: the name of the room, which is opened if there is none.
+        @param name: how to be called; C{None} for a name that nobody has.
         @raise LobbyError: if that cannot be.
         """
         self.member = self.lobby.join(room, self, name)
@@ -71,6 +74,9 @@ class RoomProtocol(XMLSocketProtocol):
     def hear(self, message: bytes) -> None:
         """
         Send what is said in the room.
+
+        @param message: the message with its end. If the connection is being
+            closed it is kept for who may come back.
         """
         member = self.member
         if self.transport.disconnecting and member is not None:
@@ -150,6 +156,9 @@ class RoomProtocol(XMLSocketProtocol):
     def refuse(self, code: str, text: str) -> None:
         """
         Something cannot be done; override this.
+
+        @param code: one word, see L{LobbyError}.
+        @param text: why, for people.
         """
         raise NotImplementedError
 
@@ -157,6 +166,9 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Say something to the others in the room. They get valid UTF-8, whatever
         was sent.
+
+        @param line: the message without its end.
+        @raise LobbyError: C{room}, if it is in none.
         """
         if self.member is None:
             raise LobbyError("room", "you are in no room")

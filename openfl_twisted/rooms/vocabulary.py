@@ -66,6 +66,7 @@ def parseRequest(message: str) -> Request | None:
     """
     Read what a client asks for.
 
+    @param message: the text of a message, without its end.
     @return: that; C{None} for a message that is none of L{REQUESTS}, which is
         for the others in the room.
     @raise VocabularyError: if it is one of them, and something is wrong with it.
@@ -123,6 +124,9 @@ def _inside(element: Element) -> str:
 def write(element: Element) -> bytes:
     """
     Write an element as a message.
+
+    @param element: the element, as C{xml.etree} has it.
+    @return: UTF-8, with the zero byte that ends a message.
     """
     return encodeUTF8(tostring(element, "unicode")) + END
 
@@ -131,8 +135,12 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
     """
     Tell a member that it is in a room: C{<welcome room name token members/>}.
 
+    @param member: the member; it is told its token, with which it can come
+        back.
+    @param room: its room.
     @param lost: how many messages it has missed for good, if it takes its place
-        again.
+        again; then there is C{lost}.
+    @return: the message with its end.
     """
     attributes = {"room": room.name, "name": member.name, "token": member.token}
     if lost is not None:
@@ -143,6 +151,9 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
 def joined(member: Member) -> bytes:
     """
     Tell the others that somebody has come: C{<joined name/>}.
+
+    @param member: who has come.
+    @return: the message with its end.
     """
     return write(Element("joined", {"name": member.name}))
 
@@ -150,6 +161,9 @@ def joined(member: Member) -> bytes:
 def left(member: Member) -> bytes:
     """
     Tell the others that somebody has gone: C{<left name/>}.
+
+    @param member: who has gone.
+    @return: the message with its end.
     """
     return write(Element("left", {"name": member.name}))
 
@@ -158,8 +172,10 @@ def said(member: Member, content: str, *, alone: bool = False) -> bytes:
     """
     Hand on what somebody has said: C{<say from>…</say>}.
 
-    @param content: XML.
+    @param member: who has said it.
+    @param content: XML, which goes out as it is.
     @param alone: whether only one hears it: then there is C{private="true"}.
+    @return: the message with its end.
     """
     attributes = {"from": member.name, **({"private": "true"} if alone else {})}
     opening = tostring(Element("say", attributes), "unicode").removesuffix(" />")
@@ -170,7 +186,10 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
     """
     List a room: C{<who room><member name here><data key value/></member></who>}.
 
+    @param room: the room of this machine. C{here} is C{false} for a member that
+        was cut off and may come back.
     @param others: the names of those who are there on other machines.
+    @return: the message with its end.
     """
     element = Element("who", {"room": room.name})
     _data(element, room.data)
@@ -185,6 +204,9 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
 def rooms(known: dict[str, Room]) -> bytes:
     """
     List the rooms: C{<rooms><room name members/></rooms>}.
+
+    @param known: the rooms, by name.
+    @return: the message with its end.
     """
     element = Element("rooms")
     for room in known.values():
@@ -196,6 +218,11 @@ def rooms(known: dict[str, Room]) -> bytes:
 def described(member: Member, key: str, value: str) -> bytes:
     """
     Tell the others what somebody says of itself: C{<set name key value/>}.
+
+    @param member: who says it.
+    @param key: what it is about.
+    @param value: what is said; empty if it is taken back.
+    @return: the message with its end.
     """
     return write(Element("set", {"name": member.name, "key": key, "value": value}))
 
@@ -203,6 +230,9 @@ def described(member: Member, key: str, value: str) -> bytes:
 def gap(missed: int) -> bytes:
     """
     Tell that messages from other machines were lost: C{<gap missed/>}.
+
+    @param missed: how many messages.
+    @return: the message with its end.
     """
     return write(Element("gap", {"missed": str(missed)}))
 
@@ -210,6 +240,12 @@ def gap(missed: int) -> bytes:
 def refusal(code: str, text: str) -> bytes:
     """
     Tell that something cannot be done: C{<error code>…</error>}.
+
+    @param code: one word, see
+        L{LobbyError<openfl_twisted.rooms.room.LobbyError>}; C{xml}, C{rate} or
+        C{message}.
+    @param text: why, for people.
+    @return: the message with its end.
     """
     element = Element("error", {"code": code})
     element.text = text

@@ -23,6 +23,12 @@ class Attempt:
     """
 
     def __init__(self, kernel: "Kernel", client: MemorySocket, host: str, port: int) -> None:
+        """
+        @param kernel: makes the connection.
+        @param client: the socket that connects.
+        @param host: see the attribute.
+        @param port: see the attribute.
+        """
         self.host = host
         self.port = port
         self._kernel = kernel
@@ -137,6 +143,9 @@ class Attempts:
     def begin(self, attempt: Attempt) -> None:
         """
         Hear of one.
+
+        @param attempt: one that was made just now. If attempts are not held it
+            goes its way.
         """
         self.made.append(attempt)
         if self.holding:

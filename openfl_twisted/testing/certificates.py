@@ -65,6 +65,8 @@ class Credentials:
     def getContext(self) -> SSL.Context:
         """
         Make what C{listenSSL} and C{TLSMemoryBIOFactory} want of a server.
+
+        @return: a context for TLS 1.2 and newer.
         """
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -81,6 +83,7 @@ class Credentials:
 
         @param factory: the server.
         @param clock: the reactor of the network.
+        @return: a factory; for C{unknown} the server itself.
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
@@ -123,6 +126,9 @@ class CertificateMaker:
         status.
 
         @param status: one of C{CertificateStatus}.
+        @return: the server's certificates and key, and the trust. Each has a
+            new key; what the status does not say otherwise is valid from 2000
+            to 2100.
         @raise ValueError: if there is no such status.
         """
         trust = self.trust

@@ -19,6 +19,12 @@ class MemoryConnection:
     def __init__(
         self, client: MemorySocket, server: MemorySocket, toServer: Flow, toClient: Flow
     ) -> None:
+        """
+        @param client: see the attribute.
+        @param server: see the attribute.
+        @param toServer: see the attribute.
+        @param toClient: see the attribute.
+        """
         self.client = client
         self.server = server
         self.toServer = toServer

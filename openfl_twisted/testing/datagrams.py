@@ -43,6 +43,10 @@ class Datagrams:
     """
 
     def __init__(self, kernel: "Kernel") -> None:
+        """
+        @param kernel: knows who gets a datagram, and what is wrong with an
+            address.
+        """
         self.latency = 0.0
         self.held: list[Datagram] = []
         self.filter: Callable[[Datagram], bool] = lambda datagram: True
@@ -72,6 +76,12 @@ class Datagrams:
     def send(self, sender: MemoryDatagramSocket, data: bytes, destination: tuple[str, int]) -> None:
         """
         Carry a datagram.
+
+        @param sender: the socket; if it has the address of all, the datagram
+            comes from the one that the receiver would reach.
+        @param data: its bytes.
+        @param destination: the address and port where it goes; nobody has to be
+            there.
         """
         host, port = sender.local or ("", 0)
         if host == anyAddress(sender.family):
@@ -97,6 +107,8 @@ class Datagrams:
     def deliver(self, now: float) -> None:
         """
         Have arrive what is due.
+
+        @param now: the time, in seconds of the network's clock.
         """
         while self._flying and self._flying[0][0] <= now:
             _, datagram, sender = self._flying.popleft()

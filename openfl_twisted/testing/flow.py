@@ -47,6 +47,9 @@ class Flow:
     @ivar delivered: how many bytes have come, ever.
     @ivar finished: whether the end of what is sent (FIN) has come.
     @ivar stalled: whether the reader does not read; see L{stall}.
+    @ivar closed: whether the reader's socket is closed.
+    @ivar onRefused: called when bytes come to a socket that is closed.
+    @ivar onReset: called when a reset comes.
     """
 
     def __init__(
@@ -69,7 +72,6 @@ class Flow:
         self.window = window
         self.unread = self.inFlight = self.delivered = 0
         self.finished = self.stalled = False
-        # What happens at the reader: bytes come to a socket that is closed, or a reset comes.
         self.closed = False
         self.onRefused: Callable[[], object] = lambda: None
         self.onReset: Callable[[], object] = lambda: None
@@ -169,6 +171,7 @@ class Flow:
         """
         Take bytes from the writer.
 
+        @param data: the bytes; they are copied.
         @return: how many were taken: as many as there is room for.
         """
         view = memoryview(data)[: self.room]
@@ -242,6 +245,8 @@ class Flow:
     def deliver(self, now: float) -> None:
         """
         Have arrive what is due.
+
+        @param now: the time, in seconds of the network's clock.
         """
         while (time := self.next) is not None and time <= now:
             self._arrive(self._flying.popleft().data)
@@ -264,6 +269,8 @@ class Flow:
 def everyByte() -> Iterable[int]:
     """
     Make sizes for L{Flow.cut} with which each byte is a segment of its own.
+
+    @return: ones, without an end.
     """
     return repeat(1)
 
@@ -274,6 +281,7 @@ def cutAt(*places: int) -> Iterable[int]:
     segments of 2 and of 3 bytes, and leaves the rest as it is.
 
     @param places: how many bytes are before each cut, in any order.
+    @return: the sizes; one that is not above 0 does not count.
     """
     ordered = sorted(places)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]

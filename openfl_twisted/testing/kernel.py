@@ -58,6 +58,8 @@ class Kernel:
         Have the network do something.
 
         @param delay: when, in seconds from now on.
+        @param call: called without arguments. What it raises comes out of the
+            turn.
         """
         heapq.heappush(self._later, (self.network.seconds() + delay, next(self._numbers), call))
 
@@ -88,6 +90,10 @@ class Kernel:
     def makeSocket(self, family: int, type: int) -> Any:
         """
         Make a socket.
+
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param type: C{SOCK_STREAM}; anything else is a socket of UDP.
+        @return: a socket with a number; it does not block.
         """
         kind = MemorySocket if type == socket.SOCK_STREAM else MemoryDatagramSocket
         return kind(self, family, type)
@@ -95,6 +101,9 @@ class Kernel:
     def adopt(self, made: Any) -> int:
         """
         Give a socket its number.
+
+        @param made: the socket.
+        @return: the number, above that of any file of this process.
         """
         number = next(self._numbers)
         self._sockets[number] = made
@@ -103,6 +112,8 @@ class Kernel:
     def abandon(self, closed: Any) -> None:
         """
         Forget a socket, and free its port.
+
+        @param closed: a socket that is open no more.
         """
         del self._sockets[closed.number]
         self.ports.release(closed)
@@ -111,6 +122,8 @@ class Kernel:
         """
         Get a socket by its number.
 
+        @param number: what its C{fileno} gives.
+        @return: the socket, which is open.
         @raise ValueError: if it is none of this network.
         """
         try:
@@ -122,7 +135,11 @@ class Kernel:
         """
         Have a socket connect.
 
-        @return: EINPROGRESS, or what is wrong at once.
+        @param client: the socket. It gets an address, if it has none.
+        @param host: an IP address; that of all is the loopback's.
+        @param port: the port there.
+        @return: EINPROGRESS; ENETUNREACH if there is no route, unless attempts
+            are held.
         """
         if host == anyAddress(client.family):
             host = self.ports.sourceFor(client.family, "::1" if ":" in host else "127.0.0.1")
@@ -141,7 +158,9 @@ class Kernel:
         """
         Make the connection of a client.
 
-        @return: the server's socket.
+        @param client: the socket that connects. It hears of it after
+            C{latency}.
+        @return: the server's socket, which is connected.
         """
         server = MemorySocket(self, client.family, client.type)
         server.local, server.peer = client.peer, client.local
@@ -166,6 +185,9 @@ class Kernel:
     def receiverOf(self, datagram: Datagram) -> MemoryDatagramSocket | None:
         """
         Find who gets a datagram.
+
+        @param datagram: the datagram.
+        @return: the socket at its destination; C{None} if there is none.
         """
         host, port = datagram.destination
         family = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
@@ -175,5 +197,10 @@ class Kernel:
     def faultAt(self, host: str, port: int) -> int:
         """
         Say what is wrong with an address: a number of C{errno}, or 0.
+
+        @param host: an IP address.
+        @param port: the port there. What is wrong with it counts more than what
+            is wrong with all.
+        @return: the number; 0 if nothing is wrong.
         """
         return self.faults.get((host, port)) or self.faults.get((host, None), 0)

@@ -30,6 +30,11 @@ class MemoryDatagramSocket(MemoryHandle):
     """
 
     def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        """
+        @param kernel: has its port, and carries what it sends.
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param type: C{SOCK_DGRAM}.
+        """
         super().__init__(kernel, family, type)
         self._arrived: deque[tuple[bytes, tuple[str, int]]] = deque()
         self._unread = 0
@@ -51,6 +56,8 @@ class MemoryDatagramSocket(MemoryHandle):
     def connect(self, address: tuple[Any, ...]) -> None:
         """
         Have a single peer.
+
+        @param address: its address and port; datagrams of others are lost.
         """
         self.peer = (address[0], address[1])
         self._haveAddress()
@@ -59,7 +66,11 @@ class MemoryDatagramSocket(MemoryHandle):
         """
         Send a datagram to the single peer.
 
+        @param data: its bytes, as for L{sendto}.
+        @return: how many bytes were sent: all.
         @raise OSError: ECONNREFUSED if the one before found nobody; EMSGSIZE.
+        @raise OSError: EDESTADDRREQ without a single peer; ECONNREFUSED if the
+            one before found nobody; else as L{sendto}.
         """
         if self.peer is None:
             raise failure(errno.EDESTADDRREQ)
@@ -70,6 +81,9 @@ class MemoryDatagramSocket(MemoryHandle):
         """
         Send a datagram.
 
+        @param data: its bytes: up to L{MAX_DATAGRAM}, and 20 more over IPv6.
+        @param address: the address and port where it goes.
+        @return: how many bytes were sent: all.
         @raise OSError: EMSGSIZE, if it is too long; ENETUNREACH, if there is no
             route.
         """
@@ -86,7 +100,10 @@ class MemoryDatagramSocket(MemoryHandle):
         """
         Get a datagram; what is longer is cut.
 
+        @param bufsize: how many bytes are wanted at most.
         @return: its bytes, and where it comes from.
+        @raise OSError: EWOULDBLOCK if none has come; ECONNREFUSED if the single
+            peer is not there.
         """
         if not self._arrived:
             self.raiseError()
@@ -98,6 +115,10 @@ class MemoryDatagramSocket(MemoryHandle):
     def arrive(self, data: bytes, sender: tuple[str, int]) -> None:
         """
         Take a datagram, if there is room, and if it comes from the single peer.
+
+        @param data: its bytes. There is room for L{DATAGRAM_ROOM} bytes that
+            nobody has read.
+        @param sender: the address and port from which it comes.
         """
         if self.peer in (None, sender) and self._unread + len(data) <= DATAGRAM_ROOM:
             self._arrived.append((data, sender))

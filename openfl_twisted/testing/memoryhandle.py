@@ -18,6 +18,9 @@ _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - nothin
 def anyAddress(family: int) -> str:
     """
     Get the address that means all of this machine's.
+
+    @param family: C{AF_INET} or C{AF_INET6}.
+    @return: C{0.0.0.0} or C{::}.
     """
     return _ANY[socket.AddressFamily(family)]
 
@@ -26,6 +29,9 @@ def failure(number: int) -> OSError:
     """
     Make an error of the system: the subclass of C{OSError} that belongs to its
     number.
+
+    @param number: one of C{errno}.
+    @return: the error, with the words of the system.
     """
     return OSError(number, os.strerror(number))
 
@@ -35,9 +41,22 @@ class MemoryHandle:
     What every socket has: a number, an address, options, and an end.
 
     @ivar number: what L{fileno} gives while it is open.
+    @ivar kernel: what it stands on.
+    @ivar family: C{AF_INET} or C{AF_INET6}.
+    @ivar type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
+    @ivar local: its address and port; C{None} before it has one.
+    @ivar peer: those of the other side; C{None} if there is none.
+    @ivar error: what has happened to it: a number of C{errno}, or 0.
+    @ivar options: the options that were set, by level and number.
+    @ivar closed: whether it is closed.
     """
 
     def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        """
+        @param kernel: gives it its number, and has its port.
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
+        """
         self.kernel = kernel
         self.family = family
         self.type = type
@@ -52,12 +71,16 @@ class MemoryHandle:
     def fileno(self) -> int:
         """
         Get its number, which is none of the system; -1 once it is closed.
+
+        @return: the number, as long as it is open.
         """
         return -1 if self.closed else self.number
 
     def dup(self) -> Any:
         """
         Get it once more: it is closed when it has been closed as often.
+
+        @return: the same socket.
         """
         self._handles += 1
         return self
@@ -65,17 +88,28 @@ class MemoryHandle:
     def setblocking(self, flag: bool) -> None:
         """
         Nothing: no call ever blocks.
+
+        @param flag: does not matter.
         """
 
     def setsockopt(self, level: int, optname: int, value: Any) -> None:
         """
         Set an option. SO_REUSEADDR and SO_LINGER mean something here.
+
+        @param level: such as C{SOL_SOCKET}.
+        @param optname: the number of the option.
+        @param value: what it is set to; any value is kept.
         """
         self.options[level, optname] = value
 
     def getsockopt(self, level: int, optname: int) -> Any:
         """
         Get an option; SO_ERROR is what has happened to it since.
+
+        @param level: such as C{SOL_SOCKET}.
+        @param optname: the number of the option.
+        @return: what it was set to; 0 if it was not. SO_ERROR is a number of
+            C{errno}, and is 0 again after that.
         """
         if (level, optname) == (socket.SOL_SOCKET, socket.SO_ERROR):
             number, self.error = self.error, 0
@@ -86,6 +120,8 @@ class MemoryHandle:
         """
         Take an address.
 
+        @param address: an IP address, empty for all, and a port, 0 for any;
+            what is behind them does not matter.
         @raise OSError: EADDRINUSE, EADDRNOTAVAIL, or EINVAL if it has one.
         """
         if self.local is not None:
@@ -127,6 +163,9 @@ class MemoryHandle:
     def shown(self, address: tuple[str, int]) -> tuple[Any, ...]:
         """
         Write an address as the system does: IPv6 has two numbers more.
+
+        @param address: the address and port.
+        @return: a tuple of 2; of 4 for IPv6, with two zeros.
         """
         return (*address, 0, 0) if self.family == socket.AF_INET6 else address
 

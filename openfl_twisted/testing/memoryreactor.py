@@ -160,6 +160,8 @@ class MemoryReactor(SystemEvents, _DisconnectSelectableMixin, PluggableResolverM
 
         @param family: C{AF_INET} or C{AF_INET6}.
         @param type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
+        @return: a socket with a number, which L{adoptStreamPort} and the like
+            take.
         """
         return self._kernel.makeSocket(family, type)
 

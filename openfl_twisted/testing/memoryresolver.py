@@ -43,6 +43,9 @@ class MemoryResolver:
     """
 
     def __init__(self, kernel: "Kernel") -> None:
+        """
+        @param kernel: has the network, with its C{names} and C{lookupTime}.
+        """
         self._kernel = kernel
 
     def resolveHostName(

@@ -35,6 +35,11 @@ class MemorySocket(MemoryHandle):
     outgoing: Flow
 
     def __init__(self, kernel: "Kernel", family: int, type: int) -> None:
+        """
+        @param kernel: makes its connection, and has its port.
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param type: C{SOCK_STREAM}.
+        """
         super().__init__(kernel, family, type)
         self.connection: MemoryConnection | None = None
         self._connecting = self._established = False
@@ -74,6 +79,7 @@ class MemorySocket(MemoryHandle):
         Get the next connection.
 
         @return: its socket, and the address of the other side.
+        @raise OSError: EWOULDBLOCK if nobody waits.
         """
         if not self._accepted:
             raise failure(errno.EWOULDBLOCK)
@@ -85,6 +91,9 @@ class MemorySocket(MemoryHandle):
     def knock(self, client: "MemorySocket") -> None:
         """
         Hear of somebody who wants to connect.
+
+        @param client: the socket that connects. It waits without an answer
+            while there is no room.
         """
         if self._hasRoom():
             self._admit(client)
@@ -104,8 +113,10 @@ class MemorySocket(MemoryHandle):
         """
         Begin to connect.
 
-        @return: the number of an error; EINPROGRESS if it has begun, EISCONN if
-            it is done.
+        @param address: the IP address and the port; what is behind them does
+            not matter.
+        @return: the number of an error; EINPROGRESS if it has begun, EALREADY
+            if it had begun before, EISCONN if it is done.
         """
         if self._established:
             return errno.EISCONN
@@ -124,6 +135,9 @@ class MemorySocket(MemoryHandle):
     def failed(self, number: int) -> None:
         """
         Hear that there will be no connection, or none any more.
+
+        @param number: why: one of C{errno}, which the next call raises, or
+            SO_ERROR tells. A socket that is closed hears nothing.
         """
         if not self.closed:
             self.error = number
@@ -131,6 +145,10 @@ class MemorySocket(MemoryHandle):
     def become(self, connection: "MemoryConnection", incoming: Flow, outgoing: Flow) -> None:
         """
         Be an end of a connection.
+
+        @param connection: see the attribute.
+        @param incoming: see the attribute.
+        @param outgoing: see the attribute.
         """
         self.connection = connection
         self.incoming, self.outgoing = incoming, outgoing
@@ -166,6 +184,8 @@ class MemorySocket(MemoryHandle):
         Read a segment. What has come before the end or a reset is read before
         that is told.
 
+        @param bufsize: how many bytes are wanted at most; the rest of a longer
+            segment is the next one.
         @return: the bytes; none at the end.
         @raise OSError: EWOULDBLOCK if nothing has come, ECONNRESET after a
             reset.
@@ -180,6 +200,7 @@ class MemorySocket(MemoryHandle):
         """
         Write.
 
+        @param data: the bytes; what there is no room for is not taken.
         @return: how many bytes were taken.
         @raise OSError: EWOULDBLOCK if there is no room, ECONNRESET or EPIPE if
             nobody reads any more.
@@ -198,6 +219,7 @@ class MemorySocket(MemoryHandle):
         """
         End one direction, or both.
 
+        @param how: C{SHUT_RD}, C{SHUT_WR} or C{SHUT_RDWR}.
         @raise OSError: ENOTCONN, if there is no connection.
         """
         if self.connection is None:

@@ -29,7 +29,12 @@ class MemoryPort(tcp.Port):
         adopted: Any = None,
     ) -> None:
         """
-        @param adopted: a socket that listens already.
+        @param port: the port; 0 for any.
+        @param factory: makes the protocols.
+        @param backlog: how many connections wait to be accepted, besides one.
+        @param interface: the IP address; empty for all of IPv4.
+        @param reactor: makes the socket.
+        @param adopted: a socket that listens already; C{None} to make one.
         """
         super().__init__(port, factory, backlog, interface, reactor)
         self._preexistingSocket = adopted
@@ -59,6 +64,14 @@ class MemoryClient(tcp.Client):
         connector: tcp.Connector,
         reactor: Any,
     ) -> None:
+        """
+        @param host: where to connect: a name or an IP address.
+        @param port: the port there.
+        @param bindAddress: the address and port from which to connect; C{None}
+            for any.
+        @param connector: hears of failure, and has the factory.
+        @param reactor: makes the socket.
+        """
         # Twisted's has it only after the socket is made.
         self.reactor = reactor
         super().__init__(host, port, bindAddress, connector, reactor)
@@ -96,7 +109,12 @@ class MemoryDatagramPort(udp.Port):
         adopted: Any = None,
     ) -> None:
         """
-        @param adopted: a socket that is bound already.
+        @param port: the port; 0 for any.
+        @param protocol: gets the datagrams.
+        @param interface: the IP address; empty for all of IPv4.
+        @param maxPacketSize: how many bytes of a datagram are read at most.
+        @param reactor: makes the socket.
+        @param adopted: a socket that is bound already; C{None} to make one.
         """
         super().__init__(port, protocol, interface, maxPacketSize, reactor)
         self._preexistingSocket = adopted

@@ -77,6 +77,8 @@ class MemoryNetwork:
     def seconds(self) -> float:
         """
         Tell the time, in seconds; it is 0 at first.
+
+        @return: the time; it moves only by L{advance} and L{run}.
         """
         return self.reactor.seconds()
 
@@ -224,5 +226,9 @@ class MemoryNetwork:
     def restore(self, host: str, port: int | None = None) -> None:
         """
         Have all be well again with an address.
+
+        @param host: an IP address.
+        @param port: the port; C{None} undoes what was said of all, and not what
+            was said of one.
         """
         self._kernel.faults.pop((host, port), None)

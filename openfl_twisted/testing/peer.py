@@ -17,6 +17,7 @@ class Peer(Protocol):
 
     @ivar segments: what has come, an item for each C{dataReceived}.
     @ivar reason: why the connection has ended, or C{None} while it has not.
+    @ivar transport: Twisted's transport, once there is a connection.
     """
 
     transport: Any
@@ -42,6 +43,8 @@ class Peer(Protocol):
     def send(self, data: bytes) -> None:
         """
         Send bytes.
+
+        @param data: the bytes; none are no error.
         """
         self.transport.write(data)
 

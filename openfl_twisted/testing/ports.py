@@ -35,6 +35,10 @@ class Ports:
     def has(self, address: str) -> bool:
         """
         Check whether an address is one of this machine.
+
+        @param address: an IP address.
+        @return: whether it is in L{addresses}, or a loopback's.
+        @raise ValueError: if it is no IP address.
         """
         return address in self.addresses or ipaddress.ip_address(address).is_loopback
 
@@ -42,6 +46,7 @@ class Ports:
         """
         Take a port at an address.
 
+        @param taker: the socket.
         @param host: the address; empty for all.
         @param port: the port; 0 for any.
         @return: the address and the port.
@@ -61,6 +66,8 @@ class Ports:
     def release(self, taker: Any) -> None:
         """
         Give a port back.
+
+        @param taker: the socket; it is no error if it has none.
         """
         if taker.local is not None:
             takers = self._taken.get((taker.family, taker.type, taker.local[1]), [])
@@ -72,6 +79,11 @@ class Ports:
         Find who is at an address and port: who has just that address comes
         before who has all of them.
 
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param type: C{SOCK_STREAM}, of which only what listens is found, or
+            C{SOCK_DGRAM}.
+        @param host: the IP address.
+        @param port: the port there.
         @return: the socket, or C{None}.
         """
         takers = self._taken.get((family, type, port), [])
@@ -84,6 +96,11 @@ class Ports:
     def listenerLike(self, asking: MemorySocket) -> MemorySocket | None:
         """
         Find who listens where a socket wants to listen.
+
+        @param asking: the socket, which has its address.
+        @return: who has the port at the same address, or where one of the two
+            has all addresses; it can be the one that asks. C{None} if nobody
+            has.
         """
         host, port = asking.local or ("", 0)
         for other in self._others(asking, host, port):
@@ -95,6 +112,10 @@ class Ports:
         """
         Choose the address from which another is reached: itself, if it is one
         of this machine's besides the loopback's, else the loopback's.
+
+        @param family: C{AF_INET} or C{AF_INET6}.
+        @param host: the IP address that is to be reached.
+        @return: an IP address of that family.
         """
         if host in self.addresses:
             return host

@@ -65,24 +65,34 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
     def expect(self, data: bytes) -> Self:
         """
         Wait for these bytes, and no others.
+
+        @param data: the bytes; in how many segments they come does not matter.
+        @return: the same peer, for the next step.
         """
         return self._add("expect", data)
 
     def send(self, data: bytes) -> Self:
         """
         Send these bytes.
+
+        @param data: the bytes.
+        @return: the same peer, for the next step.
         """
         return self._add("send", data)
 
     def close(self) -> Self:
         """
         Close the connection, after what was sent.
+
+        @return: the same peer, for the next step.
         """
         return self._add("close")
 
     def abort(self) -> Self:
         """
         Reset the connection.
+
+        @return: the same peer, for the next step.
         """
         return self._add("abort")
 
@@ -90,6 +100,8 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
         """
         Wait until the other side has closed the connection; nothing may come
         before.
+
+        @return: the same peer, for the next step.
         """
         return self._add("waitForClose")
 
@@ -105,6 +117,7 @@ class ScriptedPeer(Factory["_PeerProtocol"]):
         the bytes expected are those of one flush; here they are the next ones.
 
         @param script: the text of the file.
+        @return: a peer with this script.
         @raise ValueError: if it is no such script.
         """
         try:

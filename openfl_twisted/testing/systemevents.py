@@ -32,6 +32,15 @@ class SystemEvents:
         """
         See C{IReactorCore}. What is to be called at the C{startup} is called at
         once.
+
+        @param phase: C{before}, C{during} or C{after}; it does not matter for
+            C{startup}.
+        @param eventType: C{startup}, C{shutdown}, or any other.
+        @param callable: what is called.
+        @param args: what it is called with.
+        @param kw: what it is called with by name.
+        @return: what L{removeSystemEventTrigger} takes; C{None} for C{startup}.
+        @raise KeyError: if there is no such phase.
         """
         if eventType == "startup":
             callable(*args, **kw)
@@ -42,6 +51,9 @@ class SystemEvents:
     def removeSystemEventTrigger(self, triggerID: Any) -> None:
         """
         See C{IReactorCore}.
+
+        @param triggerID: what L{addSystemEventTrigger} has returned, and not
+            C{None}.
         """
         eventType, handle = triggerID
         self._events[eventType].removeTrigger(handle)
@@ -54,12 +66,19 @@ class SystemEvents:
     ) -> None:
         """
         Call something at once: this reactor runs.
+
+        @param callable: what is called.
+        @param args: what it is called with.
+        @param kw: what it is called with by name.
         """
         callable(*args, **kw)
 
     def fireSystemEvent(self, eventType: str) -> None:
         """
         See C{IReactorCore}.
+
+        @param eventType: such as C{shutdown}; one that nobody has asked for is
+            no error.
         """
         if eventType in self._events:
             self._events[eventType].fireEvent()

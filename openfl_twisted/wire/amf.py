@@ -88,7 +88,14 @@ __all__ = [
 ]
 
 AMF0: Final = 0
+"""
+The older form, of Flash Player 6.
+"""
+
 AMF3: Final = 3
+"""
+The form of ActionScript 3, from Flash Player 9 on; it is the default.
+"""
 
 _limits = Limits()
 _noClasses = ClassRegistry()
@@ -128,6 +135,8 @@ def decode(
         unless a registered class raised this by itself.
     @raise AMFError: if the bytes are not a value, pass a limit, or if a
         registered class fails; its exception is the cause then.
+    @raise ValueError: if C{objectEncoding} is neither, or C{position} is less
+        than 0.
     """
     _checkEncoding(objectEncoding)
     if position < 0:
@@ -182,9 +191,11 @@ def encode(
         takes its members: C{writeDynamicProperty(name, value)}. What is not
         written so is not sent. By default all members are, without functions.
         It is not asked for arrays and for objects of a class.
+    @return: the bytes of the value, and nothing else.
     @raise AMFError: if something in it has no form in AMF, passes a limit, or
         fails while it is asked for its members; its exception is the cause
         then.
+    @raise ValueError: if C{objectEncoding} is neither.
     """
     _checkEncoding(objectEncoding)
     writer = AMF3Writer(registry or _noClasses, limits, references, writeDynamicProperties)

@@ -1,5 +1,5 @@
 """
-AMF0: one value in, one value out.
+AMF0: one value in, one value out. The names in capital letters are its markers.
 
 What is counted, and how reading behind the end becomes C{EOFError}, is in
 L{openfl_twisted.wire.amf3}.
@@ -58,6 +58,11 @@ class AMF0Reader:
     def readValue(self, place: int) -> tuple[Any, int]:
         """
         Read a marker and its value.
+
+        @param place: where the marker is, from 0 on.
+        @return: the value, and the place behind it.
+        @raise AMFError: if the marker is not one of AMF0, or the value is wrong
+            or passes a limit.
         """
         reader = self._readers.get(self._data[place])
         if reader is None:
@@ -197,6 +202,9 @@ class AMF0Writer:
     def write(self, value: Any) -> None:
         """
         Write a marker and its value.
+
+        @param value: see the table in L{openfl_twisted.wire.amf}.
+        @raise AMFError: if it has no form in AMF, or passes a limit.
         """
         self._amf3.take(1)
         kind = type(value)
@@ -327,6 +335,9 @@ class AMF0Writer:
     def writeRegistered(self, value: Any) -> None:
         """
         Write an instance of a registered class.
+
+        @param value: an instance of exactly that class. One that writes itself
+            is written in AMF3.
         """
         registered = self._amf3.registry.forClass(type(value))
         # Whoever is sent here has been found there.

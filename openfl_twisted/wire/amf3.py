@@ -1,5 +1,6 @@
 """
-AMF3: reading one value.
+AMF3: reading one value. The names in capital letters are its markers, but for
+those that say something else.
 
 The reader's methods take the place at which they read and return the place
 behind, beside the value. They read without asking how many bytes there are: the
@@ -39,15 +40,33 @@ ARRAY, OBJECT, XML_TEXT, BYTE_ARRAY = range(0x09, 0x0D)
 INT_VECTOR, UINT_VECTOR, NUMBER_VECTOR, OBJECT_VECTOR, DICTIONARY = range(0x0D, 0x12)
 
 MIN_INTEGER = -(2**28)
+"""
+The least integer of 29 bits; what is less is a double.
+"""
+
 MAX_INTEGER = 2**28 - 1
+"""
+The largest integer of 29 bits; what is larger is a double.
+"""
 
 _CONSTANTS = (Undefined, None, False, True)
 _unpackDouble = struct.Struct(">d").unpack_from
 
-# The beginnings of the headers of traits, which say what follows.
 DYNAMIC_TRAITS = 0x0B
+"""
+What the header of an object begins with whose members have their names beside
+them.
+"""
+
 EXTERNAL_TRAITS = 0x07
+"""
+The same for one that writes itself.
+"""
+
 SEALED_TRAITS = 0x03
+"""
+The same for one whose names all stand in front; how many is in the bits above.
+"""
 
 
 def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -55,6 +74,9 @@ def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
     Call what belongs to the program, so that its failure is not taken for that
     of the bytes.
 
+    @param function: a class, a method, or what else the program has given.
+    @param arguments: what it is called with.
+    @return: what it returns.
     @raise AMFError: if it raises anything but C{EOFError} and L{AMFError}.
     """
     try:
@@ -93,6 +115,9 @@ def readU29(data: bytes | bytearray | memoryview, place: int) -> tuple[int, int]
     """
     Read an integer of 1 to 4 bytes.
 
+    @param data: the bytes; one behind their end is an C{IndexError}.
+    @param place: where the integer begins. The fourth byte, if there is one,
+        holds 8 bits, the others 7.
     @return: the integer, 0 to 536870911, and the place behind it.
     """
     first = data[place]
@@ -112,6 +137,20 @@ class AMF3Reader:
     """
     Reads one value, with its own tables. What is counted is counted down here
     for AMF0 too.
+
+    @ivar data: the bytes.
+    @ivar end: how many bytes there are.
+    @ivar last: where the value ends at the latest, by the limit C{total}.
+    @ivar registry: the classes that may be made.
+    @ivar limits: how much the value may hold.
+    @ivar makeByteArray: makes a C{ByteArray} of its bytes.
+    @ivar depth: how much deeper values may be nested.
+    @ivar items: how many more values there may be.
+    @ivar text: how many more bytes of text there may be.
+    @ivar strings: the texts that have come, which can be referred to by their
+        numbers from 0 on. The empty one has none.
+    @ivar objects: the same for objects.
+    @ivar traits: the same for what was said of classes.
     """
 
     def __init__(
@@ -122,6 +161,14 @@ class AMF3Reader:
         limits: Limits,
         makeByteArray: Callable[[bytes], Any],
     ) -> None:
+        """
+        @param data: the bytes; they are not copied.
+        @param start: where the value begins; the limit C{total} counts from
+            here.
+        @param registry: the classes that may be made.
+        @param limits: how much the value may hold.
+        @param makeByteArray: makes a C{ByteArray} of its bytes.
+        """
         self.data = data
         self.registry = registry
         self.limits = limits
@@ -142,6 +189,8 @@ class AMF3Reader:
         Make the error for bytes that are not there.
 
         @param needed: where the bytes would end.
+        @return: C{AMFError} if that is beyond the limit C{total}, else
+            C{EOFError}: more bytes can help then.
         """
         if needed > self.last:
             return AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -151,6 +200,14 @@ class AMF3Reader:
         """
         Read with one of the methods, and make the right error of one behind the
         end.
+
+        @param function: the method: it takes a place, and returns a value and
+            the place behind it.
+        @param place: where the value begins.
+        @return: what the method returns.
+        @raise EOFError: if the value is not all there.
+        @raise AMFError: if it is none, or passes a limit; Python's limit for
+            calls in calls is one too.
         """
         try:
             if self.items < 0:
@@ -168,6 +225,8 @@ class AMF3Reader:
         @param count: how many values follow.
         @param least: how many bytes they have at the least.
         @param place: where they begin.
+        @raise AMFError: if there are too many values.
+        @raise EOFError: if there are fewer bytes than they have.
         """
         self.items -= count
         if self.items < 0:
@@ -178,6 +237,8 @@ class AMF3Reader:
     def enter(self) -> None:
         """
         Go one deeper.
+
+        @raise AMFError: if that is deeper than the limit.
         """
         self.depth -= 1
         if self.depth < 0:
@@ -186,6 +247,12 @@ class AMF3Reader:
     def takeText(self, place: int, length: int) -> tuple[str, int]:
         """
         Read text whose length is known.
+
+        @param place: where its first byte is.
+        @param length: its length, in bytes of UTF-8.
+        @return: the text, and the place behind it.
+        @raise AMFError: if there is more text than the limit allows.
+        @raise EOFError: if the text is not all there.
         """
         end = place + length
         self.text -= length
@@ -203,6 +270,9 @@ class AMF3Reader:
     def readValue(self, place: int) -> tuple[Any, int]:
         """
         Read a marker and its value.
+
+        @param place: where the marker is.
+        @return: the value, and the place behind it.
         """
         values: list[Any] = []
         place = self.readMany(1, place, values)
@@ -213,8 +283,10 @@ class AMF3Reader:
         Read values one behind the other.
 
         @param count: how many; they have been counted.
+        @param place: where the first marker is.
         @param values: to what they are added.
         @return: the place behind them.
+        @raise AMFError: if one of them is wrong, or passes a limit.
         """
         data = self.data
         strings = self.strings
@@ -259,7 +331,10 @@ class AMF3Reader:
         """
         Read names with their values up to the empty name.
 
+        @param members: gets them; of two with one name the later one stays.
+        @param place: where the first name is.
         @return: the place behind it.
+        @raise AMFError: if one of them is wrong, or passes a limit.
         """
         data = self.data
         strings = self.strings
@@ -305,6 +380,10 @@ class AMF3Reader:
     def readString(self, place: int) -> tuple[str, int]:
         """
         Read text, or a reference to one.
+
+        @param place: where its length or its number is.
+        @return: the text, and the place behind it.
+        @raise AMFError: if there is no text with that number, or too much text.
         """
         head, place = readU29(self.data, place)
         if not head & 1:
@@ -523,6 +602,10 @@ def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) 
     """
     Set those members of an object that its class declares.
 
+    @param value: the object.
+    @param members: what has come, by name. What the class does not declare is
+        passed over.
+    @param registered: its class, which says the names.
     @raise AMFError: if the class refuses one.
     """
     for name in registered.members:
@@ -536,11 +619,16 @@ class ExternalInput(DataInput):
     says otherwise.
 
     @ivar objectEncoding: always 3.
+    @ivar position: where the next read begins, in the bytes of the whole value.
     """
 
     objectEncoding = 3
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
+        """
+        @param reader: reads the value around it, and has its tables.
+        @param position: where the object's own bytes begin.
+        """
         self.position = position
         self._reader = reader
 

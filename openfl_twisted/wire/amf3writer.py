@@ -71,6 +71,7 @@ def writeU29(value: int) -> bytes:
     Write an integer of 1 to 4 bytes.
 
     @param value: from 0 on.
+    @return: 7 bits a byte, the highest first; in a fourth byte there are 8.
     @raise AMFError: if it has more than 29 bits.
     """
     if value < 0x80:
@@ -94,6 +95,9 @@ def packDouble(value: float) -> bytes:
     """
     Write a double.
 
+    @param value: a float, or an integer, which is rounded if it has more than
+        53 bits.
+    @return: 8 bytes, big endian.
     @raise AMFError: if there is none for the number.
     """
     try:
@@ -106,6 +110,8 @@ def millisecondsOf(value: dt.datetime) -> float:
     """
     Get what a date is on the wire.
 
+    @param value: one that knows its time zone.
+    @return: milliseconds since the beginning of 1970, UTC.
     @raise AMFError: if the datetime has no time zone.
     """
     try:
@@ -122,6 +128,22 @@ class AMF3Writer:
     @ivar out: the bytes.
     @ivar writeMembers: writes the members of plain objects, or C{None}; see
         C{writeDynamicProperties} of L{openfl_twisted.wire.amf.encode}.
+    @ivar registry: the classes whose instances can be written.
+    @ivar limits: how much the value may hold.
+    @ivar references: whether what comes again is written as a reference.
+    @ivar depth: how much deeper values may be nested.
+    @ivar items: how many more values there may be.
+    @ivar text: how many more bytes of text there may be.
+    @ivar strings: what stands behind the marker of a text that has been
+        written: its reference.
+    @ivar stringsFrozen: whether texts take no more numbers.
+    @ivar objects: the numbers of the objects that have been written, by their
+        identity.
+    @ivar kept: what has taken a number, in order; C{None} for what nobody
+        refers to.
+    @ivar traits: the numbers of what was said of classes.
+    @ivar open: the identities of what is being written, if there are no
+        references.
     """
 
     def __init__(
@@ -131,6 +153,13 @@ class AMF3Writer:
         references: bool,
         writeMembers: Callable[[Any, DynamicOutput], object] | None,
     ) -> None:
+        """
+        @param registry: the classes whose instances can be written.
+        @param limits: how much the value may hold.
+        @param references: whether what comes again is written as a reference;
+            see L{openfl_twisted.wire.amf.encode}.
+        @param writeMembers: see the attribute.
+        """
         self.out = bytearray()
         self.writeMembers = writeMembers
         self.registry = registry
@@ -154,6 +183,10 @@ class AMF3Writer:
     def room(self, length: int) -> None:
         """
         Ask whether so many bytes can be added.
+
+        @param length: how many; with 0 it says whether what there is was within
+            the limit.
+        @raise AMFError: if the limit C{total} is passed.
         """
         if len(self.out) + length > self.limits.total:
             raise AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -161,6 +194,9 @@ class AMF3Writer:
     def take(self, count: int) -> None:
         """
         Count values.
+
+        @param count: how many.
+        @raise AMFError: if there are too many.
         """
         self.items -= count
         if self.items < 0:
@@ -169,6 +205,10 @@ class AMF3Writer:
     def takeText(self, value: str) -> bytes:
         """
         Encode text.
+
+        @param value: any text, also with lone surrogates.
+        @return: it in UTF-8.
+        @raise AMFError: if there is too much text.
         """
         data = encodeUTF8(value)
         self.text -= len(data)
@@ -178,6 +218,9 @@ class AMF3Writer:
     def checkText(self, length: int) -> None:
         """
         Ask whether text that has been counted can be added.
+
+        @param length: its length in bytes of UTF-8.
+        @raise AMFError: if there is too much text, or the value gets too long.
         """
         if self.text < 0:
             raise AMFError(f"there are more than {self.limits.text} bytes of text")
@@ -186,6 +229,11 @@ class AMF3Writer:
     def enter(self, value: Any) -> None:
         """
         Go one deeper.
+
+        @param value: what is begun. Without references it is remembered until
+            L{leave}, to find out if it contains itself.
+        @raise AMFError: if that is too deep, or if it contains itself and there
+            are no references.
         """
         self.depth -= 1
         if self.depth < 0:
@@ -198,6 +246,8 @@ class AMF3Writer:
     def leave(self, value: Any) -> None:
         """
         Go back.
+
+        @param value: what is done with.
         """
         self.depth += 1
         self.open.discard(id(value))
@@ -207,6 +257,9 @@ class AMF3Writer:
     def write(self, value: Any) -> None:
         """
         Write a marker and its value.
+
+        @param value: see the table in L{openfl_twisted.wire.amf}.
+        @raise AMFError: if it has no form in AMF, or passes a limit.
         """
         self.take(1)
         self.writeMany((value,))
@@ -214,6 +267,9 @@ class AMF3Writer:
     def writeMany(self, values: Iterable[Any]) -> None:
         """
         Write values one behind the other; they have been counted.
+
+        @param values: as for L{write}.
+        @raise AMFError: if one of them has no form in AMF, or passes a limit.
         """
         out = self.out
         strings = self.strings
@@ -237,6 +293,10 @@ class AMF3Writer:
         """
         Find who writes a value whose class is not one of AMF's own.
 
+        @param value: an instance of a registered class, of a subclass of what
+            AMF has, a C{Mapping}, or something that can be called.
+        @return: the method that writes it. It is remembered for its class as
+            long as this value is written.
         @raise AMFError: if nobody does.
         """
         kind = type(value)
@@ -254,6 +314,10 @@ class AMF3Writer:
     def addString(self, value: str) -> None:
         """
         Write text, without a marker, for the first time.
+
+        @param value: the text; not empty. As long as strings take numbers it
+            gets the next one, by which it is referred to later.
+        @raise AMFError: if there is too much text, or the value gets too long.
         """
         out = self.out
         strings = self.strings
@@ -465,6 +529,12 @@ class AMF3Writer:
     def membersOf(self, value: Any) -> Iterable[tuple[str, Any]]:
         """
         List the members of a plain object as they are written.
+
+        @param value: a C{dict} or another C{Mapping}.
+        @return: names with their values, in order; what C{writeMembers} has
+            written, if it is set.
+        @raise AMFError: if a name is no text and no integer, or empty, or
+            C{writeMembers} fails.
         """
         if self.writeMembers is None:
             return dynamicMembers(value)
@@ -541,6 +611,10 @@ class AMF3Writer:
     def writeRegistered(self, value: Any) -> None:
         """
         Write an instance of a registered class.
+
+        @param value: an instance of exactly that class.
+        @raise AMFError: if it lacks a member that is declared, or fails to
+            write itself.
         """
         registered = self.registry.forClass(type(value))
         # Whoever is sent here has been found there.
@@ -605,6 +679,9 @@ class ExternalOutput(DataOutput):
     objectEncoding = 3
 
     def __init__(self, writer: AMF3Writer) -> None:
+        """
+        @param writer: writes the value around it, and has its tables.
+        """
         self._writer = writer
 
     def _put(self, data: bytes | bytearray) -> None:
@@ -615,6 +692,7 @@ class ExternalOutput(DataOutput):
         """
         Write a value. It shares the references of the value around it.
 
+        @param value: see the table in L{openfl_twisted.wire.amf}.
         @raise AMFError: if it has no form in AMF.
         """
         self._writer.write(value)

@@ -15,6 +15,7 @@ def nameOf(key: Any) -> str:
 
     @param key: a text that is not empty, or an integer, which is written in
         decimal.
+    @return: text that is not empty.
     @raise AMFError: if it is something else.
     """
     if type(key) is int:
@@ -27,6 +28,10 @@ def nameOf(key: Any) -> str:
 def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
     """
     List the members of an object as they are written: without functions.
+
+    @param value: the object; its names are as for L{nameOf}.
+    @return: names with their values, in order.
+    @raise AMFError: if a name cannot be one.
     """
     return [(nameOf(key), item) for key, item in value.items() if not callable(item)]
 
@@ -61,6 +66,9 @@ class DynamicOutput:
     def take(self) -> list[tuple[str, Any]]:
         """
         Get the members, and take no more.
+
+        @return: names with their values, in the order in which they were
+            written.
         """
         members, self._members = self._members or [], None
         return members
@@ -70,6 +78,9 @@ def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
     """
     Get the declared members of an object, in order.
 
+    @param value: an instance of the class.
+    @param registered: the class, which says the names.
+    @return: their values, in the order of the names.
     @raise AMFError: if it lacks one.
     """
     return [callOwn(getattr, value, name) for name in registered.members]
@@ -81,6 +92,12 @@ def normalArray(
     """
     Sort the entries of an array as Flash does: what is in one row from 0 on,
     and by name all others. Functions are left out.
+
+    @param dense: the entries from 0 on.
+    @param named: all others, by name. Those whose names are the next numbers go
+        into the row; one that C{dense} has already is dropped.
+    @return: the row, and the others by name.
+    @raise AMFError: if a name is neither an integer nor text that is not empty.
     """
     entries = {str(index): item for index, item in enumerate(dense) if not callable(item)}
     for name, item in dynamicMembers(named):

@@ -85,6 +85,10 @@ class ECMAArray(dict[str, Any]):
     __slots__ = ("dense",)
 
     def __init__(self, dense: Iterable[Any] = (), named: Mapping[str, Any] | None = None) -> None:
+        """
+        @param dense: see the attribute.
+        @param named: the named entries; C{None} for none.
+        """
         super().__init__(named or {})
         self.dense = list(dense)
 
@@ -116,6 +120,10 @@ class TypedObject(dict[str, Any]):
     __slots__ = ("alias",)
 
     def __init__(self, alias: str, members: Mapping[str, Any] | None = None) -> None:
+        """
+        @param alias: the alias; one that is empty cannot be written.
+        @param members: its members by name; C{None} for none.
+        """
         super().__init__(members or {})
         self.alias = alias
 
@@ -193,6 +201,11 @@ class IntVector(list[int]):
     __slots__ = ("fixed",)
 
     def __init__(self, values: Iterable[int] = (), fixed: bool = False) -> None:
+        """
+        @param values: its elements; one that is not in the range cannot be
+            written.
+        @param fixed: see the attribute.
+        """
         super().__init__(values)
         self.fixed = fixed
 
@@ -207,6 +220,11 @@ class UIntVector(list[int]):
     __slots__ = ("fixed",)
 
     def __init__(self, values: Iterable[int] = (), fixed: bool = False) -> None:
+        """
+        @param values: its elements; one that is not in the range cannot be
+            written.
+        @param fixed: see the attribute.
+        """
         super().__init__(values)
         self.fixed = fixed
 
@@ -221,6 +239,10 @@ class NumberVector(list[float]):
     __slots__ = ("fixed",)
 
     def __init__(self, values: Iterable[float] = (), fixed: bool = False) -> None:
+        """
+        @param values: its elements; integers are written as doubles.
+        @param fixed: see the attribute.
+        """
         super().__init__(values)
         self.fixed = fixed
 
@@ -236,6 +258,11 @@ class ObjectVector(list[Any]):
     __slots__ = ("fixed", "typeName")
 
     def __init__(self, values: Iterable[Any] = (), typeName: str = "", fixed: bool = False) -> None:
+        """
+        @param values: its elements; C{undefined} is written as C{null}.
+        @param typeName: see the attribute.
+        @param fixed: see the attribute.
+        """
         super().__init__(values)
         self.typeName = typeName
         self.fixed = fixed
@@ -266,6 +293,11 @@ class Dictionary(MutableMapping[Any, Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, entries: Iterable[tuple[Any, Any]] = (), weak: bool = False) -> None:
+        """
+        @param entries: keys with their values; of two with the same key the
+            later value stays.
+        @param weak: see the attribute.
+        """
         # Each entry holds its key, so the identities stay unique.
         self._entries: dict[Hashable, tuple[Any, Any]] = {}
         self.weak = weak
@@ -285,6 +317,10 @@ class Dictionary(MutableMapping[Any, Any]):
         """
         Set an entry without the search for a key that is equal: what reading
         uses, so that a peer cannot make it slow.
+
+        @param key: any value. Another one that is equal, but neither text nor a
+            number, stays beside it.
+        @param value: any value.
         """
         self._entries[_tokenOf(key)] = (key, value)
 
@@ -314,6 +350,8 @@ class Dictionary(MutableMapping[Any, Any]):
     def pairs(self) -> list[tuple[Any, Any]]:
         """
         List all keys with their values.
+
+        @return: a new list, in the order in which the keys came.
         """
         return list(self._entries.values())
 
@@ -418,12 +456,18 @@ class ClassRegistry:
     def forAlias(self, alias: str) -> RegisteredClass | None:
         """
         Find what is registered under an alias.
+
+        @param alias: the name on the wire.
+        @return: C{None} if nothing is: then a L{TypedObject} is read.
         """
         return self._byAlias.get(alias)
 
     def forClass(self, cls: type[Any]) -> RegisteredClass | None:
         """
         Find what is registered for exactly a class, not for a base of it.
+
+        @param cls: the class.
+        @return: C{None} if nothing is.
         """
         return self._byClass.get(cls)
 

@@ -26,6 +26,7 @@ def numberIn(digits: bytes) -> int:
     """
     Read a number that is written in digits, and nothing else.
 
+    @param digits: the digits, in ASCII; no sign, no space.
     @raise StreamError: if it is none, or has more than 19 digits.
     """
     if not digits.isdigit() or len(digits) > 19:

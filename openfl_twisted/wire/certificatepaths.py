@@ -76,6 +76,9 @@ def isUsual(certificate: x509.Certificate) -> bool:
     """
     Check whether a certificate's key is of a kind that C{cryptography}'s
     verifier takes at all: the authorities of the web may not use EdDSA.
+
+    @param certificate: the server's, or another.
+    @return: C{False} for a key of Ed25519 or Ed448.
     """
     return certificate.public_key_algorithm_oid not in _UNUSUAL_KEYS
 

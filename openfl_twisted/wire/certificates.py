@@ -24,11 +24,34 @@ The code of no finding.
 """
 
 UNABLE_TO_GET_ISSUER = frozenset({2, 20})
+"""
+OpenSSL's codes: the issuer of a certificate is not at hand.
+"""
+
 SIGNATURE_FAILURE = 7
+"""
+OpenSSL's code: the signature of a certificate is wrong.
+"""
+
 CRL_SIGNATURE_FAILURE = 8
+"""
+OpenSSL's code: the signature of a revocation list is wrong.
+"""
+
 REVOKED = 23
+"""
+OpenSSL's code: a certificate was revoked.
+"""
+
 HOSTNAME_MISMATCH = 62
+"""
+OpenSSL's code: a certificate is for another host.
+"""
+
 NO_STAPLE = 100
+"""
+OpenSSL's code: the server has sent no proof that a certificate is not revoked.
+"""
 
 UNREADABLE = -1
 """
@@ -79,6 +102,18 @@ _OWN_WORDS = {
 class CertificateStatus:
     """
     What is thought of a server's certificate (C{flash.security}).
+
+    @cvar EXPIRED: its time is over.
+    @cvar INVALID: nothing that it says can be believed, or it is wrong in a way
+        that has no other word.
+    @cvar INVALID_CHAIN: an authority on its path may not do that, or is out of
+        date.
+    @cvar NOT_YET_VALID: its time has not begun.
+    @cvar PRINCIPAL_MISMATCH: it is for another server.
+    @cvar REVOKED: its issuer has taken it back.
+    @cvar TRUSTED: nothing is wrong with it.
+    @cvar UNKNOWN: it was not judged, or there was none.
+    @cvar UNTRUSTED_SIGNERS: its path ends at nobody who is trusted.
     """
 
     EXPIRED = "expired"
@@ -193,6 +228,10 @@ class Verdict:
 def subjectOf(certificate: x509.Certificate) -> str:
     """
     Name a certificate in a log line: what a peer wrote there does not break it.
+
+    @param certificate: one that may be malformed.
+    @return: as RFC 4514 writes it, at most 200 characters and an ellipsis; what
+        cannot be printed is U+FFFD.
     """
     try:
         subject = certificate.subject.rfc4514_string() or "nobody"
@@ -222,6 +261,8 @@ def judge(
         others; a path ends there.
     @param hardRevocation: whether a certificate must be known not to have been
         revoked. If not, it is trusted when that cannot be found out.
+    @return: the verdict. What is gravest decides; with no finding that counts
+        it is C{TRUSTED}.
     """
     certificate = path.get(0)
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
@@ -320,6 +361,12 @@ def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Cer
 def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check that a certificate is signed by another one, or by itself.
+
+    @param certificate: the certificate.
+    @param issuer: the other one; its subject must be the issuer that the first
+        one names.
+    @return: C{False} also if it cannot be said: for a certificate that is
+        malformed, or signed in a way that is not known here.
     """
     try:
         certificate.verify_directly_issued_by(issuer)

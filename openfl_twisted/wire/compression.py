@@ -12,10 +12,24 @@ import zlib
 from typing import Final
 
 DEFLATE: Final = "deflate"
+"""
+Raw DEFLATE, without header and checksum (RFC 1951).
+"""
+
 LZMA: Final = "lzma"
+"""
+LZMA with the header of an C{.lzma} file.
+"""
+
 ZLIB: Final = "zlib"
+"""
+DEFLATE with the header and the checksum of zlib (RFC 1950).
+"""
 
 ALGORITHMS = (DEFLATE, LZMA, ZLIB)
+"""
+All of them; their names are Flash's.
+"""
 
 MAX_UNCOMPRESSED = 256 * 1024 * 1024
 """
@@ -57,6 +71,9 @@ def compress(data: bytes | bytearray, algorithm: str) -> bytes:
 
     @param data: the bytes.
     @param algorithm: one of L{ALGORITHMS}.
+    @return: the compressed bytes, at level 9; LZMA with a dictionary of 1 MiB
+        behind a header of 13 bytes.
+    @raise KeyError: if there is no such algorithm.
     """
     if algorithm == LZMA:
         size = _LZMA_FILTER["dict_size"]
@@ -74,8 +91,10 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
     @param data: the bytes.
     @param algorithm: one of L{ALGORITHMS}.
     @param maxLength: the most bytes that may come out.
+    @return: the bytes, at most C{maxLength}.
     @raise CompressionError: if the bytes are corrupt or not all there, or make
         more than C{maxLength}.
+    @raise KeyError: if there is no such algorithm.
     """
     if algorithm == LZMA:
         return _uncompressLZMA(data, maxLength)

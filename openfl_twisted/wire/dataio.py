@@ -22,7 +22,15 @@ from openfl_twisted.wire.text import (
 )
 
 BIG_ENDIAN: Final = "bigEndian"
+"""
+The most significant byte comes first: the default, and C{Endian.BIG_ENDIAN} of
+Flash.
+"""
+
 LITTLE_ENDIAN: Final = "littleEndian"
+"""
+The least significant byte comes first: C{Endian.LITTLE_ENDIAN} of Flash.
+"""
 
 MAX_UTF_LENGTH = 0xFFFF
 """
@@ -84,6 +92,9 @@ class Problems:
     def null(parameter: str) -> Exception:
         """
         A parameter is C{None}.
+
+        @param parameter: its name.
+        @return: C{TypeError}; in Flash it is #2007.
         """
         return TypeError(f"{parameter} must be non-null")
 
@@ -91,6 +102,9 @@ class Problems:
     def notAccepted(parameter: str) -> Exception:
         """
         A parameter is none of the accepted values.
+
+        @param parameter: its name.
+        @return: C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
 
@@ -99,6 +113,8 @@ class Problems:
         """
         A place is not inside an array, or a text is longer than its length can
         say.
+
+        @return: C{IndexError}; in Flash it is #2006, a C{RangeError}.
         """
         return IndexError("the supplied index is out of bounds")
 
@@ -106,6 +122,8 @@ class Problems:
     def endOfFile() -> Exception:
         """
         There are fewer bytes than are wanted.
+
+        @return: C{EOFError}; in Flash it is #2030.
         """
         return EOFError("end of file was encountered")
 
@@ -256,6 +274,7 @@ class DataInput(_ByteOrder):
         @raise EOFError: if fewer are available; the array stays as it was.
         @raise IndexError: if the place is not one of an array, whose length has
             32 bits.
+        @raise TypeError: if C{bytes} is C{None}.
         """
         self._begin()
         if bytes is None:
@@ -283,6 +302,9 @@ class DataInput(_ByteOrder):
 
         @param length: how many bytes to take. A byte order mark at their
             beginning is dropped, and the text ends at the first NUL.
+        @return: the text; broken UTF-8 is read as
+            L{openfl_twisted.wire.text.decodeUTF8} has it.
+        @raise EOFError: if fewer are available; none are taken then.
         """
         data = self._take(length)
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
@@ -294,6 +316,9 @@ class DataInput(_ByteOrder):
         @param length: how many bytes to take. The text ends at the first NUL
             character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
+        @return: the text, as C{decodeText} reads it.
+        @raise EOFError: if fewer are available; none are taken then.
+        @raise TypeError: if C{charSet} is C{None}.
         """
         self._begin()
         if charSet is None:
@@ -321,30 +346,42 @@ class DataOutput(_ByteOrder):
     def writeBoolean(self, value: object) -> None:
         """
         Write one byte: 1 for what is true, else 0.
+
+        @param value: anything; what is true is as Python has it.
         """
         self._put(b"\1" if value else b"\0")
 
     def writeByte(self, value: float) -> None:
         """
         Write one byte: the low 8 bits of a number.
+
+        @param value: any number. A fraction is cut off, and infinite ones and
+            NaN are 0: ECMAScript's C{ToInt32}.
         """
         self._put(bytes((_toInteger(value) & 0xFF,)))
 
     def writeShort(self, value: float) -> None:
         """
         Write two bytes: the low 16 bits of a number.
+
+        @param value: any number; see L{writeByte}.
         """
         self._put(self._numbers.unsignedShort.pack(_toInteger(value) & 0xFFFF))
 
     def writeInt(self, value: float) -> None:
         """
         Write four bytes: the low 32 bits of a number.
+
+        @param value: any number; see L{writeByte}.
         """
         self._put(self._numbers.unsignedInt.pack(_toInteger(value) & 0xFFFFFFFF))
 
     def writeUnsignedInt(self, value: float) -> None:
         """
         Write four bytes: the low 32 bits of a number, as C{writeInt} does.
+
+        @param value: any number; see L{writeByte}. C{readUnsignedInt} reads -1
+            as 4294967295.
         """
         self.writeInt(value)
 
@@ -352,6 +389,8 @@ class DataOutput(_ByteOrder):
         """
         Write eight bytes: the low 64 bits of a number. OpenFL has it, Flash has
         not.
+
+        @param value: any number; see L{writeByte}.
         """
         low = _toInteger(value) & 0xFFFFFFFFFFFFFFFF
         self._put(self._numbers.int64.pack(low - (low >> 63 << 64)))
@@ -359,6 +398,8 @@ class DataOutput(_ByteOrder):
     def writeFloat(self, value: float) -> None:
         """
         Write four bytes of IEEE 754: the nearest number there is, or infinity.
+
+        @param value: any number, also infinite ones and NaN.
         """
         number = _toFloat(value)
         try:
@@ -370,6 +411,8 @@ class DataOutput(_ByteOrder):
     def writeDouble(self, value: float) -> None:
         """
         Write eight bytes of IEEE 754.
+
+        @param value: any number; an integer that is too large is infinite.
         """
         self._put(self._numbers.double.pack(_toFloat(value)))
 
@@ -381,6 +424,7 @@ class DataOutput(_ByteOrder):
         @param offset: where the part begins.
         @param length: how many bytes it has; 0 means all from C{offset} on.
         @raise IndexError: if the part is not inside the array.
+        @raise TypeError: if C{bytes} is C{None}.
         """
         self._begin()
         if bytes is None:
@@ -394,8 +438,11 @@ class DataOutput(_ByteOrder):
         """
         Write text behind its length, an unsigned number of two bytes.
 
+        @param value: any text; a lone surrogate is written as
+            L{openfl_twisted.wire.text.encodeUTF8} has it.
         @raise IndexError: if the text has more than 65535 bytes; nothing is
             written then.
+        @raise TypeError: if it is C{None}.
         """
         self._begin()
         if value is None:
@@ -408,6 +455,9 @@ class DataOutput(_ByteOrder):
     def writeUTFBytes(self, value: str) -> None:
         """
         Write text, with neither length nor end.
+
+        @param value: any text; see L{writeUTF}.
+        @raise TypeError: if it is C{None}.
         """
         self._begin()
         if value is None:
@@ -418,7 +468,9 @@ class DataOutput(_ByteOrder):
         """
         Write text in a named character set.
 
+        @param value: any text.
         @param charSet: see L{openfl_twisted.wire.text.encodeText}.
+        @raise TypeError: if one of them is C{None}.
         """
         self._begin()
         if value is None or charSet is None:
@@ -432,9 +484,15 @@ class DataReader(DataInput):
 
     @ivar position: where the next read begins. It can stand behind the end;
         nothing is available there.
+    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
     """
 
     def __init__(self, data: bytes, endian: str = BIG_ENDIAN) -> None:
+        """
+        @param data: the bytes; they are not copied.
+        @param endian: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
+        @raise ValueError: if it is neither.
+        """
         self.endian = endian
         self.position = 0
         self._data = data
@@ -462,9 +520,14 @@ class DataWriter(DataOutput):
 
     @ivar position: where the next write begins. Behind the end the gap is
         filled with zeros by the next write.
+    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
     """
 
     def __init__(self, endian: str = BIG_ENDIAN) -> None:
+        """
+        @param endian: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
+        @raise ValueError: if it is neither.
+        """
         self.endian = endian
         self.position = 0
         self._data = bytearray()

@@ -68,6 +68,8 @@ def encode(envelope: Envelope) -> bytes:
     """
     Write an envelope: the version, flags, the node, the number and the payload.
 
+    @param envelope: its node has 16 bytes, its number is from 0 to 2^64 - 1.
+    @return: 26 bytes, big endian, and the payload.
     @raise EnvelopeError: if the node or the number is not what it must be.
     """
     node, sequence, payload, first = envelope
@@ -82,6 +84,8 @@ def decode(data: bytes) -> Envelope:
     """
     Read an envelope. Flags that nobody knows yet are passed over.
 
+    @param data: the whole message. What stands behind the first 26 bytes is the
+        payload.
     @raise EnvelopeError: if it is none.
     """
     if len(data) < OVERHEAD:
@@ -117,6 +121,11 @@ class Sequencer:
     def seal(self, topic: str, payload: bytes) -> bytes:
         """
         Put something into the next envelope of a topic.
+
+        @param topic: the topic. The first of its envelopes says that it is the
+            first.
+        @param payload: any bytes.
+        @return: the envelope, see L{encode}.
         """
         last = self._numbers.pop(topic, None)
         number = (self._floor if last is None else last) + 1
@@ -146,6 +155,7 @@ class LossCounter:
         """
         Note that an envelope has come.
 
+        @param envelope: one that was published on the topic of this counter.
         @return: how many are missing in front of it; C{None} if it has come
             before, or too late.
         """

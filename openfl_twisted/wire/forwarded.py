@@ -43,6 +43,7 @@ def parseAddress(text: str) -> IPAddress | None:
     """
     Read an address. One of IPv4 that is written as one of IPv6 is one of IPv4.
 
+    @param text: the address alone, without brackets and port.
     @return: C{None} if it is not one.
     """
     try:

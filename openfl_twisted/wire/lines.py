@@ -84,6 +84,9 @@ class LineSplitter:
     def __init__(self, framing: Framing, maxLength: int = MAX_LINE_LENGTH) -> None:
         """
         @param framing: what ends a line; not L{Framing.NONE}.
+        @param maxLength: see the attribute.
+        @raise KeyError: for L{Framing.NONE}, where there is nothing to split
+            at.
         """
         self.maxLength = maxLength
         self._ends = _ends[framing]
@@ -136,5 +139,7 @@ class LineSplitter:
     def finish(self) -> bytes:
         """
         Take what is left at the end of the stream: a line without an end.
+
+        @return: its bytes; none if the stream has ended with the end of a line.
         """
         return self._complete(b"")

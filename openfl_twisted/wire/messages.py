@@ -36,6 +36,10 @@ class MessageTooLong(Exception):
     """
 
     def __init__(self, limit: int, before: Sequence[Any]) -> None:
+        """
+        @param limit: see the attribute.
+        @param before: see the attribute.
+        """
         super().__init__(f"a message is longer than {limit} bytes")
         self.limit = limit
         self.before = before
@@ -77,6 +81,9 @@ class MessageSplitter:
     __slots__ = ("_begun", "maxLength")
 
     def __init__(self, maxLength: int = MAX_LENGTH) -> None:
+        """
+        @param maxLength: see the attribute.
+        """
         self.maxLength = maxLength
         self._begun = _NOTHING
 
@@ -158,6 +165,8 @@ class MessageSplitter:
     def takeRest(self) -> bytes:
         """
         Take the message that was begun and will not be ended.
+
+        @return: its bytes; none if none was begun.
         """
         rest = bytes(self._begun)
         self.clear()
@@ -186,6 +195,8 @@ def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageToo
     """
     Take the next piece of a stream, up to a message that is too long.
 
+    @param splitter: cuts the stream.
+    @param data: the piece.
     @return: what the piece completes before that message, and what was noticed
         of it, if there is one.
     """

@@ -90,6 +90,8 @@ class NATSReader:
         Take the next piece of the stream, and to its end what comes of it.
 
         @param data: the piece.
+        @return: what the server says, in order. It is read as it is taken, so
+            an error comes behind what came before it.
         @raise StreamError: if it is not as the protocol has it.
         """
         for line, block in self._blocks.receive(data):
@@ -150,6 +152,7 @@ def subjectOf(prefix: str, topic: str) -> bytes:
 
     @param prefix: what stands before the dot.
     @param topic: the text.
+    @return: the subject, in ASCII; a text that is empty is a C{%} alone.
     """
     return _quote(prefix) + b"." + _quote(topic)
 
@@ -165,6 +168,7 @@ def connect(options: dict[str, Any]) -> bytes:
     Write the first command of a client.
 
     @param options: see NATS' own words.
+    @return: C{CONNECT} and the options as JSON.
     """
     return b"CONNECT " + json.dumps(options, separators=(",", ":")).encode() + b"\r\n"
 
@@ -172,6 +176,10 @@ def connect(options: dict[str, Any]) -> bytes:
 def publish(subject: bytes, payload: bytes) -> bytes:
     """
     Write the command that publishes something.
+
+    @param subject: what L{subjectOf} makes; a space in it would end it.
+    @param payload: any bytes, up to the server's C{max_payload}.
+    @return: C{PUB}, the length, and the payload with its end.
     """
     return b"PUB %b %d\r\n%b\r\n" % (subject, len(payload), payload)
 
@@ -179,6 +187,11 @@ def publish(subject: bytes, payload: bytes) -> bytes:
 def subscribe(subject: bytes, number: int) -> bytes:
     """
     Write the command that subscribes to a subject, under a number.
+
+    @param subject: what L{subjectOf} makes.
+    @param number: what the server puts into each L{Delivery} of it; one that
+        this connection has not given yet.
+    @return: C{SUB}.
     """
     return b"SUB %b %d\r\n" % (subject, number)
 
@@ -186,5 +199,8 @@ def subscribe(subject: bytes, number: int) -> bytes:
 def unsubscribe(number: int) -> bytes:
     """
     Write the command that ends what has that number.
+
+    @param number: see L{subscribe}. What is under way with it may still come.
+    @return: C{UNSUB}.
     """
     return b"UNSUB %d\r\n" % number

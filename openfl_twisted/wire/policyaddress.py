@@ -60,6 +60,8 @@ def policyAddress(url: str) -> tuple[str, int]:
     """
     Read where a socket policy file is: C{xmlsocket://games.example:8430}.
 
+    @param url: as a program gives it to C{Security.loadPolicyFile}; it must
+        name a port.
     @return: the host, IPv6 without brackets, and the port.
     @raise ValueError: if there is none; files of C{http} and others have no
         effect on sockets.

@@ -45,6 +45,7 @@ def decide(
     @param content: what wants to connect.
     @param port: to which port it does.
     @param servedFrom: the port from which the file came.
+    @return: whether it may connect, with a reason for each rule of the file.
     """
     if policy.metaPolicy(servedFrom) == "none":
         control = shown(policy.siteControl or "")
@@ -69,6 +70,7 @@ def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     @param content: what wants to connect.
     @param host: to which host it does, IPv6 without brackets.
     @param port: to which port it does.
+    @return: whether it may connect, with two reasons: the host and the port.
     """
     bare = content.domain.removeprefix("[").removesuffix("]")
     sameHost = bool(bare) and bare.lower() == host.lower()

@@ -139,6 +139,8 @@ class AccessRule:
 
         @param domain: a host name or an IP address, as it stands in the
             address of the content; names are not resolved.
+        @return: C{*} matches all, C{*.} and a name that name and all below it,
+            but no IP address. Case does not matter.
         """
         host = self.host
         domain = domain.lower()
@@ -152,6 +154,12 @@ class AccessRule:
         Say why this rule does not let content connect; see
         L{PolicyFile.permits<openfl_twisted.wire.policyfile.PolicyFile.permits>}.
 
+        @param domain: the host from which the content came; empty if it came
+            from none.
+        @param port: the port to which it wants to connect.
+        @param secure: whether the content came by https.
+        @param servedFrom: the port from which the file came. One from 1024 on
+            cannot grant a port below 1024.
         @return: the reason; C{None} if the rule lets it connect.
         """
         if self.problem is not None or self.ports is None:

@@ -31,6 +31,10 @@ How old a response may be that does not say how long it counts.
 class Revocation(Enum):
     """
     What is known of a certificate.
+
+    @cvar GOOD: it was not revoked.
+    @cvar REVOKED: it was revoked.
+    @cvar UNKNOWN: nothing that can be believed says either.
     """
 
     GOOD = "good"
@@ -51,6 +55,8 @@ def readLists(
     @param certificate: the certificate.
     @param issuer: its issuer.
     @param time: when the lists must be valid. An old one still revokes.
+    @return: C{REVOKED} if a list of the issuer has it, C{GOOD} if one that is
+        valid has it not, else C{UNKNOWN}.
     """
     known = Revocation.UNKNOWN
     for revoked in lists:
@@ -77,6 +83,9 @@ def _isListOf(revoked: x509.CertificateRevocationList, issuer: x509.Certificate)
 def demandsStaple(certificate: x509.Certificate) -> bool:
     """
     Check whether a certificate is valid only with a staple (RFC 7633).
+
+    @param certificate: one whose extensions can be read.
+    @return: C{False} if it says nothing of that.
     """
     try:
         features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value

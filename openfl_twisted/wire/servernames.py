@@ -47,6 +47,8 @@ class ServerName:
         alone: RFC 9525 knows no C{commonName}.
 
         @param certificate: a certificate whose extensions can be read.
+        @return: C{False} also for one without such names. A C{*} stands for the
+            whole first label of a name of at least three.
         """
         try:
             names = certificate.extensions.get_extension_for_class(

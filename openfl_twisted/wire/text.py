@@ -33,6 +33,9 @@ _cutSequence = re.compile(
 )
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
+"""
+What can stand before a text in UTF-8: three bytes.
+"""
 
 
 def _joinSurrogates(text: str, errors: str) -> str:

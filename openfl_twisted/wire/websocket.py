@@ -56,6 +56,8 @@ _MIN_VIEW = 4096
 class Pings(NamedTuple):
     """
     Pings to be answered.
+
+    @ivar payloads: what is to be sent back in each pong, in order.
     """
 
     payloads: list[bytes]
@@ -159,6 +161,8 @@ class WebSocketFrames:
         way to cut the stream gives the same bytes. Those that come one behind
         the other are given in one.
 
+        @param data: the piece; of at most C{pieceLength} bytes, if that is not
+            C{None}.
         @return: what it has brought, in order; nothing comes behind an L{End}.
         """
         if self._over:
@@ -325,6 +329,10 @@ class WebSocketFrames:
         """
         Make a binary message of each of some payloads; none of one that is
         empty.
+
+        @param payloads: what becomes a message each, of any length.
+        @return: the frames, one behind the other; one for each message, and
+            without masks, as a server has to send them.
         """
         if not self.compressed:
             return makeMessages(payloads)
@@ -335,12 +343,17 @@ class WebSocketFrames:
     def pongs(self, payloads: Sequence[bytes]) -> bytes:
         """
         Make the answers to some pings.
+
+        @param payloads: those of the pings, as they came: up to 125 bytes.
+        @return: the frames, one behind the other.
         """
         return b"".join([makeControl(PONG, payload) for payload in payloads])
 
     def ping(self) -> bytes:
         """
         Make a ping.
+
+        @return: the frame; it has no payload.
         """
         return makeControl(PING)
 

@@ -53,6 +53,12 @@ class Refusal(Exception):
         text: str,
         fields: Iterable[tuple[str, str]] = (("Connection", "close"),),
     ) -> None:
+        """
+        @param status: see the attribute.
+        @param text: see the attribute.
+        @param fields: see the attribute; by default the connection is said to
+            close.
+        """
         super().__init__(text)
         self.status = status
         self.text = text
@@ -64,6 +70,7 @@ class Refusal(Exception):
 
         @param body: whether the text goes along; it does not in the answer to
             C{HEAD}.
+        @return: an answer of HTTP/1.1 whose body is text in UTF-8.
         """
         text = f"{self.text}\n".encode()
         lines = [
@@ -110,6 +117,9 @@ class RequestHead(NamedTuple):
     def tokens(self, name: str) -> list[str]:
         """
         Get the items of a header field that is a list, in small letters.
+
+        @param name: the name of the field, in small letters.
+        @return: the items; a single empty one if there is no such field.
         """
         return [item.strip().lower() for item in self.headers.get(name, "").split(",")]
 
@@ -146,6 +156,8 @@ def parseHead(head: bytes) -> RequestHead:
     @param head: all its bytes, with the empty line at its end.
     @raise NoUpgrade: if it is not a head of HTTP. Lines that are folded, or
         ended by LF alone, are not.
+    @raise NoUpgrade: if it is not a head of HTTP/1.0 or HTTP/1.1. Lines that
+        are folded, or ended by LF alone, are not.
     """
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     request = _requestLine.fullmatch(first)
@@ -198,6 +210,7 @@ class HeadCollector:
         """
         Take the next piece.
 
+        @param data: the piece.
         @return: the head and what has come behind it; C{None} while the head is
             not complete.
         @raise NoUpgrade: if the first line is not one of HTTP. This is said as

@@ -5,8 +5,18 @@ The frames that a server sends: messages, pings and their answers.
 import struct
 from collections.abc import Sequence
 
-# The first byte of a frame that is a whole message of bytes, and of those that control.
-_BINARY, PING, PONG = 0x82, 0x89, 0x8A
+# The first byte of a frame that is a whole message of bytes.
+_BINARY = 0x82
+
+PING = 0x89
+"""
+The first byte of a ping (RFC 6455, 5.5.2).
+"""
+
+PONG = 0x8A
+"""
+The first byte of the answer to a ping (RFC 6455, 5.5.3).
+"""
 
 # Longer ones are not kept in case they go to somebody else too.
 _MAX_SHARED = 64 * 1024

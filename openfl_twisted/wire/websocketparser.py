@@ -78,6 +78,7 @@ class FrameParser(ServerProtocol):
         """
         Take the next piece of the stream.
 
+        @param data: the piece; it may end within a frame.
         @return: the frames that it completes, but for pongs.
         """
         self.receive_data(data)

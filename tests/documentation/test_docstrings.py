@@ -16,7 +16,21 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 
-THOROUGH = ("endpoints", "errors", "events", "net", "security", "system", "tls", "utils")
+THOROUGH = (
+    "endpoints",
+    "errors",
+    "events",
+    "net",
+    "pytestplugin",
+    "reactors",
+    "rooms",
+    "security",
+    "system",
+    "testing",
+    "tls",
+    "utils",
+    "wire",
+)
 """
 Where each parameter, result and error is described on its own. These are the
 rooms that people come in by; elsewhere a docstring can say it in a sentence.
