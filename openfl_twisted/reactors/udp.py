@@ -24,6 +24,10 @@ class Port(udp.Port):
     socket: Any
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
+        """
+        @param arguments: those of C{twisted.internet.udp.Port}.
+        @param named: the same, by name.
+        """
         super().__init__(*arguments, **named)
         self._known: set[tuple[str, int]] = set()
 

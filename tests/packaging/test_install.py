@@ -76,6 +76,7 @@ def test_wheel(checkout: Path, built: Path) -> None:
     assert names == sources(checkout)
     assert {name for name in names if name.startswith("twisted/")} == {
         "twisted/plugins/openfl_twisted_endpoints.py",
+        "twisted/plugins/openfl_twisted_reactors.py",
         "twisted/plugins/openfl_twisted_services.py",
     }
 
