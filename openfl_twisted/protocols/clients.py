@@ -27,6 +27,9 @@ not known yet.
 def inTLS(kind: str) -> str:
     """
     Name a kind of caller that speaks TLS.
+
+    @param kind: one of L{KINDS}, as it is inside TLS; one that has no name of
+        its own in TLS keeps its name.
     """
     return _IN_TLS.get(kind, kind)
 
@@ -53,7 +56,7 @@ class Connection(Counted, Protocol):
     @property
     def kind(self) -> str:
         """
-        Who is calling.
+        Who is calling, one of L{KINDS}.
         """
 
     def getPeer(self) -> IAddress:
@@ -79,6 +82,8 @@ class Traffic:
     def add(self, counted: Counted) -> None:
         """
         Add the traffic of a connection.
+
+        @param counted: the connection, or other traffic.
         """
         self.bytesIn += counted.bytesIn
         self.bytesOut += counted.bytesOut
@@ -135,6 +140,7 @@ def waitingFor(inner: Any) -> int:
     read.
 
     @param inner: see L{innermost}.
+    @return: how many; 0 if the protocol does not send through a L{SendQueue}.
     """
     transport = getattr(inner, "transport", None)
     return transport.pending if isinstance(transport, SendQueue) else 0
@@ -144,7 +150,9 @@ def describeClient(connection: Connection, now: float) -> Client:
     """
     Tell what is known of the client of a connection.
 
+    @param connection: the connection, as the guard has it.
     @param now: the time, by the same clock as C{connection.since}.
+    @return: what is known. Without rooms C{name} and C{room} are C{None}.
     """
     inner = innermost(connection)
     # Rooms put it there.

@@ -29,7 +29,7 @@ class Sender(Protocol):
 
     def getPeer(self) -> IAddress:
         """
-        Say to whom.
+        Get the address of the other side, for the log.
         """
 
 

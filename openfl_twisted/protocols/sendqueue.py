@@ -73,6 +73,9 @@ class QueueOwner(Protocol):
     def sendQueueDropped(self, pieces: list[bytes]) -> None:
         """
         The connection ends without these having been handed over.
+
+        @param pieces: what has waited, in order; small pieces may have been
+            joined, and large ones cut.
         """
 
     def handedOver(self) -> None:
@@ -99,6 +102,10 @@ class Room:
     __slots__ = ("_queue",)
 
     def __init__(self, queue: "SendQueue") -> None:
+        """
+        @param queue: the queue, or what has C{transportFull}, C{transportEmpty},
+            C{transportGone} and C{transportClosing} too.
+        """
         self._queue = queue
 
     def pauseProducing(self) -> None:
@@ -136,6 +143,11 @@ class Pull:
     __slots__ = ("_producer", "_queue")
 
     def __init__(self, queue: "SendQueue", producer: IPullProducer) -> None:
+        """
+        @param queue: the queue, or what has C{transportPulls} and
+            C{transportGone} too.
+        @param producer: makes a piece whenever it is asked.
+        """
         self._queue = queue
         self._producer = producer
 
@@ -366,6 +378,10 @@ class SendQueue:
     def startTLS(self, *arguments: Any) -> Any:
         """
         Go on in TLS; what was written before is sent before.
+
+        @param arguments: what the transport's C{startTLS} takes.
+        @return: what that returns.
+        @raise RuntimeError: if bytes wait here that the peer has not read.
         """
         self.flush()
         if self._unsent is not None:
@@ -578,6 +594,8 @@ class SendQueue:
     def transportPulls(self, producer: IPullProducer) -> None:
         """
         Go on, with what has waited and with what the pull producer makes.
+
+        @param producer: the pull producer, which is asked once.
         """
         self._full = False
         self.flush()

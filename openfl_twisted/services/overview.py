@@ -144,5 +144,8 @@ class Overview:
 def countsOf(relay: IRelay) -> dict[str, int]:
     """
     Get what a relay has counted, see L{RELAY_COUNTERS}.
+
+    @param relay: a relay, whether it is up or not.
+    @return: the counters by their names, since the relay was made.
     """
     return {name: getattr(relay, name) for name in RELAY_COUNTERS}
