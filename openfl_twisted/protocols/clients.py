@@ -11,16 +11,30 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.sendqueue import SendQueue
 
 PLAIN = "plain"
+"""
+A caller on TCP, or a UNIX socket, as it is.
+"""
+
 WEBSOCKET = "websocket"
+"""
+One in a WebSocket.
+"""
+
 POLICY = "policy"
+"""
+One that asks for the policy file.
+"""
+
 UNDECIDED = "undecided"
+"""
+One of whom it is not known yet.
+"""
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
 KINDS = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDECIDED)
 """
-Who can be calling: C{policy} asks for the policy file; of C{undecided} it is
-not known yet.
+Who can be calling. Those who speak TLS are kinds of their own, see L{inTLS}.
 """
 
 
@@ -37,6 +51,10 @@ def inTLS(kind: str) -> str:
 class Counted(Protocol):
     """
     What counts its traffic.
+
+    @ivar bytesIn: how many bytes have come.
+    @ivar bytesOut: how many bytes have been written.
+    @ivar reads: in how many pieces they have come.
     """
 
     bytesIn: int
@@ -48,6 +66,9 @@ class Connection(Counted, Protocol):
     """
     A connection that is counted; see
     L{openfl_twisted.protocols.guard.GuardedConnection}.
+
+    @ivar id: its number; no other connection of the same guard has it.
+    @ivar since: when it was opened, in seconds by the guard's clock.
     """
 
     id: int

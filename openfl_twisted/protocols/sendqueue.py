@@ -57,6 +57,8 @@ class IMessageTransport(Interface):
     def writeMessages(messages: list[bytes]) -> None:  # noqa: N805 - zope has no self here
         """
         Send several messages, in one write if it can.
+
+        @param messages: the messages, in order.
         """
 
 

@@ -16,6 +16,10 @@ from openfl_twisted.rooms.relay import IRelay
 class Watched(Protocol):
     """
     A service with a guard; see L{openfl_twisted.services.serving.ServerService}.
+
+    @ivar factory: the guard of all its connections.
+    @ivar lobby: its rooms, if there are any.
+    @ivar relay: the way to other nodes, if there is one.
     """
 
     factory: GuardFactory

@@ -10,8 +10,9 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from twisted.logger import Logger
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.interface import Method
@@ -37,6 +38,11 @@ THOROUGH = (
 """
 Where each parameter, result and error is described on its own. These are the
 rooms that people come in by; elsewhere a docstring can say it in a sentence.
+"""
+
+_UNVALUED = ("reactors", "rooms", "testing", "wire")
+"""
+Where a constant and an attribute can go without a word.
 """
 
 _NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
@@ -123,9 +129,10 @@ def inherited(name: str, cls: type[Any] | None) -> list[Any]:
 
 def isHelp(name: str, cls: type[Any] | None) -> bool:
     """
-    Say whether a docstring is what C{--help} says of an option.
+    Say whether something is what C{--help} says: of an option, or of all.
     """
-    return cls is not None and issubclass(cls, usage.Options) and ".opt_" in name
+    wanted = name.rpartition(".")[2].startswith(("opt_", "longdesc", "synopsis"))
+    return wanted and cls is not None and issubclass(cls, usage.Options)
 
 
 def parametersOf(described: Any) -> list[str]:
@@ -185,6 +192,62 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
             yield f"@raise {error}"
 
 
+def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
+    """
+    Find the public names that are assigned in a module or a class.
+
+    @return: each name, and whether a string behind it says what it is.
+    """
+    for statement, following in zip(body, [*body[1:], None], strict=True):
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        described = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+        for target in targets:
+            if isinstance(target, ast.Name) and not target.id.startswith("_"):
+                yield target.id, described
+
+
+def attributesOf(tree: ast.ClassDef) -> Iterator[str]:
+    """
+    Find the public attributes of a class, and those that its methods give to its
+    objects; but not those that a string behind them describes.
+    """
+    names = dict(assigned(tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own = isinstance(node.value, ast.Name) and node.value.id == "self"
+            if own and not node.attr.startswith("_"):
+                names.setdefault(node.attr, False)
+    return (name for name, described in names.items() if not described)
+
+
+def explained(name: str, cls: type[Any]) -> bool:
+    """
+    Say whether the docstring of a class, of its constructor or of a base
+    describes an attribute, or whether it is one that a base or an interface has.
+    An interface says it of its own.
+    """
+    if not inspect.isclass(cls):
+        return bool(cls[name].__doc__)
+    if isinstance(vars(cls).get(name), (Logger, property)) or any(
+        name in vars(base) or name in inspect.get_annotations(base) for base in cls.__mro__[1:]
+    ):
+        # Where the lines of a logger go is said where it is made.
+        return True
+    if isHelp(name, cls):
+        return True
+    declared = [vars(each).get("__implemented__") for each in cls.__mro__]
+    if any(name in each for found in declared if found is not None for each in found.flattened()):
+        return True
+    text = "".join(
+        f"{each.__doc__}{vars(each).get('__init__', each).__doc__}" for each in cls.__mro__
+    )
+    return re.search(rf"@(param|ivar|cvar) {name}:|C\{{{name}\}}", text) is not None
+
+
 class DocstringTests(SynchronousTestCase):
     """
     Docstrings of the package.
@@ -211,7 +274,8 @@ class DocstringTests(SynchronousTestCase):
     def test_thorough(self) -> None:
         """
         In the rooms that people come in by, each parameter, result and error is
-        described. "Get", "Say whether" and the like say what comes back.
+        described, where what is overridden does not do that. "Get", "Say
+        whether" and the like say what comes back.
         """
         found = [
             f"{module.__name__}.{name}: {what}"
@@ -221,4 +285,28 @@ class DocstringTests(SynchronousTestCase):
             if (inspect.isfunction(value) or isinstance(value, property)) and not isHelp(name, cls)
             for what in missing(name, value, cls)
         ]
+        self.assertEqual(found, [])
+
+    def test_values(self) -> None:
+        """
+        In the same rooms, but for a few, each constant and each attribute is described.
+        """
+        found = []
+        for module in modules():
+            if roomOf(module) not in THOROUGH or roomOf(module) in _UNVALUED:
+                continue
+            tree = ast.parse(inspect.getsource(module))
+            found += [
+                f"{module.__name__}.{name}"
+                for name, described in assigned(tree.body)
+                if not described and not isinstance(vars(module)[name], TypeVar)
+            ]
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    cls = vars(module)[node.name]
+                    found += [
+                        f"{module.__name__}.{node.name}.{name}"
+                        for name in attributesOf(node)
+                        if not explained(name, cls)
+                    ]
         self.assertEqual(found, [])
