@@ -40,11 +40,6 @@ Where each parameter, result and error is described on its own. These are the
 rooms that people come in by; elsewhere a docstring can say it in a sentence.
 """
 
-_UNVALUED = ("reactors", "rooms", "testing", "wire")
-"""
-Where a constant and an attribute can go without a word.
-"""
-
 _NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
 _RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know)\b"
 
@@ -289,11 +284,11 @@ class DocstringTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """
-        In the same rooms, but for a few, each constant and each attribute is described.
+        In the same rooms each constant and each attribute is described.
         """
         found = []
         for module in modules():
-            if roomOf(module) not in THOROUGH or roomOf(module) in _UNVALUED:
+            if roomOf(module) not in THOROUGH:
                 continue
             tree = ast.parse(inspect.getsource(module))
             found += [
