@@ -29,6 +29,7 @@ def portOf(address: IAddress) -> int | None:
     """
     Get the TCP port of an address.
 
+    @param address: an C{IAddress}, as C{getHost} gives it.
     @return: the port; C{None} if an address of this kind has none.
     """
     if isinstance(address, IPv4Address | IPv6Address):

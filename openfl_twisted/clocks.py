@@ -29,5 +29,7 @@ def tookTooLong(outcome: object, timeout: float) -> NoReturn:
 
     @param outcome: what came of cancelling; nobody wants to know.
     @param timeout: the time, in seconds.
+    @raise TookTooLong: always; it is Twisted's C{TimeoutError}, and says the
+        time.
     """
     raise TookTooLong(string=f"nothing came of it within {timeout:g} seconds")

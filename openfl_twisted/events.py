@@ -71,6 +71,10 @@ class EventPhase:
     """
     Where an event is on its way. The objects here are in no display list, so
     their events are always at the target.
+
+    @cvar CAPTURING_PHASE: on the way down to the target; no event is here.
+    @cvar AT_TARGET: at the target, as all events are here.
+    @cvar BUBBLING_PHASE: on the way up again; no event is here.
     """
 
     CAPTURING_PHASE = 1
@@ -85,6 +89,13 @@ class Event:
     A class of one's own may have any fields and any parameters: L{clone} keeps
     the fields. To show them, it has a C{toString} that calls
     L{formatToString}.
+
+    @cvar CLOSE: the other side has ended the connection, or the system has
+        closed a C{ServerSocket} or C{DatagramSocket}.
+    @cvar COMPLETE: OpenFL's; nothing here dispatches it.
+    @cvar CONNECT: the connection is made; for a C{ServerSocket}, a client has
+        come.
+    @cvar OPEN: OpenFL's; nothing here dispatches it.
     """
 
     CLOSE = "close"
@@ -247,6 +258,8 @@ class ProgressEvent(Event):
 
     @ivar bytesLoaded: for C{socketData}, how many bytes came with this event.
     @ivar bytesTotal: how many there will be; 0 if nobody knows.
+    @cvar PROGRESS: OpenFL's; nothing here dispatches it.
+    @cvar SOCKET_DATA: bytes have come to a C{Socket}, and can be read.
     """
 
     PROGRESS = "progress"
@@ -273,6 +286,7 @@ class OutputProgressEvent(Event):
 
     @ivar bytesPending: how many bytes still wait.
     @ivar bytesTotal: how many were written so far, with those that still wait.
+    @cvar OUTPUT_PROGRESS: what a C{Socket} dispatches, once a turn at most.
     """
 
     OUTPUT_PROGRESS = "outputProgress"
@@ -314,6 +328,8 @@ class ErrorEvent(TextEvent):
 
     An error event for which the object has no listener is reported; see
     L{setReporter}.
+
+    @cvar ERROR: OpenFL's; nothing here dispatches it.
     """
 
     ERROR = "error"
@@ -348,6 +364,8 @@ class ErrorEvent(TextEvent):
 class IOErrorEvent(ErrorEvent):
     """
     Input or output has failed.
+
+    @cvar IO_ERROR: a socket could not be connected, #2031.
     """
 
     IO_ERROR = "ioError"
@@ -356,6 +374,8 @@ class IOErrorEvent(ErrorEvent):
 class SecurityErrorEvent(ErrorEvent):
     """
     The rules of Flash do not allow it.
+
+    @cvar SECURITY_ERROR: no policy file permits a connection, #2048.
     """
 
     SECURITY_ERROR = "securityError"
@@ -364,6 +384,9 @@ class SecurityErrorEvent(ErrorEvent):
 class DataEvent(TextEvent):
     """
     A message has come.
+
+    @cvar DATA: a message has come to an C{XMLSocket}.
+    @cvar UPLOAD_COMPLETE_DATA: OpenFL's; nothing here dispatches it.
     """
 
     DATA = "data"
@@ -418,6 +441,7 @@ class DatagramSocketDataEvent(Event):
     @ivar dstAddress: the IP address to which it was sent.
     @ivar dstPort: the port to which it was sent.
     @ivar data: its bytes, a C{ByteArray}.
+    @cvar DATA: what a C{DatagramSocket} dispatches for each datagram.
     """
 
     DATA = "data"

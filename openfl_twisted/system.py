@@ -34,6 +34,8 @@ class Security:
     @cvar exactSettings: whether settings belong to a whole host name; they are
         the player's, so nothing depends on it here.
     @cvar pageDomain: the domain of the page around the program. There is none.
+    @cvar APPLICATION: the default of C{sandboxType}: a program of AIR, and one
+        of Python; no policy file is asked for.
     """
 
     REMOTE = "remote"

@@ -31,6 +31,10 @@ _marks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
 class Endian:
     """
     Byte orders.
+
+    @cvar BIG_ENDIAN: the highest byte first, as in the network; the default of
+        all that reads and writes here.
+    @cvar LITTLE_ENDIAN: the lowest byte first.
     """
 
     BIG_ENDIAN = BIG_ENDIAN
@@ -40,6 +44,10 @@ class Endian:
 class CompressionAlgorithm:
     """
     Ways to compress.
+
+    @cvar DEFLATE: the bare compressed data (RFC 1951).
+    @cvar LZMA: a file as C{.lzma} has it.
+    @cvar ZLIB: the same as C{DEFLATE}, with a header and a checksum (RFC 1950).
     """
 
     DEFLATE = compression.DEFLATE
@@ -87,6 +95,9 @@ class ObjectEncoding:
         of each plain object, a C{dict} or another C{Mapping}, but not of arrays
         and of objects of a class; C{None}, the default, to send all members
         that are no functions.
+    @cvar AMF0: the format of ActionScript 1 and 2.
+    @cvar AMF3: the format of ActionScript 3.
+    @cvar DEFAULT: what is taken if nobody says otherwise: C{AMF3}.
     """
 
     AMF0 = amf.AMF0

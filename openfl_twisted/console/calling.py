@@ -63,7 +63,9 @@ class Call(SendingProtocol):
 
     def say(self, line: str) -> None:
         """
-        Send a line.
+        Send a line; override this.
+
+        @param line: the line, without its end.
         """
         raise NotImplementedError
 
@@ -175,6 +177,10 @@ def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
     Say in a line why there is no connection.
 
     @param problem: what the endpoint has failed with.
+    @param host: the name or the IP address of the server, IPv6 without brackets.
+    @param port: its port.
+    @param timeout: how many seconds connecting was allowed to take.
+    @return: the line, without its end; it names the server.
     """
     server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match problem:

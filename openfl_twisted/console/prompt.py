@@ -169,6 +169,9 @@ class PromptTerminal:
     def start(self, call: Call) -> None:
         """
         Begin to ask for lines.
+
+        @param call: the connection. L{Call.say} is called with each line, and
+            L{Call.hangUp} when there are no more.
         """
         self._call = call
         self._thread = Thread(target=self._run, name="prompt", daemon=True)
@@ -177,6 +180,10 @@ class PromptTerminal:
     def show(self, text: str) -> None:
         """
         Write text above the line that is being typed.
+
+        @param text: what the server has said, cut anywhere; see L{visible} for
+            what is shown of it. While more than L{MAX_WAITING} characters of it
+            wait, nothing is read from the server.
         """
         if self._stopped.called:
             return
@@ -189,6 +196,9 @@ class PromptTerminal:
     def stop(self) -> Deferred[None]:
         """
         Ask for no more lines.
+
+        @return: fires when all text has been written, and the terminal is as it
+            was.
         """
         self._stopping = True
         self._pass()

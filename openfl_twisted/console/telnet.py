@@ -45,6 +45,9 @@ _LONGEST = 86400
 def seconds(text: str) -> float:
     """
     Read a time in seconds, of a day at most.
+
+    @param text: a number as Python's C{float} reads it, from 0 to 86400.
+    @raise ValueError: if it is no such number.
     """
     try:
         number = float(text)
@@ -100,6 +103,12 @@ class Options(usage.Options):
     def parseArgs(self, host: str = "", port: str | None = None, *rest: str) -> None:
         """
         Take the host and the port.
+
+        @param host: a name or an IP address; IPv6 may stand in brackets.
+        @param port: the port, not checked yet; C{None} for the usual one.
+        @param rest: what stands behind it; there must be nothing.
+        @raise usage.UsageError: if there is no host, or more than a port behind
+            it.
         """
         if not host or rest:
             raise usage.UsageError("give a host, and a port if you like")
@@ -109,6 +118,9 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """
         Check what the parameters say.
+
+        @raise usage.UsageError: if a value is wrong, or if two options do not go
+            together.
         """
         self["port"] = self._port(self["port"])
         for option in ("newline", "encoding"):
@@ -172,6 +184,9 @@ def makeEndpoint(
     """
     Get the way to the server.
 
+    @param reactor: connects by TCP, looks up names and measures the time.
+    @param options: C{host}, C{port} and C{timeout}; C{tls} and C{trust}; and
+        C{as-flash}, with C{content}, C{master-port} and C{older-rules}.
     @param tell: takes a line for each step that Flash Player would take before,
         if this is to go as there.
     """
@@ -215,6 +230,10 @@ def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -
 def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
     """
     Make what makes the connection.
+
+    @param reactor: provides C{IReactorTime}.
+    @param options: C{xml} and C{wait}, and without C{xml} also C{encoding} and
+        C{newline}.
     """
     wait = options["wait"]
     if options["xml"]:
@@ -236,8 +255,13 @@ async def talk(
     """
     Connect, and let a terminal and a server talk until either ends.
 
+    @param reactor: provides C{IReactorTime} and C{IReactorCore}.
+    @param options: see L{makeFactory}; C{timeout} is for all that comes before
+        the connection is there.
+    @param endpoint: the way to the server, see L{makeEndpoint}.
+    @param terminal: where lines come from and text goes to.
     @param tell: takes lines about the connection.
-    @return: the status with which the program ends.
+    @return: the status with which the program ends: 0, or L{NO_CONNECTION}.
     """
     factory = makeFactory(reactor, options)
     try:
@@ -279,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     @param arguments: what it is told, without its name; C{None} for what stands
         on the command line.
+    @raise SystemExit: always: with 0, L{NO_CONNECTION} or L{WRONG_USAGE}.
     """
     options = Options()
     try:

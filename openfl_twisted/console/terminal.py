@@ -30,6 +30,8 @@ def visible(text: str) -> str:
     Write control characters so that they can be read and do nothing: C{^[} for
     ESC, C{M-^[} for the one of C1 that begins a sequence. A tab and a newline
     stay what they are.
+
+    @param text: what is to be shown.
     """
     return text.translate(_visible)
 
@@ -42,11 +44,16 @@ class Terminal(Protocol):
     def start(self, call: Call) -> None:
         """
         Begin to take lines for a connection.
+
+        @param call: the connection. L{Call.say} is to be called with each line;
+            and L{Call.finish}, or L{Call.hangUp}, when there are no more.
         """
 
     def show(self, text: str) -> None:
         """
         Show what the server has said.
+
+        @param text: the text, cut anywhere.
         """
 
     def stop(self) -> Deferred[None]:
@@ -98,6 +105,10 @@ class PlainTerminal(protocol.Protocol):
     def start(self, call: Call) -> None:
         """
         Begin to read.
+
+        @param call: the connection. At the end of the input it is told to
+            L{Call.finish}; when nobody takes the output any more, to
+            L{Call.hangUp}.
         """
         self._call = call
         # The types know only the one for Windows, which has no descriptors.
@@ -143,6 +154,9 @@ class PlainTerminal(protocol.Protocol):
     def show(self, text: str) -> None:
         """
         Write text to standard output.
+
+        @param text: the text, cut anywhere. What the character set does not have
+            is written as C{?}.
         """
         text = visible(text) if self._safe else text
         self.transport.write(text.encode(self._outputEncoding, "replace"))
@@ -150,6 +164,9 @@ class PlainTerminal(protocol.Protocol):
     def stop(self) -> Deferred[None]:
         """
         Stop reading, and write what is left.
+
+        @return: fires when standard output has been given everything, or is
+            closed.
         """
         self.transport.unregisterProducer()
         self.transport.loseConnection()
@@ -169,6 +186,11 @@ def chooseTerminal(reactor: Any) -> Terminal:
     """
     Choose how to take lines: with C{prompt_toolkit}, if there is a person at
     both ends and it is installed.
+
+    @param reactor: provides C{IReactorFDSet} and C{IReactorFromThreads}.
+    @return: L{PromptTerminal<openfl_twisted.console.prompt.PromptTerminal>} for
+        a person, else L{PlainTerminal}; that makes control characters visible if
+        the output goes to a terminal.
     """
     toTerminal = sys.stdout.isatty()
     if toTerminal and sys.stdin.isatty():

@@ -40,6 +40,9 @@ connection is given up. Flash has no limit.
 class Connection(SendingProtocol):
     """
     The protocol of a connection: it hands on what comes to its link.
+
+    @ivar link: who hears of it; C{None} before there is one, and when the link
+        wants no more of this connection.
     """
 
     maxQueue = MAX_PENDING

@@ -117,6 +117,9 @@ class Permissions:
 
 
 permissions = Permissions()
+"""
+Those of this process: the sockets of one Flash Player share what it has got.
+"""
 
 
 def forgetPolicyFiles() -> None:

@@ -147,6 +147,10 @@ class BridgeProtocol(SendingProtocol):
     def backendReceived(self, data: bytes) -> None:
         """
         Hand on what the server has sent.
+
+        @param data: the bytes, cut as the network cut them. With
+            L{BridgeFraming.XML} a message leaves when its zero byte has come;
+            after one that is too long the client is closed, with L{BAD_GATEWAY}.
         """
         splitter = self._splitter
         if splitter is None:
@@ -209,6 +213,9 @@ class BackendProtocol(SendingProtocol):
     _closing: IDelayedCall | None = None
 
     def __init__(self, bridge: BridgeProtocol) -> None:
+        """
+        @param bridge: gets what the server sends, and hears of the end.
+        """
         self._bridge = bridge
 
     def connectionMade(self) -> None:
@@ -221,6 +228,10 @@ class BackendProtocol(SendingProtocol):
         """
         Close the connection when the server has taken everything, or when that
         takes too long.
+
+        @param timeout: how many seconds the server has for that; then the
+            connection is aborted.
+        @param clock: for the time.
         """
         self._closing = clock.callLater(timeout, self.transport.abortConnection)
         self.transport.loseConnection()
@@ -295,6 +306,8 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
     def backendFor(self, bridge: BridgeProtocol) -> Factory[BackendProtocol]:
         """
         Make the factory of one connection to a server.
+
+        @param bridge: the connection to the client for whom it is.
         """
         return SendingFactory(
             lambda: BackendProtocol(bridge), maxQueue=self.settings.get("maxQueue")
@@ -307,6 +320,8 @@ def proxyHeader(transport: Any) -> bytes:
     version 1.
 
     @param transport: the connection to the client.
+    @return: the line, with its CRLF; C{PROXY UNKNOWN} if either address is no IP
+        address, or if one is IPv4 and one IPv6.
     """
     peer, host = transport.getPeer(), transport.getHost()
     for kind, family in ((IPv4Address, "TCP4"), (IPv6Address, "TCP6")):

@@ -11,22 +11,39 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.sendqueue import SendQueue
 
 PLAIN = "plain"
+"""
+A caller on TCP, or a UNIX socket, as it is.
+"""
+
 WEBSOCKET = "websocket"
+"""
+One in a WebSocket.
+"""
+
 POLICY = "policy"
+"""
+One that asks for the policy file.
+"""
+
 UNDECIDED = "undecided"
+"""
+One of whom it is not known yet.
+"""
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
 KINDS = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDECIDED)
 """
-Who can be calling: C{policy} asks for the policy file; of C{undecided} it is
-not known yet.
+Who can be calling. Those who speak TLS are kinds of their own, see L{inTLS}.
 """
 
 
 def inTLS(kind: str) -> str:
     """
     Name a kind of caller that speaks TLS.
+
+    @param kind: one of L{KINDS}, as it is inside TLS; one that has no name of
+        its own in TLS keeps its name.
     """
     return _IN_TLS.get(kind, kind)
 
@@ -34,6 +51,10 @@ def inTLS(kind: str) -> str:
 class Counted(Protocol):
     """
     What counts its traffic.
+
+    @ivar bytesIn: how many bytes have come.
+    @ivar bytesOut: how many bytes have been written.
+    @ivar reads: in how many pieces they have come.
     """
 
     bytesIn: int
@@ -45,6 +66,9 @@ class Connection(Counted, Protocol):
     """
     A connection that is counted; see
     L{openfl_twisted.protocols.guard.GuardedConnection}.
+
+    @ivar id: its number; no other connection of the same guard has it.
+    @ivar since: when it was opened, in seconds by the guard's clock.
     """
 
     id: int
@@ -53,7 +77,7 @@ class Connection(Counted, Protocol):
     @property
     def kind(self) -> str:
         """
-        Who is calling.
+        Who is calling, one of L{KINDS}.
         """
 
     def getPeer(self) -> IAddress:
@@ -79,6 +103,8 @@ class Traffic:
     def add(self, counted: Counted) -> None:
         """
         Add the traffic of a connection.
+
+        @param counted: the connection, or other traffic.
         """
         self.bytesIn += counted.bytesIn
         self.bytesOut += counted.bytesOut
@@ -135,6 +161,7 @@ def waitingFor(inner: Any) -> int:
     read.
 
     @param inner: see L{innermost}.
+    @return: how many; 0 if the protocol does not send through a L{SendQueue}.
     """
     transport = getattr(inner, "transport", None)
     return transport.pending if isinstance(transport, SendQueue) else 0
@@ -144,7 +171,9 @@ def describeClient(connection: Connection, now: float) -> Client:
     """
     Tell what is known of the client of a connection.
 
+    @param connection: the connection, as the guard has it.
     @param now: the time, by the same clock as C{connection.since}.
+    @return: what is known. Without rooms C{name} and C{room} are C{None}.
     """
     inner = innermost(connection)
     # Rooms put it there.

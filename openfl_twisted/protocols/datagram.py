@@ -14,6 +14,9 @@ The most bytes of a datagram that are read; UDP over IPv4 has at most 65507.
 """
 
 PREFIX = b"Echo -- "
+"""
+What an answer begins with.
+"""
 
 
 class DatagramEchoProtocol(DatagramProtocol):

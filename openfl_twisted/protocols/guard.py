@@ -112,6 +112,11 @@ class GuardedConnection(WrappedConnection):
     )
 
     def __init__(self, factory: "GuardFactory", wrapped: IProtocol, host: str | None) -> None:
+        """
+        @param factory: has the limits, and is told of the end.
+        @param wrapped: the protocol behind.
+        @param host: what the connection is counted for; C{None} for nothing.
+        """
         super().__init__(factory, wrapped)
         self.id = 0
         self.since = 0.0
@@ -145,6 +150,9 @@ class GuardedConnection(WrappedConnection):
     def write(self, data: bytes) -> None:
         """
         Count what is written and pass it on.
+
+        @param data: the bytes; they count as sent, also if the peer never reads
+            them.
         """
         self.bytesOut += len(data)
         self.transport.write(data)
@@ -152,6 +160,8 @@ class GuardedConnection(WrappedConnection):
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
         Count what is written and pass it on.
+
+        @param data: the pieces, which may be an iterator; see L{write}.
         """
         pieces = list(data)
         self.bytesOut += sum(map(len, pieces))
@@ -361,6 +371,12 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         """
         Have the wrapped factory answer a connection at once, and count it; see
         L{IFirstAnswer}, which this provides if the wrapped factory does.
+
+        @param data: everything that has come.
+        @param peer: the address of the other side, whose host may have too many.
+        @param host: the address of the port.
+        @return: the answer; C{None} if the connection is to go the normal way,
+            as it is when there are too many.
         """
         if 0 < self.maxConnections <= len(self.protocols) or self._hosts.isFull(hostOf(peer)):
             # The normal way refuses it.
@@ -411,6 +427,9 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         """
         Log the end of a connection that has been counted out, and keep what it
         has counted.
+
+        @param connection: one that is not among C{protocols} any more.
+        @param reason: how it has ended, as C{connectionLost} says.
         """
         by = _endedBy(connection, reason)
         self.log.emit(
@@ -474,6 +493,9 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
     def waiting(self) -> int:
         """
         Count the bytes that wait for clients that do not read.
+
+        @return: how many; what transports and the kernel hold for them is not in
+            it.
         """
         return sum(waitingFor(innermost(connection)) for connection in list(self.protocols))
 
@@ -481,6 +503,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         """
         Find a connection by its number.
 
+        @param id: the number, as L{GuardedConnection.id} and L{Client.id} have
+            it. All connections are gone through.
         @return: the connection; C{None} if it is not open any more.
         """
         return next((found for found in self.protocols if found.id == id), None)

@@ -20,6 +20,8 @@ def hostOf(address: IAddress | None) -> str | None:
     Find what a connection is counted for: an IPv4 address, or an IPv6 network
     of L{PREFIX} bits, as C{2001:db8::/64}.
 
+    @param address: where the connection comes from. An IPv4 address that is
+        written as IPv6 (C{::ffff:192.0.2.1}) is one of IPv4.
     @return: that; C{None} if an address of this kind has neither.
     """
     if isinstance(address, IPv4Address):
@@ -42,6 +44,9 @@ class HostLimit:
     """
 
     def __init__(self, limit: int) -> None:
+        """
+        @param limit: how many may be open at once; 0 means any number.
+        """
         self.limit = limit
         self._open: dict[str, int] = {}
         self._refusing: set[str] = set()
@@ -49,6 +54,9 @@ class HostLimit:
     def isFull(self, host: str | None) -> bool:
         """
         Check whether a host has as many as it may have.
+
+        @param host: the host, as L{hostOf} names it.
+        @return: whether it has; always C{False} for C{None}.
         """
         return host is not None and 0 < self.limit <= self._open.get(host, 0)
 
@@ -56,6 +64,7 @@ class HostLimit:
         """
         Hear that a connection was refused.
 
+        @param host: the host; nothing is counted for C{None}.
         @return: whether it is the first since one of this host has ended.
         """
         if host is None or host in self._refusing:
@@ -66,6 +75,8 @@ class HostLimit:
     def opened(self, host: str | None) -> None:
         """
         Count a connection in.
+
+        @param host: the host; nothing is counted for C{None}.
         """
         if host is not None:
             self._open[host] = self._open.get(host, 0) + 1
@@ -73,6 +84,8 @@ class HostLimit:
     def closed(self, host: str | None) -> None:
         """
         Count a connection out.
+
+        @param host: the host, which has been counted in; or C{None}.
         """
         if host is None:
             return

@@ -120,6 +120,10 @@ class LineEchoProtocol(SendingProtocol):
         """
         Complete the end of the last answer: the zero byte that a client sends
         behind its newline will not be answered any more.
+
+        @param end: the end that the answer would have.
+        @return: C{end}; and a zero byte behind it, if it is a newline, the
+            client ends texts with zero bytes, and L{terminator} is C{None}.
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end

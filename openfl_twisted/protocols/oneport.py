@@ -84,6 +84,11 @@ class OnePortProtocol(HoldingConnection):
     __slots__ = ("_among", "_kind", "_patience", "_undecided")
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
+        """
+        @param factory: has the settings, and counts.
+        @param inTLS: whether the transport is TLS; then nobody who calls can
+            begin with TLS once more.
+        """
         super().__init__(factory)
         # Until it is known who is calling.
         self._patience: Patience | None = None
@@ -415,6 +420,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """
         Make TLS for a connection, and inside it a door as outside.
+
+        @param addr: who calls.
         """
         return self._tls.buildProtocol(addr)
 
@@ -441,6 +448,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         """
         Say that there are too many callers of whom nothing is known; once, until
         there are fewer.
+
+        @param peer: who calls; its connection is not closed here.
         """
         self.refused += 1
         if not self._refusing:

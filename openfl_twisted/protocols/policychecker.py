@@ -205,6 +205,11 @@ class PolicyChecker:
         """
         Get a file, or remember it; all who want it at once share it.
 
+        @param host: whom to ask, IPv6 without brackets; capital letters do not
+            count.
+        @param port: the port there.
+        @param timeout: how many seconds it may take to get it. Who asks for one
+            that is on its way waits as long as the first who has asked.
         @return: fires with what came of it; it never fails.
         """
         key = host.lower(), port
@@ -322,5 +327,8 @@ class PermittedEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
         Ask, and then connect.
+
+        @return: fires with the protocol; fails as the permission or the endpoint
+            has failed.
         """
         return self._permit().addCallback(lambda _: self._endpoint.connect(protocolFactory))

@@ -28,6 +28,8 @@ class Between(Protocol):
     def transportPulls(self, producer: IPullProducer) -> None:
         """
         There is room, and the pull producer is to be asked.
+
+        @param producer: the pull producer.
         """
 
     def transportGone(self) -> None:
@@ -58,6 +60,9 @@ class Room:
     __slots__ = ("_between",)
 
     def __init__(self, between: Between) -> None:
+        """
+        @param between: who hears what the transport says.
+        """
         self._between = between
 
     def pauseProducing(self) -> None:
@@ -94,6 +99,10 @@ class Pull:
     __slots__ = ("_between", "_producer")
 
     def __init__(self, between: Between, producer: IPullProducer) -> None:
+        """
+        @param between: who hears what the transport says.
+        @param producer: the pull producer.
+        """
         self._between = between
         self._producer = producer
 

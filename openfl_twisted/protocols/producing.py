@@ -49,6 +49,9 @@ class ProducingProtocol(Protocol):
         Name who makes the bytes. While there is somebody, the connection is not
         closed.
 
+        @param producer: the producer. It is stopped when nothing can be sent any
+            more: at once, if that is so already.
+        @param streaming: whether it is a push producer.
         @raise RuntimeError: if there is somebody already.
         """
         if self.producer is not None:
@@ -110,6 +113,9 @@ class ProducingProtocol(Protocol):
     def transportPulls(self, producer: IPullProducer) -> None:
         """
         There is room, and the pull producer is asked.
+
+        @param producer: the producer that was registered; it writes here when it
+            is asked.
         """
         self.full = False
         self.roomAgain()

@@ -29,7 +29,7 @@ class Sender(Protocol):
 
     def getPeer(self) -> IAddress:
         """
-        Say to whom.
+        Get the address of the other side, for the log.
         """
 
 
@@ -40,6 +40,10 @@ class Read:
 
     There is one for the whole process, since the reactor calls one protocol at
     a time. So what one read makes many connections send is joined for each.
+
+    @ivar depth: how many reads are within each other just now: one protocol can
+        have another receive something. 0 if there is none.
+    @ivar waiting: what is to be flushed when the outermost ends.
     """
 
     log = packageLogger()

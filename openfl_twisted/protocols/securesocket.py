@@ -379,5 +379,8 @@ def verdictIn(reason: Failure) -> Verdict:
     """
     Get what was thought of the server's certificate when there came no
     connection.
+
+    @param reason: why there came none. Without a L{HandshakeFailed} in it
+        nothing is known, as of a server that cannot be reached.
     """
     return reason.value.verdict if isinstance(reason.value, HandshakeFailed) else Verdict()

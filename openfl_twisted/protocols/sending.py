@@ -60,6 +60,9 @@ class SendingProtocol(Protocol):
     def queueFor(self, transport: ITransport) -> SendQueue:
         """
         Make the queue; subclasses that want to know more of it override this.
+
+        @param transport: the transport beneath.
+        @return: the queue, which becomes L{transport}.
         """
         return SendQueue(transport, self, self.maxQueue)
 
@@ -105,6 +108,9 @@ class SendingProtocol(Protocol):
         """
         Do what L{deliver} does, for what has been delivered in one and is now
         taken apart: what is left comes before everything else that waits.
+
+        @param items: what it was taken apart into.
+        @param receive: what takes each.
         """
         transport = self.transport
         for number, item in enumerate(items):
@@ -170,6 +176,9 @@ class SendingProtocol(Protocol):
         """
         The connection ends without these having been handed over; see
         L{QueueOwner<openfl_twisted.protocols.sendqueue.QueueOwner>}.
+
+        @param pieces: what has waited, in order, but not as it was written:
+            small pieces may have been joined, and large ones cut.
         """
 
     def limitReached(self, limit: str) -> None:

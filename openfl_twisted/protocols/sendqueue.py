@@ -59,6 +59,8 @@ class IMessageTransport(Interface):
     def writeMessages(messages: list[bytes]) -> None:  # noqa: N805 - zope has no self here
         """
         Send several messages, in one write if it can.
+
+        @param messages: the messages, in order.
         """
 
 
@@ -75,6 +77,9 @@ class QueueOwner(Protocol):
     def sendQueueDropped(self, pieces: list[bytes]) -> None:
         """
         The connection ends without these having been handed over.
+
+        @param pieces: what has waited, in order; small pieces may have been
+            joined, and large ones cut.
         """
 
     def handedOver(self) -> None:
@@ -308,6 +313,10 @@ class SendQueue:
     def startTLS(self, *arguments: Any) -> Any:
         """
         Go on in TLS; what was written before is sent before.
+
+        @param arguments: what the transport's C{startTLS} takes.
+        @return: what that returns.
+        @raise RuntimeError: if bytes wait here that the peer has not read.
         """
         self.flush()
         if self._unsent is not None:
@@ -521,6 +530,8 @@ class SendQueue:
     def transportPulls(self, producer: IPullProducer) -> None:
         """
         Go on, with what has waited and with what the pull producer makes.
+
+        @param producer: the pull producer, which is asked once.
         """
         self._full = False
         self.flush()

@@ -31,6 +31,11 @@ class Group(Generic[T]):
     __slots__ = ("_timer", "began", "due", "waiters")
 
     def __init__(self, timer: "SharedTimer[T]", began: float) -> None:
+        """
+        @param timer: is told when somebody leaves.
+        @param began: when the first of them came, in seconds by the timer's
+            clock.
+        """
         self._timer = timer
         self.waiters: set[T] = set()
         self.began = self.due = began
@@ -38,6 +43,8 @@ class Group(Generic[T]):
     def leave(self, waiter: T) -> None:
         """
         Wait no more; nothing if the time is over.
+
+        @param waiter: who came with this group.
         """
         if waiter in self.waiters:
             self.waiters.remove(waiter)
@@ -72,6 +79,8 @@ class SharedTimer(Generic[T]):
         """
         Begin to wait.
 
+        @param waiter: who waits; it is kept in a set, and may not be waiting
+            already.
         @return: with whom, to leave before the time is over.
         """
         now = self._clock.seconds()

@@ -55,6 +55,9 @@ class SimpleServerProtocol(LineEchoProtocol):
     def isLast(self, text: bytes) -> bool:
         """
         Say whether to close after a line.
+
+        @param text: the line, without its end. Blanks around it are those that
+            Java's C{String.trim} takes away: everything up to the space.
         """
         return text.strip(_BLANKS) == b"EXIT"
 

@@ -228,6 +228,10 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
     Puts WebSockets in front of another factory, whose protocols need not know.
 
     The parameters of its constructor are its attributes.
+
+    @ivar silences: the open WebSockets from which nothing has come since they
+        were looked at last, see L{SharedTimer}.
+    @ivar pongs: those that were sent a ping and have not answered.
     """
 
     kind = "WebSocket"

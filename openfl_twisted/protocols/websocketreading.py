@@ -49,6 +49,8 @@ class WebSocketReader(ProducingProtocol):
     def framesReceived(self, data: bytes) -> None:
         """
         Take what comes: nearly always it is messages, which are given at once.
+
+        @param data: the bytes of frames, cut as the network cut them.
         """
         self._heard = True
         frames = self._frames
@@ -257,6 +259,9 @@ class WebSocketReader(ProducingProtocol):
     def closeCame(self, end: End) -> None:
         """
         The peer has sent its Close, or something that is not allowed.
+
+        @param end: the code and the words, how to answer, and whether it is a
+            mistake of the peer.
         """
         raise NotImplementedError
 

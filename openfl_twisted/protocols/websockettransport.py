@@ -37,6 +37,13 @@ class Settings(Protocol):
     """
     What a WebSocket is told of times; L{WebSocketFactory
     <openfl_twisted.protocols.websocket.WebSocketFactory>} says what they are.
+
+    @ivar closeTimeout: in seconds.
+    @ivar pingInterval: in seconds; 0 for no pings.
+    @ivar pongTimeout: in seconds.
+    @ivar clock: for all of them.
+    @ivar silences: who waits for C{pingInterval}.
+    @ivar pongs: who waits for C{pongTimeout}.
     """
 
     closeTimeout: float
@@ -59,6 +66,7 @@ class WebSocketTransport(WebSocketReader):
         has done something that is not allowed, what it was told. C{None} while
         the connection is open.
     @ivar closeReason: the same in words, if there are any.
+    @ivar settings: the times, which many connections share.
     """
 
     settings: Settings

@@ -88,6 +88,10 @@ class WrappedConnection(ProtocolWrapper):
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
         Register a producer with the transport.
+
+        @param producer: the producer. If it is L{Room} or L{Pull} of a queue
+            above, it hears when the connection is closed here.
+        @param streaming: whether it is a push producer.
         """
         self._producer = producer
         super().registerProducer(producer, streaming)

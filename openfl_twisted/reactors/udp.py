@@ -19,6 +19,8 @@ _MAX_KNOWN = 1024
 class Port(udp.Port):
     """
     A UDP port that remembers to which addresses it has written.
+
+    @ivar socket: the socket of the system.
     """
 
     socket: Any

@@ -207,6 +207,8 @@ class Relay:
     def subscribe(self, topic: str, callback: Callback) -> None:
         """
         Hear what others publish.
+
+        @raise ValueError: if the topic is none, or is subscribed to already.
         """
         if _checked(topic) in self._subscriptions:
             raise ValueError(f"{topic!r} is subscribed to already")

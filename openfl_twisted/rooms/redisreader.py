@@ -77,6 +77,8 @@ class RedisReader(BaseRedisProtocol):
         """
         Read lines again. What is left is kept for L{receive}, which goes on at
         once; the library would in a later turn of the reactor.
+
+        @param extra: what has come behind a string.
         """
         self.line_mode = 1
         self._rest = extra
@@ -84,6 +86,8 @@ class RedisReader(BaseRedisProtocol):
     def lineReceived(self, line: str) -> None:
         """
         Read a line, if it can be one and is within the limits.
+
+        @raise StreamError: if it cannot be one, or announces too much.
         """
         kind, text = line[:1], line[1:]
         self._size += len(line) + _ITEM
@@ -109,12 +113,17 @@ class RedisReader(BaseRedisProtocol):
     def lineLengthExceeded(self, line: bytes) -> None:
         """
         A line has no end.
+
+        @param line: what has come of it.
+        @raise StreamError: always.
         """
         raise StreamError(f"a line is longer than {self.MAX_LENGTH} bytes")
 
     def handleMultiBulkElement(self, element: Any) -> None:
         """
         An item of a list is complete.
+
+        @param element: the item, as the library has read it.
         """
         super().handleMultiBulkElement(_read(element))
 

@@ -175,6 +175,10 @@ class Options(DataServerOptions):
     def postOptions(self) -> None:
         """
         Read the table.
+
+        @raise usage.UsageError: if there is no target, or one is wrong; or if
+            another option is.
+        @raise SystemExit: with 0, when Ruffle's configuration has been printed.
         """
         if self["connect"] is None:
             if self["config"] is None:
@@ -194,6 +198,10 @@ class Options(DataServerOptions):
 def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-bridge}.
+
+    @param options: the options, parsed.
+    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>},
+        which opens its ports when it is started.
     """
     factory = BridgeFactory(
         options["targets"],

@@ -23,6 +23,7 @@ def readTable(path: str) -> dict[str, Any]:
     """
     Read a file in TOML.
 
+    @param path: the file, in UTF-8.
     @raise usage.UsageError: if it cannot be read, or is none.
     """
     try:
@@ -81,6 +82,11 @@ class ConfiguredOptions(usage.Options):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
         Parse the options of the file, and then those of the command line.
+
+        @param options: the command line without the command; C{None} for
+            C{sys.argv}.
+        @raise usage.UsageError: if an option is wrong, wherever it stands.
+        @raise SystemExit: with 0, when C{--check} has printed what they come to.
         """
         given = self._spelledOut(list(sys.argv[1:] if options is None else options))
         path = _valueOf("config", given)

@@ -36,7 +36,11 @@ def udpAddress(description: str) -> tuple[int, str]:
     Read where to listen for datagrams: C{udp:PORT:interface=ADDRESS}. In an
     IPv6 address the colons can be escaped, as Twisted's endpoints want them.
 
+    @param description: what stands behind C{--listen}. Without an interface it
+        is all of IPv4.
     @return: the port and the address.
+    @raise usage.UsageError: if it is no such description, or the port or the
+        address is none.
     """
     found = _udp.fullmatch(description)
     if found is not None:
@@ -105,6 +109,9 @@ class Options(DataServerOptions):
     def postOptions(self) -> None:
         """
         Check what goes together.
+
+        @raise usage.UsageError: if a value is wrong, or if two options do not go
+            together.
         """
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
@@ -133,6 +140,10 @@ class Options(DataServerOptions):
 def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-echo}.
+
+    @param options: the options, parsed.
+    @return: a service, which opens its ports when it is started. With
+        C{faithful} the reactor is stopped when the one client has gone.
     """
     if options["udp"]:
         return DatagramService(options["listen"], DatagramEchoProtocol)

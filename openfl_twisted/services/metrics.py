@@ -164,6 +164,9 @@ class MetricsResource(Page):
     def render_GET(self, request: Request) -> bytes:
         """
         Write the metrics in the form that the reader prefers.
+
+        @param request: its C{Accept} says whether that is OpenMetrics or the
+            older text form of Prometheus, which is for everybody else.
         """
         encode, contentType = choose_encoder(request.getHeader("Accept") or "")
         request.setHeader("Content-Type", contentType)

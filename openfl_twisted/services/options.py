@@ -43,6 +43,10 @@ _size = re.compile(r"([0-9]+)([KM]?)", re.IGNORECASE)
 def size(text: str) -> int:
     """
     Read a number of bytes: C{5000}, C{64K}, C{1M}.
+
+    @param text: digits, and C{K} for 1024 or C{M} for 1024 times that, or C{k}
+        and C{m}.
+    @raise ValueError: if it is something else, or 0.
     """
     found = _size.fullmatch(text)
     number = 0 if found is None else int(found[1]) * _UNITS[found[2].upper()]
@@ -54,6 +58,9 @@ def size(text: str) -> int:
 def rate(text: str) -> int:
     """
     Read a number of bytes a second; 0 for any number.
+
+    @param text: C{0}, or see L{size}.
+    @raise ValueError: if it is something else.
     """
     return 0 if text == "0" else size(text)
 
@@ -61,6 +68,9 @@ def rate(text: str) -> int:
 def count(text: str) -> int:
     """
     Read a number of things.
+
+    @param text: decimal digits of ASCII, and nothing else; 0 is a number too.
+    @raise ValueError: if it is something else.
     """
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{text!r} is not a number from 0 on")
@@ -70,6 +80,12 @@ def count(text: str) -> int:
 def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     """
     Check that an option has one of its values.
+
+    @param option: its name, without the dashes.
+    @param value: what it was given; capital letters count.
+    @param allowed: the values that there are.
+    @return: the value.
+    @raise usage.UsageError: if it is not among them, which the text names.
     """
     if value not in allowed:
         raise usage.UsageError(f"--{option}={value}: there are {', '.join(allowed)}")
@@ -80,6 +96,8 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
     """
     Read where to listen.
 
+    @param option: its name, for who has given it something wrong.
+    @param description: a Twisted endpoint, as C{serverFromString} takes it.
     @param example: such a description, for who has written another.
     @raise usage.UsageError: if there is no such endpoint.
     """
@@ -104,6 +122,8 @@ def siteEndpointOf(option: str, description: str, port: int) -> IStreamServerEnd
     Read where a site is for those who look after the server: a port that does
     not say on which interface is opened on that of this machine only.
 
+    @param option: its name, for who has given it something wrong.
+    @param description: a Twisted endpoint, as C{serverFromString} takes it.
     @param port: one for the example.
     @raise usage.UsageError: if there is no such endpoint.
     """
@@ -121,7 +141,8 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
     """
     Read the policy that an option names.
 
-    @param read: reads it.
+    @param path: what C{--policy} was given.
+    @param read: reads it; raises C{OSError} or C{ValueError} if it cannot.
     @raise usage.UsageError: if it cannot be read, is none, or grants nothing.
     """
     try:
@@ -353,6 +374,9 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     def postOptions(self) -> None:
         """
         Read who may call, and the policy file.
+
+        @raise usage.UsageError: if a value is wrong, or if two options do not go
+            together.
         """
         super().postOptions()
         try:

@@ -16,6 +16,10 @@ from openfl_twisted.rooms.relay import IRelay
 class Watched(Protocol):
     """
     A service with a guard; see L{openfl_twisted.services.serving.ServerService}.
+
+    @ivar factory: the guard of all its connections.
+    @ivar lobby: its rooms, if there are any.
+    @ivar relay: the way to other nodes, if there is one.
     """
 
     factory: GuardFactory
@@ -144,5 +148,8 @@ class Overview:
 def countsOf(relay: IRelay) -> dict[str, int]:
     """
     Get what a relay has counted, see L{RELAY_COUNTERS}.
+
+    @param relay: a relay, whether it is up or not.
+    @return: the counters by their names, since the relay was made.
     """
     return {name: getattr(relay, name) for name in RELAY_COUNTERS}

@@ -26,6 +26,9 @@ def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
     """
     Answer a question about a policy file.
 
+    @param policy: the file, whether it grants anything or not.
+    @param question: who wants to connect where; without C{content} the file
+        alone is looked at.
     @return: whether the connection is permitted, or if there is none in
         question, whether the file can grant any; and the lines that say why.
     """

@@ -35,6 +35,9 @@ _QUESTIONS = ("for", "port", "served-from", "secure")
 def portNumber(text: str) -> int:
     """
     Read a port.
+
+    @param text: decimal digits of ASCII, at most five.
+    @raise ValueError: if it is no number from 1 to 65535.
     """
     number = count(text) if len(text) <= 5 else 0
     if not 1 <= number <= 65535:
@@ -107,6 +110,11 @@ class Options(ServerOptions):
     def postOptions(self) -> None:
         """
         Make the policy file, or read it.
+
+        @raise usage.UsageError: if a value is wrong, if two options do not go
+            together, or if the policy grants nothing.
+        @raise SystemExit: with C{--check}, when it is answered: with 0, or
+            L{REFUSED}.
         """
         if self["check"] is not None:
             self._check(self["check"])
@@ -163,6 +171,9 @@ class Options(ServerOptions):
 def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-policy}.
+
+    @param options: the options, parsed.
+    @return: a L{ServerService}, which opens its ports when it is started.
     """
     factory = PolicyFileFactory(
         options["policy"], timeout=options["idle-timeout"], maxLength=options["max-message"]

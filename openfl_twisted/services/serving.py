@@ -70,6 +70,10 @@ class Announced:
     def __init__(
         self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
     ) -> None:
+        """
+        @param endpoint: where to listen.
+        @param opened: called with the address, when the port is open.
+        """
         self._endpoint = endpoint
         self._opened = opened
 
@@ -77,6 +81,7 @@ class Announced:
         """
         Open the port.
 
+        @return: fires with the port; fails with L{StartupError}.
         @raise StartupError: if that fails at once, as it does for sockets.
         """
 
@@ -171,6 +176,9 @@ class ServerService(MultiService):
         """
         Say where the server listens, and what a policy file that is served from
         there cannot do.
+
+        @param host: the address of the port; one of a UNIX socket is only
+            logged.
         """
         self.log.info("listening on {host}", host=describe(host))
         if self.policy is None:
@@ -280,6 +288,11 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
     """
     Make a service of a factory, which every kind of client can reach, unless the
     options say otherwise.
+
+    @param options: the options, parsed. With C{plain} there is no
+        L{OnePortFactory} in front of the factory, so TLS is for everybody, if
+        there is a certificate.
+    @param factory: whose protocols serve.
     """
     idle, certificates = options["idle-timeout"], options["tls"]
     if options["plain"]:

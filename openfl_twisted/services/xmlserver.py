@@ -39,6 +39,7 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     folder too.
 
     @param name: C{package.module:Class}.
+    @return: the class, which is not called yet.
     @raise usage.UsageError: if there is no such class, in one line.
     """
     module, colon, attribute = name.partition(":")
@@ -163,6 +164,9 @@ class Options(DataServerOptions):
     def postOptions(self) -> None:
         """
         Find the protocol.
+
+        @raise usage.UsageError: if a value is wrong, if two options do not go
+            together, or if the protocol cannot be loaded.
         """
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
@@ -186,6 +190,9 @@ def readRelay(url: str) -> tuple[IRelay, IPresence | None]:
     """
     Make the relay that C{--relay} names, and what knows who is where.
 
+    @param url: what C{--relay} was given, see L{relayFromURL}.
+    @return: the relay, not started yet; and what knows who is where, C{None} if
+        the broker can keep nothing.
     @raise usage.UsageError: if there is none such, or what it needs is not
         installed.
     """
@@ -210,6 +217,10 @@ def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
 def makeService(options: Options) -> IService:
     """
     Make the service of C{twistd openfl-xml}.
+
+    @param options: the options, parsed.
+    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>},
+        which opens its ports and reaches for the broker when it is started.
     """
     settings = {
         "maxLength": options["max-message"],

@@ -25,6 +25,9 @@ class FrameParser(ServerProtocol):
 
     Beyond what the library does, text is checked as it comes, a Close is taken
     within a message as well, and pings are left to be answered.
+
+    @ivar current_size: the library's: how many bytes of a message in pieces have
+        come; C{None} between messages.
     """
 
     # Decodes the message under way, if that is text.

@@ -10,21 +10,30 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
+from twisted.logger import Logger
+from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.interface import Method
 
 import openfl_twisted
 
 THOROUGH = (
+    "addresses",
+    "clocks",
+    "console",
     "endpoints",
     "errors",
     "events",
+    "logs",
     "net",
+    "protocols",
     "pytestplugin",
     "reactors",
     "rooms",
     "security",
+    "services",
     "system",
     "testing",
     "tls",
@@ -35,6 +44,9 @@ THOROUGH = (
 Where each parameter, result and error is described on its own. These are the
 rooms that people come in by; elsewhere a docstring can say it in a sentence.
 """
+
+_NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
+_RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know)\b"
 
 
 def modules() -> Iterator[ModuleType]:
@@ -85,17 +97,55 @@ def isWritten(member: object) -> bool:
     )
 
 
-def inherited(name: str, cls: type[Any] | None) -> bool:
+def named(text: str) -> Iterator[type[Any]]:
     """
-    Say whether a base class or an interface describes a method already.
+    Find the classes of the package to which a docstring refers.
     """
-    if cls is None or name == "__init__":
-        return False
-    bases = cls.__mro__[1:-1]
+    links = {link.rpartition(".")[2] for link in re.findall(r"L\{(?:[^{}<]*<)?([\w.]+)", text)}
+    for module in modules():
+        for name, value, _ in members(module):
+            if name in links and inspect.isclass(value):
+                yield value
+
+
+def inherited(name: str, cls: type[Any] | None) -> list[Any]:
+    """
+    Find what describes a method already: that of a base class, or of an
+    interface; for a class that is one for types only, that of a class that it
+    refers to. One that says nothing describes nothing.
+    """
+    short = name.rpartition(".")[2]
+    if cls is None or short == "__init__":
+        return []
     # Not implementedBy(): that writes into classes that implement nothing.
     declared = [vars(each).get("__implemented__") for each in cls.__mro__]
     interfaces = [each for found in declared if found is not None for each in found.flattened()]
-    return any(name in vars(base) for base in bases) or any(name in each for each in interfaces)
+    described = [vars(base).get(short) for base in cls.__mro__[1:-1]]
+    described += [interface.get(short) for interface in interfaces]
+    if getattr(cls, "_is_protocol", False):
+        described += [vars(each).get(short) for each in named(cls.__doc__ or "")]
+    return [each for each in described if each is not None and each.__doc__]
+
+
+def isHelp(name: str, cls: type[Any] | None) -> bool:
+    """
+    Say whether something is what C{--help} says: of an option, or of all.
+    """
+    wanted = name.rpartition(".")[2].startswith(("opt_", "longdesc", "synopsis"))
+    return wanted and cls is not None and issubclass(cls, usage.Options)
+
+
+def parametersOf(described: Any) -> list[str]:
+    """
+    Name the parameters of a function, or of a method of an interface.
+    """
+    if isinstance(described, Method):
+        info = described.getSignatureInfo()
+        return [*info["positional"], *filter(None, (info["varargs"], info["kwargs"]))]
+    function = getattr(described, "__func__", described)
+    if not inspect.isfunction(function):
+        return []
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
 
 
 def raisedIn(function: Callable[..., Any]) -> set[str]:
@@ -113,29 +163,89 @@ def raisedIn(function: Callable[..., Any]) -> set[str]:
     return found
 
 
-def missing(name: str, function: Callable[..., Any], cls: type[Any] | None) -> Iterator[str]:
+def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
     """
-    Say what the docstring of a function leaves out.
+    Say what the docstring of a function or a property leaves out. What an
+    override has from the method that it overrides it need not say again; what it
+    takes beside, and its own errors, it must.
     """
-    short = name.rpartition(".")[2]
+    function: Any = member.fget if isinstance(member, property) else member
     text = inspect.getdoc(function) or ""
-    if short == "__init__" and cls is not None:
+    if name.endswith(".__init__") and cls is not None:
         for base in cls.__mro__[:-1]:
             text += f"{base.__doc__}\n{vars(base).get('__init__', base).__doc__}\n"
-    signature = inspect.signature(function)
-    for parameter in signature.parameters:
-        if parameter in ("self", "cls"):
-            continue
+    described = inherited(name, cls)
+    parameters = parametersOf(member)
+    for found in map(parametersOf, described):
+        # It may give them other names.
+        added = len(parameters) - len(found)
+        parameters = [each for each in parameters if each not in found] if added > 0 else []
+    for parameter in parameters:
         if not re.search(rf"@(param|ivar|keyword) {parameter}:|C\{{{parameter}\}}", text):
             yield f"@param {parameter}"
-    result = signature.return_annotation
-    if result not in (None, "None", inspect.Signature.empty) and not re.search(
-        r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know)\b", text
-    ):
+    result = inspect.signature(function).return_annotation
+    says = isinstance(member, property) or result in _NOTHING
+    if not says and not described and not re.search(_RESULT, text):
         yield "@return"
     for error in raisedIn(function):
         if not re.search(rf"@raise [\w.]*\b{error}:", text):
             yield f"@raise {error}"
+
+
+def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
+    """
+    Find the public names that are assigned in a module or a class.
+
+    @return: each name, and whether a string behind it says what it is.
+    """
+    for statement, following in zip(body, [*body[1:], None], strict=True):
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        described = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+        for target in targets:
+            if isinstance(target, ast.Name) and not target.id.startswith("_"):
+                yield target.id, described
+
+
+def attributesOf(tree: ast.ClassDef) -> Iterator[str]:
+    """
+    Find the public attributes of a class, and those that its methods give to its
+    objects; but not those that a string behind them describes.
+    """
+    names = dict(assigned(tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own = isinstance(node.value, ast.Name) and node.value.id == "self"
+            if own and not node.attr.startswith("_"):
+                names.setdefault(node.attr, False)
+    return (name for name, described in names.items() if not described)
+
+
+def explained(name: str, cls: type[Any]) -> bool:
+    """
+    Say whether the docstring of a class, of its constructor or of a base
+    describes an attribute, or whether it is one that a base or an interface has.
+    An interface says it of its own.
+    """
+    if not inspect.isclass(cls):
+        return bool(cls[name].__doc__)
+    if isinstance(vars(cls).get(name), (Logger, property)) or any(
+        name in vars(base) or name in inspect.get_annotations(base) for base in cls.__mro__[1:]
+    ):
+        # Where the lines of a logger go is said where it is made.
+        return True
+    if isHelp(name, cls):
+        return True
+    declared = [vars(each).get("__implemented__") for each in cls.__mro__]
+    if any(name in each for found in declared if found is not None for each in found.flattened()):
+        return True
+    text = "".join(
+        f"{each.__doc__}{vars(each).get('__init__', each).__doc__}" for each in cls.__mro__
+    )
+    return re.search(rf"@(param|ivar|cvar) {name}:|C\{{{name}\}}", text) is not None
 
 
 class DocstringTests(SynchronousTestCase):
@@ -151,9 +261,7 @@ class DocstringTests(SynchronousTestCase):
             f"{module.__name__}.{name}"
             for module in modules()
             for name, value, cls in members(module)
-            if not name.endswith(".__init__")
-            and not value.__doc__
-            and not inherited(name.rpartition(".")[2], cls)
+            if not name.endswith(".__init__") and not value.__doc__ and not inherited(name, cls)
         ]
         self.assertEqual(found, [])
 
@@ -166,16 +274,39 @@ class DocstringTests(SynchronousTestCase):
     def test_thorough(self) -> None:
         """
         In the rooms that people come in by, each parameter, result and error is
-        described. "Get", "Say whether" and the like say what comes back.
+        described, where what is overridden does not do that. "Get", "Say
+        whether" and the like say what comes back.
         """
         found = [
             f"{module.__name__}.{name}: {what}"
             for module in modules()
             if roomOf(module) in THOROUGH
             for name, value, cls in members(module)
-            if inspect.isfunction(value) and not inherited(name.rpartition(".")[2], cls)
-            # The class that does it says what an interface's methods are for.
-            if not getattr(cls, "_is_protocol", False)
+            if (inspect.isfunction(value) or isinstance(value, property)) and not isHelp(name, cls)
             for what in missing(name, value, cls)
         ]
+        self.assertEqual(found, [])
+
+    def test_values(self) -> None:
+        """
+        In the same rooms each constant and each attribute is described.
+        """
+        found = []
+        for module in modules():
+            if roomOf(module) not in THOROUGH:
+                continue
+            tree = ast.parse(inspect.getsource(module))
+            found += [
+                f"{module.__name__}.{name}"
+                for name, described in assigned(tree.body)
+                if not described and not isinstance(vars(module)[name], TypeVar)
+            ]
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    cls = vars(module)[node.name]
+                    found += [
+                        f"{module.__name__}.{node.name}.{name}"
+                        for name in attributesOf(node)
+                        if not explained(name, cls)
+                    ]
         self.assertEqual(found, [])

@@ -230,6 +230,7 @@ def consoleResource(watch: Watch, token: str) -> Resource:
 
     @param watch: the streams, and what they show.
     @param token: who knows it may use the console.
+    @return: the root: the page is at C{/}, its streams and deeds beneath it.
     """
     root = Folder()
     for path, (name, contentType) in _FILES.items():

@@ -56,6 +56,11 @@ class WatchError(Exception):
     """
 
     def __init__(self, status: int, text: str) -> None:
+        """
+        @param status: what the browser gets as the status of the answer: 400 and
+            more.
+        @param text: why, for people; the browser gets it too.
+        """
         super().__init__(text)
         self.status = status
 
@@ -89,8 +94,8 @@ class Stream:
         """
         Send an event.
 
-        @param event: its name.
-        @param data: what it says, for JSON.
+        @param event: its name, which the script of the page knows.
+        @param data: what it says, for JSON. C{missed} is put beside it.
         """
         data["missed"], self.missed = self.missed, 0
         # In JSON there is no line break, and all that is not ASCII is escaped.
@@ -142,6 +147,8 @@ class StateStream(Stream):
 
     def __init__(self, request: Request, watch: "Watch", find: str) -> None:
         """
+        @param request: the request for the events.
+        @param watch: counts what is missed by all.
         @param find: of the clients only those are shown in whose address, name,
             room or kind this is.
         """
@@ -166,6 +173,11 @@ class MessageStream(Stream):
     """
 
     def __init__(self, request: Request, watch: "Watch", connection: GuardedConnection) -> None:
+        """
+        @param request: the request for the events.
+        @param watch: counts what is missed by all, and hears of the end.
+        @param connection: whose messages they are; the stream ends with it.
+        """
         super().__init__(request)
         self.connection = connection
         self._watch = watch
@@ -173,7 +185,11 @@ class MessageStream(Stream):
 
     def heard(self, way: str, text: str) -> None:
         """
-        Take a message.
+        Take a message, for the next event.
+
+        @param way: C{"in"} or C{"out"}, as seen from this server.
+        @param text: the message, of which L{MAX_TEXT} characters are shown. It
+            is missed if L{MAX_MESSAGES} wait already.
         """
         if len(self._messages) >= MAX_MESSAGES:
             self.missed += 1
@@ -237,6 +253,8 @@ class Watch:
         """
         Answer a request with the state, again and again.
 
+        @param request: the request; it is not finished before the stream ends.
+        @param find: which clients, see L{StateStream}; empty for all.
         @raise WatchError: if there are too many who look on.
         """
         self._begin(request, partial(StateStream, request, self, find))
@@ -245,6 +263,8 @@ class Watch:
         """
         Answer a request with the messages of a client, from now on.
 
+        @param request: the request; it is not finished before the client has
+            gone.
         @param id: the number of its connection.
         @raise WatchError: if there is no such client, or it has no messages, or
             too many look on.
@@ -273,6 +293,9 @@ class Watch:
     def untap(self, stream: MessageStream) -> None:
         """
         Hear that somebody does not listen to a client any more.
+
+        @param stream: the one that has ended. With the last one for a client its
+            messages are not looked at any more.
         """
         id = stream.connection.id
         self._taps[id].remove(stream)
@@ -324,6 +347,11 @@ class Watch:
         Tell how it is with the server, for JSON.
 
         @param find: which clients, see L{StateStream}.
+        @return: the newest L{MAX_SHOWN} of the clients that were found, the
+            newest first, and how many were found; the counters of the guard;
+            C{bytes} and C{messages} as two numbers, those that came and those
+            that went; and C{rooms} and C{relay}. What the server has no part for
+            is C{None}. Times are in seconds.
         """
         guard = self.overview.guard
         if find:
