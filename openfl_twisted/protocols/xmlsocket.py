@@ -167,7 +167,9 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param together: the messages, with a zero byte between two.
         """
-        messages = self._decode(together)
+        text = self._decode(together)
+        # To look first is faster: a split looks at each character, and so for long messages.
+        messages = text.split("\0") if END in together else [text]
         self._counter.messagesIn += len(messages)
         transport = self.transport
         if transport.paused or self._undelivered:
@@ -224,32 +226,26 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: the message without its end.
         """
-        self.messagesReceived(self._decode(line))
+        self.messagesReceived([self._decode(line)])
 
-    def _decode(self, together: bytes) -> list[str]:
+    def _decode(self, data: bytes) -> str:
         """
         Read messages as text: all at once, since no character goes over the end
         of a message.
+
+        If it is not UTF-8, that is logged once for each connection: who sends
+        one such message sends many.
         """
         try:
-            text = together.decode()
+            return data.decode()
         except UnicodeDecodeError:
-            text = decodeUTF8(together)
-            self._tellBroken()
-        # To look first is faster: a split looks at each character, and so for long messages.
-        return text.split("\0") if END in together else [text]
-
-    def _tellBroken(self) -> None:
-        """
-        Log that text is not UTF-8, once for each connection: who sends one such
-        message sends many.
-        """
-        if not self._toldBroken:
-            self._toldBroken = True
-            self.log.warn(
-                "{peer} sends text that is not UTF-8; it is read as Flash reads it",
-                peer=self.describePeer(),
-            )
+            if not self._toldBroken:
+                self._toldBroken = True
+                self.log.warn(
+                    "{peer} sends text that is not UTF-8; it is read as Flash reads it",
+                    peer=self.describePeer(),
+                )
+            return decodeUTF8(data)
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
@@ -294,7 +290,11 @@ class XMLSocketProtocol(SendingProtocol):
             is no escaping.
         """
         self._counter.messagesOut += 1
-        self.transport.write(encodeUTF8(message + "\0"))
+        try:
+            data = (message + "\0").encode()
+        except UnicodeEncodeError:
+            data = encodeUTF8(message + "\0")
+        self.transport.write(data)
 
     def sendMessages(self, messages: Sequence[str]) -> None:
         """

@@ -242,7 +242,10 @@ class Joining(tcp.Connection):
         elif data and self.connected and not self._writeDisconnected:
             self._tempDataBuffer.append(data)
             self._tempDataLen += len(data)
-            if self.producer is not None:
+            if (
+                self.producer is not None
+                and len(self.dataBuffer) + self._tempDataLen > self.bufferSize
+            ):
                 self._maybePauseProducer()
             if not self.queued:
                 if self._reading and not self._writing:
