@@ -147,7 +147,7 @@ def best(found: Iterable[Verdict]) -> Verdict | None:
     Choose the one of our own servers that does best.
     """
     own = [each for each in found if each.own]
-    return min(own, key=lambda each: each.cost, default=None)
+    return min(own, key=lambda each: each.cost if each.value is None else each.value, default=None)
 
 
 def reached(workload: Workload, verdict: Verdict) -> str:
