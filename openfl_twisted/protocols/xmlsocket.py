@@ -149,7 +149,7 @@ class XMLSocketProtocol(SendingProtocol):
                 self._beginWith(messages[0])
             if self._wantsLines:
                 self.deliver(messages, self.lineReceived)
-            elif self.transport.paused or self._undelivered:
+            elif self.transport.paused or self._undelivered is not None:
                 self.deliver((self._decode(messages),), self.messagesReceived)
             elif not self.transport.disconnecting:
                 self.messagesReceived(self._decode(messages))
