@@ -49,7 +49,9 @@ class SendingProtocol(Protocol):
     log = packageLogger()
     maxQueue = MAX_QUEUE
     _failed = False
+    # What waits to be handed to a method; None if nothing does, and none is being handed out.
     _undelivered: deque[tuple[Callable[[Any], object], Any]] | None = None
+    _delivering = False
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -99,7 +101,7 @@ class SendingProtocol(Protocol):
         @param items: what has come.
         @param receive: what takes it.
         """
-        if self._undelivered:
+        if self._undelivered is not None:
             self._undelivered.extend((receive, item) for item in items)
         else:
             self.handOut(items, receive)
@@ -117,21 +119,29 @@ class SendingProtocol(Protocol):
             if transport.disconnecting:
                 return
             if transport.paused:
-                self._undelivered = self._undelivered or deque()
+                if self._undelivered is None:
+                    self._undelivered = deque()
                 self._undelivered.extendleft((receive, rest) for rest in reversed(items[number:]))
                 return
             receive(item)
 
     def readsAgain(self) -> None:
         """
-        Hand on what has waited, as long as this side reads.
+        Hand on what has waited, as long as this side reads. Who stops reading
+        and reads again while it is handed something gets the rest afterwards.
         """
+        if self._undelivered is None or self._delivering:
+            return
         transport = self.transport
-        if self._undelivered:
+        self._delivering = True
+        try:
             with read:
                 while self._undelivered and not (transport.paused or transport.disconnecting):
                     receive, item = self._undelivered.popleft()
                     receive(item)
+        finally:
+            self._delivering = False
+            self._undelivered = self._undelivered or None
 
     def handedOver(self) -> None:
         """

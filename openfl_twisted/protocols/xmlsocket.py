@@ -172,7 +172,7 @@ class XMLSocketProtocol(SendingProtocol):
         messages = text.split("\0") if END in together else [text]
         self._counter.messagesIn += len(messages)
         transport = self.transport
-        if transport.paused or self._undelivered:
+        if transport.paused or self._undelivered is not None:
             self.deliver((messages,), self.messagesReceived)
         elif not transport.disconnecting:
             self.messagesReceived(messages)

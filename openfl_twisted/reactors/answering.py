@@ -8,6 +8,7 @@ needed: it is read, answered and closed at once. Whatever else has come, or has
 not come yet, goes the normal way, untouched.
 """
 
+import contextlib
 import socket
 from errno import EAGAIN
 from typing import Any, TypeVar
@@ -92,20 +93,36 @@ class _Listener(socket.socket):
         """
         Answer a connection if what has come is enough for it.
         """
+        if connection.gettimeout() is not None:
+            # With a default for all sockets it would wait for what has not come.
+            connection.setblocking(False)
         try:
             data = connection.recv(MAX_FIRST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:
             return False
         if not data:
             return False
-        peer = self._addressOf("TCP", *address)
+        peer = self._addressOf("TCP", *_withScope(address))
         answer: bytes | None = self._factory.firstAnswer(data, peer, self._host)
         if answer is None:
             return False
-        # What is left unread when a connection is closed makes it a reset.
-        connection.recv(len(data), socket.MSG_DONTWAIT)
-        connection.send(answer, socket.MSG_DONTWAIT)
+        # The peer may be gone already, as it may be in the normal way.
+        with contextlib.suppress(OSError):
+            # What is left unread when a connection is closed makes it a reset.
+            connection.recv(len(data), socket.MSG_DONTWAIT)
+            connection.send(answer, socket.MSG_DONTWAIT)
         return True
+
+
+def _withScope(address: Any) -> Any:
+    """
+    Write the scope of an IPv6 address that is not global as Twisted does: as a
+    part of the host.
+    """
+    if len(address) == 4 and address[3]:
+        host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        return (host, *address[1:])
+    return address
 
 
 def answerFirst(port: P) -> P:

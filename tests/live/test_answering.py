@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv6Address
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
@@ -22,6 +23,7 @@ from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.reactors.answering import (
     MAX_ANSWER,
     MAX_FIRST_BYTES,
+    _Listener,
     answerFirst,
 )
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
@@ -81,6 +83,14 @@ class Asker:
         """
         received: bytes = await deferToThread(self._readAll)
         return received
+
+    def reset(self) -> None:
+        """
+        Go without a farewell.
+        """
+        linger = (1).to_bytes(4, "little") + bytes(4)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._socket.close()
 
     def _readAll(self) -> bytes:
         with self._socket:
@@ -234,6 +244,68 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
             assert await Asker(port, REQUEST).answer() == b""
         assert await Asker(port, REQUEST).answer() == REPLY
     assert log.failures == [f"{HOST} failed to be answered"]
+
+
+@live
+async def test_gone() -> None:
+    """
+    A player that is gone before it is answered is nobody's fault: there is one
+    line as for any other.
+    """
+    factory = Watched(POLICY)
+    async with listening(factory) as (port, _):
+        asker = Asker(port, REQUEST)
+        asker.reset()
+        with capturedLogs() as logs:
+            assert await Asker(port, REQUEST).answer() == REPLY
+    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True, True]
+    assert (factory.normal, factory.answered) == (0, 2)
+
+
+@live
+async def test_defaultTimeout() -> None:
+    """
+    A program whose sockets have a default timeout waits for nobody who is
+    silent.
+    """
+    factory = Watched(POLICY)
+    factory.firstWait = 0
+    async with listening(factory) as (port, _):
+        silent = Asker(port, b"")
+        socket.setdefaulttimeout(600)
+        try:
+            while not factory.normal:
+                await deferToThread(int)
+        finally:
+            socket.setdefaulttimeout(None)
+        silent.send(REQUEST)
+        assert await silent.answer() == REPLY
+
+
+@live
+async def test_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where an address is only valid on one link, the link is a part of it.
+    """
+
+    class Told(Watched):
+        def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
+            peers.append(peer)
+            return super().firstAnswer(data, peer, host)
+
+    peers: list[IAddress] = []
+    address = ("fe80::1", 1024, 0, 1)
+    client, server = socket.socketpair()
+    accepted = iter([(server, address)])
+    monkeypatch.setattr(socket.socket, "accept", lambda listener: next(accepted))
+    host = IPv6Address("TCP", "fe80::1", 843)
+    with _Listener(socket.socket().detach(), Told(POLICY), host) as listener, client:
+        client.sendall(REQUEST)
+        with pytest.raises(StopIteration):
+            listener.accept()
+        assert client.recv(65536) == REPLY
+    scoped = f"fe80::1%{socket.if_indextoname(1)}"
+    assert peers == [IPv6Address("TCP", scoped, 1024, 0, 1)]
 
 
 @live

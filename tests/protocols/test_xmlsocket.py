@@ -196,18 +196,21 @@ class BatchTests(SynchronousTestCase):
         self.batches.transport.resumeProducing()
         self.assertEqual(len(self.batches.batches), 2)
 
-    @given(st.lists(st.sampled_from(["a", "b", "pause", "close"]), max_size=30), st.data())
+    @given(st.lists(st.sampled_from(["a", "b", "pause", "again", "close"]), max_size=30), st.data())
     def test_orderWithPauses(self, messages: list[str], data: st.DataObject) -> None:
         """
-        However often a handler of single messages stops reading, it gets every
-        message once and in order, up to where it closes.
+        However often a handler of single messages stops reading, for a while or
+        not at all, it gets every message once and in order, up to where it
+        closes.
         """
 
         class Pausing(Recorder):
             def messageReceived(self, message: str) -> None:
                 super().messageReceived(message)
-                if message == "pause":
+                if message in ("pause", "again"):
                     self.transport.pauseProducing()
+                if message == "again":
+                    self.transport.resumeProducing()
 
         pausing = Pausing()
         pausing.makeConnection(StringTransport(lenient=True))
@@ -222,6 +225,34 @@ class BatchTests(SynchronousTestCase):
             pausing.transport.resumeProducing()
         end = messages.index("close") + 1 if "close" in messages else len(messages)
         self.assertEqual(pausing.messages, messages[:end])
+
+    def test_readsOnAtOnce(self) -> None:
+        """
+        A handler that stops reading for each message, and reads again before it
+        returns, is never called within itself, however many wait.
+        """
+        depths: set[int] = set()
+
+        class Waiting(Recorder):
+            depth = 0
+
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message)
+                self.depth += 1
+                depths.add(self.depth)
+                self.transport.pauseProducing()
+                self.transport.resumeProducing()
+                self.depth -= 1
+
+        waiting = Waiting()
+        waiting.makeConnection(StringTransport())
+        waiting.transport.pauseProducing()
+        for _ in range(3):
+            waiting.dataReceived(b"a\0" * 1000)
+        waiting.transport.resumeProducing()
+        self.assertEqual((len(waiting.messages), depths), (3000, {1}))
+        waiting.dataReceived(b"b\0")
+        self.assertEqual(waiting.messages[-1], "b")
 
     def test_broadcast(self) -> None:
         """
