@@ -50,7 +50,7 @@ def trial(session: nox.Session) -> None:
 @nox.parametrize("mode", ["reactor", "transport"])
 def twisted(session: nox.Session, mode: str) -> None:
     """Twisted's own tests, on the transports and the reactor of this package."""
-    session.install("-e", ".[test]", "Twisted[http2]", "httpx")
+    session.install("-e", ".[test]", "Twisted[http2]", "httpx", "PyHamcrest")
     session.run("python", "-m", "tests.twistedsuites", mode, *session.posargs)
 
 
