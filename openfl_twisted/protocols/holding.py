@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 from openfl_twisted.addresses import describe
@@ -21,6 +21,9 @@ How long a connection in TLS that this side closes may take, in seconds; then it
 is aborted. So long, too, a protocol that does not read may let the last bytes
 of a connection wait that is lost.
 """
+
+# What a wrapper has that passes on half an end.
+_HALF = "readConnectionLost"
 
 
 class HoldingConnection(WrappedConnection):
@@ -136,10 +139,11 @@ class HoldingConnection(WrappedConnection):
         """
         Get the wrapped protocol if it wants to hear of half-closed connections.
         """
-        if isinstance(self.wrappedProtocol, TLSMemoryBIOProtocol):
-            # It says that it can do whatever its transport, which is this, can do.
+        wrapped = self.wrappedProtocol
+        if isinstance(wrapped, ProtocolWrapper) and not hasattr(type(wrapped), _HALF):
+            # It says that it can do whatever its transport, which is this, can do; so does TLS.
             return None
-        half: IHalfCloseableProtocol | None = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        half: IHalfCloseableProtocol | None = IHalfCloseableProtocol(wrapped, None)
         return half
 
     def writeConnectionLost(self) -> None:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides
+from zope.interface import alsoProvides, directlyProvides, providedBy
 
 from openfl_twisted.protocols.producers import Pull, Room
 
@@ -79,9 +79,13 @@ class WrappedConnection(ProtocolWrapper):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Connect the wrapped protocol.
+        Connect the wrapped protocol. Whether it knows of half-closed connections
+        is its own matter, although what is beneath can be such a protocol too.
         """
-        super().makeConnection(transport)
+        directlyProvides(self, providedBy(transport) - IHalfCloseableProtocol)
+        Protocol.makeConnection(self, transport)
+        self.factory.registerProtocol(self)
+        self.wrappedProtocol.makeConnection(self)
         if IHalfCloseableProtocol.providedBy(self.wrappedProtocol):
             alsoProvides(self, IHalfCloseableProtocol)
 

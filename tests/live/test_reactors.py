@@ -27,4 +27,6 @@ async def test_openfl() -> None:
     assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
     printed = await stop(server)
     await one.untilLost()
-    assert printed.count("closed by this side") == 2
+    # The one that asks may have been answered as it was accepted.
+    assert printed.count("got the policy file") == 1
+    assert printed.count("closed by this side (0 open)") == 1

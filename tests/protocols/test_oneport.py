@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.protocols.oneport}.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from hypothesis import given
@@ -12,10 +13,12 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
 from openfl_twisted.wire.firstbytes import Caller, recognize
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
@@ -453,6 +456,35 @@ class HalfCloseTests(OnePortTestCase):
         protocol.writeConnectionLost()
         self.assertEqual(self.greeter.told, ["made", "read lost", "write lost"])
         self.assertFalse(transport.disconnecting)
+
+    def test_wrappers(self) -> None:
+        """
+        Factories that wrap others, Twisted's and ours, can stand between: they
+        know of it no more than what they wrap.
+        """
+
+        def guard(factory: Any) -> GuardFactory:
+            return GuardFactory(factory, clock=Clock())
+
+        stacks: list[list[Callable[[Any], Any]]] = [
+            [WrappingFactory],
+            [guard],
+            [guard, WrappingFactory],
+            [WrappingFactory, guard],
+        ]
+        for stack in stacks:
+            made = GreeterFactory(Greeter)
+            wrapped: Any = made
+            for wrap in stack:
+                wrapped = wrap(wrapped)
+            connection = OnePortFactory(wrapped, clock=Clock()).buildProtocol(None)
+            transport = TightTransport(connection, 1000)
+            connection.makeConnection(transport)
+            connection.dataReceived(b"abc")
+            connection.readConnectionLost()
+            connection.writeConnectionLost()
+            self.assertEqual(transport.drainAll(), b"hello")
+            self.assertEqual(made.made[0].told, ["made", "lost"])
 
 
 class FactoryTests(OnePortTestCase):
