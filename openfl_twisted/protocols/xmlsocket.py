@@ -136,30 +136,15 @@ class XMLSocketProtocol(SendingProtocol):
         if self._looks:
             self._lookAt(data)
             return
-        tooLong = lines = together = None
+        tooLong = None
         try:
-            if self._wantsLines:
-                lines = self._splitter.receive(data)
-            else:
-                together = self._splitter.receiveTogether(data)
+            together = self._splitter.receiveTogether(data)
         except MessageTooLong as problem:
-            tooLong, lines = problem, list(problem.before)
+            tooLong, together = problem, END.join(problem.before) if problem.before else None
         if together is not None:
             self._handOnTexts(together)
-        elif lines:
-            self._handOn(lines)
         if tooLong is not None:
             self.deliver((tooLong,), self._tooLong)
-
-    def _handOn(self, lines: list[bytes]) -> None:
-        """
-        Hand on messages as they are wanted.
-        """
-        if self._wantsLines:
-            self._counter.messagesIn += len(lines)
-            self.deliver(lines, self.lineReceived)
-        else:
-            self._handOnTexts(END.join(lines))
 
     def _handOnTexts(self, together: bytes) -> None:
         """
@@ -179,8 +164,8 @@ class XMLSocketProtocol(SendingProtocol):
 
     def _lookAt(self, data: bytes) -> None:
         """
-        Cut the stream into messages for somebody who looks at each before it is
-        handed on: a tap, a pace, or we, since the first can be a policy request.
+        Cut the stream into messages for somebody who looks at each as bytes: a
+        subclass, a tap, a pace, or we, since the first can be a policy request.
         """
         messages, tooLong = receiveUpTo(self._splitter, data)
         if self._pace is not None and not self._pace.allows(len(messages), len(data)):
@@ -194,7 +179,11 @@ class XMLSocketProtocol(SendingProtocol):
             if not self._spoken:
                 self._beginWith(messages[0])
                 self._lookOrNot()
-            self._handOn(messages)
+            if self._wantsLines:
+                self._counter.messagesIn += len(messages)
+                self.deliver(messages, self.lineReceived)
+            else:
+                self._handOnTexts(END.join(messages))
         if tooLong is not None:
             self.deliver((tooLong,), self._tooLong)
 
@@ -202,7 +191,9 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Find out whether anybody looks at each message.
         """
-        self._looks = not self._spoken or self._tap is not None or self._pace is not None
+        self._looks = (
+            self._wantsLines or not self._spoken or self._tap is not None or self._pace is not None
+        )
 
     def _beginWith(self, line: bytes) -> None:
         """

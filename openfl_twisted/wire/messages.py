@@ -5,7 +5,7 @@ The rule for everybody who collects bytes in here: a byte is searched once and
 copied at most twice, however the stream was cut.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -204,14 +204,3 @@ def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageToo
         return splitter.receive(data), None
     except MessageTooLong as error:
         return list(error.before), error
-
-
-def joinMessages(messages: Iterable[bytes]) -> bytes:
-    """
-    Write messages one behind the other, each with its end.
-
-    @param messages: the messages. A zero byte inside one splits it for the
-        receiver: there is no escaping.
-    @return: the bytes for the wire.
-    """
-    return END.join([*messages, b""])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.messages import MessageSplitter, MessageTooLong, joinMessages
+from openfl_twisted.wire.messages import END, MessageSplitter, MessageTooLong
 from tests.segments import cutStreams
 
 # Few different bytes, so that ends are frequent.
@@ -116,9 +116,10 @@ class MessageSplitterTests(SynchronousTestCase):
     @given(st.lists(st.binary().filter(lambda message: b"\0" not in message)))
     def test_roundTrip(self, messages: list[bytes]) -> None:
         """
-        What L{joinMessages} writes, a splitter reads.
+        What is written one behind the other, each with its end, a splitter reads.
         """
-        self.assertEqual(MessageSplitter().receive(joinMessages(messages)), messages)
+        stream = b"".join(message + END for message in messages)
+        self.assertEqual(MessageSplitter().receive(stream), messages)
 
     def test_limitIsInclusive(self) -> None:
         """
