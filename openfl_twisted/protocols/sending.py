@@ -5,7 +5,7 @@ this package.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import Factory, Protocol
@@ -45,13 +45,32 @@ class SendingProtocol(Protocol):
     @cvar maxQueue: how many bytes are held for a peer that does not read.
     """
 
+    # Twisted has defaults for some of these in its classes. As slots, what is asked for each
+    # message is found faster and takes less; what a program adds has a dictionary, as everywhere.
+    __slots__ = ("_delivering", "_failed", "_undelivered", "connected", "factory", "transport")
+
     transport: SendQueue
+    factory: Any
     log = packageLogger()
     maxQueue = MAX_QUEUE
-    _failed = False
+    _delivering: bool
+    _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
-    _undelivered: deque[tuple[Callable[[Any], object], Any]] | None = None
-    _delivering = False
+    _undelivered: deque[tuple[Callable[[Any], object], Any]] | None
+
+    def __new__(cls, *args: object, **named: object) -> Self:
+        """
+        Make one that is not connected yet. Not in C{__init__}, which Twisted's
+        protocols have not, so those of programs do not call it.
+        """
+        self = super().__new__(cls)
+        self.connected = 0
+        self.factory = None
+        # So it is in all protocols of Twisted.
+        self.transport = cast("SendQueue", None)
+        self._failed = self._delivering = False
+        self._undelivered = None
+        return self
 
     def makeConnection(self, transport: ITransport) -> None:
         """

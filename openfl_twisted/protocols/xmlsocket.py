@@ -7,8 +7,8 @@ and C{MAX_LENGTH} are here too. Unlike it, it does work that is linear in the
 bytes received.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, KeysView, Sequence
+from typing import Any, Self, TypeAlias
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
@@ -22,7 +22,7 @@ from openfl_twisted.wire.messages import (
     MAX_LENGTH,
     MessageSplitter,
     MessageTooLong,
-    receiveUpTo,
+    splitWhole,
 )
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
@@ -63,6 +63,8 @@ class XMLSocketProtocol(SendingProtocol):
     @ivar unanswered: whether there was no file for one.
     """
 
+    __slots__ = ("_counter", "_looks", "_splitter", "_spoken")
+
     delimiter = END
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
@@ -72,10 +74,10 @@ class XMLSocketProtocol(SendingProtocol):
     messagesOut = 0
     answered = 0
     unanswered = 0
+    # Only there while a message has begun.
+    _splitter: MessageSplitter | None
     _pace: Pace | None = None
     _tap: Tap | None = None
-    _spoken = False
-    _looks = True
     _toldBroken = False
     # Whether a subclass wants bytes.
     _wantsLines = False
@@ -84,17 +86,26 @@ class XMLSocketProtocol(SendingProtocol):
         super().__init_subclass__(**keywords)
         cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
 
+    def __new__(cls, *args: object, **named: object) -> Self:
+        """
+        Make one that has not spoken yet.
+        """
+        self = super().__new__(cls)
+        self._spoken = False
+        self._looks = True
+        self._splitter = None
+        return self
+
     def makeConnection(self, transport: ITransport) -> None:
         """
         Begin, and be counted among the factory's connections.
         """
-        self._splitter = MessageSplitter(self.MAX_LENGTH)
         if self.messageRate or self.byteRate:
             self._pace = Pace(self.messageRate, self.byteRate)
         self._counter: XMLSocketFactory | XMLSocketProtocol = self
         if isinstance(self.factory, XMLSocketFactory):
             self._counter = self.factory
-            self.factory.connections.add(self)
+            self.factory.countIn(self)
         super().makeConnection(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -105,7 +116,7 @@ class XMLSocketProtocol(SendingProtocol):
         """
         self._dropUnfinished()
         if isinstance(self.factory, XMLSocketFactory):
-            self.factory.connections.discard(self)
+            self.factory.countOut(self)
         super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
@@ -119,13 +130,14 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Drop a message whose end has not come, as Flash does.
         """
-        if self._splitter.pending and not self.transport.disconnecting:
+        begun = 0 if self._splitter is None else self._splitter.pending
+        if begun and not self.transport.disconnecting:
             self.log.info(
                 "{peer} closed within a message; its {count} bytes are dropped",
                 peer=self.describePeer(),
-                count=self._splitter.pending,
+                count=begun,
             )
-        self._splitter.clear()
+        self._splitter = None
 
     # What comes
 
@@ -133,16 +145,34 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Cut the stream into messages.
         """
-        if self._looks:
-            self._lookAt(data)
-            return
+        if self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
+            self._pieceReceived(data)
+        elif self._looks:
+            self._lookAt(splitWhole(data), len(data))
+        else:
+            self._handOnTexts(data[:-1])
+
+    def _pieceReceived(self, data: bytes) -> None:
+        """
+        Cut what is not only whole messages.
+        """
+        splitter = self._splitter = self._splitter or MessageSplitter(self.MAX_LENGTH)
+        together: bytes | None = None
+        messages: Sequence[bytes] = ()
         tooLong = None
         try:
-            together = self._splitter.receiveTogether(data)
+            if self._looks:
+                messages = splitter.receive(data)
+            else:
+                together = splitter.receiveTogether(data)
         except MessageTooLong as problem:
-            tooLong, together = problem, END.join(problem.before) if problem.before else None
-        if together is not None:
-            self._handOnTexts(together)
+            tooLong, messages = problem, problem.before
+        if tooLong is None and not splitter.pending:
+            self._splitter = None
+        if self._looks:
+            self._lookAt(messages, len(data))
+        elif together is not None or messages:
+            self._handOnTexts(END.join(messages) if together is None else together)
         if tooLong is not None:
             self.deliver((tooLong,), self._tooLong)
 
@@ -150,9 +180,13 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Hand on messages as text.
 
-        @param together: the messages, with a zero byte between two.
+        @param together: the messages, with a zero byte between two. They are
+            decoded together: no character goes over the end of a message.
         """
-        text = self._decode(together)
+        try:
+            text = together.decode()
+        except UnicodeDecodeError:
+            text = self._decodeBroken(together)
         # To look first is faster: a split looks at each character, and so for long messages.
         messages = text.split("\0") if END in together else [text]
         self._counter.messagesIn += len(messages)
@@ -162,13 +196,15 @@ class XMLSocketProtocol(SendingProtocol):
         elif not transport.disconnecting:
             self.messagesReceived(messages)
 
-    def _lookAt(self, data: bytes) -> None:
+    def _lookAt(self, messages: Sequence[bytes], length: int) -> None:
         """
-        Cut the stream into messages for somebody who looks at each as bytes: a
-        subclass, a tap, a pace, or we, since the first can be a policy request.
+        Hand on messages where somebody looks at each as bytes: a subclass, a
+        tap, a pace, or we, since the first can be a policy request.
+
+        @param messages: the messages.
+        @param length: how many bytes have come, of messages and of pieces.
         """
-        messages, tooLong = receiveUpTo(self._splitter, data)
-        if self._pace is not None and not self._pace.allows(len(messages), len(data)):
+        if self._pace is not None and not self._pace.allows(len(messages), length):
             self.limitReached("rate")
             self.closeFor("it sends more than is allowed")
             return
@@ -184,8 +220,6 @@ class XMLSocketProtocol(SendingProtocol):
                 self.deliver(messages, self.lineReceived)
             else:
                 self._handOnTexts(END.join(messages))
-        if tooLong is not None:
-            self.deliver((tooLong,), self._tooLong)
 
     def _lookOrNot(self) -> None:
         """
@@ -206,7 +240,7 @@ class XMLSocketProtocol(SendingProtocol):
             self._counter.unanswered += not found
 
     def _tooLong(self, problem: MessageTooLong) -> None:
-        self._splitter.clear()
+        self._splitter = None
         self.limitReached("message")
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
@@ -217,26 +251,24 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param line: the message without its end.
         """
-        self.messagesReceived([self._decode(line)])
-
-    def _decode(self, data: bytes) -> str:
-        """
-        Read messages as text: all at once, since no character goes over the end
-        of a message.
-
-        If it is not UTF-8, that is logged once for each connection: who sends
-        one such message sends many.
-        """
         try:
-            return data.decode()
+            message = line.decode()
         except UnicodeDecodeError:
-            if not self._toldBroken:
-                self._toldBroken = True
-                self.log.warn(
-                    "{peer} sends text that is not UTF-8; it is read as Flash reads it",
-                    peer=self.describePeer(),
-                )
-            return decodeUTF8(data)
+            message = self._decodeBroken(line)
+        self.messagesReceived([message])
+
+    def _decodeBroken(self, data: bytes) -> str:
+        """
+        Read as text what is not UTF-8. That is logged once for each connection:
+        who sends one such message sends many.
+        """
+        if not self._toldBroken:
+            self._toldBroken = True
+            self.log.warn(
+                "{peer} sends text that is not UTF-8; it is read as Flash reads it",
+                peer=self.describePeer(),
+            )
+        return decodeUTF8(data)
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
@@ -293,12 +325,14 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param messages: their texts.
         """
-        if len(messages) == 1 or self.transport.keepsApart:
+        count = len(messages)
+        if count > 1 and self.transport.keepsApart:
             for message in messages:
                 self.sendMessage(message)
-        else:
-            self._counter.messagesOut += len(messages)
-            self.transport.write(encodeUTF8("\0".join([*messages, ""])))
+        elif count:
+            self._counter.messagesOut += count
+            text = messages[0] if count == 1 else "\0".join(messages)
+            self.transport.write(encodeUTF8(text + "\0"))
 
     def sendLine(self, line: bytes) -> None:
         """
@@ -337,7 +371,8 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
     """
     Makes L{XMLSocketProtocol}s, and knows those that are connected.
 
-    @ivar connections: the protocols that are connected.
+    @ivar connections: the protocols that are connected, in the order in which
+        they came; for reading, as one reads a set.
     @ivar messagesIn: how many messages have come.
     @ivar messagesOut: how many have been sent by L{broadcast}, and by the
         protocols' C{sendMessage} and C{sendLine}.
@@ -379,11 +414,29 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         )
         # Here None is a setting too.
         self.settings["policy"] = policy
-        self.connections: set[XMLSocketProtocol] = set()
+        # Not a set, which takes up to four times the memory.
+        self._connected: dict[XMLSocketProtocol, None] = {}
+        self.connections: KeysView[XMLSocketProtocol] = self._connected.keys()
         self.messagesIn = 0
         self.messagesOut = 0
         self.answered = 0
         self.unanswered = 0
+
+    def countIn(self, connection: XMLSocketProtocol) -> None:
+        """
+        Know a protocol that is connected.
+
+        @param connection: the protocol.
+        """
+        self._connected[connection] = None
+
+    def countOut(self, connection: XMLSocketProtocol) -> None:
+        """
+        Forget a protocol whose connection is lost.
+
+        @param connection: the protocol.
+        """
+        self._connected.pop(connection, None)
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """
@@ -403,8 +456,8 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         @param messages: their texts.
         @param exclude: who does not get them.
         """
-        # A set of its own: who is cut off leaves while this goes on.
-        hearers = self.connections.difference(exclude)
+        # A collection of its own: who is cut off leaves while this goes on.
+        hearers = self.connections - exclude if exclude else [*self.connections]
         self.messagesOut += len(messages) * len(hearers)
         lines = [encodeUTF8(message) + END for message in messages]
         block = b"".join(lines)

@@ -7,8 +7,10 @@ in the same order; what is written, by a read, a timer or a thread, is sent at
 the end of the turn without asking C{epoll} first.
 """
 
+import math
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -19,7 +21,7 @@ from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory
 from twisted.logger import Logger
 from twisted.python import context, log
 
-from openfl_twisted.reactors.tcp import Joining
+from openfl_twisted.reactors.tcp import Accepted, Joining
 from openfl_twisted.reactors.udp import Port as DatagramPort
 
 try:
@@ -49,7 +51,7 @@ class _Turned(Joining):
         return True
 
 
-class Server(_Turned, tcp.Server):
+class Server(_Turned, Accepted):
     """
     A connection that somebody has made to us.
     """
@@ -78,6 +80,58 @@ class Connector(tcp.Connector):
 
     def _makeTransport(self) -> Client:
         return Client(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+class _EventContext:
+    """
+    The context of what an event calls. Few ask for it, so what it says is made
+    when somebody does.
+
+    @ivar selectable: whose event it is.
+    @ivar made: what was made for it.
+    """
+
+    __slots__ = ("_logContext", "made", "selectable")
+
+    def __init__(self, logContext: dict[str, Any]) -> None:
+        self._logContext = logContext
+        self.made: dict[str, Any] | None = None
+        self.selectable: Any = None
+
+    def __getitem__(self, key: object) -> dict[str, Any]:
+        """
+        Get the log context, as C{log.callWithLogger} makes it.
+        """
+        if key is not log.ILogContext:
+            raise KeyError(key)
+        if self.made is None:
+            self.made = self._logContext
+            try:
+                system = self.selectable.logPrefix()
+            except Exception:
+                system = "(buggy logPrefix method)"
+                log.err(system=system)
+            self.made = {**self._logContext, "system": system}
+        return self.made
+
+
+# Says how many hold something; where nobody knows, a number that is never the expected one.
+_countHolders: Callable[[object], float] = getattr(sys, "getrefcount", lambda held: math.nan)
+
+
+def _countOurs() -> float:
+    """
+    Count who holds the context of an event that nobody has kept: a list, a
+    variable, and, with some versions of Python, the call that asks.
+    """
+    current = _EventContext({})
+    contexts = [current]
+    count = _countHolders(current)
+    contexts.clear()
+    return count
+
+
+_OURS = _countOurs()
 
 
 class OpenFLReactor(EPollReactor):
@@ -127,43 +181,42 @@ class OpenFLReactor(EPollReactor):
             return
         # What log.callWithLogger does, with what is the same for all done once.
         contexts = context.theContextTracker.currentContext().contexts
-        logContext, logKey = context.get(log.ILogContext), log.ILogContext
-        for fd, event in events:
-            if fd not in selectables:
-                continue
-            selectable = selectables[fd]
-            try:
-                system = selectable.logPrefix()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                system = "(buggy logPrefix method)"
-                log.err(system=system)
-            contexts.append({logKey: {**logContext, "system": system}})
-            try:
-                if event == EPOLLIN:
-                    # What _doReadOrWrite comes to then.
-                    why: BaseException | None
-                    inRead = False
-                    try:
-                        if selectable.fileno() == -1:
-                            why = _GONE
-                        else:
-                            why = selectable.doRead()
-                            inRead = True
-                    except BaseException:
-                        why = sys.exc_info()[1]
-                        log.err()
-                    if why:
-                        self._disconnectSelectable(selectable, why, inRead)
-                else:
-                    self._doReadOrWrite(selectable, fd, event)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                log.err()
-            finally:
-                contexts.pop()
+        logContext = context.get(log.ILogContext)
+        current = _EventContext(logContext)
+        contexts.append(current)
+        try:
+            for fd, event in events:
+                if fd not in selectables:
+                    continue
+                current.selectable = selectable = selectables[fd]
+                current.made = None
+                try:
+                    if event == EPOLLIN:
+                        # What _doReadOrWrite comes to then.
+                        why: BaseException | None
+                        inRead = False
+                        try:
+                            if selectable.__class__ is not Server and selectable.fileno() == -1:
+                                why = _GONE
+                            else:
+                                why = selectable.doRead()
+                                inRead = True
+                        except BaseException:
+                            why = sys.exc_info()[1]
+                            log.err()
+                        if why:
+                            self._disconnectSelectable(selectable, why, inRead)
+                    else:
+                        self._doReadOrWrite(selectable, fd, event)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:
+                    log.err()
+                if _countHolders(current) != _OURS:
+                    # Somebody has kept it for later, as the thread pool does.
+                    contexts[-1] = current = _EventContext(logContext)
+        finally:
+            contexts.pop()
         if self.unsent:
             self._flush()
 

@@ -20,10 +20,13 @@ Only one thing is seen earlier: the bytes, and the end of a connection that was
 closed, do not wait for another turn.
 """
 
-from typing import Any, Self, TypeVar
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, cast
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python import log
 from twisted.python.failure import Failure
@@ -54,6 +57,8 @@ class Joining(tcp.Connection):
         "TLS",
         "_aborting",
         "_reading",
+        "_tempDataBuffer",
+        "_tempDataLen",
         "_writeDisconnected",
         "_writeDisconnecting",
         "_writing",
@@ -64,7 +69,10 @@ class Joining(tcp.Connection):
         "offset",
         "producer",
         "producerPaused",
+        "protocol",
         "queued",
+        "reactor",
+        "socket",
         "streamingProducer",
     )
 
@@ -254,6 +262,91 @@ class Joining(tcp.Connection):
                     self.startWriting()
 
 
+def _noFileno() -> int:
+    """
+    Say that there is no descriptor any more.
+    """
+    return -1
+
+
+class Accepted(Joining, tcp.Server):
+    """
+    A connection that somebody has made to us. Twisted gives each some attributes
+    that are made of others: two texts, for the log and for C{repr}, and two
+    shortcuts. These make them when somebody asks.
+    """
+
+    __slots__ = ("_port", "_prefix", "_protocolName", "client", "server", "sessionno")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: IProtocol,
+        client: tuple[Any, ...],
+        server: tcp.Port | None,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        """
+        Begin as C{twisted.internet.tcp.Server} does.
+
+        @param sock: the socket.
+        @param protocol: what receives.
+        @param client: the address of the other side, as C{accept} gives it.
+        @param server: the port; C{None} for a connection that was there already.
+        @param sessionno: which connection of the port it is.
+        @param reactor: the reactor.
+        """
+        # As they are now: the protocol may be another one later. They are shared by all of a port.
+        self._prefix = sys.intern(str(self._getLogPrefix(protocol)))
+        self._protocolName = type(protocol).__name__
+        if server is None:
+            self._port = sock.getsockname()[1]
+        else:
+            # As in Twisted's own.
+            self._port = server._realPortNumber  # noqa: SLF001
+        # A connection that was there already has no port; Twisted's own code allows it.
+        super().__init__(sock, protocol, client, cast("tcp.Port", server), sessionno, reactor)
+
+    def _getLogstr(self) -> str:
+        """
+        The prefix of what is logged for this connection.
+        """
+        return f"{self._prefix},{self.sessionno},{self.hostname}"
+
+    def _getRepstr(self) -> str:
+        """
+        What C{repr} says.
+        """
+        return f"<{self._protocolName} #{self.sessionno} on {self._port}>"
+
+    def _getFileno(self) -> Callable[[], int]:
+        """
+        Asks for the descriptor: -1 once the connection is lost.
+        """
+        try:
+            return self.socket.fileno
+        except AttributeError:
+            # The connection is lost.
+            return _noFileno
+
+    def _leaveOut(self, *made: object) -> None:
+        """
+        Do without what Twisted has made; and so there is nothing to delete.
+        """
+
+    def _getHostname(self) -> Any:
+        """
+        The address of the other side, without the port.
+        """
+        return self.client[0]
+
+    fileno = property(_getFileno, _leaveOut, _leaveOut)
+    hostname = property(_getHostname, _leaveOut)
+    logstr = property(_getLogstr, _leaveOut)
+    repstr = property(_getRepstr, _leaveOut)
+
+
 class _Read:
     """
     The read that is under way, if there is one: the connections that wait for
@@ -270,7 +363,7 @@ class _Read:
 _read = _Read()
 
 
-class Server(Joining, tcp.Server):
+class Server(Accepted):
     """
     A connection to a server, under any reactor.
 

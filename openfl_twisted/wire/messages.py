@@ -67,6 +67,18 @@ def _split(data: bytes) -> list[bytes]:
     return parts
 
 
+def splitWhole(data: bytes) -> list[bytes]:
+    """
+    Cut bytes into messages, where each is there from its beginning to its end.
+
+    @param data: the bytes; the last one is a zero byte.
+    @return: the messages, without their ends.
+    """
+    messages = _split(data)
+    messages.pop()
+    return messages
+
+
 class MessageSplitter:
     """
     Cuts a stream of bytes into messages.
@@ -142,6 +154,9 @@ class MessageSplitter:
             elif data:
                 self._begun = bytearray(data)
             return None
+        if not begun and end == len(data) - 1:
+            # As it is nearly always: what a read brings is whole messages.
+            return data[:end]
         together = data[:end]
         if begun:
             begun += together

@@ -481,6 +481,7 @@ class FactoryTests(SynchronousTestCase):
             protocols.append(protocol)
             transports.append(StringTransport())
             protocol.makeConnection(transports[-1])
+        self.assertEqual([*factory.connections], protocols)
         self.assertEqual(factory.connections, set(protocols))
         factory.broadcast("a")
         factory.broadcast("b", exclude=protocols[:1])

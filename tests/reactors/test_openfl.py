@@ -10,7 +10,7 @@ from typing import Any, cast
 from twisted.application.reactors import Reactor, getReactorTypes
 from twisted.internet.error import ConnectionFdescWentAway
 from twisted.internet.protocol import ClientFactory, Factory
-from twisted.python import log
+from twisted.python import context, log
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -131,21 +131,74 @@ class OpenFLReactorTests(SynchronousTestCase):
         [found] = [event for event in events if event["message"] == ("from within",)]
         self.assertEqual(found["system"], server.transport.logstr)
 
+    def test_contextKept(self) -> None:
+        """
+        Who keeps the context for later, as the thread pool does, has that of its
+        own event, and none of another.
+        """
+        kept: list[Any] = []
+        servers = [Recorder() for _ in range(3)]
+        for server in servers:
+            server.react = lambda data: kept.append(
+                context.theContextTracker.currentContext().contexts[-1]
+            )
+        peers = [self.way.meet(server) for server in servers]
+        for peer in peers:
+            peer.send(b"x")
+        self.way.until(lambda: len(kept) == 3)
+        self.assertEqual(
+            {context.call(each, context.get, log.ILogContext)["system"] for each in kept},
+            {server.transport.logstr for server in servers},
+        )
+        self.assertEqual(context.get("something else", "nothing"), "nothing")
+        self.assertEqual(context.call(kept[0], context.get, "something else", "nothing"), "nothing")
+
+    def test_contextKeptAnyway(self) -> None:
+        """
+        It is so too where Python does not say who holds what.
+        """
+        self.patch(epoll, "_countHolders", lambda held: float("nan"))
+        self.test_contextKept()
+
+    def test_contextOfOne(self) -> None:
+        """
+        Within an event there is one log context, whoever asks for it; after it,
+        it is what it was before.
+        """
+        asked: list[Any] = []
+        server = Recorder()
+        server.react = lambda data: asked.extend(context.get(log.ILogContext) for _ in range(2))
+        self.way.meet(server).send(b"x")
+        self.way.until(lambda: b"x" in server.events)
+        self.assertIs(asked[0], asked[1])
+        self.assertEqual(context.get(log.ILogContext)["system"], "-")
+
     def test_buggyPrefix(self) -> None:
         """
-        What cannot say what it is called is read from all the same, and that is
-        logged.
+        What cannot say what it is called is read from all the same; that is
+        logged where somebody wants to log anything.
         """
         selectable, other = self.watch()
+        events: list[dict[str, Any]] = []
+        log.addObserver(events.append)
+        self.addCleanup(log.removeObserver, events.append)
+        reads: list[str] = []
 
         def fail() -> str:
             raise Boom
 
+        def read() -> None:
+            reads.append(selectable.socket.recv(100).decode())
+            log.msg("from within")
+
         selectable.logPrefix = fail  # type: ignore[method-assign]
+        selectable.doRead = read  # type: ignore[method-assign]
         other.send(b"x")
         self.way.turn()
-        self.assertEqual(selectable.reads, [b"x"])
+        self.assertEqual(reads, ["x"])
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
+        [found] = [event for event in events if event["message"] == ("from within",)]
+        self.assertEqual(found["system"], "(buggy logPrefix method)")
 
     def test_interrupt(self) -> None:
         """
@@ -155,13 +208,12 @@ class OpenFLReactorTests(SynchronousTestCase):
         def interrupt(*arguments: object) -> Any:
             raise KeyboardInterrupt
 
-        for method in ("logPrefix", "connectionLost"):
-            selectable, other = self.watch()
-            setattr(selectable, method, interrupt)
-            other.close()
-            selectable.doRead = lambda: Boom()  # type: ignore[assignment, method-assign]
-            self.assertRaises(KeyboardInterrupt, self.reactor.doPoll, 0)
-            self.reactor.removeReader(selectable)
+        selectable, other = self.watch()
+        selectable.doRead = lambda: Boom()  # type: ignore[assignment, method-assign]
+        selectable.connectionLost = interrupt  # type: ignore[assignment, method-assign]
+        other.close()
+        self.assertRaises(KeyboardInterrupt, self.reactor.doPoll, 0)
+        self.assertEqual(context.get(log.ILogContext)["system"], "-")
 
     def test_lostDescriptor(self) -> None:
         """

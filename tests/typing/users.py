@@ -2,6 +2,7 @@
 Code as users write it, with the types that they get.
 """
 
+from collections.abc import KeysView
 from typing import assert_type
 
 from twisted.internet.endpoints import serverFromString
@@ -64,7 +65,7 @@ def serve(reactor: IReactorCore) -> None:
     """
     policy = PolicyFile((AccessRule("*.a.example", "80"),))
     games = XMLSocketFactory(Game, maxLength=1000, policy=policy)
-    assert_type(games.connections, set[XMLSocketProtocol])
+    assert_type(games.connections, KeysView[XMLSocketProtocol])
     endpoint = serverFromString(reactor, "tcp:80")
     endpoint.listen(games)
     endpoint.listen(OnePortFactory(games, policy=PolicyFile.forPort, grace=1))
