@@ -19,6 +19,7 @@ from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent, Security
 from openfl_twisted.net.ways import wayTo
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
+from openfl_twisted.protocols.watchedqueue import WatchedQueue
 
 DEFAULT_TIMEOUT = 20_000
 """
@@ -50,11 +51,11 @@ class Connection(SendingProtocol):
     def __init__(self) -> None:
         self.link: Link | None = None
 
-    def queueFor(self, transport: ITransport) -> SendQueue:
+    def queueFor(self, transport: ITransport) -> WatchedQueue:
         """
         Watch what the peer takes.
         """
-        return SendQueue(transport, self, self.maxQueue, watched=True)
+        return WatchedQueue(transport, self)
 
     def handedOver(self) -> None:
         """

@@ -94,9 +94,12 @@ class Room:
 class Pull:
     """
     A pull producer, which the transport asks itself while there is one.
+
+    @ivar producer: the producer.
+    @ivar asked: whether the transport asks it; for who makes this before.
     """
 
-    __slots__ = ("_between", "_producer")
+    __slots__ = ("_between", "asked", "producer")
 
     def __init__(self, between: Between, producer: IPullProducer) -> None:
         """
@@ -104,13 +107,14 @@ class Pull:
         @param producer: the pull producer.
         """
         self._between = between
-        self._producer = producer
+        self.producer = producer
+        self.asked = False
 
     def resumeProducing(self) -> None:
         """
         There is room.
         """
-        self._between.transportPulls(self._producer)
+        self._between.transportPulls(self.producer)
 
     def stopProducing(self) -> None:
         """

@@ -85,7 +85,7 @@ class SendingProtocol(Protocol):
         @param transport: the transport beneath.
         @return: the queue, which becomes L{transport}.
         """
-        return SendQueue(transport, self, self.maxQueue)
+        return SendQueue(transport, self)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -97,7 +97,7 @@ class SendingProtocol(Protocol):
         transport = self.transport
         if transport.disconnecting or self._failed:
             return
-        transport.heard = transport.fresh = True
+        transport.fresh = True
         # This is "with read", without the price of it: it is what every byte passes.
         read.depth += 1
         try:
@@ -161,12 +161,6 @@ class SendingProtocol(Protocol):
         finally:
             self._delivering = False
             self._undelivered = self._undelivered or None
-
-    def handedOver(self) -> None:
-        """
-        Bytes have been handed to the transport; see
-        L{QueueOwner<openfl_twisted.protocols.sendqueue.QueueOwner>}.
-        """
 
     def bytesReceived(self, data: bytes) -> None:
         """

@@ -39,12 +39,18 @@ otherwise: 2 MiB. What the transport and the kernel hold comes on top of it.
 
 PORTION = 64 * 1024
 """
-So many bytes are handed over before the end of a read; and where it is watched
-what the peer takes, no more than so many at once.
+So many bytes are handed over before the end of a read; and by a
+L{WatchedQueue<openfl_twisted.protocols.watchedqueue.WatchedQueue>} no more than
+so many at once.
 """
 
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
+
+# How far a connection is: the transport has us, or the pull producer, for its producer; it has
+# not any more, since this side is closing; the connection is lost, which everybody here is being
+# told; or has been told.
+_OPEN, _CLOSING, _GONE, _EVERYBODY_KNOWS = range(4)
 
 # What a piece that waits costs beside its bytes, where pieces cannot be made one.
 _PIECE_COST = 64
@@ -67,7 +73,11 @@ class IMessageTransport(Interface):
 class QueueOwner(Protocol):
     """
     Who writes into a L{SendQueue}, and hears what becomes of it.
+
+    @ivar maxQueue: how many bytes are held for a peer that does not read.
     """
+
+    maxQueue: int
 
     def sendQueueExceeded(self) -> None:
         """
@@ -80,11 +90,6 @@ class QueueOwner(Protocol):
 
         @param pieces: what has waited, in order; small pieces may have been
             joined, and large ones cut.
-        """
-
-    def handedOver(self) -> None:
-        """
-        Bytes have been handed to the transport; only told to who watches.
         """
 
     def readsAgain(self) -> None:
@@ -104,11 +109,10 @@ class SendQueue:
     @ivar disconnecting: whether the connection is being closed by this side.
     @ivar keepsApart: whether what is written at once is a message, see
         L{IMessageTransport}.
-    @ivar maxQueue: how many bytes are held for a peer that does not read.
-    @ivar fresh: whether nothing has been written since the last piece came. If
-        the transport joins what is written in a read itself, a first write goes
-        straight to it: often it is the only one.
-    @ivar heard: whether anything has come from the peer.
+    @ivar fresh: whether nothing has been written since the last piece came from
+        the peer; C{None} before the first one. If the transport joins what is
+        written in a read itself, a first write goes straight to it: often it is
+        the only one.
     @ivar paused: whether this side has stopped reading from the peer.
     @ivar tap: called with each piece that is written; C{None} for nobody.
     """
@@ -117,56 +121,39 @@ class SendQueue:
     __slots__ = (
         "_dense",
         "_full",
-        "_gone",
         "_halfClosing",
         "_joins",
         "_owner",
         "_producer",
-        "_pullProducer",
-        "_pulling",
-        "_registered",
-        "_toldAll",
+        "_pull",
+        "_stage",
         "_transport",
         "_unsent",
         "_unsentLength",
-        "_watched",
         "disconnecting",
         "fresh",
-        "heard",
         "keepsApart",
-        "maxQueue",
         "paused",
         "tap",
     )
 
-    def __init__(
-        self, transport: ITransport, owner: QueueOwner, maxQueue: int, *, watched: bool = False
-    ) -> None:
+    def __init__(self, transport: ITransport, owner: QueueOwner) -> None:
         """
         @param transport: where the bytes go.
         @param owner: hears what becomes of them.
-        @param maxQueue: the limit, in bytes.
-        @param watched: whether the owner wants to hear each time that bytes have
-            been handed to the transport. Then that is done in portions of
-            L{PORTION<sendqueue.PORTION>} bytes, so that what is pending here is
-            what the peer has not taken; else everything there is goes at once.
         """
         self._transport: Any = transport
         self._owner = owner
-        self._watched = watched
         self.keepsApart: bool = IMessageTransport.providedBy(transport)
         # Whether the transport joins what is written in a read itself. TLS on it does not.
         self._joins: bool = (
             getattr(transport, "joinsWrites", False)
-            and not watched
             and not self.keepsApart
             and not ISSLTransport.providedBy(transport)
         )
         self.disconnecting = False
-        self.fresh = False
-        self.heard = False
+        self.fresh: bool | None = None
         self.paused = False
-        self.maxQueue = maxQueue
         self.tap: Callable[[bytes], object] | None = None
         # What has not been handed over; None while that is nothing, as it is most of the time.
         self._unsent: list[bytes] | None = None
@@ -175,19 +162,13 @@ class SendQueue:
         self._dense = 0
         # Whether the transport has said that it has no room.
         self._full = False
-        self._gone = False
-        # Whether everybody here knows that the connection is lost.
-        self._toldAll = False
+        self._stage = _OPEN
         # Whether the write side is to be closed once everything has been handed over.
         self._halfClosing = False
         # Whoever makes what is written here, if that is a push producer.
         self._producer: IPushProducer | None = None
         # Or if it is a pull producer.
-        self._pullProducer: IPullProducer | None = None
-        # Whether the transport asks it, and not us.
-        self._pulling = False
-        # Whether the transport has us, or the pull producer, for its producer.
-        self._registered = True
+        self._pull: Pull | None = None
         cast("IConsumer", transport).registerProducer(Room(self), True)
 
     @property
@@ -216,8 +197,8 @@ class SendQueue:
             data = bytes(memoryview(data))
         if (
             not data
-            or self._gone
-            or (self.disconnecting and not (self._pulling and not self._full))
+            or self._stage
+            or (self.disconnecting and not (self._pulling() and not self._full))
         ):
             # What a pull producer still has is sent before a connection is closed, as everywhere.
             return
@@ -252,7 +233,7 @@ class SendQueue:
         elif len(unsent) - self._dense >= _LOOSE_PIECES:
             unsent[self._dense :] = [b"".join(unsent[self._dense :])]
             self._dense += 1
-        if cost > self.maxQueue:
+        if cost > self._owner.maxQueue:
             self._cutOff()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -270,9 +251,9 @@ class SendQueue:
         """
         Close the connection once everything written so far has been sent.
         """
-        if self._gone:
+        if self._stage >= _GONE:
             self._endLate()
-        if self.disconnecting or self._gone:
+        if self.disconnecting or self._stage:
             return
         self.flush()
         self.disconnecting = True
@@ -284,7 +265,7 @@ class SendQueue:
         """
         Close the connection now; what has not been sent is dropped.
         """
-        if self._gone:
+        if self._stage >= _GONE:
             self._endLate()
             return
         self.disconnecting = True
@@ -296,7 +277,7 @@ class SendQueue:
         The connection is lost, and the transport may hold what has come, and the
         end, for a protocol that has paused: it is not wanted any more.
         """
-        if self._toldAll:
+        if self._stage == _EVERYBODY_KNOWS:
             self._transport.loseConnection()
 
     def loseWriteConnection(self) -> None:
@@ -359,7 +340,7 @@ class SendQueue:
         """
         Read the end that the peer says: inside TLS it takes two to close.
         """
-        if self.paused and not self._gone:
+        if self.paused and self._stage < _GONE:
             self.paused = False
             self._transport.resumeProducing()
 
@@ -379,9 +360,9 @@ class SendQueue:
         @param streaming: whether it is a push producer.
         @raise RuntimeError: if there is one already.
         """
-        if self._producer is not None or self._pullProducer is not None:
+        if self._producer is not None or self._pull is not None:
             raise RuntimeError("there is a producer already")
-        if not self._registered:
+        if self._stage:
             # The connection is lost, or this side has closed it.
             producer.stopProducing()
         elif streaming:
@@ -389,41 +370,46 @@ class SendQueue:
             if self._full:
                 self._producer.pauseProducing()
         else:
-            self._pullProducer = cast("IPullProducer", producer)
+            self._pull = Pull(self, cast("IPullProducer", producer))
             self.flush()
             if not self._full:
-                self._beginPulling(self._pullProducer)
+                self._beginPulling(self._pull)
 
-    def _beginPulling(self, producer: IPullProducer) -> None:
+    def _pulling(self) -> bool:
+        """
+        Whether the transport asks a pull producer, and not us.
+        """
+        return self._pull is not None and self._pull.asked
+
+    def _beginPulling(self, pull: Pull) -> None:
         """
         Have the transport ask the pull producer, not us.
         """
-        self._pulling = True
+        pull.asked = True
         # It is asked when there is room; what others write has to wait for that too.
         self._full = True
         self._transport.unregisterProducer()
-        self._transport.registerProducer(Pull(self, producer), False)
+        self._transport.registerProducer(pull, False)
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer.
         """
         self._producer = None
-        if self._pullProducer is None:
+        pull, self._pull = self._pull, None
+        if pull is None or not pull.asked:
+            # The transport never got one.
             return
-        self._pullProducer = None
-        if not self._pulling:
-            # The transport never got it.
-            return
-        self._pulling = self._full = False
+        self._full = False
         self.flush()
         if self.disconnecting:
             self._closeAgain()
         self._halfCloseIfAsked()
         self._transport.unregisterProducer()
-        self._registered = not self.disconnecting
-        if self._registered:
+        if not self.disconnecting:
             self._transport.registerProducer(Room(self), True)
+        elif not self._stage:
+            self._stage = _CLOSING
 
     # The way to the transport
 
@@ -435,48 +421,12 @@ class SendQueue:
         pieces = self._unsent
         if pieces is None or self._full:
             return
-        if self._watched:
-            # Nobody watches a WebSocket so: the sockets that do are those of OpenFL's door.
-            self._handOverPortions()
-            self._owner.handedOver()
-            return
         self._unsent = None
         self._unsentLength = self._dense = 0
         if self.keepsApart:
             self._transport.writeMessages(pieces)
         else:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def _handOverPortions(self) -> None:
-        """
-        Hand over portions until the transport is full.
-        """
-        while self._unsent and not self._full:
-            portion = self._takePortion(self._unsent)
-            self._unsentLength -= len(portion)
-            self._transport.write(portion)
-        self._unsent = self._unsent or None
-
-    def _takePortion(self, pieces: list[bytes]) -> bytes:
-        """
-        Take the next portion off the queue. A large piece is cut up once, not
-        for each portion of it.
-        """
-        count = length = 0
-        for piece in pieces:
-            if count and length + len(piece) > PORTION:
-                break
-            count += 1
-            length += len(piece)
-        taken, pieces[:count] = pieces[:count], []
-        self._dense = max(0, self._dense - count)
-        data = taken[0] if count == 1 else b"".join(taken)
-        if length <= PORTION:
-            return data
-        first, *rest = [data[at : at + PORTION] for at in range(0, length, PORTION)]
-        pieces[:0] = rest
-        self._dense += len(rest)
-        return first
 
     def _halfCloseIfAsked(self) -> None:
         """
@@ -491,8 +441,8 @@ class SendQueue:
         """
         Let the transport close, once it has everything: it waits for us.
         """
-        if self._registered and not self._full and self._pullProducer is None:
-            self._registered = False
+        if not (self._stage or self._full or self._pull):
+            self._stage = _CLOSING
             self._transport.unregisterProducer()
             self._stopProducer()
 
@@ -521,7 +471,7 @@ class SendQueue:
         Hold what comes: the peer does not read as fast as is written.
         """
         self._full = True
-        if self._producer is self and not self.heard:
+        if self._producer is self and self.fresh is None:
             # What is shaken hands with must be read, or the greeting could never leave.
             return
         if self._producer is not None:
@@ -538,7 +488,7 @@ class SendQueue:
         producer.resumeProducing()
         # Within a read it would wait for the end of that, and the transport for it.
         self.flush()
-        self._full = self._full or self._pulling
+        self._full = self._full or self._pulling()
 
     def transportEmpty(self) -> None:
         """
@@ -551,13 +501,13 @@ class SendQueue:
         if self._full:
             return
         self._halfCloseIfAsked()
-        if self._pullProducer is not None:
-            self._beginPulling(self._pullProducer)
+        if self._pull is not None:
+            self._beginPulling(self._pull)
         if self._producer is not None:
             self._producer.resumeProducing()
         if self.disconnecting:
             self._finish()
-        elif self._registered and self._pullProducer is None and not self._full:
+        elif not self._stage and self._pull is None and not self._full:
             # The peer may have ended TLS meanwhile; a TLS transport goes on with that only when its
             # producer has gone.
             self._transport.unregisterProducer()
@@ -592,17 +542,19 @@ class SendQueue:
         """
         Forget everything: the connection is lost.
         """
-        self._gone = True
-        self._full = self._registered = self._pulling = False
+        self._stage = _GONE
+        self._full = False
+        if self._pull is not None:
+            self._pull.asked = False
         self._drop()
         self._stopProducer()
-        self._toldAll = True
+        self._stage = _EVERYBODY_KNOWS
 
     def _stopProducer(self) -> None:
         """
         Tell whoever makes the bytes that nobody takes them any more.
         """
-        producer = self._producer or self._pullProducer
-        self._producer = self._pullProducer = None
+        producer = self._producer if self._pull is None else self._pull.producer
+        self._producer = self._pull = None
         if producer is not None:
             producer.stopProducing()

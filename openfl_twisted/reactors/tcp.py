@@ -21,8 +21,8 @@ closed, do not wait for another turn.
 """
 
 import socket
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
 from twisted.internet import tcp
@@ -32,6 +32,9 @@ from twisted.python import log
 from twisted.python.failure import Failure
 
 P = TypeVar("P", bound=IListeningPort)
+
+# What has been written if nothing has; Twisted has a list for each connection.
+_NOTHING: Any = ()
 
 # More than this leaves in Twisted's own way, in pieces of this size.
 _SEND_LIMIT = tcp.Connection.SEND_LIMIT
@@ -64,9 +67,7 @@ class Joining(tcp.Connection):
         "_writing",
         "connected",
         "dataBuffer",
-        "disconnected",
         "disconnecting",
-        "offset",
         "producer",
         "producerPaused",
         "protocol",
@@ -88,7 +89,7 @@ class Joining(tcp.Connection):
         Make one that is not connected yet.
         """
         self = super().__new__(cls)
-        self.connected = self.disconnected = self.disconnecting = self.offset = 0
+        self.connected = self.disconnecting = 0
         self.TLS = self.queued = self._reading = self._writing = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
         self.producerPaused = self.streamingProducer = False
@@ -203,13 +204,42 @@ class Joining(tcp.Connection):
         except OSError:
             # Twisted's own code tries again, and says what it means.
             return False
-        pieces.clear()
+        # TLS adds to it without asking us.
+        self._tempDataBuffer = [] if self.TLS else _NOTHING
         self._tempDataLen = 0
         if sent < length:
             self.dataBuffer = data
             self.offset = sent
             self._ask()
         return True
+
+    def _beginBuffer(self) -> None:
+        """
+        Have what Twisted's own code adds to.
+        """
+        if self._tempDataBuffer is _NOTHING:
+            self._tempDataBuffer = []
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """
+        Go on in TLS.
+        """
+        self._beginBuffer()
+        super().startTLS(ctx, normal)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """
+        Send several pieces of bytes.
+        """
+        self._beginBuffer()
+        super().writeSequence(iovec)
+
+    def doWrite(self) -> Any:
+        """
+        Send what the socket takes, in Twisted's own way.
+        """
+        self._beginBuffer()
+        return super().doWrite()
 
     def _ask(self) -> None:
         """
@@ -246,9 +276,13 @@ class Joining(tcp.Connection):
         this is in fewer steps.
         """
         if self.TLS or data.__class__ is not bytes:
+            self._beginBuffer()
             super().write(data)
         elif data and self.connected and not self._writeDisconnected:
-            self._tempDataBuffer.append(data)
+            if self._tempDataBuffer:
+                self._tempDataBuffer.append(data)
+            else:
+                self._tempDataBuffer = [data]
             self._tempDataLen += len(data)
             if (
                 self.producer is not None
@@ -269,6 +303,14 @@ def _noFileno() -> int:
     return -1
 
 
+@lru_cache(maxsize=256)
+def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
+    """
+    Keep the names once that all connections of a port have.
+    """
+    return prefix, protocol, port
+
+
 class Accepted(Joining, tcp.Server):
     """
     A connection that somebody has made to us. Twisted gives each some attributes
@@ -276,7 +318,7 @@ class Accepted(Joining, tcp.Server):
     shortcuts. These make them when somebody asks.
     """
 
-    __slots__ = ("_port", "_prefix", "_protocolName", "client", "server", "sessionno")
+    __slots__ = ("_names", "client", "server", "sessionno")
 
     def __init__(
         self,
@@ -297,28 +339,30 @@ class Accepted(Joining, tcp.Server):
         @param sessionno: which connection of the port it is.
         @param reactor: the reactor.
         """
-        # As they are now: the protocol may be another one later. They are shared by all of a port.
-        self._prefix = sys.intern(str(self._getLogPrefix(protocol)))
-        self._protocolName = type(protocol).__name__
-        if server is None:
-            self._port = sock.getsockname()[1]
-        else:
+        # As they are now: the protocol may be another one later.
+        self._names = _share(
+            str(self._getLogPrefix(protocol)),
+            type(protocol).__name__,
             # As in Twisted's own.
-            self._port = server._realPortNumber  # noqa: SLF001
+            sock.getsockname()[1] if server is None else server._realPortNumber,  # noqa: SLF001
+        )
         # A connection that was there already has no port; Twisted's own code allows it.
         super().__init__(sock, protocol, client, cast("tcp.Port", server), sessionno, reactor)
+        self._tempDataBuffer = _NOTHING
 
     def _getLogstr(self) -> str:
         """
         The prefix of what is logged for this connection.
         """
-        return f"{self._prefix},{self.sessionno},{self.hostname}"
+        prefix, _, _ = self._names
+        return f"{prefix},{self.sessionno},{self.hostname}"
 
     def _getRepstr(self) -> str:
         """
         What C{repr} says.
         """
-        return f"<{self._protocolName} #{self.sessionno} on {self._port}>"
+        _, protocol, port = self._names
+        return f"<{protocol} #{self.sessionno} on {port}>"
 
     def _getFileno(self) -> Callable[[], int]:
         """

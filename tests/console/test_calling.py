@@ -196,7 +196,7 @@ class EndTests(CallTestCase):
         A server that does not read is cut off, with a word.
         """
         call, _, _ = self.connect(room=10)
-        call.transport.maxQueue = 100
+        call.maxQueue = 100
         for _ in range(3):
             call.say("x" * 60)
         self.assertEqual(self.successResultOf(call.lost), "closed: the server does not read")

@@ -15,11 +15,12 @@ from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols import sendqueue
+from openfl_twisted.protocols import sendqueue, watchedqueue
 from openfl_twisted.protocols.producers import Room
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
+from openfl_twisted.protocols.watchedqueue import WatchedQueue
 from tests.doubles import MessageTransport, RecordingProducer, TightTransport, linesOf
 
 
@@ -50,7 +51,8 @@ class Owner:
     Writes into a queue, and notes what it hears.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, maxQueue: int = 1000) -> None:
+        self.maxQueue = maxQueue
         self.exceeded = 0
         self.queue: SendQueue | None = None
         self.pending: list[int] = []
@@ -185,7 +187,7 @@ class OneWriteTests(SynchronousTestCase):
         A queue of very small pieces costs about as much memory as its bytes.
         """
         sender, transport = connect(room=0)
-        sender.transport.maxQueue = 10_000
+        sender.maxQueue = 10_000
         sender.transport.write(b"first")
         expected = b"first"
         for number in range(4000):
@@ -514,7 +516,7 @@ class MessageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.owner = Owner()
         self.transport = MessageTransport(room=10)
-        self.queue = SendQueue(self.transport, self.owner, 1000)
+        self.queue = SendQueue(self.transport, self.owner)
 
     def test_apart(self) -> None:
         """
@@ -537,7 +539,7 @@ class MessageTests(SynchronousTestCase):
         """
         What waits for the peer stays apart too, however many they are.
         """
-        self.queue.maxQueue = 1_000_000
+        self.owner.maxQueue = 1_000_000
         self.queue.write(b"x" * 11)
         for _ in range(2000):
             self.queue.write(b"y")
@@ -567,6 +569,7 @@ class PortionTests(SynchronousTestCase):
         Make portions small, and a queue that counts.
         """
         self.patch(sendqueue, "PORTION", 10)
+        self.patch(watchedqueue, "PORTION", 10)
         self.begin()
 
     def begin(self) -> None:
@@ -574,9 +577,9 @@ class PortionTests(SynchronousTestCase):
         Connect a new queue.
         """
         self.transport = TightTransport(room=15)
-        owner = Owner()
+        owner = Owner(10_000)
         self.told = owner.pending
-        self.queue = owner.queue = SendQueue(self.transport, owner, 10_000, watched=True)
+        self.queue = owner.queue = WatchedQueue(self.transport, owner)
 
     def test_portions(self) -> None:
         """
@@ -773,7 +776,7 @@ class CloseTests(SynchronousTestCase):
         the end.
         """
         sender, transport = connect(room)
-        sender.transport.maxQueue = 1000
+        sender.maxQueue = 1000
         expected = b""
         for step in steps:
             if step == "drain":
@@ -798,7 +801,7 @@ class TransportTests(SynchronousTestCase):
         """
         It provides what every transport provides.
         """
-        queue = SendQueue(StringTransport(), Owner(), 10)
+        queue = SendQueue(StringTransport(), Owner())
         self.assertTrue(verifyObject(ITransport, queue))
 
     def test_passesThrough(self) -> None:
