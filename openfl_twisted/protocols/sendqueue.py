@@ -240,7 +240,7 @@ class SendQueue:
         """
         Send several pieces of bytes, in one write.
         """
-        if self.keepsApart:
+        if self.keepsApart or self.tap is not None:
             self.write(b"".join(iovec))
             return
         with read:

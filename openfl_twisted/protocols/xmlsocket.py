@@ -27,6 +27,9 @@ from openfl_twisted.wire.messages import (
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
+# The end of a message above this length, in bytes or characters, is a piece of its own.
+_LONG = 64 * 1024
+
 Tap: TypeAlias = Callable[[str, str], object]
 """
 Hears messages: called with C{"in"} or C{"out"}, and with the text.
@@ -313,6 +316,9 @@ class XMLSocketProtocol(SendingProtocol):
             is no escaping.
         """
         self._counter.messagesOut += 1
+        if len(message) > _LONG:
+            self._sendLong(encodeUTF8(message))
+            return
         try:
             data = (message + "\0").encode()
         except UnicodeEncodeError:
@@ -329,9 +335,12 @@ class XMLSocketProtocol(SendingProtocol):
         if count > 1 and self.transport.keepsApart:
             for message in messages:
                 self.sendMessage(message)
+            return
+        self._counter.messagesOut += count
+        text = messages[0] if count == 1 else "\0".join(messages)
+        if len(text) > _LONG:
+            self._sendLong(encodeUTF8(text))
         elif count:
-            self._counter.messagesOut += count
-            text = messages[0] if count == 1 else "\0".join(messages)
             self.transport.write(encodeUTF8(text + "\0"))
 
     def sendLine(self, line: bytes) -> None:
@@ -341,7 +350,16 @@ class XMLSocketProtocol(SendingProtocol):
         @param line: the message without its end.
         """
         self._counter.messagesOut += 1
-        self.transport.write(line + self.delimiter)
+        if len(line) > _LONG:
+            self._sendLong(line)
+        else:
+            self.transport.write(line + self.delimiter)
+
+    def _sendLong(self, line: bytes) -> None:
+        """
+        Send a message that is not worth a copy for the sake of its end.
+        """
+        self.transport.writeSequence((line, self.delimiter))
 
     # Who listens
 

@@ -22,6 +22,7 @@ closed, do not wait for another turn.
 
 import socket
 from collections.abc import Callable, Iterable
+from errno import EAGAIN, ENOBUFS, EWOULDBLOCK
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
@@ -36,8 +37,14 @@ P = TypeVar("P", bound=IListeningPort)
 # What has been written if nothing has; Twisted has a list for each connection.
 _NOTHING: Any = ()
 
-# More than this leaves in Twisted's own way, in pieces of this size.
-_SEND_LIMIT = tcp.Connection.SEND_LIMIT
+# Pieces of more than this, in bytes, are sent as they are: it costs less than to join them.
+_LONG = 64 * 1024
+
+# What a socket says that takes nothing just now.
+_NO_ROOM = (EAGAIN, EWOULDBLOCK, ENOBUFS)
+
+# So many pieces can be sent in one call; IOV_MAX of Linux is 1024.
+_MAX_PIECES = 64
 
 
 class Joining(tcp.Connection):
@@ -183,7 +190,7 @@ class Joining(tcp.Connection):
         """
         length = self._tempDataLen
         if (
-            not 0 < length <= _SEND_LIMIT
+            not length
             or self.dataBuffer
             or self.disconnecting
             or self._writeDisconnecting
@@ -195,9 +202,10 @@ class Joining(tcp.Connection):
             self._ask()
             return True
         pieces = self._tempDataBuffer
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        apart = 1 < len(pieces) <= _MAX_PIECES and length > _LONG
+        data = pieces[0] if len(pieces) == 1 or apart else b"".join(pieces)
         try:
-            sent = self.socket.send(data)
+            sent = self.socket.sendmsg(pieces) if apart else self.socket.send(data)
         except BlockingIOError:
             self._ask()
             return True
@@ -208,10 +216,38 @@ class Joining(tcp.Connection):
         self._tempDataBuffer = [] if self.TLS else _NOTHING
         self._tempDataLen = 0
         if sent < length:
-            self.dataBuffer = data
-            self.offset = sent
+            self._keepRest(pieces if apart else [data], sent)
             self._ask()
         return True
+
+    def _keepRest(self, pieces: list[bytes], sent: int) -> None:
+        """
+        Keep what the socket has not taken.
+
+        @param sent: how many bytes of the pieces it has taken.
+        """
+        at = 0
+        while sent >= len(pieces[at]):
+            sent -= len(pieces[at])
+            at += 1
+        self.dataBuffer, self.offset = pieces[at], sent
+        rest = pieces[at + 1 :]
+        if rest:
+            self._tempDataBuffer = rest
+            self._tempDataLen = sum(map(len, rest))
+
+    def writeSomeData(self, data: bytes | memoryview) -> Any:
+        """
+        Send all that the socket takes; Twisted's own hands it no more than
+        128 KiB at once.
+
+        @param data: the bytes.
+        @return: how many it has taken; or why the connection is lost.
+        """
+        try:
+            return self.socket.send(data)
+        except OSError as problem:
+            return 0 if problem.errno in _NO_ROOM else CONNECTION_LOST
 
     def _beginBuffer(self) -> None:
         """

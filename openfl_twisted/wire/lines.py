@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from openfl_twisted.wire.messages import END, MessageTooLong
+from openfl_twisted.wire.pieces import Pieces
 
 NEWLINE = b"\r\n"
 """
@@ -90,7 +91,7 @@ class LineSplitter:
         """
         self.maxLength = maxLength
         self._ends = _ends[framing]
-        self._begun = bytearray()
+        self._begun = Pieces()
         # The last byte of the newline that ended the line before, while nothing has come behind it.
         self._newline = b""
 
@@ -108,7 +109,9 @@ class LineSplitter:
             start = 1
             self._newline = b"\n"
         for found in self._ends.finditer(data, start):
-            text = self._complete(data[start : found.start()])
+            text = data[start : found.start()]
+            if self._begun:
+                text = self._begun.end(text)
             if len(text) > self.maxLength:
                 raise MessageTooLong(self.maxLength, lines)
             start = found.end()
@@ -119,22 +122,11 @@ class LineSplitter:
                 lines.append(Line(text, NEWLINE))
                 self._newline = found[0][-1:]
         if start < len(data):
-            self._begun += data[start:]
+            self._begun.add(data[start:])
             self._newline = b""
             if len(self._begun) > self.maxLength:
                 raise MessageTooLong(self.maxLength, lines)
         return lines
-
-    def _complete(self, text: bytes) -> bytes:
-        """
-        Put what was kept in front of the end of a line.
-        """
-        if not self._begun:
-            return text
-        self._begun += text
-        whole = bytes(self._begun)
-        self._begun = bytearray()
-        return whole
 
     def finish(self) -> bytes:
         """
@@ -142,4 +134,4 @@ class LineSplitter:
 
         @return: its bytes; none if the stream has ended with the end of a line.
         """
-        return self._complete(b"")
+        return self._begun.end()

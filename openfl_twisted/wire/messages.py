@@ -8,6 +8,8 @@ copied at most twice, however the stream was cut.
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from openfl_twisted.wire.pieces import Pieces
+
 T = TypeVar("T")
 
 END = b"\0"
@@ -20,10 +22,6 @@ MAX_LENGTH = 1024 * 1024
 The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
 Flash itself has no limit.
 """
-
-
-# No message has begun, as it is most of the time for most connections; never changed.
-_NOTHING = bytearray()
 
 
 class MessageTooLong(Exception):
@@ -97,7 +95,7 @@ class MessageSplitter:
         @param maxLength: see the attribute.
         """
         self.maxLength = maxLength
-        self._begun = _NOTHING
+        self._begun = Pieces()
 
     @property
     def pending(self) -> int:
@@ -115,20 +113,15 @@ class MessageSplitter:
         @raise MessageTooLong: if a message is over the limit. The splitter
             cannot be used after it until L{clear} is called.
         """
-        messages = _split(data)
-        rest = messages.pop()
         begun = self._begun
         # If all bytes together are within the limit, then each message is.
         mayBeTooLong = len(begun) + len(data) > self.maxLength
+        messages = _split(data)
+        rest = messages.pop()
         if begun and messages:
-            begun += messages[0]
-            messages[0] = bytes(begun)
-            # Not clear(): that would keep the memory of the largest message there ever was.
-            self._begun = begun = _NOTHING
-        if begun:
-            begun += rest
-        elif rest:
-            self._begun = bytearray(rest)
+            messages[0] = begun.end(messages[0])
+        if rest:
+            begun.add(rest)
         if mayBeTooLong:
             self._checkLengths(messages)
         return messages
@@ -149,22 +142,14 @@ class MessageSplitter:
             return END.join(messages) if messages else None
         end = data.rfind(END)
         if end < 0:
-            if begun:
-                begun += data
-            elif data:
-                self._begun = bytearray(data)
+            if data:
+                begun.add(data)
             return None
-        if not begun and end == len(data) - 1:
-            # As it is nearly always: what a read brings is whole messages.
-            return data[:end]
-        together = data[:end]
+        together, rest = data[:end], data[end + 1 :]
         if begun:
-            begun += together
-            together = bytes(begun)
-            self._begun = _NOTHING
-        rest = data[end + 1 :]
+            together = begun.end(together)
         if rest:
-            self._begun = bytearray(rest)
+            begun.add(rest)
         return together
 
     def _checkLengths(self, messages: list[bytes]) -> None:
@@ -183,15 +168,13 @@ class MessageSplitter:
 
         @return: its bytes; none if none was begun.
         """
-        rest = bytes(self._begun)
-        self.clear()
-        return rest
+        return self._begun.end()
 
     def clear(self) -> None:
         """
         Forget the message that was begun.
         """
-        self._begun = _NOTHING
+        self._begun = Pieces()
 
 
 class Splitter(Protocol[T]):

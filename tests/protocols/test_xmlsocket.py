@@ -281,7 +281,34 @@ class BatchTests(SynchronousTestCase):
         batches, transport = Batches(), MessageTransport(room=1000)
         batches.makeConnection(transport)
         batches.sendMessages(["a", "b"])
+        batches.sendMessages([])
         self.assertEqual((transport.writes, batches.messagesOut), ([b"a\0", b"b\0"], 2))
+
+    def test_sendLong(self) -> None:
+        """
+        A long message is one to such a transport too.
+        """
+        batches, transport = Batches(), MessageTransport(room=1_000_000)
+        batches.makeConnection(transport)
+        batches.sendMessage("a" * 100_000)
+        batches.sendMessages(["a" * 100_000])
+        batches.sendLine(b"a" * 100_000)
+        self.assertEqual(transport.writes, [b"a" * 100_000 + b"\0"] * 3)
+        self.assertEqual(batches.messagesOut, 3)
+
+    def test_sendLongUncopied(self) -> None:
+        """
+        To any other it is written as it is, and its end behind it.
+        """
+        batches, transport = Batches(), TightTransport(None, 1_000_000)
+        batches.makeConnection(transport)
+        line = b"a" * 100_000
+        batches.sendLine(line)
+        batches.sendMessages(["b" * 60_000, "c" * 60_000])
+        self.assertIs(transport.writes[0], line)
+        self.assertEqual(
+            b"".join(transport.writes[1:]), b"\0" + b"b" * 60_000 + b"\0" + b"c" * 60_000 + b"\0"
+        )
 
 
 class LimitTests(SynchronousTestCase):
@@ -661,8 +688,9 @@ class TapTests(SynchronousTestCase):
         recorder.tap = self.tap
         recorder.transport.write(b"a\0\0b\0")
         recorder.transport.writeSequence([b"c", b"\0"])
-        self.assertEqual([text for _, text in self.heard], ["a", "", "b", "c", ""])
-        self.assertEqual(transport.value(), b"a\0\0b\0c\0")
+        recorder.sendMessage("d" * 100_000)
+        self.assertEqual([text for _, text in self.heard], ["a", "", "b", "c", "d" * 100_000])
+        self.assertEqual(transport.value()[:7], b"a\0\0b\0c\0")
 
     def test_end(self) -> None:
         """

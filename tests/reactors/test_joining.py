@@ -194,11 +194,13 @@ class TightSocket:
 
     @ivar room: how many; C{None} if it is gone.
     @ivar sent: what it has taken.
+    @ivar offered: the lengths of what it was offered, for each time.
     """
 
     def __init__(self) -> None:
         self.room: int | None = 0
         self.sent = b""
+        self.offered: list[list[int]] = []
 
     def setblocking(self, flag: bool) -> None:
         pass
@@ -212,11 +214,15 @@ class TightSocket:
         return b"go"
 
     def send(self, data: bytes) -> int:
+        return self.sendmsg([data])
+
+    def sendmsg(self, pieces: list[bytes]) -> int:
+        self.offered.append([*map(len, pieces)])
         if self.room is None:
             raise ConnectionResetError(ECONNRESET, "it is gone")
         if not self.room:
             raise BlockingIOError(EWOULDBLOCK, "there is no room")
-        taken = bytes(data[: self.room])
+        taken = b"".join(pieces)[: self.room]
         self.room -= len(taken)
         self.sent += taken
         return len(taken)
@@ -330,18 +336,75 @@ class RoomTests(SynchronousTestCase):
 
     def test_flushMuch(self) -> None:
         """
-        More than Twisted sends at once leaves as Twisted sends it, in a turn if
-        there is room.
+        What is long is offered whole: a socket takes what it has room for.
         """
         self.patch(self.transport, "enqueue", lambda: True)
-        self.transport.write(b"x" * (Server.SEND_LIMIT + 1))
+        self.transport.write(b"x" * 1_000_000)
         self.socket.room = 1 << 20
         self.transport.flush()
-        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT)
-        self.assertEqual(self.waiting, [self.transport])
-        self.transport.doWrite()
-        self.assertEqual(len(self.socket.sent), Server.SEND_LIMIT + 1)
+        self.assertEqual(len(self.socket.sent), 1_000_000)
         self.assertEqual(self.waiting, [])
+
+    def test_longAndShort(self) -> None:
+        """
+        What is long is not joined with what comes with it, but leaves with it.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        for length in (3, 100_000, 1):
+            self.transport.write(bytes(length))
+        self.socket.room = 1 << 20
+        self.transport.flush()
+        self.assertEqual(self.socket.offered, [[3, 100_000, 1]])
+
+    def test_manyAndLong(self) -> None:
+        """
+        Very many pieces are joined, however long they are together.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        for _ in range(2000):
+            self.transport.write(bytes(100))
+        self.socket.room = 1 << 20
+        self.transport.flush()
+        self.assertEqual(self.socket.offered, [[200_000]])
+
+    @given(
+        st.lists(st.integers(1, 9) | st.integers(65_000, 66_000), min_size=1, max_size=5),
+        st.lists(st.integers(0, 10) | st.integers(60_000, 140_000), max_size=5),
+    )
+    def test_longInParts(self, lengths: list[int], rooms: list[int]) -> None:
+        """
+        Wherever a socket stops taking, the rest leaves later, each byte once and
+        in order, and behind it what was written meanwhile.
+        """
+        self.setUp()
+        self.transport.enqueue = lambda: True  # type: ignore[method-assign]
+        written = b""
+        for number, length in enumerate(lengths):
+            written += bytes([number]) * length
+            self.transport.write(bytes([number]) * length)
+        self.transport.flush()
+        for room in [*rooms, 1 << 20]:
+            self.socket.room = room
+            if self.waiting:
+                self.transport.doWrite()
+            self.transport.write(b"!")
+            written += b"!"
+            self.transport.flush()
+        self.socket.room = 1 << 20
+        while self.waiting:
+            self.transport.doWrite()
+        self.assertEqual(self.socket.sent, written)
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        What is gone says so to who sends the rest.
+        """
+        self.patch(self.transport, "enqueue", lambda: True)
+        self.transport.write(b"answer")
+        self.socket.room = 2
+        self.transport.flush()
+        self.socket.room = None
+        self.assertIs(self.transport.doWrite(), CONNECTION_LOST)
 
     def test_flushHalf(self) -> None:
         """
