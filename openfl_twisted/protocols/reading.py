@@ -43,6 +43,7 @@ class Read:
 
     @ivar depth: how many reads are within each other just now: one protocol can
         have another receive something. 0 if there is none.
+    @ivar number: which read it is, of all that there have been, from 1.
     @ivar waiting: what is to be flushed when the outermost ends.
     """
 
@@ -50,9 +51,11 @@ class Read:
 
     def __init__(self) -> None:
         self.depth = 0
+        self.number = 0
         self.waiting: list[Sender] = []
 
     def __enter__(self) -> None:
+        self.number += 1
         self.depth += 1
 
     def __exit__(self, *exception: object) -> None:

@@ -97,8 +97,10 @@ class SendingProtocol(Protocol):
         transport = self.transport
         if transport.disconnecting or self._failed:
             return
-        transport.fresh = True
+        if transport.lastRead is None:
+            transport.lastRead = 0
         # This is "with read", without the price of it: it is what every byte passes.
+        read.number += 1
         read.depth += 1
         try:
             self.bytesReceived(data)

@@ -109,10 +109,10 @@ class SendQueue:
     @ivar disconnecting: whether the connection is being closed by this side.
     @ivar keepsApart: whether what is written at once is a message, see
         L{IMessageTransport}.
-    @ivar fresh: whether nothing has been written since the last piece came from
-        the peer; C{None} before the first one. If the transport joins what is
-        written in a read itself, a first write goes straight to it: often it is
-        the only one.
+    @ivar lastRead: the read in which something was written straight to a
+        transport that joins what is written in a read itself: a first write is
+        often the only one. 0 for none; C{None} until something comes from the
+        peer.
     @ivar paused: whether this side has stopped reading from the peer.
     @ivar tap: called with each piece that is written; C{None} for nobody.
     """
@@ -131,8 +131,8 @@ class SendQueue:
         "_unsent",
         "_unsentLength",
         "disconnecting",
-        "fresh",
         "keepsApart",
+        "lastRead",
         "paused",
         "tap",
     )
@@ -152,7 +152,7 @@ class SendQueue:
             and not ISSLTransport.providedBy(transport)
         )
         self.disconnecting = False
-        self.fresh: bool | None = None
+        self.lastRead: int | None = None
         self.paused = False
         self.tap: Callable[[bytes], object] | None = None
         # What has not been handed over; None while that is nothing, as it is most of the time.
@@ -205,8 +205,8 @@ class SendQueue:
         if self.tap is not None:
             self.tap(data)
         unsent = self._unsent
-        if self._joins and self.fresh and unsent is None and not self._full:
-            self.fresh = False
+        if unsent is None and self._joins and self.lastRead != read.number and not self._full:
+            self.lastRead = read.number
             self._transport.write(data)
             return
         if unsent is None:
@@ -471,7 +471,7 @@ class SendQueue:
         Hold what comes: the peer does not read as fast as is written.
         """
         self._full = True
-        if self._producer is self and self.fresh is None:
+        if self._producer is self and self.lastRead is None:
             # What is shaken hands with must be read, or the greeting could never leave.
             return
         if self._producer is not None:
