@@ -21,12 +21,19 @@ class ProducingProtocol(Protocol):
     @ivar full: whether the transport has no room.
     """
 
-    transport: Any
-    producer: IProducer | None = None
-    registered = False
-    full = False
+    # What is asked for each message; what a program or a rare event adds has a dictionary.
+    __slots__ = ("connected", "factory", "full", "producer", "registered", "transport")
+
     # Whether the transport asks a pull producer.
     _pulling = False
+
+    def __init__(self) -> None:
+        self.connected = 0
+        self.factory: Any = None
+        self.transport: Any = None
+        self.producer: IProducer | None = None
+        self.registered = False
+        self.full = False
 
     def beginProducing(self) -> None:
         """

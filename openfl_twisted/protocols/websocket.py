@@ -72,11 +72,10 @@ class WebSocketProtocol(WebSocketTransport):
     @ivar requestPath: the path of the request, with its query: C{/path?query}.
     """
 
+    __slots__ = ("_collector", "_head")
+
     factory: "WebSocketFactory"
     requestPath = "/"
-    _collector: HeadCollector | None = None
-    # The request, until the protocol has looked at it.
-    _head: RequestHead | None = None
     _otherwise: Callable[[bytes], object] | None = None
 
     def __init__(
@@ -88,7 +87,11 @@ class WebSocketProtocol(WebSocketTransport):
             for no WebSocket, instead of an answer that says so. The transport
             is then free, and this protocol does nothing more.
         """
-        self.factory = self.settings = factory
+        super().__init__(factory)
+        self.factory = factory
+        self._collector: HeadCollector | None = None
+        # The request, until the protocol has looked at it.
+        self._head: RequestHead | None = None
         if otherwise is not None:
             self._otherwise = otherwise
 

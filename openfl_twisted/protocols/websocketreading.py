@@ -13,6 +13,9 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.wire.websocket import Arrival, End, Pings, WebSocketFrames
 
+# Nothing waits, as it is most of the time for most connections; never changed.
+_NOTHING: deque[Any] = deque()
+
 
 class WebSocketReader(ProducingProtocol):
     """
@@ -26,25 +29,45 @@ class WebSocketReader(ProducingProtocol):
     """
 
     log = packageLogger()
-    wrappedProtocol: Any = None
-    disconnecting = False
-    lost = False
-    _frames: WebSocketFrames
-    # What waits to be dealt with: arrivals, and behind them what has not been looked at.
-    _arrived: deque[Arrival] = deque()
-    _unread: deque[bytes] = deque()
-    _paused = False
-    _reading = False
-    # Whether the transport beneath does not read: for a pause, or for a turn of the reactor.
-    _stopped = False
+
+    __slots__ = (
+        "_arrived",
+        "_closeSent",
+        "_ended",
+        "_frames",
+        "_heard",
+        "_paused",
+        "_reading",
+        "_stopped",
+        "_unread",
+        "disconnecting",
+        "lost",
+        "wrappedProtocol",
+    )
+
     _turn: IDelayedCall | None = None
-    # Whether nothing that comes counts any more.
-    _ended = False
-    _closeSent = False
     # The ping that came last while there was no room for its answer.
     _ping: bytes | None = None
-    # Whether anything has come since it was last looked.
-    _heard = False
+    _frames: WebSocketFrames
+    # What waits to be dealt with: arrivals, and behind them what has not been looked at.
+    _arrived: deque[Arrival]
+    _unread: deque[bytes]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrappedProtocol: Any = None
+        self.disconnecting = False
+        self.lost = False
+        self._forgetHeld()
+        self._paused = False
+        self._reading = False
+        # Whether the transport beneath does not read: for a pause, or for a turn of the reactor.
+        self._stopped = False
+        # Whether nothing that comes counts any more.
+        self._ended = False
+        self._closeSent = False
+        # Whether anything has come since it was last looked.
+        self._heard = False
 
     def framesReceived(self, data: bytes) -> None:
         """
@@ -129,8 +152,8 @@ class WebSocketReader(ProducingProtocol):
         """
         Let nothing wait, and take no memory for it.
         """
-        self._arrived = WebSocketReader._arrived
-        self._unread = WebSocketReader._unread
+        self._arrived = _NOTHING
+        self._unread = _NOTHING
 
     def _take(self, arrival: Arrival) -> None:
         """

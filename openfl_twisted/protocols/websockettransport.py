@@ -69,10 +69,10 @@ class WebSocketTransport(WebSocketReader):
     @ivar settings: the times, which many connections share.
     """
 
-    settings: Settings
+    __slots__ = ("_peer", "_timer", "_waitsWith", "settings")
+
     closeCode: int | None = None
     closeReason = ""
-    _peer: IAddress | None = None
     _clean = False
     # Why the connection beneath is lost.
     _reason = connectionDone
@@ -80,10 +80,18 @@ class WebSocketTransport(WebSocketReader):
     _farewell = (1000, "")
     # Whether the transport beneath was asked to close by somebody else.
     _closingBeneath = False
-    # There is one thing at a time to wait for: the head, a Close, the end; or, while the
-    # WebSocket is open, silence or a pong, for which many wait with one timer.
-    _timer: IDelayedCall | None = None
-    _waitsWith: "Group[WebSocketTransport] | None" = None
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        @param settings: the times, which many connections share.
+        """
+        super().__init__()
+        self.settings = settings
+        self._peer: IAddress | None = None
+        # There is one thing at a time to wait for: the head, a Close, the end; or, while the
+        # WebSocket is open, silence or a pong, for which many wait with one timer.
+        self._timer: IDelayedCall | None = None
+        self._waitsWith: Group[WebSocketTransport] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)

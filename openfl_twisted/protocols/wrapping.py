@@ -71,11 +71,32 @@ class WrappedConnection(ProtocolWrapper):
     @ivar lost: whether it is lost.
     """
 
+    # What is asked for each message, and what every connection gets.
+    __slots__ = (
+        "_producer",
+        "connected",
+        "disconnecting",
+        "factory",
+        "lost",
+        "transport",
+        "wrappedProtocol",
+    )
+
     transport: Any
     wrappedProtocol: Any
-    disconnecting = False
-    lost = False
-    _producer: IProducer | None = None
+
+    def __init__(self, factory: Any, wrappedProtocol: Any) -> None:
+        """
+        @param factory: the factory.
+        @param wrappedProtocol: what is behind this; C{None} if that is not known
+            yet.
+        """
+        super().__init__(factory, wrappedProtocol)
+        self.connected = 0
+        self.transport = None
+        self.disconnecting = False
+        self.lost = False
+        self._producer: IProducer | None = None
 
     def makeConnection(self, transport: ITransport) -> None:
         """
