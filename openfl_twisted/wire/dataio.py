@@ -61,6 +61,9 @@ _bigEndian = _Numbers(">")
 _littleEndian = _Numbers("<")
 _signedByte = struct.Struct("b")
 
+# Each byte by itself.
+_bytes = [bytes((number,)) for number in range(256)]
+
 
 def _toFloat(value: float) -> float:
     """
@@ -358,7 +361,8 @@ class DataOutput(_ByteOrder):
         @param value: any number. A fraction is cut off, and infinite ones and
             NaN are 0: ECMAScript's C{ToInt32}.
         """
-        self._put(bytes((_toInteger(value) & 0xFF,)))
+        number = value if type(value) is int else _toInteger(value)
+        self._put(_bytes[number & 0xFF])
 
     def writeShort(self, value: float) -> None:
         """
@@ -366,7 +370,8 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; see L{writeByte}.
         """
-        self._put(self._numbers.unsignedShort.pack(_toInteger(value) & 0xFFFF))
+        number = value if type(value) is int else _toInteger(value)
+        self._put(self._numbers.unsignedShort.pack(number & 0xFFFF))
 
     def writeInt(self, value: float) -> None:
         """
@@ -374,7 +379,8 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; see L{writeByte}.
         """
-        self._put(self._numbers.unsignedInt.pack(_toInteger(value) & 0xFFFFFFFF))
+        number = value if type(value) is int else _toInteger(value)
+        self._put(self._numbers.unsignedInt.pack(number & 0xFFFFFFFF))
 
     def writeUnsignedInt(self, value: float) -> None:
         """
@@ -414,7 +420,12 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; an integer that is too large is infinite.
         """
-        self._put(self._numbers.double.pack(_toFloat(value)))
+        pack = self._numbers.double.pack
+        try:
+            data = pack(value)
+        except (OverflowError, struct.error):
+            data = pack(_toFloat(value))
+        self._put(data)
 
     def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
         """
