@@ -326,10 +326,11 @@ class Joining(tcp.Connection):
             ):
                 self._maybePauseProducer()
             if not self.queued:
-                if self._reading and not self._writing:
+                # This is startWriting, without the price of it.
+                if not self._writing and (self._reading or self.enqueue()):
                     self.queued = True
                 else:
-                    self.startWriting()
+                    self._ask()
 
 
 def _noFileno() -> int:
