@@ -11,7 +11,7 @@ import platform
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -127,6 +127,15 @@ class Verdict:
         return self.server.startswith(OURS)
 
 
+def pairedRatio(costs: Sequence[float], references: Sequence[float]) -> float:
+    """
+    Compare costs that were measured in the same rounds.
+
+    @return: the median of the ratios.
+    """
+    return statistics.median(a / b for a, b in zip(costs, references, strict=True))
+
+
 def verdicts(workload: Workload, costs: Costs) -> list[Verdict]:
     """
     Compare the servers with the reference.
@@ -136,7 +145,7 @@ def verdicts(workload: Workload, costs: Costs) -> list[Verdict]:
     for server, own in costs.items():
         cost, ratio = statistics.median(own), None
         if references is not None:
-            ratio = statistics.median(a / b for a, b in zip(own, references, strict=True))
+            ratio = pairedRatio(own, references)
         value = cost if workload.reference is None else ratio
         found.append(Verdict(server, cost, ratio, value))
     return found

@@ -5,7 +5,16 @@ Results for people: as text, and for the documentation.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.results import Costs, Results, Verdict, best, reached, steepest, verdicts
+from benchmarks.results import (
+    Costs,
+    Results,
+    Verdict,
+    best,
+    pairedRatio,
+    reached,
+    steepest,
+    verdicts,
+)
 from benchmarks.workloads import GROWTHS, WORKLOADS, Growth, Workload
 
 Row = Sequence[str]
@@ -14,6 +23,7 @@ Row = Sequence[str]
 _NOTHING = "\N{EN DASH}"
 
 GOALS = ("workload", "best of ours", "cost", "beside", "C", "first mark", "goal", "reached")
+BESIDE_C = ("workload", "best of ours beside C", "prototype beside C")
 DETAILS = ("server", "cost", "beside", "reached")
 PROFILE = ("part of the time", "function", "line")
 
@@ -57,6 +67,18 @@ def goals(results: Results) -> Iterator[Row]:
                 number(workload.goal),
                 reached(workload, own),
             )
+
+
+def besideC(results: Results) -> Iterator[Row]:
+    """
+    Make the rows of the table that has the server in C for everybody's
+    reference: it is the same on every machine, as others are not.
+    """
+    for workload, costs in results.measured(WORKLOADS):
+        own = best(verdicts(workload, costs))
+        if own is not None and workload.prototype is not None and "C" in costs:
+            ratio = pairedRatio(costs[own.server], costs["C"])
+            yield workload.title, number(ratio), number(workload.prototype)
 
 
 def details(workload: Workload, costs: Costs) -> Iterator[Row]:
@@ -140,6 +162,9 @@ def summary(results: Results) -> Iterator[str]:
     """
     yield _on(results)
     yield grid(GOALS, goals(results))
+    rows = [*besideC(results)]
+    if rows:
+        yield grid(BESIDE_C, rows)
     yield _leftOut(results)
 
 

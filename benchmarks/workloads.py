@@ -29,6 +29,8 @@ class Workload:
         counts.
     @ivar mark: what a prototype has reached.
     @ivar goal: what should be reached.
+    @ivar prototype: what the prototype of the first mark has cost beside the
+        server in C, on a machine of its own.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Workload:
     reference: str | None = "uvloop"
     mark: float | None = None
     goal: float | None = None
+    prototype: float | None = None
 
 
 def crowd(connections: int, window: int, size: int = 64) -> dict[str, int]:
@@ -84,7 +87,9 @@ def large(size: int, piece: int = 64 * KIB, pause: int = 0) -> Workload:
     )
 
 
-def webSocket(name: str, title: str, settings: dict[str, int], mark: float) -> Workload:
+def webSocket(
+    name: str, title: str, settings: dict[str, int], mark: float, prototype: float
+) -> Workload:
     """
     Make a workload of messages in frames.
     """
@@ -98,16 +103,17 @@ def webSocket(name: str, title: str, settings: dict[str, int], mark: float) -> W
         reference="Autobahn",
         mark=mark,
         goal=0.2,
+        prototype=prototype,
     )
 
 
-def broadcast(hearers: int, window: int, mark: float | None = None) -> Workload:
+def broadcast(window: int, prototype: float) -> Workload:
     """
     Make the workload of one who speaks to many.
 
-    @param hearers: to how many.
     @param window: how many messages are sent at once.
     """
+    hearers = 200
     return Workload(
         f"broadcast-{window}",
         f"broadcast to {hearers}, {window} at a time",
@@ -116,12 +122,19 @@ def broadcast(hearers: int, window: int, mark: float | None = None) -> Workload:
         "broadcast",
         crowd(hearers, window),
         unit=DELIVERY,
-        mark=mark,
+        mark=1.2,
         goal=1.0,
+        prototype=prototype,
     )
 
 
-def policy(name: str, title: str, goal: float, mark: float | None = None) -> Workload:
+def policy(
+    name: str,
+    title: str,
+    goal: float,
+    mark: float | None = None,
+    prototype: float | None = None,
+) -> Workload:
     """
     Make the workload of who asks for a policy file.
     """
@@ -135,6 +148,7 @@ def policy(name: str, title: str, goal: float, mark: float | None = None) -> Wor
         unit="\N{MICRO SIGN}s a connection",
         mark=mark,
         goal=goal,
+        prototype=prototype,
     )
 
 
@@ -177,25 +191,42 @@ def calls(name: str, title: str) -> Workload:
     )
 
 
-def echo(name: str, title: str, settings: dict[str, int], mark: float, goal: float) -> Workload:
+def echo(
+    name: str,
+    title: str,
+    settings: dict[str, int],
+    mark: float,
+    goal: float,
+    prototype: float,
+) -> Workload:
     """
     Make a workload of messages that come back.
     """
-    return Workload(name, title, "echo", "echo", "echo", settings, mark=mark, goal=goal)
+    return Workload(
+        name,
+        title,
+        "echo",
+        "echo",
+        "echo",
+        settings,
+        mark=mark,
+        goal=goal,
+        prototype=prototype,
+    )
 
 
 WORKLOADS = [
-    echo("ping-pong", "ping-pong, 64 connections", crowd(64, 1), 1.3, 1.0),
-    echo("ping-pong-1000", "ping-pong, 1,000 connections", crowd(1000, 1), 1.3, 1.0),
-    echo("pipelined", "pipelined, 16 x 64 outstanding", crowd(16, 64), 1.0, 0.55),
-    broadcast(200, 1, 1.2),
-    broadcast(200, 16, 1.2),
+    echo("ping-pong", "ping-pong, 64 connections", crowd(64, 1), 1.3, 1.0, 2.25),
+    echo("ping-pong-1000", "ping-pong, 1,000 connections", crowd(1000, 1), 1.3, 1.0, 18.8 / 11.2),
+    echo("pipelined", "pipelined, 16 x 64 outstanding", crowd(16, 64), 1.0, 0.55, 3.6),
+    broadcast(1, 10.0 / 5.6),
+    broadcast(16, 0.72 / 0.82),
     # What a minimal codec has taken, over what Autobahn has.
-    webSocket("websocket", "64 B ping-pong", crowd(64, 1), 21 / 140),
-    webSocket("websocket-pipelined", "64 B pipelined", crowd(16, 64), 2.5 / 56),
-    webSocket("websocket-60k", "60 kB", crowd(16, 1, 60_000), 58 / 215),
+    webSocket("websocket", "64 B ping-pong", crowd(64, 1), 21 / 140, 2.3),
+    webSocket("websocket-pipelined", "64 B pipelined", crowd(16, 64), 2.5 / 56, 9.5),
+    webSocket("websocket-60k", "60 kB", crowd(16, 1, 60_000), 58 / 215, 58 / 118),
     policy("policy", "on a shared port", 1.4),
-    policy("policy-port", "on a port of its own", 0.7, 0.56),
+    policy("policy-port", "on a port of its own", 0.7, 0.56, 1.1),
     Workload(
         "datagrams",
         "UDP echo, 16 x 8",
@@ -205,6 +236,7 @@ WORKLOADS = [
         crowd(16, 8),
         mark=1.0,
         goal=0.9,
+        prototype=14.5 / 6.9,
     ),
     large(MIB),
     large(8 * MIB),

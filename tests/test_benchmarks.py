@@ -181,7 +181,9 @@ class TableTests(SynchronousTestCase):
         """
         text = tables.text(results(), *PARTS["speed"])
         lines = [line.split("  ") for line in text.splitlines()]
-        rows = {line[0]: [cell.strip() for cell in line[1:] if cell] for line in lines}
+        rows: dict[str, list[str]] = {}
+        for line in lines:
+            rows.setdefault(line[0], [cell.strip() for cell in line[1:] if cell])
         self.assertEqual(
             rows["ping-pong, 64 connections"][-5:],
             ["1.20 x uvloop", "0.50", "1.30", "1.00", "mark"],
@@ -190,6 +192,19 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
         self.assertIn("* Java: ``there is no javac``", text)
         self.assertNotIn("image::", text)
+
+    def test_besideC(self) -> None:
+        """
+        The best of ours and the prototype are compared with the server in C too,
+        where both were measured.
+        """
+        self.assertEqual(
+            [*tables.besideC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
+        )
+        without = results()
+        del without.costs["ping-pong"]["C"]
+        self.assertEqual([*tables.besideC(without)], [])
+        self.assertNotIn("prototype", tables.text(without, *PARTS["speed"]))
 
     def test_growth(self) -> None:
         """
