@@ -18,7 +18,8 @@ from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.clients import KINDS, Traffic, inTLS
-from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory

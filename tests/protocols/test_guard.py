@@ -22,7 +22,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.guard import GuardedConnection, GuardFactory
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from tests.doubles import TightTransport, linesOf
 
 done = Failure(ConnectionDone())

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.protocols.clients import innermost
-from openfl_twisted.protocols.guard import GuardedConnection
+from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.services.overview import Overview, Watched, countsOf
 
