@@ -153,6 +153,25 @@ class TightTransport(StringTransport):
             self.protocol.connectionLost(Failure(reason))
 
 
+class JoiningTransport(TightTransport):
+    """
+    One that joins what is written in a read itself.
+
+    @ivar sequences: the pieces that were written together.
+    """
+
+    joinsWrites = True
+
+    def __init__(self, protocol: IProtocol | None = None, room: int = 10) -> None:
+        super().__init__(protocol, room)
+        self.sequences: list[list[bytes]] = []
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        pieces = [*data]
+        self.sequences.append(pieces)
+        self.write(b"".join(pieces))
+
+
 class RecordingProducer:
     """
     A push producer that remembers what it was told.

@@ -73,8 +73,17 @@ class Read:
                 queue.flush()
             except Exception:
                 # The fault of one receiver must not keep the others waiting.
-                self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
-                queue.abortConnection()
+                self.giveUp(queue)
+
+    def giveUp(self, queue: Sender) -> None:
+        """
+        End a connection to which nothing could be sent; called where the
+        exception is dealt with, which is logged.
+
+        @param queue: its queue.
+        """
+        self.log.failure("sending to {peer} failed", peer=describe(queue.getPeer()))
+        queue.abortConnection()
 
 
 read = Read()

@@ -5,7 +5,7 @@ this package.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import Factory, Protocol
@@ -64,10 +64,10 @@ class SendingProtocol(Protocol):
         protocols have not, so those of programs do not call it.
         """
         self = super().__new__(cls)
-        self.connected = 0
-        self.factory = None
-        # So it is in all protocols of Twisted.
-        self.transport = cast("SendQueue", None)
+        # As in all protocols of Twisted; a subclass may have something else in its class.
+        _setConnected(self, 0)
+        _setFactory(self, None)
+        _setTransport(self, None)
         self._failed = self._delivering = False
         self._undelivered = None
         return self
@@ -235,6 +235,11 @@ class SendingProtocol(Protocol):
         """
         return describe(self.transport.getPeer())
 
+
+_slots: Any = SendingProtocol
+_setConnected = _slots.connected.__set__
+_setFactory = _slots.factory.__set__
+_setTransport = _slots.transport.__set__
 
 P = TypeVar("P", bound=SendingProtocol)
 

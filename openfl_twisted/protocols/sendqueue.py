@@ -111,8 +111,8 @@ class SendQueue:
         L{IMessageTransport}.
     @ivar lastRead: the read in which something was written straight to a
         transport that joins what is written in a read itself: a first write is
-        often the only one. 0 for none; C{None} until something comes from the
-        peer.
+        often the only one. 0 for none; C{None} until something has come from
+        the peer.
     @ivar paused: whether this side has stopped reading from the peer.
     @ivar tap: called with each piece that is written; C{None} for nobody.
     """
@@ -205,9 +205,19 @@ class SendQueue:
         if self.tap is not None:
             self.tap(data)
         unsent = self._unsent
-        if unsent is None and self._joins and self.lastRead != read.number and not self._full:
+        lastRead = self.lastRead
+        if (
+            unsent is None
+            and self._joins
+            and lastRead is not None
+            and lastRead != read.number
+            and not self._full
+        ):
             self.lastRead = read.number
-            self._transport.write(data)
+            try:
+                self._transport.write(data)
+            except Exception:
+                self._giveUpInRead()
             return
         if unsent is None:
             self._unsent = [data]
@@ -238,14 +248,28 @@ class SendQueue:
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """
-        Send several pieces of bytes, in one write.
+        Send several pieces of bytes, in one write. A transport that joins what
+        is written gets them as they are; for any other they are made one.
         """
-        if self.keepsApart or self.tap is not None:
-            self.write(b"".join(iovec))
+        pieces = [each if type(each) is bytes else bytes(memoryview(each)) for each in iovec]
+        straight = self._joins and self._unsent is None and not self._full and self.tap is None
+        if not straight or not any(pieces) or self._stage or self.disconnecting:
+            self.write(b"".join(pieces))
             return
-        with read:
-            for data in iovec:
-                self.write(data)
+        try:
+            self._transport.writeSequence(pieces)
+        except Exception:
+            self._giveUpInRead()
+
+    def _giveUpInRead(self) -> None:
+        """
+        Deal with an exception that comes from writing straight to the transport:
+        in a read, as at its end, the fault of one receiver must not keep the
+        others waiting. Elsewhere it is for who writes.
+        """
+        if not read.depth:
+            raise
+        read.giveUp(self)
 
     def loseConnection(self) -> None:
         """

@@ -94,6 +94,9 @@ class WebSocketTransport(WebSocketReader):
         self._waitsWith: Group[WebSocketTransport] | None = None
 
     def __getattr__(self, name: str) -> Any:
+        if name == "transport":
+            # One that is being copied has none yet.
+            raise AttributeError(name)
         return getattr(self.transport, name)
 
     @property

@@ -98,6 +98,12 @@ class WrappedConnection(ProtocolWrapper):
         self.lost = False
         self._producer: IProducer | None = None
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "transport":
+            # One that is being copied has none yet.
+            raise AttributeError(name)
+        return getattr(self.transport, name)
+
     def makeConnection(self, transport: ITransport) -> None:
         """
         Connect the wrapped protocol. Whether it knows of half-closed connections

@@ -161,7 +161,7 @@ class OpenFLReactor(EPollReactor):
     def __init__(self) -> None:
         self.unsent: list[Joining] = []
         super().__init__()
-        # Only what wakes the reactor is there so far.
+        # Only what wakes the reactor is there so far. Few wait to write, so those stay in a set.
         self._reads: Any = _Descriptors.fromkeys(self._reads)
 
     def mainLoop(self) -> None:

@@ -22,7 +22,6 @@ closed, do not wait for another turn.
 
 import socket
 from collections.abc import Callable, Iterable
-from errno import EAGAIN, ENOBUFS, EWOULDBLOCK
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
@@ -34,17 +33,15 @@ from twisted.python.failure import Failure
 
 P = TypeVar("P", bound=IListeningPort)
 
-# What has been written if nothing has; Twisted has a list for each connection.
+# What has been written if nothing has; Twisted has a list for each connection, and puts one back
+# when it has sent what did not fit.
 _NOTHING: Any = ()
 
 # Pieces of more than this, in bytes, are sent as they are: it costs less than to join them.
 _LONG = 64 * 1024
 
-# What a socket says that takes nothing just now.
-_NO_ROOM = (EAGAIN, EWOULDBLOCK, ENOBUFS)
-
-# So many pieces can be sent in one call; IOV_MAX of Linux is 1024.
-_MAX_PIECES = 64
+# So many pieces are sent in one call, where there is one for it; IOV_MAX of Linux is 1024.
+_MAX_PIECES = 64 if hasattr(socket.socket, "sendmsg") else 1
 
 
 class Joining(tcp.Connection):
@@ -96,6 +93,7 @@ class Joining(tcp.Connection):
         Make one that is not connected yet.
         """
         self = super().__new__(cls)
+        # Those that Twisted itself sets are missing until it does: it asks whether they are there.
         self.connected = self.disconnecting = 0
         self.TLS = self.queued = self._reading = self._writing = self._aborting = False
         self._writeDisconnecting = self._writeDisconnected = False
@@ -235,19 +233,6 @@ class Joining(tcp.Connection):
         if rest:
             self._tempDataBuffer = rest
             self._tempDataLen = sum(map(len, rest))
-
-    def writeSomeData(self, data: bytes | memoryview) -> Any:
-        """
-        Send all that the socket takes; Twisted's own hands it no more than
-        128 KiB at once.
-
-        @param data: the bytes.
-        @return: how many it has taken; or why the connection is lost.
-        """
-        try:
-            return self.socket.send(data)
-        except OSError as problem:
-            return 0 if problem.errno in _NO_ROOM else CONNECTION_LOST
 
     def _beginBuffer(self) -> None:
         """

@@ -31,6 +31,9 @@ class Pieces:
 
         @param data: the bytes.
         """
+        if type(data) is not bytes:
+            # Its owner may change it.
+            data = bytes(data)
         pieces = self._pieces
         if len(data) >= _SMALL:
             pieces.append(data)

@@ -4,7 +4,7 @@ L{openfl_twisted.protocols.sending}.
 """
 
 import io
-from typing import cast
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,13 @@ from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.watchedqueue import WatchedQueue
-from tests.doubles import MessageTransport, RecordingProducer, TightTransport, linesOf
+from tests.doubles import (
+    JoiningTransport,
+    MessageTransport,
+    RecordingProducer,
+    TightTransport,
+    linesOf,
+)
 
 
 class Sender(SendingProtocol):
@@ -506,6 +512,95 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(producer.told, [])
         sender.transport.loseConnection()
         self.assertTrue(transport.closed)
+
+
+class JoiningTests(SynchronousTestCase):
+    """
+    A transport that joins what is written in a read itself gets the first piece
+    at once.
+    """
+
+    def connect(self) -> tuple[Sender, JoiningTransport]:
+        """
+        Connect to a peer that has spoken.
+        """
+        sender = Sender()
+        transport = JoiningTransport(sender)
+        sender.makeConnection(transport)
+        with read:
+            sender.dataReceived(b"")
+        return sender, transport
+
+    def test_first(self) -> None:
+        """
+        The first piece of a read goes straight to it, and of the next one too;
+        what else is written leaves in one piece behind it.
+        """
+        sender, transport = self.connect()
+        for number in range(2):
+            with read:
+                for data in (b"a", b"b", b"c"):
+                    sender.transport.write(data)
+                self.assertEqual(len(transport.writes), 2 * number + 1)
+        self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
+
+    def test_greeting(self) -> None:
+        """
+        Who writes before anything has come, and reads only while there is room,
+        goes on reading: or in TLS nobody could ever shake hands.
+        """
+        sender = Sender()
+        transport = JoiningTransport(sender)
+        sender.makeConnection(transport)
+        sender.transport.registerProducer(sender.transport, True)
+        sender.transport.write(b"ready")
+        sender.transport.write(b"x" * 11)
+        self.assertEqual(transport.producerState, "producing")
+        sender.dataReceived(b"")
+        transport.drain()
+        sender.transport.write(b"x" * 11)
+        self.assertEqual(transport.producerState, "paused")
+
+    def test_fault(self) -> None:
+        """
+        The fault of one receiver is not that of who writes to many in a read:
+        only its own connection ends. Elsewhere it is told.
+        """
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        for write in ("write", "writeSequence"):
+            sender, transport = self.connect()
+            producer: Any = RecordingProducer()
+            sender.transport.registerProducer(producer, True)
+            producer.pauseProducing = fail
+            what = b"x" * 11 if write == "write" else [b"x" * 11, b"y"]
+            with read:
+                getattr(sender.transport, write)(what)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertTrue(transport.closed)
+            sender, transport = self.connect()
+            sender.transport.registerProducer(producer, True)
+            with self.assertRaises(ZeroDivisionError):
+                getattr(sender.transport, write)(what)
+
+    def test_sequence(self) -> None:
+        """
+        Several pieces go straight to it as they are, but behind what waits; what
+        somebody may change is copied.
+        """
+        sender, transport = self.connect()
+        changing: Any = bytearray(b"a")
+        sender.transport.writeSequence([changing, b"b"])
+        changing[0] = 0
+        sender.transport.writeSequence(iter([b"", b""]))
+        with read:
+            sender.transport.write(b"c")
+            sender.transport.write(b"d")
+            sender.transport.writeSequence([b"e", b"f"])
+        self.assertEqual(transport.sequences, [[b"a", b"b"]])
+        self.assertEqual(transport.writes, [b"ab", b"c", b"def"])
 
 
 class MessageTests(SynchronousTestCase):

@@ -3,7 +3,8 @@ Tests for L{openfl_twisted.protocols.xmlsocket} and
 L{openfl_twisted.protocols.relay}.
 """
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,13 @@ from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.messages import MAX_LENGTH
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
-from tests.doubles import MessageTransport, TightTransport, linesOf
+from tests.doubles import (
+    JoiningTransport,
+    MessageTransport,
+    RecordingProducer,
+    TightTransport,
+    linesOf,
+)
 from tests.segments import cutStreams
 
 done = Failure(ConnectionDone())
@@ -298,17 +305,47 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLongUncopied(self) -> None:
         """
-        To any other it is written as it is, and its end behind it.
+        To one that joins what is written it is written as it is, together with
+        its end; to any other in one piece.
         """
-        batches, transport = Batches(), TightTransport(None, 1_000_000)
-        batches.makeConnection(transport)
         line = b"a" * 100_000
-        batches.sendLine(line)
-        batches.sendMessages(["b" * 60_000, "c" * 60_000])
-        self.assertIs(transport.writes[0], line)
-        self.assertEqual(
-            b"".join(transport.writes[1:]), b"\0" + b"b" * 60_000 + b"\0" + b"c" * 60_000 + b"\0"
-        )
+        lines, joining = Batches(), JoiningTransport(room=1_000_000)
+        lines.makeConnection(joining)
+        lines.sendLine(line)
+        [[first, end]] = joining.sequences
+        self.assertTrue(first is line)
+        self.assertEqual(end, b"\0")
+        lines, transport = Batches(), TightTransport(room=1_000_000)
+        lines.makeConnection(transport)
+        lines.sendLine(line)
+        lines.sendMessages(["b" * 60_000, "c" * 60_000])
+        self.assertTrue(transport.writes[0] == line + b"\0")
+        self.assertTrue(transport.writes[1] == b"b" * 60_000 + b"\0" + b"c" * 60_000 + b"\0")
+        self.assertEqual(len(transport.writes), 2)
+
+    def test_sendLongWhole(self) -> None:
+        """
+        A long message fills the transport together with its end, and nothing
+        comes between: neither what a producer writes that is paused then, nor
+        the limit of what waits.
+        """
+        for make in (TightTransport, JoiningTransport):
+            batches, transport = Batches(), make(room=1000)
+            batches.maxQueue = 100
+            batches.makeConnection(transport)
+            producer: Any = RecordingProducer()
+            producer.pauseProducing = partial(batches.sendMessage, "paused")
+            batches.transport.registerProducer(producer, True)
+            batches.sendMessage("a" * 100_000)
+            transport.drain()
+            self.assertTrue(transport.delivered == b"a" * 100_000 + b"\0")
+            transport.drain()
+            self.assertEqual(transport.delivered[100_001:], b"paused\0")
+            batches.transport.unregisterProducer()
+            batches.sendMessage("a" * 100_000)
+            batches.sendMessage("b" * 200)
+            self.assertTrue(transport.disconnecting)
+            self.assertEqual(transport.writes[-1][-2:], b"a\0")
 
 
 class LimitTests(SynchronousTestCase):
@@ -387,6 +424,29 @@ class LimitTests(SynchronousTestCase):
         recorder.dataReceived(b"ha")
         recorder.transport.loseConnection()
         self.assertEqual(self.lines(recorder, lost=True), [])
+
+
+class SubclassTests(SynchronousTestCase):
+    """
+    Subclasses are made as those of any protocol of Twisted.
+    """
+
+    def test_classAttributes(self) -> None:
+        """
+        What a class has is what its protocols have, until they get their own.
+        """
+        factory = XMLSocketFactory(Recorder)
+
+        class Settled(Recorder):
+            connected = 7
+
+        Settled.factory = factory
+        self.assertEqual((Settled().factory, Settled().connected), (factory, 7))
+        self.assertEqual((Recorder().factory, Recorder().connected), (None, 0))
+        self.assertIsNone(Recorder().transport)
+        made = factory.buildProtocol(None)
+        assert made is not None
+        self.assertIs(made.factory, factory)
 
 
 class LineReceiverTests(SynchronousTestCase):

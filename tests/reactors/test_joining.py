@@ -18,6 +18,7 @@ from twisted.internet.tcp import Port
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from openfl_twisted.reactors import tcp
 from openfl_twisted.reactors.tcp import Server, joinWrites
 from tests.reactors.conversations import Recorder
 from tests.reactors.ways import HOST, WAYS, Peer, Way, way
@@ -355,6 +356,18 @@ class RoomTests(SynchronousTestCase):
         self.socket.room = 1 << 20
         self.transport.flush()
         self.assertEqual(self.socket.offered, [[3, 100_000, 1]])
+
+    def test_onePieceOnly(self) -> None:
+        """
+        Where a system has no call for several pieces, they are joined.
+        """
+        self.patch(tcp, "_MAX_PIECES", 1)
+        self.patch(self.transport, "enqueue", lambda: True)
+        for length in (3, 100_000, 1):
+            self.transport.write(bytes(length))
+        self.socket.room = 1 << 20
+        self.transport.flush()
+        self.assertEqual(self.socket.offered, [[100_004]])
 
     def test_manyAndLong(self) -> None:
         """

@@ -32,6 +32,17 @@ class PiecesTests(SynchronousTestCase):
             self.assertEqual(kept.end(last), expected)
             self.assertEqual(len(kept), 0)
 
+    def test_changed(self) -> None:
+        """
+        What its owner changes afterwards is not changed here, nor here for him.
+        """
+        kept, owned = Pieces(), bytearray(5000)
+        kept.add(owned)  # type: ignore[arg-type]
+        owned[0] = 1
+        kept.add(b"more")
+        self.assertEqual(len(owned), 5000)
+        self.assertEqual(kept.end(), bytes(5000) + b"more")
+
     def test_small(self) -> None:
         """
         What comes byte by byte takes little more than its bytes.
