@@ -182,7 +182,7 @@ class Joining(tcp.Connection):
     def _sendAll(self) -> bool:
         """
         Send everything in one go, or leave it to the reactor: what the socket does
-        not take, and what comes after or before that of a producer.
+        not take, and whatever a producer has to be told or asked.
 
         @return: whether this was all; if not, there is something to close.
         """
@@ -193,7 +193,7 @@ class Joining(tcp.Connection):
             or self.disconnecting
             or self._writeDisconnecting
             or self._aborting
-            or (self.producer is not None and (self.producerPaused or not self.streamingProducer))
+            or (self.producer is not None and not self.streamingProducer)
         ):
             if self.producer is None:
                 return False
@@ -216,6 +216,8 @@ class Joining(tcp.Connection):
         if sent < length:
             self._keepRest(pieces if apart else [data], sent)
             self._ask()
+        elif self.producerPaused:
+            self._ask()
         return True
 
     def _keepRest(self, pieces: list[bytes], sent: int) -> None:
@@ -233,6 +235,26 @@ class Joining(tcp.Connection):
         if rest:
             self._tempDataBuffer = rest
             self._tempDataLen = sum(map(len, rest))
+
+    def writeSomeData(self, data: bytes | memoryview) -> Any:
+        """
+        Send all that the socket takes; Twisted's own hands it no more than
+        128 KiB at once. If something comes behind it, the last bytes wait, and
+        leave with that: alone it could be kept back until the peer has
+        acknowledged what is before it (RFC 896).
+
+        @param data: the bytes.
+        @return: how many it has taken; or why the connection is lost.
+        """
+        if self._tempDataLen and len(data) > _LONG:
+            data = memoryview(data)[:-_LONG]
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # It tries again with less, and says what it means.
+            return super().writeSomeData(bytes(data[:_LONG]))
 
     def _beginBuffer(self) -> None:
         """
