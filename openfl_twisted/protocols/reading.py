@@ -43,7 +43,9 @@ class Read:
 
     @ivar depth: how many reads are within each other just now: one protocol can
         have another receive something. 0 if there is none.
-    @ivar number: which read it is, of all that there have been, from 1.
+    @ivar number: which read it is. It is a byte, since Python has each of those
+        once and many queues keep one; who meets his number again waits for the
+        end of the read, although he need not.
     @ivar waiting: what is to be flushed when the outermost ends.
     """
 
@@ -55,7 +57,7 @@ class Read:
         self.waiting: list[Sender] = []
 
     def __enter__(self) -> None:
-        self.number += 1
+        self.number = (self.number + 1) & 0xFF
         self.depth += 1
 
     def __exit__(self, *exception: object) -> None:

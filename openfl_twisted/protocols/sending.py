@@ -100,7 +100,7 @@ class SendingProtocol(Protocol):
         if transport.lastRead is None:
             transport.lastRead = 0
         # This is "with read", without the price of it: it is what every byte passes.
-        read.number += 1
+        read.number = (read.number + 1) & 0xFF
         read.depth += 1
         try:
             self.bytesReceived(data)
