@@ -14,7 +14,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.reading import read
-from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
+from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
 
 T = TypeVar("T")
 
@@ -97,8 +97,8 @@ class SendingProtocol(Protocol):
         transport = self.transport
         if transport.disconnecting or self._failed:
             return
-        if transport.lastRead is None:
-            transport.lastRead = 0
+        if transport.lastRead < 0:
+            transport.lastRead = HEARD
         # This is "with read", without the price of it: it is what every byte passes.
         read.number = (read.number + 1) & 0xFF
         read.depth += 1

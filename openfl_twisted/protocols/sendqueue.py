@@ -44,6 +44,9 @@ L{WatchedQueue<openfl_twisted.protocols.watchedqueue.WatchedQueue>} no more than
 so many at once.
 """
 
+# No read has such a number.
+UNHEARD, HEARD = -1000, 256
+
 # So many pieces that wait are made one, since a piece costs more memory than its few bytes.
 _LOOSE_PIECES = 1000
 
@@ -111,8 +114,9 @@ class SendQueue:
         L{IMessageTransport}.
     @ivar lastRead: the read in which something was written straight to a
         transport that joins what is written in a read itself: a first write is
-        often the only one. 0 for none; C{None} until something has come from
-        the peer.
+        often the only one. Until something has come from the peer it is the
+        complement of that number, or L{UNHEARD<sendqueue.UNHEARD>}; then
+        L{HEARD<sendqueue.HEARD>}, if nothing has been written so.
     @ivar paused: whether this side has stopped reading from the peer.
     @ivar tap: called with each piece that is written; C{None} for nobody.
     """
@@ -152,7 +156,7 @@ class SendQueue:
             and not ISSLTransport.providedBy(transport)
         )
         self.disconnecting = False
-        self.lastRead: int | None = None
+        self.lastRead = UNHEARD
         self.paused = False
         self.tap: Callable[[bytes], object] | None = None
         # What has not been handed over; None while that is nothing, as it is most of the time.
@@ -205,15 +209,9 @@ class SendQueue:
         if self.tap is not None:
             self.tap(data)
         unsent = self._unsent
-        lastRead = self.lastRead
-        if (
-            unsent is None
-            and self._joins
-            and lastRead is not None
-            and lastRead != read.number
-            and not self._full
-        ):
-            self.lastRead = read.number
+        number = read.number if self.lastRead >= 0 else ~read.number
+        if unsent is None and self._joins and self.lastRead != number and not self._full:
+            self.lastRead = number
             try:
                 self._transport.write(data)
             except Exception:
@@ -495,7 +493,7 @@ class SendQueue:
         Hold what comes: the peer does not read as fast as is written.
         """
         self._full = True
-        if self._producer is self and self.lastRead is None:
+        if self._producer is self and self.lastRead < 0:
             # What is shaken hands with must be read, or the greeting could never leave.
             return
         if self._producer is not None:

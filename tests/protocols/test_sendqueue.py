@@ -544,6 +544,20 @@ class JoiningTests(SynchronousTestCase):
                 self.assertEqual(len(transport.writes), 2 * number + 1)
         self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
 
+    def test_silent(self) -> None:
+        """
+        So it is with a peer that has never said anything.
+        """
+        sender = Sender()
+        transport = JoiningTransport(sender)
+        sender.makeConnection(transport)
+        for number in range(2):
+            with read:
+                for data in (b"a", b"b", b"c"):
+                    sender.transport.write(data)
+                self.assertEqual(len(transport.writes), 2 * number + 1)
+        self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
+
     def test_greeting(self) -> None:
         """
         Who writes before anything has come, and reads only while there is room,
