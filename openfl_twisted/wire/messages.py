@@ -48,13 +48,14 @@ class MessageTooLong(Exception):
 _LONG = 512
 
 
-def _split(data: bytes) -> list[bytes]:
+def _split(data: bytes, end: int) -> list[bytes]:
     """
     Do what C{data.split(END)} does, whichever way is the faster one for what
     comes: the first message tells, and only its bytes are looked at twice.
+
+    @param end: where the first end is.
     """
-    end = data.find(END)
-    if 0 <= end < _LONG:
+    if end < _LONG:
         return data.split(END)
     parts, at = [], 0
     while end >= 0:
@@ -72,7 +73,7 @@ def splitWhole(data: bytes) -> list[bytes]:
     @param data: the bytes; the last one is a zero byte.
     @return: the messages, without their ends.
     """
-    messages = _split(data)
+    messages = _split(data, data.find(END))
     messages.pop()
     return messages
 
@@ -116,8 +117,12 @@ class MessageSplitter:
         begun = self._begun
         # If all bytes together are within the limit, then each message is.
         mayBeTooLong = len(begun) + len(data) > self.maxLength
-        messages = _split(data)
-        rest = messages.pop()
+        end = data.find(END)
+        if end < 0:
+            messages, rest = [], data
+        else:
+            messages = _split(data, end)
+            rest = messages.pop()
         if begun and messages:
             messages[0] = begun.end(messages[0])
         if rest:

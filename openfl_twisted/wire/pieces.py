@@ -13,10 +13,12 @@ class Pieces:
     they came. Each is copied once, or twice if it came in a small piece.
     """
 
-    __slots__ = ("_length", "_pieces")
+    __slots__ = ("_length", "_pieces", "_tail")
 
     def __init__(self) -> None:
         self._pieces: list[bytes | bytearray] = []
+        # The last piece, if it is made of small ones.
+        self._tail: bytearray | None = None
         self._length = 0
 
     def __len__(self) -> int:
@@ -31,17 +33,17 @@ class Pieces:
 
         @param data: the bytes.
         """
-        if type(data) is not bytes:
-            # Its owner may change it.
-            data = bytes(data)
-        pieces = self._pieces
-        if len(data) >= _SMALL:
-            pieces.append(data)
-        elif pieces and isinstance(pieces[-1], bytearray):
-            pieces[-1] += data
+        length = len(data)
+        self._length += length
+        if length >= _SMALL:
+            # Its owner may change what is not bytes.
+            self._pieces.append(bytes(data))
+            self._tail = None
+        elif self._tail is not None:
+            self._tail += data
         else:
-            pieces.append(bytearray(data))
-        self._length += len(data)
+            self._tail = bytearray(data)
+            self._pieces.append(self._tail)
 
     def end(self, data: bytes = b"") -> bytes:
         """
@@ -51,5 +53,6 @@ class Pieces:
         @return: all the bytes.
         """
         pieces, self._pieces = self._pieces, []
+        self._tail = None
         self._length = 0
         return b"".join([*pieces, data])
