@@ -319,6 +319,7 @@ class XMLSocketProtocol(SendingProtocol):
         if len(message) > _LONG:
             self._sendLong(encodeUTF8(message))
             return
+        # This is encodeUTF8, without the price of it.
         try:
             data = (message + "\0").encode()
         except UnicodeEncodeError:

@@ -520,52 +520,39 @@ class JoiningTests(SynchronousTestCase):
     at once.
     """
 
-    def connect(self) -> tuple[Sender, JoiningTransport]:
+    def connect(self, *, silent: bool = False) -> tuple[Sender, JoiningTransport]:
         """
-        Connect to a peer that has spoken.
+        Connect to a peer that has spoken, or has not.
         """
         sender = Sender()
         transport = JoiningTransport(sender)
         sender.makeConnection(transport)
-        with read:
-            sender.dataReceived(b"")
+        if not silent:
+            with read:
+                sender.dataReceived(b"")
         return sender, transport
 
     def test_first(self) -> None:
         """
         The first piece of a read goes straight to it, and of the next one too;
-        what else is written leaves in one piece behind it.
+        what else is written leaves in one piece behind it. So it is also with a
+        peer that has never said anything.
         """
-        sender, transport = self.connect()
-        for number in range(2):
-            with read:
-                for data in (b"a", b"b", b"c"):
-                    sender.transport.write(data)
-                self.assertEqual(len(transport.writes), 2 * number + 1)
-        self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
-
-    def test_silent(self) -> None:
-        """
-        So it is with a peer that has never said anything.
-        """
-        sender = Sender()
-        transport = JoiningTransport(sender)
-        sender.makeConnection(transport)
-        for number in range(2):
-            with read:
-                for data in (b"a", b"b", b"c"):
-                    sender.transport.write(data)
-                self.assertEqual(len(transport.writes), 2 * number + 1)
-        self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
+        for silent in (False, True):
+            sender, transport = self.connect(silent=silent)
+            for number in range(2):
+                with read:
+                    for data in (b"a", b"b", b"c"):
+                        sender.transport.write(data)
+                    self.assertEqual(len(transport.writes), 2 * number + 1)
+            self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
 
     def test_greeting(self) -> None:
         """
         Who writes before anything has come, and reads only while there is room,
         goes on reading: or in TLS nobody could ever shake hands.
         """
-        sender = Sender()
-        transport = JoiningTransport(sender)
-        sender.makeConnection(transport)
+        sender, transport = self.connect(silent=True)
         sender.transport.registerProducer(sender.transport, True)
         sender.transport.write(b"ready")
         sender.transport.write(b"x" * 11)
