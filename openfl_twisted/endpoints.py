@@ -18,7 +18,7 @@ from openfl_twisted.protocols.policyfile import PolicySource
 from openfl_twisted.reactors.answering import answerFirst
 from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import PolicyError, PolicyFile
 
 
@@ -37,11 +37,10 @@ class _OpenFLEndpoint:
         Open the port.
         """
         settings = dict(self._settings)
-        if settings.get("http") is None:
-            settings["http"] = _speaksHTTP(protocolFactory)
-            if settings["http"]:
-                # Any page could reach behind the server's pages with a WebSocket.
-                settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
+        if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
+            settings["passThrough"] = {Signature.HTTP}
+            # Otherwise any web page could send requests to the server through a WebSocket.
+            settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
         return listening.addCallback(joinWrites).addCallback(answerFirst)
 
@@ -61,9 +60,9 @@ def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamS
     Make the server of an endpoint reachable by every kind of client.
 
     @param endpoint: where to listen.
-    @param settings: those of L{OnePortFactory}. Without C{http} it depends on
-        the server: one of C{twisted.web} goes on serving its pages, and no
-        WebSocket reaches it unless C{accept} says so.
+    @param settings: those of L{OnePortFactory}. Without C{passThrough} it depends
+        on the server: one of C{twisted.web} gets HTTP requests, and WebSockets
+        only if C{accept} contains them.
     """
     return _OpenFLEndpoint(endpoint, settings)
 
@@ -97,6 +96,23 @@ def acceptOf(text: str) -> frozenset[Caller]:
             raise ValueError(f"{name.strip()!r} is no caller: there are {', '.join(sorted(known))}")
         accept.add(known[name.strip()])
     return frozenset(accept | {Caller.POLICY})
+
+
+def passThroughOf(text: str) -> frozenset[Signature]:
+    """
+    Parse a list of protocols to pass to the application unexamined: C{http},
+    C{tls} and C{proxy}, separated by commas, or C{none}.
+
+    @param text: such as C{http,tls}.
+    @return: the protocols.
+    @raise ValueError: if a name is unknown.
+    """
+    known = {signature.value: signature for signature in FOREIGN}
+    names = [] if text == "none" else [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} must be one of none, {', '.join(sorted(known))}")
+    return frozenset(known[name] for name in names)
 
 
 def readPolicyFile(path: str) -> PolicyFile:
@@ -139,7 +155,7 @@ def parseServer(
     policy: str = "port",
     accept: str | None = None,
     grace: str | None = None,
-    http: str | None = None,
+    passThrough: str | None = None,
     tlsCertificate: str | None = None,
     tlsKey: str | None = None,
     **rest: str,
@@ -153,9 +169,8 @@ def parseServer(
     @param policy: see L{policyOf}.
     @param accept: see L{acceptOf}; everybody if it is not given.
     @param grace: see L{OnePortFactory}, in seconds.
-    @param http: C{yes} if the server speaks HTTP itself, and gets what is not
-        for a WebSocket; C{no} if such requests are refused in words; see
-        L{openflEndpoint} if it is not given.
+    @param passThrough: see L{passThroughOf}; if not given, see
+        L{openflEndpoint}.
     @param tlsCertificate: see
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see there.
@@ -168,10 +183,11 @@ def parseServer(
         settings["accept"] = acceptOf(accept)
     if grace is not None:
         settings["grace"] = seconds(grace)
-    if http is not None:
-        if http not in ("yes", "no"):
-            raise ValueError(f"http={http}: there are yes and no")
-        settings["http"] = http == "yes"
+    if passThrough is not None:
+        try:
+            settings["passThrough"] = passThroughOf(passThrough)
+        except ValueError as problem:
+            raise ValueError(f"passThrough={passThrough}: {problem}") from None
     if tlsCertificate is not None:
         certificates = ServerCertificates(tlsCertificate, tlsKey)
         settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)

@@ -17,7 +17,7 @@ from twisted.web.server import Site
 
 from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 
 
@@ -65,7 +65,7 @@ class DescriptionTests(EndpointTestCase):
         port, _, _, interface = self.reactor.tcpServers[-1]
         self.assertEqual((port, interface), (8080, "127.0.0.1"))
         self.assertEqual(factory.accept, EVERYBODY - {Caller.TLS})
-        self.assertFalse(factory.http)
+        self.assertEqual(factory.refused, FOREIGN)
         self.assertEqual(factory.policy, PolicyFile.forPort)
 
     def test_http(self) -> None:
@@ -75,12 +75,12 @@ class DescriptionTests(EndpointTestCase):
         """
         self.served = Site(Resource())
         factory = self.parse("openfl:tcp:80")
-        self.assertTrue(factory.http)
+        self.assertNotIn(Signature.HTTP, factory.refused)
         self.assertNotIn(Caller.WEBSOCKET, factory.accept)
         named = self.parse("openfl:tcp:80:accept=plain,websocket")
         self.assertIn(Caller.WEBSOCKET, named.accept)
-        self.assertTrue(named.http)
-        self.assertFalse(self.parse("openfl:tcp:80:http=no").http)
+        self.assertNotIn(Signature.HTTP, named.refused)
+        self.assertEqual(self.parse("openfl:tcp:80:passThrough=none").refused, FOREIGN)
 
     def test_settings(self) -> None:
         """
@@ -91,11 +91,11 @@ class DescriptionTests(EndpointTestCase):
         path.write_bytes(policy.toXML())
         quoted = str(path).replace(":", r"\:")
         factory = self.parse(
-            f"openfl:policy={quoted}:grace=2.5:http=no:accept=plain,tls:tcp:843:backlog=7"
+            f"openfl:policy={quoted}:grace=2.5:passThrough=tls,proxy:accept=plain,tls:tcp:843:backlog=7"
         )
         self.assertEqual(self.reactor.tcpServers[-1][2], 7)
         self.assertEqual(factory.policy, policy)
-        self.assertEqual((factory.grace, factory.http), (2.5, False))
+        self.assertEqual((factory.grace, factory.refused), (2.5, {Signature.HTTP}))
         self.assertEqual(factory.accept, {Caller.PLAIN, Caller.POLICY})
 
     def test_certificate(self) -> None:
@@ -116,7 +116,7 @@ class DescriptionTests(EndpointTestCase):
         """
         for settings, words in (
             ("accept=plain,telnet", "'telnet' is no caller: there are plain, tls, websocket"),
-            ("http=maybe", "http=maybe: there are yes and no"),
+            ("passThrough=ftp", "passThrough=ftp: 'ftp' must be one of none, http, proxy, tls"),
             ("grace=soon", "soon"),
             ("grace=nan", "'nan' is not a number of seconds"),
             ("grace=-1", "'-1' is not a number of seconds"),

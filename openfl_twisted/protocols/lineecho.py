@@ -3,9 +3,12 @@ What the guide's two echo servers have in common: they greet, take text in one
 of several framings, and answer each text.
 """
 
+from collections.abc import Collection
+
 from twisted.internet.interfaces import ITransport
 
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong, receiveUpTo
 from openfl_twisted.wire.text import cutLength
@@ -20,6 +23,9 @@ TERMINATORS: dict[str, bytes | None] = {
 What can stand at the end of an answer, by name. C{same} is the end that the
 text had.
 """
+
+# An empty line is the prefix of a PROXY header, and it must be answered.
+_FOREIGN = FOREIGN - {Signature.PROXY}
 
 _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
 
@@ -83,11 +89,13 @@ class LineEchoProtocol(SendingProtocol):
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Cut the stream into texts.
+        Split the stream into texts.
         """
         if self._splitter is None:
             self._piecesReceived(data)
             return
+        if self.refused:
+            data = self.inspect(data)
         lines, tooLong = receiveUpTo(self._splitter, data)
         self.deliver(lines, self._lineReceived)
         if tooLong is not None:
@@ -132,6 +140,9 @@ class LineEchoProtocol(SendingProtocol):
         """
         The client has closed its side: answer what has no end, and close.
         """
+        held = self.heldBytes()
+        if held and not self.transport.disconnecting:
+            self.bytesReceived(held)
         rest = self._cut if self._splitter is None else self._splitter.finish()
         self._cut = b""
         if rest and not self.transport.disconnecting:
@@ -154,6 +165,7 @@ class LineEchoFactory(SendingFactory[LineEchoProtocol]):
         framing: Framing | None = None,
         terminator: str = "same",
         maxLength: int | None = None,
+        passThrough: Collection[Signature] = (),
     ) -> None:
         """
         @param framing: what ends a text; the protocol's own C{framing} if not
@@ -161,11 +173,14 @@ class LineEchoFactory(SendingFactory[LineEchoProtocol]):
         @param terminator: what ends an answer, one of L{TERMINATORS}.
         @param maxLength: the longest text, in bytes; the protocol's
             C{MAX_LENGTH} if not given.
+        @param passThrough: the protocols whose clients are not refused, of
+            L{Signature} (default none). Without framing no client is refused.
         """
         super().__init__(
             self.echo,
             framing=framing,
             MAX_LENGTH=maxLength,
+            refused=_FOREIGN.difference(passThrough),
         )
         # Here None is a setting too.
         self.settings["terminator"] = TERMINATORS[terminator]

@@ -1,22 +1,27 @@
 """
-One port for every kind of client: who calls is recognized by the first bytes,
-and any other protocol stands behind.
+One port for every type of client: protocol detection by the first bytes of a
+connection, in front of any other protocol.
 
-  - Players that ask for the policy file are answered.
-  - A browser's WebSocket becomes a connection like any other.
-  - Who begins with TLS is answered in TLS, and inside it all is as outside.
-  - Everybody else is connected to the wrapped protocol as he is.
+  - Policy requests are answered.
+  - A WebSocket handshake opens a WebSocket, which looks like any other
+    connection to the wrapped protocol.
+  - A TLS handshake starts TLS, and inside TLS detection begins again.
+  - Any other HTTP request is answered and closed. So are TLS on a port without a
+    certificate, and PROXY headers.
+  - All other bytes are for the wrapped protocol.
 
-The wrapped protocol hears of a connection when it is known to be for it. So a
-server that speaks first speaks at once to a client that has sent something, and
-after a short silence to one that waits; never into the answer to a policy
-request, and never before a WebSocket is one.
+The wrapped protocol is connected when the bytes are for it, or after a short
+silence (C{grace}), so that a server that sends first can greet a client that
+waits. Detection continues until the first bytes exclude every signature: a
+client that was only slow is served as if it had not been, unless the wrapped
+protocol has written to it already.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import cast
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
@@ -36,6 +41,8 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
+from openfl_twisted.protocols.closedtransport import ClosedTransport
+from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.holding import HoldingConnection
 from openfl_twisted.protocols.patience import Patience
 from openfl_twisted.protocols.policyfile import (
@@ -47,7 +54,14 @@ from openfl_twisted.protocols.policyfile import (
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.reactors.answering import IFirstAnswer
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, recognize
+from openfl_twisted.wire.firstbytes import (
+    EVERYBODY,
+    FOREIGN,
+    Caller,
+    Signature,
+    isPartial,
+    recognize,
+)
 from openfl_twisted.wire.origins import originsOf
 from openfl_twisted.wire.policy import PolicyFile, isRequest
 
@@ -81,23 +95,22 @@ class OnePortProtocol(HoldingConnection):
 
     factory: "OnePortFactory"
 
-    __slots__ = ("_among", "_kind", "_patience", "_undecided")
+    __slots__ = ("_among", "_kind", "_patience", "_undecided", "_written")
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         """
         @param factory: has the settings, and counts.
-        @param inTLS: whether the transport is TLS; then nobody who calls can
-            begin with TLS once more.
+        @param inTLS: whether the transport is TLS.
         """
         super().__init__(factory)
         # Until it is known who is calling.
         self._patience: Patience | None = None
         self._undecided = False
         self._kind = UNDECIDED
-        self._among: frozenset[Caller] = factory.accept
+        # Whether the wrapped protocol has written, so that no other protocol can start.
+        self._written = False
         if inTLS:
             self._inTLS = True
-            self._among -= {Caller.TLS}
 
     def logPrefix(self) -> str:
         """
@@ -113,6 +126,8 @@ class OnePortProtocol(HoldingConnection):
         match self.wrappedProtocol:
             case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
                 return inTLS(inside.clientKind)
+            case OnePortProtocol() as successor:
+                return successor.clientKind
             case _:
                 return self._kind
 
@@ -167,19 +182,19 @@ class OnePortProtocol(HoldingConnection):
         """
         Recognize the caller, if that is possible yet.
         """
-        match recognize(self._received, self._among):
-            case Caller.POLICY:
+        match recognize(self._received, self.factory.signatures):
+            case Signature.POLICY:
                 self._answer()
-            case Caller.TLS:
-                self._goOnIn(self.factory.buildTLS(self.getPeer()))
-            case Caller.WEBSOCKET:
-                self._kind = WEBSOCKET
-                otherwise = self._passHTTP if self.factory.http else None
-                self._goOnIn(self.factory.buildWebSocket(self.getHost(), otherwise))
-            case Caller.PLAIN:
+            case Signature.TLS if Caller.TLS not in self.factory.accept or self._inTLS:
+                self._refuse(Signature.TLS)
+            case Signature.PROXY:
+                self._refuse(Signature.PROXY)
+            case Signature.NONE:
                 self._passOn()
-            case _:
+            case None:
                 self._expectMore()
+            case signature:
+                self._handOver(signature)
 
     def lookAtLast(self) -> bool:
         """
@@ -188,8 +203,18 @@ class OnePortProtocol(HoldingConnection):
         if isRequest(self._received):
             self._answer()
             return False
+        if self._isPartialRequest():
+            self._refuse(Signature.HTTP)
+            return False
         self._passOn()
         return True
+
+    def _isPartialRequest(self) -> bool:
+        """
+        Check whether the first bytes are an HTTP request that is not complete,
+        on a port where requests are refused.
+        """
+        return Signature.HTTP in self.factory.refused and isPartial(self._received)
 
     def _silent(self) -> None:
         """
@@ -198,15 +223,20 @@ class OnePortProtocol(HoldingConnection):
         if isRequest(self._received):
             # Only its zero byte is missing, and some clients never send that.
             self._answer()
+        elif self._isPartialRequest():
+            # A web page chooses the length of its requests, and so where the network splits them.
+            if self._patience is None or self._patience.isOver:
+                self._refuse(Signature.HTTP)
+            else:
+                self._expectMore()
         elif self._received:
             self.factory.log.info(
-                "{peer} began as no plain client does and fell silent; it counts as one",
+                "{peer}: protocol detection timed out after an incomplete request; "
+                "treating it as a plain client",
                 peer=describe(self.getPeer()),
             )
             self._passOn()
-        elif Caller.PLAIN in self._among:
-            # What it says later can still be a policy request.
-            self._among = self._among & {Caller.POLICY, Caller.PLAIN}
+        elif Caller.PLAIN in self.factory.accept:
             self._connect()
         elif self._patience is not None and not self._patience.isOver:
             self._expectMore()
@@ -226,11 +256,83 @@ class OnePortProtocol(HoldingConnection):
             self.factory.answered += 1
         else:
             self.factory.unanswered += 1
+        self._disconnectWrapped()
 
-    def _goOnIn(self, protocol: IProtocol) -> None:
+    def _refuse(self, signature: Signature) -> None:
         """
-        Let a protocol that is not the wrapped one go on with the connection.
+        Refuse a client of another protocol.
         """
+        self._decided()
+        self._recognized = True
+        self._received = b""
+        self.factory.countRefused(signature)
+        reason = REASONS[signature]
+        if signature is Signature.HTTP:
+            reason = "client sent an HTTP request late or incomplete"
+        elif signature is Signature.TLS and self._inTLS:
+            reason = "client sent a TLS handshake inside TLS"
+        elif signature is Signature.TLS and self.factory.hasTLS:
+            reason = "client sent a TLS handshake, but this port does not accept TLS"
+        refuse(self, signature, reason, self.factory.log)
+        self._disconnectWrapped()
+
+    def _handOver(self, signature: Signature) -> None:
+        """
+        Hand the connection over to TLS or a WebSocket. A wrapped protocol that
+        was connected during a silence is disconnected before, unless it has
+        written already: then it is too late.
+        """
+        if self.wrappedProtocol is None:
+            self._goOnIn(signature)
+        elif not self._written:
+            self._replace()
+        elif signature in self.factory.refused:
+            self._refuse(signature)
+        else:
+            self._passOn()
+
+    def _replace(self) -> None:
+        """
+        Disconnect the wrapped protocol, and begin again in its place.
+        """
+        self._decided()
+        self._recognized = True
+        received, self._received = self._received, b""
+        transport = self.transport
+        if self._producer is not None:
+            self._producer.stopProducing()
+            self.unregisterProducer()
+        # The wrapped protocol may write later, as to a connection that is lost.
+        self.transport = ClosedTransport(self.getPeer(), self.getHost())
+        self.lost = True
+        self._disconnectWrapped()
+        successor = OnePortProtocol(self.factory, inTLS=self._inTLS)
+        self.wrappedProtocol = successor
+        successor.makeConnection(transport)
+        if self._inTLS:
+            successor.handshakeCompleted()
+        successor.dataReceived(received)
+
+    def _disconnectWrapped(self) -> None:
+        """
+        Disconnect a wrapped protocol that was connected during a silence, so that
+        it gets no bytes of another protocol.
+        """
+        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
+        if wrapped is not None:
+            wrapped.connectionLost(Failure(ConnectionDone()))
+
+    def _goOnIn(self, signature: Signature) -> None:
+        """
+        Hand the connection over to TLS or a WebSocket.
+        """
+        protocol: IProtocol
+        if signature is Signature.TLS:
+            protocol = self.factory.buildTLS(self.getPeer())
+        else:
+            self._kind = WEBSOCKET
+            otherwise = None if Signature.HTTP in self.factory.refused else self._passHTTP
+            protocol = self.factory.buildWebSocket(self.getHost(), otherwise)
         self._decided()
         self._recognized = True
         self.wrappedProtocol = protocol
@@ -270,9 +372,9 @@ class OnePortProtocol(HoldingConnection):
         self._decided()
         self._recognized = True
         if self.wrappedProtocol is None:
-            if Caller.PLAIN not in self._among:
+            if Caller.PLAIN not in self.factory.accept:
                 self.factory.log.warn(
-                    "{peer} closed: it is none of the callers that are accepted here",
+                    '{peer} disconnected: client type "plain" is not accepted on this port',
                     peer=describe(self.getPeer()),
                 )
                 self._received = b""
@@ -280,6 +382,24 @@ class OnePortProtocol(HoldingConnection):
                 return
             self._connect()
         self._deliver()
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes of the wrapped protocol.
+
+        @param data: the bytes.
+        """
+        self._written = True
+        self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Send bytes of the wrapped protocol.
+
+        @param data: the chunks.
+        """
+        self._written = True
+        self.transport.writeSequence(data)
 
     # Ending
 
@@ -305,6 +425,8 @@ class OnePortProtocol(HoldingConnection):
         match self.wrappedProtocol:
             case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
                 inside.finishConnection()
+            case OnePortProtocol() as successor:
+                successor.finishConnection()
             case WebSocketProtocol() as above:
                 above.closeAs(GOING_AWAY)
                 above.loseConnection()
@@ -316,6 +438,8 @@ class OnePortProtocol(HoldingConnection):
         Pass on the end.
         """
         self._decided()
+        if not self._recognized and self._isPartialRequest():
+            self._received = b""
         super().connectionLost(reason)
 
 
@@ -329,13 +453,18 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
     @ivar policy: the answer to policy requests, see
         L{openfl_twisted.protocols.policyfile.PolicySource}. It also says from
         which pages a browser's WebSocket may come.
-    @ivar accept: the kinds of callers that are known here.
-    @ivar grace: after how many seconds of silence a caller counts as plain.
+    @ivar accept: the types of clients to accept.
+    @ivar refused: the protocols whose clients are refused.
+    @ivar signatures: the signatures to look for in the first bytes.
+    @ivar grace: seconds without data after which the wrapped protocol is
+        connected, so that it can send first.
     @ivar maxUndecided: how many callers may be undecided at once.
     @ivar undecided: how many are.
-    @ivar refused: how many have been closed since too many were.
+    @ivar refusals: number of clients refused because C{maxUndecided} was
+        reached.
     @ivar answered: how many policy requests have been answered with the file.
     @ivar unanswered: how many have not, since there was none for the port.
+    @ivar hasTLS: whether there is a certificate.
     """
 
     log = packageLogger()
@@ -351,7 +480,7 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         accept: Collection[Caller] = EVERYBODY,
         tls: IOpenSSLServerConnectionCreator | None = None,
         webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
-        http: bool = False,
+        passThrough: Collection[Signature] = (),
         grace: float = GRACE,
         maxUndecided: int = MAX_UNDECIDED,
         clock: IReactorTime | None = None,
@@ -361,18 +490,20 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         @param policy: the answer to policy requests; the default lets everybody
             connect to the port on which they ask, and to no other. With C{None}
             they are not answered.
-        @param accept: the kinds of callers that are known; the others are
-            plain, and if these are not known either they are closed.
+        @param accept: the types of clients to accept. The others are answered in
+            their own protocol, if that is possible, and closed.
         @param tls: makes the connections in TLS, see
             L{openfl_twisted.tls.server.ServerConnectionCreator}; without it
             nobody is recognized as speaking TLS.
         @param webSocket: makes the factory of WebSockets from the wrapped one;
             C{functools.partial(WebSocketFactory, ...)} for other limits.
-        @param http: whether the wrapped protocol speaks HTTP itself: then it
-            gets every request that is not for a WebSocket. If not, such a
-            request is refused in words.
-        @param grace: after how many seconds of silence a caller counts as
-            plain.
+        @param passThrough: the protocols that the wrapped protocol understands
+            itself, of L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>}. Their
+            clients are plain clients; with C{Signature.HTTP} it gets every
+            request that is not a WebSocket handshake. The clients of the others
+            are refused.
+        @param grace: seconds without data after which the wrapped protocol is
+            connected, so that it can send first.
         @param maxUndecided: how many callers may be undecided at once; a
             further one is closed at once.
         @param clock: for the time; the reactor if there is none.
@@ -380,15 +511,18 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         super().__init__(wrappedFactory)
         self.policy = policy
         self.accept = frozenset(accept)
+        self.hasTLS = tls is not None
         if tls is None:
             self.accept -= {Caller.TLS}
         if policy is None:
             self.accept -= {Caller.POLICY}
-        self.http = http
+        self.refused = FOREIGN.difference(passThrough)
+        self.signatures = self.refused | {_SIGNATURES[caller] for caller in self.accept}
         self.grace = grace
         self.maxUndecided = maxUndecided
         self.undecided = 0
-        self.refused = 0
+        self.refusals = 0
+        self._foreign = {signature.value: 0 for signature in FOREIGN}
         self.answered = 0
         self.unanswered = 0
         self._refusing = False
@@ -440,9 +574,31 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
             policy = policyFor(self.policy, host)
             origins = None if policy is None else originsOf(policy, port)
             self._webSockets[port] = self._makeWebSockets(
-                self.wrappedFactory, origins=origins, clock=self.clock
+                self.wrappedFactory,
+                origins=origins,
+                accept=Caller.WEBSOCKET in self.accept,
+                clock=self.clock,
             )
         return WebSocketProtocol(self._webSockets[port], otherwise)
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        """
+        Number of connections closed because the client spoke another protocol,
+        by L{Signature}.
+        """
+        requests = sum(each.refusedRequests for each in self._webSockets.values())
+        http = Signature.HTTP.value
+        return {**self._foreign, http: self._foreign[http] + requests}
+
+    def countRefused(self, signature: Signature) -> None:
+        """
+        Count a connection that is closed because the client spoke another
+        protocol.
+
+        @param signature: the protocol.
+        """
+        self._foreign[signature.value] += 1
 
     def refuse(self, peer: IAddress) -> None:
         """
@@ -451,7 +607,7 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
 
         @param peer: who calls; its connection is not closed here.
         """
-        self.refused += 1
+        self.refusals += 1
         if not self._refusing:
             self._refusing = True
             self.log.warn(
@@ -466,6 +622,14 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         """
         self.undecided -= 1
         self._refusing = False
+
+
+_SIGNATURES = {
+    Caller.POLICY: Signature.POLICY,
+    Caller.TLS: Signature.TLS,
+    Caller.WEBSOCKET: Signature.HTTP,
+    Caller.PLAIN: Signature.NONE,
+}
 
 
 class _InsideFactory(Factory[OnePortProtocol]):

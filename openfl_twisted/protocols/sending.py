@@ -4,7 +4,7 @@ this package.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self, TypeVar
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
@@ -13,8 +13,10 @@ from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
+from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class SendingProtocol(Protocol):
     L{bytesReceived}.
 
     @cvar maxQueue: how many bytes are held for a peer that does not read.
+    @cvar refused: the protocols whose clients are refused, for subclasses that
+        call L{inspect} (default none).
     """
 
     # Twisted has defaults for some of these in its classes. As slots, what is asked for each
@@ -53,6 +57,8 @@ class SendingProtocol(Protocol):
     factory: Any
     log = packageLogger()
     maxQueue = MAX_QUEUE
+    refused: Collection[Signature] = frozenset()
+    _firstBytes: FirstBytes | None = None
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
@@ -172,6 +178,40 @@ class SendingProtocol(Protocol):
         """
         raise NotImplementedError
 
+    def inspect(self, data: bytes) -> bytes:
+        """
+        Check whether the connection begins with one of the C{refused} protocols.
+        Such a client is answered, and the connection is closed. Bytes that do
+        not decide yet are held; L{heldBytes} returns them at EOF.
+
+        @param data: the received bytes, while C{refused} is not empty.
+        @return: the bytes to process; C{refused} is empty then.
+        """
+        first = self._firstBytes or FirstBytes(self.refused)
+        # A WebSocket is not TCP: its first bytes are those of a message.
+        found = Signature.NONE if self.transport.keepsApart else first.receive(data)
+        if found is None:
+            self._firstBytes = first
+            return b""
+        self._firstBytes = None
+        self.refused = frozenset()
+        if found is Signature.NONE:
+            return first.received or data
+        if isinstance(self.factory, SendingFactory):
+            self.factory.foreign[found.value] += 1
+        refuse(self.transport, found, REASONS[found], self.log)
+        return b""
+
+    def heldBytes(self) -> bytes:
+        """
+        Stop inspecting the first bytes.
+
+        @return: the bytes that L{inspect} holds.
+        """
+        first, self._firstBytes = self._firstBytes, None
+        self.refused = frozenset()
+        return b"" if first is None else first.received
+
     def readConnectionLost(self) -> None:
         """
         The peer has closed its side: it gets what was written, and then this
@@ -252,6 +292,8 @@ class SendingFactory(Factory[P]):
     @ivar settings: the attributes of the protocols that are set.
     @ivar cut: how many connections have been closed by a limit, by its name in
         L{LIMITS}.
+    @ivar foreign: number of connections closed because the client spoke another
+        protocol, by the value of its L{Signature}.
     """
 
     noisy = False
@@ -264,6 +306,7 @@ class SendingFactory(Factory[P]):
         """
         self.protocol = protocol
         self.cut = dict.fromkeys(LIMITS, 0)
+        self.foreign = {signature.value: 0 for signature in FOREIGN}
         self.settings = {name: value for name, value in settings.items() if value is not None}
 
     def buildProtocol(self, addr: IAddress | None) -> P | None:

@@ -25,15 +25,16 @@ from openfl_twisted.protocols.sharedtimer import SharedTimer
 from openfl_twisted.protocols.websockettransport import WebSocketTransport
 from openfl_twisted.protocols.wrapping import FrontFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
-from openfl_twisted.wire.websocket import MAX_MESSAGE, WebSocketFrames
-from openfl_twisted.wire.websockethead import (
+from openfl_twisted.wire.httprequest import (
     MAX_HEAD,
     HeadCollector,
-    NoUpgrade,
-    Refusal,
+    HTTPAnswer,
+    OtherRequest,
     RequestHead,
     parseHead,
 )
+from openfl_twisted.wire.websocket import MAX_MESSAGE, WebSocketFrames
+from openfl_twisted.wire.websockethead import checkUpgrade
 
 OPEN_TIMEOUT = 10.0
 """
@@ -58,6 +59,7 @@ How long the peer may take to answer a ping, in seconds.
 # So many characters of what comes are shown to people.
 _MAX_SHOWN = 200
 
+_SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
 
@@ -126,20 +128,18 @@ class WebSocketProtocol(WebSocketTransport):
         """
         Collect the head of the request.
         """
-        body = True
         try:
             complete = collector.receive(data)
             if complete is None:
                 return
             raw, rest = complete
             head = parseHead(raw)
-            body = head.method != "HEAD"
-            head.check()
+            checkUpgrade(head)
             frames, response = self._accept(head)
-        except Refusal as refusal:
+        except HTTPAnswer as answer:
             self._collector = None
-            if self._otherwise is None or not isinstance(refusal, NoUpgrade):
-                self._refuse(refusal, body=body)
+            if self._otherwise is None or not isinstance(answer, OtherRequest):
+                self._answer(answer, body=not collector.isHEAD)
             else:
                 self._ended = True
                 self._waitNoMore()
@@ -156,16 +156,18 @@ class WebSocketProtocol(WebSocketTransport):
 
     def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
         """
-        Make everything ready for the connection.
+        Accept the WebSocket handshake, and make the wrapped protocol.
 
         @return: the WebSocket and the answer.
-        @raise Refusal: if there is to be none.
+        @raise HTTPAnswer: if the handshake is refused.
         """
         factory = self.factory
         self._peer = self._behindProxy(head)
         origin = head.headers.get("origin")
+        if not factory.accept:
+            raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
         if factory.origins is not None and not factory.origins(origin):
-            raise Refusal(403, f"The origin {_shown(origin)} may not connect.")
+            raise HTTPAnswer(403, f"The origin {_shown(origin)} may not connect.")
         frames, response = WebSocketFrames.accept(
             head,
             factory.maxMessage,
@@ -174,7 +176,7 @@ class WebSocketProtocol(WebSocketTransport):
         )
         self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
         if self.wrappedProtocol is None:
-            raise Refusal(503, "There is no room for another connection.")
+            raise HTTPAnswer(503, "There is no room for another connection.")
         return frames, response
 
     def _behindProxy(self, head: RequestHead) -> IAddress | None:
@@ -191,22 +193,26 @@ class WebSocketProtocol(WebSocketTransport):
         return kind("TCP", str(client.address), client.port)
 
     def _openTimedOut(self) -> None:
-        seconds = self.factory.openTimeout
-        self._collector = None
-        self._refuse(Refusal(408, f"No request has come for {seconds:g} seconds."))
+        collector, self._collector = self._collector, None
+        answer = HTTPAnswer(408, f"No request was received for {self.factory.openTimeout:g} s.")
+        self._answer(answer, body=collector is None or not collector.isHEAD)
 
-    def _refuse(self, refusal: Refusal, *, body: bool = True) -> None:
+    def _answer(self, answer: HTTPAnswer, *, body: bool) -> None:
         """
-        Answer that there will be no WebSocket, and close the connection.
+        Answer a request that opens no WebSocket, and close the connection.
         """
-        log = self.log.warn if refusal.status in _TOO_MUCH else self.log.info
-        log(
-            "{peer} closed: {status}: {text}",
-            peer=describe(self.getPeer()),
-            status=refusal.status,
-            text=refusal.text,
-        )
-        self.transport.write(refusal.answer(body=body))
+        if answer.status in _SUCCESS:
+            self.log.debug("{peer} got an answer to a health check", peer=describe(self.getPeer()))
+        else:
+            self.factory.refusedRequests += 1
+            log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
+            log(
+                "{peer} sent an HTTP request that was refused: {status} {text}",
+                peer=describe(self.getPeer()),
+                status=answer.status,
+                text=answer.text,
+            )
+        self.transport.write(answer.encode(body=body))
         self._end(self.factory.closeTimeout)
 
     @property
@@ -235,6 +241,8 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
     @ivar silences: the open WebSockets from which nothing has come since they
         were looked at last, see L{SharedTimer}.
     @ivar pongs: those that were sent a ping and have not answered.
+    @ivar refusedRequests: number of HTTP requests that were answered with an
+        error.
     """
 
     kind = "WebSocket"
@@ -253,6 +261,7 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         trustedProxies: Sequence[IPNetwork] = (),
         compress: bool = False,
         subprotocols: Sequence[str] = (),
+        accept: bool = True,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -276,6 +285,8 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
             That costs time, and memory for each connection.
         @param subprotocols: which subprotocols to agree to if they are offered,
             the best first.
+        @param accept: whether to accept WebSockets (default C{True}). If not,
+            every request is answered, and no WebSocket is opened.
         @param clock: for the times; the reactor if there is none.
         """
         super().__init__(wrappedFactory)
@@ -289,6 +300,8 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         self.trustedProxies = tuple(trustedProxies)
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
+        self.accept = accept
+        self.refusedRequests = 0
         self.clock = clockOrReactor(clock)
         self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.lookAtSilence)
         self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.lookForPong)

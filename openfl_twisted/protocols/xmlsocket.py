@@ -7,7 +7,7 @@ and C{MAX_LENGTH} are here too. Unlike it, it does work that is linear in the
 bytes received.
 """
 
-from collections.abc import Callable, Iterable, KeysView, Sequence
+from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from typing import Any, Self, TypeAlias
 
 from twisted.internet.interfaces import ITransport
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from openfl_twisted.protocols.pace import Pace
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
 from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG, SendingFactory, SendingProtocol
+from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.messages import (
     END,
     MAX_LENGTH,
@@ -133,6 +134,9 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Drop a message whose end has not come, as Flash does.
         """
+        held = self.heldBytes()
+        if held and not self.transport.disconnecting:
+            self._inspectedReceived(held)
         begun = 0 if self._splitter is None else self._splitter.pending
         if begun and not self.transport.disconnecting:
             self.log.info(
@@ -146,14 +150,26 @@ class XMLSocketProtocol(SendingProtocol):
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Cut the stream into messages.
+        Split the stream into messages.
+        """
+        if self._looks:
+            if self.refused:
+                data = self.inspect(data)
+            if data:
+                self._inspectedReceived(data)
+        elif self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
+            self._pieceReceived(data)
+        else:
+            self._handOnTexts(data[:-1])
+
+    def _inspectedReceived(self, data: bytes) -> None:
+        """
+        Split the stream into messages, which are inspected as bytes.
         """
         if self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
             self._pieceReceived(data)
-        elif self._looks:
-            self._lookAt(splitWhole(data), len(data))
         else:
-            self._handOnTexts(data[:-1])
+            self._lookAt(splitWhole(data), len(data))
 
     def _pieceReceived(self, data: bytes) -> None:
         """
@@ -409,6 +425,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         messageRate: float | None = None,
         byteRate: float | None = None,
         policy: PolicySource = PolicyFile.forPort,
+        passThrough: Collection[Signature] = (),
     ) -> None:
         """
         @param protocol: makes a protocol: your subclass of
@@ -423,6 +440,9 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         @param policy: the answer to a policy request that is the first message;
             the default lets everybody connect to the port on which it came.
             C{None} for no answer.
+        @param passThrough: the protocols whose clients are not refused, of
+            L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} (default none): a
+            web page could send messages in an HTTP request.
         """
         super().__init__(
             protocol,
@@ -430,6 +450,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
             maxQueue=maxQueue,
             messageRate=messageRate,
             byteRate=byteRate,
+            refused=FOREIGN.difference(passThrough),
         )
         # Here None is a setting too.
         self.settings["policy"] = policy

@@ -155,6 +155,7 @@ def makeService(options: Options) -> IService:
                 framing=options["framing"],
                 terminator=options["terminator"],
                 maxLength=options["max-message"],
+                passThrough=options["pass-through"],
             ),
         )
     from twisted.internet import reactor

@@ -125,6 +125,14 @@ class ServerCollector(Collector):
             yield _counter(
                 "connections_cut", "Connections closed by a limit", limits.items(), "limit"
             )
+        foreign = {(name,): count for name, count in self._overview.foreign.items()}
+        if foreign:
+            yield _counter(
+                "connections_foreign",
+                "Connections closed because the client spoke another protocol",
+                foreign.items(),
+                "protocol",
+            )
         requests = self._overview.policyRequests
         if requests is not None:
             outcomes = {(outcome,): count for outcome, count in requests.items()}

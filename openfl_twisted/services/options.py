@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from openfl_twisted.endpoints import acceptOf, policyOf, seconds
+from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
@@ -312,12 +312,17 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     What every server can be told to which programs connect for their own data.
     Every kind of client can, unless it is said otherwise.
 
-    After parsing, C{policy} is the L{PolicySource}, C{accept} the set of callers
-    that are known, and C{trusted-proxies} a list of networks.
+    After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client
+    types, C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of
+    networks.
     """
 
     optFlags = [
-        ["plain", None, "Recognize nobody: everybody speaks plain TCP, or TLS if that is on."],
+        [
+            "plain",
+            None,
+            "Disable protocol detection: plain TCP only, or TLS only with a certificate.",
+        ],
         ["compress", None, "Compress the messages of WebSockets that offer it."],
     ]
 
@@ -333,6 +338,15 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             None,
             "plain,websocket,tls",
             "Who may call, with commas; tls needs a certificate.",
+        ],
+        [
+            "pass-through",
+            None,
+            "none",
+            (
+                "Protocols passed to the application instead of refusing their clients: none, or "
+                "http, tls and proxy, comma-separated."
+            ),
         ],
         [
             "ping-interval",
@@ -383,6 +397,10 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             self["accept"] = acceptOf(self["accept"])
         except ValueError as problem:
             raise usage.UsageError(f"--accept: {problem}") from None
+        try:
+            self["pass-through"] = passThroughOf(self["pass-through"])
+        except ValueError as problem:
+            raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {Caller.TLS, Caller.POLICY}:
             raise usage.UsageError("--accept=tls: --tls-certificate is missing")
         if self["plain"] and self["accept"] != EVERYBODY:

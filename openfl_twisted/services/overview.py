@@ -95,7 +95,7 @@ class Overview:
         How many connections have been refused, by the limit.
         """
         door = self.door
-        undecided = {} if door is None else {"undecided": door.refused}
+        undecided = {} if door is None else {"undecided": door.refusals}
         return {**self.guard.refusals, **undecided}
 
     @property
@@ -105,6 +105,16 @@ class Overview:
         that is not counted.
         """
         return getattr(self.served, "cut", {})
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        """
+        Number of connections closed because the client spoke another protocol,
+        by that protocol; empty if they are not counted.
+        """
+        found = [getattr(each, "foreign", None) or {} for each in (self.door, self.served)]
+        names = sorted({name for counted in found for name in counted})
+        return {name: sum(counted.get(name, 0) for counted in found) for name in names}
 
     @property
     def policyRequests(self) -> dict[str, int] | None:

@@ -310,6 +310,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         accept=options["accept"],
         tls=None if certificates is None else ServerConnectionCreator(certificates),
         webSocket=webSocket,
+        passThrough=options["pass-through"],
         grace=options["grace"],
     )
     return ServerService(options, door, idleTimeout=idle)

@@ -228,6 +228,7 @@ def makeService(options: Options) -> IService:
         "messageRate": options["message-rate"],
         "byteRate": options["byte-rate"],
         "policy": options["policy"],
+        "passThrough": options["pass-through"],
     }
     farewell = options["farewell"]
     protocol = options["app"]

@@ -1,20 +1,20 @@
 """
-Who is calling? The first bytes of a connection tell.
+Protocol detection: what the first bytes of a connection are.
 
-Nothing is guessed from one piece: bytes are collected while they are a proper
-beginning of something known, and the first byte that does not fit decides.
+Nothing is guessed from one chunk: bytes are collected while they are a proper
+prefix of a signature, and the first byte that does not fit decides.
 """
 
 import enum
-import re
 from collections.abc import Collection
 
 from openfl_twisted.wire import policy
+from openfl_twisted.wire.httprequest import MAX_REQUEST_START, isPartialRequest, startsRequest
 
 
 class Caller(enum.Enum):
     """
-    The kinds of callers.
+    The types of clients that a port can accept.
     """
 
     POLICY = "policy"
@@ -24,38 +24,68 @@ class Caller(enum.Enum):
 
     TLS = "tls"
     """
-    Somebody who begins to shake hands for TLS.
+    A client that starts a TLS handshake.
     """
 
     WEBSOCKET = "websocket"
     """
-    Somebody who speaks HTTP: most likely a browser that wants a WebSocket.
+    A client that starts a WebSocket handshake.
     """
 
     PLAIN = "plain"
     """
-    Anybody else: the bytes are for the application.
+    Any other client: its bytes are for the application.
     """
 
 
 EVERYBODY = frozenset(Caller)
 """
-All kinds of callers.
+All types of clients.
 """
 
-MAX_TARGET = 4096
+
+class Signature(enum.Enum):
+    """
+    The protocols that the first bytes of a connection can belong to.
+    """
+
+    POLICY = "policy"
+    """
+    A policy request.
+    """
+
+    TLS = "tls"
+    """
+    A TLS handshake: a C{ClientHello}.
+    """
+
+    HTTP = "http"
+    """
+    An HTTP request: a WebSocket handshake or any other.
+    """
+
+    PROXY = "proxy"
+    """
+    A header of the PROXY protocol, version 1 or 2.
+    """
+
+    NONE = "none"
+    """
+    None of these: the bytes are for the application.
+    """
+
+
+FOREIGN = frozenset((Signature.HTTP, Signature.TLS, Signature.PROXY))
 """
-The longest path of an HTTP request that is recognized, in bytes.
+The protocols that no application of this package understands.
 """
 
-_METHOD = b"GET "
-_VERSION = b"HTTP/1."
-_TARGETS = (b"/", b"http://", b"https://")
-_endOfTarget = re.compile(rb"[^!-~]")
+_PROXY_V1 = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
+_PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
-MOST_BYTES = max(policy.MAX_REQUEST_LENGTH, len(_METHOD) + MAX_TARGET + len(b" ") + len(_VERSION))
+MOST_BYTES = max(policy.MAX_REQUEST_LENGTH, MAX_REQUEST_START)
 """
-With so many bytes a caller is always recognized.
+The number of bytes after which L{recognize} has always decided.
 """
 
 # A record of TLS: its kind, a version, its length, and in it the kind of the message.
@@ -64,31 +94,41 @@ _MINORS = range(5)
 _LENGTHS = range(4, 16385)
 
 
-def recognize(data: bytes, among: Collection[Caller] = EVERYBODY) -> Caller | None:
+def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) -> Signature | None:
     """
-    Recognize a caller.
+    Recognize the protocol of a connection.
 
-    @param data: all the bytes that have come, from the first one on.
-    @param among: the kinds that are known here; nobody else is recognized, so
-        everybody else is plain.
-    @return: who it is, or C{None} while this cannot be said. Once it is said,
-        further bytes do not change it.
+    @param data: all bytes received so far.
+    @param among: the signatures to look for.
+    @return: the protocol; C{None} while further bytes can decide. Further bytes
+        never change the result.
     """
     undecided = False
-    for caller, find in _FIND.items():
-        if caller in among:
+    for signature, find in _FIND.items():
+        if signature in among:
             found = find(data)
             if found:
-                return caller
+                return signature
             undecided = undecided or found is None
-    return None if undecided else Caller.PLAIN
+    return None if undecided else Signature.NONE
+
+
+def isPartial(data: bytes) -> bool:
+    """
+    Check whether bytes that are not recognized yet can only be a part of an HTTP
+    request, and not a short text that begins like one.
+
+    @param data: bytes for which L{recognize} returns C{None}.
+    @return: whether they contain a method and the beginning of a target.
+    """
+    return startsRequest(data) is None and isPartialRequest(data)
 
 
 def _isPolicyRequest(data: bytes) -> bool | None:
     """
     Check for a policy request.
 
-    @return: whether it is one; C{None} while this cannot be said.
+    @return: whether it is one; C{None} while further bytes can decide.
     """
     if policy.requestLength(data):
         return True
@@ -111,35 +151,21 @@ def _isTLS(data: bytes) -> bool | None:
     return True if len(data) >= 6 else None
 
 
-def _isHTTP(data: bytes) -> bool | None:
+def _isProxyHeader(data: bytes) -> bool | None:
     """
-    Check for a request line of HTTP; see L{_isPolicyRequest}. C{GET} alone can
-    stand at the beginning of anything.
+    Check for a header of the PROXY protocol; see L{_isPolicyRequest}.
     """
-    if not _startsLike(data, _METHOD):
-        return False
-    end = _endOfTarget.search(data, len(_METHOD))
-    target = data[len(_METHOD) : end.start() if end else None]
-    if len(target) > MAX_TARGET or not any(_startsLike(target, each) for each in _TARGETS):
-        return False
-    if end is None:
-        return None
-    # The target must have come to its beginning before it ends.
-    rest = data[end.end() :]
-    if end[0] != b" " or not target.startswith(_TARGETS) or not _startsLike(rest, _VERSION):
-        return False
-    return True if rest.startswith(_VERSION) else None
-
-
-def _startsLike(data: bytes, signature: bytes) -> bool:
-    """
-    Check that data has a beginning, as far as it has come.
-    """
-    return data.startswith(signature[: len(data)])
+    for signature in (*_PROXY_V1, _PROXY_V2):
+        if data.startswith(signature):
+            return True
+        if signature.startswith(data):
+            return None
+    return False
 
 
 _FIND = {
-    Caller.POLICY: _isPolicyRequest,
-    Caller.TLS: _isTLS,
-    Caller.WEBSOCKET: _isHTTP,
+    Signature.POLICY: _isPolicyRequest,
+    Signature.TLS: _isTLS,
+    Signature.HTTP: startsRequest,
+    Signature.PROXY: _isProxyHeader,
 }

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 
-from openfl_twisted.wire.websockethead import RequestHead
+from openfl_twisted.wire.httprequest import RequestHead
 from openfl_twisted.wire.websocketmessages import PING, PONG, makeControl, makeMessages
 from openfl_twisted.wire.websocketparser import FrameParser
 
@@ -130,7 +130,7 @@ class WebSocketFrames:
         @param compress: whether to compress messages for those who offer it.
         @param subprotocols: which to agree to, the best first.
         @return: the WebSocket, and the answer.
-        @raise Refusal: if its key or what it offers is malformed.
+        @raise HTTPAnswer: if its key or its offers are malformed.
         """
         parser = FrameParser(maxMessage, compress=compress, subprotocols=subprotocols)
         response = parser.handshake(head)

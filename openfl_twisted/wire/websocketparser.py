@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from openfl_twisted.wire.websockethead import WEBSOCKET, Refusal, RequestHead
+from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
 
 _makeDecoder = codecs.getincrementaldecoder("utf-8")
 
@@ -55,7 +55,7 @@ class FrameParser(ServerProtocol):
 
         @param head: a head that has been checked.
         @return: the answer.
-        @raise Refusal: if its key or what it offers is malformed.
+        @raise HTTPAnswer: if its key or its offers are malformed.
         """
         known = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
         fields = [(name, head.headers[name]) for name in known if name in head.headers]
@@ -63,9 +63,9 @@ class FrameParser(ServerProtocol):
         if offered:
             # An empty list, as OpenFL's draft of a client has it, is not one for the library.
             fields.append(("sec-websocket-protocol", offered))
-        response = self.accept(Request(head.path, Headers([*WEBSOCKET, *fields])))
+        response = self.accept(Request(head.path, Headers([*UPGRADE, *fields])))
         if response.status_code != 101:
-            raise Refusal(400, "The key, or what else is offered, is malformed.")
+            raise HTTPAnswer(400, "The key, a subprotocol or an extension is malformed.")
         del response.headers["Date"]
         return response.serialize()
 

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.holding import CLOSE_TIMEOUT
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -24,7 +28,7 @@ from openfl_twisted.protocols.patience import DECISION_TIME
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.wire.firstbytes import Caller
+from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, closing, frame, framesIn
@@ -36,6 +40,30 @@ from tests.tls.handshakes import Presenting
 POLICY = PolicyFile((AccessRule("*", "80"),))
 ANSWER = POLICY.toXML() + b"\0"
 PAGE = b"GET /index.html HTTP/1.1\r\nHost: h\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
+PROXY_HEADERS = [
+    b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+]
+REQUESTS = [
+    (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", b"405"),
+    (b"HEAD / HTTP/1.1\r\n\r\n", b"426"),
+    (b"PUT /a HTTP/1.0\r\n\r\n", b"405"),
+    (b"get / http/1.1\r\n\r\n".replace(b"http", b"HTTP"), b"501"),
+    (b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000, b"431"),
+    (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", b"426"),
+    (b"GET http://h/ HTTP/1.1\r\n\r\n", b"426"),
+    (b"CONNECT h:443 HTTP/1.1\r\n\r\n", b"405"),
+    (b"GET /\r\n", b"400"),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+    (b"GET / HTTP/1.1\n\n", b"400"),
+    (HEALTH, b"200"),
+    (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"200"),
+    (b"OPTIONS * HTTP/1.1\r\n\r\n", b"200"),
+]
 IDENTITY = server(authority())
 PORT = IPv4Address("TCP", "127.0.0.1", 80)
 
@@ -66,12 +94,18 @@ class Client:
         protocol.makeConnection(self.transport)
         self.tls: SSL.Connection | None = None
         if inTLS:
-            self.tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
-            self.tls.set_connect_state()
-            for _ in range(4):
-                with contextlib.suppress(SSL.WantReadError):
-                    self.tls.do_handshake()
-                self.exchange()
+            self.startTLS()
+
+    def startTLS(self) -> None:
+        """
+        Perform a TLS handshake.
+        """
+        self.tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+        self.tls.set_connect_state()
+        for _ in range(4):
+            with contextlib.suppress(SSL.WantReadError):
+                self.tls.do_handshake()
+            self.exchange()
 
     def arrive(self, data: bytes) -> None:
         """
@@ -207,11 +241,13 @@ class RecognizedTests(CallerTestCase):
 
     def test_noTLSInTLS(self) -> None:
         """
-        Inside TLS nobody is recognized as beginning with TLS.
+        A TLS handshake inside TLS is refused.
         """
         client = self.call(inTLS=True)
-        client.send(b"\x16\x03\x01\x02\x00\x01")
-        self.assertEqual(self.greeter.received, b"\x16\x03\x01\x02\x00\x01")
+        with capturedLogs() as logs:
+            client.send(HELLO)
+        self.assertEqual(self.wrapped.made, [])
+        self.assertIn("client sent a TLS handshake inside TLS", linesOf(logs)[0])
 
     def test_silence(self) -> None:
         """
@@ -267,13 +303,17 @@ class RecognizedTests(CallerTestCase):
 
     def test_lateWebSocket(self) -> None:
         """
-        Once a client has been greeted it is plain, whatever it says; only a
-        policy request is still one.
+        A WebSocket handshake and TLS after the greeting are refused: the client
+        cannot understand the greeting.
         """
-        client = self.call()
-        self.clock.advance(1)
-        client.send(UPGRADE)
-        self.assertEqual(self.greeter.received, UPGRADE)
+        for data, answer in [(UPGRADE, b"HTTP/1.1 400 "), (HELLO, ALERT)]:
+            self.open()
+            client = self.call()
+            self.clock.advance(1)
+            client.send(data)
+            self.assertTrue(client.received.startswith(b"hello" + answer), client.received)
+            self.assertEqual(self.greeter.received, b"")
+            self.assertEqual(self.greeter.told, ["made", "lost"])
 
     def test_lostOnce(self) -> None:
         """
@@ -317,6 +357,152 @@ class Pausing(Greeter):
         The transport.
         """
         return self.transport
+
+
+class Quiet(Greeter):
+    """
+    Sends nothing by itself, as the server of a chat does.
+
+    @ivar late: writes that the protocol attempts after its end.
+    """
+
+    def connectionMade(self) -> None:
+        self.told.append("made")
+        registering: Any = self.transport
+        registering.registerProducer(Pushing(self.told), True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.writeLate()
+
+    def writeLate(self) -> None:
+        """
+        Use the transport of a connection that is lost, as protocols with timers
+        do.
+        """
+        transport: Any = self.transport
+        transport.write(b"late")
+        transport.writeSequence([b"late"])
+        transport.registerProducer(Pushing(self.told), True)
+        transport.unregisterProducer()
+        transport.pauseProducing()
+        transport.resumeProducing()
+        transport.stopProducing()
+        transport.loseWriteConnection()
+        transport.loseConnection()
+        transport.abortConnection()
+        self.told.append(f"{transport.getPeer().host} {transport.getHost().host}")
+
+
+@implementer(IPushProducer)
+class Pushing:
+    """
+    A producer that tells when it is stopped.
+    """
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def pauseProducing(self) -> None:
+        self.told.append("paused")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resumed")
+
+    def stopProducing(self) -> None:
+        self.told.append("stopped")
+
+
+class SlowTests(CallerTestCase):
+    """
+    A client whose first bytes arrive after the grace period is recognized while
+    the server has not written.
+    """
+
+    @given(st.booleans(), st.integers(1, 60))
+    def test_webSocket(self, inTLS: bool, length: int) -> None:
+        """
+        A WebSocket handshake is accepted, in TLS too. The protocol that was
+        connected in the meantime is disconnected; nothing that it writes later
+        reaches the client.
+        """
+        self.open()
+        self.wrapped.inner = Quiet
+        client = self.call(inTLS=inTLS, length=length)
+        self.clock.advance(1)
+        [first] = self.wrapped.made
+        self.assertEqual(first.told, ["made"])
+        self.wrapped.inner = Greeter
+        client.send(UPGRADE + frame(BINARY, b"ping"))
+        self.assertEqual(client.messages, [(BINARY, b"hello")])
+        self.assertEqual(self.wrapped.made[1].received, b"ping")
+        self.assertEqual(first.told[:3], ["made", "stopped", "lost"])
+        assert isinstance(first, Quiet)
+        first.writeLate()
+        client.send(frame(BINARY, b"pong"))
+        self.assertEqual(self.wrapped.made[1].received, b"pingpong")
+        self.assertEqual(client.messages, [(BINARY, b"hello")])
+        client.transport._close(ConnectionDone())
+        self.assertEqual(self.wrapped.made[1].told, ["made", "lost"])
+        self.assertEqual((first.told.count("lost"), first.received), (1, b""))
+        self.assertEqual(self.factory.undecided, 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_tls(self) -> None:
+        """
+        A TLS handshake is accepted.
+        """
+        self.wrapped.inner = Quiet
+        client = self.call()
+        self.clock.advance(1)
+        self.wrapped.inner = Greeter
+        client.startTLS()
+        client.send(b"plain")
+        self.assertEqual(client.received, b"hello")
+        self.assertEqual([each.received for each in self.wrapped.made], [b"", b"plain"])
+
+    def test_request(self) -> None:
+        """
+        Another HTTP request is answered.
+        """
+        self.wrapped.inner = Quiet
+        client = self.call()
+        self.clock.advance(1)
+        client.send(HEALTH)
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 200 OK"))
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_plain(self) -> None:
+        """
+        Other bytes are for the protocol that is connected already.
+        """
+        self.wrapped.inner = Quiet
+        client = self.call()
+        self.clock.advance(1)
+        client.send(b"plain")
+        self.assertEqual((self.greeter.received, self.greeter.told), (b"plain", ["made"]))
+
+    def test_ending(self) -> None:
+        """
+        A WebSocket that was recognized late is closed as any other when the
+        server ends, and when the peer closes its side.
+        """
+        for end in ("finish", "half"):
+            self.open()
+            self.wrapped.inner = Quiet
+            client = self.call()
+            self.clock.advance(1)
+            self.wrapped.inner = Greeter
+            client.send(UPGRADE)
+            protocol: Any = client.transport.protocol
+            self.assertEqual(protocol.clientKind, "websocket")
+            if end == "finish":
+                protocol.finishConnection()
+                client.exchange()
+                self.assertEqual(client.messages[1:], [(CLOSE, (1001).to_bytes(2))])
+            else:
+                protocol.readConnectionLost()
+                self.assertTrue(client.transport.disconnecting)
 
 
 class PausedTests(CallerTestCase):
@@ -384,21 +570,79 @@ class HTTPTests(CallerTestCase):
     HTTP that is not for a WebSocket.
     """
 
-    def test_refused(self) -> None:
+    @given(st.booleans(), st.integers(1, 60), st.sampled_from(REQUESTS))
+    def test_refused(self, inTLS: bool, length: int, case: tuple[bytes, bytes]) -> None:
         """
-        It is refused in words, unless the wrapped protocol speaks it.
+        Every HTTP request that is not a WebSocket handshake is answered and
+        closed, and none of its bytes reach the wrapped protocol.
+        """
+        request, status = case
+        self.open()
+        client = self.call(inTLS=inTLS, length=length)
+        client.send(request + b"\0<attack/>\0")
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 " + status), client.received)
+        self.assertEqual(client.received.endswith(b"\r\n\r\n"), request.startswith(b"HEAD"))
+        self.assertEqual(self.wrapped.made, [])
+        refused = {"http": int(status >= b"400"), "tls": 0, "proxy": 0}
+        self.assertEqual(self.factory.foreign, refused)
+
+    def test_log(self) -> None:
+        """
+        A refused request makes a line at level info, a health check one at level
+        debug.
+        """
+        setLogLevel(LogLevel.debug)
+        self.addCleanup(setLogLevel, LogLevel.info)
+        for request, words, level in [
+            (PAGE, "sent an HTTP request that was refused: 426 This port", LogLevel.info),
+            (HEALTH, "got an answer to a health check", LogLevel.debug),
+        ]:
+            with capturedLogs() as logs:
+                self.call().send(request)
+            self.assertIn(words, linesOf(logs)[-1])
+            self.assertEqual(logs[-1]["log_level"], level)
+
+    @given(st.sampled_from([b"GET /", b"POST /a HTTP/1.1", b"connect h:1"]), st.booleans())
+    def test_incomplete(self, start: bytes, greeted: bool) -> None:
+        """
+        A request whose line is not complete within the time for detection, or at
+        EOF, is refused; a pause of the network does not make it a message.
+        """
+        for atEOF in (False, True):
+            self.open(grace=0.5)
+            client = self.call()
+            self.clock.advance(1 if greeted else 0)
+            client.send(start)
+            self.clock.advance(DECISION_TIME - 0.5)
+            self.assertFalse(client.transport.disconnecting)
+            protocol: Any = client.transport.protocol
+            if atEOF:
+                protocol.readConnectionLost()
+            else:
+                self.clock.pump([0.5, 0.5])
+            self.assertTrue(client.transport.disconnecting)
+            self.assertEqual([each.received for each in self.wrapped.made], [b""] * greeted)
+            self.assertEqual(self.factory.foreign["http"], 1)
+
+    def test_lostIncomplete(self) -> None:
+        """
+        A part of a request is not given to a protocol that has been greeted when
+        the connection is lost.
         """
         client = self.call()
-        client.send(PAGE)
-        self.assertTrue(client.received.startswith(b"HTTP/1.1 426 Upgrade Required\r\n"))
-        self.assertEqual(self.wrapped.made, [])
+        self.clock.advance(1)
+        client.send(b"POST /a")
+        client.transport._close(ConnectionDone())
+        self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made", "lost"]))
 
     @given(st.booleans(), st.integers(1, 60))
     def test_passed(self, inTLS: bool, length: int) -> None:
         """
-        If that does, it gets every byte.
+        A wrapped protocol that speaks HTTP gets every byte, also if WebSockets
+        are not accepted.
         """
-        self.open(http=True)
+        accept = EVERYBODY - {Caller.WEBSOCKET} if length % 2 else EVERYBODY
+        self.open(passThrough={Signature.HTTP}, accept=accept)
         client = self.call(inTLS=inTLS, length=length)
         client.send(PAGE)
         client.send(b"more")
@@ -447,26 +691,74 @@ class AcceptTests(CallerTestCase):
     Not everybody needs to be known.
     """
 
-    def test_unknown(self) -> None:
+    def test_notAccepted(self) -> None:
         """
-        Who is not known is plain.
+        Clients of a type that is not accepted are refused in their own protocol.
         """
         self.open(accept={Caller.PLAIN})
-        for data in (UPGRADE, REQUEST, b"\x16\x03\x01\x02\x00\x01"):
+        for data, answer, words in [
+            (UPGRADE, b"HTTP/1.1 403 ", "403 This port does not accept WebSocket connections."),
+            (HELLO, ALERT, "client sent a TLS handshake, but this port does not accept TLS"),
+        ]:
+            with capturedLogs() as logs:
+                client = self.call()
+                client.send(data)
+            self.assertTrue(client.received.startswith(answer))
+            self.assertTrue(client.transport.disconnecting)
+            self.assertIn(words, linesOf(logs)[0])
+        self.assertEqual(self.wrapped.made, [])
+
+    @given(st.integers(1, 60), st.booleans())
+    def test_withoutCertificate(self, length: int, greeted: bool) -> None:
+        """
+        A TLS handshake on a port without a certificate is answered with an alert,
+        closed, counted and logged; none of its bytes reach the wrapped protocol.
+        """
+        self.open(tls=None)
+        with capturedLogs() as logs:
+            client = self.call(length=length)
+            self.clock.advance(greeted)
+            client.send(HELLO + bytes(300))
+        self.assertEqual(client.received, (b"hello" if greeted else b"") + ALERT)
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual([each.received for each in self.wrapped.made], [b""] * greeted)
+        self.assertEqual(self.factory.foreign, {"http": 0, "tls": 1, "proxy": 0})
+        words = "refused: client sent a TLS handshake, but this port has no certificate"
+        self.assertIn(words, linesOf(logs)[0])
+
+    @given(st.integers(1, 60), st.sampled_from(PROXY_HEADERS))
+    def test_proxyHeader(self, length: int, header: bytes) -> None:
+        """
+        A PROXY header that no proxy was configured to send is refused.
+        """
+        self.open()
+        with capturedLogs() as logs:
+            client = self.call(length=length)
+            client.send(header + b"<attack/>\0")
+        self.assertEqual((client.received, self.wrapped.made), (b"", []))
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(self.factory.foreign["proxy"], 1)
+        self.assertIn("refused: peer sent a PROXY protocol header", linesOf(logs)[0])
+
+    def test_passThrough(self) -> None:
+        """
+        Protocols that the wrapped protocol understands are passed to it.
+        """
+        self.open(tls=None, policy=None, passThrough=FOREIGN, accept={Caller.PLAIN})
+        for data in (REQUEST, HELLO, PAGE, *PROXY_HEADERS):
             self.wrapped.made.clear()
             self.call().send(data)
             self.assertEqual(self.greeter.received, data)
 
-    def test_withoutTLS(self) -> None:
+    def test_passThroughLate(self) -> None:
         """
-        Without certificates nobody is answered in TLS, and without a policy no
-        request for it.
+        A wrapped protocol that speaks HTTP and has sent first gets the request.
         """
-        self.open(tls=None, policy=None)
-        for data in (REQUEST, b"\x16\x03\x01\x02\x00\x01"):
-            self.wrapped.made.clear()
-            self.call().send(data)
-            self.assertEqual(self.greeter.received, data)
+        self.open(passThrough={Signature.HTTP})
+        client = self.call()
+        self.clock.advance(1)
+        client.send(PAGE)
+        self.assertEqual(self.greeter.received, PAGE)
 
     def test_notPlain(self) -> None:
         """
@@ -478,7 +770,7 @@ class AcceptTests(CallerTestCase):
             client.send(b"hello")
         self.assertTrue(client.transport.disconnecting)
         self.assertEqual(self.wrapped.made, [])
-        self.assertIn("closed: it is none of the callers that are accepted here", linesOf(logs)[0])
+        self.assertIn("""disconnected: client type "plain" is not accepted""", linesOf(logs)[0])
 
     def test_notPlainAndSilent(self) -> None:
         """
@@ -503,16 +795,17 @@ class LimitTests(CallerTestCase):
 
     def test_time(self) -> None:
         """
-        One who spreads out his first bytes is plain when his time is over.
+        A client that sends its first bytes slowly is plain after the time for
+        detection.
         """
         client = self.call()
-        client.send(b"GET /")
+        client.send(b" ")
         for _ in range(int(DECISION_TIME / 0.4) - 1):
             self.clock.advance(0.4)
-            client.send(b"x")
+            client.send(b" ")
         self.assertEqual(len(self.wrapped.made), 0)
         self.clock.advance(0.4)
-        self.assertTrue(self.greeter.received.startswith(b"GET /xxx"))
+        self.assertTrue(self.greeter.received.startswith(b"   "))
 
     def test_many(self) -> None:
         """

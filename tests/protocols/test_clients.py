@@ -23,6 +23,7 @@ from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.policy import REQUEST
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, frame
@@ -110,7 +111,9 @@ class KindTests(ClientTestCase):
         A request that is not for a WebSocket is of a plain client.
         """
         wrapped = GreeterFactory(Greeter)
-        self.guard.wrappedFactory = OnePortFactory(wrapped, http=True, clock=self.clock)
+        self.guard.wrappedFactory = OnePortFactory(
+            wrapped, passThrough={Signature.HTTP}, clock=self.clock
+        )
         self.call(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         self.assertEqual(self.kinds(), ["plain"])
 

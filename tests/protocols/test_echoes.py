@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
+from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.lines import Framing
 from tests.doubles import TightTransport, linesOf
-from tests.segments import cutStreams
+from tests.segments import cuts, cutStreams
 
 
 def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tuple[bytes, bool]:
@@ -34,6 +35,46 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
     if end:
         protocol.readConnectionLost()
     return transport.drainAll(), transport.closed
+
+
+class ForeignTests(SynchronousTestCase):
+    """
+    HTTP and TLS clients are refused where texts have an end.
+    """
+
+    @given(
+        st.sampled_from([Framing.LINE, Framing.NUL, Framing.AUTO]),
+        cuts(b"POST / HTTP/1.1\r\nHost: h\r\n\r\nattack\r\n\0"),
+    )
+    def test_refused(self, framing: Framing, chunks: list[bytes]) -> None:
+        """
+        An HTTP request is answered and closed, and no line is echoed.
+        """
+        answer, closed = converse(SimpleServerFactory(framing=framing), *chunks)
+        self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
+        self.assertNotIn(b"Echo: ", answer)
+        self.assertTrue(closed)
+
+    def test_passThrough(self) -> None:
+        """
+        An HTTP request that is passed through is echoed; so is a text that only
+        begins like one, and any text without framing.
+        """
+        for factory, sent in [
+            (SimpleServerFactory(passThrough={Signature.HTTP}), b"GET / HTTP/1.1\r\n"),
+            (SimpleServerFactory(), b"get / lamp\r\n"),
+            (SimpleServerFactory(framing=Framing.NONE), b"GET / HTTP/1.1\r\n"),
+        ]:
+            answer, closed = converse(factory, sent)
+            self.assertIn(b"Echo: " + sent, answer)
+            self.assertFalse(closed)
+
+    def test_end(self) -> None:
+        """
+        At EOF the beginning of a request is a text without an end.
+        """
+        answer, _ = converse(SimpleServerFactory(), b"GET /", end=True)
+        self.assertIn(b"Echo: GET /\r\n", answer)
 
 
 GREETING = b"Enter EXIT to exit.\r\n"

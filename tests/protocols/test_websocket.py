@@ -25,6 +25,7 @@ from tests.protocols.websocketcase import Inner, WebSocketTestCase
 from tests.segments import cuts
 
 done = Failure(ConnectionDone())
+REFUSED = "192.168.1.1:54321 sent an HTTP request that was refused:"
 
 
 class HandshakeTests(WebSocketTestCase):
@@ -100,19 +101,24 @@ class HandshakeTests(WebSocketTestCase):
         count.
         """
         for request, status, words in [
-            (b"<hello/>\0", b"400 Bad Request", "400: That is not a request of HTTP."),
-            (b"GET / HTTP/1.1\r\n\r\n", b"426 Upgrade Required", "426: This port speaks WebSocket"),
-            (b"GET / HTTP/1.1\r\nA: 1\n\n", b"400 Bad Request", "400: A header field"),
-            (b"HEAD / HTTP/1.1\r\n\r\n", b"426 Upgrade Required", "426: This port"),
-            (REQUEST.replace(b": 13", b": 8"), b"426 Upgrade", "426: "),
-            (REQUEST.replace(KEY, b"a2V5"), b"400 Bad Request", "400: The key, or what"),
+            (b"<hello/>\0", b"400 Bad Request", "400 This is not an HTTP/1.1 request."),
+            (b"GET / HTTP/1.1\r\n\r\n", b"426 Upgrade Required", "426 This port accepts WebSocket"),
+            (b"GET / HTTP/1.1\r\nA: 1\n\n", b"400 Bad Request", "400 A header field"),
+            (b"HEAD / HTTP/1.1\r\n\r\n", b"426 Upgrade Required", "426 This port"),
+            (REQUEST.replace(b": 13", b": 8"), b"426 Upgrade", "426 "),
+            (REQUEST.replace(KEY, b"a2V5"), b"400 Bad Request", "400 The key, a subprotocol"),
         ]:
             connection, transport = self.connect(self.factory())
             with capturedLogs() as logs:
                 connection.dataReceived(request)
                 connection.dataReceived(REQUEST)
             [line] = linesOf(logs)
-            self.assertTrue(line.startswith(f"192.168.1.1:54321 closed: {words}"), line)
+            self.assertTrue(
+                line.startswith(
+                    f"192.168.1.1:54321 sent an HTTP request that was refused: {words}"
+                ),
+                line,
+            )
             self.assertEqual(logs[0]["log_level"], LogLevel.info)
             transport.drain()
             self.assertTrue(transport.delivered.startswith(b"HTTP/1.1 " + status))
@@ -134,7 +140,8 @@ class HandshakeTests(WebSocketTestCase):
         with capturedLogs() as logs:
             self.clock.advance(1)
         self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 closed: 408: No request has come for 7 seconds."]
+            linesOf(logs),
+            [f"{REFUSED} 408 No request was received for 7 s."],
         )
         self.assertEqual(logs[0]["log_level"], LogLevel.warn)
         connection.dataReceived(b" HTTP/1.1\r\n")
@@ -151,7 +158,7 @@ class HandshakeTests(WebSocketTestCase):
             connection.dataReceived(b"GET /" + b"x" * 96)
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 closed: 431: The head of the request is over 100 bytes."],
+            [f"{REFUSED} 431 The request head must have at most 100 bytes."],
         )
         self.assertEqual(logs[0]["log_level"], LogLevel.warn)
         transport.drain()
@@ -325,7 +332,7 @@ class OriginTests(WebSocketTestCase):
                 connection.dataReceived(REQUEST.replace(b"http://127.0.0.1:9301", origin))
             self.assertEqual(
                 linesOf(logs),
-                [f"192.168.1.1:54321 closed: 403: The origin {shown} may not connect."],
+                [f"{REFUSED} 403 The origin {shown} may not connect."],
             )
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 403 Forbidden\r\n"))
             self.assertIsNone(connection.wrappedProtocol)

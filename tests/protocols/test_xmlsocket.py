@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols import sendqueue
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.messages import MAX_LENGTH
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import (
@@ -28,9 +29,16 @@ from tests.doubles import (
     TightTransport,
     linesOf,
 )
-from tests.segments import cutStreams
+from tests.segments import cuts, cutStreams
 
 done = Failure(ConnectionDone())
+FOREIGN_BYTES = [
+    ("http", b"POST /a HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 400 "),
+    ("http", b"GET /" + b"x" * 5000, b"HTTP/1.1 400 "),
+    ("tls", b"\x16\x03\x01\x02\0\x01\0\x01\xfc", b"\x15\x03\x01\0\x02\x02\x28"),
+    ("proxy", b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n", b""),
+    ("proxy", b"\r\n\r\n\0\r\nQUIT\n\x21", b""),
+]
 streams = st.lists(st.sampled_from([b"ask\0", b"\0", b"ab", b"close\0", b"x" * 11])).map(b"".join)
 
 
@@ -537,6 +545,87 @@ class PolicyRequestTests(SynchronousTestCase):
         self.assertEqual(recorder.messages, ["a", text])
         recorder, transport = self.answer(REQUEST, policy=None)
         self.assertEqual((recorder.messages, transport.value()), ([text], b""))
+
+
+class ForeignTests(SynchronousTestCase):
+    """
+    Without protocol detection, the first bytes of a connection can be those of
+    another protocol.
+    """
+
+    def receive(self, chunks: list[bytes], **options: Any) -> tuple[Recorder, StringTransport]:
+        """
+        Connect to a factory, and send chunks.
+        """
+        factory = XMLSocketFactory(Recorder, maxLength=20_000, **options)
+        recorder = factory.buildProtocol(None)
+        assert isinstance(recorder, Recorder)
+        transport = StringTransport()
+        recorder.makeConnection(transport)
+        for chunk in chunks:
+            recorder.dataReceived(chunk)
+        return recorder, transport
+
+    @given(
+        st.sampled_from(range(len(FOREIGN_BYTES))).flatmap(
+            lambda number: st.tuples(
+                st.just(number), cuts(FOREIGN_BYTES[number][1] + b"\0<attack/>\0")
+            )
+        )
+    )
+    def test_refused(self, case: tuple[int, list[bytes]]) -> None:
+        """
+        An HTTP request, a TLS handshake and a PROXY header are answered in their
+        own protocol, closed, counted and logged, and no message is received.
+        """
+        number, chunks = case
+        name, _, answer = FOREIGN_BYTES[number]
+        with capturedLogs() as logs:
+            recorder, transport = self.receive(chunks)
+        self.assertEqual(recorder.messages, [])
+        self.assertTrue(transport.value().startswith(answer))
+        self.assertTrue(transport.disconnecting)
+        assert isinstance(recorder.factory, XMLSocketFactory)
+        self.assertEqual({key for key, count in recorder.factory.foreign.items() if count}, {name})
+        [line] = linesOf(logs)
+        self.assertIn(" refused: ", line)
+
+    def test_passThrough(self) -> None:
+        """
+        Protocols that are passed through, and those after the first message, are
+        messages.
+        """
+        for name, data, _ in FOREIGN_BYTES:
+            expected = (data + b"\0end").decode("latin-1").split("\0")
+            recorder, _ = self.receive([data, b"\0end\0"], passThrough={Signature(name)})
+            self.assertEqual(recorder.messages, expected)
+            recorder, _ = self.receive([b"first\0", data, b"\0end\0"])
+            self.assertEqual(recorder.messages, ["first", *expected])
+
+    @given(
+        st.sampled_from([b"GET / HTTP/1.1", b"P", b"\r\n\r\n", b"\x16\x03\x01\x02", b"<a/>"]),
+        st.data(),
+    )
+    def test_similar(self, start: bytes, data: st.DataObject) -> None:
+        """
+        A message that only begins like another protocol is received, at the
+        latest at EOF.
+        """
+        stream = start + b"\0"
+        recorder, transport = self.receive(data.draw(cuts(stream)))
+        recorder.readConnectionLost()
+        self.assertEqual(recorder.messages, [start.decode()])
+        self.assertEqual(transport.value(), b"")
+
+    def test_webSocket(self) -> None:
+        """
+        A message of a WebSocket is not inspected.
+        """
+        recorder = XMLSocketFactory(Recorder, maxLength=100).buildProtocol(None)
+        assert isinstance(recorder, Recorder)
+        recorder.makeConnection(cast("Any", MessageTransport()))
+        recorder.dataReceived(b"GET / HTTP/1.1\r\n\0")
+        self.assertEqual(recorder.messages, ["GET / HTTP/1.1\r\n"])
 
 
 class FactoryTests(SynchronousTestCase):

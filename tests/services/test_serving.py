@@ -33,7 +33,7 @@ from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
-from openfl_twisted.wire.firstbytes import Caller
+from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
@@ -268,6 +268,7 @@ class MakeServiceTests(ServingTestCase):
                 "messageRate": 0.0,
                 "byteRate": 0,
                 "policy": PolicyFile.forPort,
+                "refused": FOREIGN,
             },
         )
         self.assertEqual(door.policy, PolicyFile.forPort)
@@ -302,14 +303,23 @@ class MakeServiceTests(ServingTestCase):
         """
         _, _, echo = self.factories(echoserver)
         assert isinstance(echo, ServerSocketExampleFactory)
-        self.assertEqual(echo.settings, {"MAX_LENGTH": 65536, "terminator": None})
+        refused = FOREIGN - {Signature.PROXY}
+        self.assertEqual(
+            echo.settings, {"MAX_LENGTH": 65536, "terminator": None, "refused": refused}
+        )
         _, _, echo = self.factories(
             echoserver, "--style=simple-server", "--framing=nul", "--terminator=none",
             "--max-message=1K",
         )  # fmt: skip
         assert isinstance(echo, SimpleServerFactory)
         self.assertEqual(
-            echo.settings, {"framing": Framing.NUL, "terminator": b"", "MAX_LENGTH": 1024}
+            echo.settings,
+            {
+                "framing": Framing.NUL,
+                "terminator": b"",
+                "MAX_LENGTH": 1024,
+                "refused": refused,
+            },
         )
         _, _, echo = self.factories(echoserver, "--style=simple-server", "--faithful")
         self.assertIsInstance(echo, FaithfulServerFactory)

@@ -6,53 +6,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.firstbytes import MAX_TARGET, MOST_BYTES, Caller, recognize
+from openfl_twisted.wire.firstbytes import FOREIGN, MOST_BYTES, Signature, isPartial, recognize
 from openfl_twisted.wire.policy import REQUEST
 
 
 class RecognizeTests(SynchronousTestCase):
     """
-    L{recognize} says who is calling.
+    L{recognize} finds the protocol of a connection.
     """
 
-    def test_callers(self) -> None:
+    def test_policy(self) -> None:
         """
-        A whole request is a policy request, a part of one is nothing yet, and
-        what cannot become one is plain.
+        A whole policy request is recognized, a part of one is not decided, and
+        other bytes are none of the signatures.
         """
-        self.assertIs(recognize(REQUEST), Caller.POLICY)
+        self.assertIs(recognize(REQUEST), Signature.POLICY)
         self.assertIsNone(recognize(b""))
         self.assertIsNone(recognize(REQUEST[:-1]))
-        self.assertIs(recognize(b"<pol/>\0"), Caller.PLAIN)
-        self.assertIs(recognize(b"\0"), Caller.PLAIN)
+        self.assertIs(recognize(b"<pol/>\0"), Signature.NONE)
+        self.assertIs(recognize(b"\0"), Signature.NONE)
 
     def test_http(self) -> None:
         """
-        Only a request line of HTTP is one: what a person types after C{GET} is
-        not.
+        A request line is recognized; a NUL instead of the end of the line makes
+        it a message.
         """
-        for line in (
-            b"GET / HTTP/1.1",
-            b"GET /a/b?c=d HTTP/1.0",
-            b"GET http://h/ HTTP/1.1",
-            b"GET https://h/ HTTP/1.1",
-            b"GET /" + b"x" * (MAX_TARGET - 1) + b" HTTP/1.1",
+        self.assertIs(recognize(b"GET / HTTP/1.1\r\n"), Signature.HTTP)
+        self.assertIsNone(recognize(b"GET / HTTP/1.1"))
+        self.assertIs(recognize(b"GET / HTTP/1.1\0"), Signature.NONE)
+
+    def test_partial(self) -> None:
+        """
+        Only the beginning of a request is a partial request.
+        """
+        self.assertTrue(isPartial(b"POST /a"))
+        for data in (b"POST", b"<policy-file-request", b"POST the letter", b"P \0"):
+            self.assertFalse(isPartial(data), data)
+
+    def test_proxy(self) -> None:
+        """
+        Headers of both versions of the PROXY protocol are recognized.
+        """
+        for header in (
+            b"PROXY TCP4 ",
+            b"PROXY TCP6 ",
+            b"PROXY UNKNOWN",
+            b"\r\n\r\n\0\r\nQUIT\n",
         ):
-            self.assertIs(recognize(line), Caller.WEBSOCKET, line)
-            self.assertIsNone(recognize(line[: line.index(b"/1.")]), line)
-        for line in (
-            b"GET\r\n",
-            b"GET the lamp\r\n",
-            b"GET  / HTTP/1.1",
-            b"GET /lamp\r\n",
-            b"GET /lamp please",
-            b"GET h HTTP/1.1",
-            b"GET / HTTP/2.0",
-            b"get / HTTP/1.1",
-            b"POST / HTTP/1.1",
-            b"GET /" + b"x" * MAX_TARGET,
-        ):
-            self.assertIs(recognize(line), Caller.PLAIN, line)
+            self.assertIs(recognize(header), Signature.PROXY)
+            self.assertIs(recognize(header + b"x"), Signature.PROXY)
+            for length in range(len(header)):
+                self.assertIsNone(recognize(header[:length]), header[:length])
+        for other in (b"PROXY x", b"\r\nx", b"\r\n\r\n\0\0"):
+            self.assertIs(recognize(other), Signature.NONE)
 
     def test_tls(self) -> None:
         """
@@ -60,7 +66,7 @@ class RecognizeTests(SynchronousTestCase):
         what only looks a little like it is plain.
         """
         hello = b"\x16\x03\x01\x02\x00\x01"
-        self.assertIs(recognize(hello), Caller.TLS)
+        self.assertIs(recognize(hello), Signature.TLS)
         self.assertIsNone(recognize(hello[:-1]))
         for other in (
             b"\x16\x01binary",
@@ -70,20 +76,32 @@ class RecognizeTests(SynchronousTestCase):
             b"\x16\x03\x01\x02\x00\x02",
             b"\x17\x03\x03",
         ):
-            self.assertIs(recognize(other), Caller.PLAIN, other)
+            self.assertIs(recognize(other), Signature.NONE, other)
 
     def test_among(self) -> None:
         """
-        Who is not known here is plain, at once.
+        Signatures that are not looked for are not recognized.
         """
-        for data in (b"G", b"\x16", b"<"):
+        for data in (b"G", b"\x16", b"<", b"PRO"):
             self.assertIsNone(recognize(data))
-            self.assertIs(recognize(data, {Caller.PLAIN}), Caller.PLAIN)
-        self.assertIs(recognize(b"GET / HTTP/1.1", {Caller.TLS}), Caller.PLAIN)
+            self.assertIs(recognize(data, ()), Signature.NONE)
+        self.assertIs(recognize(b"GET / HTTP/1.1\r\n", {Signature.TLS}), Signature.NONE)
+        self.assertIs(recognize(REQUEST, FOREIGN), Signature.NONE)
 
     @given(
         st.sampled_from(
-            [b"", b"<p", b"  ", REQUEST, b"GET ", b"GET /x", b"GET /x HTTP/1.1", b"\x16\x03\x01"]
+            [
+                b"",
+                b"<p",
+                b"  ",
+                REQUEST,
+                b"GET ",
+                b"GET /x",
+                b"GET /x HTTP/1.1",
+                b"\x16\x03\x01",
+                b"PROXY TCP",
+                b"\r\n\r\n\0",
+            ]
         ),
         st.binary(max_size=80),
     )

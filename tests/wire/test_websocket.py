@@ -10,8 +10,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame as ClientFrame
 from websockets.uri import parse_uri
 
+from openfl_twisted.wire.httprequest import HTTPAnswer, parseHead
 from openfl_twisted.wire.websocket import End, Pings, WebSocketFrames
-from openfl_twisted.wire.websockethead import Refusal, parseHead
 from tests.frames import (
     BINARY,
     CLOSE,
@@ -299,11 +299,13 @@ class HandshakeTests(SynchronousTestCase):
     The answer to a request.
     """
 
-    def refused(self, request: bytes) -> Refusal:
+    def refused(self, request: bytes) -> HTTPAnswer:
         """
         Get why a request is refused.
         """
-        refusal: Refusal = self.assertRaises(Refusal, WebSocketFrames.accept, parseHead(request))
+        refusal: HTTPAnswer = self.assertRaises(
+            HTTPAnswer, WebSocketFrames.accept, parseHead(request)
+        )
         return refusal
 
     def test_answer(self) -> None:
@@ -359,7 +361,7 @@ class HandshakeTests(SynchronousTestCase):
         request = REQUEST.replace(b"permessage-deflate", b"()")
         head = parseHead(request)
         self.assertEqual(WebSocketFrames.accept(head)[1], RESPONSE)
-        self.assertRaises(Refusal, WebSocketFrames.accept, head, compress=True)
+        self.assertRaises(HTTPAnswer, WebSocketFrames.accept, head, compress=True)
 
 
 class CompressionTests(SynchronousTestCase):

@@ -1,0 +1,360 @@
+"""
+HTTP requests: recognizing one by the first bytes of a connection, reading its
+head, and the answers of a server that has no web pages.
+
+A head is read once, and then the request is a WebSocket handshake or it is
+answered and the connection is closed. Persistent connections and request bodies
+are not supported.
+"""
+
+import http
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+MAX_HEAD = 16 * 1024
+"""
+Default maximum length of a request head (bytes): 16 KiB. Browsers send the
+cookies of a host along, which can be several thousand bytes.
+"""
+
+MAX_TARGET = 4096
+"""
+Length of a request target (bytes) from which on the bytes count as an HTTP
+request although the request line is not complete.
+"""
+
+_REGISTRY = """
+    ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE
+    MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PRI
+    PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE
+    UPDATEREDIRECTREF VERSION-CONTROL
+"""
+METHODS = frozenset(_REGISTRY.split())
+"""
+The methods in IANA's HTTP method registry.
+"""
+
+HEALTH_PATH = "/healthz"
+"""
+The path of the health check: C{GET} and C{HEAD} are answered with 200.
+"""
+
+EXPLANATION = (
+    "This port accepts WebSocket connections of OpenFL and Flash programs. "
+    "It does not serve web pages."
+)
+"""
+The answer to a browser that asks for a page.
+"""
+
+_CLOSE = (("Connection", "close"),)
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS")
+
+# Every prefix of a method, in capital letters.
+_methodPrefixes = frozenset(
+    method[:length].encode() for method in METHODS for length in range(len(method) + 1)
+)
+_methods = frozenset(method.encode() for method in METHODS)
+_longestMethod = max(map(len, METHODS))
+_endOfTarget = re.compile(rb"[^!-~]")
+_absoluteForm = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
+_absolutePrefix = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}(:/?)?")
+_authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
+_CR, _LF = b"\r\n"
+_digits = frozenset(b"0123456789")
+# What follows the target: a space, the version, and the end of the line with an optional CR.
+_version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
+
+MAX_REQUEST_START = _longestMethod + 1 + MAX_TARGET + len(_version) + 2
+"""
+The number of bytes after which L{startsRequest} has always decided.
+"""
+
+
+def startsRequest(data: bytes) -> bool | None:
+    """
+    Check whether a connection begins with an HTTP request: a request line with a
+    registered method in any case, a target, and the version, or a target longer
+    than L{MAX_TARGET}. HTTP/0.9 has no version; it counts only for C{GET} and a
+    path. The preface of HTTP/2 is such a line too.
+
+    @param data: all bytes received so far.
+    @return: whether it does; C{None} while further bytes can decide. Further
+        bytes never change C{True} or C{False}.
+    """
+    method, space, rest = data[: _longestMethod + 1].partition(b" ")
+    method = method.upper()
+    if not space:
+        return None if method in _methodPrefixes else False
+    if method not in _methods:
+        return False
+    rest = data[len(method) + 1 :]
+    end = _endOfTarget.search(rest, 0, MAX_TARGET + 1)
+    target = rest[: end.start()] if end else rest[: MAX_TARGET + 1]
+    if end is None and len(target) <= MAX_TARGET:
+        return None if _mayBeTarget(method, target) else False
+    if not _isTarget(method, target):
+        return False
+    return True if end is None else _endsLine(rest[end.start() :], method, target)
+
+
+def isPartialRequest(data: bytes) -> bool:
+    """
+    Check whether bytes contain a method and the beginning of a target, so that
+    a timeout or EOF means a broken HTTP request and not a short text that begins
+    like one.
+
+    @param data: bytes for which L{startsRequest} returns C{None}.
+    @return: whether they do.
+    """
+    method, space, target = data.partition(b" ")
+    return bool(space and target) and method.upper() in _methods
+
+
+def _mayBeTarget(method: bytes, target: bytes) -> bool:
+    """
+    Check whether bytes can be the beginning of a request target.
+    """
+    return (
+        target in (b"", b"*")
+        or method == b"CONNECT"
+        or target.startswith(b"/")
+        or _absolutePrefix.fullmatch(target) is not None
+        or _absoluteForm.match(target) is not None
+    )
+
+
+def _isTarget(method: bytes, target: bytes) -> bool:
+    """
+    Check for a request target in origin, asterisk, absolute or authority form
+    (RFC 9112, 3.2).
+    """
+    if method == b"CONNECT" and _authorityForm.fullmatch(target):
+        return True
+    return target == b"*" or target.startswith(b"/") or _absoluteForm.match(target) is not None
+
+
+def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
+    """
+    Check what follows the target; see L{startsRequest}.
+    """
+    if rest[0] in (_CR, _LF):
+        # HTTP/0.9 has neither a version nor another method.
+        if method != b"GET" or not target.startswith(b"/"):
+            return False
+    else:
+        for byte, allowed in zip(rest, _version, strict=False):
+            if byte not in allowed:
+                return False
+        rest = rest[len(_version) :]
+    line = rest[:2]
+    if line in (b"", b"\r"):
+        return None
+    return line[0] == _LF or line == b"\r\n"
+
+
+class HTTPAnswer(Exception):
+    """
+    The answer to a request, after which the connection is closed.
+
+    @ivar status: the HTTP status.
+    @ivar text: the body, one sentence.
+    @ivar fields: the header fields besides type and length of the body.
+    """
+
+    def __init__(self, status: int, text: str, fields: Iterable[tuple[str, str]] = _CLOSE) -> None:
+        """
+        @param status: see the attribute.
+        @param text: see the attribute.
+        @param fields: see the attribute (default C{Connection: close}).
+        """
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.fields = tuple(fields)
+
+    def encode(self, *, body: bool = True) -> bytes:
+        """
+        Encode the answer.
+
+        @param body: whether to include the body. The answer to C{HEAD} has none.
+        @return: an HTTP/1.1 response with a text in UTF-8.
+        """
+        text = f"{self.text}\n".encode()
+        lines = [
+            f"HTTP/1.1 {self.status} {http.HTTPStatus(self.status).phrase}",
+            *(f"{name}: {value}" for name, value in self.fields),
+            "Content-Type: text/plain; charset=utf-8",
+            f"Content-Length: {len(text)}",
+        ]
+        head = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+        return head + b"\r\n" + (text if body else b"")
+
+
+class OtherRequest(HTTPAnswer):
+    """
+    The request is not a WebSocket handshake, or is not HTTP/1: a web server that
+    shares the port can handle it.
+    """
+
+
+class RequestHead(NamedTuple):
+    """
+    The head of a request.
+
+    @ivar method: the method, such as C{GET}.
+    @ivar path: the path with the query, also if the request has a whole URL.
+    @ivar version: the digit after C{HTTP/1.}.
+    @ivar headers: the header fields: names in small letters; the values of
+        several with one name are joined with commas.
+    """
+
+    method: str
+    path: str
+    version: str
+    headers: dict[str, str]
+
+    def tokens(self, name: str) -> list[str]:
+        """
+        Get the items of a header field that is a list, in small letters.
+
+        @param name: the name of the field, in small letters.
+        @return: the items; a single empty one if there is no such field.
+        """
+        return [item.strip().lower() for item in self.headers.get(name, "").split(",")]
+
+    def answer(self) -> HTTPAnswer:
+        """
+        Get the answer to a request that is not a WebSocket handshake.
+
+        @return: 200 for a health check and C{OPTIONS}; 426 for another C{GET} or
+            C{HEAD}; 405 for another registered method; 501 for any other.
+        """
+        if self.method in ("GET", "HEAD"):
+            if self.path.partition("?")[0] == HEALTH_PATH:
+                return OtherRequest(200, "ok", (*_CLOSE, ("Cache-Control", "no-store")))
+            return OtherRequest(426, EXPLANATION, UPGRADE)
+        if self.method == "OPTIONS":
+            return OtherRequest(200, EXPLANATION, (*_CLOSE, _ALLOW))
+        if self.method in METHODS:
+            return OtherRequest(405, f"The method is not allowed. {EXPLANATION}", (*_CLOSE, _ALLOW))
+        return OtherRequest(501, f"The method is unknown. {EXPLANATION}")
+
+
+UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+"""
+The header fields by which either side asks to continue as a WebSocket. OpenFL's
+draft of a client compares their case too.
+"""
+
+_notInLine = re.compile(rb"[^ -~]")
+_end = re.compile(rb"\n\r?\n")
+_requestLine = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
+_field = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
+_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+# What is asked for these must not depend on which of two is looked at.
+_once = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
+
+
+def parseHead(head: bytes) -> RequestHead:
+    """
+    Parse the head of a request.
+
+    @param head: all its bytes, with the empty line at its end.
+    @return: the parts of the head.
+    @raise OtherRequest: if it is not a head of HTTP/1.0 or HTTP/1.1. Folded
+        lines, and lines that end with LF alone, are not accepted.
+    """
+    first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    request = _requestLine.fullmatch(first)
+    if request is None:
+        raise OtherRequest(400, "The request line is not HTTP/1.0 or HTTP/1.1.")
+    method, target, version = request.groups()
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        field = _field.fullmatch(line)
+        if field is None:
+            raise OtherRequest(400, "A header field is malformed.")
+        name, value = field[1].lower(), field[2].strip(" \t")
+        if name not in headers:
+            headers[name] = [value]
+        elif name in _once:
+            raise OtherRequest(400, f"The header field {name} is repeated.")
+        else:
+            headers[name].append(value)
+    joined = {name: ", ".join(values) for name, values in headers.items()}
+    return RequestHead(method, _pathOf(target), version, joined)
+
+
+def _pathOf(target: str) -> str:
+    """
+    Get the path and query of a request target, which can be a URL.
+    """
+    absolute = _absolute.match(target)
+    if absolute is None:
+        return target
+    path = target[absolute.end() :]
+    return path if path.startswith("/") else f"/{path}"
+
+
+class HeadCollector:
+    """
+    Collects a head from chunks. However the stream is split, no byte is
+    inspected twice, except the two before a chunk.
+
+    @ivar received: all bytes received.
+    """
+
+    def __init__(self, maxHead: int = MAX_HEAD) -> None:
+        """
+        @param maxHead: maximum length of a head (bytes).
+        """
+        self.received = bytearray()
+        self._maxHead = maxHead
+        self._inFirstLine = True
+
+    @property
+    def isHEAD(self) -> bool:
+        """
+        Whether the method is C{HEAD}, so that an answer has no body.
+        """
+        return self.received.startswith(b"HEAD ")
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """
+        Add a chunk.
+
+        @param data: the chunk.
+        @return: the head, and the bytes after it; C{None} while the head is not
+            complete.
+        @raise OtherRequest: if the first line is not a request line. This is
+            raised as soon as it is certain.
+        @raise HTTPAnswer: if the head is too long.
+        """
+        searched = len(self.received)
+        self.received += data
+        if self._inFirstLine:
+            self._checkFirstLine(max(0, searched - 1))
+        found = _end.search(self.received, max(0, searched - 2))
+        length = found.end() if found else len(self.received)
+        if length > self._maxHead:
+            raise HTTPAnswer(431, f"The request head must have at most {self._maxHead} bytes.")
+        return (bytes(self.received[:length]), bytes(self.received[length:])) if found else None
+
+    def _checkFirstLine(self, start: int) -> None:
+        """
+        Check the first line, if it is complete or cannot become a request line.
+        """
+        found = _notInLine.search(self.received, start)
+        if found is None:
+            return
+        end = found.start()
+        ending = self.received[end : end + 2]
+        if ending == b"\r":
+            return
+        line = self.received[:end].decode("ascii")
+        if ending != b"\r\n" or not _requestLine.fullmatch(line):
+            raise OtherRequest(400, f"This is not an HTTP/1.1 request. {EXPLANATION}")
+        self._inFirstLine = False
