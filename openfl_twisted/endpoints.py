@@ -15,7 +15,9 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.answering import answerFirst
+from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
@@ -42,7 +44,38 @@ class _OpenFLEndpoint:
             # Otherwise any web page could send requests to the server through a WebSocket.
             settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
-        return listening.addCallback(joinWrites).addCallback(answerFirst)
+        return listening.addCallback(prepared)
+
+
+def prepared(port: IListeningPort) -> IListeningPort:
+    """
+    Prepare a port that listens: set its backlog, coalesce the writes of its
+    connections, and answer policy requests as they are accepted.
+
+    @param port: the port.
+    @return: the port.
+    """
+    return answerFirst(joinWrites(deepenBacklog(port)))
+
+
+def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """
+    Make the endpoint of a description as C{serverFromString} does, except that
+    C{haproxy:} is a L{ProxyProtocolEndpoint}.
+
+    @param reactor: the reactor of the endpoint.
+    @param description: such as C{haproxy:tcp:8080}.
+    @return: the endpoint.
+    @raise ValueError: if the description is invalid. Other types of endpoints
+        raise other exceptions.
+    """
+    wrapper, _, wrapped = description.partition(":")
+    if description.startswith("haproxy:openfl:"):
+        raise ValueError("the PROXY header precedes all other data: write openfl:haproxy:...")
+    if wrapper == "haproxy":
+        return ProxyProtocolEndpoint(serverEndpoint(reactor, wrapped), reactor)
+    endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    return endpoint
 
 
 def _speaksHTTP(factory: IProtocolFactory) -> bool:
@@ -193,7 +226,7 @@ def parseServer(
         settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)
     elif tlsKey is not None:
         raise ValueError(f"tlsKey={tlsKey}: tlsCertificate is missing")
-    return openflEndpoint(serverFromString(reactor, _describe(arguments, rest)), **settings)
+    return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)
 
 
 def _describe(arguments: tuple[str, ...], rest: dict[str, str]) -> str:

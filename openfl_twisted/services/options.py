@@ -10,12 +10,11 @@ from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any, NoReturn, TypeVar
 
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds
+from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
@@ -104,7 +103,7 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
     from twisted.internet import reactor
 
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+        endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
         # This is all that Twisted says of a name that systemd did not give.
         raise usage.UsageError(f"--{option}={description}: there is no {problem}") from None

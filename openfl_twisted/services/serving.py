@@ -23,14 +23,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.endpoints import prepared
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory
-from openfl_twisted.reactors.answering import answerFirst
-from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
@@ -87,7 +86,7 @@ class Announced:
 
         def announce(port: IListeningPort) -> IListeningPort:
             self._opened(port.getHost())
-            return answerFirst(joinWrites(port))
+            return prepared(port)
 
         def failed(failure: Failure) -> NoReturn:
             raise StartupError(_problemOf(failure.value)) from None

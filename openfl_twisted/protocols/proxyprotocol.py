@@ -1,0 +1,213 @@
+"""
+Listening behind a proxy that sends the PROXY protocol, such as haproxy: the
+wrapped protocol sees the address of the client, from C{connectionMade} on.
+
+Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header
+arrives, waits indefinitely for it, and accepts any text as an address.
+"""
+
+from typing import cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamServerEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, implementer, providedBy
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.holding import HoldingConnection
+from openfl_twisted.protocols.wrapping import FrontFactory
+from openfl_twisted.wire.forwarded import IPAddress
+from openfl_twisted.wire.proxyheader import (
+    ProxiedAddresses,
+    ProxyHeaderError,
+    parseProxyHeader,
+)
+
+HEADER_TIMEOUT = 10.0
+"""
+Maximum time until the header is complete (seconds).
+"""
+
+MAX_PENDING = 5000
+"""
+Maximum number of connections whose header is not complete.
+"""
+
+
+class ProxyProtocolConnection(HoldingConnection):
+    """
+    Reads the header of one connection; made by L{ProxyProtocolFactory}.
+    """
+
+    factory: "ProxyProtocolFactory"
+    _addresses: ProxiedAddresses | None = None
+    _timeout: IDelayedCall | None = None
+
+    def logPrefix(self) -> str:
+        """
+        Name the wrapped factory too.
+        """
+        return self.factory.logPrefix()
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Start the timeout of the header.
+        """
+        directlyProvides(self, providedBy(transport), IHalfCloseableProtocol)
+        Protocol.makeConnection(self, transport)
+        if self.factory.pending >= self.factory.maxPending:
+            self._refuse(f"too many connections without a PROXY header ({self.factory.maxPending})")
+            return
+        self.factory.pending += 1
+        self._timeout = self.factory.clock.callLater(HEADER_TIMEOUT, self._timedOut)
+
+    def getPeer(self) -> IAddress:
+        """
+        Get the address of the client, or that of the proxy as long as the header
+        has none.
+        """
+        addresses = self._addresses
+        return self.transport.getPeer() if addresses is None else _addressOf(*addresses.source)
+
+    def getHost(self) -> IAddress:
+        """
+        Get the address to which the client connected.
+        """
+        addresses = self._addresses
+        return self.transport.getHost() if addresses is None else _addressOf(*addresses.destination)
+
+    def look(self) -> None:
+        """
+        Parse the header, and connect the wrapped protocol.
+        """
+        try:
+            header = parseProxyHeader(self._received)
+        except ProxyHeaderError as problem:
+            self._refuse(f"invalid PROXY header: {problem}")
+            return
+        if header is None:
+            return
+        self._stopWaiting()
+        self._recognized = True
+        self._addresses = header.addresses
+        self._received = self._received[header.length :]
+        wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
+        if wrapped is None:
+            self._received = b""
+            self.loseConnection()
+            return
+        self.wrappedProtocol = wrapped
+        wrapped.makeConnection(cast("ITransport", self))
+        self._deliver()
+
+    def lookAtLast(self) -> bool:
+        """
+        Close a connection that ends before its header.
+        """
+        self._recognized = True
+        self.loseConnection()
+        return False
+
+    def _timedOut(self) -> None:
+        self._refuse(f"no complete PROXY header within {HEADER_TIMEOUT:g} s")
+
+    def _refuse(self, reason: str) -> None:
+        self._stopWaiting()
+        self._recognized = True
+        self._received = b""
+        self.factory.refused += 1
+        peer = describe(self.transport.getPeer())
+        self.factory.log.warn("{peer} refused: {reason}", peer=peer, reason=reason)
+        self.abortConnection()
+
+    def _stopWaiting(self) -> None:
+        if self._timeout is not None:
+            self.factory.pending -= 1
+            if self._timeout.active():
+                self._timeout.cancel()
+            self._timeout = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Stop the timeout, and pass on the end.
+        """
+        self._stopWaiting()
+        super().connectionLost(reason)
+
+
+def _addressOf(address: IPAddress, port: int) -> IAddress:
+    kind = IPv4Address if address.version == 4 else IPv6Address
+    return kind("TCP", str(address), port)
+
+
+class ProxyProtocolFactory(FrontFactory[ProxyProtocolConnection]):
+    """
+    Reads PROXY headers in front of another factory.
+
+    @ivar maxPending: maximum number of connections whose header is not complete.
+    @ivar pending: their number.
+    @ivar refused: number of connections closed because of their header.
+    """
+
+    log = packageLogger()
+    kind = "PROXY"
+
+    def __init__(
+        self,
+        wrappedFactory: IProtocolFactory,
+        *,
+        maxPending: int = MAX_PENDING,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param wrappedFactory: makes the protocols of the connections.
+        @param maxPending: see the attribute (default 5000).
+        @param clock: the clock (default: the reactor).
+        """
+        super().__init__(wrappedFactory)
+        self.maxPending = maxPending
+        self.pending = 0
+        self.refused = 0
+        self.clock = clockOrReactor(clock)
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxyProtocolConnection:
+        """
+        Make the connection; the wrapped factory is asked when the header is
+        complete.
+        """
+        return ProxyProtocolConnection(self)
+
+
+@implementer(IStreamServerEndpoint)
+class ProxyProtocolEndpoint:
+    """
+    Listens on another endpoint for connections of a proxy.
+    """
+
+    def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:
+        """
+        @param endpoint: the endpoint to which the proxy connects.
+        @param clock: the clock (default: the reactor).
+        """
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen on the endpoint.
+        """
+        factory = ProxyProtocolFactory(protocolFactory, clock=self._clock)
+        return self._endpoint.listen(factory)
