@@ -20,6 +20,7 @@ from types import MethodType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from openfl_twisted import errors
+from openfl_twisted.wire.text import escape
 
 _Listener = Callable[[Any], object]
 _COMMON_FIELDS = ("type", "bubbles", "cancelable", "eventPhase")
@@ -478,7 +479,7 @@ def _logUncaughtError(error: Exception, event: Event) -> None:
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:
-    _log.error("%s", message)
+    _log.error("%s", escape(message))
 
 
 _uncaughtError: _UncaughtError = _logUncaughtError

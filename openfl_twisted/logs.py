@@ -11,12 +11,16 @@ C{warn}. Nothing is logged for a message.
 from typing import Any
 
 from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from openfl_twisted.wire.text import escape
 
 
 class _PackageLogger(Logger):
     """
-    A logger that leaves out what is below the level before it makes an event of
-    it: most servers log less than there is.
+    A logger that drops events below the level before it creates them, and
+    escapes the values of an event: they can contain text from a peer. The formats
+    are constants.
     """
 
     least: Any = LogLevel.info
@@ -26,7 +30,16 @@ class _PackageLogger(Logger):
         Log, if the level is high enough.
         """
         if level >= _PackageLogger.least:
-            super().emit(level, format, **keywords)
+            super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
+
+
+def _safe(value: object) -> object:
+    """
+    Escape a value of an event. A failure stays as it is, for its traceback.
+    """
+    if isinstance(value, int | float | Failure):
+        return value
+    return escape(str(value))
 
 
 def packageLogger() -> Logger:

@@ -314,9 +314,7 @@ class Link:
             return succeed(None)
         if self._attempt is None:
             return fail(errors.IOError.numbered(2002))
-        waiting: Deferred[None] = Deferred()
-        self._whenConnected.append(waiting)
-        return waiting
+        return _waitIn(self._whenConnected)
 
     def whenClosed(self) -> Deferred[None]:
         """
@@ -326,9 +324,7 @@ class Link:
         """
         if self.connection is None and self._attempt is None:
             return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._whenClosed.append(waiting)
-        return waiting
+        return _waitIn(self._whenClosed)
 
     # What the states do
 
@@ -424,7 +420,23 @@ class Link:
             self._owner.dispatchEvent(event)
         outcomes, self._outcomes = self._outcomes, []
         for waiting, outcome in outcomes:
-            waiting.callback(outcome)
+            # A listener may have cancelled it.
+            if not waiting.called:
+                waiting.callback(outcome)
+
+
+def _waitIn(waiters: list[Deferred[None]]) -> Deferred[None]:
+    """
+    Add a Deferred to those that wait; cancelling removes it.
+    """
+
+    def forget(waiting: Deferred[None]) -> None:
+        if waiting in waiters:
+            waiters.remove(waiting)
+
+    waiting: Deferred[None] = Deferred(forget)
+    waiters.append(waiting)
+    return waiting
 
 
 _life = _makeLife()

@@ -2,12 +2,12 @@
 Tells Twisted's log what listeners did not deal with.
 """
 
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from openfl_twisted.events import ErrorEvent, Event, setReporter
+from openfl_twisted.logs import packageLogger
 
-_log = Logger()
+_log = packageLogger()
 
 
 def _logUncaughtError(error: Exception, event: Event) -> None:

@@ -2,7 +2,9 @@
 C{openfl.net.XMLSocket}: text messages, with events.
 """
 
+import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Self
 from xml.etree.ElementTree import Element, tostring
 
@@ -66,8 +68,10 @@ class XMLSocket(StreamSocket):
 
     def messages(self) -> "Messages":
         """
-        Get the messages that come from now on, for C{async for}; it ends with
-        the connection.
+        Iterate over the messages received from now on, with C{async for}. The
+        iteration ends with the connection.
+
+        @return: the iterator.
         """
         return Messages(self)
 
@@ -105,41 +109,82 @@ class XMLSocket(StreamSocket):
 
 class Messages:
     """
-    The messages of an L{XMLSocket}, for C{async for}. While many wait, nothing
-    more is taken from the network.
+    The messages of an L{XMLSocket} as an asynchronous iterator. While L{MAX_WAITING}
+    messages are not read, the socket does not read from the network, and
+    other listeners receive nothing either.
+
+    Reading continues when the iterator is discarded, as C{async for} does after a
+    C{break}, and when it is closed.
     """
 
     def __init__(self, socket: XMLSocket) -> None:
         """
-        @param socket: whose messages they are.
+        @param socket: the socket.
         """
         self._socket = socket
         self._waiting: deque[str] = deque()
         self._wanted: Deferred[str] | None = None
         self._paused = False
-        socket.addEventListener(DataEvent.DATA, self._onData)
-        socket.whenClosed().addCallback(self._onClosed)
         self._closed = False
+        # Only the iteration keeps this object alive, so that it can be discarded.
+        socket.addEventListener(DataEvent.DATA, self._onData, useWeakReference=True)
+        self._ending = socket.whenClosed()
+        self._ending.addCallbacks(_toldClosed(weakref.ref(self)), lambda _: None)
 
     def __aiter__(self) -> Self:
         return self
 
     def __anext__(self) -> Deferred[str]:
-        result: Deferred[str] = Deferred()
+        if self._wanted is not None:
+            raise RuntimeError("the previous message has not been received yet: await it first")
+        result: Deferred[str] = Deferred(self._cancelled)
         if self._waiting:
             result.callback(self._waiting.popleft())
-            if self._paused and len(self._waiting) <= MAX_WAITING // 2:
-                self._paused = False
-                self._socket.resumeReading()
+            if len(self._waiting) <= MAX_WAITING // 2:
+                self._resume()
         elif self._closed:
             result.errback(StopAsyncIteration())
         else:
             self._wanted = result
+            _iterating.add(self)
         return result
+
+    def __del__(self) -> None:
+        self._release()
+
+    def close(self) -> None:
+        """
+        Stop receiving messages, and drop those that were not read. An iteration
+        ends.
+        """
+        self._waiting.clear()
+        self._release()
+        self._end()
+
+    def _release(self) -> None:
+        """
+        Give the socket back to other listeners.
+        """
+        self._socket.removeEventListener(DataEvent.DATA, self._onData)
+        self._ending.cancel()
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._socket.resumeReading()
+
+    def _cancelled(self, wanted: Deferred[str]) -> None:
+        """
+        Stop waiting for a message.
+        """
+        self._wanted = None
+        _iterating.discard(self)
 
     def _onData(self, event: DataEvent) -> None:
         if self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
+            wanted = self._wanted
+            self._cancelled(wanted)
             wanted.callback(event.data)
             return
         self._waiting.append(event.data)
@@ -147,9 +192,29 @@ class Messages:
             self._paused = True
             self._socket.pauseReading()
 
-    def _onClosed(self, result: None) -> None:
+    def _end(self) -> None:
+        """
+        End the iteration after the messages that were received.
+        """
         self._closed = True
-        self._socket.removeEventListener(DataEvent.DATA, self._onData)
-        if self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
+        wanted = self._wanted
+        if wanted is not None:
+            self._cancelled(wanted)
             wanted.errback(StopAsyncIteration())
+
+
+# The iterators that wait: the coroutine that waits is held by them only.
+_iterating: set[Messages] = set()
+
+
+def _toldClosed(messages: "weakref.ref[Messages]") -> Callable[[None], None]:
+    """
+    Make a callback that ends an iterator if it is still used.
+    """
+
+    def closed(result: None) -> None:
+        found = messages()
+        if found is not None:
+            found._end()  # noqa: SLF001 - of the same module
+
+    return closed

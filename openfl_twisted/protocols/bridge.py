@@ -28,7 +28,7 @@ from zope.interface import implementer
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
 from openfl_twisted.protocols.guard import CLOSE_TIMEOUT
 from openfl_twisted.protocols.keepalive import keepAlive
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.sending import POLICY_VIOLATION, SendingFactory, SendingProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 
@@ -97,7 +97,12 @@ class BridgeProtocol(SendingProtocol):
         # Only a WebSocket has a path.
         target = self.factory.targetFor(getattr(self.transport, "requestPath", "/"))
         if target is None:
-            self.closeFor(f"there is no target for {self.transport.requestPath}")
+            self.log.warn(
+                "{peer} disconnected: no target has the name in the request path {path}",
+                peer=self.describePeer(),
+                path=self.transport.requestPath,
+            )
+            self.closeWith(POLICY_VIOLATION, "unknown target")
             return
         if target.framing is BridgeFraming.XML:
             self._splitter = MessageSplitter(self.factory.maxMessage)
@@ -132,8 +137,14 @@ class BridgeProtocol(SendingProtocol):
             # The client has gone, and nobody wants to know.
             return
         self._connecting = None
-        problem = reason.getErrorMessage()
-        self.closeFor(f"no connection to {target.description}: {problem}", BAD_GATEWAY)
+        # The client must not learn about the addresses and errors of the inner network.
+        self.log.warn(
+            "{peer} disconnected: cannot connect to {target}: {problem}",
+            peer=self.describePeer(),
+            target=target.description,
+            problem=reason.getErrorMessage(),
+        )
+        self.closeWith(BAD_GATEWAY, "the server is not available")
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -161,7 +172,12 @@ class BridgeProtocol(SendingProtocol):
             self.transport.write(message + END)
         if tooLong is not None:
             splitter.clear()
-            self.closeFor(f"from the server, {tooLong}", BAD_GATEWAY)
+            self.log.warn(
+                "{peer} disconnected: the server sent a message that is too long: {problem}",
+                peer=self.describePeer(),
+                problem=tooLong,
+            )
+            self.closeWith(BAD_GATEWAY, "the server sent a message that is too long")
 
     def backendLost(self) -> None:
         """

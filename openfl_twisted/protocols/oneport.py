@@ -451,8 +451,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
     @ivar wrappedFactory: the factory whose protocols get what is not a policy
         request.
     @ivar policy: the answer to policy requests, see
-        L{openfl_twisted.protocols.policyfile.PolicySource}. It also says from
-        which pages a browser's WebSocket may come.
+        L{openfl_twisted.protocols.policyfile.PolicySource}. It also decides which
+        web pages can open a WebSocket. It can be changed at any time.
     @ivar accept: the types of clients to accept.
     @ivar refused: the protocols whose clients are refused.
     @ivar signatures: the signatures to look for in the first bytes.
@@ -530,6 +530,7 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         self._makeWebSockets = webSocket
         # What is permitted depends on the port to which a page connects.
         self._webSockets: dict[int | None, WebSocketFactory] = {}
+        self._origins: dict[int | None, tuple[PolicyFile, Callable[[str | None], bool]]] = {}
         if tls is not None:
             self._tls = TLSMemoryBIOFactory(tls, False, _InsideFactory(self), self.clock)
 
@@ -571,15 +572,26 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         """
         port = portOf(host)
         if port not in self._webSockets:
-            policy = policyFor(self.policy, host)
-            origins = None if policy is None else originsOf(policy, port)
             self._webSockets[port] = self._makeWebSockets(
                 self.wrappedFactory,
-                origins=origins,
+                origins=partial(self._permits, host),
                 accept=Caller.WEBSOCKET in self.accept,
                 clock=self.clock,
             )
         return WebSocketProtocol(self._webSockets[port], otherwise)
+
+    def _permits(self, host: IAddress, origin: str | None) -> bool:
+        """
+        Check whether a web page can open a WebSocket to an address of this
+        server.
+        """
+        policy, port = policyFor(self.policy, host), portOf(host)
+        if policy is None:
+            return True
+        known = self._origins.get(port)
+        if known is None or known[0] != policy:
+            known = self._origins[port] = (policy, originsOf(policy, port))
+        return known[1](origin)
 
     @property
     def foreign(self) -> dict[str, int]:

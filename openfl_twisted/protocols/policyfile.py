@@ -217,7 +217,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
     Serves a policy file.
 
-    @ivar policy: what is served, see L{PolicySource}.
+    @ivar policy: the policy file, see L{PolicySource}. It can be changed at any
+        time.
     @ivar timeout: how long a request may take to arrive, in seconds.
     @ivar maxLength: the most bytes that a request can have.
     @ivar answered: how many requests have been answered with the file.

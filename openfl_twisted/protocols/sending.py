@@ -264,6 +264,15 @@ class SendingProtocol(Protocol):
         @param code: the same as a code of WebSocket (RFC 6455, 7.4).
         """
         self.log.warn("{peer} closed: {reason}", peer=self.describePeer(), reason=reason)
+        self.closeWith(code, reason)
+
+    def closeWith(self, code: int, reason: str) -> None:
+        """
+        Close the connection. On a WebSocket, the Close frame contains the reason.
+
+        @param code: the reason as a code of WebSocket (RFC 6455, 7.4).
+        @param reason: the reason in words.
+        """
         tell = getattr(self.transport, "closeAs", None)
         if tell is not None:
             tell(code, reason)

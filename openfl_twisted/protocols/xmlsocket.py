@@ -462,6 +462,19 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         self.answered = 0
         self.unanswered = 0
 
+    @property
+    def policy(self) -> PolicySource:
+        """
+        The answer to a policy request that is the first message. It can be
+        changed at any time.
+        """
+        policy: PolicySource = self.settings["policy"]
+        return policy
+
+    @policy.setter
+    def policy(self, policy: PolicySource) -> None:
+        self.settings["policy"] = policy
+
     def countIn(self, connection: XMLSocketProtocol) -> None:
         """
         Know a protocol that is connected.

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IListeningPort
-from twisted.logger import Logger
 from zope.interface import Attribute, Interface
+
+from openfl_twisted.logs import packageLogger
 
 P = TypeVar("P", bound=IListeningPort)
 
@@ -63,7 +64,7 @@ class _Listener(socket.socket):
     The socket of a port: what it accepts has not been answered.
     """
 
-    log = Logger("openfl_twisted")
+    log = packageLogger()
 
     def __init__(self, fileno: int, factory: Any, host: Any) -> None:
         super().__init__(fileno=fileno)

@@ -171,9 +171,10 @@ def _named(parameter: list[Any]) -> list[Any]:
 
 class ServerOptions(usage.Options):
     """
-    What every server can be told. After parsing, C{listen} is the list of
-    endpoints, C{tls} the L{ServerCertificates}, or C{None}, and C{metrics} and
-    C{console} an endpoint each, or C{None}.
+    Options of every server. After parsing, C{listen} is the list of endpoints,
+    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{console} an
+    endpoint or C{None} each, and C{policy-file} the path of the policy file or
+    C{None}.
 
     @cvar defaultEndpoint: where the server listens if it is not told.
     """
@@ -240,6 +241,7 @@ class ServerOptions(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
+        self["policy-file"] = None
 
     def opt_listen(self, description: str) -> None:
         """
@@ -404,4 +406,6 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             raise usage.UsageError("--accept=tls: --tls-certificate is missing")
         if self["plain"] and self["accept"] != EVERYBODY:
             raise usage.UsageError("--plain and --accept: there can be one of them")
+        if self["policy"] not in ("port", "none"):
+            self["policy-file"] = self["policy"]
         self["policy"] = readPolicy(self["policy"], policyOf)

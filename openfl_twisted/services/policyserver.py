@@ -132,6 +132,7 @@ class Options(ServerOptions):
         elif self["site-control"] is not None:
             raise usage.UsageError("--site-control goes with --allow; a file has its own")
         else:
+            self["policy-file"] = self["policy"]
             self["policy"] = readPolicy(self["policy"], readPolicyFile)
 
     def _check(self, path: str) -> NoReturn:

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe, portOf
-from openfl_twisted.endpoints import prepared
+from openfl_twisted.endpoints import prepared, readPolicyFile
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
@@ -35,6 +35,7 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.relay import IRelay
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
+from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 
 
@@ -145,7 +146,9 @@ class ServerService(MultiService):
         )
         self.brokers: list[IRelay | IPresence] = []
         self.policy: PolicySource = options["policy"]
-        self._tls = options["tls"] is not None
+        self._policyFile: str | None = options["policy-file"]
+        self._certificates: ServerCertificates | None = options["tls"]
+        self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.patience: float = options["patience"]
         served: IProtocolFactory = self.factory
@@ -156,6 +159,7 @@ class ServerService(MultiService):
             port.setServiceParent(self)
         for site in self._sites(options):
             site.setServiceParent(self)
+        ReloadService(self.reload).setServiceParent(self)
 
     def _sites(self, options: ServerOptions) -> Iterator[Service]:
         """
@@ -180,6 +184,13 @@ class ServerService(MultiService):
             logged.
         """
         self.log.info("listening on {host}", host=describe(host))
+        self._hosts.append(host)
+        self._checkPolicy(host)
+
+    def _checkPolicy(self, host: IAddress) -> None:
+        """
+        Log the problems of the policy file that is served at an address.
+        """
         if self.policy is None:
             return
         policy = policyFor(self.policy, host)
@@ -187,8 +198,36 @@ class ServerService(MultiService):
         if policy is None:
             return
         port = portOf(host)
-        for problem in policy.problems(port, tls=self._tls, isTarget=self._hasPrograms):
+        tls = self._certificates is not None
+        for problem in policy.problems(port, tls=tls, isTarget=self._hasPrograms):
             self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
+
+    def reload(self) -> None:
+        """
+        Read certificates and policy file again. Those that are invalid are
+        logged, and the previous ones stay in use.
+        """
+        if self._certificates is not None:
+            self._certificates.reload()
+        if self._policyFile is None:
+            return
+        try:
+            self.policy = readPolicyFile(self._policyFile)
+        except (OSError, ValueError) as problem:
+            self.log.warn(
+                "cannot reload the policy file {path}: {problem}; still using the previous one",
+                path=self._policyFile,
+                problem=problem,
+            )
+            return
+        factory: Any = self.factory
+        while factory is not None:
+            if hasattr(factory, "policy"):
+                factory.policy = self.policy
+            factory = getattr(factory, "wrappedFactory", None)
+        self.log.info("policy file reloaded from {path}", path=self._policyFile)
+        for host in self._hosts:
+            self._checkPolicy(host)
 
     def startService(self) -> None:
         """

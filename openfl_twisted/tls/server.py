@@ -96,6 +96,14 @@ class ServerCertificates:
                     return identity.context
         return self._identities[0].context
 
+    def reload(self) -> None:
+        """
+        Read the files again. If one is invalid, the previous certificates stay in
+        use, and the log contains the reason.
+        """
+        self._state = ()
+        self._refresh()
+
     def _refresh(self) -> None:
         """
         Read the files again, if they are others than before.
@@ -107,9 +115,12 @@ class ServerCertificates:
             self._state = state
             self._identities = self._load()
         except (OSError, CertificateError) as problem:
-            _log.warn("the certificates before are still served: {problem}", problem=str(problem))
+            _log.warn(
+                "cannot reload certificates: {problem}; still using the previous ones",
+                problem=problem,
+            )
         else:
-            _log.info("new certificates from {path}", path=str(self._certificate))
+            _log.info("certificates reloaded from {path}", path=self._certificate)
 
     def _files(self) -> Iterator[Path]:
         """

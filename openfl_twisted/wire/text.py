@@ -32,6 +32,11 @@ _cutSequence = re.compile(
     rb"|\xf0[\x90-\xbf][\x80-\xbf]?|[\xf1-\xf3][\x80-\xbf]{1,2}|\xf4[\x80-\x8f][\x80-\xbf]?)\Z"
 )
 
+MAX_SHOWN = 1000
+"""
+Default maximum number of characters of a text that is shown in a log.
+"""
+
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 """
 What can stand before a text in UTF-8: three bytes.
@@ -108,6 +113,25 @@ def encodeUTF8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _joinSurrogates(text, "replace").encode()
+
+
+def escape(text: str, maxLength: int = MAX_SHOWN) -> str:
+    """
+    Make text from a peer safe to show in a log or on a terminal: control
+    characters, and characters that change the direction of text, are written as
+    escape sequences of Python.
+
+    @param text: any text.
+    @param maxLength: maximum number of characters to show (default 1000).
+    @return: the text, shortened with C{...} if it is longer.
+    """
+    if len(text) > maxLength:
+        text = f"{text[:maxLength]}..."
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def cutLength(data: bytes) -> int:

@@ -5,6 +5,7 @@ The listen backlog of ports.
 import socket
 from contextlib import ExitStack
 
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 
@@ -44,4 +45,4 @@ async def test_backlog() -> None:
         port = prepared(await endpoint.listen(Factory.forProtocol(Protocol)))
         found = connected(port.getHost().port, 300)  # type: ignore[attr-defined]
         assert least <= found <= most
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)

@@ -57,7 +57,7 @@ async def test_badInput() -> None:
     lines = {
         b"closed: a message is longer than 1000 bytes": b"x" * 1001,
         b"sends text that is not UTF-8": b"\xff\xfe\0",
-        b"began as no plain client does and fell silent": b"<policy-file-re",
+        b"protocol detection timed out after an incomplete request": b"<policy-file-re",
     }
     for line, bad in lines.items():
         client = await dial(port)
@@ -76,6 +76,45 @@ async def test_badInput() -> None:
     await stop(server)
     for line in [*lines, half]:
         assert server.printed.count(line) == 1, server.printed
+
+
+@live
+async def test_hangUp(tmp_path: Path) -> None:
+    """
+    SIGHUP reopens the log file and reloads the policy file; connections stay
+    open.
+    """
+    log, policy = tmp_path / "server.log", tmp_path / "policy.xml"
+    policy.write_bytes(PolicyFile.forPort(1).toXML())
+    server = run(*TWISTD, f"--logfile={log}", "openfl-xml", ANY_PORT, f"--policy={policy}")
+    port = await portIn(log)
+    client, other = await dial(port), await dial(port)
+    await acquaint(client, other)
+    log.rename(tmp_path / "server.log.1")
+    policy.write_bytes(PolicyFile.forPort(2).toXML())
+    server.transport.signalProcess("HUP")
+    while not log.exists() or b"policy file reloaded" not in log.read_bytes():
+        await pause(0.02)
+    asking = await dial(port)
+    asking.send(REQUEST)
+    assert await asking.untilLost() == PolicyFile.forPort(2).toXML() + b"\0"
+    client.send(b"still here\0")
+    await other.until(b"still here\0")
+    await stop(server)
+    assert b"SIGHUP received" in log.read_bytes()
+    assert b"Main loop terminated" in log.read_bytes()
+
+
+async def portIn(log: Path) -> int:
+    """
+    Wait until a log file tells the port.
+    """
+    while True:
+        text = log.read_text() if log.exists() else ""
+        found = re.search(r"listening on [0-9.]+:(\d+)", text)
+        if found is not None:
+            return int(found[1])
+        await pause(0.02)
 
 
 @live

@@ -2,13 +2,14 @@
 Tests for L{openfl_twisted.net.xmlsocket}.
 """
 
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
@@ -248,6 +249,108 @@ class MessagesTests(XMLSocketTestCase):
         peer.close()
         self.successResultOf(over)
         self.assertEqual(found, ["one", "two", "three"])
+
+    def iterateOnce(self, messages: Any) -> Deferred[str]:
+        """
+        Iterate until the first message, as C{async for} with C{break} does.
+        """
+
+        async def iterate() -> str:
+            async for message in messages:
+                return str(message)
+            return "over"
+
+        return Deferred.fromCoroutine(iterate())
+
+    def test_break(self) -> None:
+        """
+        A loop that ends early leaves the messages to other listeners, however many
+        there are.
+        """
+        peer = self.connect()
+        first = self.iterateOnce(self.socket.messages())
+        peer.send(b"one\0", *[b"x\0"] * MAX_WAITING * 2)
+        self.assertEqual(self.successResultOf(first), "one")
+        self.assertEqual(peer.outgoing.unread, 0)
+        received: list[str] = []
+        self.socket.addEventListener(DataEvent.DATA, lambda event: received.append(event.data))
+        peer.send(*[b"x\0"] * 3 * MAX_WAITING)
+        self.assertEqual(len(received), 3 * MAX_WAITING)
+
+    def test_discarded(self) -> None:
+        """
+        Reading continues when an iterator that is full is discarded or closed.
+        """
+        for discard in (True, False):
+            self.setUp()
+            peer = self.connect()
+            messages: Any = self.socket.messages()
+            peer.send(b"x\0" * MAX_WAITING, b"y\0")
+            self.assertEqual(peer.outgoing.unread, 2)
+            if discard:
+                del messages
+            else:
+                messages.close()
+                self.failureResultOf(messages.__anext__(), StopAsyncIteration)
+            self.network.flush()
+            self.assertEqual(peer.outgoing.unread, 0)
+
+    def test_closedWhileWaiting(self) -> None:
+        """
+        Closing an iterator ends the iteration that waits for a message.
+        """
+        self.connect()
+        messages: Any = self.socket.messages()
+        waiting = messages.__anext__()
+        messages.close()
+        self.failureResultOf(waiting, StopAsyncIteration)
+
+    def test_heldWhileWaiting(self) -> None:
+        """
+        A coroutine that waits for a message is not collected as garbage.
+        """
+        peer = self.connect()
+        found, _ = self.collect(self.socket.messages())
+        gc.collect()
+        peer.send(b"one\0")
+        self.assertEqual(found, ["one"])
+
+    def test_cancelled(self) -> None:
+        """
+        A message that arrives after the wait for it was cancelled, as a timeout
+        does, is the next one.
+        """
+        peer = self.connect()
+        messages: Any = self.socket.messages()
+        waiting = messages.__anext__()
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        peer.send(b"one\0")
+        self.assertEqual(self.successResultOf(messages.__anext__()), "one")
+
+    def test_twoWaits(self) -> None:
+        """
+        Two waits at the same time are an error, since one would get nothing.
+        """
+        self.connect()
+        messages: Any = self.socket.messages()
+        waiting = messages.__anext__()
+        error = self.assertRaises(RuntimeError, messages.__anext__)
+        self.assertIn("await it first", str(error))
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+
+    def test_leavesNothing(self) -> None:
+        """
+        Discarded iterators and cancelled waits leave nothing in the socket.
+        """
+        self.connect()
+        for _ in range(10):
+            self.socket.messages()
+            waiting = self.socket.whenClosed()
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+        self.assertEqual(self.socket._link._whenClosed, [])
 
     def test_late(self) -> None:
         """

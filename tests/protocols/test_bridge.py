@@ -154,7 +154,8 @@ class BridgeTests(BridgeTestCase):
         self.assertEqual(client.drainAll(), b"a\0")
         self.assertTrue(client.disconnecting)
         [line] = linesOf(logs)
-        self.assertIn("closed: from the server, a message is longer than 10 bytes", line)
+        words = "the server sent a message that is too long: a message is longer than 10 bytes"
+        self.assertIn(f"disconnected: {words}", line)
 
     def test_slowClient(self) -> None:
         """
@@ -211,7 +212,7 @@ class TargetTests(BridgeTestCase):
             client = self.call("/tcp:bank.example:80")
         self.assertTrue(client.disconnecting)
         [line] = linesOf(logs)
-        self.assertIn("there is no target for /tcp:bank.example:80", line)
+        self.assertIn("no target has the name in the request path /tcp:bank.example:80", line)
         for way in self.ways.values():
             self.assertFalse(hasattr(way, "factory"))
 
@@ -290,7 +291,7 @@ class EndTests(BridgeTestCase):
             self.ways["chess"].connecting.errback(error.ConnectionRefusedError())
         self.assertTrue(client.disconnecting)
         [line] = linesOf(logs)
-        self.assertIn("closed: no connection to tcp:chess.example:1: ", line)
+        self.assertIn("disconnected: cannot connect to tcp:chess.example:1: ", line)
 
     def test_silentServer(self) -> None:
         """

@@ -192,7 +192,7 @@ class ProxyProtocolTests(SynchronousTestCase):
             reactor = MemoryReactorClock()
             served = GreeterFactory(Greeter)
             self.successResultOf(serverEndpoint(reactor, description).listen(served))
-            factory = reactor.tcpServers[0][1]
+            factory: Any = reactor.tcpServers[0][1]
             names = []
             while factory is not served:
                 names.append(type(factory).__name__)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import capturedLogs
@@ -18,7 +19,7 @@ from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFact
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.services.console import ConsoleService
-from openfl_twisted.services.console.resources import MAX_REASON
+from openfl_twisted.services.console.resources import MAX_GUESSES, MAX_REASON
 from openfl_twisted.services.console.watching import (
     INTERVAL,
     MAX_MESSAGES,
@@ -135,6 +136,7 @@ class TokenTests(ConsoleTestCase):
         Without it, or with another, everything is refused.
         """
         for path in ("/state", "/messages/1", "/kick", "/say"):
+            self.clock.advance(MAX_GUESSES)
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
                 self.assertEqual(answer.status, 401)
@@ -151,6 +153,43 @@ class TokenTests(ConsoleTestCase):
                 self.get("/kick", Authorization=key)
         line = "127.0.0.1:5 refused: it does not know the console's token"
         self.assertEqual(linesOf(logs), [line, line])
+
+    def test_guessing(self) -> None:
+        """
+        Wrong tokens of one address are limited to ten, and one per second after
+        that; meanwhile the right one is not accepted from there either. It resets
+        the count.
+        """
+        wrong = ["Bearer x"] * MAX_GUESSES
+        keys = [*wrong, "Bearer y", KEY]
+        statuses = [self.get("/kick", Authorization=key).status for key in keys]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429, 429])
+        answer = self.get("/kick", Authorization=KEY)
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertIn("too many wrong tokens", answer.json["problem"])
+        self.clock.advance(1)
+        self.assertEqual(self.get("/kick", Authorization=KEY).status, 405)
+        statuses = [self.get("/kick", Authorization=key).status for key in [*wrong, KEY]]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+
+    def test_guessers(self) -> None:
+        """
+        Other addresses are not limited. Only the 1,000 most recent addresses are
+        remembered.
+        """
+
+        def guess(host: str) -> int:
+            visitor = Visit(self.console.guard, peer=IPv4Address("TCP", host, 1))
+            visitor.ask("GET", "/kick", Authorization="Bearer x")
+            status = visitor.answer.status
+            visitor.transport.drainAll()
+            return status
+
+        statuses = [guess("10.1.0.0") for _ in range(MAX_GUESSES + 1)]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+        for number in range(1000):
+            self.assertEqual(guess(f"10.0.{number // 250}.{number % 250}"), 401)
+        self.assertEqual(guess("10.1.0.0"), 401)
 
     @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"])))
     def test_any(self, text: str) -> None:

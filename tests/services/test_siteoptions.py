@@ -5,6 +5,7 @@ commands make of them.
 
 from typing import Any
 
+from twisted.application.internet import StreamServerEndpointService
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
@@ -12,6 +13,7 @@ from twisted.logger import capturedLogs
 from openfl_twisted.services import bridge, echoserver, options, policyserver, xmlserver
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.metrics import MetricsService
+from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.services.serving import ServerService
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
@@ -126,7 +128,9 @@ class SiteServiceTests(OptionsTestCase):
         """
         A server opens no port of which it was not told.
         """
-        self.assertEqual(len(self.service(xmlserver).services), 1)
+        port, reload = self.service(xmlserver).services
+        self.assertIsInstance(port, StreamServerEndpointService)
+        self.assertIsInstance(reload, ReloadService)
 
     def test_both(self) -> None:
         """
@@ -134,7 +138,7 @@ class SiteServiceTests(OptionsTestCase):
         """
         for module, arguments in COMMANDS:
             service = self.service(module, *arguments, METRICS, CONSOLE, "--console-token=12345678")
-            _, metrics, console = service.services
+            _, metrics, console, _ = service.services
             assert isinstance(metrics, MetricsService)
             assert isinstance(console, ConsoleService)
             self.assertEqual(console.token, "12345678")

@@ -40,9 +40,11 @@ class Visit:
     @ivar transport: its transport.
     """
 
-    def __init__(self, guard: GuardFactory, room: int = 1 << 20) -> None:
-        protocol = guard.buildProtocol(ADDRESS)
-        self.transport = TightTransport(protocol, room, peerAddress=ADDRESS)
+    def __init__(
+        self, guard: GuardFactory, room: int = 1 << 20, peer: IPv4Address = ADDRESS
+    ) -> None:
+        protocol = guard.buildProtocol(peer)
+        self.transport = TightTransport(protocol, room, peerAddress=peer)
         protocol.makeConnection(self.transport)
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:

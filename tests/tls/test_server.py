@@ -238,7 +238,7 @@ class ServerCertificatesTests(SynchronousTestCase):
             self.assertEqual(served(certificates), "new")
             self.assertEqual(served(certificates), "new")
         self.assertEqual(
-            [event["log_format"] for event in captured], ["new certificates from {path}"]
+            [event["log_format"] for event in captured], ["certificates reloaded from {path}"]
         )
 
     def test_renewedBesideOld(self) -> None:

@@ -13,13 +13,29 @@ from hmac import compare_digest
 from importlib.resources import files
 from typing import IO, Any, cast
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.hosts import hostOf
 from openfl_twisted.services.console.watching import Watch, WatchError
 from openfl_twisted.services.sites import Folder, Page
+from openfl_twisted.wire.tokenbucket import TokenBucket
+
+MAX_GUESSES = 10
+"""
+Maximum number of wrong tokens of one address in quick succession.
+"""
+
+GUESS_RATE = 1.0
+"""
+Number of further wrong tokens of one address per second.
+"""
+
+# Above it, the address whose last attempt is the oldest is forgotten.
+_MAX_GUESSERS = 1000
 
 MAX_REASON = 200
 """
@@ -58,19 +74,27 @@ class _Keeper:
     Lets in who knows the token.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, clock: IReactorTime) -> None:
         self._expected = f"Bearer {token}".encode()
         self._refusing = False
+        self._clock = clock
+        # The addresses that sent a wrong token, the most recent last.
+        self._guesses: dict[str | None, TokenBucket] = {}
 
     def check(self, request: Request) -> None:
         """
         Check that a request has the token.
 
-        @raise WatchError: if not.
+        @raise WatchError: if not, or if its address has sent too many wrong ones.
         """
         given = request.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
+        host = hostOf(request.getClientAddress())
+        if given and not self._mayGuess(host):
+            request.setHeader("Retry-After", "1")
+            raise WatchError(429, "too many wrong tokens from this address; try again later")
         if compare_digest(given, self._expected):
             self._refusing = False
+            self._guesses.pop(host, None)
             return
         # One line, not one for each guess. Who has only opened the page has not guessed.
         if given and not self._refusing:
@@ -81,6 +105,17 @@ class _Keeper:
             )
         request.setHeader("WWW-Authenticate", "Bearer")
         raise WatchError(401, "this is not the console's token")
+
+    def _mayGuess(self, host: str | None) -> bool:
+        """
+        Count an attempt of an address. A correct token resets the count.
+        """
+        now = self._clock.seconds()
+        guesses = self._guesses.pop(host, None) or TokenBucket(GUESS_RATE, now, MAX_GUESSES)
+        self._guesses[host] = guesses
+        if len(self._guesses) > _MAX_GUESSERS:
+            del self._guesses[next(iter(self._guesses))]
+        return guesses.take(1, now)
 
 
 class _Kept(Resource):
@@ -235,7 +270,7 @@ def consoleResource(watch: Watch, token: str) -> Resource:
     root = Folder()
     for path, (name, contentType) in _FILES.items():
         root.putChild(path, _File(name, contentType))
-    keeper = _Keeper(token)
+    keeper = _Keeper(token, watch.clock)
     root.putChild(b"state", _State(keeper, watch))
     root.putChild(b"messages", _Messages(keeper, watch))
     root.putChild(b"kick", _Deed(keeper, watch, _kick))

@@ -234,11 +234,11 @@ class Watch:
         """
         self.overview = Overview(service)
         self.missed = 0
-        self._clock = clockOrReactor(clock)
+        self.clock = clockOrReactor(clock)
         self._streams: list[Stream] = []
         self._taps: dict[int, list[MessageStream]] = {}
         self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = self._clock
+        self._ticking.clock = self.clock
 
     @property
     def watchers(self) -> int:
@@ -363,7 +363,7 @@ class Watch:
         traffic = guard.traffic().values()
         messages = self.overview.messages
         return {
-            "time": self._clock.seconds(),
+            "time": self.clock.seconds(),
             "clients": [vars(client) for client in found[: -MAX_SHOWN - 1 : -1]],
             "found": count,
             "connected": guard.connections,

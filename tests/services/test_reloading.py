@@ -1,0 +1,227 @@
+"""
+Tests for L{openfl_twisted.services.reloading}, and for what servers reload.
+"""
+
+import os
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import trustme
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.python.logfile import LogFile
+
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.services import policyserver, xmlserver
+from openfl_twisted.services.reloading import ReloadService, reopenLogs
+from openfl_twisted.services.serving import ServerService
+from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from tests.doubles import TightTransport, linesOf
+from tests.frames import REQUEST as UPGRADE
+from tests.services.test_serving import ServingTestCase
+
+
+class Reactor(MemoryReactorClock):
+    """
+    A reactor whose other threads are those of the test.
+    """
+
+    def callFromThread(self, callable: Any, *arguments: object, **named: object) -> None:  # noqa: A002
+        self.callLater(0, callable, *arguments, **named)
+
+
+class ReloadTestCase(ServingTestCase):
+    """
+    A folder for files.
+    """
+
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+
+class SignalTests(ReloadTestCase):
+    """
+    L{ReloadService} handles SIGHUP.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.reloads: list[str] = []
+        self.reactor = Reactor()
+        self.service_ = ReloadService(lambda: self.reloads.append("reloaded"), self.reactor)
+
+    def hangUp(self) -> list[str]:
+        """
+        Send the signal to this process.
+
+        @return: the lines in the log.
+        """
+        with capturedLogs() as logs:
+            os.kill(os.getpid(), signal.SIGHUP)
+            # The handler leaves the work to the reactor.
+            self.reactor.advance(0)
+        return linesOf(logs)
+
+    def test_signal(self) -> None:
+        """
+        The signal reloads while the service runs, and has its default again after
+        it.
+        """
+        self.service_.startService()
+        [line] = self.hangUp()
+        self.assertIn("SIGHUP received", line)
+        self.assertEqual(self.reloads, ["reloaded"])
+        self.service_.stopService()
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_handledElsewhere(self) -> None:
+        """
+        A program that handles the signal itself keeps its handler.
+        """
+        handled: list[int] = []
+        signal.signal(signal.SIGHUP, lambda number, frame: handled.append(number))
+        self.service_.startService()
+        self.hangUp()
+        self.service_.stopService()
+        self.hangUp()
+        self.assertEqual((handled, self.reloads), ([signal.SIGHUP] * 2, []))
+
+    def test_failure(self) -> None:
+        """
+        A failure is logged, and the server continues.
+        """
+
+        def fail() -> None:
+            raise ValueError("broken")
+
+        service = ReloadService(fail, self.reactor)
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.assertEqual(self.hangUp()[-1], "cannot reload")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_logs(self) -> None:
+        """
+        Log files that were renamed are continued in new ones.
+        """
+        path = self.folder / "server.log"
+        log = LogFile.fromFullPath(str(path))
+        self.addCleanup(log.close)
+        log.write("before\n")
+        log.flush()
+        path.rename(self.folder / "server.log.1")
+        self.assertGreaterEqual(reopenLogs(), 1)
+        log.write("after\n")
+        log.flush()
+        self.assertEqual(path.read_text(), "after\n")
+
+
+class ServerTests(ReloadTestCase):
+    """
+    L{ServerService.reload} reads certificates and policy file again.
+    """
+
+    def write(self, domain: str) -> Path:
+        """
+        Write a policy file that grants access to one domain.
+        """
+        path = self.folder / "policy.xml"
+        path.write_bytes(PolicyFile((AccessRule(domain, "*"),)).toXML())
+        return path
+
+    def reload(self, service: ServerService) -> list[str]:
+        """
+        Reload.
+
+        @return: the lines in the log.
+        """
+        with capturedLogs() as logs:
+            service.reload()
+        return linesOf(logs)
+
+    def answer(self, service: ServerService, request: bytes) -> bytes:
+        """
+        Send a request to a server.
+        """
+        protocol: Any = service.factory.buildProtocol(None)
+        transport = TightTransport(protocol, 10_000)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(request)
+        return transport.drainAll()
+
+    def test_policy(self) -> None:
+        """
+        Policy requests and the origins of WebSockets are decided by the new file,
+        with and without protocol detection, and on a policy port.
+        """
+        for module, arguments in [
+            (xmlserver, []),
+            (xmlserver, ["--plain"]),
+            (policyserver, []),
+        ]:
+            path = self.write("127.0.0.1")
+            service = self.service(module, f"--policy={path}", *arguments)
+            self.assertIn(b'"127.0.0.1"', self.answer(service, REQUEST))
+            detects = isinstance(service.factory.wrappedFactory, OnePortFactory)
+            if detects:
+                self.assertIn(b" 101 ", self.answer(service, UPGRADE))
+            self.write("b.example")
+            self.assertEqual(self.reload(service), [f"policy file reloaded from {path}"])
+            self.assertIn(b'"b.example"', self.answer(service, REQUEST))
+            if detects:
+                self.assertIn(b" 403 ", self.answer(service, UPGRADE))
+
+    def test_invalidPolicy(self) -> None:
+        """
+        An invalid policy file leaves the previous one in use, with a line in the
+        log.
+        """
+        path = self.write("a.example")
+        service = self.service(xmlserver, f"--policy={path}")
+        for content in (b"<a/>", None):
+            path.unlink()
+            if content is not None:
+                path.write_bytes(content)
+            [line] = self.reload(service)
+            self.assertIn(f"cannot reload the policy file {path}: ", line)
+            self.assertIn("still using the previous one", line)
+        self.assertIn(b'"a.example"', self.answer(service, REQUEST))
+
+    def test_problems(self) -> None:
+        """
+        Problems of the new file are logged for each port.
+        """
+        service = self.service(xmlserver, f"--policy={self.write('a.example')}")
+        with capturedLogs():
+            service.startService()
+        self.addCleanup(service.stopService)
+        rules = (AccessRule("a.example", "80"),)
+        (self.folder / "policy.xml").write_bytes(PolicyFile(rules).toXML())
+        lines = self.reload(service)
+        self.assertIn("policy file on 0.0.0.0:8080: rule 1 grants ports below 1024", lines[1])
+
+    def test_certificates(self) -> None:
+        """
+        Certificates are read again; an invalid file leaves the previous ones in
+        use.
+        """
+        path = self.folder / "server.pem"
+        trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path))
+        service = self.service(xmlserver, f"--tls-certificate={path}")
+        self.assertEqual(self.reload(service), [f"certificates reloaded from {path}"])
+        path.write_bytes(b"")
+        [line] = self.reload(service)
+        self.assertIn("cannot reload certificates: ", line)
+        self.assertIn("; still using the previous ones", line)
+
+    def test_nothing(self) -> None:
+        """
+        A server without files has nothing to reload.
+        """
+        self.assertEqual(self.reload(self.service(xmlserver)), [])

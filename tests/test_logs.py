@@ -1,0 +1,151 @@
+"""
+Tests for L{openfl_twisted.logs}: what a peer sent is never logged unescaped.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+import openfl_twisted
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.wire.text import MAX_SHOWN, escape
+
+PACKAGE = Path(openfl_twisted.__file__).parent
+LEVELS = {"debug", "info", "warn", "error", "critical", "emit", "failure"}
+
+# Modules that log as the module of Twisted does that they replace.
+AS_TWISTED = {"reactors/epoll.py", "reactors/tcp.py", "testing/memoryreactor.py", "logs.py"}
+
+
+class EscapeTests(SynchronousTestCase):
+    """
+    L{escape} makes text safe to show.
+    """
+
+    def test_characters(self) -> None:
+        """
+        Control characters, surrogates, and characters that change the direction or
+        the line are written as in Python; all other text stays as it is.
+        """
+        for text, shown in [
+            ("", ""),
+            ("Zo\u00eb \u65e5\u672c \U0001f600", "Zo\u00eb \u65e5\u672c \U0001f600"),
+            ("a\x1b[31mb", "a\\x1b[31mb"),
+            ("a\r\nb\tc\0", "a\\r\\nb\\tc\\x00"),
+            ("\x7f\x9b\u202e\u2028\ud800", "\\x7f\\x9b\\u202e\\u2028\\ud800"),
+        ]:
+            self.assertEqual(escape(text), shown)
+
+    def test_long(self) -> None:
+        """
+        Long text is shortened before it is escaped.
+        """
+        self.assertEqual(escape("x" * MAX_SHOWN), "x" * MAX_SHOWN)
+        self.assertEqual(escape("x" * (MAX_SHOWN + 1)), "x" * MAX_SHOWN + "...")
+        self.assertEqual(escape("\0" * 9, 2), "\\x00\\x00...")
+
+    @given(st.text())
+    def test_any(self, text: str) -> None:
+        """
+        The result is printable.
+        """
+        self.assertTrue(escape(text).isprintable())
+
+
+class LoggerTests(SynchronousTestCase):
+    """
+    L{packageLogger} escapes the values of events.
+    """
+
+    @given(
+        st.text(), st.sampled_from([str, ValueError, lambda text: text.encode("utf-8", "replace")])
+    )
+    def test_values(self, text: str, make: type) -> None:
+        """
+        Whatever the type of a value, the formatted event is one printable line.
+        """
+        with capturedLogs() as logs:
+            packageLogger().info(
+                "{peer} sent {data}: {count:g}", peer="p", data=make(text), count=1
+            )
+        [event] = logs
+        self.assertTrue(formatEvent(event).isprintable())
+
+    def test_failure(self) -> None:
+        """
+        A failure is kept, for its traceback.
+        """
+        failure = Failure(ValueError("x"))
+        packageLogger().failure("{peer} failed", failure, peer="\x1b")
+        [logged] = self.flushLoggedErrors(ValueError)
+        self.assertIs(logged, failure)
+
+    def test_values_are_not_computed(self) -> None:
+        """
+        Below the level, values are not converted.
+        """
+
+        class Unprintable:
+            def __str__(self) -> str:
+                raise AssertionError
+
+        packageLogger().emit(LogLevel.debug, "{data}", data=Unprintable())
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    """
+    Find the calls in a module that log something.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else name
+            if owner.rpartition(".")[2] in ("log", "_log") and (name in LEVELS or owner == name):
+                yield node
+
+
+class CallTests(SynchronousTestCase):
+    """
+    All log calls of the package.
+    """
+
+    def test_formats(self) -> None:
+        """
+        The format of each event is a constant, so that values are escaped and
+        cannot contain fields.
+        """
+        found = 0
+        for path in PACKAGE.glob("**/*.py"):
+            for call in calls(path):
+                if path.name == "logs.py":
+                    continue
+                level = isinstance(call.func, ast.Attribute) and call.func.attr == "emit"
+                arguments = call.args[1:] if level else call.args
+                where = f"{path}:{call.lineno}"
+                self.assertTrue(arguments, where)
+                self.assertIsInstance(arguments[0], ast.Constant, where)
+                found += 1
+        self.assertGreater(found, 50)
+
+    def test_loggers(self) -> None:
+        """
+        Each module logs through L{packageLogger}, except those that replace a part
+        of Twisted, and C{events}, which is independent of Twisted and escapes its
+        text.
+        """
+        for path in PACKAGE.glob("**/*.py"):
+            name = path.relative_to(PACKAGE).as_posix()
+            if name in AS_TWISTED:
+                continue
+            source = path.read_text()
+            self.assertNotIn("twisted.python import log", source, name)
+            self.assertNotIn(" Logger(", source, name)
+            if "logging.getLogger" in source:
+                self.assertEqual(name, "events.py")
+                self.assertIn('_log.error("%s", escape(message))', source)
