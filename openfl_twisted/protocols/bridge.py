@@ -275,6 +275,8 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
     gets anywhere else.
     """
 
+    clock: IReactorTime
+
     def __init__(
         self,
         targets: Mapping[str, Target],

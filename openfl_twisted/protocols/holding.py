@@ -57,9 +57,11 @@ class HoldingConnection(WrappedConnection):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Have the first bytes looked at; then pass everything on.
+        Inspect the first bytes, then forward all data to the wrapped protocol.
+        While it is paused the data is held: TLS delivers what it has decrypted
+        also then.
         """
-        if self._recognized and not self._received:
+        if self._recognized and not (self._received or self._paused):
             if self.wrappedProtocol is not None:
                 self.wrappedProtocol.dataReceived(data)
             return

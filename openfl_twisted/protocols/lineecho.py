@@ -6,6 +6,8 @@ of several framings, and answer each text.
 from collections.abc import Collection
 
 from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
@@ -23,6 +25,9 @@ TERMINATORS: dict[str, bytes | None] = {
 What can stand at the end of an answer, by name. C{same} is the end that the
 text had.
 """
+
+# Maximum length that is split at once: each byte can be a line.
+_PIECE = 2048
 
 # An empty line is the prefix of a PROXY header, and it must be answered.
 _FOREIGN = FOREIGN - {Signature.PROXY}
@@ -96,10 +101,27 @@ class LineEchoProtocol(SendingProtocol):
             return
         if self.refused:
             data = self.inspect(data)
-        lines, tooLong = receiveUpTo(self._splitter, data)
-        self.deliver(lines, self._lineReceived)
-        if tooLong is not None:
-            self.deliver([tooLong], self._tooLong)
+        self.deliver(
+            [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)], self._pieceReceived
+        )
+
+    def _pieceReceived(self, data: bytes) -> None:
+        """
+        Split a piece that is small enough to be split without a pause.
+        """
+        splitter = self._splitter
+        if splitter is not None:
+            lines, tooLong = receiveUpTo(splitter, data)
+            split: list[Line | MessageTooLong] = [*lines]
+            if tooLong is not None:
+                split.append(tooLong)
+            self.handOut(split, self._splitReceived)
+
+    def _splitReceived(self, split: Line | MessageTooLong) -> None:
+        if isinstance(split, MessageTooLong):
+            self._tooLong(split)
+        else:
+            self._lineReceived(split)
 
     def _lineReceived(self, line: Line) -> None:
         text, end = line
@@ -135,6 +157,13 @@ class LineEchoProtocol(SendingProtocol):
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Handle what was received before the end.
+        """
+        self.finishReading(reason)
+        super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
         """

@@ -3,22 +3,38 @@ The two simplest servers for C{XMLSocket}: one hands each message on to everybod
 else, the other hands it back.
 """
 
+from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+
+# Number of messages, times receivers, that are sent before other clients are served.
+_MAX_WRITES = 65536
+_MIN_BATCH = 16
 
 
 class RelayProtocol(XMLSocketProtocol):
     """
-    Hands each message on to all others that are connected.
-
-    They get valid UTF-8, whatever was sent.
+    Forwards each message to all other clients, as valid UTF-8.
     """
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
-        Send them to the others. One that does not read is cut off when its queue
-        is full; it never makes the rest wait.
+        Send them to the others. A client that does not read is disconnected when
+        its send queue is full; the others do not wait for it.
+        """
+        most = max(_MIN_BATCH, _MAX_WRITES // len(self.factory.connections))
+        if len(messages) <= most:
+            self._forward(messages)
+        else:
+            batches = [messages[at : at + most] for at in range(0, len(messages), most)]
+            self.handOut(batches, self._forward)
+
+    def _forward(self, messages: list[str]) -> None:
+        """
+        Send messages to the others, and count the work.
         """
         self.factory.broadcastMessages(messages, exclude=(self,))
+        writes = len(messages) * len(self.factory.connections)
+        self.spend(writes * MAX_WORK // _MAX_WRITES)
 
 
 class EchoProtocol(XMLSocketProtocol):

@@ -7,11 +7,20 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self, TypeVar
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+    ITransport,
+)
 from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.protocols.reading import read
@@ -28,6 +37,14 @@ The code of WebSocket for a peer that may not do what it does.
 MESSAGE_TOO_BIG = 1009
 """
 The code of WebSocket for a message that is too long.
+"""
+
+
+MAX_WORK = 512
+"""
+Maximum number of messages of one connection that are handled before others are
+served. A message sent to many receivers counts as several, see
+L{SendingProtocol.spend}.
 """
 
 
@@ -51,7 +68,15 @@ class SendingProtocol(Protocol):
 
     # Twisted has defaults for some of these in its classes. As slots, what is asked for each
     # message is found faster and takes less; what a program adds has a dictionary, as everywhere.
-    __slots__ = ("_delivering", "_failed", "_undelivered", "connected", "factory", "transport")
+    __slots__ = (
+        "_delivering",
+        "_failed",
+        "_undelivered",
+        "_work",
+        "connected",
+        "factory",
+        "transport",
+    )
 
     transport: SendQueue
     factory: Any
@@ -59,6 +84,8 @@ class SendingProtocol(Protocol):
     maxQueue = MAX_QUEUE
     refused: Collection[Signature] = frozenset()
     _firstBytes: FirstBytes | None = None
+    # The rest of what was received is handled then; None if nothing is left.
+    _turn: IDelayedCall | None = None
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
@@ -75,6 +102,8 @@ class SendingProtocol(Protocol):
         _setFactory(self, None)
         _setTransport(self, None)
         self._failed = self._delivering = False
+        # The work since the last time that others were served.
+        self._work = 0
         self._undelivered = None
         return self
 
@@ -105,6 +134,7 @@ class SendingProtocol(Protocol):
             return
         if transport.lastRead < 0:
             transport.lastRead = HEARD
+        self._work = 0
         # This is "with read", without the price of it: it is what every byte passes.
         read.number = (read.number + 1) & 0xFF
         read.depth += 1
@@ -120,18 +150,28 @@ class SendingProtocol(Protocol):
 
     def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
-        Hand what has come to a method, one by one: until this side is closing,
-        and while it reads from the peer. What is left when it stops reading
-        waits until it reads again; so a peer that does not read its answers is
-        not given any more of them.
+        Call a method with each item received, until this side is closing or stops
+        reading. Further items are held until it reads again, so that a peer that
+        does not read its answers gets no more of them. After L{MAX_WORK} items
+        the rest is held until other connections have been served; meanwhile
+        nothing is read.
 
-        @param items: what has come.
-        @param receive: what takes it.
+        @param items: the items.
+        @param receive: the method. An item that is a list counts as its length.
         """
-        if self._undelivered is not None:
-            self._undelivered.extend((receive, item) for item in items)
-        else:
-            self.handOut(items, receive)
+        transport = self.transport
+        for number, item in enumerate(items):
+            if self._undelivered is not None or transport.paused or self._work >= MAX_WORK:
+                # What is held already was received before.
+                held = self._undelivered = self._undelivered or deque()
+                held.extend((receive, rest) for rest in items[number:])
+                if not transport.paused:
+                    self._waitForTurn()
+                return
+            if transport.disconnecting:
+                return
+            receive(item)
+            self._work += _workOf(item)
 
     def handOut(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
@@ -145,30 +185,93 @@ class SendingProtocol(Protocol):
         for number, item in enumerate(items):
             if transport.disconnecting:
                 return
-            if transport.paused:
+            if transport.paused or self._work >= MAX_WORK:
                 if self._undelivered is None:
                     self._undelivered = deque()
                 self._undelivered.extendleft((receive, rest) for rest in reversed(items[number:]))
+                if not transport.paused:
+                    self._waitForTurn()
                 return
             receive(item)
+            self._work += 1
 
-    def readsAgain(self) -> None:
+    def spend(self, work: int) -> None:
         """
-        Hand on what has waited, as long as this side reads. Who stops reading
-        and reads again while it is handed something gets the rest afterwards.
+        Count further work for the message that is being handled, such as its
+        receivers.
+
+        @param work: in units of L{MAX_WORK}.
         """
-        if self._undelivered is None or self._delivering:
-            return
+        self._work += work
+
+    def readsAgain(self) -> bool:
+        """
+        Handle the items that were held, as long as this side reads.
+
+        @return: whether to read from the peer again.
+        """
+        if self._turn is not None:
+            return False
+        if self._undelivered is not None and not self._delivering:
+            self._work = 0
+            self._handleHeld()
+        return self._turn is None
+
+    def _handleHeld(self) -> None:
+        """
+        Handle the items that were held, until this side stops reading or others
+        are to be served.
+        """
         transport = self.transport
         self._delivering = True
         try:
             with read:
                 while self._undelivered and not (transport.paused or transport.disconnecting):
+                    if self._work >= MAX_WORK:
+                        self._waitForTurn()
+                        return
                     receive, item = self._undelivered.popleft()
                     receive(item)
+                    self._work += _workOf(item)
         finally:
             self._delivering = False
             self._undelivered = self._undelivered or None
+
+    def _waitForTurn(self) -> None:
+        """
+        Handle the rest in the next iteration of the reactor, and read nothing
+        until then.
+        """
+        if self._turn is None:
+            own = isinstance(self.factory, SendingFactory)
+            clock = clockOrReactor(self.factory.clock if own else None)
+            self.transport.stopReading()
+            self._turn = clock.callLater(0, self._takeTurn)
+
+    def _takeTurn(self) -> None:
+        self._turn = None
+        try:
+            if self.readsAgain():
+                self.transport.startReading()
+        except Exception:
+            # No reactor method was running that would end the connection.
+            self._failed = True
+            self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
+            self.transport.abortConnection()
+
+    def finishReading(self, reason: Failure) -> None:
+        """
+        Handle the items that were only held so that others are served. Called
+        when the connection is lost; after a reset they are dropped.
+
+        @param reason: why the connection is lost.
+        """
+        while self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+            if reason.check(ConnectionDone):
+                self._work = 0
+                self._handleHeld()
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -285,6 +388,13 @@ class SendingProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
+def _workOf(item: object) -> int:
+    """
+    Count the messages in an item.
+    """
+    return len(item) if type(item) is list else 1
+
+
 _slots: Any = SendingProtocol
 _setConnected = _slots.connected.__set__
 _setFactory = _slots.factory.__set__
@@ -303,9 +413,11 @@ class SendingFactory(Factory[P]):
         L{LIMITS}.
     @ivar foreign: number of connections closed because the client spoke another
         protocol, by the value of its L{Signature}.
+    @ivar clock: the clock; C{None} for the reactor.
     """
 
     noisy = False
+    clock: IReactorTime | None = None
 
     def __init__(self, protocol: Callable[[], P], **settings: Any) -> None:
         """

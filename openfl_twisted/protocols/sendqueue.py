@@ -95,9 +95,11 @@ class QueueOwner(Protocol):
             joined, and large ones cut.
         """
 
-    def readsAgain(self) -> None:
+    def readsAgain(self) -> bool:
         """
-        Know that this side is about to read from the peer again.
+        Called when this side is about to read from the peer again.
+
+        @return: whether it is to read now.
         """
 
 
@@ -353,9 +355,23 @@ class SendQueue:
         Read from the peer again.
         """
         self.paused = False
-        self._owner.readsAgain()
-        # What came before may have been enough again.
-        if not self.paused:
+        # The held items may have paused it again.
+        if self._owner.readsAgain() and not self.paused:
+            self._transport.resumeProducing()
+
+    def stopReading(self) -> None:
+        """
+        Read nothing from the peer until L{startReading}; the protocol is not
+        paused.
+        """
+        self._transport.pauseProducing()
+
+    def startReading(self) -> None:
+        """
+        Read from the peer again, unless the protocol is paused or the connection
+        is lost.
+        """
+        if not self.paused and self._stage < _GONE:
             self._transport.resumeProducing()
 
     def _readOn(self) -> None:

@@ -82,6 +82,11 @@ class WebSocketReader(ProducingProtocol):
             self._readOn()
             return
         arrived = frames.receive(data)
+        if frames.unfinished:
+            self._unread = deque((b"",))
+            self._arrived = deque(arrived)
+            self._readOn()
+            return
         if not arrived:
             return
         if len(arrived) > 1 or type(arrived[0]) is not bytes:
@@ -118,8 +123,8 @@ class WebSocketReader(ProducingProtocol):
 
     def _readOn(self) -> None:
         """
-        Deal with what has come, while this side reads; but with one full payload
-        at most before others get a turn.
+        Deal with what has come, while this side reads; but with one full payload,
+        or the frames that one call reads, at most before others get a turn.
         """
         if self._reading or self._turn is not None:
             return
@@ -132,6 +137,9 @@ class WebSocketReader(ProducingProtocol):
                     return
                 if not self._arrived:
                     self._arrived = deque(self._frames.receive(self._unread.popleft()))
+                    if self._frames.unfinished:
+                        self._unread.appendleft(b"")
+                        taken = self._frames.maxPayload
                     continue
                 arrival = self._arrived.popleft()
                 if isinstance(arrival, bytes):

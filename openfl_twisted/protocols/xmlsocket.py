@@ -10,13 +10,18 @@ bytes received.
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from typing import Any, Self, TypeAlias
 
-from twisted.internet.interfaces import ITransport
+from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.pace import Pace
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
-from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG, SendingFactory, SendingProtocol
+from openfl_twisted.protocols.sending import (
+    MAX_WORK,
+    MESSAGE_TOO_BIG,
+    SendingFactory,
+    SendingProtocol,
+)
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.messages import (
     END,
@@ -118,6 +123,7 @@ class XMLSocketProtocol(SendingProtocol):
 
         A subclass that overrides this must call it.
         """
+        self.finishReading(reason)
         self._dropUnfinished()
         if isinstance(self.factory, XMLSocketFactory):
             self.factory.countOut(self)
@@ -210,8 +216,11 @@ class XMLSocketProtocol(SendingProtocol):
         messages = text.split("\0") if END in together else [text]
         self._counter.messagesIn += len(messages)
         transport = self.transport
-        if transport.paused or self._undelivered is not None:
-            self.deliver((messages,), self.messagesReceived)
+        if len(messages) > MAX_WORK or transport.paused or self._undelivered is not None:
+            self.deliver(
+                [messages[at : at + MAX_WORK] for at in range(0, len(messages), MAX_WORK)],
+                self.messagesReceived,
+            )
         elif not transport.disconnecting:
             self.messagesReceived(messages)
 
@@ -426,6 +435,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         byteRate: float | None = None,
         policy: PolicySource = PolicyFile.forPort,
         passThrough: Collection[Signature] = (),
+        clock: IReactorTime | None = None,
     ) -> None:
         """
         @param protocol: makes a protocol: your subclass of
@@ -443,6 +453,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         @param passThrough: the protocols whose clients are not refused, of
             L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} (default none): a
             web page could send messages in an HTTP request.
+        @param clock: the clock (default: the reactor).
         """
         super().__init__(
             protocol,
@@ -452,6 +463,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
             byteRate=byteRate,
             refused=FOREIGN.difference(passThrough),
         )
+        self.clock = clock
         # Here None is a setting too.
         self.settings["policy"] = policy
         # Not a set, which takes up to four times the memory.

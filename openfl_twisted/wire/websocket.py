@@ -49,6 +49,9 @@ _OPCODES = frozenset(Opcode)
 # The second byte of a frame has this bit if there is a mask, as there has to be.
 _MASK = 0x80
 
+# Frames other than whole messages that are read in one call: they take longer.
+_MAX_OTHERS = 256
+
 # From so many bytes on a view costs less than a copy.
 _MIN_VIEW = 4096
 
@@ -95,9 +98,11 @@ class WebSocketFrames:
     some hundred bytes.
 
     @ivar compressed: whether messages are compressed.
+    @ivar unfinished: whether L{receive} has left further frames, since there
+        were very many: call it again with no data after others were served.
     """
 
-    __slots__ = ("_held", "_maxMessage", "_over", "_parser", "_wanted", "compressed")
+    __slots__ = ("_held", "_maxMessage", "_over", "_parser", "_wanted", "compressed", "unfinished")
 
     def __init__(self, maxMessage: int = MAX_MESSAGE, parser: FrameParser | None = None) -> None:
         """
@@ -112,6 +117,7 @@ class WebSocketFrames:
         self._held: bytes | bytearray = b""
         self._wanted = 0
         self._over = False
+        self.unfinished = False
 
     @classmethod
     def accept(
@@ -169,6 +175,7 @@ class WebSocketFrames:
             return []
         if self.compressed:
             return self._grouped(self._parse(data))
+        self.unfinished = False
         held = self._held
         if held:
             if len(held) + len(data) < self._wanted:
@@ -184,7 +191,13 @@ class WebSocketFrames:
                 return [*payloads]
             return self._parts(payloads)
         arrived: list[Arrival] = [*payloads]
+        others = 0
         while at < len(data) and not self._over:
+            others += 1
+            if others > _MAX_OTHERS:
+                self._held, self._wanted = bytearray(memoryview(data)[at:]), 0
+                self.unfinished = True
+                break
             length = self._lengthAt(data, at)
             if at + length > len(data):
                 self._held, self._wanted = bytearray(memoryview(data)[at:]), length

@@ -5,11 +5,15 @@ L{openfl_twisted.protocols.serversocketexample}, and for what they share.
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
+from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.wire.firstbytes import Signature
@@ -35,6 +39,45 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
     if end:
         protocol.readConnectionLost()
     return transport.drainAll(), transport.closed
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    Very many lines are handled over several iterations of the reactor.
+    """
+
+    def test_lines(self) -> None:
+        """
+        Empty lines in one read are all answered, a limited number of them in one
+        iteration.
+        """
+        clock = Clock()
+        factory = SimpleServerFactory()
+        factory.clock = clock
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1_000_000)
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"\n" * 10_000)
+        answer = b"Echo: \r\n"
+        self.assertEqual(transport.value().count(answer), MAX_WORK)
+        clock.advance(0)
+        self.assertEqual(transport.value(), GREETING + answer * 10_000)
+
+    def test_end(self) -> None:
+        """
+        When the connection is closed the rest is answered.
+        """
+        factory = SimpleServerFactory()
+        factory.clock = Clock()
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        received: list[bytes] = []
+        protocol.textReceived = lambda text, end: received.append(text)  # type: ignore[method-assign]
+        protocol.makeConnection(TightTransport(protocol, 1_000_000))
+        protocol.dataReceived(b"\n" * 10_000)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(received), 10_000)
 
 
 class ForeignTests(SynchronousTestCase):

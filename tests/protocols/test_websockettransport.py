@@ -752,6 +752,37 @@ class FloodTests(WebSocketTestCase):
         connection.dataReceived(frame(PING, b"again"))
         self.assertEqual(framesIn(transport.value()), [(PONG, b"again")])
 
+    def test_turns(self) -> None:
+        """
+        Very many small frames of other kinds than whole messages are read over
+        several iterations of the reactor, in order; meanwhile nothing more is
+        read from the peer.
+        """
+        fragments = frame(CONT, b"a", fin=False) * 999 + frame(CONT, b"b")
+        cases = [
+            (frame(BINARY, b"a", fin=False) + fragments, b"a" * 1000 + b"b", 0),
+            (frame(PING, b"p") * 1000 + frame(BINARY, b"b"), b"b", 1000),
+            (frame(PONG) * 1000 + frame(BINARY, b"b"), b"b", 0),
+        ]
+        for stream, payload, pongs in cases:
+            connection, transport, inner = self.open(room=1 << 20)
+            iterations: list[str] = []
+
+            def look(transport: TightTransport, iterations: list[str]) -> None:
+                iterations.append(transport.producerState)
+                if len(iterations) < 4:
+                    self.clock.callLater(0, look, transport, iterations)
+
+            look(transport, iterations)
+            connection.dataReceived(stream)
+            self.assertLess(len(inner.received), len(payload))
+            self.clock.advance(0)
+            self.assertEqual(iterations[1:3], ["paused", "paused"])
+            self.assertEqual(inner.received, payload)
+            self.assertEqual(transport.producerState, "producing")
+            sent = framesIn(transport.delivered + transport.value())
+            self.assertEqual(sent, [(PONG, b"p")] * pongs)
+
     def test_afterClose(self) -> None:
         """
         Nothing is answered behind a Close.

@@ -9,7 +9,8 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import UNIXAddress
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -18,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols import sendqueue
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -51,6 +53,13 @@ class Recorder(XMLSocketProtocol):
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+
+    @property
+    def texts(self) -> list[str]:
+        """
+        All messages received.
+        """
+        return self.messages
 
     def messageReceived(self, message: str) -> None:
         self.messages.append(message)
@@ -143,9 +152,28 @@ class Batches(XMLSocketProtocol):
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
+    @property
+    def texts(self) -> list[str]:
+        """
+        All messages received.
+        """
+        return [message for batch in self.batches for message in batch]
+
     def messagesReceived(self, messages: list[str]) -> None:
         self.batches.append(messages)
         self.sendMessages([message.upper() for message in messages if message.startswith("a")])
+
+
+class Bytes(XMLSocketProtocol):
+    """
+    Receives messages as bytes.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def lineReceived(self, line: bytes) -> None:
+        self.texts.append(line.decode())
 
 
 class BatchTests(SynchronousTestCase):
@@ -263,9 +291,9 @@ class BatchTests(SynchronousTestCase):
         waiting.makeConnection(StringTransport())
         waiting.transport.pauseProducing()
         for _ in range(3):
-            waiting.dataReceived(b"a\0" * 1000)
+            waiting.dataReceived(b"a\0" * 100)
         waiting.transport.resumeProducing()
-        self.assertEqual((len(waiting.messages), depths), (3000, {1}))
+        self.assertEqual((len(waiting.messages), depths), (300, {1}))
         waiting.dataReceived(b"b\0")
         self.assertEqual(waiting.messages[-1], "b")
 
@@ -545,6 +573,166 @@ class PolicyRequestTests(SynchronousTestCase):
         self.assertEqual(recorder.messages, ["a", text])
         recorder, transport = self.answer(REQUEST, policy=None)
         self.assertEqual((recorder.messages, transport.value()), ([text], b""))
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    After a number of messages other connections are served.
+    """
+
+    def connect(self, make: Any = Recorder) -> tuple[Any, TightTransport]:
+        """
+        Connect a protocol of a factory with a clock.
+        """
+        self.clock = Clock()
+        self.factory = XMLSocketFactory(make, maxLength=100, clock=self.clock)
+        protocol = self.factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1_000_000)
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def iterate(self) -> None:
+        """
+        Run one iteration of the reactor; a clock would run what that schedules too.
+        """
+        [call] = self.clock.getDelayedCalls()
+        run = cast("Any", call).func
+        call.cancel()
+        run()
+
+    @given(st.integers(0, 3), st.sampled_from([Recorder, Batches, Bytes]))
+    def test_order(self, reads: int, make: type) -> None:
+        """
+        Each iteration of the reactor handles at most MAX_WORK messages, in order,
+        and nothing is read in between.
+        """
+        protocol, transport = self.connect(make)
+        expected = [str(number) for number in range(reads * MAX_WORK + 5)]
+        protocol.dataReceived("".join(f"{each}\0" for each in expected).encode())
+        for turn in range(1, reads + 1):
+            self.assertEqual(protocol.texts, expected[: turn * MAX_WORK])
+            self.assertEqual(transport.producerState, "paused")
+            self.iterate()
+        self.assertEqual(protocol.texts, expected)
+        self.assertEqual(transport.producerState, "producing")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_furtherData(self) -> None:
+        """
+        Data that a TLS transport delivers in the meantime is handled after it.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"a\0" * (MAX_WORK + 1))
+        protocol.dataReceived(b"b\0")
+        self.clock.advance(0)
+        self.assertEqual(protocol.messages[MAX_WORK:], ["a", "b"])
+
+    def test_pausedInBetween(self) -> None:
+        """
+        A protocol that pauses and resumes in the meantime gets the rest in order,
+        and not before the next iteration.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"a\0" * MAX_WORK + b"b\0")
+        protocol.transport.pauseProducing()
+        protocol.transport.resumeProducing()
+        self.assertEqual(len(protocol.messages), MAX_WORK)
+        self.assertEqual(transport.producerState, "paused")
+        protocol.transport.pauseProducing()
+        self.clock.advance(0)
+        self.assertEqual(len(protocol.messages), MAX_WORK)
+        protocol.transport.resumeProducing()
+        self.assertEqual(protocol.messages[-1], "b")
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_spend(self) -> None:
+        """
+        Messages that cost more than others are fewer in an iteration.
+        """
+
+        class Expensive(Recorder):
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message)
+                self.spend(MAX_WORK // 2)
+
+        protocol, _ = self.connect(Expensive)
+        protocol.dataReceived(b"a\0b\0c\0d\0e\0")
+        counts = []
+        while self.clock.getDelayedCalls():
+            counts.append(len(protocol.messages))
+            self.iterate()
+        self.assertEqual((counts, protocol.messages), ([2, 4], ["a", "b", "c", "d", "e"]))
+
+    def test_closed(self) -> None:
+        """
+        After the protocol has closed the connection it gets no more.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"a\0" * MAX_WORK + b"close\0b\0")
+        self.clock.advance(0)
+        self.assertEqual(protocol.messages[MAX_WORK:], ["close"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fault(self) -> None:
+        """
+        An exception outside a read aborts the connection, with its traceback in
+        the log.
+        """
+
+        class Faulty(Recorder):
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message)
+                if message == "b":
+                    raise ValueError("a fault of the user's")
+
+        protocol, transport = self.connect(Faulty)
+        protocol.dataReceived(b"a\0" * MAX_WORK + b"b\0c\0")
+        self.clock.advance(0)
+        self.assertTrue(transport.closed)
+        self.assertNotIn("c", protocol.messages)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_lost(self) -> None:
+        """
+        When the connection is closed the rest is handled; after a reset it is
+        dropped, so that it cannot be used to keep the server busy.
+        """
+        for reason, handled in [(ConnectionDone(), 3 * MAX_WORK), (ConnectionLost(), MAX_WORK)]:
+            protocol, _ = self.connect()
+            protocol.dataReceived(b"a\0" * 3 * MAX_WORK)
+            protocol.connectionLost(Failure(reason))
+            self.assertEqual(len(protocol.messages), handled)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lostWhilePaused(self) -> None:
+        """
+        A protocol that has paused in the meantime does not get the rest.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"a\0" * 2 * MAX_WORK)
+        protocol.transport.pauseProducing()
+        protocol.connectionLost(done)
+        self.assertEqual(len(protocol.messages), MAX_WORK)
+
+    def test_broadcast(self) -> None:
+        """
+        Messages for many clients count as several: few are sent in an iteration.
+        """
+        sender, _ = self.connect(RelayProtocol)
+        receivers = []
+        for _ in range(999):
+            other = self.factory.buildProtocol(None)
+            assert other is not None
+            receivers.append(StringTransport())
+            other.makeConnection(cast("Any", receivers[-1]))
+        sender.dataReceived(b"a\0" * 200)
+        sent = []
+        while self.clock.getDelayedCalls():
+            sent.append(len(receivers[0].value()) // 2)
+            self.iterate()
+        self.assertEqual(sent, [130, 195])
+        self.assertEqual({receiver.value() for receiver in receivers}, {b"a\0" * 200})
 
 
 class ForeignTests(SynchronousTestCase):
