@@ -108,9 +108,9 @@ class BridgeProtocol(SendingProtocol):
             self._splitter = MessageSplitter(self.factory.maxMessage)
         self.transport.pauseProducing()
         connecting: Deferred[Any] = target.endpoint.connect(self.factory.backendFor(self))
-        self._connecting = connecting.addTimeout(
-            self.factory.connectTimeout, self.factory.clock, tookTooLong
-        )
+        self._connecting = connecting
+        if self.factory.connectTimeout:
+            connecting.addTimeout(self.factory.connectTimeout, self.factory.clock, tookTooLong)
         connecting.addCallbacks(self._connected, self._refused, (target,), {}, (target,))
 
     def _connected(self, backend: "BackendProtocol", target: Target) -> None:
@@ -290,7 +290,8 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
     ) -> None:
         """
         @param targets: the table: a target by its name. It has one at least.
-        @param connectTimeout: how many seconds connecting to a server may take.
+        @param connectTimeout: maximum time to connect to a server (seconds); 0 for
+            no limit.
         @param closeTimeout: how many seconds a server gets to take what a client
             said that has gone.
         @param proxyProtocol: whether the server is told the client's address, in

@@ -135,6 +135,8 @@ class PolicyFileProtocol(Protocol):
     transport: ITransport
     factory: "PolicyFileFactory"
     _received = b""
+    # Whether the request is not complete.
+    _waiting = False
     _deadline: IDelayedCall | None = None
     _missingEnd: IDelayedCall | None = None
 
@@ -142,13 +144,15 @@ class PolicyFileProtocol(Protocol):
         """
         Give the request its time.
         """
-        self._deadline = self.factory.clock.callLater(self.factory.timeout, self._timedOut)
+        self._waiting = True
+        if self.factory.timeout:
+            self._deadline = self.factory.clock.callLater(self.factory.timeout, self._timedOut)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Collect the request.
         """
-        if self._deadline is None:
+        if not self._waiting:
             return
         # At most one piece is added to what is bounded by the length of a request.
         self._received += data
@@ -168,7 +172,7 @@ class PolicyFileProtocol(Protocol):
         The peer has nothing more to send: a request without its zero byte is
         answered now.
         """
-        if self._deadline is None:
+        if not self._waiting:
             return
         if isRequest(self._received, self.factory.maxLength):
             self._answer()
@@ -200,6 +204,7 @@ class PolicyFileProtocol(Protocol):
         """
         Cancel what is scheduled; what comes from now on counts no more.
         """
+        self._waiting = False
         for call in (self._deadline, self._missingEnd):
             if call is not None and call.active():
                 call.cancel()
@@ -219,7 +224,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
 
     @ivar policy: the policy file, see L{PolicySource}. It can be changed at any
         time.
-    @ivar timeout: how long a request may take to arrive, in seconds.
+    @ivar timeout: maximum time until the request is complete (seconds); 0 for no
+        limit.
     @ivar maxLength: the most bytes that a request can have.
     @ivar answered: how many requests have been answered with the file.
     @ivar unanswered: how many have not, since there was none for the port.

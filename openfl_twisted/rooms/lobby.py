@@ -12,7 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.rooms.room import REFUSALS, Hearer, Limits, LobbyError, Member, Room
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.rooms.room import (
+    REFUSALS,
+    Hearer,
+    Limits,
+    LobbyError,
+    Member,
+    Room,
+    exceeds,
+)
 
 
 class Watcher:
@@ -91,9 +100,13 @@ class Lobby:
     @ivar refused: how often something was refused, by its code in L{REFUSALS}.
     @ivar lost: how many messages have not reached members who did not read, or
         were away for too long.
+    @ivar notKept: number of disconnected members that left because C{maxKept}
+        memberships were kept.
     @ivar watchers: who hears what happens.
     @ivar elsewhere: other machines with rooms of the same names, if there are.
     """
+
+    log = packageLogger()
 
     def __init__(
         self,
@@ -120,6 +133,8 @@ class Lobby:
         self._guests = 0
         # How many members have no connection, and whether any may.
         self._kept = 0
+        self._full = False
+        self.notKept = 0
         self._ending = False
 
     @property
@@ -149,12 +164,12 @@ class Lobby:
         else:
             self._checkName(name)
         if room is None:
-            if len(self.rooms) >= self.limits.maxRooms:
+            if exceeds(len(self.rooms) + 1, self.limits.maxRooms):
                 raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
             room = Room(roomName, self._roomLimits.get(roomName, self.limits))
         elif name in room.members:
             raise self.refuse("taken", f"somebody is called {name} already")
-        if len(room.members) >= room.limits.maxMembers:
+        if exceeds(len(room.members) + 1, room.limits.maxMembers):
             raise self.refuse("full", f"there are {room.limits.maxMembers} in the room already")
         if roomName not in self.rooms:
             self.rooms[roomName] = room
@@ -188,20 +203,40 @@ class Lobby:
 
     def cutOff(self, member: Member) -> None:
         """
-        Be cut off: for a while the place is kept, and what is said there.
+        Detach a member whose connection was lost. Its membership and the messages
+        sent to it are kept for C{resume} seconds. The member leaves immediately
+        if C{resume} is 0, if C{maxKept} memberships are kept already, or during
+        shutdown.
 
-        @param member: who is cut off. It leaves at once if its room keeps no
-            places, if C{maxKept} are kept already, or if the server ends.
+        @param member: the member.
         """
         if member.room is None or member.hearer is None:
             return
-        resume = member.room.limits.resume
-        if not resume or self._ending or self._kept >= self.limits.maxKept:
+        if not member.room.limits.resume or self._ending or not self._mayKeep():
             self.leave(member)
             return
+        resume = member.room.limits.resume
         self._kept += 1
         member.hearer = None
         member.expiry = self._clock.callLater(resume, self.leave, member)
+
+    def _mayKeep(self) -> bool:
+        """
+        Check whether another membership can be kept; if not, count it, and log it
+        once until there is room again.
+        """
+        if not exceeds(self._kept + 1, self.limits.maxKept):
+            self._full = False
+            return True
+        self.notKept += 1
+        if not self._full:
+            self._full = True
+            self.log.warn(
+                "a disconnected member leaves: {limit} memberships are kept already"
+                " (further ones are counted, not logged)",
+                limit=self.limits.maxKept,
+            )
+        return False
 
     def _stopKeeping(self, member: Member) -> None:
         """
@@ -330,7 +365,8 @@ class Lobby:
         member.missedBytes += len(message)
         limits = member.room.limits
         while member.missed and (
-            len(member.missed) > limits.maxMissed or member.missedBytes > limits.maxMissedBytes
+            exceeds(len(member.missed), limits.maxMissed)
+            or exceeds(member.missedBytes, limits.maxMissedBytes)
         ):
             member.missedBytes -= len(member.missed.popleft())
             self.lose(member, 1)
@@ -348,11 +384,11 @@ class Lobby:
         """
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
         data = what.data
-        if len(key) > limits.maxName or len(value) > limits.maxName:
+        if exceeds(max(len(key), len(value)), limits.maxName):
             raise self.refuse("data", f"more than {limits.maxName} characters")
         if not value:
             data.pop(key, None)
-        elif key in data or len(data) < limits.maxData:
+        elif key in data or not exceeds(len(data) + 1, limits.maxData):
             data[key] = value
         else:
             raise self.refuse("data", f"more than {limits.maxData} things are said of it")
@@ -389,7 +425,9 @@ class Lobby:
         """
         Check that a name can be one.
         """
-        if not name or len(name) > self.limits.maxName:
+        if not name:
+            raise self.refuse("name", "a name has at least 1 character")
+        if exceeds(len(name), self.limits.maxName):
             raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
             raise self.refuse("name", "a name has neither control characters nor space around it")

@@ -32,21 +32,21 @@ class Hearer(Protocol):
 @dataclass(frozen=True)
 class Limits:
     """
-    How much there may be. A room can have limits of its own; C{maxRooms},
-    C{maxKept}, and C{maxName} for names, are always those of the lobby.
+    Limits of rooms and members; 0 for no limit. A room can have its own limits,
+    except C{maxRooms}, C{maxKept}, and C{maxName} for names, which are those of
+    the lobby.
 
-    @ivar maxRooms: how many rooms.
-    @ivar maxMembers: how many members in a room.
-    @ivar maxName: how long the name of a room or of a member may be, in
-        characters.
-    @ivar maxData: how many things a member or a room may have that are said of
-        it; each is at most C{maxName} characters long.
-    @ivar resume: how many seconds a member that was cut off keeps its place; 0
-        for none.
-    @ivar maxKept: how many members at once may have been cut off; a further one
-        loses its place.
-    @ivar maxMissed: how many messages are kept for it meanwhile.
-    @ivar maxMissedBytes: how many bytes they may have together.
+    @ivar maxRooms: maximum number of rooms.
+    @ivar maxMembers: maximum number of members of a room.
+    @ivar maxName: maximum length of the name of a room or member (characters).
+    @ivar maxData: maximum number of attributes of a room or member; a key or
+        value has at most C{maxName} characters.
+    @ivar resume: time for which the membership of a disconnected member is kept
+        (seconds); 0 for not at all.
+    @ivar maxKept: maximum number of memberships that are kept at the same time;
+        a further disconnected member leaves immediately.
+    @ivar maxMissed: maximum number of messages kept for a disconnected member.
+    @ivar maxMissedBytes: their maximum size (bytes).
     """
 
     maxRooms: int = 1000
@@ -54,7 +54,7 @@ class Limits:
     maxName: int = 64
     maxData: int = 16
     resume: float = 0.0
-    maxKept: int = 1000
+    maxKept: int = 10_000
     maxMissed: int = 100
     maxMissedBytes: int = 64 * 1024
 
@@ -80,6 +80,17 @@ class LobbyError(Exception):
         """
         super().__init__(text)
         self.code = code
+
+
+def exceeds(number: int, limit: int) -> bool:
+    """
+    Check a number against a limit.
+
+    @param number: the number.
+    @param limit: the maximum; 0 for no limit.
+    @return: whether it is above the limit.
+    """
+    return 0 < limit < number
 
 
 @dataclass(eq=False)

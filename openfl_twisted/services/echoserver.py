@@ -92,7 +92,13 @@ class Options(DataServerOptions):
             "same",
             "What ends an answer: none, nul, newline, or same (what the message had).",
         ],
-        ["max-message", None, MAX_LINE_LENGTH, "The longest message in bytes; or say 64K.", size],
+        [
+            "max-message",
+            None,
+            MAX_LINE_LENGTH,
+            "Maximum message size in bytes (suffixes K and M allowed); 0 for no limit.",
+            size,
+        ],
     ]
 
     def opt_listen(self, description: str) -> None:

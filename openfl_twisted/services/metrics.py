@@ -145,6 +145,11 @@ class ServerCollector(Collector):
         yield _gauge("members", "Members of all rooms", _one(lobby.members))
         refused = {(code,): count for code, count in lobby.refused.items()}
         yield _counter("rooms_lost", "Messages that members have not got", _one(lobby.lost))
+        yield _counter(
+            "rooms_not_kept",
+            "Disconnected members that could not resume because of --max-kept",
+            _one(lobby.notKept),
+        )
         yield _counter("rooms_refused", "What rooms have refused", refused.items(), "code")
 
     def _relay(self, relay: IRelay) -> Iterator[Metric]:

@@ -36,32 +36,34 @@ _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 # What can follow the word Bearer (RFC 6750).
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
-_size = re.compile(r"([0-9]+)([KM]?)", re.IGNORECASE)
+_size = re.compile(r"([0-9]{1,15})([KM]?)", re.IGNORECASE)
 
 
 def size(text: str) -> int:
     """
-    Read a number of bytes: C{5000}, C{64K}, C{1M}.
+    Parse a maximum size: C{5000}, C{64K}, C{1M}; C{0} for no limit.
 
-    @param text: digits, and C{K} for 1024 or C{M} for 1024 times that, or C{k}
-        and C{m}.
-    @raise ValueError: if it is something else, or 0.
+    @param text: digits (at most 15), and C{K} for KiB or C{M} for MiB, in any
+        case.
+    @return: the size (bytes); C{sys.maxsize} for no limit.
+    @raise ValueError: if it is something else.
     """
     found = _size.fullmatch(text)
-    number = 0 if found is None else int(found[1]) * _UNITS[found[2].upper()]
-    if not number:
-        raise ValueError(f"{text!r} is not a number of bytes such as 5000, 64K or 1M")
-    return number
+    if found is None:
+        raise ValueError(f"{text!r} must be a size in bytes, such as 5000, 64K or 1M")
+    return int(found[1]) * _UNITS[found[2].upper()] or sys.maxsize
 
 
 def rate(text: str) -> int:
     """
-    Read a number of bytes a second; 0 for any number.
+    Parse a number of bytes per second; 0 for no limit.
 
-    @param text: C{0}, or see L{size}.
+    @param text: see L{size}.
+    @return: the rate; 0 for no limit.
     @raise ValueError: if it is something else.
     """
-    return 0 if text == "0" else size(text)
+    number = size(text)
+    return 0 if number == sys.maxsize else number
 
 
 def count(text: str) -> int:

@@ -81,12 +81,18 @@ class Options(ServerOptions):
             + ", ".join(SITE_CONTROLS)
             + ".",
         ],
-        ["max-message", None, MAX_REQUEST_LENGTH, "The longest request in bytes.", size],
+        [
+            "max-message",
+            None,
+            MAX_REQUEST_LENGTH,
+            "Maximum request size in bytes; 0 for no limit.",
+            size,
+        ],
         [
             "idle-timeout",
             None,
             REQUEST_TIMEOUT,
-            "How many seconds a client gets to ask, however many bytes it sends.",
+            "Seconds in which a client must send its request; 0 for no limit.",
             seconds,
         ],
     ]

@@ -94,14 +94,14 @@ class Options(DataServerOptions):
             "max-message",
             None,
             MAX_LENGTH,
-            "The longest message, in bytes; K and M are known.",
+            "Maximum message size in bytes (suffixes K and M allowed); 0 for no limit.",
             size,
         ],
         [
             "max-queue",
             None,
             MAX_QUEUE,
-            "How many bytes wait for a client that does not read; beyond that it is cut off.",
+            "Maximum bytes queued for a slow client, which is then disconnected; 0 for no limit.",
             size,
         ],
         [
@@ -118,13 +118,26 @@ class Options(DataServerOptions):
             "none",
             "none; path: the path or first message names a room; xml: clients speak of rooms.",
         ],
-        ["max-rooms", None, Limits.maxRooms, "How many rooms there may be.", count],
-        ["max-members", None, Limits.maxMembers, "How many may be in one room.", count],
+        ["max-rooms", None, Limits.maxRooms, "Maximum number of rooms; 0 for no limit.", count],
+        [
+            "max-members",
+            None,
+            Limits.maxMembers,
+            "Maximum members per room; 0 for no limit.",
+            count,
+        ],
+        [
+            "max-kept",
+            None,
+            Limits.maxKept,
+            "With --resume: maximum disconnected members that can resume; 0 for no limit.",
+            count,
+        ],
         [
             "max-name",
             None,
             Limits.maxName,
-            "How many characters the name of a room or a member may have.",
+            "Maximum length of room and member names, in characters; 0 for no limit.",
             count,
         ],
         [
@@ -154,7 +167,7 @@ class Options(DataServerOptions):
 
     def opt_room_members(self, limit: str) -> None:
         """
-        How many may be in one room, as NAME=NUMBER; can be given several times.
+        Maximum members of one room, as NAME=NUMBER; 0 for no limit; repeatable.
         """
         name, _, number = limit.rpartition("=")
         if not (name and number.isascii() and number.isdecimal()):
@@ -242,6 +255,7 @@ def makeService(options: Options) -> IService:
         maxRooms=options["max-rooms"],
         maxMembers=options["max-members"],
         maxName=options["max-name"],
+        maxKept=options["max-kept"],
         resume=options["resume"],
     )
     roomLimits = {

@@ -304,6 +304,15 @@ class EndTests(BridgeTestCase):
         self.assertTrue(client.disconnecting)
         self.assertIn("within 7 seconds", linesOf(logs)[0])
 
+    def test_noTimeout(self) -> None:
+        """
+        A timeout of 0 is none.
+        """
+        self.begin(connectTimeout=0)
+        client = self.call()
+        self.clock.advance(1000)
+        self.assertFalse(client.disconnecting)
+
     def test_cutOff(self) -> None:
         """
         A side that does not read is cut off when its queue is full, and the

@@ -63,6 +63,22 @@ class PolicyFileTests(SynchronousTestCase):
         self.assertEqual(transport.writes, [REPLY])
         self.assertEnded(transport, REPLY)
 
+    def test_noTimeout(self) -> None:
+        """
+        With a timeout of 0 a client can take any time.
+        """
+        protocol, transport = self.connect()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.factory.timeout = 0
+        protocol = self.factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        self.clock.advance(1000)
+        self.assertFalse(transport.disconnecting)
+        protocol.dataReceived(REQUEST)
+        self.assertEnded(transport, REPLY)
+
     def test_line(self) -> None:
         """
         The log has a line for it.

@@ -13,10 +13,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.room import Limits, LobbyError, Member, Room
+from tests.doubles import linesOf
 
 
 class Ear:
@@ -237,11 +240,8 @@ class LimitTests(LobbyTestCase):
         usual = Limits(maxMembers=3, maxData=1)
         own = {
             "duel": replace(usual, maxMembers=2, maxData=2, resume=10, maxMissed=1),
-            "nowhere": replace(usual, maxMembers=0),
         }
         self.lobby = Lobby(usual, self.clock, roomLimits=own)
-        self.assertRefused("full", self.come, "nowhere")
-        self.assertEqual(self.lobby.rooms, {})
         for name, members in [("chess", 3), ("duel", 2)]:
             for _ in range(members):
                 self.come(name)
@@ -338,18 +338,50 @@ class ResumeTests(LobbyTestCase):
         self.assertTrue(before.isReplaced)
         self.assertEqual((before.heard, after.heard), ([], [b"a"]))
 
+    def test_unlimited(self) -> None:
+        """
+        0 is no limit.
+        """
+        names = ("maxRooms", "maxMembers", "maxName", "maxData", "maxKept")
+        self.begin(resume=10.0, maxMissed=0, maxMissedBytes=0, **dict.fromkeys(names, 0))
+        members = [self.come("x" * 1000, name=f"{number}")[0] for number in range(3)]
+        self.come("other room")
+        for number in range(50):
+            self.lobby.describe(members[0], f"{number}", "y" * 1000)
+        for member in members:
+            self.lobby.cutOff(member)
+        for _ in range(200):
+            self.lobby.deliver(members[0], b"z" * 1000)
+        self.assertEqual(len(members[0].missed), 200)
+        self.assertEqual((self.lobby.notKept, self.lobby.lost), (0, 0))
+
     def test_maxKept(self) -> None:
         """
-        So many places are kept, and no more.
+        At the limit of memberships that are kept, a disconnected member leaves.
+        That is counted, and logged once until there is room again.
         """
         self.begin(resume=10.0, maxKept=1)
-        one, two, three = (self.come(name=name)[0] for name in ("one", "two", "three"))
-        self.lobby.cutOff(one)
-        self.lobby.cutOff(two)
-        self.assertIsNone(two.room)
+        one, two, three, four, five = (self.come(name=name)[0] for name in "12345")
+        with capturedLogs() as logs:
+            for member in (one, two, three):
+                self.lobby.cutOff(member)
+        self.assertEqual((two.room, three.room, self.lobby.notKept), (None, None, 2))
+        [line] = linesOf(logs)
+        self.assertIn("1 memberships are kept already", line)
         self.lobby.resume(one.token, Ear())
-        self.lobby.cutOff(three)
-        self.assertIsNotNone(three.room)
+        self.lobby.cutOff(four)
+        self.assertIsNotNone(four.room)
+        with capturedLogs() as logs:
+            self.lobby.cutOff(five)
+        self.assertEqual(len(logs), 1)
+
+    def test_manyKept(self) -> None:
+        """
+        By default, all clients of a full server can resume after an interruption
+        of the network.
+        """
+        self.begin(resume=10.0)
+        self.assertEqual(self.lobby.limits.maxKept, MAX_CONNECTIONS)
 
     def test_end(self) -> None:
         """

@@ -23,7 +23,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms import redisconnection
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
-from openfl_twisted.services.options import ServerOptions, count, size
+from openfl_twisted.services.options import ServerOptions, count, rate, size
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.lines import Framing
@@ -100,10 +100,11 @@ class ValueTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """
-        Sizes know K and M.
+        Sizes can have the suffixes K and M; 0 is no limit.
         """
         self.assertEqual([size("5000"), size("64K"), size("1m")], [5000, 65536, 1048576])
-        for text in ["", "-5", "1.5K", "5G", "K", "0", "0M"]:
+        self.assertEqual([size("0"), size("0M"), rate("0"), rate("0K")], [sys.maxsize] * 2 + [0, 0])
+        for text in ["", "-5", "1.5K", "5G", "K", "1" * 16]:
             self.assertRaises(ValueError, size, text)
 
     def test_count(self) -> None:
@@ -164,10 +165,11 @@ class SharedTests(OptionsTestCase):
         A wrong number is a usage error.
         """
         for argument in [
-            "--max-connections=x", "--patience=x", "--max-message=x", "--idle-timeout=-1",
-            "--grace=inf", "--max-queue=",
+            "--max-connections=x", "--patience=x", "--idle-timeout=-1", "--grace=inf",
         ]:  # fmt: skip
             self.assertUsage(xmlserver, [argument], "is not a number")
+        for argument in ["--max-message=x", "--max-queue="]:
+            self.assertUsage(xmlserver, [argument], "must be a size in bytes")
 
     def test_logLevel(self) -> None:
         """
@@ -483,7 +485,7 @@ class FileOptionTests(OptionsTestCase):
             ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),
-            ('max-queue = "many"', "is not a number of bytes"),
+            ('max-queue = "many"', "must be a size in bytes"),
         ):
             self.assertUsage(xmlserver, [f"--config={self.write(text)}"], words)
 
