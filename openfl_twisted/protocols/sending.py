@@ -84,8 +84,10 @@ class SendingProtocol(Protocol):
     maxQueue = MAX_QUEUE
     refused: Collection[Signature] = frozenset()
     _firstBytes: FirstBytes | None = None
-    # The rest of what was received is handled then; None if nothing is left.
+    # The rest of the received items is handled then; None if nothing is left.
     _turn: IDelayedCall | None = None
+    # The work counted at the beginning of each read: MAX_WORK while reading is blocked.
+    _minWork = 0
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
@@ -134,7 +136,7 @@ class SendingProtocol(Protocol):
             return
         if transport.lastRead < 0:
             transport.lastRead = HEARD
-        self._work = 0
+        self._work = self._minWork
         # This is "with read", without the price of it: it is what every byte passes.
         read.number = (read.number + 1) & 0xFF
         read.depth += 1
@@ -210,12 +212,30 @@ class SendingProtocol(Protocol):
 
         @return: whether to read from the peer again.
         """
-        if self._turn is not None:
+        if self._turn is not None or self._minWork:
             return False
         if self._undelivered is not None and not self._delivering:
             self._work = 0
             self._handleHeld()
-        return self._turn is None
+        return self._turn is None and not self._minWork
+
+    def blockReading(self) -> None:
+        """
+        Read and handle nothing more until L{unblockReading}, because the
+        application cannot take it. The protocol is not paused.
+        """
+        self._minWork = self._work = MAX_WORK
+        self.transport.stopReading()
+
+    def unblockReading(self) -> None:
+        """
+        Read and handle messages again. It is not an error if the connection is
+        lost.
+        """
+        if self._minWork:
+            self._minWork = 0
+            if self._turn is None:
+                self._takeTurn()
 
     def _handleHeld(self) -> None:
         """
@@ -242,13 +262,16 @@ class SendingProtocol(Protocol):
         Handle the rest in the next iteration of the reactor, and read nothing
         until then.
         """
-        if self._turn is None:
+        if self._turn is None and not self._minWork:
             own = isinstance(self.factory, SendingFactory)
             clock = clockOrReactor(self.factory.clock if own else None)
             self.transport.stopReading()
             self._turn = clock.callLater(0, self._takeTurn)
 
     def _takeTurn(self) -> None:
+        """
+        Handle the rest, and read again.
+        """
         self._turn = None
         try:
             if self.readsAgain():
@@ -266,11 +289,12 @@ class SendingProtocol(Protocol):
 
         @param reason: why the connection is lost.
         """
-        while self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
-            if reason.check(ConnectionDone):
-                self._work = 0
+        while self._turn is not None or self._minWork:
+            if self._turn is not None:
+                self._turn.cancel()
+                self._turn = None
+            self._minWork = self._work = 0
+            if reason.check(ConnectionDone) and self._undelivered is not None:
                 self._handleHeld()
 
     def bytesReceived(self, data: bytes) -> None:

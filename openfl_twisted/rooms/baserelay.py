@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.rooms.gathering import Gathering
 from openfl_twisted.rooms.outbox import Outbox, RelayLimits, Waiting
 from openfl_twisted.rooms.relay import Callback, IRelay, IRelayListener, RelayState
 from openfl_twisted.wire.envelope import (
@@ -27,6 +28,9 @@ MAX_TOPIC = 1024
 """
 The longest topic, in bytes of UTF-8.
 """
+
+# Parts of the queue above which senders are slowed down, and below which they continue.
+_CONGESTED, _DRAINED = 0.5, 0.25
 
 _log = packageLogger()
 _taken = _log.failureHandler("while a message of the relay was taken")
@@ -100,6 +104,10 @@ class Relay:
         self._outbox = Outbox(self.limits)
         self._dropping = False
         self._wasUp = False
+        self._congested = False
+        self._gathering = Gathering(
+            self.node, self.limits.gatherTimeout, self.clock, self._sendControl, self.flush
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.description} {self.state.value}>"
@@ -142,8 +150,8 @@ class Relay:
 
     def listen(self, topic: str) -> None:
         """
-        Ask the broker for a topic, if it can be reached. Once it is, a subclass
-        asks for all of L{topics}.
+        Ask the broker for a topic, if it is connected. Once it is, a subclass asks
+        for all of L{channels}.
 
         @param topic: the topic; it is in L{topics} already.
         """
@@ -169,9 +177,28 @@ class Relay:
     @property
     def topics(self) -> list[str]:
         """
-        The topics that are subscribed to.
+        The topics that users have subscribed to.
         """
         return list(self._subscriptions)
+
+    @property
+    def channels(self) -> list[str]:
+        """
+        The topics to ask the broker for: those of users, and those of the
+        relay itself.
+        """
+        return [*self._subscriptions, *self._gathering.topics]
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether the broker takes messages more slowly than they are published, see
+        L{IRelay}.
+        """
+        if self.state is not RelayState.UP or self._gathering.waiting:
+            return False
+        self._congested = self._congested or self._outbox.exceeds(_CONGESTED)
+        return self._congested
 
     def addListener(self, listener: IRelayListener) -> None:
         """
@@ -194,7 +221,7 @@ class Relay:
     def _send(self, topic: str, data: bytes) -> bool:
         if len(data) > self.limits.maxPayload + OVERHEAD:
             return False
-        if self.isWritable() and not self._outbox:
+        if self.isWritable() and not self._outbox and not self._gathering.waiting:
             taken = self.transmit(topic, data)
             self.published += taken
             return taken
@@ -233,6 +260,14 @@ class Relay:
         self.reconnects += self._wasUp
         self._wasUp = True
         self.log.info("the relay {relay} is up", relay=self.description)
+        self._gathering.connected()
+        if self._gathering.waiting and self._outbox:
+            self.log.info(
+                "{count} messages to {relay} are held until {nodes} nodes are connected again",
+                count=len(self._outbox),
+                relay=self.description,
+                nodes=len(self._gathering.expected),
+            )
         self.flush()
         self._tell(lambda listener: listener.up())
 
@@ -246,14 +281,18 @@ class Relay:
         if self.state is RelayState.DOWN and self.problem == reason:
             return
         told, self.state, self.problem = self.state, RelayState.DOWN, reason
+        if told is RelayState.UP:
+            self._gathering.disconnected()
         self.log.warn("the relay {relay} is down: {reason}", relay=self.description, reason=reason)
         if told is not RelayState.DOWN:
             self._tell(lambda listener: listener.down(reason))
+        self._tellDrained()
 
     def wasStopped(self) -> None:
         """
         The relay has stopped.
         """
+        self._gathering.stop()
         self.state = RelayState.STOPPED
         self.problem = ""
         self._wasUp = False
@@ -261,16 +300,33 @@ class Relay:
 
     def flush(self) -> None:
         """
-        Send what waits, as far as the broker takes it.
+        Send the queued messages, as far as the broker takes them.
         """
         outbox = self._outbox
         self._drop(outbox.dropOld(self.clock.seconds()), "it has waited for too long")
-        while outbox and self.isWritable():
+        while outbox and self.isWritable() and not self._gathering.waiting:
             message = outbox.take()
             if self.transmit(message.topic, message.data):
                 self.published += 1
             else:
                 self._drop(1, "the broker does not take it")
+        if not outbox.exceeds(_DRAINED):
+            self._tellDrained()
+
+    def _tellDrained(self) -> None:
+        """
+        Tell the listeners that messages can be published again.
+        """
+        if self._congested:
+            self._congested = False
+            self._tell(lambda listener: listener.drained())
+
+    def _sendControl(self, topic: str, data: bytes) -> None:
+        """
+        Send a message of the gathering, which is not counted.
+        """
+        if self.state is RelayState.UP and self.isWritable():
+            self.transmit(topic, data)
 
     def arrived(self, topic: str, data: bytes) -> None:
         """
@@ -281,6 +337,9 @@ class Relay:
         @param data: the envelope. One that is none is counted as malformed, one
             of this node is passed over.
         """
+        if topic in self._gathering.topics:
+            self.malformed += not self._gathering.arrived(data)
+            return
         subscription = self._subscriptions.get(topic)
         if subscription is None:
             # It was under way while the topic was unsubscribed from.

@@ -111,8 +111,8 @@ class BrokerRelay(Relay, LinkUser, Generic[C]):
         """
         Close the connection.
         """
-        self.speaker = None
         self.wasStopped()
+        self.speaker = None
         return self._link.stop()
 
     def isWritable(self) -> bool:

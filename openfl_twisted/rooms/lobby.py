@@ -5,7 +5,7 @@ There is no network in here. A member is somebody to whom bytes can be
 delivered; a message is written out once, however many hear it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -80,6 +80,19 @@ class Elsewhere(Protocol):
         @param room: the room of this machine.
         @param name: who is to hear it. If nobody is called so, nothing happens.
         @param message: the message with its end.
+        """
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether senders are to wait until their messages have been taken.
+        """
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        """
+        Call a function once, when senders can continue.
+
+        @param callback: the function.
         """
 
     def others(self, room: Room) -> Deferred[list[str]]:

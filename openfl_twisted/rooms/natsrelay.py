@@ -151,7 +151,7 @@ class NATSConnection(RelayConnection):
         self.transport.write(nats.connect(options))
         self.speaking = True
         relay.speaker = self
-        for topic in relay.topics:
+        for topic in relay.channels:
             self.subscribe(topic)
         self.writePing()
 

@@ -6,6 +6,7 @@ Nothing is kept for a machine that cannot be reached: each message arrives at
 most once. While the relay is down every machine goes on with its own members.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -49,6 +50,8 @@ class SharedRooms(Watcher):
         self._relay = relay
         self._presence = presence
         self._announces = announces
+        # Those that are called when the relay is drained.
+        self._blocked: list[Callable[[], object]] = []
         # By the room that is looked up: who waits for the next look.
         self._asking: dict[str, list[Deferred[list[str]]]] = {}
         lobby.watchers.append(self)
@@ -161,6 +164,29 @@ class SharedRooms(Watcher):
         """
         The others cannot be reached; everybody here goes on.
         """
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether senders are to wait until the broker has taken their messages.
+        """
+        return self._relay.congested
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        """
+        Call a function once, when the relay is not congested any longer.
+
+        @param callback: the function.
+        """
+        self._blocked.append(callback)
+
+    def drained(self) -> None:
+        """
+        Let the senders continue.
+        """
+        blocked, self._blocked = self._blocked, []
+        for callback in blocked:
+            callback()
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         """

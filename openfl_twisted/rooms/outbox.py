@@ -31,6 +31,8 @@ class RelayLimits:
     @ivar pingInterval: how often the broker is asked whether it is alive.
     @ivar pingTimeout: how long it may be silent after that; then the connection
         is closed.
+    @ivar gatherTimeout: maximum time, after an interruption of the broker, to hold
+        messages until the other nodes are connected again.
     @ivar retryDelay: how long it takes until the relay connects again, at first.
     @ivar maxRetryDelay: how long at most; each failure makes it half as long
         again. Up to a second, by chance, is added.
@@ -44,6 +46,7 @@ class RelayLimits:
     loginTimeout: float = 10.0
     pingInterval: float = 10.0
     pingTimeout: float = 5.0
+    gatherTimeout: float = 15.0
     retryDelay: float = 0.5
     maxRetryDelay: float = 10.0
 
@@ -95,6 +98,16 @@ class Outbox:
         self.size = size
         self._waiting.append(message)
         return True
+
+    def exceeds(self, part: float) -> bool:
+        """
+        Check how full the queue is.
+
+        @param part: a part of the limits, such as 0.5.
+        @return: whether more than that part is used.
+        """
+        limits = self._limits
+        return self.size > limits.maxBytes * part or len(self._waiting) > limits.maxMessages * part
 
     def take(self) -> Waiting:
         """

@@ -49,7 +49,7 @@ class RedisRelayConnection(RedisConnection, RelayConnection):
         """
         self.speaking = True
         self._relay.speaker = self
-        for topic in self._relay.topics:
+        for topic in self._relay.channels:
             self.subscribe(topic)
         self.writePing()
 

@@ -63,6 +63,10 @@ class IRelay(Interface):
         "Why it is down, or what the broker has refused; empty if there is nothing."
     )
     waiting: int = Attribute("How many messages wait to be sent.")
+    congested: bool = Attribute(
+        "Whether the broker is connected, and takes messages more slowly than they are published."
+        " Publish nothing more until listeners are told that it is drained."
+    )
     published: int = Attribute("How many messages were handed to the broker.")
     received: int = Attribute("How many messages of other nodes were given to callbacks.")
     dropped: int = Attribute("How many messages were not handed to the broker.")
@@ -139,6 +143,11 @@ class IRelayListener(Interface):
         The relay is down.
 
         @param reason: why, for people.
+        """
+
+    def drained() -> None:
+        """
+        The relay was congested, and can be published to again.
         """
 
     def gap(topic: str, node: bytes, missed: int) -> None:

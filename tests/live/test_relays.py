@@ -123,6 +123,9 @@ class Watcher:
     def down(self, reason: str) -> None:
         self._note("down")
 
+    def drained(self) -> None:
+        self._note("drained")
+
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         pass
 

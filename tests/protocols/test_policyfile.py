@@ -70,13 +70,13 @@ class PolicyFileTests(SynchronousTestCase):
         protocol, transport = self.connect()
         protocol.connectionLost(Failure(ConnectionDone()))
         self.factory.timeout = 0
-        protocol = self.factory.buildProtocol(None)
-        assert protocol is not None
-        transport = TightTransport(protocol, 1000)
-        protocol.makeConnection(transport)
+        patient = self.factory.buildProtocol(None)
+        assert patient is not None
+        transport = TightTransport(patient, 1000)
+        patient.makeConnection(transport)
         self.clock.advance(1000)
         self.assertFalse(transport.disconnecting)
-        protocol.dataReceived(REQUEST)
+        patient.dataReceived(REQUEST)
         self.assertEnded(transport, REPLY)
 
     def test_line(self) -> None:

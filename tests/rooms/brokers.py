@@ -52,6 +52,9 @@ class Listening:
     def down(self, reason: str) -> None:
         self.told.append(("down", reason))
 
+    def drained(self) -> None:
+        self.told.append(("drained",))
+
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         self.told.append(("gap", topic, node, missed))
 

@@ -9,9 +9,10 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from openfl_twisted.rooms.gathering import BYE, HELLO, HERE, NODES, topicOf
 from openfl_twisted.rooms.relay import IRelay, RelayState
 from tests.doubles import TightTransport, linesOf
-from tests.rooms.brokers import OTHER, Broker, Line, Listening, sealed
+from tests.rooms.brokers import LIMITS, NODE, OTHER, Broker, Line, Listening, sealed
 
 
 class BrokerRelayCase(SynchronousTestCase):
@@ -122,8 +123,9 @@ class BrokerRelayCase(SynchronousTestCase):
         """
         self.relay.subscribe("a", self.heard.append)
         line = self.begin()
+        line.said()
         self.relay.subscribe("b", self.heard.append)
-        self.assertEqual(line.said().count(self.topic("")), 2)
+        self.assertEqual(line.said().count(self.topic("b")), 1)
         stream = b"".join(
             self.delivery(topic, sealed(number, topic.encode()))
             for number, topic in [(1, "a"), (1, "b"), (3, "a")]
@@ -175,6 +177,131 @@ class BrokerRelayCase(SynchronousTestCase):
         self.assertEqual((self.relay.state, self.relay.reconnects), (RelayState.UP, 1))
         line.arrive(self.delivery("a", sealed(9, b"1")))
         self.assertEqual(self.heard, [b"1"])
+
+    def announce(self, line: Line, kind: bytes, node: bytes = OTHER) -> None:
+        """
+        Let another node announce itself.
+        """
+        line.arrive(self.delivery(NODES, sealed(0, kind, node)))
+
+    def interrupt(self, *nodes: bytes) -> Line:
+        """
+        Start with other nodes, lose the connection, publish a message, and connect
+        again.
+        """
+        line = self.begin()
+        for node in nodes:
+            self.announce(line, HELLO, node)
+        line.lose()
+        self.assertTrue(self.relay.publish("a", b"kept"))
+        self.clock.advance(2.5)
+        line = self.letIn()
+        self.assertNotIn(b"kept", line.said())
+        return line
+
+    def test_gathering(self) -> None:
+        """
+        After an interruption, messages are held until the nodes that were there
+        before have announced themselves or answered; then they are sent in order.
+        """
+        line = self.interrupt(OTHER, b"x" * 16)
+        self.assertTrue(self.relay.publish("a", b"later"))
+        self.announce(line, HELLO)
+        self.assertIn(self.topic(topicOf(OTHER)), line.said())
+        self.announce(line, HERE, b"x" * 16)
+        said = line.said()
+        self.assertLess(said.index(b"kept"), said.index(b"later"))
+        self.assertEqual((self.relay.waiting, self.relay.published), (0, 2))
+        self.relay.publish("a", b"at once")
+        self.assertIn(b"at once", line.said())
+
+    def test_gatheringTimeout(self) -> None:
+        """
+        Nodes that do not return are waited for once, and not indefinitely.
+        """
+        line = self.interrupt(OTHER)
+        self.clock.advance(LIMITS.gatherTimeout)
+        self.assertIn(b"kept", line.said())
+        line.lose()
+        self.relay.publish("a", b"again")
+        self.clock.advance(2.5)
+        self.assertIn(b"again", self.letIn().said())
+
+    def test_goodbye(self) -> None:
+        """
+        A node that has stopped is not waited for; a relay says so when it stops.
+        """
+        line = self.begin()
+        self.announce(line, HELLO)
+        self.announce(line, BYE)
+        line.lose()
+        self.relay.publish("a", b"kept")
+        self.clock.advance(2.5)
+        line = self.letIn()
+        self.assertIn(b"kept", line.said())
+        self.relay.stop()
+        self.assertIn(sealed(0, BYE, NODE), line.said())
+
+    def test_goodbyeWhileWaiting(self) -> None:
+        """
+        A node that stops while it is waited for ends the wait.
+        """
+        line = self.interrupt(OTHER)
+        self.announce(line, BYE)
+        self.assertIn(b"kept", line.said())
+
+    def test_interruptedAgain(self) -> None:
+        """
+        Another interruption while nodes are waited for keeps the messages.
+        """
+        self.interrupt(OTHER).lose()
+        self.clock.advance(2.5)
+        line = self.letIn()
+        self.assertNotIn(b"kept", line.said())
+        self.announce(line, HELLO)
+        self.assertIn(b"kept", line.said())
+        self.clock.advance(LIMITS.gatherTimeout)
+
+    def test_strangeAnnouncements(self) -> None:
+        """
+        Announcements of this node are ignored, and others that are no envelopes
+        are counted as malformed.
+        """
+        line = self.interrupt(OTHER)
+        self.announce(line, HELLO, NODE)
+        line.arrive(self.delivery(NODES, b"?"))
+        self.assertNotIn(b"kept", line.said())
+        self.assertEqual((self.relay.malformed, self.relay.received), (1, 0))
+
+    def test_congested(self) -> None:
+        """
+        While the broker is connected and does not read, the relay is congested
+        from half of its limits on, and listeners are told when it is drained.
+        """
+        line = self.begin(room=10)
+        while self.relay.waiting < 1:
+            self.relay.publish("a", b"x")
+        self.assertFalse(self.relay.congested)
+        self.relay.publish("a", b"x")
+        self.assertTrue(self.relay.congested)
+        self.assertEqual(self.listener.told, [("up",)])
+        line.drainAll()
+        self.assertEqual(self.listener.told, [("up",), ("drained",)])
+        self.assertFalse(self.relay.congested)
+        self.assertEqual(self.relay.dropped, 0)
+
+    def test_congestedAndLost(self) -> None:
+        """
+        When the broker is lost, senders are no longer held back: messages are kept
+        up to the limit.
+        """
+        line = self.begin(room=10)
+        for number in range(3):
+            self.relay.publish("a", b"%d" % number)
+        self.assertTrue(self.relay.congested)
+        line.lose()
+        self.assertEqual(self.listener.told[-1], ("drained",))
+        self.assertFalse(self.relay.congested)
 
     def test_gapOverReconnect(self) -> None:
         """

@@ -9,9 +9,11 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from openfl_twisted.rooms.gathering import NODES, topicOf
 from openfl_twisted.rooms.natsrelay import NATSLogin, NATSRelay
 from openfl_twisted.rooms.relay import RelayState
 from openfl_twisted.tls import SecureConnectionCreator
+from openfl_twisted.wire import nats
 from openfl_twisted.wire.nats import subjectOf
 from tests.rooms import relaycase
 from tests.rooms.brokers import LIMITS, NODE, Broker, Line, sealed
@@ -51,7 +53,7 @@ class NATSRelayTests(relaycase.BrokerRelayCase):
         return subjectOf("openfl", topic).rstrip(b"%")
 
     def delivery(self, topic: str, data: bytes) -> bytes:
-        number = {"a": 1, "b": 2}[topic]
+        number = {"a": 1, NODES: 2, "b": 4}[topic]
         return b"MSG %b %d %d\r\n%b\r\n" % (self.topic(topic), number, len(data), data)
 
     def test_greeting(self) -> None:
@@ -64,7 +66,9 @@ class NATSRelayTests(relaycase.BrokerRelayCase):
         options = optionsOf(said)
         self.assertEqual((options["user"], options["pass"]), ("someone", "secret"))
         self.assertEqual((options["echo"], options["tls_required"]), (False, False))
-        self.assertTrue(said.endswith(b"SUB openfl.a 1\r\nPING\r\n"), said)
+        own = nats.subscribe(nats.subjectOf("openfl", topicOf(NODE)), 3)
+        nodes = nats.subscribe(nats.subjectOf("openfl", NODES), 2)
+        self.assertIn(b"SUB openfl.a 1\r\n" + nodes + own + b"PING\r\n", said)
 
     def test_credentials(self) -> None:
         """

@@ -4,6 +4,7 @@ A relay through Redis, in memory.
 
 from typing import Any
 
+from openfl_twisted.rooms.gathering import NODES, topicOf
 from openfl_twisted.rooms.redisconnection import RedisLogin, command
 from openfl_twisted.rooms.redisrelay import RedisRelay
 from tests.rooms import relaycase
@@ -48,7 +49,9 @@ class RedisRelayTests(relaycase.BrokerRelayCase):
         line = self.broker.accept()
         self.assertEqual(line.said(), command(b"HELLO", b"3", b"AUTH", b"default", b"secret"))
         line.arrive(HELLO)
-        self.assertEqual(line.said(), command(b"SUBSCRIBE", "openfl:ü".encode()) + command(b"PING"))
+        topics = ("ü", NODES, topicOf(NODE))
+        wanted = [command(b"SUBSCRIBE", f"openfl:{topic}".encode()) for topic in topics]
+        self.assertEqual(line.said(), b"".join(wanted) + command(b"PING"))
 
     def test_logins(self) -> None:
         """
