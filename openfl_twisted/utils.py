@@ -153,6 +153,8 @@ class _ObjectEncoding:
     What reading and writing objects share: the version of AMF.
     """
 
+    __slots__ = ()
+
     _objectEncoding: int = amf.AMF3
     _problems: type[Problems] = FlashProblems
 
@@ -168,7 +170,7 @@ class _ObjectEncoding:
     def objectEncoding(self, value: int) -> None:
         if value not in (amf.AMF0, amf.AMF3):
             raise self._problems.notAccepted("objectEncoding")
-        self._objectEncoding = value
+        self._objectEncoding = value  # type: ignore[misc] # subclasses have the slot
 
 
 class IDataInput(_ObjectEncoding, DataInput):
@@ -177,6 +179,8 @@ class IDataInput(_ObjectEncoding, DataInput):
     L{ByteArray} and the sockets. A class that wants them gives C{_take},
     C{bytesAvailable} and C{_window}.
     """
+
+    __slots__ = ()
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         """
@@ -187,7 +191,9 @@ class IDataInput(_ObjectEncoding, DataInput):
     def readObject(self) -> Any:
         """
         Read a value in AMF, see L{openfl_twisted.wire.amf}. Classes are known by
-        C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}.
+        C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}. The value takes at
+        most 160 bytes of memory for each of its bytes, besides what the
+        program's own classes take; see L{amf.Limits} for the limits.
 
         @raise errors.EOFError: if the value is not all there; nothing is taken
             then, so that it can be read when the rest has come.
@@ -215,6 +221,8 @@ class IDataOutput(_ObjectEncoding, DataOutput):
     The writing methods, with Flash's errors, of whatever takes bytes:
     L{ByteArray} and the sockets. A class that wants them gives C{_put}.
     """
+
+    __slots__ = ()
 
     def writeObject(self, object: Any) -> None:
         """
@@ -250,6 +258,9 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         always big endian at first, and so is this class, other than OpenFL's.
     @cvar maxUncompressed: the most bytes that C{uncompress} makes.
     """
+
+    # A value in AMF can contain a million of these; with a dictionary each, they take 450 bytes.
+    __slots__ = ("__weakref__", "_numbers", "_objectEncoding", "_position")
 
     defaultObjectEncoding: ClassVar[int] = amf.AMF3
     defaultEndian: ClassVar[str] = BIG_ENDIAN

@@ -31,6 +31,30 @@ operations = st.lists(
 )
 
 
+class MemoryTests(SynchronousTestCase):
+    """
+    A value that was received takes a limited amount of memory.
+    """
+
+    def test_byteArrays(self) -> None:
+        """
+        Very many empty arrays, of two bytes each, take at most 160 bytes of memory
+        for each byte received, also in AMF0.
+        """
+        count = 20_000
+        array = bytes.fromhex("0982B84101") + b"\x0c\x01" * count
+        inAMF0 = bytes.fromhex("0A00004E20") + b"\x11\x0c\x01" * count
+        for encoding, data in ((ObjectEncoding.AMF3, array), (ObjectEncoding.AMF0, inAMF0)):
+            received = ByteArray(data)
+            received.objectEncoding = encoding
+            tracemalloc.start()
+            value = received.readObject()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            self.assertEqual(len(value), count)
+            self.assertLess(peak / len(data), 160)
+
+
 class ArrayTests(SynchronousTestCase):
     """
     A L{ByteArray} is an array of bytes.

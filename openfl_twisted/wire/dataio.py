@@ -136,6 +136,9 @@ class _ByteOrder:
     What reading and writing share: the byte order.
     """
 
+    # So a class can do without a dictionary, as ByteArray does.
+    __slots__ = ()
+
     _numbers = _bigEndian
     _problems: type[Problems] = Problems
 
@@ -151,9 +154,9 @@ class _ByteOrder:
     @endian.setter
     def endian(self, value: str) -> None:
         if value == BIG_ENDIAN:
-            self._numbers = _bigEndian
+            self._numbers = _bigEndian  # type: ignore[misc] # subclasses have the slot
         elif value == LITTLE_ENDIAN:
-            self._numbers = _littleEndian
+            self._numbers = _littleEndian  # type: ignore[misc]
         elif value is None:
             raise self._problems.null("endian")
         else:
@@ -168,6 +171,8 @@ class DataInput(_ByteOrder):
     nothing; only C{readUTF} takes its length first, as Flash does. The
     exceptions are those of L{Problems}, or of a subclass of it.
     """
+
+    __slots__ = ()
 
     @property
     def bytesAvailable(self) -> int:
@@ -333,6 +338,8 @@ class DataOutput(_ByteOrder):
     """
     The writing methods, for a class that gives C{_put}.
     """
+
+    __slots__ = ()
 
     def _put(self, data: bytes | bytearray) -> None:
         """
