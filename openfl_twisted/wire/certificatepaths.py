@@ -4,10 +4,11 @@ C{cryptography}'s verifier: it finds paths that OpenSSL misses, which never goes
 back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 from cryptography.x509.verification import (
     Criticality,
@@ -18,11 +19,10 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-MAX_DEPTH = 16
-"""
-The most certificates between the server's and the authority's.
-"""
+from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_STEPS, namesOf
+from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
+_TOO_MANY_STEPS = f"the search for a path takes more than {MAX_STEPS} steps"
 _UNUSUAL_KEYS = {PublicKeyAlgorithmOID.ED25519, PublicKeyAlgorithmOID.ED448}
 
 
@@ -42,22 +42,52 @@ def findPath(
     webPKI: bool,
 ) -> list[x509.Certificate]:
     """
-    Find a path from a certificate to an authority.
+    Find a valid path from a server certificate to a trust anchor.
 
-    @param certificate: the server's certificate.
-    @param others: certificates that may be on the path.
-    @param anchors: the authorities.
-    @param subject: whom the certificate must be for.
-    @param time: when it must be valid.
-    @param webPKI: whether all rules of the web's authorities apply. If not,
-        extensions may be as they are.
-    @return: the path, from the server's certificate to that of the authority.
-        No authority is on it twice.
-    @raise PathError: if there is none.
+    @param certificate: the server certificate.
+    @param others: certificates that may be intermediates.
+    @param anchors: the trust anchors.
+    @param subject: the host that the certificate must be for.
+    @param time: the time at which the path must be valid.
+    @param webPKI: whether all rules for web CAs apply. If not, extensions are not
+        checked against them.
+    @return: the path from the server certificate to the trust anchor. No CA is in
+        it twice.
+    @raise PathError: if there is no valid path, or if the search takes too many
+        steps.
     """
     if not anchors:
         raise PathError("no authority is trusted")
-    builder = PolicyBuilder().store(Store(list(anchors))).time(time).max_chain_depth(MAX_DEPTH)
+    problem = PathError("no authority that is trusted leads to it")
+    for path in _Search(others, anchors).paths([certificate]):
+        try:
+            verifyPath(path, subject, time, webPKI=webPKI)
+        except PathError as reason:
+            problem = reason
+        else:
+            return path
+    raise problem
+
+
+def verifyPath(
+    path: Sequence[x509.Certificate], subject: Subject, time: datetime, *, webPKI: bool
+) -> None:
+    """
+    Verify one path.
+
+    @param path: the path from the server certificate to the trust anchor.
+    @param subject: the host that the certificate must be for.
+    @param time: the time at which the path must be valid.
+    @param webPKI: whether all rules for web CAs apply.
+    @raise PathError: if the path is not valid.
+    """
+    certificate, *others = path[:-1]
+    # The verifier tries each certificate with the name of the issuer.
+    names = [namesOf(_der(each)) for each in path]
+    tries = sum(subject == issuer for issuer, _, _ in names for _, subject, _ in names)
+    if tries > MAX_STEPS:
+        raise PathError(_TOO_MANY_STEPS)
+    builder = PolicyBuilder().store(Store([path[-1]])).time(time).max_chain_depth(MAX_DEPTH)
     if not webPKI:
         # It does not allow less than these two.
         everything, any_ = ExtensionPolicy.permit_all(), Criticality.AGNOSTIC
@@ -66,21 +96,83 @@ def findPath(
             ee_policy=everything.require_present(x509.SubjectAlternativeName, any_, None),
         )
     try:
-        path = builder.build_server_verifier(subject).verify(certificate, list(others))
+        builder.build_server_verifier(subject).verify(certificate, others)
     except (VerificationError, ValueError) as problem:
         raise PathError(_reason(problem)) from None
-    return _withoutLoops(path)
+
+
+class _Search:
+    """
+    The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
+    signatures. C{cryptography} could search itself, but old versions try all paths:
+    three certificates that sign each other would keep them busy for hours.
+    """
+
+    def __init__(
+        self, others: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+    ) -> None:
+        self._anchors = frozenset(anchors)
+        self._issuers: dict[bytes, list[x509.Certificate]] = {}
+        self._left = MAX_STEPS
+        for certificate in dict.fromkeys((*anchors, *others)):
+            _, subject, _ = namesOf(_der(certificate))
+            self._issuers.setdefault(subject, []).append(certificate)
+
+    def paths(self, path: list[x509.Certificate]) -> Iterator[list[x509.Certificate]]:
+        """
+        Extend a path to the trust anchors.
+
+        @param path: the path so far.
+        @return: the extended paths, in the order in which they are found.
+        @raise PathError: if the search takes too many steps.
+        """
+        issuer, _, _ = namesOf(_der(path[-1]))
+        # A path that returns to the same CA is never better than the path without the loop.
+        passed = {namesOf(_der(each))[1:] for each in path}
+        for candidate in self._issuers.get(issuer, ()):
+            if namesOf(_der(candidate))[1:] in passed:
+                continue
+            self._left -= 1
+            if self._left < 0:
+                raise PathError(_TOO_MANY_STEPS)
+            if not isSignedBy(path[-1], candidate):
+                continue
+            longer = [*path, candidate]
+            if candidate in self._anchors:
+                yield longer
+            elif len(longer) <= MAX_DEPTH + 1:
+                yield from self.paths(longer)
 
 
 def isUsual(certificate: x509.Certificate) -> bool:
     """
-    Check whether a certificate's key is of a kind that C{cryptography}'s
-    verifier takes at all: the authorities of the web may not use EdDSA.
+    Check whether C{cryptography}'s verifier supports the key of a certificate. It
+    refuses EdDSA keys, which web CAs may not use.
 
-    @param certificate: the server's, or another.
-    @return: C{False} for a key of Ed25519 or Ed448.
+    @param certificate: the certificate of a server or CA.
+    @return: C{False} for an Ed25519 or Ed448 key.
     """
     return certificate.public_key_algorithm_oid not in _UNUSUAL_KEYS
+
+
+def mayConstrainNames(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a certificate has name constraints.
+
+    @param certificate: the certificate of a server or CA.
+    @return: C{True} also if its extensions cannot be parsed.
+    """
+    try:
+        certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    except x509.ExtensionNotFound:
+        return False
+    except MALFORMED:
+        return True
+    return True
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
 
 
 def _reason(problem: Exception) -> str:
@@ -92,20 +184,3 @@ def _reason(problem: Exception) -> str:
         return "no authority that is trusted leads to it"
     _, _, reason = text.partition("candidates exhausted: ")
     return (reason or text).partition(" (encountered processing")[0]
-
-
-def _withoutLoops(path: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """
-    Cut what leads from an authority back to itself.
-    """
-    straight: list[x509.Certificate] = []
-    for certificate in path:
-        for number, earlier in enumerate(straight):
-            if (
-                earlier.subject == certificate.subject
-                and earlier.public_key() == certificate.public_key()
-            ):
-                del straight[number:]
-                break
-        straight.append(certificate)
-    return straight

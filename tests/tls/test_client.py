@@ -188,7 +188,7 @@ class DenialTests(SynchronousTestCase):
         def fail(*arguments: object, **options: object) -> None:
             raise ZeroDivisionError
 
-        for name in ("findPath", "readStaple"):
+        for name in ("verifyPath", "readStaple"):
             patched = self.patch(judge, name, fail)
             for version in VERSIONS.values():
                 outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
