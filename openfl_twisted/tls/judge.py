@@ -272,14 +272,13 @@ class Judge:
             if leaf in trust.allAnchors:
                 # The client trusts this very certificate, so there is no path to verify.
                 return
+            # The verifier checks the keys of CAs only.
             obstacle = (
-                "the host name is not a DNS host name"
+                f"{self._name.text!r} is not a host name of RFC 1123"
                 if subject is None
-                else ""
-                if all(isUsual(each) for each in path)
-                else "the path has an Ed25519 or Ed448 key"
+                else "a CA of the path has an Ed25519 or Ed448 key"
             )
-            if obstacle:
+            if subject is None or not all(isUsual(each) for each in path[1:]):
                 if any(mayConstrainNames(each) for each in path):
                     self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
                 return

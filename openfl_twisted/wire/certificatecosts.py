@@ -88,10 +88,8 @@ def countNames(certificate: bytes) -> int:
     @raise ValueError: if the certificate is not DER.
     """
     fields = _fields(certificate)
-    spans = _within(certificate, [fields[4]], 2)
-    for start, end in _extensions(certificate, fields, _SUBJECT_ALTERNATIVE_NAME):
-        spans += _within(certificate, [(0, start, end)], 2)
-    return 1 + len(spans)
+    attributes = len(_within(certificate, [fields[4]], 2))
+    return 1 + attributes + _countIn(certificate, fields, _SUBJECT_ALTERNATIVE_NAME, 2)
 
 
 def countConstraints(certificate: bytes) -> int:
@@ -101,11 +99,7 @@ def countConstraints(certificate: bytes) -> int:
     @param certificate: the certificate (DER).
     @raise ValueError: if the certificate is not DER.
     """
-    fields = _fields(certificate)
-    return sum(
-        len(_within(certificate, [(0, start, end)], 3))
-        for start, end in _extensions(certificate, fields, _NAME_CONSTRAINTS)
-    )
+    return _countIn(certificate, _fields(certificate), _NAME_CONSTRAINTS, 3)
 
 
 def namesOf(certificate: bytes) -> tuple[bytes, bytes, bytes]:
@@ -168,20 +162,24 @@ def _fields(certificate: bytes) -> list[_Element]:
     return fields
 
 
-def _extensions(
-    certificate: bytes, fields: Sequence[_Element], wanted: bytes
-) -> Iterator[tuple[int, int]]:
+def _countIn(certificate: bytes, fields: Sequence[_Element], wanted: bytes, depth: int) -> int:
     """
-    Find the values of extensions of one kind.
+    Count the elements at a depth in the extensions of one kind.
 
     @param wanted: the content of the kind's object identifier.
+    @return: the number; for content that is not DER, the largest possible number.
     """
-    for field in fields[6:]:
-        if field[0] == _EXTENSIONS:
-            for extension in _within(certificate, [field], 2):
-                parts = list(_elements(certificate, extension))
-                if parts and certificate[parts[0][1] : parts[0][2]] == wanted:
-                    yield parts[-1][1:]
+    count = 0
+    optional = [field for field in fields[6:] if field[0] == _EXTENSIONS]
+    for extension in _within(certificate, optional, 2):
+        parts = list(_elements(certificate, extension))
+        if parts and certificate[parts[0][1] : parts[0][2]] == wanted:
+            try:
+                count += len(_within(certificate, [parts[-1]], depth))
+            except ValueError:
+                _, start, end = parts[-1]
+                count += (end - start) // 2
+    return count
 
 
 def _within(data: bytes, elements: Iterable[_Element], depth: int) -> list[_Element]:

@@ -75,13 +75,13 @@ def verifyPath(
     """
     Verify one path.
 
-    @param path: the path from the server certificate to the trust anchor.
+    @param path: the path from the server certificate to the trust anchor, which may
+        be the server certificate itself.
     @param subject: the host that the certificate must be for.
     @param time: the time at which the path must be valid.
     @param webPKI: whether all rules for web CAs apply.
     @raise PathError: if the path is not valid.
     """
-    certificate, *others = path[:-1]
     # The verifier tries each certificate with the name of the issuer.
     names = [namesOf(_der(each)) for each in path]
     tries = sum(subject == issuer for issuer, _, _ in names for _, subject, _ in names)
@@ -96,7 +96,7 @@ def verifyPath(
             ee_policy=everything.require_present(x509.SubjectAlternativeName, any_, None),
         )
     try:
-        builder.build_server_verifier(subject).verify(certificate, others)
+        builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
         raise PathError(_reason(problem)) from None
 
@@ -146,10 +146,10 @@ class _Search:
 
 def isUsual(certificate: x509.Certificate) -> bool:
     """
-    Check whether C{cryptography}'s verifier supports the key of a certificate. It
-    refuses EdDSA keys, which web CAs may not use.
+    Check whether C{cryptography}'s verifier supports the key of a CA. It refuses
+    EdDSA keys, which web CAs may not use.
 
-    @param certificate: the certificate of a server or CA.
+    @param certificate: the certificate of the CA.
     @return: C{False} for an Ed25519 or Ed448 key.
     """
     return certificate.public_key_algorithm_oid not in _UNUSUAL_KEYS

@@ -28,6 +28,11 @@ MAX_AGE = timedelta(days=7)
 How old a response may be that does not say how long it counts.
 """
 
+MAX_RESPONSE = 16384
+"""
+Maximum length of an OCSP response, in bytes. A longer one is ignored.
+"""
+
 MAX_RESPONDERS = 4
 """
 Maximum number of certificates that are tried as the signer of an OCSP response.
@@ -114,6 +119,8 @@ def readStaple(
         that is not signed by the issuer or on its behalf, one that is out of
         date, and for no response at all.
     """
+    if len(staple) > MAX_RESPONSE:
+        return Revocation.UNKNOWN
     try:
         return _read(staple, certificate, issuer, time)
     except (TypeError, InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
