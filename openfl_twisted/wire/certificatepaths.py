@@ -4,6 +4,7 @@ C{cryptography}'s verifier: it finds paths that OpenSSL misses, which never goes
 back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -104,7 +105,8 @@ def verifyPath(
 class _Search:
     """
     The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
-    signatures. C{cryptography} could search itself, but old versions try all paths:
+    signatures, and first follows the certificates that are closest to an anchor by
+    their names. C{cryptography} could search itself, but old versions try all paths:
     three certificates that sign each other would keep them busy for hours.
     """
 
@@ -112,25 +114,41 @@ class _Search:
         self, others: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
     ) -> None:
         self._anchors = frozenset(anchors)
-        self._issuers: dict[bytes, list[x509.Certificate]] = {}
         self._left = MAX_STEPS
-        for certificate in dict.fromkeys((*anchors, *others)):
-            _, subject, _ = namesOf(_der(certificate))
-            self._issuers.setdefault(subject, []).append(certificate)
+        self._names = {each: namesOf(_der(each)) for each in (*anchors, *others)}
+        # For each certificate that may lead to an anchor, the number of certificates to it.
+        self._distances = dict.fromkeys(anchors, 0)
+        issued: dict[bytes, list[x509.Certificate]] = {}
+        for certificate, (issuer, _, _) in self._names.items():
+            issued.setdefault(issuer, []).append(certificate)
+        found = deque(anchors)
+        while found:
+            nearer = found.popleft()
+            for certificate in issued.pop(self._names[nearer][1], ()):
+                if certificate not in self._distances:
+                    self._distances[certificate] = self._distances[nearer] + 1
+                    found.append(certificate)
+        self._issuers: dict[bytes, list[x509.Certificate]] = {}
+        for certificate in self._distances:
+            self._issuers.setdefault(self._names[certificate][1], []).append(certificate)
 
-    def paths(self, path: list[x509.Certificate]) -> Iterator[list[x509.Certificate]]:
+    def paths(
+        self, path: list[x509.Certificate], passed: frozenset[tuple[bytes, bytes]] = frozenset()
+    ) -> Iterator[list[x509.Certificate]]:
         """
         Extend a path to the trust anchors.
 
         @param path: the path so far.
+        @param passed: the subjects and keys of the path.
         @return: the extended paths, in the order in which they are found.
         @raise PathError: if the search takes too many steps.
         """
-        issuer, _, _ = namesOf(_der(path[-1]))
+        issuer, subject, key = namesOf(_der(path[-1]))
         # A path that returns to the same CA is never better than the path without the loop.
-        passed = {namesOf(_der(each))[1:] for each in path}
+        passed |= {(subject, key)}
+        # Certificates were added in the order of their distances.
         for candidate in self._issuers.get(issuer, ()):
-            if namesOf(_der(candidate))[1:] in passed:
+            if self._names[candidate][1:] in passed:
                 continue
             self._left -= 1
             if self._left < 0:
@@ -141,7 +159,7 @@ class _Search:
             if candidate in self._anchors:
                 yield longer
             elif len(longer) <= MAX_DEPTH + 1:
-                yield from self.paths(longer)
+                yield from self.paths(longer, passed)
 
 
 def isUsual(certificate: x509.Certificate) -> bool:
