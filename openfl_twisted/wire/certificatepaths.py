@@ -5,8 +5,9 @@ back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -115,7 +116,10 @@ class _Search:
     ) -> None:
         self._anchors = frozenset(anchors)
         self._left = MAX_STEPS
-        self._names = {each: namesOf(_der(each)) for each in (*anchors, *others)}
+        self._names = dict(_namesOfAnchors(tuple(anchors)))
+        for each in others:
+            if each not in self._names:
+                self._names[each] = namesOf(_der(each))
         # For each certificate that may lead to an anchor, the number of certificates to it.
         self._distances = dict.fromkeys(anchors, 0)
         issued: dict[bytes, list[x509.Certificate]] = {}
@@ -160,6 +164,16 @@ class _Search:
                 yield longer
             elif len(longer) <= MAX_DEPTH + 1:
                 yield from self.paths(longer, passed)
+
+
+@lru_cache(maxsize=32)
+def _namesOfAnchors(
+    anchors: tuple[x509.Certificate, ...],
+) -> Mapping[x509.Certificate, tuple[bytes, bytes, bytes]]:
+    """
+    Get the names of the trust anchors, of which a machine has more than a hundred.
+    """
+    return {each: namesOf(_der(each)) for each in anchors}
 
 
 def isUsual(certificate: x509.Certificate) -> bool:
