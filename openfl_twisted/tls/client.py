@@ -109,10 +109,10 @@ class _JudgedConnection(SSL.Connection):
 
 def _setAlert(connection: Any, judge: Judge) -> None:
     """
-    Have OpenSSL send the TLS alert that fits the verdict. OpenSSL derives the alert
-    from an error code that pyOpenSSL resets whenever the judge lets the verification
+    Select the TLS alert that fits the verdict. OpenSSL derives the alert from an
+    error code. pyOpenSSL resets this code whenever the judge lets the verification
     continue, so every alert would be C{internal_error}. pyOpenSSL has no public way
-    to set the code. Without these private names the alert stays C{internal_error}.
+    to set the code. Without its private names the alert stays C{internal_error}.
     """
     try:
         lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001

@@ -261,9 +261,8 @@ class Judge:
 
     def _lookAgain(self, leaf: x509.Certificate) -> None:
         """
-        Have C{cryptography} verify the path to which OpenSSL has no objection.
-        Another path with the same certificates does not count: OpenSSL has not
-        checked it.
+        Verify with C{cryptography} the path that OpenSSL has accepted. Another path
+        does not count, because OpenSSL has not checked it.
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"

@@ -90,7 +90,7 @@ TOO_COSTLY = -7
 Our own code: the verification would exceed a cost limit.
 """
 
-MAX_ISSUERS = 8
+MAX_ISSUERS = 4
 """
 Maximum number of certificates whose keys are tried on one signature.
 """

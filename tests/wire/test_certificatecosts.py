@@ -193,7 +193,7 @@ class ExcessTests(SynchronousTestCase):
     @given(st.data())
     def test_mutated(self, data: st.DataObject) -> None:
         """
-        Whatever a server sends, the result is a text, and no exception is raised.
+        For mutated certificates the result is a text, and no exception is raised.
         """
         der = bytearray(data.draw(st.sampled_from([LEAF.der, LIMITED.der, RSA.der])))
         for _ in range(data.draw(st.integers(0, 4))):
