@@ -96,13 +96,14 @@ def issue(
     return CA(name, key, builder.sign(signer, hashes.SHA256()))
 
 
-def server(issuer: CA, count: int = 1) -> CA:
+def server(issuer: CA, count: int = 1, suffix: str = ".y") -> CA:
     """
     Issue the certificate of a server.
 
-    @param count: how many names it has.
+    @param count: the number of its names.
+    @param suffix: the end of all names but one.
     """
-    names = [*(f"n{number}.y" for number in range(count - 1)), HOST]
+    names = [*(f"n{number}{suffix}" for number in range(count - 1)), HOST]
     return issue(
         "server",
         issuer,
@@ -189,6 +190,20 @@ def constrained(issuer: CA, count: int, constraints: int) -> list[CA]:
     return [server(limited, count), limited]
 
 
+def twins(issuer: CA) -> list[CA]:
+    """
+    Make a server with many paths below a CA with many name constraints, all of which
+    exclude the server.
+    """
+    labels = "b" * 50 + "." + "a" * 60
+    excluded = [x509.DNSName(f"e{number}.{labels}.x") for number in range(49)]
+    constraints = x509.NameConstraints(None, [*excluded, x509.DNSName(HOST)])
+    limited = issue("Limited", issuer, constraints)
+    every = [issue("Twin", limited)]
+    every += [issue("Twin", limited, key=every[0].key) for _ in range(8)]
+    return [server(every[0], 170, f".{labels}.x"), *every, limited]
+
+
 def crossSigned() -> list[CA]:
     """
     Make a server below ten CAs that have all signed each other. One of them has a
@@ -229,7 +244,8 @@ def rows() -> list[Attack]:
     return [
         row("1000 names, 600 constraints, unknown CA", root, constrained(issue("X"), 1000, 600)),
         row("1000 names, 600 constraints, trusted CA", root, constrained(root, 1000, 600)),
-        row("190 names, 100 constraints, as allowed", root, constrained(root, 190, 100)),
+        row("190 names, 50 constraints, as allowed", root, constrained(root, 190, 50)),
+        row("190 names, 50 constraints, 9 twins", root, twins(root)),
         row("a certificate with 5500 names", root, [server(root, 5500)]),
         row("90 certificates of CAs that sign each other", root, crossSigned()),
         row("100 P-384 keys for one issuer", root, wrongKeys()),

@@ -13,7 +13,7 @@ MAX_ELEMENTS = 6144
 Maximum number of DER elements in all certificates that a server sends.
 """
 
-MAX_COMPARISONS = 20_000
+MAX_COMPARISONS = 10_000
 """
 Maximum number of names multiplied by the number of name constraints.
 """
@@ -36,6 +36,11 @@ Maximum number of intermediate certificates in a path.
 MAX_STEPS = 20
 """
 Maximum number of signatures that the search for a path verifies.
+"""
+
+MAX_PATHS = 3
+"""
+Maximum number of paths whose name constraints the search compares.
 """
 
 _VERSION, _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA0, 0xA3, 0x04, 0x20

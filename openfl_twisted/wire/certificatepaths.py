@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,7 +22,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_STEPS, namesOf
+from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_PATHS, MAX_STEPS, namesOf
 from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
 _TOO_MANY_STEPS = f"the search for a path takes more than {MAX_STEPS} steps"
@@ -61,7 +62,7 @@ def findPath(
     if not anchors:
         raise PathError("no authority is trusted")
     problem = PathError("no authority that is trusted leads to it")
-    for path in _Search(others, anchors).paths([certificate]):
+    for path in islice(_Search(others, anchors).paths([certificate]), MAX_PATHS):
         try:
             verifyPath(path, subject, time, webPKI=webPKI)
         except PathError as reason:

@@ -137,15 +137,15 @@ class ExcessTests(SynchronousTestCase):
         All names of all certificates are multiplied by all name constraints, those
         in the client's own certificates included.
         """
-        limited = authority("Limited", ROOT, critical(constraining(50)))
+        limited = authority("Limited", ROOT, critical(constraining(30)))
         leaf = server(limited, names=[f"n{number}.y" for number in range(196)])
         count = countNames(leaf.der) + countNames(limited.der)
         self.assertEqual(count, 200)
-        own = MAX_COMPARISONS // count - 50
+        own = MAX_COMPARISONS // count - 30
         self.assertEqual(findExcess([leaf.der, limited.der], own), "")
         self.assertEqual(
             findExcess([leaf.der, limited.der], own + 1),
-            f"{count} names with {own + 51} name constraints are more than "
+            f"{count} names with {own + 31} name constraints are more than "
             f"{MAX_COMPARISONS} comparisons",
         )
 

@@ -8,7 +8,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire import certificatepaths
-from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_STEPS
+from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_PATHS, MAX_STEPS
 from openfl_twisted.wire.certificatepaths import (
     PathError,
     findPath,
@@ -265,7 +265,21 @@ class CostTests(SynchronousTestCase):
             except PathError:
                 self.assertTrue(extensions)
             self.assertLessEqual(self.signatures, MAX_STEPS)
-            self.assertLessEqual(self.paths, MAX_STEPS)
+
+    def test_paths(self) -> None:
+        """
+        Of many paths that all break a name constraint, only the first few are
+        verified; a valid path among them is found.
+        """
+        limited = x509.NameConstraints(None, [x509.DNSName(HOST)])
+        above = authority("Above", ROOT, critical(limited))
+        wrong = [authority("Twin", above, key=keyFor("twin")) for _ in range(9)]
+        leaf = server(wrong[0])
+        self.assertRaises(PathError, find, leaf, above, *wrong)
+        self.assertEqual(self.paths, MAX_PATHS)
+        free = authority("Twin", ROOT, key=keyFor("twin"))
+        self.assertEqual(find(leaf, above, *wrong, free)[1], free.certificate)
+        self.assertEqual(self.paths, MAX_PATHS + 1)
 
     def test_sameNames(self) -> None:
         """

@@ -103,7 +103,7 @@ COSTLY = {
         lambda: constraining(1000, 600, known=True),
         f"{MAX_COMPARISONS} comparisons",
     ),
-    "a name too many": (lambda: constraining(197, 100), "201 names with 100 name constraints"),
+    "a name too many": (lambda: constraining(197, 50), "201 names with 50 name constraints"),
     "ten thousand addresses": (
         lambda: repeating(x509.SubjectAlternativeName.oid, tlv(0x87, bytes(4)), 10_000),
         f"more than {MAX_ELEMENTS} DER elements",
@@ -131,7 +131,7 @@ SITUATIONS = [
     Situation(
         "as many names and constraints as allowed",
         CertificateStatus.TRUSTED,
-        lambda: constraining(196, 100),
+        lambda: constraining(196, 50),
     ),
     Situation(
         "the longest RSA key that is allowed",
