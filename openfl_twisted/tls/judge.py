@@ -146,14 +146,14 @@ class Judge:
         """
         sent = connection.get_peer_cert_chain() or ()
         # A server may send one certificate hundreds of times.
-        unique = {dump_certificate(FILETYPE_ASN1, each): each for each in sent}
+        unique = dict.fromkeys(dump_certificate(FILETYPE_ASN1, each) for each in sent)
         excess = findExcess(unique, self._trust.constraints)
         if excess:
             self._refuse(Finding(certificates.TOO_COSTLY, 0, excess))
             return False
-        for certificate in unique.values():
+        for der in unique:
             try:
-                self._sent.append(certificate.to_cryptography())
+                self._sent.append(x509.load_der_x509_certificate(der))
             except MALFORMED:
                 continue
         return True

@@ -38,14 +38,11 @@ MAX_STEPS = 20
 Maximum number of signatures that the search for a path verifies.
 """
 
-MAX_PATHS = 3
-"""
-Maximum number of paths whose name constraints the search compares.
-"""
-
 _VERSION, _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA0, 0xA3, 0x04, 0x20
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _NAME_CONSTRAINTS = bytes.fromhex("551d1e")
+# How deep the names are in the value of each extension.
+_DEPTHS = {_SUBJECT_ALTERNATIVE_NAME: 2, _NAME_CONSTRAINTS: 3}
 _RSA_KEYS = {bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d01010a")}
 _DSA_KEY = bytes.fromhex("2a8648ce380401")
 
@@ -72,8 +69,9 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
             problem = _keyProblem(der, fields[5])
             if problem:
                 return problem
-            names += countNames(der)
-            constraints += countConstraints(der)
+            found = _countIn(der, fields)
+            names += 1 + len(_within(der, [fields[4]], 2)) + found[_SUBJECT_ALTERNATIVE_NAME]
+            constraints += found[_NAME_CONSTRAINTS]
         except ValueError as error:
             return str(error)
     if names * constraints > MAX_COMPARISONS:
@@ -95,7 +93,7 @@ def countNames(certificate: bytes) -> int:
     """
     fields = _fields(certificate)
     attributes = len(_within(certificate, [fields[4]], 2))
-    return 1 + attributes + _countIn(certificate, fields, _SUBJECT_ALTERNATIVE_NAME, 2)
+    return 1 + attributes + _countIn(certificate, fields)[_SUBJECT_ALTERNATIVE_NAME]
 
 
 def countConstraints(certificate: bytes) -> int:
@@ -106,7 +104,7 @@ def countConstraints(certificate: bytes) -> int:
     @return: the number of permitted and excluded subtrees.
     @raise ValueError: if the certificate is not DER.
     """
-    return _countIn(certificate, _fields(certificate), _NAME_CONSTRAINTS, 3)
+    return _countIn(certificate, _fields(certificate))[_NAME_CONSTRAINTS]
 
 
 def namesOf(certificate: bytes) -> tuple[bytes, bytes, bytes]:
@@ -169,24 +167,24 @@ def _fields(certificate: bytes) -> list[_Element]:
     return fields
 
 
-def _countIn(certificate: bytes, fields: Sequence[_Element], wanted: bytes, depth: int) -> int:
+def _countIn(certificate: bytes, fields: Sequence[_Element]) -> dict[bytes, int]:
     """
-    Count the elements at a depth in the extensions of one kind.
+    Count the subject alternative names and the name constraints.
 
-    @param wanted: the content of the kind's object identifier.
-    @return: the number; for content that is not DER, the largest possible number.
+    @return: the numbers; for content that is not DER, the largest possible ones.
     """
-    count = 0
+    counts = dict.fromkeys(_DEPTHS, 0)
     optional = [field for field in fields[6:] if field[0] == _EXTENSIONS]
     for extension in _within(certificate, optional, 2):
         parts = list(_elements(certificate, extension))
-        if parts and certificate[parts[0][1] : parts[0][2]] == wanted:
+        kind = certificate[parts[0][1] : parts[0][2]] if parts else b""
+        if kind in counts:
             try:
-                count += len(_within(certificate, [parts[-1]], depth))
+                counts[kind] += len(_within(certificate, [parts[-1]], _DEPTHS[kind]))
             except ValueError:
                 _, start, end = parts[-1]
-                count += (end - start) // 2
-    return count
+                counts[kind] += (end - start) // 2
+    return counts
 
 
 def _within(data: bytes, elements: Iterable[_Element], depth: int) -> list[_Element]:

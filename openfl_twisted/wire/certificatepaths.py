@@ -5,10 +5,9 @@ back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -22,7 +21,14 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_PATHS, MAX_STEPS, namesOf
+from openfl_twisted.wire.certificatecosts import (
+    MAX_COMPARISONS,
+    MAX_DEPTH,
+    MAX_STEPS,
+    countConstraints,
+    countNames,
+    namesOf,
+)
 from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
 _TOO_MANY_STEPS = f"the search for a path takes more than {MAX_STEPS} steps"
@@ -62,7 +68,13 @@ def findPath(
     if not anchors:
         raise PathError("no authority is trusted")
     problem = PathError("no authority that is trusted leads to it")
-    for path in islice(_Search(others, anchors).paths([certificate]), MAX_PATHS):
+    names, constraints, left = _Counts(countNames), _Counts(countConstraints), MAX_COMPARISONS
+    for path in _Search(others, anchors).paths([certificate]):
+        limiting = sum(constraints[each] for each in path)
+        if limiting:
+            left -= limiting * sum(names[each] for each in path)
+            if left < 0:
+                raise PathError(f"its paths take more than {MAX_COMPARISONS} comparisons of names")
         try:
             verifyPath(path, subject, time, webPKI=webPKI)
         except PathError as reason:
@@ -102,6 +114,20 @@ def verifyPath(
         builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
         raise PathError(_reason(problem)) from None
+
+
+class _Counts(dict[x509.Certificate, int]):
+    """
+    The numbers of names, or of name constraints, in the certificates of many paths.
+    """
+
+    def __init__(self, count: Callable[[bytes], int]) -> None:
+        super().__init__()
+        self._count = count
+
+    def __missing__(self, certificate: x509.Certificate) -> int:
+        self[certificate] = found = self._count(_der(certificate))
+        return found
 
 
 class _Search:

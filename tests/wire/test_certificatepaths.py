@@ -8,7 +8,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire import certificatepaths
-from openfl_twisted.wire.certificatecosts import MAX_DEPTH, MAX_PATHS, MAX_STEPS
+from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_STEPS
 from openfl_twisted.wire.certificatepaths import (
     PathError,
     findPath,
@@ -268,18 +268,23 @@ class CostTests(SynchronousTestCase):
 
     def test_paths(self) -> None:
         """
-        Of many paths that all break a name constraint, only the first few are
-        verified; a valid path among them is found.
+        Of many paths that all break a name constraint, only as many are verified as
+        the limit of comparisons allows. Paths without name constraints are free.
         """
-        limited = x509.NameConstraints(None, [x509.DNSName(HOST)])
-        above = authority("Above", ROOT, critical(limited))
-        wrong = [authority("Twin", above, key=keyFor("twin")) for _ in range(9)]
-        leaf = server(wrong[0])
-        self.assertRaises(PathError, find, leaf, above, *wrong)
-        self.assertEqual(self.paths, MAX_PATHS)
-        free = authority("Twin", ROOT, key=keyFor("twin"))
-        self.assertEqual(find(leaf, above, *wrong, free)[1], free.certificate)
-        self.assertEqual(self.paths, MAX_PATHS + 1)
+        excluded = [x509.DNSName(HOST), *(x509.DNSName(f"e{number}.x") for number in range(9))]
+        limited = critical(x509.NameConstraints(None, excluded))
+        above = authority("Above", ROOT, limited)
+        wrong = [authority("Twin", above, key=keyFor("twin")) for _ in range(6)]
+        # The path has eight other names.
+        for count, paths in ((492, 2), (493, 1), (10, 6)):
+            self.paths = 0
+            names = [HOST, *(f"n{number}.y" for number in range(count - 1))]
+            leaf = server(wrong[0], names=names)
+            self.assertRaises(PathError, find, leaf, above, *wrong)
+            self.assertEqual(self.paths, paths)
+            self.assertEqual(10 * (count + 8) * 2 <= MAX_COMPARISONS, paths > 1)
+            free = authority("Twin", ROOT, key=keyFor("twin"))
+            self.assertEqual(find(leaf, above, *wrong, free)[1], free.certificate)
 
     def test_sameNames(self) -> None:
         """
