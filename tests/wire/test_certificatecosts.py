@@ -165,6 +165,32 @@ class ExcessTests(SynchronousTestCase):
         self.assertEqual(findExcess([padded(MAX_ELEMENTS - usual + 1)]), words)
         self.assertEqual(findExcess([fits, LEAF.der]), words)
 
+    def test_keys(self) -> None:
+        """
+        A public key that is not DER is an error; the other fields are not read.
+        """
+
+        def certificate(key: bytes) -> bytes:
+            fields = tlv(0x02, b"\1") + tlv(0x30, b"") * 4 + tlv(0x30, key)
+            return tlv(0x30, tlv(0x30, fields))
+
+        rsa = tlv(0x30, tlv(0x06, bytes.fromhex("2a864886f70d010101")))
+        good = tlv(0x30, tlv(0x02, b"\7") * 2)
+        self.assertEqual(findExcess([certificate(rsa + tlv(3, b"\0" + good))]), "")
+        for key in (
+            b"",
+            rsa,
+            rsa + tlv(3, b""),
+            rsa + tlv(3, b"\0" + tlv(0x30, tlv(0x02, b"\7"))),
+            rsa + tlv(3, b"\0" + good[:-1]),
+        ):
+            excess = findExcess([certificate(key)])
+            self.assertIn(
+                excess, ("a public key that is not DER", "a certificate that is not DER"), key
+            )
+        # A key of an unknown kind is not read.
+        self.assertEqual(findExcess([certificate(tlv(0x30, b"") + tlv(3, b""))]), "")
+
     def test_steps(self) -> None:
         """
         The number of calls does not grow with the size of the certificates beyond
