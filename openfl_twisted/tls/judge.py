@@ -147,7 +147,7 @@ class Judge:
         sent = connection.get_peer_cert_chain() or ()
         # A server may send one certificate hundreds of times.
         unique = dict.fromkeys(dump_certificate(FILETYPE_ASN1, each) for each in sent)
-        excess = findExcess(unique, self._trust.constraints)
+        excess = findExcess(unique, self._trust.constraints) if unique else "unknown certificates"
         if excess:
             self._refuse(Finding(certificates.TOO_COSTLY, 0, excess))
             return False
