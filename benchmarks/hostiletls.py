@@ -135,9 +135,9 @@ def flight(chain: Sequence[x509.Certificate]) -> bytes:
 
 def verify(trust: Trust, data: bytes) -> tuple[float, str]:
     """
-    Have a client verify what a server sends.
+    Verify the certificates of a server.
 
-    @return: how long it took, in milliseconds, and the certificate status.
+    @return: the time in milliseconds, and the certificate status.
     """
     protocol: Any = None
     connection: Any = SecureConnectionCreator(HOST, trust).clientConnectionForTLS(protocol)
@@ -160,7 +160,7 @@ def row(words: str, root: CA, chain: Sequence[CA]) -> Attack:
     """
     Make a row: a client connects to a server again and again.
 
-    @param words: what the server sends.
+    @param words: a description of the attack.
     @param root: the CA that the client trusts.
     @param chain: the certificates that the server sends.
     """

@@ -38,6 +38,11 @@ MAX_STEPS = 20
 Maximum number of signatures that the search for a path verifies.
 """
 
+MAX_FAILURES = 4
+"""
+Maximum number of wrong signatures that the search for a path finds.
+"""
+
 _VERSION, _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA0, 0xA3, 0x04, 0x20
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _NAME_CONSTRAINTS = bytes.fromhex("551d1e")

@@ -24,6 +24,7 @@ from cryptography.x509.verification import (
 from openfl_twisted.wire.certificatecosts import (
     MAX_COMPARISONS,
     MAX_DEPTH,
+    MAX_FAILURES,
     MAX_STEPS,
     countConstraints,
     countNames,
@@ -31,7 +32,9 @@ from openfl_twisted.wire.certificatecosts import (
 )
 from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
-_TOO_MANY_STEPS = f"the search for a path takes more than {MAX_STEPS} steps"
+_TOO_MANY_STEPS = (
+    f"the search for a path takes more than {MAX_STEPS} signatures or {MAX_FAILURES} wrong ones"
+)
 _UNUSUAL_KEYS = {PublicKeyAlgorithmOID.ED25519, PublicKeyAlgorithmOID.ED448}
 
 
@@ -133,8 +136,8 @@ class _Counts(dict[x509.Certificate, int]):
 class _Search:
     """
     The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
-    signatures, and first follows the certificates that are closest to an anchor by
-    their names. C{cryptography} could search itself, but old versions try all paths:
+    signatures and at most L{MAX_FAILURES} wrong ones. It first follows the
+    certificates that are closest to an anchor by their names. C{cryptography} could search itself, but old versions try all paths:
     three certificates that sign each other would keep them busy for hours.
     """
 
@@ -142,7 +145,7 @@ class _Search:
         self, others: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
     ) -> None:
         self._anchors = frozenset(anchors)
-        self._left = MAX_STEPS
+        self._left, self._failures = MAX_STEPS, 0
         self._names = dict(_namesOfAnchors(tuple(anchors)))
         for each in others:
             if each not in self._names:
@@ -182,9 +185,10 @@ class _Search:
             if self._names[candidate][1:] in passed:
                 continue
             self._left -= 1
-            if self._left < 0:
+            if self._left < 0 or self._failures == MAX_FAILURES:
                 raise PathError(_TOO_MANY_STEPS)
             if not isSignedBy(path[-1], candidate):
+                self._failures += 1
                 continue
             longer = [*path, candidate]
             if candidate in self._anchors:

@@ -8,7 +8,7 @@ from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire import certificatepaths
-from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_STEPS
+from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
 from openfl_twisted.wire.certificatepaths import (
     PathError,
     findPath,
@@ -178,7 +178,7 @@ class PathTests(SynchronousTestCase):
         leaf = server(above)
         path = [*leaf.chain, ROOT.certificate]
         error = self.assertRaises(PathError, verifyPath, path, SUBJECT, NOW, webPKI=False)
-        self.assertIn(f"more than {MAX_STEPS} steps", str(error))
+        self.assertIn(f"more than {MAX_STEPS} signatures", str(error))
 
     def test_twins(self) -> None:
         """
@@ -297,5 +297,5 @@ class CostTests(SynchronousTestCase):
         named = authority("Root", key=keyFor("wrong"))
         wrong = [authority("Intermediate", named, key=keyFor("wrong")) for _ in range(200)]
         error = self.assertRaises(PathError, find, LEAF, *wrong, anchors=(ROOT,))
-        self.assertIn(f"more than {MAX_STEPS} steps", str(error))
-        self.assertEqual(self.signatures, MAX_STEPS)
+        self.assertIn(f"more than {MAX_STEPS} signatures", str(error))
+        self.assertEqual(self.signatures, MAX_FAILURES)
