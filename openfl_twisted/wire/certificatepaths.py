@@ -137,8 +137,9 @@ class _Search:
     """
     The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
     signatures and at most L{MAX_FAILURES} wrong ones. It first follows the
-    certificates that are closest to an anchor by their names. C{cryptography} could search itself, but old versions try all paths:
-    three certificates that sign each other would keep them busy for hours.
+    certificates that are closest to an anchor by their names. C{cryptography} could
+    search itself, but old versions try all paths: three certificates that sign each
+    other would keep them busy for hours.
     """
 
     def __init__(
