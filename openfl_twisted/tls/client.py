@@ -107,6 +107,31 @@ class _JudgedConnection(SSL.Connection):
         return CertificateRefused(problems, self.verdict)
 
 
+def _setAlert(connection: Any, judge: Judge) -> None:
+    """
+    Select the TLS alert that fits the verdict. OpenSSL derives the alert from an
+    error code. pyOpenSSL resets this code whenever the judge lets the verification
+    continue, so every alert would be C{internal_error}. pyOpenSSL has no public way
+    to set the code. Without its private names the alert stays C{internal_error}.
+    """
+    try:
+        lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001
+        verify, ssl = connection._verify_callback, connection._ssl  # noqa: SLF001
+        setCode, setVerify = lib.X509_STORE_CTX_set_error, lib.SSL_set_verify
+    except AttributeError:
+        return
+
+    def verifyAndSetCode(ok: int, context: Any) -> int:
+        accepted: int = verify(ok, context)
+        if not accepted:
+            setCode(context, judge.alertCode)
+        return accepted
+
+    # OpenSSL does not keep it alive.
+    connection.alertCallback = ffi.callback("int (*)(int, X509_STORE_CTX *)", verifyAndSetCode)
+    setVerify(ssl, connection.get_verify_mode(), connection.alertCallback)
+
+
 def _reasonOf(error: SSL.Error) -> str:
     """
     Get OpenSSL's words for what has happened last.
@@ -165,6 +190,7 @@ class SecureConnectionCreator:
         if self._name.indication is not None:
             connection.set_tlsext_host_name(self._name.indication)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, judge.verify)
+        _setAlert(connection, judge)
         connection.request_ocsp()
         return connection
 

@@ -8,13 +8,27 @@ from functools import cached_property
 from itertools import pairwise
 
 from cryptography import x509
-from OpenSSL.crypto import X509, X509Store, X509StoreContext, X509StoreContextError
+from OpenSSL.crypto import (
+    FILETYPE_ASN1,
+    X509,
+    X509Store,
+    X509StoreContext,
+    X509StoreContextError,
+    dump_certificate,
+)
 from OpenSSL.SSL import Connection
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.tls.trust import Trust, unwarned
 from openfl_twisted.wire import certificates
-from openfl_twisted.wire.certificatepaths import PathError, findPath, isUsual
+from openfl_twisted.wire.certificatecosts import findExcess
+from openfl_twisted.wire.certificatepaths import (
+    PathError,
+    findPath,
+    isUsual,
+    mayConstrainNames,
+    verifyPath,
+)
 from openfl_twisted.wire.certificates import (
     MALFORMED,
     CertificateStatus,
@@ -26,6 +40,13 @@ from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists,
 from openfl_twisted.wire.servernames import ServerName
 from openfl_twisted.wire.verifycodes import UNKNOWN_REVOCATION
 
+_ALERT_CODES = {
+    CertificateStatus.EXPIRED: 10,
+    CertificateStatus.REVOKED: certificates.REVOKED,
+    CertificateStatus.UNTRUSTED_SIGNERS: 20,
+}
+_UNSPECIFIED = 1
+_BAD_CERTIFICATE = certificates.HOSTNAME_MISMATCH
 _PATH_STATUSES = {CertificateStatus.UNTRUSTED_SIGNERS, CertificateStatus.INVALID_CHAIN}
 _log = packageLogger()
 
@@ -51,7 +72,19 @@ class Judge:
         self._findings: list[Finding] = []
         self._path: dict[int, x509.Certificate] = {}
         self._sent: list[x509.Certificate] = []
+        self._measured = False
+        self._failed = False
         self._concluded = False
+
+    @property
+    def alertCode(self) -> int:
+        """
+        The C{X509_V_ERR_} code from which OpenSSL derives the TLS alert for a
+        certificate that was refused.
+        """
+        if self._failed:
+            return _UNSPECIFIED
+        return _ALERT_CODES.get(self.verdict.status, _BAD_CERTIFICATE)
 
     def verify(
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
@@ -74,13 +107,20 @@ class Judge:
         except Exception:
             # OpenSSL could only print it.
             _log.failure("while judging a certificate")
+            self._failed = True
             self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))
             return False
 
     def _hear(
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
     ) -> bool:
-        if depth not in self._path:
+        if not self._measured:
+            self._measured = True
+            if not self._measure(connection):
+                return False
+        # An objection may come before OpenSSL has chosen the path; a certificate without one
+        # is in it.
+        if ok or depth not in self._path:
             try:
                 self._path[depth] = certificate.to_cryptography()
             except MALFORMED as problem:
@@ -94,9 +134,29 @@ class Judge:
                 return self.verdict.status == CertificateStatus.TRUSTED
         if not ok or depth > 0:
             return True
-        self._sent = _readable(connection)
         self._conclude()
         return self.verdict.status == CertificateStatus.TRUSTED
+
+    def _measure(self, connection: Connection) -> bool:
+        """
+        Check the cost limits. Called before OpenSSL verifies signatures and name
+        constraints.
+
+        @return: whether the certificates are within the limits.
+        """
+        sent = connection.get_peer_cert_chain() or ()
+        # A server may send one certificate hundreds of times.
+        unique = dict.fromkeys(dump_certificate(FILETYPE_ASN1, each) for each in sent)
+        excess = findExcess(unique, self._trust.constraints) if unique else "unknown certificates"
+        if excess:
+            self._refuse(Finding(certificates.TOO_COSTLY, 0, excess))
+            return False
+        for der in unique:
+            try:
+                self._sent.append(x509.load_der_x509_certificate(der))
+            except MALFORMED:
+                continue
+        return True
 
     def _conclude(self) -> None:
         """
@@ -109,7 +169,7 @@ class Judge:
         self._decide()
         if leaf is not None and self.verdict.status == CertificateStatus.TRUSTED:
             self._lookAgain(leaf)
-        else:
+        if self.verdict.status != CertificateStatus.TRUSTED:
             self._takeOtherPath()
 
     def _look(self, leaf: x509.Certificate) -> None:
@@ -201,24 +261,45 @@ class Judge:
 
     def _lookAgain(self, leaf: x509.Certificate) -> None:
         """
-        Have C{cryptography} look at what OpenSSL has no objection to.
+        Verify with C{cryptography} the path that OpenSSL has accepted. Another path
+        does not count, because OpenSSL has not checked it.
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
-        if not webPKI and (
-            subject is None
-            or leaf in trust.allAnchors
-            or not all(isUsual(each) for each in self._path.values())
-        ):
-            return
+        path = self._pathToAnchor()
+        if not webPKI:
+            if leaf in trust.allAnchors:
+                # The client trusts this very certificate, so there is no path to verify.
+                return
+            # The verifier checks the keys of CAs only.
+            obstacle = (
+                f"{self._name.text!r} is not a host name of RFC 1123"
+                if subject is None
+                else "a CA of the path has an Ed25519 or Ed448 key"
+            )
+            if subject is None or not all(isUsual(each) for each in path[1:]):
+                if any(mayConstrainNames(each) for each in path):
+                    self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
+                return
         if subject is None:
             self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
             return
-        others = [*self._sent, *trust.intermediates]
         try:
-            findPath(leaf, others, trust.allAnchors, subject, trust.now(), webPKI=webPKI)
+            if path[-1] not in trust.allAnchors:
+                raise PathError("no authority that is trusted leads to it")
+            verifyPath(path, subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
             self._refuse(Finding(certificates.REFUSED_PATH, 0, str(problem)))
+
+    def _pathToAnchor(self) -> Sequence[x509.Certificate]:
+        """
+        Get the path that OpenSSL has chosen, up to the first trusted certificate.
+        """
+        path = [self._path[depth] for depth in sorted(self._path)]
+        for number, certificate in enumerate(path):
+            if certificate in self._trust.pinned:
+                return path[: number + 1]
+        return path
 
     # The proof that it is not revoked
 
@@ -276,16 +357,3 @@ def _isOpen(finding: Finding) -> bool:
     server's certificate was revoked.
     """
     return finding.depth == 0 and finding.code in UNKNOWN_REVOCATION
-
-
-def _readable(connection: Connection) -> list[x509.Certificate]:
-    """
-    List the certificates that the server sent, as far as they can be read.
-    """
-    sent = []
-    for certificate in connection.get_peer_cert_chain() or ():
-        try:
-            sent.append(certificate.to_cryptography())
-        except MALFORMED:
-            continue
-    return sent

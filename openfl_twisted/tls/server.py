@@ -22,13 +22,8 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.tls.trust import unwarned
-
-CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
-"""
-The cipher suites of TLS 1.2: forward secret and authenticated ones only. Those
-of TLS 1.3 all are.
-"""
 
 HANDSHAKE_TIMEOUT = 20.0
 """

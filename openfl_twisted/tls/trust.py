@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Literal, Self
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL.crypto import X509, X509Store, X509StoreFlags
 from OpenSSL.SSL import VERIFY_PEER, Connection, Context
 from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 
+from openfl_twisted.tls.ciphers import CIPHERS
+from openfl_twisted.wire.certificatecosts import countConstraints
 from openfl_twisted.wire.certificates import MALFORMED
 
 MAX_CONTEXTS = 32
@@ -143,6 +146,14 @@ class Trust:
         """
         return tuple(each for each in self.intermediates if not isSelfIssued(each))
 
+    @property
+    def constraints(self) -> int:
+        """
+        The number of name constraints that a path may meet in the client's own
+        certificates. A path ends at one root.
+        """
+        return _constraintsOf(self)
+
     def context(self) -> Context:
         """
         Get OpenSSL's context for clients that trust so. It refuses all
@@ -221,6 +232,7 @@ def _contextFor(trust: Trust) -> Context:
     context: Context = CertificateOptions(
         trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
     ).getContext()
+    context.set_cipher_list(CIPHERS)
     context.set_ocsp_client_callback(_stapled)
     context.set_verify(VERIFY_PEER, _refuse)
     if trust.platform:
@@ -233,6 +245,20 @@ def _contextFor(trust: Trust) -> Context:
     trust.setRules(store)
     trust.setLists(store)
     return context
+
+
+@lru_cache(maxsize=MAX_CONTEXTS)
+def _constraintsOf(trust: Trust) -> int:
+    """
+    Count the name constraints of the client's own certificates.
+    """
+    counts = {
+        certificate: countConstraints(certificate.public_bytes(Encoding.DER))
+        for certificate in (*trust.allAnchors, *trust.helpers)
+    }
+    roots = [count for certificate, count in counts.items() if isSelfIssued(certificate)]
+    others = [count for certificate, count in counts.items() if not isSelfIssued(certificate)]
+    return sum(others) + max(roots, default=0)
 
 
 def _refuse(connection: Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:

@@ -80,6 +80,21 @@ Our own code: nothing shows that the certificate is not revoked, and that was
 demanded.
 """
 
+UNCHECKED_CONSTRAINTS = -6
+"""
+Our own code: the second verifier cannot check name constraints of the path.
+"""
+
+TOO_COSTLY = -7
+"""
+Our own code: the verification would exceed a cost limit.
+"""
+
+MAX_ISSUERS = 4
+"""
+Maximum number of certificates whose keys are tried on one signature.
+"""
+
 MALFORMED = (
     ValueError,
     x509.DuplicateExtension,
@@ -96,6 +111,8 @@ _OWN_WORDS = {
     NOT_OWNED: "the server does not prove that it has its key",
     MUST_STAPLE: "it demands a proof that it is not revoked, and the server sent none",
     UNPROVED: "nothing shows that it is not revoked",
+    UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
+    TOO_COSTLY: "its verification would cost too much",
 }
 
 
@@ -329,7 +346,7 @@ def _gradeOf(code: int, depth: int) -> _Grade:
     """
     if code in verifycodes.NO_TRUSTED_SIGNER:
         return _Grade.SIGNERS
-    if code in verifycodes.BROKEN_CHAIN or code == REFUSED_PATH:
+    if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
         return _Grade.CHAIN
     if code in verifycodes.REVOKED:
         return _Grade.REVOKED
@@ -350,12 +367,28 @@ def _gradeOf(code: int, depth: int) -> _Grade:
 
 def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Certificate]) -> bool:
     """
-    Check whether a certificate's issuer is among others: one with its name,
-    whose key verifies its signature.
+    Check whether the issuer of a certificate is among others: a certificate with
+    the issuer's name and a key that verifies the signature. At most
+    L{MAX_ISSUERS} keys are tried.
     """
     if certificate is None:
         return False
-    return any(other != certificate and isSignedBy(certificate, other) for other in others)
+    tries = 0
+    for other in others:
+        if other == certificate:
+            continue
+        try:
+            certificate.verify_directly_issued_by(other)
+        except InvalidSignature:
+            tries += 1
+            if tries == MAX_ISSUERS:
+                return False
+        except (UnsupportedAlgorithm, TypeError, *MALFORMED):
+            # Another name, or a key of another kind: no signature was verified.
+            continue
+        else:
+            return True
+    return False
 
 
 def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

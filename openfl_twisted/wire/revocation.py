@@ -6,6 +6,7 @@ stapling, RFC 6066 and RFC 6960), and by revocation lists (RFC 5280).
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,6 +26,16 @@ from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 MAX_AGE = timedelta(days=7)
 """
 How old a response may be that does not say how long it counts.
+"""
+
+MAX_RESPONSE = 16384
+"""
+Maximum length of an OCSP response, in bytes. A longer one is ignored.
+"""
+
+MAX_RESPONDERS = 4
+"""
+Maximum number of certificates that are tried as the signer of an OCSP response.
 """
 
 
@@ -108,6 +119,8 @@ def readStaple(
         that is not signed by the issuer or on its behalf, one that is out of
         date, and for no response at all.
     """
+    if len(staple) > MAX_RESPONSE:
+        return Revocation.UNKNOWN
     try:
         return _read(staple, certificate, issuer, time)
     except (TypeError, InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
@@ -169,11 +182,15 @@ def _keyHash(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> bytes
 
 def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) -> x509.Certificate:
     """
-    Find who has signed a response: the issuer, or one whom it has told to.
+    Find the signer of a response: the issuer, or a responder that the issuer has
+    authorized. At most L{MAX_RESPONDERS} certificates are tried.
 
     @raise ValueError: if it is neither.
     """
-    for certificate in response.certificates:
+    # The server chooses the certificates, and to verify a signature is expensive.
+    for certificate in islice(
+        (each for each in response.certificates if _isResponder(response, each)), MAX_RESPONDERS
+    ):
         if not isSignedBy(certificate, issuer):
             continue
         if not certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc:
@@ -182,10 +199,10 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
             usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         except x509.ExtensionNotFound:
             continue
-        if ExtendedKeyUsageOID.OCSP_SIGNING in usage and _isResponder(response, certificate):
+        if ExtendedKeyUsageOID.OCSP_SIGNING in usage:
             return certificate
     if not _isResponder(response, issuer):
-        raise ValueError("the response is signed by a stranger")
+        raise ValueError("the OCSP response is not signed by the issuer or a responder")
     return issuer
 
 

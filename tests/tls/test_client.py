@@ -6,6 +6,7 @@ those of the laboratory.
 import contextlib
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,11 +17,14 @@ from openfl_twisted.tls import (
     HandshakeFailed,
     SecureConnectionCreator,
     Trust,
+    client,
     judge,
     verdictOf,
 )
+from openfl_twisted.wire import certificates
 from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict
-from tests.laboratory import HOST, PAST, authority, server
+from tests.extensions import critical
+from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import (
     GREETING,
     TLS12,
@@ -32,7 +36,8 @@ from tests.tls.handshakes import (
     shakeHands,
     showing,
 )
-from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, trusting
+from tests.tls.situations.costly import constraining
+from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, trusting
 
 TRUST = trusting(ROOT)
 
@@ -188,7 +193,7 @@ class DenialTests(SynchronousTestCase):
         def fail(*arguments: object, **options: object) -> None:
             raise ZeroDivisionError
 
-        for name in ("findPath", "readStaple"):
+        for name in ("verifyPath", "readStaple"):
             patched = self.patch(judge, name, fail)
             for version in VERSIONS.values():
                 outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
@@ -231,6 +236,53 @@ class DenialTests(SynchronousTestCase):
         outcome = shakeHands(showing(expired.der, broken, INTERMEDIATE.der), TRUST)
         self.assertEqual(outcome.verdict.status, CertificateStatus.EXPIRED)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_costly(self) -> None:
+        """
+        Certificates beyond a cost limit are refused in the first callback of OpenSSL,
+        before it compares names, and before any path is searched or verified.
+        """
+        callbacks: list[int] = []
+
+        class Counting(judge.Judge):
+            def verify(self, *arguments: Any) -> bool:
+                callbacks.append(arguments[2])
+                return super().verify(*arguments)
+
+        def fail(*arguments: object, **options: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(client, "Judge", Counting)
+        self.patch(judge, "findPath", fail)
+        self.patch(judge, "verifyPath", fail)
+        for scene in (constraining(1000, 600), constraining(1000, 600, STRANGER)):
+            callbacks.clear()
+            outcome = shakeHands(scene.server, scene.trust, scene.host)
+            self.assertEqual(len(callbacks), 1)
+            self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
+            [finding] = outcome.verdict.findings
+            self.assertEqual(finding.code, certificates.TOO_COSTLY)
+            self.assertIn("its verification would cost too much", str(outcome.reason))
+            self.assertEqual(outcome.received, b"")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_ownConstraints(self) -> None:
+        """
+        The name constraints of the client's own certificates count: those of all
+        intermediates, and the most that one root has.
+        """
+
+        def limited(name: str, count: int, issuer: Identity | None = None) -> Identity:
+            excluded = [x509.DNSName(f"e{number}.x") for number in range(count)]
+            constraints = critical(x509.NameConstraints(None, excluded))
+            return authority(name, issuer, constraints)
+
+        one, two = limited("One", 3), limited("Two", 5)
+        middle, pinned = limited("Middle", 7, one), limited("Pinned", 11, two)
+        self.assertEqual(trusting(ROOT).constraints, 0)
+        self.assertEqual(trusting(one, two).constraints, 5)
+        known = trusting(one, two, pinned, intermediates=(middle.certificate,))
+        self.assertEqual(known.constraints, 5 + 11 + 7)
 
     def test_manyNames(self) -> None:
         """

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import Trust, trust
@@ -293,6 +294,23 @@ class PlatformTests(SynchronousTestCase):
         stranger = server(authority("Stranger"))
         status = shakeHands(Presenting.of(stranger), Trust()).verdict.status
         self.assertEqual(status, CertificateStatus.UNTRUSTED_SIGNERS)
+
+    def test_folder(self) -> None:
+        """
+        OpenSSL finds a CA in the folder SSL_CERT_DIR, but the second verifier cannot
+        list the folder, so the status is C{invalidChain}.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        number = X509.from_cryptography(ROOT.certificate).subject_name_hash()
+        (Path(folder.name) / f"{number:08x}.0").write_bytes(toPEM([ROOT.certificate]))
+        named = {"SSL_CERT_FILE": folder.name + ".none", "SSL_CERT_DIR": folder.name}
+        patched = patch.dict(os.environ, named)
+        patched.start()
+        self.addCleanup(patched.stop)
+        outcome = shakeHands(Presenting.of(LEAF), Trust())
+        self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID_CHAIN)
+        self.assertIn("no authority that is trusted leads to it", str(outcome.reason))
 
     def test_besides(self) -> None:
         """

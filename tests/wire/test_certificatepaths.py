@@ -7,13 +7,22 @@ from typing import Any
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.certificatepaths import MAX_DEPTH, PathError, findPath, isUsual
-from tests.extensions import critical, purposes, unknown
+from openfl_twisted.wire import certificatepaths
+from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
+from openfl_twisted.wire.certificatepaths import (
+    PathError,
+    findPath,
+    isUsual,
+    mayConstrainNames,
+    verifyPath,
+)
+from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown
 from tests.laboratory import BEGIN, HOST, PAST, Identity, authority, keyFor, server
 
 ROOT = authority("Root")
 MIDDLE = authority("Intermediate", ROOT)
 LEAF = server(MIDDLE)
+STRANGER = authority("Stranger")
 NOW = PAST.replace(year=2020)
 SUBJECT = x509.DNSName(HOST)
 
@@ -132,6 +141,45 @@ class PathTests(SynchronousTestCase):
         self.assertTrue(isUsual(server(ROOT, name="RSA", kind="RSA").certificate))
         self.assertFalse(isUsual(server(ROOT, name="Ed", kind="Ed25519").certificate))
 
+    def test_constrained(self) -> None:
+        """
+        Certificates with name constraints are found, and certificates whose
+        extensions cannot be parsed count as such.
+        """
+        excluded = x509.NameConstraints(None, [x509.DNSName("other.example")])
+        self.assertTrue(mayConstrainNames(authority("Limited", ROOT, excluded).certificate))
+        twice = authority("Twice", ROOT, unknown(number=1), unknown(number=2))
+        broken = twice.rewritten(UNKNOWN_2, UNKNOWN_1)
+        self.assertTrue(mayConstrainNames(broken.certificate))
+        for each in (ROOT, MIDDLE, LEAF, twice):
+            self.assertFalse(mayConstrainNames(each.certificate))
+
+    def test_onePath(self) -> None:
+        """
+        One path is verified as it is: no other certificate takes the place of a
+        wrong one, and a trusted server certificate is a path of its own.
+        """
+        wrong = authority("Intermediate", authority("Nobody"))
+        path = [each.certificate for each in (LEAF, MIDDLE, ROOT)]
+        verifyPath(path, SUBJECT, NOW, webPKI=True)
+        for bad in ([path[0], wrong.certificate, path[2]], [path[0], path[2]]):
+            self.assertRaises(PathError, verifyPath, bad, SUBJECT, NOW, webPKI=False)
+        own = server(None).certificate
+        verifyPath([own], SUBJECT, NOW, webPKI=False)
+
+    def test_sameNames(self) -> None:
+        """
+        A path of CAs with one name would have the verifier try each key on each
+        signature, and is refused.
+        """
+        above = ROOT
+        for number in range(MAX_DEPTH):
+            above = authority("Same", above, key=keyFor(f"same {number}"))
+        leaf = server(above)
+        path = [*leaf.chain, ROOT.certificate]
+        error = self.assertRaises(PathError, verifyPath, path, SUBJECT, NOW, webPKI=False)
+        self.assertIn(f"more than {MAX_STEPS} signatures", str(error))
+
     def test_twins(self) -> None:
         """
         Two authorities of one name with different keys are no loop.
@@ -155,3 +203,99 @@ class PathTests(SynchronousTestCase):
         subjects = [certificate.subject for certificate in path]
         self.assertEqual(len(subjects), len(set(subjects)))
         self.assertEqual(path[-1], ROOT.certificate)
+
+
+class CostTests(SynchronousTestCase):
+    """
+    How many signatures the search for a path verifies.
+    """
+
+    def setUp(self) -> None:
+        self.signatures = self.paths = 0
+
+        def isSignedBy(*arguments: Any) -> bool:
+            self.signatures += 1
+            return bool(original(*arguments))
+
+        def verify(*arguments: Any, **options: Any) -> None:
+            self.paths += 1
+            verifyPath(*arguments, **options)
+
+        original: Any = vars(certificatepaths)["isSignedBy"]
+        self.patch(certificatepaths, "isSignedBy", isSignedBy)
+        self.patch(certificatepaths, "verifyPath", verify)
+
+    def crossSigned(self, count: int, copies: int = 1) -> list[Identity]:
+        """
+        Make CAs that have all signed each other.
+        """
+        every = [authority(f"Cross {number}") for number in range(count)]
+        return [
+            authority(subject.name, issuer, key=subject.key)
+            for subject in every
+            for issuer in every
+            for _ in range(copies)
+            if subject is not issuer or count == 1
+        ]
+
+    def test_crossSigned(self) -> None:
+        """
+        CAs that have signed each other form millions of paths. Only a few
+        signatures are verified, and no path.
+        """
+        for count, copies in ((1, 3), (1, 300), (2, 1), (2, 50), (3, 1), (6, 1), (10, 2)):
+            self.signatures = 0
+            others = self.crossSigned(count, copies)
+            self.assertRaises(PathError, find, server(others[0]), *others)
+            self.assertLessEqual(self.signatures, MAX_STEPS)
+            self.assertEqual(self.paths, 0)
+
+    def test_crossSignedByRoot(self) -> None:
+        """
+        If a trust anchor has signed one of them, few paths are verified, whether
+        one is valid or not.
+        """
+        others = self.crossSigned(5)
+        limited = x509.NameConstraints(None, [x509.DNSName(HOST)])
+        for extensions in ([], [critical(limited)]):
+            self.signatures = self.paths = 0
+            signed = authority("Cross 4", ROOT, *extensions, key=keyFor("Cross 4", "P-256"))
+            try:
+                find(server(others[0]), *others, signed)
+            except PathError:
+                self.assertTrue(extensions)
+            self.assertLessEqual(self.signatures, MAX_STEPS)
+
+    def test_paths(self) -> None:
+        """
+        Of many paths that all break a name constraint, only as many are verified as
+        the limit of comparisons allows. Paths without name constraints are free.
+        """
+        excluded = [x509.DNSName(HOST), *(x509.DNSName(f"e{number}.x") for number in range(9))]
+        limited = critical(x509.NameConstraints(None, excluded))
+        above = authority("Above", ROOT, limited)
+        wrong = [authority("Twin", above, key=keyFor("twin")) for _ in range(6)]
+        # The path has eight other names.
+        for count, paths in ((492, 2), (493, 1), (10, 6)):
+            self.paths = 0
+            names = [HOST, *(f"n{number}.y" for number in range(count - 1))]
+            leaf = server(wrong[0], names=names)
+            self.assertRaises(PathError, find, leaf, above, *wrong)
+            self.assertEqual(self.paths, paths)
+            self.assertEqual(10 * (count + 8) * 2 <= MAX_COMPARISONS, paths > 1)
+            free = authority("Twin", ROOT, key=keyFor("twin"))
+            self.assertEqual(find(leaf, above, *wrong, free)[1], free.certificate)
+
+    def test_sameNames(self) -> None:
+        """
+        Hundreds of CAs with the issuer's name are not all tried, and none of them if
+        no trust anchor has the name of their issuer.
+        """
+        wrong = [authority("Intermediate", STRANGER, key=keyFor("wrong")) for _ in range(200)]
+        self.assertRaises(PathError, find, LEAF, *wrong, anchors=(ROOT,))
+        self.assertEqual(self.signatures, 0)
+        named = authority("Root", key=keyFor("wrong"))
+        wrong = [authority("Intermediate", named, key=keyFor("wrong")) for _ in range(200)]
+        error = self.assertRaises(PathError, find, LEAF, *wrong, anchors=(ROOT,))
+        self.assertIn(f"more than {MAX_STEPS} signatures", str(error))
+        self.assertEqual(self.signatures, MAX_FAILURES)

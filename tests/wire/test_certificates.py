@@ -24,6 +24,7 @@ from tests.laboratory import Identity, authority, keyFor, server
 ROOT = authority("Root")
 MIDDLE = authority("Intermediate", ROOT)
 LEAF = server(MIDDLE)
+STRANGER = authority("Stranger")
 PATH = dict(enumerate(each.certificate for each in (LEAF, MIDDLE, ROOT)))
 
 # What each code means for the server's certificate, and for one above it.
@@ -278,6 +279,22 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(verdict.status, CertificateStatus.INVALID_CHAIN)
         verdict = judge([Finding(7, 0)], PATH, atHand=[ROOT.certificate, LEAF.certificate])
         self.assertEqual(verdict.status, CertificateStatus.INVALID)
+
+    def test_manyIssuers(self) -> None:
+        """
+        Of many certificates with the issuer's name, only the first few keys are tried.
+        """
+        wrong = [
+            authority("Intermediate", ROOT, key=keyFor(f"wrong {number}")).certificate
+            for number in range(certificates.MAX_ISSUERS)
+        ]
+        right = [STRANGER.certificate] * 300 + [MIDDLE.certificate]
+        for others, status in (
+            ([*wrong[1:], *right], CertificateStatus.INVALID_CHAIN),
+            ([*wrong, *right], CertificateStatus.UNTRUSTED_SIGNERS),
+        ):
+            verdict = judge([Finding(20, 0)], PATH, atHand=others)
+            self.assertEqual(verdict.status, status)
 
     def test_forgedList(self) -> None:
         """

@@ -18,7 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
+from openfl_twisted.wire.revocation import (
+    MAX_RESPONDERS,
+    MAX_RESPONSE,
+    Revocation,
+    demandsStaple,
+    readLists,
+    readStaple,
+)
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, purposes, unknown
 from tests.laboratory import BEGIN, END, FUTURE, PAST, Identity, authority, keyFor, server
 
@@ -147,6 +154,35 @@ class StapleTests(SynchronousTestCase):
         """
         self.both(True, begins=NOW - timedelta(days=6), ends=None)
         self.both(False, begins=NOW - timedelta(days=8), ends=None)
+
+    def test_manyResponders(self) -> None:
+        """
+        Of many certificates in a response, only the first few that name the responder
+        are tried; other certificates do not count.
+        """
+        right = self.responder()
+        forged = authority("Root", key=keyFor("another"))
+        wrong = [
+            server(forged, purposes("OCSP_SIGNING"), name="Responder").certificate
+            for _ in range(MAX_RESPONDERS)
+        ]
+        for sent, heard in (
+            ([*wrong[1:], right.certificate], True),
+            ([*wrong, right.certificate], False),
+            ([*[OTHER.certificate] * 20, right.certificate], True),
+        ):
+            self.both(heard, responder=right, sent=sent, byName=True)
+
+    def test_long(self) -> None:
+        """
+        A response that is longer than any useful one is ignored.
+        """
+        right = self.responder()
+        for copies, heard in ((20, True), (60, False)):
+            sent = [right.certificate] * copies
+            length = len(ROOT.staple(LEAF, responder=right, sent=sent))
+            self.assertEqual(length <= MAX_RESPONSE, heard)
+            self.both(heard, responder=right, sent=sent)
 
     def test_responder(self) -> None:
         """

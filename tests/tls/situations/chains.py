@@ -68,6 +68,43 @@ def limited(
     return scene(leaf, host=host)
 
 
+def unchecked(
+    host: str, name: str, kind: str = "P-256", constraints: x509.ExtensionType | None = None
+) -> Scene:
+    """
+    A server whose certificate is for a host name that its CA must not sign, where
+    C{cryptography} cannot verify the path.
+
+    @param kind: the kind of the CA's key.
+    @param constraints: other name constraints, or a malformed extension.
+    """
+    excluded = constraints or x509.NameConstraints(None, [x509.DNSName(host)])
+    limited = authority(f"Limited {kind}", ROOT, critical(excluded), kind=kind)
+    return scene(server(limited, names=[name]), host=host)
+
+
+def edwards(host: str) -> Scene:
+    """
+    A server with an Ed25519 key and a wildcard for a host name that its CA must not
+    sign.
+    """
+    limited = authority("Limited", ROOT, critical(x509.NameConstraints(None, [x509.DNSName(host)])))
+    leaf = server(limited, names=["*.lab.example"], name="Ed25519", kind="Ed25519")
+    return scene(leaf, host=host)
+
+
+def mixedPaths() -> Scene:
+    """
+    A server with two paths. OpenSSL takes the first and overlooks its name
+    constraint; the second ends at a CA for clients only, which C{cryptography}
+    accepts without the web's rules.
+    """
+    host = "games.lab.example"
+    limited = authority("Twofold", ROOT, critical(x509.NameConstraints(None, [x509.DNSName(host)])))
+    clients = authority("Twofold", ROOT, purposes("CLIENT_AUTH"))
+    return scene(server(limited, names=["*.lab.example"]), clients, host=host)
+
+
 def tooDeep(*, atRoot: bool) -> Scene:
     """
     Meet a server that has more authorities above it than one of them allows.
@@ -235,6 +272,31 @@ REFUSED: dict[str, dict[str, Make]] = {
         "a wildcard for what is excluded": lambda: limited(
             None, [x509.DNSName("games.lab.example")], "games.lab.example", "*.lab.example"
         ),
+        "a wildcard for what is excluded and a key of Ed25519": lambda: edwards(
+            "games.lab.example"
+        ),
+        "a wildcard for what is excluded below a key of Ed25519": lambda: unchecked(
+            "games.lab.example", "*.lab.example", "Ed25519"
+        ),
+        "an allowed name below a constrained key of Ed25519": lambda: unchecked(
+            HOST, HOST, "Ed25519", x509.NameConstraints(None, [x509.DNSName("other.example")])
+        ),
+        "constraints that cannot be read below a key of Ed25519": lambda: unchecked(
+            HOST,
+            HOST,
+            "Ed25519",
+            x509.UnrecognizedExtension(x509.NameConstraints.oid, b"\x30\x03\xa1\x01\x05"),
+        ),
+        "an excluded name with an underscore": lambda: unchecked(
+            "my_bank.lab.example", "my_bank.lab.example"
+        ),
+        "a wildcard for an excluded name with an underscore": lambda: unchecked(
+            "my_bank.lab.example", "*.lab.example"
+        ),
+        "a wildcard for an excluded name with a final hyphen": lambda: unchecked(
+            "bank-.lab.example", "*.lab.example"
+        ),
+        "two paths that break different rules": mixedPaths,
         "an address that is not permitted": lambda: limited(
             [x509.IPAddress(IPv4Network("10.0.0.0/8"))], None, "127.0.0.1"
         ),

@@ -123,6 +123,27 @@ def plainLeaf() -> Scene:
     return scene(leaf, anchors=[leaf])
 
 
+def allowedEdwards() -> Scene:
+    """
+    A server with an Ed25519 key, below a CA with name constraints that allow it.
+    """
+    excluded = critical(x509.NameConstraints(None, [x509.DNSName("other.example")]))
+    leaf = server(authority("Limited", ROOT, excluded), name="Ed25519", kind="Ed25519")
+    return scene(leaf)
+
+
+def pinnedBelow(*, leafPinned: bool) -> Scene:
+    """
+    A server whose certificate, or whose CA, is a trust anchor. Name constraints above
+    a trust anchor have no effect.
+    """
+    host = "my_games.lab.example"
+    excluded = critical(x509.NameConstraints(None, [x509.DNSName(host)]))
+    middle = authority("Below", authority("Limited", ROOT, excluded))
+    leaf = server(middle, names=["*.lab.example"])
+    return scene(leaf, anchors=[leaf if leafPinned else middle], host=host)
+
+
 def twoPaths() -> Scene:
     """
     Meet a server with two paths, of which OpenSSL takes the wrong one: the
@@ -193,6 +214,9 @@ SITUATIONS = [
         ),
         "names that its authority may sign": lambda: constrained(x509.DNSName("example")),
         "an address of an authority for names": addressed,
+        "an allowed name and a key of Ed25519": allowedEdwards,
+        "a pinned server with an excluded name": lambda: pinnedBelow(leafPinned=True),
+        "a pinned intermediate with an excluded name": lambda: pinnedBelow(leafPinned=False),
         "no purpose named": lambda: scene(server(INTERMEDIATE, without=[x509.ExtendedKeyUsage])),
         "more purposes": lambda: scene(
             server(INTERMEDIATE, purposes("CLIENT_AUTH", "SERVER_AUTH"))
