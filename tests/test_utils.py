@@ -18,6 +18,7 @@ from openfl_twisted.utils import (
     IDataInput,
     IDataOutput,
     IExternalizable,
+    ObjectEncoding,
 )
 from tests.wire.test_dataio import ORDERS
 
