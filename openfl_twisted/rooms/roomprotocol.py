@@ -241,10 +241,15 @@ class XMLRoomProtocol(RoomProtocol):
 
     def heard(self, line: bytes) -> None:
         """
-        Do what is asked for; hand on everything else.
+        Handle a request, or forward any other message to the room. A message
+        that is not UTF-8 is refused: XML does not allow it, and clients
+        disagree about how to read it.
         """
         try:
-            request = vocabulary.parseRequest(decodeUTF8(line))
+            request = vocabulary.parseRequest(line.decode())
+        except UnicodeDecodeError:
+            self.refuse("xml", "the message is not UTF-8")
+            return
         except VocabularyError as problem:
             self.refuse("xml", str(problem))
             return
