@@ -62,6 +62,7 @@ def portsMask(text: str) -> int:
     takes the same time, however many ranges the lists have.
 
     @param text: see L{parsePorts}.
+    @return: the number; bit 80 is port 80.
     @raise PolicyError: if it is not such a list.
     """
     mask = 0
@@ -188,10 +189,10 @@ class AccessRule:
 
     def coversContent(self, other: "AccessRule") -> bool:
         """
-        Return whether this rule is for all content that another rule is for,
-        whatever their ports are.
+        Compare the content that two rules are for, whatever their ports are.
 
         @param other: a rule; neither has a L{problem}.
+        @return: whether this rule is for all content that the other is for.
         """
         if self.secure and not other.secure:
             return False

@@ -34,7 +34,11 @@ _encoding = re.compile(
     rb"""(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?<\?xml[^>]*?encoding\s*=\s*["']([^"']*)"""
 )
 _INTERNAL = "declarations of its own are not allowed"
-_ASCII = bytes(range(32, 127))
+_UNREADABLE = "the encoding cannot be read"
+_likeASCII = re.compile(
+    rb"utf-8|utf-16(?:[lb]e)?|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-8]|koi8-[ru]",
+    re.IGNORECASE,
+)
 
 
 class XMLError(ValueError):
@@ -250,6 +254,7 @@ def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
 
     @param data: UTF-8.
     @param limits: the limits of the document.
+    @return: the element.
     @raise XMLError: if the data is anything else, or exceeds a limit.
     """
     _checkAmounts(data, limits)
@@ -311,15 +316,8 @@ def _checkEncoding(data: bytes) -> None:
     @raise XMLError: if it does not, or is unknown.
     """
     found = _encoding.match(data)
-    if found is None or found[1].lower() == b"utf-16":
-        return
-    name = found[1].decode("ascii", "replace")
-    try:
-        isASCII = _ASCII.decode(name) == _ASCII.decode("ascii")
-    except (LookupError, ValueError):
-        isASCII = False
-    if not isASCII:
-        raise XMLError("the encoding cannot be read")
+    if found is not None and not _likeASCII.fullmatch(found[1]):
+        raise XMLError(_UNREADABLE)
 
 
 def walk(
@@ -356,6 +354,6 @@ def walk(
     except XMLError:
         raise
     except (LookupError, ValueError):
-        raise XMLError("the encoding cannot be read") from None
+        raise XMLError(_UNREADABLE) from None
     finally:
         walker.release()
