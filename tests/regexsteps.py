@@ -77,8 +77,11 @@ class Matcher:
         if code is codes.SUBPATTERN:
             return self._sequence(list(about[3]), 0, at, then)
         if code is codes.BRANCH:
-            ends = (self._sequence(list(each), 0, at, then) for each in about[1])
-            return next((end for end in ends if end is not None), None)
+            for each in about[1]:
+                end = self._sequence(list(each), 0, at, then)
+                if end is not None:
+                    return end
+            return None
         if code in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
             return self._repeat(code, about, at, then)
         if code is codes.ATOMIC_GROUP:

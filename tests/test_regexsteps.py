@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from typing import Any
 
 from hypothesis import given, settings
@@ -58,10 +59,16 @@ def steps(pattern: "re.Pattern[Any]", methods: set[str], text: str) -> int:
     Count the steps for a text.
     """
     matcher = Matcher(pattern, LEAST + PER_CHARACTER * len(text))
-    if methods <= ANCHORED:
-        matcher.match(text, full="fullmatch" in methods)
-    else:
-        matcher.everywhere(text)
+    before = sys.getrecursionlimit()
+    # A repeated group takes some calls for each repetition.
+    sys.setrecursionlimit(before + 20 * len(text))
+    try:
+        if methods <= ANCHORED:
+            matcher.match(text, full="fullmatch" in methods)
+        else:
+            matcher.everywhere(text)
+    finally:
+        sys.setrecursionlimit(before)
     return matcher.steps
 
 
