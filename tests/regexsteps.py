@@ -47,7 +47,10 @@ class Matcher:
         @return: the end of the match, if there is one.
         """
         self._text = text
-        accept: _Continue = lambda end: end if not full or end == len(text) else None
+
+        def accept(end: int) -> int | None:
+            return end if not full or end == len(text) else None
+
         return self._sequence(list(self._tree), 0, start, accept)
 
     def everywhere(self, text: str) -> None:
@@ -183,16 +186,17 @@ class Matcher:
         if code is codes.NEGATE:
             return False
         if code is codes.LITERAL:
-            return about == ord(character[0])
+            return bool(about == ord(character[0]))
         if code is codes.RANGE:
             return bool(about[0] <= ord(character[0]) <= about[1])
         if code is codes.CATEGORY:
-            return {
+            known: dict[Any, bool] = {
                 codes.CATEGORY_SPACE: character in _SPACE,
                 codes.CATEGORY_NOT_SPACE: character not in _SPACE,
                 codes.CATEGORY_DIGIT: character.isdigit(),
                 codes.CATEGORY_WORD: character.isalnum() or character == "_",
-            }[about]
+            }
+            return known[about]
         raise NotImplementedError(code)
 
 

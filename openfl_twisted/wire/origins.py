@@ -10,8 +10,7 @@ so by the same rules as Flash Player.
 import re
 from collections.abc import Callable
 
-from openfl_twisted.wire.policy import PolicyFile, parsePorts
-from openfl_twisted.wire.policyrule import portsMask
+from openfl_twisted.wire.policy import PolicyFile, parsePorts, portsMask
 
 _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(?::\d{1,5})?", re.I)
 

@@ -35,6 +35,9 @@ _encoding = re.compile(
 )
 _INTERNAL = "declarations of its own are not allowed"
 _UNREADABLE = "the encoding cannot be read"
+_namespace = re.compile(
+    rb"""xmlns(?::[^ \t\r\n=:<>"']*+)?[ \t\r\n]*+=[ \t\r\n]*+("[^"<]*+|'[^'<]*+)"""
+)
 _likeASCII = re.compile(
     rb"utf-8|utf-16(?:[lb]e)?|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-8]|koi8-[ru]",
     re.IGNORECASE,
@@ -59,11 +62,14 @@ class XMLLimits:
         C{=} followed by a quotation mark counts as one in text too.
     @ivar depth: maximum number of nested elements, for L{walk}.
         L{readElement} bounds the nesting by C{markup} alone.
-    @ivar namespace: maximum length of a namespace name, in characters.
+    @ivar qualified: the same for a document that contains C{xmlns}.
+    @ivar namespace: maximum length of a namespace name as it is written, in
+        bytes.
     """
 
-    markup: int = 2000
+    markup: int = 1500
     attributes: int = 1000
+    qualified: int = 200
     depth: int = 100
     namespace: int = 200
 
@@ -110,10 +116,18 @@ def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
     """
     if data.count(b"<") > limits.markup:
         raise XMLError(f"more than {limits.markup} tags")
-    if data.count(b"=") > limits.attributes:
+    equals = data.count(b"=")
+    mayQualify = equals > 0 and b"xmlns" in data
+    most = min(limits.attributes, limits.qualified) if mayQualify else limits.attributes
+    if equals > most:
         packed = data.translate(None, _WHITE_SPACE)
-        if packed.count(b'="') + packed.count(b"='") > limits.attributes:
-            raise XMLError(f"more than {limits.attributes} attributes")
+        if packed.count(b'="') + packed.count(b"='") > most:
+            raise XMLError(f"more than {most} attributes")
+    # expat copies a namespace for each attribute in it.
+    if mayQualify and any(
+        len(found[1]) - 1 > limits.namespace for found in _namespace.finditer(data)
+    ):
+        raise XMLError(f"a namespace has more than {limits.namespace} bytes")
 
 
 class _Reader:
@@ -160,9 +174,7 @@ class _Reader:
 
     def _declareNamespace(self, prefix: str | None, uri: str | None) -> None:
         self.declaresNamespaces = True
-        # expat copies it for each name in it.
-        if len(uri or "") > self.limits.namespace:
-            raise XMLError(f"a namespace has more than {self.limits.namespace} characters")
+        self.parser.StartNamespaceDeclHandler = None
 
 
 class _ElementReader(_Reader):

@@ -164,16 +164,18 @@ def parseHead(head: bytes) -> RequestHead:
     if request is None:
         raise NoUpgrade(400, "The request line is none of HTTP.")
     method, target, version = request.groups()
-    values: dict[str, list[str]] = {}
+    headers: dict[str, str] = {}
     for line in lines:
         field = _field.fullmatch(line)
         if field is None:
             raise NoUpgrade(400, "A header field is malformed.")
         name, value = field[1].lower(), field[2].strip(" \t")
-        if name in _once and name in values:
+        if name not in headers:
+            headers[name] = value
+        elif name in _once:
             raise NoUpgrade(400, f"There are two header fields {name}.")
-        values.setdefault(name, []).append(value)
-    headers = {name: ", ".join(each) for name, each in values.items()}
+        else:
+            headers[name] += f", {value}"
     return RequestHead(method, _pathOf(target), version, headers)
 
 

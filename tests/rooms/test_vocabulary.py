@@ -38,6 +38,7 @@ class ParseTests(SynchronousTestCase):
             ("<resume\ntoken='x'/>", Request("resume", {"token": "x"})),
             ("<!-- hidden --><say from='x'/>".replace(" from='x'", ""), Request("say")),
             ("\ufeff<?xml version='1.0'?><leave/>", Request("leave")),
+            ("<say><![CDATA[a & b]]></say><!-- c -->", Request("say", {}, "<![CDATA[a & b]]>")),
         ):
             self.assertEqual(parseRequest(message), request, message)
 
@@ -51,8 +52,8 @@ class ParseTests(SynchronousTestCase):
             "a > b &lt;say from='Ann'/&gt;",
             "<move x='1'/>",
             "<saying/>",
-            "\ufeff<?xml version='1.0' encoding='utf-8'?>\n<!-- a --><x>b</x> <!-- c -->\n",
-            "<x><![CDATA[I <3 you]]><!-- <b> --></x>",
+            "\ufeff<?xml version='1.0' encoding='utf-8'?>\n<x>b</x> \n",
+            "<x><![CDATA[a & b ]] ]> > ]]]></x>",
             "<x:join xmlns:x='u'/>",
             "<x xmlns='u'><join/><member/><data/><room/></x>",
             "<error_/>",
@@ -76,7 +77,7 @@ class ParseTests(SynchronousTestCase):
             ("<who><x/></who>", "<who> has nothing inside"),
             ("<say xmlns='u'/>", "<say> has a namespace"),
             ("<say xmlns:a='u'><a:b/></say>", "<say> has a namespace"),
-            (f"<say>{'<a>' * 1000}{'</a>' * 1000}</say>", "more than 2000 tags"),
+            (f"<say>{'<a>' * 1000}{'</a>' * 1000}</say>", "more than 1500 tags"),
             ("<left name='Ben'/>", "only the server says <left>"),
             ("\ufeff<!-- > -->\n<welcome/>", "only the server says <welcome>"),
         ):
@@ -122,6 +123,12 @@ class ParseTests(SynchronousTestCase):
             "<x/>\ufeff<y/>",
             "I <3 you",
             "<",
+            "<x><!-- comment --></x>",
+            "<x/><!-- comment -->",
+            "<say><!-- comment --></say>",
+            "<x><![CDATA[I <3 you]]></x>",
+            f"<say><![CDATA[<<!---->{forged[1:]}]]></say>",
+            "<x><![CDATA[<]]>say from='Ann'<![CDATA[>]]></x>",
         ):
             self.assertRaises(VocabularyError, parseRequest, message)
 

@@ -24,7 +24,7 @@ class FileTests(SynchronousTestCase):
         deeply nested elements, or with many elements or attributes is refused.
         """
         for data, words in (
-            (f'<cross-domain-policy xmlns:a="{"u" * 201}"/>', "more than 200 characters"),
+            (f'<cross-domain-policy xmlns:a="{"u" * 201}"/>', "more than 200 bytes"),
             (
                 f"<cross-domain-policy>{'<a>' * 100}{'</a>' * 100}</cross-domain-policy>",
                 "more than 100 nested elements",
