@@ -433,7 +433,7 @@ class LinearTests(SynchronousTestCase):
         def steps(count: int) -> int:
             stream = Input(data * count)
             size = max(1, len(stream) // pieces) if pieces == 1 else pieces
-            cut = [Input(stream[at : at + size]) for at in range(0, len(stream), size)]
+            cut: list[bytes] = [Input(stream[at : at + size]) for at in range(0, len(stream), size)]
             return stepsOf(lambda: parser.parse(cut))
 
         # An error can end the shorter input early.
