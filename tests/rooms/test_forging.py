@@ -5,6 +5,7 @@ No client can make another client see an element that only the server sends.
 import base64
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import SERVER_ELEMENTS, VocabularyError, parseRequest
+from tests.effort import callsOf
 from tests.rooms.lenient import READERS, elementTree, recovering
 from tests.rooms.test_roomprotocol import Client
 
@@ -258,6 +260,49 @@ class ForgingTests(SynchronousTestCase):
                 f"<x><!-- {forged} --></x>",
             ):
                 self.assertEqual(self.check(pair, message), [], message)
+
+    def test_expensive(self) -> None:
+        """
+        A message that was expensive for 1.0.0 is refused with a short error, in a
+        number of calls that does not depend on its length.
+        """
+        attributes = " ".join(f'a{number}=""' for number in range(80_000))
+        qualified = " ".join(f'b:a{number}=""' for number in range(190))
+        for message in (
+            "<!---->" * 30 + "x",
+            "<!---->" * 100_000 + "x",
+            f"<say>{'<a/>' * 262_000}</say>",
+            f"<say {attributes}>",
+            f"<say {attributes}/>",
+            f"<{'a' * 100_000}",
+            f"<{'a' * 100_000} b='' b=''/>",
+            f"<say {'a' * 100_000}=''/>",
+            f"<say to='{'a' * 100_000}'/>",
+            f"<join room='{'a' * 100_000}'/>",
+            f"<join room='a' name='{'a' * 100_000}'/>",
+            f"<set key='{'a' * 100_000}' value='b'/>",
+            f"<resume token='{'a' * 100_000}'/>",
+            f"<x {qualified} xmlns:b='{'u' * 900_000}'/>",
+        ):
+            pair = Pair()
+            calls = callsOf(partial(pair.one.protocol.lineReceived, message.encode()))
+            self.assertLess(calls, 400, message[:40])
+            [error] = pair.one.read()
+            self.assertIn("<error code=", error)
+            self.assertLess(len(error), 250)
+            self.assertEqual(pair.two.read(), [])
+
+    def test_cheap(self) -> None:
+        """
+        The number of calls for a message that is forwarded does not depend on
+        what is in it.
+        """
+        pair = Pair()
+        for content in ("x" * 100_000, "<a/>" * 1400, "<a b='c'>d</a>" * 700, "\n&lt;" * 50_000):
+            message = f"<say>{content}</say>"
+            calls = callsOf(partial(pair.one.protocol.lineReceived, message.encode()))
+            self.assertLess(calls, 200, message[:40])
+            self.assertEqual(pair.two.read(), [f'<say from="Mallory">{content}</say>'])
 
     def test_notUTF8(self) -> None:
         """
