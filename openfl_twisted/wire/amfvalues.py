@@ -176,7 +176,7 @@ class Date:
 class XML(str):
     """
     XML as text. Nothing in here parses it; whoever does should use a parser
-    that refuses entities, such as C{defusedxml}.
+    that refuses entities, such as L{openfl_twisted.wire.strictxml}.
     """
 
     __slots__ = ()

@@ -100,6 +100,8 @@ def _parse(data: bytes) -> _Contents:
     contents = _Contents()
     try:
         strictxml.walk(data, contents.addElement, contents.addText, XML_LIMITS)
+    except strictxml.NotWellFormed as error:
+        raise PolicyError(f"it is {error}") from None
     except strictxml.XMLError as error:
         raise PolicyError(f"it cannot be read: {error}") from None
     return contents

@@ -51,6 +51,12 @@ class XMLError(ValueError):
     """
 
 
+class NotWellFormed(XMLError):
+    """
+    The data is not well-formed XML with namespaces.
+    """
+
+
 @dataclass(frozen=True)
 class XMLLimits:
     """
@@ -157,7 +163,8 @@ class _Reader:
         Parse the next bytes. expat parses an incomplete token again in each
         call, so calls get large pieces, and a token that fills one is refused.
 
-        @raise XMLError: if the data is not well-formed.
+        @raise NotWellFormed: if the data is not well-formed.
+        @raise XMLError: if a token is too long.
         """
         parser = self.parser
         start, end = 0, _FIRST_PIECE
@@ -170,7 +177,7 @@ class _Reader:
                 start, end = end, end + MAX_TOKEN
             parser.Parse(data[start:], final)
         except expat.ExpatError as problem:
-            raise XMLError(f"not well-formed XML: {problem}") from None
+            raise NotWellFormed(f"not well-formed XML: {problem}") from None
 
     def _declareNamespace(self, prefix: str | None, uri: str | None) -> None:
         self.declaresNamespaces = True
