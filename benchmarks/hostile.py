@@ -4,6 +4,10 @@ C{python benchmarks/hostile.py}.
 
 The server and all clients are in this one process, so a round trip includes the
 work of those who attack. Each attack also says how it ended.
+
+The columns are the median, the 99th percentile and the maximum of the round trips
+of another client, in milliseconds; what the attack costs the attacker, in MB sent;
+and what it costs, in seconds of CPU time of this process.
 """
 
 import gc
@@ -27,10 +31,14 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 
 HOST = "127.0.0.1"
 MIB = 1024 * 1024
 PAUSE = 0.002
+# Seconds for which a message is sent again and again.
+ATTACKED = 1.5
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -44,7 +52,8 @@ class Attacker(Protocol):
 
     transport: Any
 
-    def __init__(self) -> None:
+    def __init__(self, scene: "Scene") -> None:
+        self.scene = scene
         self.received = 0
         self.lost: Deferred[None] = Deferred()
 
@@ -52,6 +61,7 @@ class Attacker(Protocol):
         """
         Send bytes.
         """
+        self.scene.sent += len(data)
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:
@@ -74,8 +84,9 @@ class Good(Protocol):
 
     transport: Any
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, question: bytes) -> None:
         self.reactor = reactor
+        self.question = question
         self.times: list[float] = []
         self.ends = False
 
@@ -93,7 +104,7 @@ class Good(Protocol):
             self.transport.loseConnection()
             return
         self.begun = time.perf_counter()
-        self.transport.write(b"ping\0")
+        self.transport.write(self.question)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -106,17 +117,22 @@ class Good(Protocol):
 class Scene:
     """
     A server, and how to get to it.
+
+    @ivar question: what the server answers.
+    @ivar sent: the number of bytes that attackers have sent.
     """
 
-    def __init__(self, reactor: Any, port: int) -> None:
+    def __init__(self, reactor: Any, port: int, question: bytes) -> None:
         self.reactor = reactor
+        self.question = question
+        self.sent = 0
         self.endpoint = TCP4ClientEndpoint(reactor, HOST, port)
 
     async def attacker(self) -> Attacker:
         """
         Connect somebody.
         """
-        attacker: Attacker = await connectProtocol(self.endpoint, Attacker())
+        attacker: Attacker = await connectProtocol(self.endpoint, Attacker(self))
         return attacker
 
     async def webSocket(self) -> Attacker:
@@ -242,7 +258,9 @@ async def nothing(scene: Scene) -> str:
     return ""
 
 
-ATTACKS: list[Callable[[Scene], Awaitable[str]]] = [
+Attack = Callable[[Scene], Awaitable[str]]
+
+ATTACKS: list[Attack] = [
     nothing,
     halfALine,
     longHead,
@@ -251,6 +269,98 @@ ATTACKS: list[Callable[[Scene], Awaitable[str]]] = [
     neverReads,
     silent,
 ]
+
+
+def filled(part: bytes) -> bytes:
+    """
+    Make a C{<say>} of 1 MiB that contains one part many times.
+    """
+    return b"<say>%b</say>" % (part * ((MIB - 11) // len(part)))
+
+
+def numbered(part: str, count: int) -> bytes:
+    """
+    Make a text of parts that each contain a number.
+    """
+    return "".join(part.replace("#", str(number)) for number in range(count)).encode()
+
+
+ROOM_MESSAGES = {
+    "rooms: a <say> of 1 MiB of text": filled(b"x"),
+    "rooms: 30 comments, and no element": b"<!---->" * 30 + b"x",
+    "rooms: a forged <say> behind a DTD": b'<!DOCTYPE a><say from="Ann">hi</say>',
+    "rooms: a <say> of 262,000 <a/>": filled(b"<a/>"),
+    "rooms: a <say> of 80,000 attributes": b"<say " + numbered('a#="" ', 80_000) + b"/>",
+    "rooms: 190 attributes, a namespace of 1 MB": (
+        b"<x xmlns:a='" + b"u" * 1_000_000 + b"' " + numbered('a:b#="" ', 190) + b"/>"
+    ),
+    "rooms: a <say> of 1 MiB of line feeds": filled(b"\n"),
+    "rooms: a <say> of 262,000 entities": filled(b"&lt;"),
+    "rooms: a <say> of 1 MiB of xmlns:": filled(b"xmlns:="),
+    "rooms: 1 MiB that is not UTF-8": b"\xed\xa0\x80a" * (MIB // 4),
+    "rooms: as many elements as are allowed": (
+        b"<x>" + numbered("<a#/>", 500) + numbered('<b# c#=""/>', 990) + b"</x>"
+    ),
+    "rooms: as many attributes as are allowed": b"<x " + numbered('a#="" ', 990) + b"/>",
+}
+"""
+What is sent again and again by a member of a room.
+"""
+
+
+async def inRoom(message: bytes, scene: Scene) -> str:
+    """
+    Send a message again and again, to a room with one other member.
+    """
+    attackers = [await scene.attacker() for _ in range(2)]
+    for attacker in attackers:
+        attacker.send(b'<join room="attacked"/>\0')
+    while not all(attacker.received for attacker in attackers):
+        await scene.pause(0.01)
+    sender, other = attackers
+    batch = (message + b"\0") * max(1, 65536 // len(message))
+    begun, sent, before = time.process_time(), 0, other.received
+    until = time.perf_counter() + ATTACKED
+    while time.perf_counter() < until and not sender.lost.called:
+        if not sender.transport.dataBuffer:
+            sender.send(batch)
+            sent += batch.count(b"\0")
+        await scene.pause(0)
+    each = (time.process_time() - begun) / sent * 1000
+    forwarded = "forwarded" if other.received - before > len(message) else "refused"
+    for attacker in attackers:
+        attacker.transport.abortConnection()
+    return f"{forwarded}; {each:.3f} ms for each"
+
+
+def attacksOnRooms() -> dict[str, Attack]:
+    """
+    Return the attacks on rooms, by their descriptions.
+    """
+    return {words: partial(inRoom, message) for words, message in ROOM_MESSAGES.items()}
+
+
+async def measure(scene: Scene, words: str, attack: Attack) -> None:
+    """
+    Measure an attack, and print a row.
+    """
+    # The objects that other attacks have left are not a cost of this one.
+    gc.collect()
+    gc.freeze()
+    good = Good(scene.reactor, scene.question)
+    await connectProtocol(scene.endpoint, good)
+    scene.sent, begun = 0, time.process_time()
+    ended = await attack(scene)
+    spent = time.process_time() - begun
+    good.ends = True
+    times = sorted(good.times)
+    median, worst = statistics.median(times) * 1000, times[-1] * 1000
+    late = times[len(times) * 99 // 100] * 1000
+    sys.stdout.write(
+        f"{words:45}{median:9.2f}{late:9.2f}{worst:9.2f}{scene.sent / 1e6:9.1f}{spent:9.2f}"
+        f"      {ended}\n"
+    )
+    sys.stdout.flush()
 
 
 async def main(reactor: Any) -> None:
@@ -264,26 +374,24 @@ async def main(reactor: Any) -> None:
         XMLSocketFactory(EchoProtocol, maxLength=limit),
         webSocket=partial(WebSocketFactory, maxMessage=limit),
     )
-    endpoint = TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096)
-    port = await endpoint.listen(GuardFactory(factory))
     tls = hostiletls.rows()
-    scene = Scene(reactor, port.getHost().port)
-    columns = f"{'median':>9}{'p99':>9}{'worst':>9}"
-    sys.stdout.write(f"{'the attack':50}{columns} ms   how it ended\n")
+    rooms = RoomFactory(XMLRoomProtocol, Lobby(clock=reactor), announces=True)
+    ports = [
+        await TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096).listen(
+            GuardFactory(each)
+        )
+        for each in (factory, rooms)
+    ]
+    head = f"{'the attack':45}{'median':>9}{'p99':>9}{'worst':>9}{'MB sent':>9}{'CPU s':>9}"
+    sys.stdout.write(f"{head}      how it ended\n")
+    scene = Scene(reactor, ports[0].getHost().port, b"ping\0")
     for attack in [*ATTACKS, *tls]:
-        # The objects that other attacks have left are not a cost of this one.
-        gc.collect()
-        gc.freeze()
-        good = Good(reactor)
-        await connectProtocol(scene.endpoint, good)
-        ended = await attack(scene)
-        good.ends = True
-        median, worst = statistics.median(good.times) * 1000, max(good.times) * 1000
-        words = " ".join((attack.__doc__ or "").split())
-        p99 = sorted(good.times)[len(good.times) * 99 // 100] * 1000
-        sys.stdout.write(f"{words:50}{median:9.2f}{p99:9.2f}{worst:9.2f}      {ended}\n")
-        sys.stdout.flush()
-    await port.stopListening()
+        await measure(scene, " ".join((attack.__doc__ or "").split()), attack)
+    scene = Scene(reactor, ports[1].getHost().port, b"<rooms/>\0")
+    for words, attack in attacksOnRooms().items():
+        await measure(scene, words, attack)
+    for port in ports:
+        await port.stopListening()
 
 
 if __name__ == "__main__":

@@ -178,9 +178,14 @@ class IDataInput(_ObjectEncoding, DataInput):
     The reading methods, with Flash's errors, of whatever has bytes:
     L{ByteArray} and the sockets. A class that wants them gives C{_take},
     C{bytesAvailable} and C{_window}.
+
+    @cvar amfLimits: the limits of L{readObject}. Override it in a subclass, or
+        set it here for the whole program, to read larger values.
     """
 
     __slots__ = ()
+
+    amfLimits: ClassVar[amf.Limits] = amf.Limits()
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         """
@@ -193,7 +198,7 @@ class IDataInput(_ObjectEncoding, DataInput):
         Read a value in AMF, see L{openfl_twisted.wire.amf}. Classes are known by
         C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}. The value takes at
         most 160 bytes of memory for each of its bytes, besides what the
-        program's own classes take; see L{amf.Limits} for the limits.
+        program's own classes take; see C{amfLimits}.
 
         @raise errors.EOFError: if the value is not all there; nothing is taken
             then, so that it can be read when the rest has come.
@@ -206,6 +211,7 @@ class IDataInput(_ObjectEncoding, DataInput):
                 position,
                 objectEncoding=self.objectEncoding,
                 registry=classAliases,
+                limits=self.amfLimits,
                 makeByteArray=ByteArray,
             )
         except EOFError:

@@ -242,7 +242,10 @@ CLASSES = [
         readOnly={"bytesAvailable": ANY},
         properties={"endian": ANY, "objectEncoding": ANY},
         methods=READS,
-        own={"readInt64": LONG},
+        own={
+            "readInt64": LONG,
+            "amfLimits": "values that are received have limits",
+        },
     ),
     Members(
         utils.IDataOutput,

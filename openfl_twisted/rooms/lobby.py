@@ -338,6 +338,9 @@ class Lobby:
             there is called so.
         """
         room = self._roomOf(member)
+        if exceeds(len(name), self.limits.maxName):
+            # An error that repeats the name would be as long, and so would what the relay gets.
+            raise LobbyError("nobody", f"a name has 1 to {self.limits.maxName} characters")
         other = room.members.get(name)
         if other is not None:
             self.deliver(other, message)

@@ -25,6 +25,10 @@ from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 
+# Members to which a message is sent for the price of one message, see SendingProtocol.spend.
+_MEMBERS_PER_WORK = 16
+
+
 class RoomProtocol(XMLSocketProtocol):
     """
     A client that can be in a room.
@@ -140,9 +144,17 @@ class RoomProtocol(XMLSocketProtocol):
 
     def lineReceived(self, line: bytes) -> None:
         """
-        Deal with a message; what cannot be done is told.
+        Handle a message; an error is reported to the client. While the broker
+        takes messages more slowly than they arrive, no further ones are read.
         """
         self._try(lambda: self.heard(line))
+        if self.member is not None and self.member.room is not None:
+            # Most messages are sent to all members, or list them.
+            self.spend(len(self.member.room.members) // _MEMBERS_PER_WORK)
+        elsewhere = self.lobby.elsewhere
+        if elsewhere is not None and elsewhere.congested:
+            self.blockReading()
+            elsewhere.whenDrained(self.unblockReading)
 
     def heard(self, line: bytes) -> None:
         """
@@ -241,10 +253,15 @@ class XMLRoomProtocol(RoomProtocol):
 
     def heard(self, line: bytes) -> None:
         """
-        Do what is asked for; hand on everything else.
+        Handle a request, or forward any other message to the room. A message
+        that is not UTF-8 is refused: XML does not allow it, and clients
+        disagree about how to read it.
         """
         try:
-            request = vocabulary.parseRequest(decodeUTF8(line))
+            request = vocabulary.parseRequest(line.decode())
+        except UnicodeDecodeError:
+            self.refuse("xml", "the message is not UTF-8")
+            return
         except VocabularyError as problem:
             self.refuse("xml", str(problem))
             return

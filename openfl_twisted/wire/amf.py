@@ -98,6 +98,8 @@ The form of ActionScript 3, from Flash Player 9 on; it is the default.
 """
 
 _limits = Limits()
+# Values of the program itself are not limited by the time that reading them takes.
+_writeLimits = Limits(items=1_000_000, objects=1_000_000)
 _noClasses = ClassRegistry()
 
 
@@ -169,7 +171,7 @@ def encode(
     objectEncoding: int = AMF3,
     registry: ClassRegistry | None = None,
     references: bool = True,
-    limits: Limits = _limits,
+    limits: Limits = _writeLimits,
     writeDynamicProperties: Callable[[Any, DynamicOutput], object] | None = None,
 ) -> bytes:
     """

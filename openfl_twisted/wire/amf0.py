@@ -95,12 +95,14 @@ class AMF0Reader:
             raise AMFError(f"there is no object {index}") from None
 
     def _readDate(self, place: int) -> tuple[Any, int]:
+        self._amf3.countObject()
         value = Date(_unpackDouble(self._data, place)[0])
         # The time zone behind it means nothing, but has to be there.
         _unpackShort(self._data, place + 8)
         return value, place + 10
 
     def _readXML(self, place: int) -> tuple[Any, int]:
+        self._amf3.countObject()
         text, place = self._readLongString(place)
         return XML(text), place
 
@@ -113,6 +115,7 @@ class AMF0Reader:
         self._amf3.enter()
         self._amf3.take(count, count, place)
         value: list[Any] = []
+        self._amf3.countObject()
         self._objects.append(value)
         for _ in range(count):
             item, place = self.readValue(place)
@@ -153,6 +156,7 @@ class AMF0Reader:
         """
         data = self._data
         amf3 = self._amf3
+        amf3.countObject()
         self._objects.append(value)
         amf3.enter()
         while True:

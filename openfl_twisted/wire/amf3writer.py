@@ -490,7 +490,7 @@ class AMF3Writer:
         if self._refer(marker, value):
             return
         count = len(value)
-        self.take(count)
+        self.take(count // 8)
         self.room(struct.calcsize(form) * count)
         self.out += writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)

@@ -101,13 +101,13 @@ def _elementsOf(text: str) -> list[str]:
     """
     Cut C{Forwarded} at its commas; those within quoted strings are none.
     """
-    elements = [""]
+    elements: list[list[str]] = [[]]
     for piece in _piece.findall(text):
         if piece == ",":
-            elements.append("")
+            elements.append([])
         else:
-            elements[-1] += piece
-    return elements
+            elements[-1].append(piece)
+    return ["".join(pieces) for pieces in elements]
 
 
 def _forOf(element: str) -> str:

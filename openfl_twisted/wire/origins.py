@@ -10,7 +10,7 @@ so by the same rules as Flash Player.
 import re
 from collections.abc import Callable
 
-from openfl_twisted.wire.policy import PolicyFile, parsePorts
+from openfl_twisted.wire.policy import PolicyFile, parsePorts, portsMask
 
 _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(?::\d{1,5})?", re.I)
 
@@ -30,17 +30,22 @@ def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None]
         that it does not tell, and what is no origin at all, is no domain: then
         only a rule for everybody will do.
     """
+    granting = []
     if port is None:
         granting = [rule for rule in policyFile.rules if rule.problem is None]
-        ports = {low for rule in granting for low, _ in parsePorts(rule.ports or "")}
-        known = [originsOf(policyFile, each) for each in ports]
-        return lambda origin: origin is None or any(permits(origin) for permits in known)
+        # Any port at which a file with these rules would count.
+        lows = {low for rule in granting for low, _ in parsePorts(rule.ports or "")}
+        known = sum(1 << low for low in lows if policyFile.metaPolicy(low) != "none")
+        granting = [rule for rule in granting if portsMask(rule.ports or "") & known]
 
     def permitted(origin: str | None) -> bool:
         if origin is None:
             return True
         found = _origin.fullmatch(origin)
         scheme, domain = found.groups() if found else ("", _NOWHERE)
-        return policyFile.permits(domain, port, secure=scheme.lower() == "https", servedFrom=port)
+        secure = scheme.lower() == "https"
+        if port is not None:
+            return policyFile.permits(domain, port, secure=secure, servedFrom=port)
+        return any(rule.matchesDomain(domain) and secure >= rule.secure for rule in granting)
 
     return permitted

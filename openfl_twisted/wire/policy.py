@@ -22,6 +22,7 @@ from openfl_twisted.wire.policyfile import (
     MASTER_PORT,
     MAX_POLICY_LENGTH,
     SITE_CONTROLS,
+    XML_LIMITS,
     PolicyFile,
 )
 from openfl_twisted.wire.policyrequest import (
@@ -36,6 +37,7 @@ from openfl_twisted.wire.policyrule import (
     AccessRule,
     PolicyError,
     parsePorts,
+    portsMask,
     shown,
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "MAX_REQUEST_LENGTH",
     "REQUEST",
     "SITE_CONTROLS",
+    "XML_LIMITS",
     "AccessRule",
     "Content",
     "Decision",
@@ -58,6 +61,7 @@ __all__ = [
     "mayBecomeRequest",
     "parsePorts",
     "policyAddress",
+    "portsMask",
     "requestLength",
     "shown",
 ]

@@ -3,18 +3,17 @@ A socket policy file: reading and writing it, and what it permits.
 """
 
 import codecs
-import re
 from dataclasses import dataclass, field
 from typing import Self
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring
 
-from defusedxml.ElementTree import DefusedXMLParser
-
+from openfl_twisted.wire import strictxml
 from openfl_twisted.wire.policyrule import (
     FIRST_UNPRIVILEGED_PORT,
     AccessRule,
     PolicyError,
     parsePorts,
+    portsMask,
     shown,
 )
 
@@ -33,65 +32,91 @@ SITE_CONTROLS = ("none", "master-only", "all")
 The meta-policies that a socket policy file can have.
 """
 
+XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
+"""
+Limits of a policy file beside its length. A file of L{MAX_POLICY_LENGTH} has
+room for 1,500 rules.
+"""
+
+_ROOT = "cross-domain-policy"
 _RULE = "allow-access-from"
+_CONTROL = "site-control"
 _LONGEST_TAG = 60
-_LONGEST_NAMESPACE = 200
-_undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
+_LONGEST_HOST = 253
+_MAX_COMPARED = 20
 
 
-class _Parser(DefusedXMLParser):
+class _Contents:
     """
-    A parser that takes no declarations from the file itself: neither entities
-    nor attributes that a rule does not show.
+    The contents of a policy file, collected while it is parsed.
 
-    @ivar namesDTD: whether the file has a DTD, which is never fetched.
+    @ivar root: the name of the root element.
+    @ivar rules: the attributes of each rule.
+    @ivar control: the attributes of the first C{site-control}.
+    @ivar misplaced: number of rules that are not directly below the root.
+    @ivar hasText: whether there is text other than white space.
     """
 
-    namesDTD = False
+    root = ""
+    control: dict[str, str] | None = None
+    misplaced = 0
+    hasText = False
 
     def __init__(self) -> None:
-        super().__init__()
-        self.parser.StartDoctypeDeclHandler = self._beginDoctype
-        self.parser.StartNamespaceDeclHandler = self._beginNamespace
+        self.rules: list[dict[str, str]] = []
 
-    def _beginNamespace(self, prefix: str | None, uri: str | None) -> None:
-        # It would be copied for each name that is in it.
-        if len(uri or "") > _LONGEST_NAMESPACE:
-            raise PolicyError(f"it has a namespace of more than {_LONGEST_NAMESPACE} characters")
+    def addElement(self, depth: int, name: str, attributes: dict[str, str]) -> None:
+        """
+        Called for each element, see L{strictxml.walk}.
+        """
+        if depth == 1:
+            self.root = name
+        if name == _RULE:
+            if depth == 2:
+                self.rules.append(attributes)
+            else:
+                self.misplaced += 1
+        elif name == _CONTROL and depth == 2 and self.control is None:
+            self.control = attributes
 
-    def _beginDoctype(
-        self, name: str, system: str | None, public: str | None, hasOwn: bool
-    ) -> None:
-        if hasOwn:
-            raise PolicyError("it has declarations of its own")
-        self.namesDTD = True
+    def addText(self, text: str) -> None:
+        """
+        Called for the text between the tags.
+        """
+        self.hasText = self.hasText or bool(text.strip())
 
 
-def _parse(data: bytes) -> Element:
+def _parse(data: bytes) -> _Contents:
     """
-    Read XML.
+    Parse XML.
 
-    @raise PolicyError: if it cannot be read.
+    @raise PolicyError: if it cannot be parsed.
     """
     if len(data) > MAX_POLICY_LENGTH:
         raise PolicyError(f"it is longer than {MAX_POLICY_LENGTH} bytes")
     # In one kind of UTF-16 every file ends with a zero byte of its own.
     if not data.startswith(codecs.BOM_UTF16_LE):
         data = data.removesuffix(b"\0")
-    parser = _Parser()
+    contents = _Contents()
     try:
-        parser.feed(data)
-        root: Element = parser.close()
-    except PolicyError:
-        raise
-    except ParseError as error:
-        raise PolicyError(f"it is not well-formed XML: {error}") from None
-    except (LookupError, ValueError) as error:
-        raise PolicyError(f"its text cannot be read: {error}") from None
-    # The parser takes them for declared in the DTD, and drops them.
-    if parser.namesDTD and _undeclared.search(data.replace(b"\0", b"")):
-        raise PolicyError("it has an entity that nothing declares")
-    return root
+        strictxml.walk(data, contents.addElement, contents.addText, XML_LIMITS)
+    except strictxml.NotWellFormed as error:
+        raise PolicyError(f"it is {error}") from None
+    except strictxml.XMLError as error:
+        raise PolicyError(f"it cannot be read: {error}") from None
+    return contents
+
+
+def _hostsAbove(host: str) -> set[str]:
+    """
+    Return the domains of rules that can cover a rule for a domain.
+    """
+    found = {host, "*"}
+    # No host has a longer name; the loop takes quadratic time.
+    if len(host) <= _LONGEST_HOST:
+        labels = host.removeprefix("*.").split(".")
+        found |= {"*." + ".".join(labels[n:]) for n in range(len(labels))}
+    return found
 
 
 @dataclass(frozen=True)
@@ -132,36 +157,27 @@ class PolicyFile:
         @param data: the file; a zero byte at its end is allowed.
         @raise PolicyError: if it is not a policy file: not well formed, with
             another root, with text between its elements, or over
-            L{MAX_POLICY_LENGTH} bytes.
+            L{MAX_POLICY_LENGTH} bytes or one of L{XML_LIMITS}.
         """
-        try:
-            return cls._fromRoot(_parse(data))
-        except RecursionError:
-            raise PolicyError("it has too many elements in each other") from None
-
-    @classmethod
-    def _fromRoot(cls, root: Element) -> Self:
-        """
-        Read what has been parsed.
-        """
-        if root.tag != "cross-domain-policy":
-            raise PolicyError(f"its root is <{root.tag[:_LONGEST_TAG]}>, not <cross-domain-policy>")
-        if any(text and text.strip() for text in root.itertext()):
+        found = _parse(data)
+        if found.root != _ROOT:
+            name = shown(found.root[:_LONGEST_TAG])[1:-1]
+            raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
+        if found.hasText:
             raise PolicyError("it has text between its elements")
-        control = root.find("site-control")
-        found = root.findall(_RULE)
         rules = tuple(
             AccessRule(
                 rule.get("domain", ""),
                 rule.get("to-ports"),
                 rule.get("secure", "false").strip().lower() == "true",
             )
-            for rule in found
+            for rule in found.rules
         )
+        control = found.control
         return cls(
             rules,
             None if control is None else control.get("permitted-cross-domain-policies"),
-            sum(1 for _ in root.iter(_RULE)) - len(found),
+            found.misplaced,
         )
 
     def toXML(self) -> bytes:
@@ -171,10 +187,10 @@ class PolicyFile:
         @return: the file in ASCII, without the zero byte that ends it on the
             wire.
         """
-        root = Element("cross-domain-policy")
+        root = Element(_ROOT)
         if self.siteControl is not None:
             attribute = {"permitted-cross-domain-policies": self.siteControl}
-            SubElement(root, "site-control", attribute)
+            SubElement(root, _CONTROL, attribute)
         for rule in self.rules:
             attributes = {"domain": rule.domain}
             if rule.ports is not None:
@@ -289,21 +305,32 @@ class PolicyFile:
 
     def _unreached(self) -> list[str]:
         """
-        Name the rules that change nothing.
+        Name the rules that change nothing. Each is compared with a limited
+        number of others, so that the time is linear in the number of rules.
         """
         found = []
         able = [(n, rule) for n, rule in enumerate(self.rules, 1) if rule.problem is None]
+        masks = {number: portsMask(rule.ports or "") for number, rule in able}
         byHost: dict[str, list[tuple[int, AccessRule]]] = {}
         for number, rule in able:
-            byHost.setdefault(rule.host, []).append((number, rule))
-        for number, rule in able:
-            name = rule.host.removeprefix("*.").split(".")
-            hosts = {rule.host, "*"} | {"*." + ".".join(name[n:]) for n in range(len(name))}
-            others = [each for host in hosts for each in byHost.get(host, ()) if each[0] != number]
+            group = byHost.setdefault(rule.host, [])
+            if len(group) <= _MAX_COMPARED:
+                group.append((number, rule))
+
+        def covers(one: tuple[int, AccessRule], other: tuple[int, AccessRule]) -> bool:
+            ports = masks[other[0]]
+            return ports & masks[one[0]] == ports and one[1].coversContent(other[1])
+
+        for each in able:
+            number, rule = each
+            groups = (byHost.get(host, ()) for host in _hostsAbove(rule.host))
+            others = [other for group in groups for other in group if other[0] != number]
             # Of two that say the same, the first is the one that counts.
-            for other, wider in sorted(others, key=lambda each: each[0]):
-                if wider.covers(rule) and (other < number or not rule.covers(wider)):
-                    found.append(f"rule {number} is never reached: rule {other} grants all of it")
+            for other in sorted(others, key=lambda other: other[0])[:_MAX_COMPARED]:
+                if covers(other, each) and (other[0] < number or not covers(each, other)):
+                    found.append(
+                        f"rule {number} is never reached: rule {other[0]} grants all of it"
+                    )
                     break
         if self.misplaced:
             found.append(

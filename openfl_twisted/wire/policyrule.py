@@ -56,17 +56,19 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(ranges)
 
 
-def _joined(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+def portsMask(text: str) -> int:
     """
-    Join ranges that overlap or touch.
+    Parse a list of ports to a number with one bit for each port: comparing two
+    takes the same time, however many ranges the lists have.
+
+    @param text: see L{parsePorts}.
+    @return: the number; bit 80 is port 80.
+    @raise PolicyError: if it is not such a list.
     """
-    joined: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
-        else:
-            joined.append((low, high))
-    return joined
+    mask = 0
+    for low, high in parsePorts(text):
+        mask |= (1 << high + 1) - (1 << low)
+    return mask
 
 
 def _isAddress(text: str) -> bool:
@@ -182,15 +184,19 @@ class AccessRule:
 
         @param other: a rule; neither has a L{problem}.
         """
+        theirs = portsMask(other.ports or "")
+        return self.coversContent(other) and theirs & portsMask(self.ports or "") == theirs
+
+    def coversContent(self, other: "AccessRule") -> bool:
+        """
+        Compare the content that two rules are for, whatever their ports are.
+
+        @param other: a rule; neither has a L{problem}.
+        @return: whether this rule is for all content that the other is for.
+        """
         if self.secure and not other.secure:
             return False
         whole = self.host == other.host or self.host == "*"
         # What begins with a star is for everything below, a host name only for itself.
         below = self.host.startswith("*.") and self.matchesDomain(other.host.removeprefix("*."))
-        if not whole and not below:
-            return False
-        mine = _joined(parsePorts(self.ports or ""))
-        return all(
-            any(low <= first and last <= high for low, high in mine)
-            for first, last in parsePorts(other.ports or "")
-        )
+        return whole or below

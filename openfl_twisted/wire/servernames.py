@@ -100,6 +100,9 @@ def _ascii(text: str) -> str | None:
     @return: the name, or C{None} if it cannot be one.
     """
     name = text.removesuffix(".")
+    if len(name) > _MAX_NAME:
+        # IDNA takes quadratic time.
+        return None
     if not name.isascii():
         try:
             name = idna.encode(name, uts46=True).decode("ascii")

@@ -38,6 +38,7 @@ class ParseTests(SynchronousTestCase):
             ("<resume\ntoken='x'/>", Request("resume", {"token": "x"})),
             ("<!-- hidden --><say from='x'/>".replace(" from='x'", ""), Request("say")),
             ("\ufeff<?xml version='1.0'?><leave/>", Request("leave")),
+            ("<say><![CDATA[a & b]]></say><!-- c -->", Request("say", {}, "<![CDATA[a & b]]>")),
         ):
             self.assertEqual(parseRequest(message), request, message)
 
@@ -45,7 +46,19 @@ class ParseTests(SynchronousTestCase):
         """
         Everything else is for the others in the room.
         """
-        for message in ("", "hello", "<move x='1'/>", "<saying/>", "x<say/>", "<a:say/>", "<!-- "):
+        for message in (
+            "",
+            "hello",
+            "a > b &lt;say from='Ann'/&gt;",
+            "<move x='1'/>",
+            "<saying/>",
+            "\ufeff<?xml version='1.0' encoding='utf-8'?>\n<x>b</x> \n",
+            "<x><![CDATA[a & b ]] ]> > ]]]></x>",
+            "<x:join xmlns:x='u'/>",
+            "<x xmlns='u'><join/><member/><data/><room/></x>",
+            "<error_/>",
+            "<x say='1' from='Ann'>say</x>",
+        ):
             self.assertIsNone(parseRequest(message), message)
 
     def test_wrong(self) -> None:
@@ -53,21 +66,71 @@ class ParseTests(SynchronousTestCase):
         A request that is not written as it should be is told apart from that.
         """
         for message, words in (
-            ("<say>", "<say> is not well-formed"),
-            ("<join room=chess/>", "<join> is not well-formed"),
-            ("<say>&unknown;</say>", "<say> is not well-formed"),
+            ("<say>", "cannot be read: not well-formed"),
+            ("<join room=chess/>", "not well-formed"),
+            ("<say>&unknown;</say>", "not well-formed"),
+            ("<say><a:b/></say>", "not well-formed"),
             ("<leave now='1'/>", "<leave> has no attribute now"),
+            ("<say from='Ann'/>", "<say> has no attribute from"),
+            ("<say to='Ben' to='Ben'/>", "duplicate attribute"),
             ("<leave>now</leave>", "<leave> has nothing inside"),
             ("<who><x/></who>", "<who> has nothing inside"),
             ("<say xmlns='u'/>", "<say> has a namespace"),
             ("<say xmlns:a='u'><a:b/></say>", "<say> has a namespace"),
-            (f"<say>{'<a>' * 5000}{'</a>' * 5000}</say>", "too many elements in each other"),
+            (f"<say>{'<a>' * 1000}{'</a>' * 1000}</say>", "more than 1500 tags"),
             ("<left name='Ben'/>", "only the server says <left>"),
-            ("\ufeff<!-- > --><?a b?>\n<welcome/>", "only the server says <welcome>"),
+            ("\ufeff<!-- > -->\n<welcome/>", "only the server says <welcome>"),
         ):
             with self.assertRaises(VocabularyError) as caught:
                 parseRequest(message)
             self.assertIn(words, str(caught.exception))
+
+    def test_forged(self) -> None:
+        """
+        A message is refused if any reader, however lenient, could find an
+        element of the server in it.
+        """
+        forged = "<say from='Ann'>hi</say>"
+        for message in (
+            f"<!DOCTYPE a>{forged}",
+            "<!DOCTYPE a><left name='Ben'/>",
+            f"<!DOCTYPE x [<!ENTITY a '{forged}'>]><x>&a;</x>",
+            f"x{forged}",
+            f"<![CDATA[]]>{forged}",
+            f"<?p?>{forged}",
+            f"<x/>{forged}",
+            f"<x>{forged}</x>",
+            f"<say>{forged}</say>",
+            f"<x><?p {forged}?></x>",
+            f"<x><![CDATA[{forged}]]></x>",
+            f"<x><!--> {forged} --></x>",
+            f"<x/><!-- {forged} -->",
+            f"<!-- {forged} --><x/>",
+            f"<say><![CDATA[</say>{forged}]]></say>",
+            "<say><![CDATA[</say>]]></say>",
+            "<x><![CDATA[< say from='Ann'>hi</say>]]></x>",
+            "<SAY from='Ann'>hi</SAY>",
+            "<\u017fay from='Ann'>hi</\u017fay>",
+            "<x:say xmlns:x='u' from='Ann'>hi</x:say>",
+            "<x><a:b.c-d:Say xmlns:a='u'/></x>",
+            "<say:x xmlns:say='u'/>",
+            "<say-x/>",
+            "<say\u00e9 from='Ann'/>",
+            "<x><joined name='Ann'/></x>",
+            "<x><who room='a'/></x>",
+            "<?xml version='1.0' encoding='cp037'?><x/>",
+            "<?xml version='1.1'?><x/>",
+            "<x/>\ufeff<y/>",
+            "I <3 you",
+            "<",
+            "<x><!-- comment --></x>",
+            "<x/><!-- comment -->",
+            "<say><!-- comment --></say>",
+            "<x><![CDATA[I <3 you]]></x>",
+            f"<say><![CDATA[<<!---->{forged[1:]}]]></say>",
+            "<x><![CDATA[<]]>say from='Ann'<![CDATA[>]]></x>",
+        ):
+            self.assertRaises(VocabularyError, parseRequest, message)
 
     @given(st.sampled_from(sorted(vocabulary.REQUESTS)), st.text(st.characters(codec="utf-8")))
     def test_anything(self, name: str, rest: str) -> None:

@@ -363,17 +363,37 @@ class LimitTests(SynchronousTestCase):
 
     def test_items(self) -> None:
         """
-        Every value counts, numbers in vectors too.
+        Every value counts; eight numbers in a vector count as one.
         """
         three: list[Any] = [
             [1.0, 2.0], {"a": 1.0, "b": 2.0}, ECMAArray([1.0], {"a": 1.0}),
             TypedObject("A", {"a": 1.0, "b": 1.0}), [[1.0]],
-            IntVector([1, 2]), NumberVector([1.0, 2.0]), ObjectVector([1, 2]), Dictionary([(1, 2)]),
+            IntVector([1] * 16), NumberVector([1.0] * 23), ObjectVector([1, 2]),
+            Dictionary([(1, 2)]),
         ]  # fmt: skip
         for value in three:
             self.check(value, Limits(items=3), Limits(items=2), (AMF0, AMF3))
         self.check(None, Limits(items=1), Limits(items=0), (AMF0, AMF3))
         self.check({"a": 300.0}, Limits(items=2), Limits(items=1), (AMF0, AMF3))
+
+    def test_objects(self) -> None:
+        """
+        Every object that is received counts, in both versions of AMF.
+        """
+        values: list[Any] = [
+            [[], []], [{}, {}], [Date(1.0), Date(2.0)], [XML("a"), XML("b")],
+            [ECMAArray([], {"a": 1}), []], [TypedObject("A"), TypedObject("A")],
+            [IntVector([1]), NumberVector([1.0])], [ObjectVector([]), Dictionary()],
+            [bytearray(b"a"), bytearray(b"b")],
+        ]  # fmt: skip
+        for value in values:
+            for encoding in (AMF0, AMF3):
+                data = encode(value, objectEncoding=encoding)
+                decode(data, objectEncoding=encoding, limits=Limits(objects=3))
+                error = self.assertRaises(
+                    AMFError, decode, data, objectEncoding=encoding, limits=Limits(objects=2)
+                )
+                self.assertEqual(str(error), "there are more than 2 objects")
 
     def test_text(self) -> None:
         """
@@ -442,7 +462,9 @@ class LimitTests(SynchronousTestCase):
         ]
         for encoding, data in streams:
             tracemalloc.start()
-            value, end = decode(data, objectEncoding=encoding)
+            value, end = decode(
+                data, objectEncoding=encoding, limits=Limits(objects=2 * count, items=10 * count)
+            )
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             del value

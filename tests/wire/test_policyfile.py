@@ -20,14 +20,19 @@ class FileTests(SynchronousTestCase):
 
     def test_hostile(self) -> None:
         """
-        A long namespace, which would be copied for every name, and many elements
-        in each other are refused.
+        A file with a long namespace, which would be copied for every name, with
+        deeply nested elements, or with many elements or attributes is refused.
         """
         for data, words in (
-            (f'<cross-domain-policy xmlns:a="{"u" * 201}"/>', "more than 200 characters"),
+            (f'<cross-domain-policy xmlns:a="{"u" * 201}"/>', "more than 200 bytes"),
             (
-                f"<cross-domain-policy>{'<a>' * 5000}{'</a>' * 5000}</cross-domain-policy>",
-                "each other",
+                f"<cross-domain-policy>{'<a>' * 100}{'</a>' * 100}</cross-domain-policy>",
+                "more than 100 nested elements",
+            ),
+            (f"<cross-domain-policy>{'<a/>' * 5000}</cross-domain-policy>", "more than 5000 tags"),
+            (
+                "<cross-domain-policy " + " ".join(f"a{n}=''" for n in range(5001)) + "/>",
+                "more than 5000 attributes",
             ),
         ):
             with self.assertRaises(PolicyError) as caught:

@@ -4,13 +4,12 @@ C{twistd -n openfl-xml --app board:Player}.
 """
 
 from itertools import count
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.ElementTree import fromstring
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.wire.strictxml import readElement
 
 SIZE = 16
 """
@@ -26,12 +25,10 @@ def readMove(message: str) -> tuple[int, int]:
 
     @raise ValueError: if it is none, or leads off the board.
     """
-    try:
-        move = fromstring(message)
-    except ParseError as problem:
-        raise ValueError(f"this is no XML: {problem}") from None
-    x, y = int(move.get("x", "-1")), int(move.get("y", "-1"))
-    if move.tag != "move" or not (0 <= x < SIZE and 0 <= y < SIZE):
+    # Its XMLError is a ValueError.
+    move = readElement(message.encode())
+    x, y = (int(move.attributes.get(name, "-1")) for name in ("x", "y"))
+    if move.name != "move" or not (0 <= x < SIZE and 0 <= y < SIZE):
         raise ValueError("this is no move on the board")
     return x, y
 

@@ -1,0 +1,378 @@
+"""
+Strict XML parsing with limits, for data from untrusted peers: room messages and
+socket policy files.
+
+The parser is C{expat}, without a tree. Its time is linear in the length of the
+data, and nothing is fetched or expanded: declarations inside a document (entities
+among them) are refused before parsing begins.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+from xml.parsers import expat
+
+MAX_TOKEN = 1024 * 1024
+"""
+Length from which a single tag or comment can be refused, in bytes: 1 MiB.
+"""
+
+# Bytes in the first call of the parser. Text after the start tag of the root is passed to a handler
+# up to the end of the piece.
+_FIRST_PIECE = 4096
+
+# Separates the namespace, the name and the prefix in names from expat. XML cannot contain it.
+_SEPARATOR = "\x01"
+
+_WHITE_SPACE = b" \t\r\n"
+
+# A declaration that is not a comment, a CDATA section or the DTD itself.
+_declaration = re.compile(rb"<!(?!--|\[CDATA\[|DOCTYPE)")
+_undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
+_encoding = re.compile(
+    rb"""(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?<\?xml[^>]*?encoding\s*=\s*["']([^"']*)"""
+)
+_INTERNAL = "declarations of its own are not allowed"
+_UNREADABLE = "the encoding cannot be read"
+_namespace = re.compile(
+    rb"""xmlns(?::[^ \t\r\n=:<>"']*+)?[ \t\r\n]*+=[ \t\r\n]*+("[^"<]*+|'[^'<]*+)"""
+)
+_likeASCII = re.compile(
+    rb"utf-8|utf-16(?:[lb]e)?|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-8]|koi8-[ru]",
+    re.IGNORECASE,
+)
+
+
+class XMLError(ValueError):
+    """
+    The data is not accepted as XML. The text is short, and contains nothing that
+    the peer has sent.
+    """
+
+
+class NotWellFormed(XMLError):
+    """
+    The data is not well-formed XML with namespaces.
+    """
+
+
+@dataclass(frozen=True)
+class XMLLimits:
+    """
+    Limits of one document.
+
+    @ivar markup: maximum number of C{<} characters: start tags, end tags,
+        comments and CDATA sections together.
+    @ivar attributes: maximum number of attributes of all elements together. A
+        C{=} followed by a quotation mark counts as one in text too.
+    @ivar depth: maximum number of nested elements, for L{walk}.
+        L{readElement} bounds the nesting by C{markup} alone.
+    @ivar qualified: the same for a document that contains C{xmlns}.
+    @ivar namespace: maximum length of a namespace name as it is written, in
+        bytes.
+    """
+
+    markup: int = 1500
+    attributes: int = 1000
+    qualified: int = 200
+    depth: int = 100
+    namespace: int = 200
+
+
+DEFAULT_LIMITS = XMLLimits()
+"""
+The limits of a room message.
+"""
+
+
+class Element(NamedTuple):
+    """
+    The root element of a document.
+
+    @ivar name: the name without its prefix.
+    @ivar prefix: the prefix; empty if there is none.
+    @ivar attributes: the attributes. The name of one with a prefix begins with
+        its namespace.
+    @ivar declaresNamespaces: whether the document declares a namespace
+        anywhere.
+    @ivar content: the bytes between the start tag and the end tag, unchanged.
+    """
+
+    name: str
+    prefix: str
+    attributes: dict[str, str]
+    declaresNamespaces: bool
+    content: bytes
+
+
+def _split(name: str) -> tuple[str, str]:
+    """
+    Split a name from expat into the local name and the prefix.
+    """
+    parts = name.split(_SEPARATOR)
+    return parts[min(1, len(parts) - 1)], parts[2] if len(parts) == 3 else ""
+
+
+def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
+    """
+    Check the limits that need no parser.
+
+    @raise XMLError: if the data exceeds one.
+    """
+    if data.count(b"<") > limits.markup:
+        raise XMLError(f"more than {limits.markup} tags")
+    equals = data.count(b"=")
+    mayQualify = equals > 0 and b"xmlns" in data
+    most = min(limits.attributes, limits.qualified) if mayQualify else limits.attributes
+    if equals > most:
+        packed = data.translate(None, _WHITE_SPACE)
+        if packed.count(b'="') + packed.count(b"='") > most:
+            raise XMLError(f"more than {most} attributes")
+    # expat copies a namespace for each attribute in it.
+    if mayQualify and any(
+        len(found[1]) - 1 > limits.namespace for found in _namespace.finditer(data)
+    ):
+        raise XMLError(f"a namespace has more than {limits.namespace} bytes")
+
+
+class _Reader:
+    """
+    One use of expat.
+
+    An exception in a handler does not stop expat before the end of the data, so
+    everything that could make the rest expensive is refused before.
+    """
+
+    declaresNamespaces = False
+
+    def __init__(self, limits: XMLLimits, encoding: str | None = None) -> None:
+        self.limits = limits
+        self.parser = expat.ParserCreate(encoding, _SEPARATOR)
+        self.parser.namespace_prefixes = True
+        self.parser.StartNamespaceDeclHandler = self._declareNamespace
+
+    def release(self) -> None:
+        """
+        Break the reference cycle between the parser and its handlers.
+        """
+        del self.parser
+
+    def feed(self, data: bytes | memoryview, *, final: bool) -> None:
+        """
+        Parse the next bytes. expat parses an incomplete token again in each
+        call, so calls get large pieces, and a token that fills one is refused.
+
+        @raise NotWellFormed: if the data is not well-formed.
+        @raise XMLError: if a token is too long.
+        """
+        parser = self.parser
+        start, end = 0, _FIRST_PIECE
+        try:
+            while end < len(data):
+                before = parser.CurrentByteIndex
+                parser.Parse(data[start:end], False)
+                if start and parser.CurrentByteIndex == before:
+                    raise XMLError(f"a tag or comment is longer than {MAX_TOKEN} bytes")
+                start, end = end, end + MAX_TOKEN
+            parser.Parse(data[start:], final)
+        except expat.ExpatError as problem:
+            raise NotWellFormed(f"not well-formed XML: {problem}") from None
+
+    def _declareNamespace(self, prefix: str | None, uri: str | None) -> None:
+        self.declaresNamespaces = True
+        self.parser.StartNamespaceDeclHandler = None
+
+
+class _ElementReader(_Reader):
+    """
+    Reads the root element. Its handlers are called for the root alone: a Python
+    call per element costs ten times as much as parsing it.
+    """
+
+    def __init__(self, limits: XMLLimits) -> None:
+        super().__init__(limits, "utf-8")
+        self._name = ""
+        self._attributes: dict[str, str] = {}
+        self._start: int | None = None
+        self._end: int | None = None
+        self._inTail = False
+        self.parser.XmlDeclHandler = self._declare
+        self.parser.StartDoctypeDeclHandler = self._refuseDTD
+        self.parser.ProcessingInstructionHandler = self._refuseInstruction
+        self.parser.StartElementHandler = self._startRoot
+
+    def read(self, data: bytes) -> Element:
+        """
+        Parse a document.
+        """
+        # The last end tag is the root's, unless that is an empty-element tag.
+        last = max(data.rfind(b"</"), 0)
+        view = memoryview(data)
+        self.feed(view[:last], final=False)
+        self._inTail = True
+        if self._start is not None and self._end is None:
+            self.parser.EndElementHandler = self._endElement
+        self.feed(view[last:], final=True)
+        if self._start is None or self._end is None:
+            raise XMLError("only white space may follow the element")
+        name, prefix = _split(self._name)
+        content = data[self._start : self._end]
+        return Element(name, prefix, self._attributes, self.declaresNamespaces, content)
+
+    def _declare(self, version: str, encoding: str | None, standalone: int) -> None:
+        if version != "1.0":
+            raise XMLError("only XML 1.0 is allowed")
+        if encoding is not None and encoding.lower() != "utf-8":
+            raise XMLError("only the encoding UTF-8 is allowed")
+
+    def _refuseDTD(self, *_about: object) -> None:
+        raise XMLError("a document type declaration is not allowed")
+
+    def _refuseInstruction(self, *_about: object) -> None:
+        raise XMLError("a processing instruction is not allowed")
+
+    def _startRoot(self, name: str, attributes: dict[str, str]) -> None:
+        self._name, self._attributes = name, attributes
+        parser = self.parser
+        parser.StartElementHandler = parser.DefaultHandlerExpand = self._startContent
+        parser.EndElementHandler = self._endEmpty
+
+    def _startContent(self, *_about: object) -> None:
+        """
+        Called for whatever follows the start tag of the root, if that is not
+        its end.
+        """
+        parser = self.parser
+        self._start = parser.CurrentByteIndex
+        parser.StartElementHandler = parser.DefaultHandlerExpand = None
+        parser.EndElementHandler = self._endElement if self._inTail else None
+
+    def _endEmpty(self, _name: str) -> None:
+        """
+        Called for the end of a root without content.
+        """
+        parser = self.parser
+        self._start = self._end = parser.CurrentByteIndex
+        parser.StartElementHandler = parser.DefaultHandlerExpand = parser.EndElementHandler = None
+
+    def _endElement(self, _name: str) -> None:
+        """
+        Called for the end of an element; the root is the last.
+        """
+        self._end = self.parser.CurrentByteIndex
+
+
+def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
+    """
+    Parse a document that is exactly one element of XML 1.0 with namespaces.
+
+    White space and comments may precede the element, after a byte order mark
+    and an XML declaration without an encoding other than UTF-8. DTDs and
+    processing instructions are refused everywhere.
+
+    @param data: UTF-8.
+    @param limits: the limits of the document.
+    @return: the element.
+    @raise XMLError: if the data is anything else, or exceeds a limit.
+    """
+    _checkAmounts(data, limits)
+    if b"<!DOCTYPE" in data:
+        raise XMLError("a document type declaration is not allowed")
+    reader = _ElementReader(limits)
+    try:
+        return reader.read(data)
+    finally:
+        reader.release()
+
+
+class _Walker(_Reader):
+    """
+    Passes elements and text to functions.
+    """
+
+    hasDTD = False
+
+    def __init__(
+        self,
+        limits: XMLLimits,
+        onElement: Callable[[int, str, dict[str, str]], None],
+        onText: Callable[[str], None],
+    ) -> None:
+        super().__init__(limits)
+        self._onElement = onElement
+        self._depth = 0
+        self.parser.buffer_text = True
+        self.parser.CharacterDataHandler = onText
+        self.parser.StartElementHandler = self._startElement
+        self.parser.EndElementHandler = self._endElement
+        self.parser.StartDoctypeDeclHandler = self._startDTD
+
+    def _startElement(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > self.limits.depth:
+            raise XMLError(f"more than {self.limits.depth} nested elements")
+        # Only names without a namespace mean something here.
+        self._onElement(self._depth, name.replace(_SEPARATOR, "}"), attributes)
+
+    def _endElement(self, _name: str) -> None:
+        self._depth -= 1
+
+    def _startDTD(
+        self, name: str, system: str | None, public: str | None, hasInternal: bool
+    ) -> None:
+        if hasInternal:
+            raise XMLError(_INTERNAL)
+        self.hasDTD = True
+
+
+def _checkEncoding(data: bytes) -> None:
+    """
+    Check that the declared encoding contains ASCII unchanged: in any other, the
+    declarations that L{walk} looks for are hidden from it.
+
+    @param data: the document without zero bytes.
+    @raise XMLError: if it does not, or is unknown.
+    """
+    found = _encoding.match(data)
+    if found is not None and not _likeASCII.fullmatch(found[1]):
+        raise XMLError(_UNREADABLE)
+
+
+def walk(
+    data: bytes,
+    onElement: Callable[[int, str, dict[str, str]], None],
+    onText: Callable[[str], None],
+    limits: XMLLimits = DEFAULT_LIMITS,
+) -> None:
+    """
+    Parse a document in any encoding, and pass its elements and text to
+    functions. A reference to an external DTD is allowed, and ignored.
+
+    @param data: the document.
+    @param onElement: called for each start tag, with the depth (1 for the root),
+        the name and the attributes. A namespace precedes the name, with a
+        C{}} in between.
+    @param onText: called for the text between the tags.
+    @param limits: the limits of the document.
+    @raise XMLError: if the document is not well-formed, has declarations of its
+        own or an undeclared entity, or exceeds a limit.
+    """
+    # Without zero bytes, UTF-16 looks like ASCII too.
+    packed = data.replace(b"\0", b"")
+    _checkEncoding(packed)
+    if _declaration.search(packed):
+        raise XMLError(_INTERNAL)
+    _checkAmounts(packed, limits)
+    walker = _Walker(limits, onElement, onText)
+    try:
+        walker.feed(data, final=True)
+        # With a DTD, expat drops entities that might be declared there.
+        if walker.hasDTD and _undeclared.search(packed):
+            raise XMLError("an entity is not declared")
+    except XMLError:
+        raise
+    except (LookupError, ValueError):
+        raise XMLError(_UNREADABLE) from None
+    finally:
+        walker.release()

@@ -1,0 +1,472 @@
+"""
+Every parser of C{wire} and C{rooms} takes time in proportion to its input, however
+the input is built and split. Steps are counted, not time.
+
+L{tests.test_regexsteps} does the same for the inside of regular expressions, and
+L{tests.rooms.test_forging} has the number of calls for room messages.
+"""
+
+import ipaddress
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+import openfl_twisted
+from openfl_twisted.rooms import brokerurl, vocabulary
+from openfl_twisted.wire import (
+    amf,
+    certificatecosts,
+    compression,
+    der,
+    envelope,
+    firstbytes,
+    forwarded,
+    httprequest,
+    lines,
+    messages,
+    nats,
+    origins,
+    policyaddress,
+    policyfile,
+    policyrequest,
+    policyrule,
+    proxyheader,
+    servernames,
+    strictxml,
+    telnet,
+    text,
+    websocket,
+)
+from openfl_twisted.wire.dataio import DataReader
+from openfl_twisted.wire.websockethead import checkUpgrade
+from tests.costs import Costs
+
+PACKAGE = Path(openfl_twisted.__file__).parent
+
+# How many times as many steps four times the input may take: 4 in proportion, 16 for the square.
+GROWTH = 6.0
+
+# Steps for each byte that are never too many.
+PER_BYTE = 10
+
+# Steps that are taken once.
+LEAST = 400
+
+
+class Input(bytes):
+    """
+    Input that counts how many of its bytes are copied by slices and looked at by
+    C{find}.
+    """
+
+    seen = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(found, bytes):
+            Input.seen += len(found)
+        return found
+
+    def find(self, wanted: Any, start: Any = None, end: Any = None) -> int:
+        """
+        Search, and count.
+        """
+        place = super().find(wanted, start, end)
+        Input.seen += (len(self) if place < 0 else place) - (start or 0)
+        return place
+
+
+class Steps(Costs):
+    """
+    The steps of a parser: lines and calls in Python, and the lengths that methods
+    of bytes and text look at.
+
+    @ivar lines: number of lines that were run.
+    """
+
+    lines = 0
+
+    def note(self, frame: FrameType, event: str, argument: Any) -> None:
+        """
+        Count a call, as C{sys.setprofile} gives it. How much C{find} looks at is
+        not known: L{Input} counts that.
+        """
+        if event != "c_call" or argument.__name__ != "find":
+            super().note(frame, event, argument)
+
+    def trace(self, frame: FrameType, event: str, about: Any) -> Any:
+        """
+        Count a line, as C{sys.settrace} gives it.
+        """
+        self.lines += event == "line"
+        return self.trace
+
+
+def stepsOf(work: Callable[[], object]) -> int:
+    """
+    Count the steps of a parser. Errors that it raises for bad input are part of
+    it.
+    """
+    steps = Steps()
+    Input.seen = 0
+    tracing, profiling = sys.gettrace(), sys.getprofile()
+    sys.setprofile(steps.note)
+    sys.settrace(steps.trace)
+    try:
+        work()
+    except (AttributeError, NameError, TypeError):
+        # The parser was not called as it should be.
+        raise
+    except Exception:
+        # Each parser has errors of its own; other tests check which.
+        pass
+    finally:
+        sys.settrace(tracing)
+        sys.setprofile(profiling)
+    # Looking at a character in C takes a small part of the time of a line.
+    return steps.lines + steps.calls + (steps.searched + Input.seen) // 32
+
+
+class Parser(NamedTuple):
+    """
+    A parser, and what to attack it with.
+
+    @ivar parse: parses pieces of a stream; they are one piece if the parser takes
+        no stream.
+    @ivar units: parts of its input, which are repeated.
+    @ivar most: the longest input that it takes at all.
+    """
+
+    parse: Callable[[list[bytes]], object]
+    units: list[bytes]
+    most: int = 1 << 20
+
+
+def whole(parse: Callable[[bytes], object]) -> Callable[[list[bytes]], object]:
+    """
+    Take a parser that takes no stream.
+    """
+    return lambda pieces: parse(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def decoded(parse: Callable[[str], object]) -> Callable[[list[bytes]], object]:
+    """
+    Take a parser of text.
+    """
+    return lambda pieces: parse(b"".join(pieces).decode("utf-8", "replace"))
+
+
+def stream(make: Callable[[], Callable[[bytes], object]]) -> Callable[[list[bytes]], object]:
+    """
+    Take a parser of a stream.
+    """
+
+    def parse(pieces: list[bytes]) -> None:
+        receive = make()
+        for piece in pieces:
+            found = receive(piece)
+            if isinstance(found, Iterator):
+                for _ in found:
+                    pass
+
+    return parse
+
+
+def readHead(data: bytes) -> None:
+    """
+    Parse the head of an HTTP request.
+    """
+    checkUpgrade(httprequest.parseHead(data))
+
+
+def readData(data: bytes) -> None:
+    """
+    Read texts until the end.
+    """
+    reader = DataReader(data)
+    while True:
+        reader.readUTF()
+
+
+NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+POLICY = policyfile.PolicyFile.forPort(80)
+HEAD = b"GET / HTTP/1.1\r\n"
+MASK = bytes(4)
+XML = [
+    b"<a>",
+    b"</a>",
+    b"<a/>",
+    b"<say>",
+    b"</say>",
+    b" b='c'",
+    b"<!--",
+    b"-->",
+    b"<![CDATA[",
+    b"]]>",
+    b"&lt;",
+    b"&#65;",
+    b"\n",
+    b"x",
+    b"]",
+    b"<?p?>",
+    b"<!DOCTYPE a [",
+    b"<!ENTITY a 'b'>",
+    b" xmlns:a='b'",
+    b"a:b='' ",
+    b"=",
+    b"'",
+    b"<",
+    b">",
+    b"\xc3\xa9",
+    b"\xff",
+]
+RULES = [
+    b"<cross-domain-policy>",
+    b"<allow-access-from domain='*' to-ports='*'/>",
+    b"</cross-domain-policy>",
+    b"<allow-access-from domain='*.a.b' to-ports='1,2-9'/>",
+    b"<allow-access-from domain='",
+    b"a.",
+    b"' to-ports='",
+    b"1,",
+    b"'/>",
+    *XML,
+]
+AMF = [
+    b"\x09\x03\x01",
+    b"\x0a\x0b\x01",
+    b"\x0a\x13\x01\x03a",
+    b"\x06\x03a",
+    b"\x06\x00",
+    b"\x09\x00",
+    b"\x0a\x01",
+    b"\x01",
+    b"\x11\x03\x00",
+    b"\x0c\x03a",
+    b"\x04\x01",
+    b"\x05\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x03a\x01",
+    b"\x10\x03\x00\x01",
+]
+AMF0 = [
+    b"\x03\x00\x01a",
+    b"\x05",
+    b"\x0a\x00\x00\x00\x01",
+    b"\x08\x00\x00\x00\x01\x00\x01a",
+    b"\x00\x00\x09",
+    b"\x02\x00\x01a",
+    b"\x11\x01",
+    b"\x00\x01a\x05",
+    b"\x07\x00\x00",
+    b"\x10\x00\x01a",
+]
+
+PARSERS = {
+    "amf": Parser(whole(amf.decode), AMF),
+    "amf0": Parser(whole(lambda data: amf.decode(data, objectEncoding=0)), AMF0),
+    "amf3": Parser(whole(lambda data: amf.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
+    "blocks": Parser(
+        stream(lambda: nats.NATSReader(1000).receive),
+        [b"MSG a 1 1\r\n", b"x", b"\r", b"\n", b"\r\n"],
+    ),
+    "brokerurl": Parser(
+        decoded(lambda url: brokerurl.parseBrokerURL("redis://" + url)),
+        [b"a", b"@", b":", b"/", b"?", b"&", b"prefix=a", b"%41", b"#", b"[", b"]"],
+        4000,
+    ),
+    "compression": Parser(
+        whole(lambda data: compression.uncompress(data, "deflate", 1 << 16)),
+        [b"\x00", b"\x4b", b"\xed"],
+    ),
+    "dataio": Parser(whole(readData), [b"\x00\x01", b"a", b"\x00"]),
+    "certificatecosts": Parser(
+        whole(lambda data: certificatecosts.findExcess([data])),
+        [b"\x30\x03\x02\x01\x01", b"\x05\x00", b"\x30\x82\x20\x00", b"\x04\x00"],
+    ),
+    "der": Parser(whole(der.pieces), [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"]),
+    "envelope": Parser(whole(envelope.decode), [b"\x01", b"\x00"]),
+    "firstbytes": Parser(
+        whole(firstbytes.recognize),
+        [b" ", b"<", b"GET ", b"\x16\x03", b"<policy-file-request", b"/"],
+    ),
+    "forwarded": Parser(
+        decoded(lambda value: forwarded.clientOf({"forwarded": value}, "127.0.0.1", NETWORKS)),
+        [b"for=127.0.0.1", b",", b";", b'"', b"\\", b" ", b"a=", b'""', b'"\\""'],
+        16384,
+    ),
+    "lines": Parser(
+        stream(lambda: lines.LineSplitter(lines.Framing.AUTO).receive), [b"a", b"\r", b"\n", b"\0"]
+    ),
+    "messages": Parser(
+        stream(lambda: messages.MessageSplitter().receive), [b"a", b"\0", b"abc" * 200]
+    ),
+    "nats": Parser(
+        stream(lambda: nats.NATSReader().receive),
+        [b"INFO {", b"[", b'"a":', b"}", b"\r\n", b"PING\r\n", b"-ERR "],
+    ),
+    "origins": Parser(
+        decoded(origins.originsOf(POLICY, 80)),
+        [b"https", b"://", b"a", b".", b":", b"1", b"[", b"]"],
+    ),
+    "policyaddress": Parser(
+        decoded(lambda url: policyaddress.policyAddress("xmlsocket://" + url)),
+        [b"a", b".", b":", b"1", b"[", b"]", b"@", b"/", b"%"],
+    ),
+    "policyfile": Parser(
+        whole(
+            lambda data: policyfile.PolicyFile.fromXML(b"<cross-domain-policy>" + data).problems(80)
+        ),
+        RULES,
+        policyfile.MAX_POLICY_LENGTH,
+    ),
+    "policyrequest": Parser(
+        whole(lambda data: (policyrequest.isRequest(data), policyrequest.mayBecomeRequest(data))),
+        [b" ", b"<policy-file-request", b"/", b">", b"\0"],
+    ),
+    "policyrule": Parser(
+        decoded(
+            lambda ports: policyrule.AccessRule("*." + ports, ports).covers(
+                policyrule.AccessRule("*", ports)
+            )
+        ),
+        [b"1", b",", b"-", b" ", b"*", b"65535", b"."],
+    ),
+    "servernames": Parser(
+        decoded(servernames.ServerName),
+        [b"a", b".", b"-", b"\xc3\xa9", b"\xcc\x80", b":", b"[", b"%", b"\xc2\xad"],
+    ),
+    "strictxml": Parser(whole(lambda data: strictxml.readElement(b"<a>" + data + b"</a>")), XML),
+    "telnet": Parser(
+        stream(lambda: telnet.TelnetReader().receive),
+        [b"a", b"\xff", b"\xff\xfa", b"\xff\xf0", b"\xff\xfd\x01", b"\r"],
+    ),
+    "text": Parser(
+        whole(lambda data: text.encodeUTF8(text.decodeUTF8(data))),
+        [
+            b"a",
+            b"\xff",
+            b"\xc3\xa9",
+            b"\xed\xa0\x80",
+            b"\xed\xb0\x80",
+            b"\xf8\x80\x80\x80",
+            b"\xc3",
+        ],
+    ),
+    "vocabulary": Parser(decoded(vocabulary.parseRequest), XML),
+    "websocket": Parser(
+        stream(lambda: websocket.WebSocketFrames(1 << 16).receive),
+        [
+            b"\x82\x81" + MASK + b"a",
+            b"\x02\x81" + MASK + b"a",
+            b"\x00\x81" + MASK + b"a",
+            b"\x89\x80" + MASK,
+            b"\x81",
+        ],
+    ),
+    "httprequest": Parser(
+        stream(lambda: httprequest.HeadCollector().receive),
+        [HEAD, b"a: b\r\n", b"\r", b"\n", b"a", b": "],
+        16384,
+    ),
+    "httprequest start": Parser(
+        whole(lambda data: httprequest.startsRequest(b"GET " + data)),
+        [b"/", b"http://", b"a", b"A+", b":", b" "],
+        8192,
+    ),
+    "proxyheader": Parser(
+        whole(lambda data: proxyheader.parseProxyHeader(data)),
+        [b"PROXY TCP4 1.2.3.4", b" ", b"1", b"::", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x0f\xff"],
+        8192,
+    ),
+    "websockethead": Parser(
+        whole(lambda data: readHead(HEAD + data + b"\r\n\r\n")),
+        [b"a:\r\n", b"upgrade: a,", b"\r\n", b"a", b"host: b\r\n", b":"],
+        16384,
+    ),
+}
+
+# They parse nothing by themselves.
+OTHERS = {
+    # Writers, types and decisions.
+    "amf3writer",
+    "amfmembers",
+    "amfvalues",
+    "policy",
+    "policydecision",
+    "pieces",
+    "tokenbucket",
+    "websocketmessages",
+    # cryptography parses; what we do with it is in the tests of tls.
+    "certificates",
+    "certificatepaths",
+    "revocation",
+    "verifycodes",
+    # The library websockets parses, behind websocket.
+    "websocketparser",
+}
+
+
+class LinearTests(SynchronousTestCase):
+    """
+    Steps grow with the input, not with its square.
+    """
+
+    def test_complete(self) -> None:
+        """
+        Every module of C{wire} is here.
+        """
+        modules = {path.stem for path in (PACKAGE / "wire").glob("*.py")} - {"__init__"}
+        self.assertEqual(modules - {name.partition(" ")[0] for name in PARSERS}, OTHERS)
+
+    def test_counts(self) -> None:
+        """
+        Work that is quadratic is noticed: a loop in a loop, and a search of
+        everything for each part.
+        """
+
+        def nested(data: bytes) -> None:
+            for _ in data:
+                for _ in data:
+                    pass
+
+        def searched(data: bytes) -> None:
+            for place in range(len(data)):
+                data.find(b"b", place)
+
+        for parse in (nested, searched):
+            self.assertRaises(
+                self.failureException, self.check, Parser(whole(parse), []), b"a" * 400, 1
+            )
+
+    def check(self, parser: Parser, data: bytes, pieces: int) -> None:
+        """
+        Compare the steps for some input and for four times as much.
+        """
+
+        def steps(count: int) -> int:
+            stream = Input(data * count)
+            size = max(1, len(stream) // pieces) if pieces == 1 else pieces
+            cut: list[bytes] = [Input(stream[at : at + size]) for at in range(0, len(stream), size)]
+            return stepsOf(lambda: parser.parse(cut))
+
+        # An error can end the shorter input early.
+        few, many = max(steps(1), PER_BYTE * len(data)), steps(4)
+        self.assertLessEqual(many, GROWTH * few + LEAST, (data[:80], pieces, few, many))
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.data())
+    def test_linear(self, draw: st.DataObject) -> None:
+        """
+        Four times the input takes about four times the steps, in one piece and
+        in many.
+        """
+        parser = draw.draw(st.sampled_from([*PARSERS.values()]))
+        unit = b"".join(draw.draw(st.lists(st.sampled_from(parser.units), min_size=1, max_size=3)))
+        count = max(1, min(600, parser.most // 4) // len(unit))
+        self.check(parser, unit * count, draw.draw(st.sampled_from([1, 2, 7])))
