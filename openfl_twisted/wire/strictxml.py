@@ -91,7 +91,7 @@ class Element(NamedTuple):
     The root element of a document.
 
     @ivar name: the name without its prefix.
-    @ivar prefix: the prefix; empty if there is none.
+    @ivar prefix: the prefix (default: empty).
     @ivar attributes: the attributes. The name of one with a prefix begins with
         its namespace.
     @ivar declaresNamespaces: whether the document declares a namespace
@@ -204,7 +204,8 @@ class _ElementReader(_Reader):
 
     def read(self, data: bytes) -> Element:
         """
-        Parse a document.
+        Parse a document, in two parts: only the second contains the end of the
+        root.
         """
         # The last end tag is the root's, unless that is an empty-element tag.
         last = max(data.rfind(b"</"), 0)
