@@ -5,9 +5,12 @@ C{python benchmarks/hostile.py}.
 The server and all clients are in this one process, so a round trip includes the
 work of those who attack. Each attack also says how it ended.
 
-The columns are the median, the 99th percentile and the maximum of the round trips
-of another client, in milliseconds; what the attack costs the attacker, in MB sent;
-and what it costs, in seconds of CPU time of this process.
+Columns:
+
+  - median, p99, worst: the round trips of another client, in milliseconds.
+  - MB sent: the cost to the attacker.
+  - CPU s: the CPU time of this process during the attack, in seconds. It includes
+    the work of the attacker and of the other client.
 """
 
 import gc
@@ -118,7 +121,7 @@ class Scene:
     """
     A server, and how to get to it.
 
-    @ivar question: what the server answers.
+    @ivar question: a message that the server answers.
     @ivar sent: the number of bytes that attackers have sent.
     """
 
@@ -304,7 +307,7 @@ ROOM_MESSAGES = {
     "rooms: as many attributes as are allowed": b"<x " + numbered('a#="" ', 990) + b"/>",
 }
 """
-What is sent again and again by a member of a room.
+The messages that a member of a room sends repeatedly, by their descriptions.
 """
 
 

@@ -123,7 +123,7 @@ class ExpressionTests(SynchronousTestCase):
     @given(st.data())
     def test_linear(self, data: st.DataObject) -> None:
         """
-        A part that repeats many times, with anything before and behind it, takes
+        A part that repeats many times, with any text around it, takes
         a bounded number of steps for each character.
         """
         _, pattern, methods = data.draw(st.sampled_from(EXPRESSIONS))

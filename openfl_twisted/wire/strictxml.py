@@ -66,9 +66,9 @@ class XMLLimits:
         comments and CDATA sections together.
     @ivar attributes: maximum number of attributes of all elements together. A
         C{=} followed by a quotation mark counts as one in text too.
+    @ivar qualified: the same for a document that contains C{xmlns}.
     @ivar depth: maximum number of nested elements, for L{walk}.
         L{readElement} bounds the nesting by C{markup} alone.
-    @ivar qualified: the same for a document that contains C{xmlns}.
     @ivar namespace: maximum length of a namespace name as it is written, in
         bytes.
     """
@@ -91,7 +91,7 @@ class Element(NamedTuple):
     The root element of a document.
 
     @ivar name: the name without its prefix.
-    @ivar prefix: the prefix; empty if there is none.
+    @ivar prefix: the prefix (default: empty).
     @ivar attributes: the attributes. The name of one with a prefix begins with
         its namespace.
     @ivar declaresNamespaces: whether the document declares a namespace
@@ -198,13 +198,13 @@ class _ElementReader(_Reader):
         self._end: int | None = None
         self._inTail = False
         self.parser.XmlDeclHandler = self._declare
-        self.parser.StartDoctypeDeclHandler = self._refuseDTD
         self.parser.ProcessingInstructionHandler = self._refuseInstruction
         self.parser.StartElementHandler = self._startRoot
 
     def read(self, data: bytes) -> Element:
         """
-        Parse a document.
+        Parse a document, in two parts: only the second contains the end of the
+        root.
         """
         # The last end tag is the root's, unless that is an empty-element tag.
         last = max(data.rfind(b"</"), 0)
@@ -225,9 +225,6 @@ class _ElementReader(_Reader):
             raise XMLError("only XML 1.0 is allowed")
         if encoding is not None and encoding.lower() != "utf-8":
             raise XMLError("only the encoding UTF-8 is allowed")
-
-    def _refuseDTD(self, *_about: object) -> None:
-        raise XMLError("a document type declaration is not allowed")
 
     def _refuseInstruction(self, *_about: object) -> None:
         raise XMLError("a processing instruction is not allowed")
@@ -267,8 +264,8 @@ def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
     """
     Parse a document that is exactly one element of XML 1.0 with namespaces.
 
-    White space and comments may precede the element, after a byte order mark
-    and an XML declaration without an encoding other than UTF-8. DTDs and
+    White space and comments may surround the element. A byte order mark, and an
+    XML declaration whose encoding is UTF-8 or missing, may precede it. DTDs and
     processing instructions are refused everywhere.
 
     @param data: UTF-8.
@@ -277,6 +274,7 @@ def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
     @raise XMLError: if the data is anything else, or exceeds a limit.
     """
     _checkAmounts(data, limits)
+    # This looks at comments and text too, but nothing of a DTD is parsed.
     if b"<!DOCTYPE" in data:
         raise XMLError("a document type declaration is not allowed")
     reader = _ElementReader(limits)

@@ -22,7 +22,7 @@ def _local(name: str) -> str:
 
 def elementTree(text: str) -> list[str]:
     """
-    C{xml.etree}: strict, with namespaces.
+    C{xml.etree} is strict, and knows namespaces.
     """
     try:
         root = ET.fromstring(text)
@@ -44,7 +44,7 @@ def elementTreeOfBytes(text: str) -> list[str]:
 
 def dom(text: str) -> list[str]:
     """
-    C{xml.dom.minidom}: expands entities.
+    C{xml.dom.minidom} expands entities.
     """
     try:
         document = minidom.parseString(text.encode())
@@ -55,8 +55,7 @@ def dom(text: str) -> list[str]:
 
 def recovering(text: str) -> list[str]:
     """
-    What comes before the first error, as from a parser that recovers or that
-    calls handlers. It knows no namespaces.
+    A parser that calls handlers until the first error, without namespaces.
     """
     names: list[str] = []
     parser = expat.ParserCreate()
@@ -97,7 +96,7 @@ def html(text: str) -> list[str]:
     return parser.names
 
 
-# What ends where, for those who know comments and sections.
+# The beginnings and ends of comments and other sections.
 _skipped = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"), ("<!", ">"))
 
 
@@ -164,7 +163,7 @@ def anyTag(text: str) -> list[str]:
 
 def anyWord(text: str) -> list[str]:
     """
-    A regular expression for the word behind a C{<}.
+    A regular expression for the word after a C{<}.
     """
     return [name.lower() for name in re.findall(r"<\s*(\w+)\b", text, re.ASCII)]
 

@@ -156,7 +156,7 @@ messages = (
 
 class Pair:
     """
-    Two clients in a room, of whom one forges.
+    Two clients in a room; the first one forges.
     """
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class Pair:
         """
         Send a message.
 
-        @return: what the other client gets, and what the sender gets.
+        @return: the messages to the other client, and those to the sender.
         """
         self.one.transport.arrive(message.encode("utf-8", "surrogatepass") + b"\0")
         return self.two.read(), self.one.read()

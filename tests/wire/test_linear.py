@@ -407,7 +407,7 @@ OTHERS = {
     "certificatepaths",
     "revocation",
     "verifycodes",
-    # The library websockets parses, behind websocket.
+    # The library websockets parses; L{websocket} calls it.
     "websocketparser",
 }
 

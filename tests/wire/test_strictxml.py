@@ -186,7 +186,7 @@ class ElementTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text())
     def test_strict(self, text: str) -> None:
         """
-        What is accepted, C{xml.etree} accepts too, with the same name,
+        C{xml.etree} accepts each accepted document too, with the same name,
         attributes and content.
         """
         data = text.encode()
@@ -206,9 +206,9 @@ class ElementTests(SynchronousTestCase):
     @given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.integers(100, 600))
     def test_calls(self, piece: str, other: str, count: int) -> None:
         """
-        The number of calls does not depend on the contents of a document: there
-        is none for each element, text or attribute of it. The namespaces are
-        counted before they are looked at.
+        The number of calls does not depend on the contents of a document:
+        elements, text and attributes cause no calls. Namespaces do, up to their
+        limit.
         """
 
         def read() -> None:
