@@ -24,7 +24,6 @@ from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-
 # Members to which a message is sent for the price of one message, see SendingProtocol.spend.
 _MEMBERS_PER_WORK = 16
 

@@ -12,25 +12,26 @@ import re
 
 import webencodings
 
-# What a strict decoder takes, and encoded surrogates, which Flash lets through. ASCII is left out:
-# it reads the same as Latin-1 and UTF-8.
-_SEQUENCES = (
-    rb"(?:[\xc2-\xdf][\x80-\xbf]"
-    rb"|\xe0[\xa0-\xbf][\x80-\xbf]"
-    rb"|[\xe1-\xef][\x80-\xbf]{2}"
-    rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}"
-    rb"|[\xf1-\xf3][\x80-\xbf]{3}"
-    rb"|\xf4[\x80-\x8f][\x80-\xbf]{2})+"
+# What Flash reads, and a strict decoder does not: encoded surrogates; four bytes whose value is
+# above U+10FFFF, for which it takes F8 to FF for leads too; and bytes that can begin nothing.
+_irregular = re.compile(
+    rb"((?:\xed[\xa0-\xbf][\x80-\xbf])+)"
+    rb"|((?:\xf4[\x90-\xbf]|\xf8[\x90-\xbf]|[\xf5-\xf7\xf9-\xff][\x80-\xbf])[\x80-\xbf]{2})"
+    rb"|[\x80-\xc1]+"
 )
-# Four bytes whose value Unicode does not have. Flash takes F8 to FF for leads of four bytes too.
-_BEYOND = rb"(?:\xf4[\x90-\xbf]|\xf8[\x90-\xbf]|[\xf5-\xf7\xf9-\xff][\x80-\xbf])[\x80-\xbf]{2}"
-_runs = re.compile(rb"(" + _SEQUENCES + rb")|(" + _BEYOND + rb")")
 _surrogate = re.compile("[\ud800-\udfff]")
 # The beginning of a sequence that the end of the data has cut.
 _cutSequence = re.compile(
     rb"(?:[\xc2-\xf4]|\xe0[\xa0-\xbf]|[\xe1-\xef][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]?|[\xf1-\xf3][\x80-\xbf]{1,2}|\xf4[\x80-\x8f][\x80-\xbf]?)\Z"
 )
+
+MAX_BROKEN = 10_000
+"""
+Maximum number of places in a text, where it is not valid UTF-8, that are read as
+Flash reads them. The bytes of further places become U+FFFD, so that reading takes
+limited time.
+"""
 
 MAX_SHOWN = 1000
 """
@@ -60,24 +61,35 @@ def _decodeBeyond(sequence: bytes) -> str:
     return chr(0x10000 + (value - 0x10000) % 0x100000)
 
 
+def _readIrregular(error: UnicodeError) -> tuple[str, int]:
+    """
+    Read the bytes at which the strict decoder has stopped: an error handler for
+    C{codecs.register_error}.
+    """
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    data, start = error.object, error.start
+    # The decoder uses one exception for all places of a text.
+    places = error.__dict__["places"] = error.__dict__.get("places", 0) + 1
+    if places > MAX_BROKEN:
+        return data[start:].decode("utf-8", "replace"), len(data)
+    found = _irregular.match(data, start)
+    if found is None:
+        return chr(data[start]), start + 1
+    if found[1]:
+        return found[0].decode("utf-8", "surrogatepass"), found.end()
+    return _decodeBeyond(found[0]) if found[2] else found[0].decode("latin-1"), found.end()
+
+
+_IRREGULAR = "openfl-twisted-irregular"
+codecs.register_error(_IRREGULAR, _readIrregular)
+
+
 def _decodeBroken(data: bytes) -> str:
     """
     Read bytes that are not valid UTF-8.
     """
-    texts = []
-    # Between the runs stands what is no sequence: each byte is its own code point.
-    pieces: list[bytes | None] = _runs.split(data)
-    for number, piece in enumerate(pieces):
-        if not piece:
-            continue
-        match number % 3:
-            case 0:
-                texts.append(piece.decode("latin-1"))
-            case 1:
-                texts.append(piece.decode("utf-8", "surrogatepass"))
-            case _:
-                texts.append(_decodeBeyond(piece))
-    text = "".join(texts)
+    text = data.decode("utf-8", _IRREGULAR)
     return _joinSurrogates(text, "surrogatepass") if _surrogate.search(text) else text
 
 
@@ -91,7 +103,8 @@ def decodeUTF8(data: bytes) -> str:
     not valid; encoded surrogates are let through, and a pair of them is one
     character.
 
-    @param data: the bytes. A byte order mark is kept.
+    @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} places
+        that are not valid, the bytes of further ones become U+FFFD.
     @return: the text; any bytes at all give one. It can hold lone surrogates.
     @see: avmplus, C{UnicodeUtils::Utf8ToUtf16}, not strict.
     """

@@ -14,6 +14,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.nodes import SharedRooms
+from openfl_twisted.rooms.outbox import Outbox, RelayLimits
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import (
@@ -455,6 +456,30 @@ class XMLTests(SynchronousTestCase):
         self.assertEqual(self.lobby.lost, 1)
 
 
+class WorkTests(SynchronousTestCase):
+    """
+    A message for many members is as much work as several messages.
+    """
+
+    def test_manyMembers(self) -> None:
+        """
+        In a large room few messages are handled in one iteration of the reactor.
+        """
+        clock = Clock()
+        factory = RoomFactory(XMLRoomProtocol, Lobby(Limits(), clock), announces=True)
+        factory.clock = clock
+        clients = [Client(factory) for _ in range(320)]
+        for client in clients:
+            client.send('<join room="a"/>')
+            clock.advance(0)
+        clients[0].read()
+        clients[0].transport.arrive(b"<who/>\0" * 100)
+        # Each is as much work as 1 + 320 // 16 messages.
+        self.assertEqual(len(clients[0].read()), 25)
+        clock.advance(0)
+        self.assertEqual(len(clients[0].read()), 75)
+
+
 class NodeTests(SynchronousTestCase):
     """
     Rooms on several machines.
@@ -465,6 +490,7 @@ class NodeTests(SynchronousTestCase):
         self.broker = MemoryBroker()
         self.board: list[Members] = []
         self.relays: list[MemoryRelay] = []
+        self.factories: list[RoomFactory] = []
         self.clients = [self.begin("Ann"), self.begin("Ben")]
         for client in self.clients:
             client.read()
@@ -477,6 +503,8 @@ class NodeTests(SynchronousTestCase):
         """
         lobby = Lobby(Limits(), self.clock)
         factory = RoomFactory(XMLRoomProtocol, lobby, announces=True)
+        factory.clock = self.clock
+        self.factories.append(factory)
         relay = MemoryRelay(self.broker, clock=self.clock)
         presence = MemoryPresence(relay.node, self.board) if known else None
         if presence is not None:
@@ -546,6 +574,67 @@ class NodeTests(SynchronousTestCase):
             unknowing.read(),
             ['<who room="chess"><member name="Cleo" here="true" /></who>'],
         )
+
+    def congest(self) -> list[bytes]:
+        """
+        Have the broker of the first node take nothing for now.
+
+        @return: the messages for the other nodes, once it takes them.
+        """
+        relay: Any = self.relays[0]
+        taken: list[bytes] = []
+        transmit = relay.transmit
+        relay.isWritable = lambda: False
+
+        def take(topic: str, data: bytes) -> bool:
+            taken.append(data)
+            sent: bool = transmit(topic, data)
+            return sent
+
+        relay.transmit = take
+        return taken
+
+    def test_backpressure(self) -> None:
+        """
+        While the broker takes messages more slowly than they arrive, nothing more
+        is read from their senders. None is lost, and other clients are served.
+        """
+        relay: Any = self.relays[0]
+        relay.limits = RelayLimits(maxMessages=10)
+        relay._outbox = Outbox(relay.limits)
+        taken = self.congest()
+        sender, other = self.clients[0], Client(self.factories[0])
+        sender.transport.arrive(b"<a/>\0" * 50)
+        self.assertEqual(sender.transport.producerState, "paused")
+        self.assertEqual((relay.waiting, relay.dropped), (6, 0))
+        other.send('<join room="go"/>')
+        self.assertIn("<welcome", other.read()[0])
+        del relay.isWritable
+        for _ in range(20):
+            relay.flush()
+            self.clock.advance(0)
+        self.assertEqual(sender.transport.producerState, "producing")
+        # One more tells that the other client has joined.
+        self.assertEqual((len(taken), relay.dropped), (51, 0))
+        self.assertEqual(self.read(1), ["<a/>"] * 50)
+
+    def test_backpressureEnds(self) -> None:
+        """
+        Senders continue when the broker is lost; one that has gone in the
+        meantime does no harm.
+        """
+        relay: Any = self.relays[0]
+        relay.limits = RelayLimits(maxMessages=10)
+        relay._outbox = Outbox(relay.limits)
+        self.congest()
+        gone, sender = Client(self.factories[0]), self.clients[0]
+        gone.send('<join room="chess"/>')
+        for client in (gone, sender):
+            client.transport.arrive(b"<a/>\0" * 20)
+            self.assertEqual(client.transport.producerState, "paused")
+        gone.vanish()
+        self.broker.cut()
+        self.assertEqual(sender.transport.producerState, "producing")
 
     def slowly(self) -> list[Deferred[list[Present]]]:
         """

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.text import (
+    MAX_BROKEN,
     cutLength,
     decodeText,
     decodeUTF8,
@@ -66,6 +67,16 @@ class DecodeUTF8Tests(SynchronousTestCase):
     """
     L{decodeUTF8} reads any bytes.
     """
+
+    def test_veryBroken(self) -> None:
+        """
+        The first places that are not valid are read as Flash reads them, further
+        bytes become U+FFFD; valid text between them is read.
+        """
+        for broken, text in [(b"\xff", "\xff"), (b"\xed\xa0\x80", "\ud800")]:
+            data = (broken + b"a") * (MAX_BROKEN + 1) + "\u20ac".encode()
+            expected = (text + "a") * MAX_BROKEN + "\ufffd" * len(broken) + "a\u20ac"
+            self.assertEqual(decodeUTF8(data), expected)
 
     def test_table(self) -> None:
         """
