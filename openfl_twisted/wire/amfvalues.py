@@ -78,6 +78,9 @@ def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
     """
     Return the parts of a dictionary that C{dict.__eq__} does not compare: the
     dense elements of an array, and the alias of a class.
+
+    @param value: any dictionary.
+    @return: both, with C{[]} and C{None} where the dictionary has none.
     """
     return getattr(value, "dense", []), getattr(value, "alias", None)
 
