@@ -24,8 +24,10 @@ from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import HOST, Process, pause, run, theReactor
 
-LIMITS = RelayLimits(retryDelay=0.05, maxRetryDelay=0.1, loginTimeout=3)
-IMPATIENT = replace(LIMITS, pingInterval=0.3, pingTimeout=1)
+pytestmark = pytest.mark.slow
+
+LIMITS = RelayLimits(retryDelay=0.05, maxRetryDelay=0.1, loginTimeout=60)
+IMPATIENT = replace(LIMITS, pingInterval=0.3, pingTimeout=3)
 
 
 @dataclass(frozen=True)
@@ -347,7 +349,7 @@ async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
     port = freePort()
     async with (
         broker(kind, tmp_path, kind.command(port)),
-        relaying(f"{kind.secure}://{HOST}:{port}") as (relay, _),
+        relaying(f"{kind.secure}://{HOST}:{port}", replace(LIMITS, loginTimeout=1)) as (relay, _),
     ):
         assert "TLS" in relay.problem
 
