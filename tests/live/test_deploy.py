@@ -102,7 +102,11 @@ async def test_nginx(tmp_path: Path) -> None:
         authority.configure_trust(context)
         caller = socket.create_connection((HOST, port), source_address=("127.0.0.2", 0))
         with connect(
-            "wss://localhost/play", sock=caller, ssl=context, origin=Origin("https://games.example")
+            "wss://localhost/play",
+            sock=caller,
+            ssl=context,
+            origin=Origin("https://games.example"),
+            open_timeout=None,
         ) as client:
             client.send(b"<hello/>\0")
             answer = client.recv(timeout=240)
