@@ -27,16 +27,23 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """All tests, by pytest; pass arguments behind --."""
+    """The fast tests, by pytest; pass arguments after --."""
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The slow tests: browsers, brokers, packaging, benchmarks, the manual."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs)
 
 
 @nox.session
 def asyncio(session: nox.Session) -> None:
     """The live tests on the asyncio reactor."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--reactor=asyncio", "tests/live", "tests/clients")
+    session.run("pytest", "--reactor=asyncio", "-m", "", "tests/live", "tests/clients")
 
 
 @nox.session

@@ -18,8 +18,8 @@ from types import TracebackType
 import psutil
 
 # How long a server may take until it listens, in seconds; and load, beside its own time.
-PATIENCE = 60.0
-LOAD_PATIENCE = 120.0
+PATIENCE = 240.0
+LOAD_PATIENCE = 600.0
 
 # What a program says at its end is the reason for it.
 _SAID = 200
@@ -113,6 +113,12 @@ class RunningServer:
         Read how many bytes of memory it has.
         """
         return int(self._seen.memory_info().rss)
+
+    def resting(self) -> bool:
+        """
+        Say whether it has nothing to do. A process that waits for a core has.
+        """
+        return self._seen.status() == psutil.STATUS_SLEEPING
 
     def stop(self) -> None:
         """
@@ -237,7 +243,7 @@ class Laboratory:
             raise Broken(process.stderr.read().strip())
         # Some do not answer, so only this says that the server has taken all in.
         value, before = server.memory(), -1
-        while value != before:
+        while value != before or not server.resting():
             time.sleep(_REST)
             value, before = server.memory(), value
         process.stdin.write("\n")

@@ -209,10 +209,10 @@ void broadcast(void)
             sendMessages(connections, options.window);
             due += options.window * hearers;
         }
-        int ready = epoll_wait(epoll, events, 512, 5000);
+        int ready = epoll_wait(epoll, events, 512, 60000);
         errno = 0;
         if (!ready)
-            fail("somebody has heard nothing for five seconds");
+            fail("a client has received nothing for 60 seconds");
         for (int event = 0; event < ready; event++) {
             struct connection *each = connections + events[event].data.u32;
             if (events[event].events & EPOLLOUT)

@@ -78,6 +78,17 @@ The value C{undefined}, where C{None} is C{null}. It is false.
 """
 
 
+def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
+    """
+    Return the parts of a dictionary that C{dict.__eq__} does not compare: the
+    dense elements of an array, and the alias of a class.
+
+    @param value: any dictionary.
+    @return: both, with C{[]} and C{None} where the dictionary has none.
+    """
+    return getattr(value, "dense", []), getattr(value, "alias", None)
+
+
 class ECMAArray(dict[str, Any]):
     """
     An array with named entries: the dictionary holds them, and a list the
@@ -104,7 +115,9 @@ class ECMAArray(dict[str, Any]):
             self.dense.append(self.pop(index))
 
     def __eq__(self, other: object) -> bool:
-        return dict.__eq__(self, other) and self.dense == getattr(other, "dense", [])
+        if not isinstance(other, dict):
+            return NotImplemented
+        return dict.__eq__(self, other) and _besideMembers(self) == _besideMembers(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -132,7 +145,9 @@ class TypedObject(dict[str, Any]):
         self.alias = alias
 
     def __eq__(self, other: object) -> bool:
-        return dict.__eq__(self, other) and self.alias == getattr(other, "alias", None)
+        if not isinstance(other, dict):
+            return NotImplemented
+        return dict.__eq__(self, other) and _besideMembers(self) == _besideMembers(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -26,7 +26,7 @@ from twisted.web.server import Request, Site
 
 from tests.live.peers import HOST, Process, run, serving, theReactor
 
-PATIENCE = 60
+PATIENCE = 240
 """
 How long to wait for a report, in seconds: a browser and a player that start on
 a machine that does much else.

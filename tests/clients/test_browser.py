@@ -18,8 +18,10 @@ from tests.live.peers import HOST, dial, pause, portOf, run, stop, twistd
 from tests.live.test_relays import REDIS, broker, freePort
 from tests.live.test_rooms import node
 
+pytestmark = pytest.mark.slow
+
 # Longer than a page waits for a report, for that failure says more.
-inBrowser = functools.partial(live, patience=150)
+inBrowser = functools.partial(live, patience=600)
 
 inBoth = pytest.mark.parametrize("player", ["html5", "ruffle"])
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from twisted.logger import capturedLogs
 from twisted.web.server import Request
 
@@ -20,6 +21,8 @@ from tests.clients.conftest import need
 from tests.clients.test_browser import inBrowser
 from tests.doubles import linesOf
 from tests.live.peers import HOST, dial
+
+pytestmark = pytest.mark.slow
 
 ANY = f"tcp:0:interface={HOST}"
 

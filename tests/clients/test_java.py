@@ -15,6 +15,8 @@ from openfl_twisted.net import Socket, XMLSocket
 from tests.live import live
 from tests.live.peers import HOST, Process, dial, portOf, run, twistd
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parent / "java" / "SimpleServer.java"
 GREETINGS = "Enter EXIT to exit.\r\n" * 2
 Java = Callable[[], Process]

@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from tests.live import live
 from tests.live.peers import HOST, Process, pause, portOf, run, serving, stop, twistd
+from tests.live.test_watched import ask, siteOf
+
+pytestmark = pytest.mark.slow
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 Native = Callable[[str], list[str]]
@@ -60,14 +65,20 @@ async def test_relay(native: Native) -> None:
     Two programs exchange messages through C{openfl-xml}.
     """
     program = native("XMLClient")
-    async with command("openfl-xml", "--grace=0.1") as port:
-        one = run(*program, HOST, port, "1", "<welcome/>")
-        await one.until(b"connect true")
-        # It has said nothing, so it is taken in after the grace; this is far longer.
-        await pause(1.5)
-        two = run(*program, HOST, port, "1", "", "<hello from='two'/>")
-        assert await messages(one) == ["<hello from='two'/>\0"]
-        assert await messages(two) == ["<welcome/>\0"]
+    server = twistd("openfl-xml", "--grace=0.1", "--metrics=tcp:0", ANY_PORT)
+    port, metrics = str(await portOf(server)), await siteOf(server, "metrics")
+    one = run(*program, HOST, port, "1", "<welcome/>")
+    await one.until(b"connect true")
+    # It has said nothing, so it is taken in after the grace.
+    while (
+        b'\nopenfl_clients{kind="plain"} 1.0\n'
+        not in await (await ask(metrics, "/metrics")).untilLost()
+    ):
+        await pause(0.02)
+    two = run(*program, HOST, port, "1", "", "<hello from='two'/>")
+    assert await messages(one) == ["<hello from='two'/>\0"]
+    assert await messages(two) == ["<welcome/>\0"]
+    await stop(server)
 
 
 @live

@@ -22,6 +22,8 @@ from tests.live import live
 from tests.live.peers import HOST, run, theReactor
 from tests.live.test_tutorial import TUTORIAL, board, player
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "tutorial"
 CLIENTS = Path(__file__).parent
 STEPS = ["step1", "step2", "step3"]

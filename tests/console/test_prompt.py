@@ -28,7 +28,7 @@ from openfl_twisted.console.prompt import (
 )
 from tests.console.doubles import connected
 
-PATIENCE = 30
+PATIENCE = 240
 """
 How long the thread of a prompt may say nothing before a test fails, in seconds.
 """

@@ -10,12 +10,14 @@ import argparse
 import doctest
 import fcntl
 import os
+import pickle
 import re
 import socket
 import struct
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from importlib.metadata import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +46,11 @@ INSTALLS = re.compile(
 What is not typed again while the tests run: what sets up the environment in which
 they run, and the tests themselves; C{.ci/run} types it, from the README. And what
 takes an hour.
+"""
+
+LONGER = 30
+"""
+How many seconds C{openfl-telnet} waits for a silent server when it is typed again.
 """
 
 _assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
@@ -75,6 +82,7 @@ class Reader:
         self._failed: str | None = None
         self._names: dict[str, object] = {}
         self._parts: list[str] = []
+        self._tests: Block | None = None
         self._made: dict[str, Path | None] = {}
         for name, original in (".venv", Path(sys.prefix)), ("docs", DOCS):
             if not (folder / name).exists():
@@ -105,6 +113,7 @@ class Reader:
                     self._mustBeFine()
                 self.take(block)
             self._mustBeFine()
+            self._runTests()
             self._mustBeUsed()
             for command in self.typed:
                 if "Traceback" in command.text:
@@ -225,6 +234,7 @@ class Reader:
         for part in line.split(" && "):
             if not INSTALLS.match(part):
                 rest.append(part)
+                continue
             for extra in re.findall(r"\[(\w+)\]", part):
                 if extra not in (metadata("openfl-twisted").get_all("Provides-Extra") or []):
                     raise Wrong(f"{part}: there is no extra {extra}")
@@ -240,33 +250,71 @@ class Reader:
             return
         listening = [command for command in self.typed if command.status is None]
         heard = [*self._latest, *listening]
-        try:
-            # Only servers have more to say.
-            seconds = PATIENCE if listening else 0.5
-            wait(lambda: any(matches(block.text, each.text) for each in heard), seconds, "")
-        except Wrong:
-            printed = "\n".join(each.text for each in heard)
-            raise Wrong(f"nobody prints this; there was\n{printed}") from None
+
+        def printed() -> bool:
+            return any(matches(block.text, each.text) for each in heard)
+
+        def mayCome() -> bool:
+            return not printed() and not all(each.silent for each in heard)
+
+        with suppress(Wrong):
+            wait(lambda: not mayCome(), PATIENCE, "")
+        if not printed():
+            heard += self._typeAgain()
+        if not printed():
+            everything = "\n".join(each.text for each in heard)
+            raise Wrong(f"nobody prints this; there was\n{everything}")
         self._failed = None
+
+    def _typeAgain(self) -> list[Command]:
+        """
+        Type again each C{openfl-telnet} of the last block, with more time for the
+        server: C{--wait} of the page is right for a machine that is not busy.
+
+        @return: the commands that have been typed.
+        """
+        before = len(self._latest)
+        for command in self._latest[:before]:
+            if command.status == 0 and "openfl-telnet " in command.line:
+                line = re.sub(r" --wait \S+", "", command.line)
+                self.type(line.replace("openfl-telnet ", f"openfl-telnet --wait {LONGER} "))
+        return self._latest[before:]
 
     # Programs
 
     def _take_python(self, block: Block) -> None:
         if block.source is None and not block.caption:
-            self._run(block.text)
+            self._run(block)
         elif block.caption:
             compile(block.text, block.caption, "exec")
 
-    def _run(self, text: str) -> None:
+    def _run(self, block: Block) -> None:
         """
         Run a part of a program, with the parts before it: what a page has imported
-        is not imported again. Tests are run as tests, by pytest.
+        is not imported again. Tests run once, at the end of the page.
         """
-        self._parts.append(text)
+        self._parts.append(block.text)
+        if re.search(r"^ *(async )?def test_", block.text, re.MULTILINE):
+            self._tests = block
+        else:
+            self._runParts()
+
+    def _runTests(self) -> None:
+        """
+        Run the tests of the page by pytest.
+        """
+        if self._tests is not None:
+            try:
+                self._runParts("-m", "pytest", "-q", "-p", "no:cacheprovider")
+            except Wrong as problem:
+                raise Wrong(f"{self._tests} and the blocks before it: {problem}") from problem
+
+    def _runParts(self, *how: str) -> None:
+        """
+        Run all parts so far.
+        """
         program = self.folder / "test_page.py"
         program.write_text("\n\n".join(self._parts))
-        isTest = re.search(r"^ *(async )?def test_", text, re.MULTILINE) is not None
-        how = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if isTest else []
         done = subprocess.run(
             [sys.executable, "-W", "error", *how, program],
             cwd=self.folder,
@@ -336,11 +384,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", help="a page, as docs/howto/policy.rst")
     parser.add_argument("--loopback", action="store_true", help="switch the loopback on first")
+    parser.add_argument("--blocks", help="a file with the blocks of the page, which saves time")
     parser.add_argument("--folder", help="where to play it, instead of in one that is empty")
     given = parser.parse_args()
     if given.loopback:
         raiseLoopback()
-    blocks = allBlocks()[given.page]
+    if given.blocks:
+        blocks = pickle.loads(Path(given.blocks).read_bytes())
+    else:
+        blocks = allBlocks()[given.page]
     if given.folder:
         Reader(Path(given.folder)).play(blocks)
         return

@@ -4,17 +4,19 @@ A shell as a reader has it: commands that end, and servers that go on.
 
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-PATIENCE = 60
+PATIENCE = 240
 """
-How many seconds a command may take until it has ended or listens.
+How many seconds a command may take until it has ended or listens: the last
+resort against one that hangs.
 """
 
 LISTENS = re.compile(rb"[Ll]istening on|Ready to accept connections|Serving HTTP on|starting on \d")
@@ -52,12 +54,27 @@ class Command:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
+        self._output = self._process.stdout
+        os.set_blocking(self._output.fileno(), False)
+        self._reading = threading.Lock()
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def _read(self, output: IO[bytes]) -> None:
-        while data := os.read(output.fileno(), 65536):
-            self.printed += data
+    def _read(self) -> None:
+        while not self._drain():
+            select.select([self._output], [], [])
+
+    def _drain(self) -> bool:
+        """
+        Read the output that is in the pipe.
+
+        @return: whether the pipe has no writer left.
+        """
+        with self._reading, suppress(BlockingIOError):
+            while data := os.read(self._output.fileno(), 65536):
+                self.printed += data
+            return True
+        return False
 
     @property
     def text(self) -> str:
@@ -71,10 +88,18 @@ class Command:
         Say whether it has ended, or can be reached.
         """
         if self._process.poll() is not None:
-            # What it has left running goes on printing.
-            self._reader.join(0.2)
+            # The end of its output may still be in the pipe.
+            self._drain()
             return True
         return LISTENS.search(self.printed) is not None
+
+    @property
+    def silent(self) -> bool:
+        """
+        Whether no program is left that can print: neither the command nor a
+        program that it started in the background.
+        """
+        return not self._reader.is_alive()
 
     @property
     def status(self) -> int | None:
@@ -87,12 +112,14 @@ class Command:
         """
         End it, with all that it has started.
         """
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(PATIENCE)
-        self._reader.join(5)
-        if self._process.stdout is not None and not self._reader.is_alive():
-            self._process.stdout.close()
+        # While the pipe has a writer, the process group exists.
+        if self._process.poll() is None or not self.silent:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        if self.silent:
+            self._output.close()
 
 
 def wait(until: Callable[[], bool], seconds: float, what: str) -> None:

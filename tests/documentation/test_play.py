@@ -44,6 +44,31 @@ class ReaderTests(SynchronousTestCase):
         play((SHELL, "echo no; (exit 3)"), ("text", "no"))
         self.fails("Traceback", (SHELL, "echo Traceback"))
 
+    def test_background(self) -> None:
+        """
+        The late output of a command in the background counts.
+        """
+        play((SHELL, "(sleep 0.7; echo late) &"), ("text", "late"))
+        self.fails("nobody prints this", (SHELL, "(echo late) &"), ("text", "later"))
+
+    def test_stopped(self) -> None:
+        """
+        A program that a command started in the background ends with the page.
+        """
+        play((SHELL, "sleep 1000 & echo started"), ("text", "started"))
+
+    def test_busyServer(self) -> None:
+        """
+        C{openfl-telnet} whose server was silent for too long is typed again.
+        """
+        program = 'case "$*" in "--wait 30 --xml h") echo answer; esac'
+        play(
+            (SHELL, f"mkdir bin; echo '{program}' > bin/openfl-telnet; chmod +x bin/*"),
+            (SHELL, "PATH=$PWD/bin:$PATH"),
+            (SHELL, "openfl-telnet --xml --wait 1 h"),
+            ("text", "answer"),
+        )
+
     def test_earlierOutput(self) -> None:
         """
         What an earlier block has printed does not count.

@@ -5,7 +5,7 @@ The other ends of live tests.
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport, IProtocolFactory, IReactorCore
 from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.internet.task import deferLater
+from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.guard import GuardFactory
@@ -112,6 +113,21 @@ async def acquaint(one: Buffered, other: Buffered) -> None:
         while b"?" not in listener.received:
             speaker.send(b"?\0")
             await pause(0.02)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """
+    Wait until a condition is true.
+    """
+    while not condition():
+        await pause(0.01)
+
+
+def readFromClients() -> int:
+    """
+    Count the connections of servers in this process that the reactor reads from.
+    """
+    return sum(isinstance(each, Server) for each in theReactor().getReaders())
 
 
 async def dial(port: int) -> Buffered:

@@ -36,7 +36,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=1000,
     )
 
 

@@ -25,6 +25,8 @@ from tests.live import live
 from tests.live.peers import HOST, Process, dial, pause, portOf, run, stop, twistd
 from tests.live.test_relays import freePort
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 TWISTD = Path(sys.executable).parent / "twistd"
 
@@ -48,16 +50,16 @@ async def running(port: int, *command: str | Path) -> AsyncIterator[Process]:
     """
     process = run(*map(str, command))
     try:
-        for _ in range(500):
+        while True:
             try:
                 client = await dial(port)
             except ConnectError:
+                if process.ended.called:
+                    raise AssertionError(process.printed.decode()) from None
                 await pause(0.02)
                 continue
             await client.close()
             break
-        else:
-            raise AssertionError(process.printed.decode())
         yield process
     finally:
         # What could not start has ended already.
@@ -100,13 +102,17 @@ async def test_nginx(tmp_path: Path) -> None:
         authority.configure_trust(context)
         caller = socket.create_connection((HOST, port), source_address=("127.0.0.2", 0))
         with connect(
-            "wss://localhost/play", sock=caller, ssl=context, origin=Origin("https://games.example")
+            "wss://localhost/play",
+            sock=caller,
+            ssl=context,
+            origin=Origin("https://games.example"),
+            open_timeout=None,
         ) as client:
             client.send(b"<hello/>\0")
-            answer = client.recv(timeout=10)
+            answer = client.recv(timeout=240)
             # The log says of whom this is.
             client.send(b"\xff\0")
-            client.recv(timeout=10)
+            client.recv(timeout=240)
             return answer
 
     async with running(port, "nginx", "-p", tmp_path, "-c", whole):

@@ -88,7 +88,12 @@ async def test_bridge(tmp_path: Path) -> None:
             f'[[target]]\nname = "one"\nconnect = "tcp:{HOST}:{first}"\n'
             f'[[target]]\nname = "two"\nconnect = "tcp:{HOST}:{second}"\n'
         )
-        server = twistd("openfl-bridge", f"--config={table}", f"--listen=tcp:0:interface={HOST}")
+        server = twistd(
+            "openfl-bridge",
+            f"--config={table}",
+            f"--listen=tcp:0:interface={HOST}",
+            "--patience=0.1",
+        )
         port = await portOf(server)
         for path, target in ((b"/", first), (b"/two", second)):
             client = await upgraded(port, path)

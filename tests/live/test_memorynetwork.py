@@ -232,8 +232,7 @@ async def writingMuch(reactor: Any) -> Seen:
     accepted.maxUnread = 1000
     client.writeBytes(MUCH)
     client.flush()
-    await until(reactor, lambda: accepted.bytesAvailable)
-    await deferLater(reactor, 0.05)
+    await until(reactor, lambda: accepted.bytesAvailable >= accepted.maxUnread)
     seen: Seen = [(client.bytesPending > 0, accepted.bytesAvailable < len(MUCH))]
     received: list[int] = []
 
@@ -445,7 +444,7 @@ async def backpressure(reactor: Any) -> Seen:
     server.transport.pauseProducing()
     client.transport.registerProducer(Producer(), True)
     client.transport.write(MUCH)
-    await deferLater(reactor, 0.05)
+    await until(reactor, lambda: told)
     seen: Seen = [list(told)]
     server.transport.resumeProducing()
     await until(reactor, lambda: len(server.received) == len(MUCH))

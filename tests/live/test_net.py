@@ -20,7 +20,7 @@ from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.utils import ByteArray
 from tests.live import live
-from tests.live.peers import HOST, pause, serving
+from tests.live.peers import HOST, pause, serving, until
 
 
 def once(dispatcher: Any, type: str) -> Deferred[Any]:
@@ -81,7 +81,7 @@ async def test_slowPeer() -> None:
     data = bytes(range(256)) * 40_000
     client.writeBytes(data)
     client.flush()
-    await pause(0.3)
+    await until(lambda: accepted.bytesAvailable >= accepted.maxUnread)
     assert client.bytesPending > 0
     received = ByteArray()
     while len(received) < len(data):
@@ -151,24 +151,27 @@ async def test_datagrams() -> None:
     """
     Datagrams of every size arrive whole, once C{receive} was called.
     """
-    receiver, sender = DatagramSocket(), DatagramSocket()
-    receiver.bind(0, HOST)
-    sender.bind(0, HOST)
+    receiver, sender, witness = DatagramSocket(), DatagramSocket(), DatagramSocket()
+    for each in (receiver, sender, witness):
+        each.bind(0, HOST)
+    witness.receive()
     assert receiver.bound
     for size in (0, 1, 5000, 60_000):
         data = bytes(size)
         arriving = once(receiver, DatagramSocketDataEvent.DATA)
         sender.send(ByteArray(data), 0, 0, HOST, receiver.localPort)
         if size == 0:
-            await pause(0.1)
+            later = once(witness, DatagramSocketDataEvent.DATA)
+            sender.send(b"later", 0, 0, HOST, witness.localPort)
+            await later
             assert not arriving.called
             receiver.receive()
         event = await arriving
         assert (event.data, event.data.position) == (data, 0)
         assert (event.srcAddress, event.srcPort) == (HOST, sender.localPort)
         assert (event.dstAddress, event.dstPort) == (HOST, receiver.localPort)
-    await receiver.close()
-    await sender.close()
+    for each in (receiver, sender, witness):
+        await each.close()
 
 
 @live
@@ -189,8 +192,7 @@ async def test_connectedDatagrams() -> None:
     assert (await arriving).data == b"cde"
     stranger.send(b"stranger", 0, 0, HOST, one.localPort)
     two.send(b"peer", 0, 0, HOST, one.localPort)
-    while not heard:
-        await pause(0.01)
+    await until(lambda: heard)
     assert heard == [b"peer"]
     with pytest.raises(errors.IllegalOperationError):
         one.send(b"a", 0, 0, HOST, two.localPort)

@@ -7,6 +7,8 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.live import live
 from tests.live.peers import (
     HOST,
@@ -21,6 +23,8 @@ from tests.live.peers import (
     twistd,
 )
 from tests.live.test_relays import REDIS, Kind, broker, everyBroker, freePort
+
+pytestmark = pytest.mark.slow
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 

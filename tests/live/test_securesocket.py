@@ -43,7 +43,7 @@ async def visit(port: int, scene: Scene) -> tuple[str, bytes]:
     @return: the status, and the answer.
     """
     endpoint = SecureEndpoint(
-        TCP4ClientEndpoint(theReactor(), HOST, port), scene.host, scene.trust, timeout=10
+        TCP4ClientEndpoint(theReactor(), HOST, port), scene.host, scene.trust, timeout=240
     )
     factory: Any = Factory.forProtocol(Buffered)
     factory.noisy = False
@@ -141,7 +141,7 @@ async def call(port: int, trust: Trust = TRUST, host: str = NAME) -> str:
     @return: the status, and what was heard or the reason.
     """
     visitor = Visitor()
-    factory = SecureSocketFactory(lambda: visitor, host, trust, timeout=10)
+    factory = SecureSocketFactory(lambda: visitor, host, trust, timeout=240)
     factory.noisy = False
     await TCP4ClientEndpoint(theReactor(), HOST, port).connect(factory)
     said = await visitor.outcome

@@ -15,7 +15,16 @@ from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.live import live
-from tests.live.peers import HOST, dial, pause, serving, theReactor
+from tests.live.peers import (
+    HOST,
+    acquaint,
+    dial,
+    pause,
+    readFromClients,
+    serving,
+    theReactor,
+    until,
+)
 
 
 @live
@@ -28,7 +37,7 @@ async def test_relay() -> None:
         one.send(b"from one\0")
         two.send(b"from two\0")
         # Each joins with its first byte, so one of them may have spoken too early for the other.
-        await pause(0.1)
+        await acquaint(one, two)
         one.send(b"h\xc3")
         one.send(b"\xa9llo\0")
         assert (await two.until("héllo\0".encode())).endswith("héllo\0".encode())
@@ -45,11 +54,12 @@ async def test_policyOnTheDataPort() -> None:
     A policy request is answered on the port of a server that greets, and a
     client that waits is greeted.
     """
-    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=0.2)) as (port, guard):
+    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=1000)) as (port, _):
         asking = await dial(port)
         for byte in REQUEST:
             asking.send(bytes([byte]))
         assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
+    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=0.05)) as (port, guard):
         waiting = await dial(port)
         assert await waiting.until(b"Connected.") == b"Connected."
         assert guard.connections == 1
@@ -101,7 +111,7 @@ async def test_largeMessages() -> None:
         transport.pauseProducing()
         for message in messages:
             client.send(message)
-        await pause(0.3)
+        await until(lambda: not readFromClients())
         transport.resumeProducing()
         await client.until(messages[-1])
         assert client.received == b"".join(messages)
@@ -117,16 +127,15 @@ async def test_slowReader() -> None:
     factory = XMLSocketFactory(RelayProtocol, maxQueue=100_000)
     async with serving(OnePortFactory(factory)) as (port, guard):
         sender, reader, slow = await dial(port), await dial(port), await dial(port)
-        for client in (sender, reader, slow):
-            client.send(b"here\0")
-        await pause(0.1)
+        for client in (reader, slow):
+            await acquaint(sender, client)
         transport: Any = slow.transport
         transport.pauseProducing()
         sent = 0
         while guard.connections == 3:
             sender.send(b"x" * 50_000 + b"\0")
             sent += 1
-            await pause(0.001)
+            await pause(0)
         sender.send(b"last\0")
         await reader.until(b"last\0")
         assert reader.received.count(b"x" * 50_000 + b"\0") == sent
@@ -149,8 +158,7 @@ async def test_tooManyClients() -> None:
     two = await dial(number)
     assert await two.untilLost() == b""
     await one.close()
-    while guard.connections:
-        await pause(0.01)
+    await until(lambda: not guard.connections)
     three = await dial(number)
     await three.until(b"Connected.")
     await three.close()

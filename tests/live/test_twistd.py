@@ -4,8 +4,10 @@ The commands as processes.
 
 import os
 import re
+import select
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -16,7 +18,7 @@ from openfl_twisted.net import DatagramSocket
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, TWISTD, acquaint, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, TWISTD, acquaint, dial, pause, portOf, run, stop, twistd, until
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 
@@ -129,7 +131,6 @@ async def test_quiet() -> None:
     client = await dial(int(found[1]))
     await client.until(b"Connected.")
     await client.close()
-    await pause(0.1)
     assert "opened" not in await stop(server)
 
 
@@ -206,7 +207,9 @@ async def test_stuckClient() -> None:
     client.transport.pauseProducing()  # type: ignore[attr-defined]
     for _ in range(20):
         client.send(b"x" * 500_000 + b"\0")
-    await pause(0.3)
+    # The echo has begun, and all of it fits into no buffer.
+    transport: Any = client.transport
+    await until(lambda: select.select([transport], [], [], 0)[0])
     await stop(server)
     client.transport.resumeProducing()  # type: ignore[attr-defined]
     await client.untilLost()

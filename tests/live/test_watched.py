@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live import live
 from tests.live.peers import HOST, Buffered, Process, dial, pause, stop
 from tests.live.test_relays import REDIS, broker, freePort
 from tests.live.test_rooms import join, node
+
+pytestmark = pytest.mark.slow
 
 TOKEN = "to-look-at-it-all"
 SITES = ("--metrics=tcp:0", "--console=tcp:0", f"--console-token={TOKEN}")

@@ -26,7 +26,7 @@ def echoes(url: str, **options: Any) -> list[bytes | str]:
     """
     Send messages, all at once, and get what comes back; this blocks.
     """
-    with connect(url, **options) as client:
+    with connect(url, open_timeout=None, **options) as client:
         client.send(b"".join(MESSAGES))
         client.ping()
         received = [client.recv() for _ in MESSAGES]
@@ -73,7 +73,7 @@ def untilClosed(url: str, send: bytes) -> tuple[type[ConnectionClosed], int | No
     """
     Send something, and get how the server ends the connection; this blocks.
     """
-    with connect(url) as client:
+    with connect(url, open_timeout=None) as client:
         client.send(send)
         try:
             while True:

@@ -29,7 +29,7 @@ class PortTests(SynchronousTestCase):
         self.hearer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(self.hearer.close)
         self.hearer.bind((HOST, 0))
-        self.hearer.settimeout(10)
+        self.hearer.settimeout(240)
         self.address = self.hearer.getsockname()
         reactor: Any = MemoryReactor()
         self.port = Port(0, DatagramProtocol(), HOST, 8192, reactor)

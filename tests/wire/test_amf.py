@@ -582,7 +582,8 @@ class SafeTests(SynchronousTestCase):
         for _ in range(60):
             value = [value, value]
         encode(value)
-        self.assertRaises(AMFError, encode, value, references=False)
+        few = Limits(items=50_000)
+        self.assertRaises(AMFError, encode, value, references=False, limits=few)
 
 
 class RegistryTests(SynchronousTestCase):
@@ -956,6 +957,35 @@ class ValueTests(SynchronousTestCase):
         self.assertNotEqual(TypedObject("A", {"a": 2}), TypedObject("B", {"a": 2}))
         self.assertEqual(repr(ECMAArray([1], {"a": 2})), "ECMAArray([1], {'a': 2})")
         self.assertEqual(repr(TypedObject("A", {"a": 2})), "TypedObject('A', {'a': 2})")
+
+    def test_comparisonWithOthers(self) -> None:
+        """
+        An array with names and an object of a class differ from each value that
+        is not a dictionary, and from each other, in both orders.
+        """
+        array, typed = ECMAArray(), TypedObject("A")
+        others = [5, None, "", [1], [], (), Undefined, Dictionary(), object()]
+        for value in (array, typed):
+            for other in others:
+                self.assertIs(value == other, False, repr(other))
+                self.assertIs(other == value, False, repr(other))
+                self.assertIs(value != other, True, repr(other))
+                self.assertIs(other != value, True, repr(other))
+        for one, other in [(array, typed), (typed, array), (typed, {}), ({}, typed)]:
+            self.assertIs(one == other, False)
+            self.assertIs(one != other, True)
+        self.assertEqual(array, {})
+        self.assertEqual({}, array)
+        self.assertNotEqual({}, ECMAArray([1]))
+
+    def test_keysWithArrays(self) -> None:
+        """
+        A dictionary finds a list that contains an array with names among lists
+        of other values.
+        """
+        dictionary = Dictionary([([None], "null"), ([5], "number"), ([ECMAArray()], "array")])
+        self.assertEqual(dictionary[[ECMAArray()]], "array")
+        self.assertNotIn([TypedObject("A")], dictionary)
 
     def test_dictionary(self) -> None:
         """
