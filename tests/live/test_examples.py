@@ -153,7 +153,7 @@ async def test_certificates() -> None:
     Each certificate status can be seen, with its reason in words.
     """
     for status, words in {
-        "unknown": "does not answer as a TLS server does",
+        "unknown": "The TLS handshake failed",
         "trusted": "connect",
         "expired": "has expired",
         "notYetValid": "is not valid yet",
