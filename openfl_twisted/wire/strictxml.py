@@ -350,7 +350,7 @@ def walk(
     @param data: the document.
     @param onElement: called for each start tag, with the depth (1 for the root),
         the name and the attributes. A namespace precedes the name, with a
-        C{}} in between.
+        closing brace in between.
     @param onText: called for the text between the tags.
     @param limits: the limits of the document.
     @raise XMLError: if the document is not well-formed, has declarations of its

@@ -1,0 +1,177 @@
+"""
+The limits of the package, for L{tests.documentation.test_limits}: which row of
+C{docs/topics/limits.rst} has each one.
+"""
+
+from typing import NamedTuple
+
+COUNT, SIZE, TIME, RATE = "", "bytes", "s", "/s"
+
+
+class Row(NamedTuple):
+    """
+    Where a limit is described.
+
+    @ivar name: the beginning of the row.
+    @ivar unit: the unit in which the row has its value.
+    """
+
+    name: str
+    unit: str = COUNT
+
+
+LIMITS = {
+    # Messages
+    "wire.messages MAX_LENGTH": Row("message", SIZE),
+    "wire.websocket MAX_MESSAGE": Row("message", SIZE),
+    "wire.lines MAX_LINE_LENGTH": Row("line of the echo servers", SIZE),
+    "protocols.sending MAX_WORK": Row("messages handled before"),
+    "wire.websocket _MAX_OTHERS": Row("control frames and fragments"),
+    "wire.text MAX_BROKEN": Row("places in a text"),
+    # Connections
+    "protocols.guard MAX_CONNECTIONS": Row("connections"),
+    "protocols.oneport MAX_UNDECIDED": Row("undetected clients"),
+    "protocols.oneport GRACE": Row("silence before a server", TIME),
+    "protocols.patience DECISION_TIME": Row("protocol detection", TIME),
+    "wire.httprequest MAX_TARGET": Row("bytes held for protocol detection", SIZE),
+    "protocols.proxyprotocol HEADER_TIMEOUT": Row("PROXY header", TIME),
+    "protocols.proxyprotocol MAX_PENDING": Row("connections without a PROXY header"),
+    "wire.proxyheader MAX_HEADER": Row("PROXY header", SIZE),
+    "protocols.guard CLOSE_TIMEOUT": Row("closing a connection", TIME),
+    "protocols.holding CLOSE_TIMEOUT": Row("closing a connection", TIME),
+    "protocols.websockettransport _LINGER": Row("closing a connection", TIME),
+    "reactors.answering MAX_FIRST_BYTES": Row("policy request answered on accept", SIZE),
+    "reactors.answering MAX_ANSWER": Row("policy file sent on accept", SIZE),
+    # Buffers
+    "protocols.sendqueue MAX_QUEUE": Row("send queue of a client", SIZE),
+    "protocols.binarysocket MAX_UNREAD": Row("unread bytes of a binary socket", SIZE),
+    "net.link MAX_PENDING": Row("unsent bytes of a client socket", SIZE),
+    "net.xmlsocket MAX_WAITING": Row("unread messages of messages()"),
+    # WebSocket
+    "wire.httprequest MAX_HEAD": Row("HTTP request head", SIZE),
+    "protocols.websocket OPEN_TIMEOUT": Row("HTTP request head", TIME),
+    "protocols.websocket PING_INTERVAL": Row("silence before a ping", TIME),
+    "protocols.websocket PONG_TIMEOUT": Row("answer to a ping", TIME),
+    "protocols.websocket CLOSE_TIMEOUT": Row("WebSocket closing handshake", TIME),
+    # Rooms
+    "rooms.room Limits.maxRooms": Row("rooms"),
+    "rooms.room Limits.maxMembers": Row("members of a room"),
+    "rooms.room Limits.maxName": Row("room or member name"),
+    "rooms.room Limits.maxData": Row("attributes of a room or member"),
+    "rooms.room Limits.maxKept": Row("disconnected members"),
+    "rooms.room Limits.maxMissed": Row("messages kept for a disconnected member"),
+    "rooms.room Limits.maxMissedBytes": Row("messages kept for a disconnected member", SIZE),
+    "wire.strictxml XMLLimits.markup": Row("tags of a room message"),
+    "wire.strictxml XMLLimits.attributes": Row("attributes of a room message"),
+    "wire.strictxml XMLLimits.qualified": Row("attributes of a room message"),
+    "wire.strictxml XMLLimits.namespace": Row("namespace in XML", SIZE),
+    "wire.strictxml MAX_TOKEN": Row("tag or comment in XML", SIZE),
+    # Brokers
+    "rooms.outbox RelayLimits.maxBytes": Row("messages queued for the broker", SIZE),
+    "rooms.outbox RelayLimits.maxMessages": Row("messages queued for the broker"),
+    "rooms.outbox RelayLimits.maxAge": Row("messages queued for the broker", TIME),
+    "rooms.outbox RelayLimits.connectTimeout": Row("connecting to the broker", TIME),
+    "rooms.outbox RelayLimits.loginTimeout": Row("login at the broker", TIME),
+    "rooms.outbox RelayLimits.pingInterval": Row("silence of the broker before", TIME),
+    "rooms.outbox RelayLimits.pingTimeout": Row("answer of the broker", TIME),
+    "rooms.outbox RelayLimits.gatherTimeout": Row("waiting for other nodes", TIME),
+    "rooms.outbox RelayLimits.maxRetryDelay": Row("delay between connection attempts", TIME),
+    "rooms.baserelay MAX_TOPIC": Row("topic", SIZE),
+    "wire.envelope MAX_TOPICS": Row("topics with sequence numbers"),
+    "wire.envelope MAX_NODES": Row("nodes"),
+    "rooms.redispresence MAX_NODES": Row("nodes"),
+    "rooms.redispresence LIFETIME": Row("presence of a node", TIME),
+    "rooms.redispresence MAX_PENDING": Row("unanswered Redis commands"),
+    "rooms.redisconnection MAX_REPLY": Row("Redis reply", SIZE),
+    "wire.nats MAX_PAYLOAD": Row("NATS message", SIZE),
+    "wire.blocks MAX_LINE": Row("line of a broker", SIZE),
+    # Policy files
+    "protocols.policyfile REQUEST_TIMEOUT": Row("request on a policy port", TIME),
+    "wire.policyrequest MAX_REQUEST_LENGTH": Row("request on a policy port", SIZE),
+    "protocols.policyfile MISSING_END_TIMEOUT": Row("NUL of a policy request", TIME),
+    "wire.policyfile MAX_POLICY_LENGTH": Row("policy file", SIZE),
+    "protocols.policychecker MASTER_TIMEOUT": Row("getting the master policy file", TIME),
+    "protocols.policyclient ANSWER_TIMEOUT": Row("getting another policy file", TIME),
+    "protocols.policychecker NAMED_TIMEOUT": Row("policy file that loadPolicyFile named", TIME),
+    "protocols.policychecker MAX_FILES": Row("policy files that a client remembers"),
+    "system MAX_POLICY_URLS": Row("policy files that loadPolicyFile has named"),
+    # Bridge
+    "protocols.bridge CONNECT_TIMEOUT": Row("connecting to the server of the bridge", TIME),
+    # TLS
+    "tls.server HANDSHAKE_TIMEOUT": Row("TLS handshake", TIME),
+    "protocols.securesocket HANDSHAKE_TIMEOUT": Row("TLS handshake of a client", TIME),
+    "tls.trust MAX_CONTEXTS": Row("OpenSSL contexts"),
+    "wire.certificatecosts MAX_COMPARISONS": Row("comparisons of names"),
+    "wire.certificatecosts MAX_ELEMENTS": Row("DER elements"),
+    "wire.certificatecosts MAX_RSA_BITS": Row("RSA keys"),
+    "wire.certificatecosts MAX_EXPONENT_BITS": Row("RSA keys"),
+    "wire.certificatecosts MAX_DEPTH": Row("intermediate certificates in a path"),
+    "wire.certificatecosts MAX_STEPS": Row("signatures verified"),
+    "wire.certificatecosts MAX_FAILURES": Row("signatures verified"),
+    "wire.certificates MAX_ISSUERS": Row("keys tried"),
+    "wire.revocation MAX_RESPONSE": Row("OCSP response", SIZE),
+    "wire.revocation MAX_RESPONDERS": Row("OCSP response"),
+    # AMF and ByteArray
+    "wire.amfvalues Limits.depth": Row("AMF: nested values"),
+    "wire.amfvalues Limits.items": Row("AMF: values"),
+    "wire.amfvalues Limits.objects": Row("AMF: objects"),
+    "wire.amfvalues Limits.text": Row("AMF: text", SIZE),
+    "wire.amfvalues Limits.total": Row("AMF: encoded value", SIZE),
+    "wire.compression MAX_UNCOMPRESSED": Row("ByteArray.uncompress", SIZE),
+    "wire.compression _MAX_LZMA_MEMORY": Row("memory of LZMA", SIZE),
+    # Metrics and console
+    "services.sites MAX_BROWSERS": Row("connections to --metrics"),
+    "services.sites MAX_BODY": Row("request to --metrics", SIZE),
+    "services.sites REQUEST_TIMEOUT": Row("request to --metrics", TIME),
+    "services.console.resources MAX_GUESSES": Row("wrong console tokens"),
+    "services.console.resources GUESS_RATE": Row("wrong console tokens"),
+    "services.console.resources _MAX_GUESSERS": Row("addresses of wrong console tokens"),
+    "services.console.resources MAX_REASON": Row("reason for closing a client"),
+    "services.console.watching MAX_WATCHERS": Row("console streams"),
+    "services.console.watching MAX_SHOWN": Row("clients and rooms shown"),
+    "services.console.watching MAX_MESSAGES": Row("messages shown"),
+    "services.console.watching MAX_TEXT": Row("text of a message shown"),
+    "services.options MIN_TOKEN": Row("console token"),
+    # Log and terminal client
+    "wire.text MAX_SHOWN": Row("value in a log line"),
+    "console.prompt MAX_WAITING": Row("text not shown yet"),
+    "console.prompt MAX_UNFINISHED": Row("unfinished line"),
+    "console.prompt MAX_HISTORY": Row("history"),
+    "console.prompt MAX_HISTORY_BYTES": Row("history", SIZE),
+    "console.calling CLOSE_TIMEOUT": Row("closing by openfl-telnet", TIME),
+}
+
+NOT_LIMITS = {
+    "protocols.websocket _MAX_SHOWN": "part of a text for people, which the log limits too",
+    "net.link MIN_TIMEOUT": "the least value of OpenFL's property timeout",
+    "net.link DEFAULT_TIMEOUT": "the default of OpenFL's property timeout",
+    "net.datagramsocket MAX_DATAGRAM": "the maximum of UDP",
+    "protocols.datagram MAX_DATAGRAM": "the maximum of UDP",
+    "protocols.relay _MAX_WRITES": "how messages for many clients count in MAX_WORK",
+    "protocols.relay _MIN_BATCH": "how messages for many clients count in MAX_WORK",
+    "reactors.epoll _MAX_EVENTS": "events in one system call; the next call has the others",
+    "reactors.udp _MAX_KNOWN": "a cache of addresses",
+    "rooms.outbox MAX_PAYLOAD": "a message and its envelope",
+    "rooms.outbox RelayLimits.maxPayload": "a message and its envelope",
+    "rooms.outbox RelayLimits.retryDelay": "the first delay, below the maximum",
+    "rooms.room Limits.resume": "an option that is off by default",
+    "reactors.tcp _MAX_PIECES": "the maximum of one system call",
+    "wire.amf3 MIN_INTEGER": "the range of a number",
+    "wire.websocket _MIN_VIEW": "how messages are copied",
+    "utils _MAX_UINT": "the range of a number",
+    "wire.amf0 _MAX_SHORT": "the range of a number",
+    "wire.amf3 MAX_INTEGER": "the range of a number",
+    "wire.dataio MAX_UTF_LENGTH": "the range of a length",
+    "wire.dataio _MAX_ARRAY_LENGTH": "the range of a length",
+    "wire.policydecision MAX_REASONS": "lines of an explanation",
+    "wire.policyfile _MAX_COMPARED": "rules with which each rule is compared for warnings",
+    "wire.proxyheader _MAX_PORT": "the range of a port",
+    "wire.httprequest MAX_REQUEST_START": "follows from MAX_TARGET",
+    "wire.servernames _MAX_NAME": "the maximum of DNS",
+    "wire.strictxml XMLLimits.depth": "policy files have the same, see its row",
+    "wire.websocket _MAX_PAYLOAD": "the size of a chunk",
+    "wire.websocket _MAX_INFLATED": "the size of a chunk",
+    "wire.websocket _MAX_CONTROL": "the maximum of RFC 6455",
+    "wire.websocket _MAX_REASON": "the maximum of RFC 6455",
+    "wire.websocketmessages _MAX_SHARED": "how messages are joined",
+}
