@@ -11,10 +11,10 @@ import trustme
 
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
 from tests.clients.browser import opened
-from tests.clients.conftest import Web
+from tests.clients.conftest import WEB, Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages
 from tests.live import live
-from tests.live.peers import HOST, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, acquaint, dial, pause, portOf, run, stop, twistd
 from tests.live.test_relays import REDIS, broker, freePort
 from tests.live.test_rooms import node
 
@@ -237,6 +237,30 @@ async def test_origin(web: Web, player: str, tmp_path: Path) -> None:
             else:
                 await page.until("close")
                 assert page.reports == refused[player]
+
+
+@inBrowser
+async def test_otherOrigin(modules: Path, tmp_path: Path) -> None:
+    """
+    A page whose origin the policy file does not allow cannot send a message by any
+    kind of request: each is answered, and other clients receive nothing.
+    """
+    policy = tmp_path / "policy.xml"
+    policy.write_bytes(PolicyFile((AccessRule("games.example", "*"),)).toXML())
+    async with command("openfl-xml", f"--policy={policy}") as port:
+        one, other = await dial(int(port)), await dial(int(port))
+        await acquaint(one, other)
+        query = {"port": port, "host": HOST}
+        async with opened(
+            {"web": WEB, "node_modules": modules}, "web/requests.html", query
+        ) as page:
+            reports = await page.until("done")
+        assert ["POST", "answered"] in reports
+        assert ["late", "answered"] in reports
+        assert ["PUT", "failed"] in reports
+        assert ["websocket", "failed"] in reports
+        one.send(b"<end/>\0")
+        assert b"attack" not in await other.until(b"<end/>\0")
 
 
 # The page does not report, so it is looked at; and it is used as by hand.
