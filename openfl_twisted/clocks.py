@@ -32,4 +32,4 @@ def tookTooLong(outcome: object, timeout: float) -> NoReturn:
     @raise TookTooLong: always; it is Twisted's C{TimeoutError}, and says the
         time.
     """
-    raise TookTooLong(string=f"nothing came of it within {timeout:g} seconds")
+    raise TookTooLong(string=f"no answer within {timeout:g} seconds")

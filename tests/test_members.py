@@ -224,8 +224,13 @@ CLASSES = [
             "send": "bytes, offset=0, length=0, address=None, port=0",
             "close": "",
         },
-        own={"reactor": TESTABLE},
-        missing={"broadcast": "only newer versions of AIR have it"},
+        own={
+            "reactor": TESTABLE,
+            **dict.fromkeys(
+                ("broadcast", "joinGroup", "leaveGroup", "multicastInterface", "multicastTTL"),
+                "broadcast and multicast, beyond AIR",
+            ),
+        },
     ),
     Members(net.IPVersion, constants={"IPV4": "IPv4", "IPV6": "IPv6"}),
     Members(

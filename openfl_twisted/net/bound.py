@@ -6,6 +6,7 @@ import ipaddress
 
 from openfl_twisted import errors
 from openfl_twisted.events import EventDispatcher
+from openfl_twisted.net.ports import toPort
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
@@ -20,25 +21,29 @@ def checkAddress(address: str | None) -> str:
     @param address: the text, with brackets or without; C{None} is none.
     @return: it, as short as it can be written and without brackets, as the
         system writes it too.
-    @raise errors.ArgumentError: #2004, if it is none.
+    @raise errors.ArgumentError: #2004, if it is not an IP address.
     """
     text = (address or "").removeprefix("[").removesuffix("]")
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise errors.ArgumentError.numbered(2004) from None
+        words = f"{address!r} must be an IP address, such as 127.0.0.1"
+        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
 
 
-def checkPort(port: int, lowest: int = 0) -> None:
+def checkPort(port: object, lowest: int = 0) -> int:
     """
     Check a port.
 
-    @param port: the port.
-    @param lowest: the least that it may be: 0 where the system can choose one, or 1.
+    @param port: the port; text is converted as in ActionScript, see L{toPort}.
+    @param lowest: its minimum: 0 where the system can choose one, or 1.
+    @return: the port.
     @raise errors.RangeError: #2006, if it is not from C{lowest} to 65535.
     """
-    if not lowest <= port <= 65535:
+    number = toPort(port)
+    if not lowest <= number <= 65535:
         raise errors.RangeError.numbered(2006)
+    return number
 
 
 def invalidSocket(reason: object) -> errors.IOError:
@@ -76,7 +81,7 @@ class BoundSocket(EventDispatcher):
         @raise errors.IOError: #2002, if it is taken, not one of this machine,
             not for everybody, or if this socket is bound or closed already.
         """
-        checkPort(localPort)
+        localPort = checkPort(localPort)
         address = checkAddress(localAddress)
         if self._closed or self.bound:
             raise invalidSocket("it is closed" if self._closed else "it is bound already")

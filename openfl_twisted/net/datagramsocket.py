@@ -3,6 +3,8 @@ C{openfl.net.DatagramSocket}: datagrams of UDP, with events.
 """
 
 import ipaddress
+import socket
+import struct
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -44,10 +46,22 @@ class _Datagrams(DatagramProtocol):
         self._arrived(datagram, addr[0], addr[1])
 
 
+def _indexOf(interface: str | None) -> bytes:
+    """
+    Get the index of a network interface as the system's sockets take it.
+    """
+    try:
+        return struct.pack("@I", 0 if interface is None else socket.if_nametoindex(interface))
+    except OSError:
+        words = f"there is no network interface {interface!r}"
+        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
+
+
 class DatagramSocket(BoundSocket):
     """
     Sends and receives datagrams. Each is whole or not there at all. It
-    dispatches C{data} for each one, after C{receive} was called.
+    dispatches C{data} for each one, after C{receive} was called. Beyond AIR, it
+    can send to broadcast addresses and take part in multicast groups.
 
     A socket that is closed cannot be used again.
 
@@ -67,6 +81,9 @@ class DatagramSocket(BoundSocket):
         self._port: Any = None
         self._peer: tuple[str, int] | None = None
         self._receiving = False
+        self._broadcast = False
+        self._multicastTTL = 1
+        self._multicastInterface: str | None = None
 
     @property
     def bound(self) -> bool:
@@ -120,6 +137,123 @@ class DatagramSocket(BoundSocket):
             raise invalidSocket(error.socketError) from None
         if not self._receiving:
             self._port.stopReading()
+        self._applyOptions()
+
+    # Broadcast and multicast, which AIR has not
+
+    @property
+    def broadcast(self) -> bool:
+        """
+        Whether datagrams can be sent to a broadcast address, such as
+        C{255.255.255.255} (default C{False}). Only newer versions of AIR have it.
+        """
+        return self._broadcast
+
+    @broadcast.setter
+    def broadcast(self, value: bool) -> None:
+        self._broadcast = bool(value)
+        self._applyOptions()
+
+    @property
+    def multicastTTL(self) -> int:
+        """
+        The number of routers that a datagram to a multicast group can pass, 0 to
+        255 (default 1: the local network). AIR has no such setting.
+
+        @raise errors.RangeError: #2006, if it is set to another number.
+        """
+        return self._multicastTTL
+
+    @multicastTTL.setter
+    def multicastTTL(self, value: int) -> None:
+        if not 0 <= value <= 255:
+            raise errors.RangeError.numbered(2006)
+        self._multicastTTL = value
+        self._applyOptions()
+
+    @property
+    def multicastInterface(self) -> str | None:
+        """
+        The local IPv4 address from which datagrams to a multicast group are sent;
+        C{None} for the choice of the system (the default). AIR has no such
+        setting.
+
+        @raise errors.ArgumentError: #2004, if it is set to another text.
+        """
+        return self._multicastInterface
+
+    @multicastInterface.setter
+    def multicastInterface(self, value: str | None) -> None:
+        self._multicastInterface = None if value is None else checkAddress(value)
+        self._applyOptions()
+
+    def joinGroup(self, address: str, interface: str | None = None) -> None:
+        """
+        Receive the datagrams to a multicast group too. AIR has no such method.
+
+        @param address: the address of the group, such as C{239.1.2.3}.
+        @param interface: the local IPv4 address, or for IPv6 the name of the
+            network interface, on which to receive (default: the choice of the
+            system).
+        @raise errors.ArgumentError: #2004, if the address is not one of a group, or
+            there is no such interface.
+        @raise errors.IOError: #2002, if this socket is not bound, or to the other
+            version of IP, or if the system refuses.
+        """
+        self._setMembership(address, interface, join=True)
+
+    def leaveGroup(self, address: str, interface: str | None = None) -> None:
+        """
+        Receive the datagrams to a multicast group no longer.
+
+        @param address: as for L{joinGroup}.
+        @param interface: as for L{joinGroup}.
+        @raise errors.ArgumentError: as L{joinGroup}.
+        @raise errors.IOError: as L{joinGroup}; also if the group was not joined.
+        """
+        self._setMembership(address, interface, join=False)
+
+    def _setMembership(self, address: str, interface: str | None, *, join: bool) -> None:
+        group = ipaddress.ip_address(checkAddress(address))
+        if not group.is_multicast:
+            words = f"{address} must be a multicast address, such as 239.1.2.3"
+            raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+        if self._port is None:
+            raise invalidSocket("bind it before it joins a group")
+        if (group.version == 6) != (":" in (self.localAddress or "")):
+            raise invalidSocket("it is bound to another version of IP")
+        if group.version == 4:
+            local = ipaddress.ip_address(checkAddress(interface or ANY_ADDRESS))
+            level, request = socket.IPPROTO_IP, group.packed + local.packed
+            option = socket.IP_ADD_MEMBERSHIP if join else socket.IP_DROP_MEMBERSHIP
+        else:
+            level, request = socket.IPPROTO_IPV6, group.packed + _indexOf(interface)
+            option = socket.IPV6_JOIN_GROUP if join else socket.IPV6_LEAVE_GROUP
+        try:
+            self._port.getHandle().setsockopt(level, option, request)
+        except OSError as error:
+            raise invalidSocket(error.strerror) from None
+
+    def _applyOptions(self) -> None:
+        """
+        Set the options of the system's socket, if it is bound.
+        """
+        if self._port is None:
+            return
+        handle = self._port.getHandle()
+        is6 = ":" in (self.localAddress or "")
+        try:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, self._broadcast)
+            if is6:
+                hops = self._multicastTTL
+                handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, hops)
+            else:
+                ttl = self._multicastTTL
+                handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+                local = ipaddress.ip_address(self._multicastInterface or ANY_ADDRESS).packed
+                handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, local)
+        except OSError as error:
+            raise invalidSocket(error.strerror) from None
 
     def connect(self, remoteAddress: str, remotePort: int) -> None:
         """
@@ -133,7 +267,7 @@ class DatagramSocket(BoundSocket):
             be sent to.
         @raise errors.IOError: #2002, if this socket cannot be bound.
         """
-        checkPort(remotePort, 1)
+        remotePort = checkPort(remotePort, 1)
         address = checkAddress(remoteAddress)
         if ipaddress.ip_address(address).is_unspecified:
             raise errors.ArgumentError.numbered(2004)
@@ -196,8 +330,7 @@ class DatagramSocket(BoundSocket):
             raise errors.RangeError.numbered(2006)
         peer = self._peer
         if peer is None:
-            peer = (checkAddress(address), port)
-            checkPort(port, 1)
+            peer = (checkAddress(address), checkPort(port, 1))
         self._bindFor(peer[0])
         try:
             self._port.write(memoryview(bytes)[offset:end].tobytes(), peer)

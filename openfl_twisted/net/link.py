@@ -15,7 +15,15 @@ from twisted.python.failure import Failure
 from openfl_twisted import errors
 from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.events import Event, EventDispatcher, IOErrorEvent, SecurityErrorEvent
+from openfl_twisted.events import (
+    ErrorEvent,
+    Event,
+    EventDispatcher,
+    IOErrorEvent,
+    SecurityErrorEvent,
+)
+from openfl_twisted.net.ports import toPort
+from openfl_twisted.net.reasons import socketError
 from openfl_twisted.net.ways import wayTo
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
@@ -160,13 +168,17 @@ def _makeLife() -> "Callable[[Link], _Life]":
 
     @connecting.upon(_Life.failed).to(unconnected)
     def failed(life: _Life, link: Link, reason: Failure) -> None:
-        link.end(reason)
+        error: errors.Error
         if isinstance(reason.value, errors.SecurityError):
-            text, number = str(reason.value), reason.value.errorID
-            link.note(SecurityErrorEvent(SecurityErrorEvent.SECURITY_ERROR, text=text, id=number))
-            return
-        text = link.explain(errors.messageOf(2031), reason)
-        link.note(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
+            error = reason.value
+            kind: type[ErrorEvent] = SecurityErrorEvent
+            name = SecurityErrorEvent.SECURITY_ERROR
+        else:
+            error = socketError(link.explain(reason, *link.target))
+            error.__cause__ = reason.value
+            kind, name = IOErrorEvent, IOErrorEvent.IO_ERROR
+        link.end(error)
+        link.note(kind(name, text=str(error), id=error.errorID))
 
     @connected.upon(_Life.lost).to(unconnected)
     def lost(life: _Life, link: Link) -> None:
@@ -181,6 +193,7 @@ class Link:
     At most one connection at a time, and at most one attempt at one.
 
     @ivar connection: the connection there is, or C{None}.
+    @ivar target: the host and port of the last attempt.
     """
 
     def __init__(
@@ -191,7 +204,7 @@ class Link:
         progressed: Callable[[], object],
         ended: Callable[[], object],
         way: Callable[[IStreamClientEndpoint, str, int], IStreamClientEndpoint],
-        explain: Callable[[str, Failure], str],
+        explain: Callable[[Failure, str, int], str],
         reactor: Any = None,
     ) -> None:
         """
@@ -202,8 +215,8 @@ class Link:
             before its event.
         @param way: given how to get to a server, and the server's name and
             port, says how to get there best.
-        @param explain: given the text of an C{ioError}, and why there is no
-            connection, gives the best text.
+        @param explain: called with the failure of an attempt, the host and the
+            port; returns the reason in words.
         @param reactor: the reactor, or C{None} for the one that runs.
         """
         if reactor is None:
@@ -216,6 +229,7 @@ class Link:
         self.explain = explain
         self._ended = ended
         self._way = way
+        self.target = ("", 0)
         self._attempt: Deferred[Any] | None = None
         self._notes: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
@@ -237,9 +251,11 @@ class Link:
             milliseconds.
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
+        port = toPort(port)
         if not 0 <= port <= 65535:
             raise errors.SecurityError.numbered(2003)
         host = host.partition("\0")[0]
+        self.target = (host, port)
         endpoint = self._way(wayTo(self.reactor, host, port, timeout / 1000), host, port)
         self._life.connect(endpoint, timeout / 1000)
         self._tell()
@@ -308,7 +324,9 @@ class Link:
         """
         Wait for the connection.
 
-        @return: fires when there is one; fails with why there is none.
+        @return: fires when there is one. It fails with L{errors.IOError} #2031 or
+            L{errors.SecurityError}, whose text says why and whose cause is the
+            failure of the endpoint; or #2002 if there is no attempt.
         """
         if self.connection is not None:
             return succeed(None)
@@ -388,15 +406,15 @@ class Link:
             connection.link = None
             connection.transport.loseConnection()
 
-    def end(self, reason: Failure | None) -> None:
+    def end(self, error: errors.Error | None) -> None:
         """
         Be without a connection, and without an attempt.
 
-        @param reason: why an attempt has failed; C{None} after a connection.
+        @param error: why an attempt has failed; C{None} after a connection.
         """
         self._attempt = self.connection = None
         self._ended()
-        failure = reason or Failure(errors.IOError("closed before it was connected"))
+        failure = Failure(error or errors.IOError("closed before it was connected"))
         for waiting in self._whenConnected:
             self._outcomes.append((waiting, failure))
         for waiting in self._whenClosed:

@@ -13,6 +13,7 @@ from openfl_twisted.net.socket import Socket
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.security import X509Certificate
 from openfl_twisted.tls import Trust
+from openfl_twisted.tls.client import HandshakeFailed
 from openfl_twisted.wire.certificates import CertificateStatus, Verdict
 
 
@@ -104,6 +105,7 @@ class SecureSocket(Socket):
     def _judged(self, verdict: Verdict) -> None:
         self.verdict = verdict
 
-    def _explain(self, text: str, reason: Failure) -> str:
-        words = reason.getErrorMessage()
-        return f"{text} {words[:1].upper()}{words[1:]}"
+    def _explain(self, reason: Failure, host: str, port: int) -> str:
+        if reason.check(HandshakeFailed):
+            return reason.getErrorMessage()
+        return super()._explain(reason, host, port)

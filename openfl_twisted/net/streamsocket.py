@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net.link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
 from openfl_twisted.net.permission import permissions
+from openfl_twisted.net.reasons import reasonOf
 
 
 class StreamSocket(EventDispatcher):
@@ -48,7 +49,7 @@ class StreamSocket(EventDispatcher):
 
         @param host: a name or an address, IPv6 too; C{None} means this machine,
             or the host of C{Security.swfURL} in the sandbox C{REMOTE}.
-        @param port: the port.
+        @param port: the port; text is converted as in ActionScript.
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535;
             #2010, in the sandbox C{LOCAL_WITH_FILE}.
         @raise errors.ArgumentError: if C{Security.swfURL} is needed and no URL.
@@ -119,11 +120,11 @@ class StreamSocket(EventDispatcher):
         """
         return endpoint
 
-    def _explain(self, text: str, reason: Failure) -> str:
+    def _explain(self, reason: Failure, host: str, port: int) -> str:
         """
-        Write the text of an C{ioError}.
+        Explain why an attempt to connect has failed.
         """
-        return text
+        return reasonOf(reason, host, port)
 
     def _received(self, data: bytes) -> None:
         """

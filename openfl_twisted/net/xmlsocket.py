@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, IOErrorEvent
+from openfl_twisted.net.reasons import socketError
 from openfl_twisted.net.streamsocket import StreamSocket
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
@@ -102,7 +103,7 @@ class XMLSocket(StreamSocket):
                 # The listener has closed the connection, or turned to another one.
                 return
         if tooLong and connection is not None:
-            text = errors.messageOf(2031)
+            text = str(socketError(str(tooLong)))
             self.dispatchEvent(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
             connection.transport.abortConnection()
 

@@ -6,6 +6,7 @@ has seen. What depends on the system, such as the numbers of ports and how a
 stream was cut, is not in there.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice, repeat
 from typing import Any
@@ -69,6 +70,9 @@ def watch(dispatcher: Any, seen: Seen, name: str = "") -> None:
             pass
         else:
             text = getattr(event, "data", getattr(event, "text", None))
+            if event.type == "ioError":
+                # The port is chosen by the system.
+                text = re.sub(r":\d+\b", ":PORT", str(text))
             seen.append((name, event.type, text))
 
     for type in SOCKET_EVENTS:

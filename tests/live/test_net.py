@@ -198,3 +198,45 @@ async def test_connectedDatagrams() -> None:
         one.send(b"a", 0, 0, HOST, two.localPort)
     for each in (one, two, stranger):
         await each.close()
+
+
+@live
+async def test_multicast() -> None:
+    """
+    A socket that has joined a group receives its datagrams, until it leaves it.
+    """
+    receiver, sender = DatagramSocket(), DatagramSocket()
+    received: list[bytes] = []
+    receiver.addEventListener("data", lambda event: received.append(bytes(event.data)))
+    receiver.bind(0, "0.0.0.0")
+    receiver.joinGroup("239.1.2.3", HOST)
+    receiver.receive()
+    sender.multicastInterface = HOST
+    sender.send(ByteArray(b"one"), 0, 0, "239.1.2.3", receiver.localPort)
+    await until(lambda: received == [b"one"])
+    receiver.leaveGroup("239.1.2.3", HOST)
+    with pytest.raises(errors.IOError):
+        receiver.leaveGroup("239.1.2.3", HOST)
+    for socket in (receiver, sender):
+        await socket.close()
+
+
+@live
+async def test_broadcast() -> None:
+    """
+    Datagrams can be sent to a broadcast address when that is allowed.
+    """
+    receiver, sender = DatagramSocket(), DatagramSocket()
+    received: list[bytes] = []
+    receiver.addEventListener("data", lambda event: received.append(bytes(event.data)))
+    receiver.bind(0, "0.0.0.0")
+    receiver.receive()
+    sender.bind(0, HOST)
+    to = ("127.255.255.255", receiver.localPort)
+    with pytest.raises(errors.IOError):
+        sender.send(ByteArray(b"one"), 0, 0, *to)
+    sender.broadcast = True
+    sender.send(ByteArray(b"two"), 0, 0, *to)
+    await until(lambda: received == [b"two"])
+    for socket in (receiver, sender):
+        await socket.close()

@@ -184,6 +184,49 @@ class DatagramSocketTests(SynchronousTestCase):
         error = self.assertRaises(errors.TypeError, self.socket.send, None)
         self.assertEqual(error.errorID, 2007)
 
+    def test_options(self) -> None:
+        """
+        Options can be set before and after the socket is bound; wrong values are
+        refused.
+        """
+        for bind in (False, True):
+            if bind:
+                self.socket.bind()
+            self.assertEqual((self.socket.broadcast, self.socket.multicastTTL), (bind, 1 + bind))
+            self.socket.broadcast = True
+            self.socket.multicastTTL = 2
+            self.socket.multicastInterface = "127.0.0.1"
+            self.assertEqual(self.socket.multicastInterface, "127.0.0.1")
+        self.socket.multicastInterface = None
+        self.assertIsNone(self.socket.multicastInterface)
+        for ttl in (-1, 256):
+            self.assertRefused(errors.RangeError, setattr, self.socket, "multicastTTL", ttl)
+        name = "multicastInterface"
+        self.assertRefused(errors.ArgumentError, setattr, self.socket, name, "localhost")
+
+    def test_groups(self) -> None:
+        """
+        A group can be joined by a socket that is bound to its version of IP.
+        """
+        self.assertRefused(errors.IOError, self.socket.joinGroup, "239.1.2.3")
+        self.socket.bind()
+        self.assertRefused(errors.IOError, self.socket.joinGroup, "ff02::1")
+        for address in ("127.0.0.1", "localhost", "::1"):
+            self.assertRefused(errors.ArgumentError, self.socket.joinGroup, address)
+        other = DatagramSocket(reactor=self.reactor)
+        other.bind(0, "::")
+        self.assertRefused(errors.ArgumentError, other.joinGroup, "ff02::1", "nowhere0")
+
+    def test_notAnAddress(self) -> None:
+        """
+        The error for a host name says that an IP address is needed.
+        """
+        error = self.assertRaises(errors.ArgumentError, self.socket.bind, 8087, "localhost")
+        words = "'localhost' must be an IP address, such as 127.0.0.1"
+        self.assertEqual(str(error), f"Error #2004: One of the parameters is invalid. ({words})")
+        self.socket.bind("8087")  # type: ignore[arg-type]
+        self.assertEqual(self.socket.localPort, 8087)
+
     def test_strangers(self) -> None:
         """
         Only the single peer is heard, however its address is written.

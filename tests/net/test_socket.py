@@ -21,6 +21,11 @@ from tests.doubles import TightTransport, linesOf
 from tests.net.network import Network, Peer
 from tests.segments import cutStreams
 
+REFUSED = (
+    "Error #2031: Socket Error. "
+    "The connection to 127.0.0.1:80 was refused: no server listens there."
+)
+
 
 class SocketTestCase(SynchronousTestCase):
     """
@@ -88,14 +93,15 @@ class LifeTests(SocketTestCase):
 
     def test_refused(self) -> None:
         """
-        A failed attempt is an C{ioError} with Flash's text, and no C{close}.
+        A failed attempt is an C{ioError} with Flash's text and the reason, and no
+        C{close}.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.turnAway()
         [event] = self.recorder.events
         self.assertEqual(
             (event.type, event.text, event.errorID),  # type: ignore[attr-defined]
-            ("ioError", "Error #2031: Socket Error.", 2031),
+            ("ioError", REFUSED, 2031),
         )
         self.assertFalse(self.socket.connected)
 
@@ -283,17 +289,35 @@ class LifeTests(SocketTestCase):
 
     def test_waitingInVain(self) -> None:
         """
-        Who waits for a connection hears why there is none.
+        C{whenConnected} fails with the error of the event, whose cause is the failure
+        of the endpoint.
         """
         self.socket.connect("127.0.0.1", 80)
         connected, closed = self.socket.whenConnected(), self.socket.whenClosed()
         self.network.turnAway()
-        self.failureResultOf(connected, twisted.internet.error.ConnectionRefusedError)
+        error = self.failureResultOf(connected, errors.IOError, OSError).value
+        self.assertEqual((str(error), error.errorID), (REFUSED, 2031))
+        refused = twisted.internet.error.ConnectionRefusedError
+        self.assertIsInstance(error.__cause__, refused)
         self.successResultOf(closed)
         self.socket.connect("127.0.0.1", 80)
         connected = self.socket.whenConnected()
         self.socket.close()
         self.failureResultOf(connected, errors.IOError)
+
+    def test_ports(self) -> None:
+        """
+        A port is converted as in ActionScript; what is not a number, or not a port,
+        is #2003.
+        """
+        port: Any
+        for port in ("80", " 80 ", "0x50", "80.9", 80.9, "+80"):
+            self.socket.connect("127.0.0.1", port)
+            self.assertEqual(self.network.dialled[-1], ("127.0.0.1", 80))
+        for port in ("", "http", "80a", "1e3", None, float("nan"), float("inf"), -1, "65536", []):
+            with self.assertRaises(errors.SecurityError) as caught:
+                self.socket.connect("127.0.0.1", port)
+            self.assertEqual(caught.exception.errorID, 2003)
 
     def test_addresses(self) -> None:
         """
@@ -346,7 +370,7 @@ class LifeTests(SocketTestCase):
             self.network.turnAway()
         self.assertEqual(
             linesOf(logs),
-            ["Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error."],
+            [f"Error #2044: Unhandled IOErrorEvent:. text={REFUSED}"],
         )
 
     def test_faultyListener(self) -> None:

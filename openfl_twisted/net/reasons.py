@@ -1,0 +1,37 @@
+"""
+Why a connection could not be made, in words.
+"""
+
+from twisted.internet import error
+from twisted.python.failure import Failure
+
+from openfl_twisted import errors
+
+
+def reasonOf(reason: Failure, host: str, port: int) -> str:
+    """
+    Explain why an attempt to connect has failed.
+
+    @param reason: the failure of the endpoint.
+    @param host: the host name or address.
+    @param port: the port.
+    @return: a clause that begins with a small letter, without a full stop.
+    """
+    if reason.check(error.ConnectionRefusedError):
+        return f"the connection to {host}:{port} was refused: no server listens there"
+    if reason.check(error.DNSLookupError):
+        return f"the host name {host!r} is unknown"
+    if reason.check(error.NoRouteError):
+        return f"{host} cannot be reached: there is no route to it"
+    return f"{host}:{port}: {reason.getErrorMessage().rstrip('.')}"
+
+
+def socketError(words: str) -> errors.IOError:
+    """
+    Make the error #2031 with the reason in its text.
+
+    @param words: the reason, a clause.
+    @return: the error.
+    """
+    text = f"{errors.messageOf(2031)} {words[:1].upper()}{words[1:].rstrip('.')}."
+    return errors.IOError(text, 2031)
