@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -19,6 +22,10 @@ from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from tests.doubles import TightTransport
+from tests.frames import BINARY, REQUEST, RESPONSE, frame, framesIn
+
+ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)
 
 
 class EndpointTestCase(SynchronousTestCase):
@@ -126,6 +133,33 @@ class DescriptionTests(EndpointTestCase):
             with self.assertRaises(ValueError) as caught:
                 self.parse(f"openfl:tcp:1:{settings}")
             self.assertIn(words, str(caught.exception))
+
+
+class WebSocketTests(EndpointTestCase):
+    """
+    A byte protocol behind C{openfl:} receives bytes over WebSocket as over TCP.
+    """
+
+    def test_longMessage(self) -> None:
+        """
+        A message of more than 1 MiB comes back, and its beginning comes back before its
+        end has been sent.
+        """
+        clock = Clock()
+        factory = OnePortFactory(Factory.forProtocol(Echo), policy=PolicyFile.forPort, clock=clock)
+        protocol = factory.buildProtocol(ADDRESS)
+        transport = TightTransport(protocol, 1 << 24, peerAddress=ADDRESS)
+        protocol.makeConnection(transport)
+        transport.arrive(REQUEST)
+        payload = bytes(range(256)) * 4096 + b"!"
+        sent = frame(BINARY, payload)
+        transport.arrive(sent[:100_000])
+        clock.advance(0)
+        self.assertGreater(len(transport.drainAll()), 90_000)
+        transport.arrive(sent[100_000:])
+        clock.pump([0] * 50)
+        answers = framesIn(transport.drainAll().removeprefix(RESPONSE))
+        self.assertEqual(b"".join(data for _, data in answers), payload)
 
 
 class CodeTests(EndpointTestCase):

@@ -33,7 +33,7 @@ from openfl_twisted.wire.httprequest import (
     RequestHead,
     parseHead,
 )
-from openfl_twisted.wire.websocket import MAX_MESSAGE, WebSocketFrames
+from openfl_twisted.wire.websocket import MAX_FRAME, WebSocketFrames
 from openfl_twisted.wire.websockethead import checkUpgrade
 
 OPEN_TIMEOUT = 10.0
@@ -170,7 +170,7 @@ class WebSocketProtocol(WebSocketTransport):
             raise HTTPAnswer(403, f"The origin {_shown(origin)} may not connect.")
         frames, response = WebSocketFrames.accept(
             head,
-            factory.maxMessage,
+            factory.maxFrame,
             compress=factory.compress,
             subprotocols=factory.subprotocols,
         )
@@ -252,7 +252,7 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         wrappedFactory: IProtocolFactory,
         *,
         maxHead: int = MAX_HEAD,
-        maxMessage: int = MAX_MESSAGE,
+        maxFrame: int = MAX_FRAME,
         openTimeout: float = OPEN_TIMEOUT,
         closeTimeout: float = CLOSE_TIMEOUT,
         pingInterval: float = PING_INTERVAL,
@@ -267,8 +267,10 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         """
         @param wrappedFactory: the factory for what is inside.
         @param maxHead: the longest head of a request, in bytes.
-        @param maxMessage: the longest message, in bytes, also after it has been
-            inflated.
+        @param maxFrame: maximum length of a text frame, a fragment or a compressed
+            message, also after it has been inflated (bytes). Other messages have
+            no limit: the wrapped protocol receives their payload as it arrives,
+            as from TCP.
         @param openTimeout: how long the head may take to arrive, in seconds.
         @param closeTimeout: how long the peer may take to answer a Close, in
             seconds; and after its own, to let the connection end.
@@ -291,7 +293,7 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         """
         super().__init__(wrappedFactory)
         self.maxHead = maxHead
-        self.maxMessage = maxMessage
+        self.maxFrame = maxFrame
         self.openTimeout = openTimeout
         self.closeTimeout = closeTimeout
         self.pingInterval = pingInterval

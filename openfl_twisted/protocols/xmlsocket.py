@@ -2,7 +2,7 @@
 C{XMLSocket}: text messages in UTF-8, each ended by one zero byte, over TCP.
 
 For people who know C{twisted.protocols.basic.LineReceiver}: this is one whose
-delimiter is the zero byte, so C{lineReceived}, C{sendLine}, C{lineLengthExceeded}
+delimiter is the NUL byte, so C{lineReceived}, C{sendLine}, C{lineLengthExceeded}
 and C{MAX_LENGTH} are here too. Unlike it, it does work that is linear in the
 bytes received.
 """
@@ -52,7 +52,6 @@ class XMLSocketProtocol(SendingProtocol):
     write. After C{loseConnection} no further message is given, not even one
     that has been received already, as in Flash.
 
-    @cvar delimiter: what ends a message.
     @cvar MAX_LENGTH: the longest message that is taken, in bytes without its
         end.
     @cvar policy: the answer to a policy request that comes as the first
@@ -74,7 +73,6 @@ class XMLSocketProtocol(SendingProtocol):
 
     __slots__ = ("_counter", "_looks", "_splitter", "_spoken")
 
-    delimiter = END
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
     messageRate = 0.0
@@ -93,6 +91,11 @@ class XMLSocketProtocol(SendingProtocol):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        if getattr(cls, "delimiter", END) != END:
+            raise TypeError(
+                f"{cls.__name__}.delimiter cannot be set: XMLSocket messages end with a NUL byte;"
+                " use twisted.protocols.basic.LineReceiver for another delimiter"
+            )
         cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
 
     def __new__(cls, *args: object, **named: object) -> Self:
@@ -379,13 +382,13 @@ class XMLSocketProtocol(SendingProtocol):
         if len(line) > _LONG:
             self._sendLong(line)
         else:
-            self.transport.write(line + self.delimiter)
+            self.transport.write(line + END)
 
     def _sendLong(self, line: bytes) -> None:
         """
         Send a message that is not worth a copy for the sake of its end.
         """
-        self.transport.writeSequence((line, self.delimiter))
+        self.transport.writeSequence((line, END))
 
     # Who listens
 
@@ -407,7 +410,7 @@ class XMLSocketProtocol(SendingProtocol):
 
     def _tapWritten(self, data: bytes) -> None:
         if self._tap is not None:
-            for line in data.removesuffix(self.delimiter).split(self.delimiter):
+            for line in data.removesuffix(END).split(END):
                 self._tap("out", decodeUTF8(line))
 
 

@@ -37,6 +37,7 @@ from openfl_twisted.rooms.relay import IRelay
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.wire.websocket import MAX_FRAME
 
 
 class StartupError(SystemExit, Exception):
@@ -337,7 +338,8 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
         WebSocketFactory,
-        maxMessage=options["max-message"],
+        # The factory behind has the limit; here a message and its NUL byte only have to fit.
+        maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
         compress=bool(options["compress"]),

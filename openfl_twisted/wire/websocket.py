@@ -25,9 +25,11 @@ try:
 except ImportError:  # pragma: no cover - the library was built without a C compiler
     from websockets.utils import apply_mask
 
-MAX_MESSAGE = 1024 * 1024
+MAX_FRAME = 1024 * 1024 + 1
 """
-The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
+Maximum length of a frame that is held until it is complete (bytes): 1 MiB and a
+NUL byte. It applies to text, fragments and compressed messages; a binary message in
+one frame is delivered as it arrives, and needs no limit.
 """
 
 # A longer payload is given in parts; smaller ones if it costs its sender little.
@@ -48,6 +50,9 @@ _OPCODES = frozenset(Opcode)
 
 # The second byte of a frame has this bit if there is a mask, as there has to be.
 _MASK = 0x80
+
+# The second byte of a frame whose length is in eight bytes, and the length of such a header.
+_LONG_LENGTH, _LONG_HEADER = 127, 14
 
 # Frames other than whole messages that are read in one call: they take longer.
 _MAX_OTHERS = 256
@@ -102,15 +107,25 @@ class WebSocketFrames:
         were very many: call it again with no data after others were served.
     """
 
-    __slots__ = ("_held", "_maxMessage", "_over", "_parser", "_wanted", "compressed", "unfinished")
+    __slots__ = (
+        "_held",
+        "_key",
+        "_left",
+        "_maxFrame",
+        "_over",
+        "_parser",
+        "_wanted",
+        "compressed",
+        "unfinished",
+    )
 
-    def __init__(self, maxMessage: int = MAX_MESSAGE, parser: FrameParser | None = None) -> None:
+    def __init__(self, maxFrame: int = MAX_FRAME, parser: FrameParser | None = None) -> None:
         """
-        @param maxMessage: the longest message that is taken, in bytes, also
-            after it has been inflated.
+        @param maxFrame: maximum length of a frame that is held until it is
+            complete, also after it has been inflated (bytes); see L{MAX_FRAME}.
         @param parser: the library's side, if that has to be kept.
         """
-        self._maxMessage = maxMessage
+        self._maxFrame = maxFrame
         self._parser = parser
         self.compressed = parser is not None and bool(parser.extensions)
         # The beginning of a frame, and with how many bytes it is worth looking at.
@@ -118,12 +133,15 @@ class WebSocketFrames:
         self._wanted = 0
         self._over = False
         self.unfinished = False
+        # The number of bytes of a frame that are still to come, and their mask.
+        self._left = 0
+        self._key = b""
 
     @classmethod
     def accept(
         cls,
         head: RequestHead,
-        maxMessage: int = MAX_MESSAGE,
+        maxFrame: int = MAX_FRAME,
         *,
         compress: bool = False,
         subprotocols: Sequence[str] = (),
@@ -132,15 +150,15 @@ class WebSocketFrames:
         Agree to be a WebSocket.
 
         @param head: a head that has been checked.
-        @param maxMessage: see L{__init__}.
+        @param maxFrame: see L{__init__}.
         @param compress: whether to compress messages for those who offer it.
         @param subprotocols: which to agree to, the best first.
         @return: the WebSocket, and the answer.
         @raise HTTPAnswer: if its key or its offers are malformed.
         """
-        parser = FrameParser(maxMessage, compress=compress, subprotocols=subprotocols)
+        parser = FrameParser(maxFrame, compress=compress, subprotocols=subprotocols)
         response = parser.handshake(head)
-        return cls(maxMessage, parser if parser.extensions else None), response
+        return cls(maxFrame, parser if parser.extensions else None), response
 
     # In
 
@@ -176,6 +194,8 @@ class WebSocketFrames:
         if self.compressed:
             return self._grouped(self._parse(data))
         self.unfinished = False
+        if self._left:
+            return self._continue(data)
         held = self._held
         if held:
             if len(held) + len(data) < self._wanted:
@@ -198,6 +218,10 @@ class WebSocketFrames:
                 self._held, self._wanted = bytearray(memoryview(data)[at:]), 0
                 self.unfinished = True
                 break
+            payload = self._beginPart(data, at)
+            if payload is not None:
+                arrived.append(payload)
+                break
             length = self._lengthAt(data, at)
             if at + length > len(data):
                 self._held, self._wanted = bytearray(memoryview(data)[at:]), length
@@ -208,13 +232,57 @@ class WebSocketFrames:
             arrived += payloads
         return self._grouped(arrived)
 
+    def _beginPart(self, data: bytes, at: int) -> bytes | None:
+        """
+        Read the beginning of a long binary message in one frame, whose end has not
+        arrived.
+
+        @param at: where the frame begins.
+        @return: the part of its payload; C{None} if the frame is of another kind.
+        """
+        start = at + _LONG_HEADER
+        if (
+            len(data) < start
+            or data[at + 1] != _MASK | _LONG_LENGTH
+            or not self._isStreamed(data, at)
+        ):
+            return None
+        self._left, self._key = int.from_bytes(data[at + 2 : start - 4]), data[start - 4 : start]
+        return self._takePart(data[start:])
+
+    def _isStreamed(self, data: bytes, at: int) -> bool:
+        """
+        Whether a frame is a binary message of its own, so its payload can be
+        delivered before its end arrives.
+
+        @param at: where the frame begins.
+        """
+        return data[at] == _BINARY and not self._inMessage
+
     @property
-    def _limit(self) -> int:
+    def _inMessage(self) -> bool:
         """
-        The longest frame that may come: a message under way has had its part.
+        Whether a message in fragments has begun.
         """
-        begun = None if self._parser is None else self._parser.current_size
-        return self._maxMessage - (begun or 0)
+        return self._parser is not None and self._parser.current_size is not None
+
+    def _takePart(self, data: bytes) -> bytes:
+        """
+        Unmask a part of a long frame.
+        """
+        payload = apply_mask(data, self._key)
+        self._left -= len(data)
+        turned = len(data) % 4
+        self._key = self._key[turned:] + self._key[:turned]
+        return payload
+
+    def _continue(self, data: bytes) -> list[Arrival]:
+        """
+        Take the next part of a long frame, and what follows it.
+        """
+        end = min(self._left, len(data))
+        part = self._parts((self._takePart(data[:end]),))
+        return [*part, *self.receive(data[end:])] if end < len(data) else part
 
     def _readMessages(self, data: bytes, at: int, payloads: list[bytes]) -> int:
         """
@@ -224,18 +292,18 @@ class WebSocketFrames:
         @param payloads: gets what is in them.
         @return: where something else begins, or what has not come whole.
         """
-        if self._over or (self._parser is not None and self._parser.current_size is not None):
+        if self._over or self._inMessage:
             return at
-        limit, end = self._maxMessage, len(data)
+        limit, end = self._maxFrame, len(data)
         while end - at >= 6:
             first, length, start = data[at], data[at + 1] - _MASK, at + 6
             if length >= 126:
                 start = at + (8 if length == 126 else 14)
                 length = int.from_bytes(data[at + 2 : start - 4])
             stop = start + length
-            if length < 0 or length > limit or stop > end:
+            if length < 0 or stop > end:
                 break
-            if first != _BINARY and first != _TEXT:
+            if first != _BINARY and (first != _TEXT or length > limit):
                 break
             if length < _MIN_VIEW:
                 payload = apply_mask(data[start:stop], data[start - 4 : start])
@@ -267,7 +335,9 @@ class WebSocketFrames:
             if left < header:
                 return header
             length = int.from_bytes(data[at + 2 : at + header])
-        return header if length > self._limit else header + 4 + length
+        if self._isStreamed(data, at):
+            return _LONG_HEADER if header + 4 == _LONG_HEADER else header + 4 + length
+        return header if length > self._maxFrame else header + 4 + length
 
     def _readOther(self, data: bytes, at: int, length: int) -> list[Arrival]:
         """
@@ -307,7 +377,7 @@ class WebSocketFrames:
         Get the library's side; few connections ever need it.
         """
         if self._parser is None:
-            self._parser = FrameParser(self._maxMessage)
+            self._parser = FrameParser(self._maxFrame)
         return self._parser
 
     def _grouped(self, arrived: list[Arrival]) -> list[Arrival]:

@@ -34,11 +34,11 @@ class FrameParser(ServerProtocol):
     _decoder: codecs.IncrementalDecoder | None = None
 
     def __init__(
-        self, maxMessage: int, *, compress: bool = False, subprotocols: Sequence[str] = ()
+        self, maxFrame: int, *, compress: bool = False, subprotocols: Sequence[str] = ()
     ) -> None:
         """
-        @param maxMessage: the longest message that is taken, in bytes, also
-            after it has been inflated.
+        @param maxFrame: maximum length of a frame, also after it has been
+            inflated (bytes).
         @param compress: whether to compress messages for those who offer it.
         @param subprotocols: which to agree to, the best first.
         """
@@ -46,7 +46,7 @@ class FrameParser(ServerProtocol):
             extensions=enable_server_permessage_deflate(None) if compress else None,
             subprotocols=[Subprotocol(name) for name in subprotocols],
             state=State.OPEN,
-            max_size=maxMessage,
+            max_size=(None, maxFrame),
         )
 
     def handshake(self, head: RequestHead) -> bytes:

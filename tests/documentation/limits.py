@@ -23,7 +23,7 @@ class Row(NamedTuple):
 LIMITS = {
     # Messages
     "wire.messages MAX_LENGTH": Row("message", SIZE),
-    "wire.websocket MAX_MESSAGE": Row("message", SIZE),
+    "wire.websocket MAX_FRAME": Row("WebSocket frame held until complete"),
     "wire.lines MAX_LINE_LENGTH": Row("line of the echo servers", SIZE),
     "protocols.sending MAX_WORK": Row("messages handled before"),
     "wire.websocket _MAX_OTHERS": Row("control frames and fragments"),

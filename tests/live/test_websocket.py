@@ -95,7 +95,7 @@ async def test_ends() -> None:
             super().messageReceived(text)
             self.transport.loseConnection()
 
-    async with serving(WebSocketFactory(XMLSocketFactory(Ending), maxMessage=100)) as (port, _):
+    async with serving(WebSocketFactory(XMLSocketFactory(Ending, maxLength=100))) as (port, _):
         url = f"ws://{HOST}:{port}/"
         assert await deferToThread(untilClosed, url, b"a\0") == (ConnectionClosedOK, 1000)
         _, code = await deferToThread(untilClosed, url, b"x" * 101)

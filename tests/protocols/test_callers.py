@@ -31,7 +31,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import TightTransport, linesOf
-from tests.frames import BINARY, CLOSE, RESPONSE, closing, frame, framesIn
+from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, closing, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 from tests.laboratory import authority, server
 from tests.protocols.test_oneport import Greeter, GreeterFactory
@@ -680,9 +680,9 @@ class HTTPTests(CallerTestCase):
         """
         The limits of WebSockets can be set.
         """
-        self.open(webSocket=partial(WebSocketFactory, maxMessage=10))
+        self.open(webSocket=partial(WebSocketFactory, maxFrame=10))
         client = self.call()
-        client.send(UPGRADE + frame(BINARY, b"x" * 11))
+        client.send(UPGRADE + frame(TEXT, b"x" * 11))
         self.assertEqual(client.messages[-1][0], CLOSE)
 
 

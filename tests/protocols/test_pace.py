@@ -14,7 +14,7 @@ from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.doubles import TightTransport, linesOf
-from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
+from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 
 
@@ -68,17 +68,18 @@ class PaceTests(SynchronousTestCase):
         A WebSocket is told why, by a code and in words, whoever notices it; and
         it is counted.
         """
-        for echo, payload, code, limit in (
-            (XMLSocketFactory(EchoProtocol, messageRate=1), b"a\0" * 6, 1008, "rate"),
-            (XMLSocketFactory(EchoProtocol, maxLength=5), b"x" * 6, 1009, "message"),
-            (XMLSocketFactory(EchoProtocol), b"x" * 13, 1009, "message"),
+        sixMessages = frame(BINARY, b"a\0" * 6)
+        for echo, sent, code, limit in (
+            (XMLSocketFactory(EchoProtocol, messageRate=1), sixMessages, 1008, "rate"),
+            (XMLSocketFactory(EchoProtocol, maxLength=5), frame(BINARY, b"x" * 6), 1009, "message"),
+            (XMLSocketFactory(EchoProtocol), frame(TEXT, b"x" * 13), 1009, "message"),
         ):
-            factory = WebSocketFactory(echo, maxMessage=12, clock=self.clock)
+            factory = WebSocketFactory(echo, maxFrame=12, clock=self.clock)
             protocol = factory.buildProtocol(None)
             transport = TightTransport(protocol, 1 << 20)
             transport.atOnce = False
             protocol.makeConnection(transport)
-            transport.arrive(UPGRADE + frame(BINARY, payload))
+            transport.arrive(UPGRADE + sent)
             [*_, (opcode, close)] = framesIn(transport.drainAll()[len(RESPONSE) :])
             self.assertEqual((opcode, int.from_bytes(close[:2])), (CLOSE, code))
             self.assertGreater(len(close), 2)

@@ -239,7 +239,7 @@ class ReadTests(WebSocketTestCase):
         """
         A message in very many fragments leaves nothing behind that grows.
         """
-        connection, _, inner = self.open(maxMessage=10_000_000)
+        connection, _, inner = self.open()
         connection.dataReceived(frame(TEXT, b"", fin=False))
         for _ in range(50):
             connection.dataReceived(frame(CONT, b"x" * 100, fin=False) * 100)
@@ -251,12 +251,12 @@ class ReadTests(WebSocketTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A message that is too long ends the connection, at its header, with one
+        Text that is too long ends the connection, at its header, with one
         line in the log; what comes after it does not count.
         """
-        connection, transport, inner = self.open(maxMessage=1000)
+        connection, transport, inner = self.open(maxFrame=1000)
         with capturedLogs() as logs:
-            connection.dataReceived(frame(BINARY, b"a") + header(BINARY, 1 << 40))
+            connection.dataReceived(frame(BINARY, b"a") + header(TEXT, 1 << 40))
             connection.dataReceived(b"x" * 100)
         [(opcode, payload)] = framesIn(b"".join(transport.writes))
         self.assertEqual((opcode, payload[:2]), (CLOSE, (1009).to_bytes(2)))

@@ -510,9 +510,21 @@ class LineReceiverTests(SynchronousTestCase):
         lines.makeConnection(transport)
         lines.dataReceived(b"abc\0\xff\xfe\0")
         self.assertEqual(transport.value(), b"cba\0\xfe\xff\0")
-        self.assertEqual(lines.delimiter, b"\0")
         lines.dataReceived(b"abcdef")
         self.assertTrue(lines.exceeded)
+
+    def test_delimiter(self) -> None:
+        """
+        A subclass cannot have another delimiter than the NUL byte, and the error says
+        what to use instead.
+        """
+        with self.assertRaises(TypeError) as caught:
+            type("Lines", (XMLSocketProtocol,), {"delimiter": b"\r\n"})
+        self.assertEqual(
+            str(caught.exception),
+            "Lines.delimiter cannot be set: XMLSocket messages end with a NUL byte; use"
+            " twisted.protocols.basic.LineReceiver for another delimiter",
+        )
 
 
 class PolicyRequestTests(SynchronousTestCase):

@@ -337,7 +337,7 @@ class XMLTests(SynchronousTestCase):
             (b"x" * 101, "message", 1009),
             (b"x" * 201, "message", 1009),
         ]:
-            factory = WebSocketFactory(self.factory, maxMessage=200, clock=Clock())
+            factory = WebSocketFactory(self.factory, maxFrame=200, clock=Clock())
             protocol = factory.buildProtocol(None)
             transport = TightTransport(protocol, 1 << 20)
             transport.atOnce = False

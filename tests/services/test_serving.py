@@ -5,7 +5,7 @@ Tests for the services of the commands, in memory.
 import errno
 import tempfile
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import trustme
 from twisted.internet.address import IPv4Address
@@ -37,8 +37,10 @@ from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.services.test_metrics import Hearer
 from tests.services.test_options import Board, Table
+from tests.services.visiting import ADDRESS
 
 
 @implementer(IStreamServerEndpoint)
@@ -333,6 +335,49 @@ class MakeServiceTests(ServingTestCase):
         )
         assert isinstance(policy, PolicyFileFactory)
         self.assertEqual((policy.timeout, policy.maxLength), (3, 30))
+
+
+class WebSocketLimitTests(ServingTestCase):
+    """
+    WebSocket messages have the limits that the same bytes have over TCP.
+    """
+
+    def exchange(self, *arguments: str, sent: bytes) -> list[tuple[int, bytes]]:
+        """
+        Send frames to a command.
+
+        @param sent: the frames.
+        @return: the opcode and payload of each frame that comes back.
+        """
+        service = self.service(xmlserver, "--echo", *arguments)
+        door = cast("OnePortFactory", service.factory.wrappedFactory)
+        door.clock = self.reactor
+        with capturedLogs():
+            protocol = service.factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5))
+            transport = TightTransport(protocol, 1 << 24, peerAddress=ADDRESS)
+            transport.atOnce = False
+            protocol.makeConnection(transport)
+            transport.arrive(REQUEST.replace(b":9301", b":8080"))
+            transport.arrive(sent)
+            self.reactor.pump([0] * 50)
+            answer = transport.drainAll()
+        self.assertEqual(answer[: len(RESPONSE)], RESPONSE)
+        return [(opcode, payload) for opcode, payload in framesIn(answer[len(RESPONSE) :])]
+
+    def test_longest(self) -> None:
+        """
+        A message of exactly C{--max-message} bytes and its NUL byte is delivered, also
+        compared with the default limit of a frame; a longer one is answered with 1009.
+        """
+        for length in (10, 1_500_000):
+            for opcode in (TEXT, BINARY):
+                message = b"x" * length + b"\0"
+                answers = self.exchange("--max-message", str(length), sent=frame(opcode, message))
+                self.assertEqual(b"".join(payload for _, payload in answers), message)
+                [*_, (kind, close)] = self.exchange(
+                    "--max-message", str(length), sent=frame(opcode, b"x" + message)
+                )
+                self.assertEqual((kind, close[:2]), (CLOSE, (1009).to_bytes(2)))
 
 
 class RoomServiceTests(ServingTestCase):

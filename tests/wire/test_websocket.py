@@ -42,7 +42,15 @@ GOOD: list[tuple[str, bytes, bytes, list[bytes], int | None]] = [
     ("a length of 125 bytes", frame(BINARY, b"x" * 125), b"x" * 125, [], None),
     ("a length in two bytes", frame(BINARY, b"x" * 126), b"x" * 126, [], None),
     ("a length in eight bytes", frame(BINARY, b"x" * 65536), b"x" * 65536, [], None),
-    ("as long as is allowed", frame(BINARY, b"x" * LIMIT), b"x" * LIMIT, [], None),
+    ("text as long as is allowed", frame(TEXT, b"x" * LIMIT), b"x" * LIMIT, [], None),
+    ("binary of any length", frame(BINARY, b"xyz" * LIMIT), b"xyz" * LIMIT, [], None),
+    (
+        "fragments of any length in all",
+        frame(BINARY, b"x" * LIMIT, fin=False) + frame(CONT, b"y" * LIMIT),
+        b"x" * LIMIT + b"y" * LIMIT,
+        [],
+        None,
+    ),
     (
         "fragments",
         frame(BINARY, b"a", fin=False) + frame(CONT, b"b", fin=False) + frame(CONT, b"c"),
@@ -146,14 +154,15 @@ BAD: list[tuple[str, bytes, bytes, int]] = [
         b"a",
         1007,
     ),
-    ("the header of a message that is too long", header(BINARY, LIMIT + 1), b"", 1009),
-    ("the header of a terabyte", header(TEXT, 1 << 40), b"", 1009),
+    ("the header of text that is too long", header(TEXT, LIMIT + 1), b"", 1009),
+    ("the header of a terabyte of text", header(TEXT, 1 << 40), b"", 1009),
     (
-        "a fragment with which a message is too long",
-        frame(BINARY, b"x" * LIMIT, fin=False) + header(CONT, 1),
+        "a fragment that is too long",
+        frame(BINARY, b"x" * LIMIT, fin=False) + header(CONT, LIMIT + 1),
         b"x" * LIMIT,
         1009,
     ),
+    ("text that is complete and too long", frame(TEXT, b"x" * (LIMIT + 1)), b"", 1009),
     ("data before a fault", frame(BINARY, b"a") + frame(3), b"a", 1002),
 ]
 

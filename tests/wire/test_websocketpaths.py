@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Opcode
@@ -63,11 +63,32 @@ def read(pieces: list[bytes], closeBefore: int) -> list[Any]:
     return both.events
 
 
+class FragmentLimit(FrameParser):
+    """
+    The library with this side's limit, which does not apply to binary messages in
+    one frame.
+    """
+
+    @property
+    def max_fragment_size(self) -> int | None:
+        """
+        The limit of the next frame, whose first byte has arrived.
+        """
+        isStreamed = self.reader.buffer[:1] == bytes((0x80 | BINARY,)) and self.current_size is None
+        return None if isStreamed else LIMIT
+
+    @max_fragment_size.setter
+    def max_fragment_size(self, value: int | None) -> None:
+        """
+        Ignore the limit of the library itself.
+        """
+
+
 def readByLibrary(pieces: list[bytes], closeBefore: int) -> list[Any]:
     """
     Have the library read all of a stream.
     """
-    parser, both = FrameParser(LIMIT), Both()
+    parser, both = FragmentLimit(LIMIT), Both()
     for number, piece in enumerate(pieces):
         if number == closeBefore and not parser.eof_sent:
             parser.send_close(1000)
@@ -88,6 +109,17 @@ def readByLibrary(pieces: list[bytes], closeBefore: int) -> list[Any]:
             both.add(End(answer, close.code, close.reason, fault is not None))
         break
     return both.events
+
+
+def isStreaming(pieces: list[bytes]) -> bool:
+    """
+    Whether a stream ends inside a long frame, whose beginning is delivered here and
+    not by the library.
+    """
+    frames = WebSocketFrames(LIMIT)
+    for piece in pieces:
+        frames.receive(piece)
+    return frames._left > 0
 
 
 def withLength(data: bytes, form: int) -> bytes:
@@ -153,6 +185,21 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return draw(cuts(bytes(data)))
 
 
+longMessages = st.sampled_from([0, 5, 125, 126, LIMIT, 65_535, 65_536, 65_537, 140_001]).map(
+    lambda length: (bytes(range(251)) * (length // 251 + 1))[:length]
+)
+
+
+@st.composite
+def longStreams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
+    """
+    The payload of some binary messages, and their frames, cut in any way.
+    """
+    messages = draw(st.lists(longMessages, max_size=4))
+    forms = [withLength(frame(BINARY, each), draw(st.sampled_from([0, 127]))) for each in messages]
+    return b"".join(messages), draw(cuts(b"".join(forms)))
+
+
 class EquivalenceTests(SynchronousTestCase):
     """
     The short path and the library.
@@ -165,13 +212,42 @@ class EquivalenceTests(SynchronousTestCase):
         Any stream, right or wrong and cut in any way, brings the same as if the
         library alone had read it, also when this side has closed.
         """
+        assume(not isStreaming(pieces))
         self.assertEqual(read(pieces, closeBefore), readByLibrary(pieces, closeBefore))
+
+    @given(longStreams())
+    def test_long(self, stream: tuple[bytes, list[bytes]]) -> None:
+        """
+        Long messages are delivered as they arrive, and the payload is the same for
+        every segmentation.
+        """
+        payload, pieces = stream
+        frames, received = WebSocketFrames(LIMIT), bytearray()
+        for piece in pieces:
+            for arrival in frames.receive(piece):
+                assert isinstance(arrival, bytes)
+                self.assertLessEqual(len(arrival), frames.maxPayload)
+                received += arrival
+        self.assertEqual(received, payload)
+
+    def test_beginning(self) -> None:
+        """
+        A part of a long message is delivered before the rest has arrived, and none
+        of it is held.
+        """
+        frames, payload = WebSocketFrames(LIMIT), bytes(range(250)) * 400
+        stream = frame(BINARY, payload)
+        self.assertEqual(frames.receive(stream[:15]), [payload[:1]])
+        self.assertEqual(frames.receive(stream[15:30]), [payload[1:16]])
+        self.assertEqual((len(frames._held), frames._left), (0, len(payload) - 16))
+        self.assertEqual(b"".join(map(bytes, frames.receive(stream[30:]))), payload[16:])  # type: ignore[arg-type]
 
     @given(streams(), st.integers(0, 20))
     def test_withoutC(self, pieces: list[bytes], closeBefore: int) -> None:
         """
         So it is where the library has no part in C.
         """
+        assume(not isStreaming(pieces))
         with patch("openfl_twisted.wire.websocket.apply_mask", apply_mask):
             slowly = read(pieces, closeBefore)
         self.assertEqual(slowly, readByLibrary(pieces, closeBefore))
@@ -182,11 +258,11 @@ class EffortTests(SynchronousTestCase):
     How much work the short path is.
     """
 
-    def effort(self, pieces: list[bytes], maxMessage: int = 1 << 30) -> int:
+    def effort(self, pieces: list[bytes], maxFrame: int = 1 << 30) -> int:
         """
         Count the calls that a stream takes.
         """
-        frames = WebSocketFrames(maxMessage)
+        frames = WebSocketFrames(maxFrame)
         return callsOf(lambda: [frames.receive(piece) for piece in pieces])
 
     def test_calls(self) -> None:
@@ -236,6 +312,7 @@ class EffortTests(SynchronousTestCase):
             "a long message in pieces": lambda count: cut(
                 frame(BINARY, bytes(10_000 * count)), 997
             ),
+            "a long text in pieces": lambda count: cut(frame(TEXT, bytes(10_000 * count)), 997),
         }.items():
             self.assertLessEqual(self.effort(make(200)), 2 * self.effort(make(100)) + 20, name)
 
