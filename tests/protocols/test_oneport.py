@@ -399,6 +399,20 @@ class PlainTests(OnePortTestCase):
         self.assertEqual(self.greeter.received, b"")
         self.assertEqual(transport.drainAll(), b"hello")
 
+    def test_floodedWhileClosing(self) -> None:
+        """
+        Bytes received while the connection closes are neither held nor delivered,
+        even if the client was never recognized.
+        """
+        protocol, transport = self.connect(Closer)
+        self.clock.advance(0.5)
+        for _ in range(3):
+            protocol.dataReceived(b"x" * 1000)
+        self.assertEqual(protocol._received, b"")
+        transport.drainAll()
+        self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b""))
+        self.assertNothingWaits()
+
     def test_refused(self) -> None:
         """
         If the wrapped factory wants no protocol, the connection is closed.
