@@ -57,7 +57,8 @@ _methodPrefixes = frozenset(
 )
 _methods = frozenset(method.encode() for method in METHODS)
 _longestMethod = max(map(len, METHODS))
-_endOfTarget = re.compile(rb"[^!-~]")
+# Internet Explorer sends the characters of a query as they are, in the encoding of the page.
+_endOfTarget = re.compile(rb"[\0- \x7f]")
 _absoluteForm = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _absolutePrefix = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}(:/?)?")
 _authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
