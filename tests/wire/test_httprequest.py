@@ -13,6 +13,7 @@ from openfl_twisted.wire.httprequest import (
     HeadCollector,
     HTTPAnswer,
     OtherRequest,
+    hasRequestLine,
     isPartialRequest,
     parseHead,
     startsRequest,
@@ -136,6 +137,16 @@ class StartsRequestTests(SynchronousTestCase):
         decided = [decision for decision in decisions if decision is not None]
         self.assertEqual(len(set(decided)), 1)
         self.assertNotIn(None, decisions[len(decisions) - len(decided) :])
+
+    def test_anyMethod(self) -> None:
+        """
+        L{hasRequestLine} finds a complete request line of any method, and only at
+        the beginning.
+        """
+        for line in (b"HACK / HTTP/1.1\r\n", b"get /\xe9 HTTP/2.0\n", b"M-SEARCH * HTTP/1.1\r\n"):
+            self.assertTrue(hasRequestLine(line + b"\r\n"), line)
+        for data in (b"HACK / HTTP/1.1", b"HACK / HTTP/1.1\0", b"\nHACK / HTTP/1.1\n", b"A B C\n"):
+            self.assertFalse(hasRequestLine(data), data)
 
     def test_partial(self) -> None:
         """
