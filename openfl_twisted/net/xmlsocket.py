@@ -43,6 +43,8 @@ class XMLSocket(StreamSocket):
         """
         self.maxLength = MAX_LENGTH
         self._splitter = MessageSplitter()
+        # The iterators that have paused reading, by their id.
+        self._full: set[int] = set()
         super().__init__(host, port, reactor)
 
     def send(self, object: Any) -> None:
@@ -90,8 +92,26 @@ class XMLSocket(StreamSocket):
         if self._link.connection is not None:
             self._link.connection.transport.resumeProducing()
 
+    def _setFull(self, iterator: "Messages", *, full: bool) -> None:
+        """
+        Pause reading while an iterator is full. Reading continues when none is.
+
+        @param iterator: the iterator.
+        @param full: whether it is full.
+        """
+        known = id(iterator) in self._full
+        if full and not known:
+            self._full.add(id(iterator))
+            self.pauseReading()
+        elif known and not full:
+            self._full.remove(id(iterator))
+            if not self._full:
+                self.resumeReading()
+
     def _ended(self) -> None:
         self._splitter.clear()
+        # No iterator continues with the next connection.
+        self._full.clear()
 
     def _received(self, data: bytes) -> None:
         self._splitter.maxLength = self.maxLength
@@ -125,7 +145,6 @@ class Messages:
         self._socket = socket
         self._waiting: deque[str] = deque()
         self._wanted: Deferred[str] | None = None
-        self._paused = False
         self._closed = False
         # Only the iteration keeps this object alive, so that it can be discarded.
         socket.addEventListener(DataEvent.DATA, self._onData, useWeakReference=True)
@@ -142,7 +161,7 @@ class Messages:
         if self._waiting:
             result.callback(self._waiting.popleft())
             if len(self._waiting) <= MAX_WAITING // 2:
-                self._resume()
+                self._setFull(full=False)
         elif self._closed:
             result.errback(StopAsyncIteration())
         else:
@@ -168,12 +187,10 @@ class Messages:
         """
         self._socket.removeEventListener(DataEvent.DATA, self._onData)
         self._ending.cancel()
-        self._resume()
+        self._setFull(full=False)
 
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._socket.resumeReading()
+    def _setFull(self, *, full: bool) -> None:
+        self._socket._setFull(self, full=full)  # noqa: SLF001 - of the same module
 
     def _cancelled(self, wanted: Deferred[str]) -> None:
         """
@@ -183,21 +200,25 @@ class Messages:
         _iterating.discard(self)
 
     def _onData(self, event: DataEvent) -> None:
+        if self._closed:
+            # It was closed by another listener of the same event.
+            return
         if self._wanted is not None:
             wanted = self._wanted
             self._cancelled(wanted)
             wanted.callback(event.data)
             return
         self._waiting.append(event.data)
-        if len(self._waiting) >= MAX_WAITING and not self._paused:
-            self._paused = True
-            self._socket.pauseReading()
+        if len(self._waiting) >= MAX_WAITING:
+            self._setFull(full=True)
 
     def _end(self) -> None:
         """
-        End the iteration after the messages that were received.
+        End the iteration after the messages that were received. Those of a later
+        connection of the socket are for others.
         """
         self._closed = True
+        self._socket.removeEventListener(DataEvent.DATA, self._onData)
         wanted = self._wanted
         if wanted is not None:
             self._cancelled(wanted)

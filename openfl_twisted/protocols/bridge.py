@@ -115,6 +115,8 @@ class BridgeProtocol(SendingProtocol):
 
     def _connected(self, backend: "BackendProtocol", target: Target) -> None:
         self._connecting = None
+        if self.factory.proxyProtocol:
+            backend.transport.write(proxyHeader(self.transport))
         if self._gone:
             backend.transport.write(self._early)
             backend.close(self.factory.closeTimeout, self.factory.clock)
@@ -123,8 +125,6 @@ class BridgeProtocol(SendingProtocol):
         self.log.info(
             "{peer} is connected to {target}", peer=self.describePeer(), target=target.description
         )
-        if self.factory.proxyProtocol:
-            backend.transport.write(proxyHeader(self.transport))
         # Whoever does not read makes the other side wait.
         self.transport.registerProducer(_Reader(backend.transport), True)
         backend.transport.registerProducer(_Reader(self.transport), True)

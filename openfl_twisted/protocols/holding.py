@@ -59,14 +59,17 @@ class HoldingConnection(WrappedConnection):
         """
         Inspect the first bytes, then forward all data to the wrapped protocol.
         While it is paused the data is held: TLS delivers what it has decrypted
-        also then.
+        also then. Data that would be held is dropped once this side has closed
+        the connection: TLS reads until the peer has closed it too.
         """
         if self._recognized and not (self._received or self._paused):
             if self.wrappedProtocol is not None:
                 self.wrappedProtocol.dataReceived(data)
             return
+        if self.disconnecting:
+            return
         self._received += data
-        if not self._recognized and not self.disconnecting:
+        if not self._recognized:
             self.look()
 
     def _deliver(self) -> None:

@@ -225,10 +225,8 @@ class OnePortProtocol(HoldingConnection):
             self._answer()
         elif self._isPartialRequest():
             # A web page chooses the length of its requests, and so where the network splits them.
-            if self._patience is None or self._patience.isOver:
+            if not self._waitToTheEnd():
                 self._refuse(Signature.HTTP)
-            else:
-                self._expectMore()
         elif self._received:
             self.factory.log.info(
                 "{peer}: protocol detection timed out after an incomplete request; "
@@ -238,10 +236,20 @@ class OnePortProtocol(HoldingConnection):
             self._passOn()
         elif Caller.PLAIN in self.factory.accept:
             self._connect()
-        elif self._patience is not None and not self._patience.isOver:
-            self._expectMore()
-        else:
+        elif not self._waitToTheEnd():
             self._passOn()
+
+    def _waitToTheEnd(self) -> bool:
+        """
+        Wait for as long as a client may take at most. The grace can be 0, so this
+        must not wait for it again and again.
+
+        @return: whether there is time left.
+        """
+        if self._patience is None or self._patience.isOver:
+            return False
+        self._patience.waitToTheEnd(partial(self._orAbort, self._silent))
+        return True
 
     def _answer(self) -> None:
         """

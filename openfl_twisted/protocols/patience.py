@@ -44,9 +44,23 @@ class Patience:
 
         @param otherwise: called if no more has come.
         """
+        self._wait(min(self._grace, self._left), otherwise)
+
+    def waitToTheEnd(self, otherwise: Callable[[], object]) -> None:
+        """
+        Wait until all the time is over.
+
+        @param otherwise: called if no more has come.
+        """
+        self._wait(self._left, otherwise)
+
+    @property
+    def _left(self) -> float:
+        return max(0.0, self._deadline - self._clock.seconds())
+
+    def _wait(self, seconds: float, otherwise: Callable[[], object]) -> None:
         self.end()
-        left = max(0.0, self._deadline - self._clock.seconds())
-        self._call = self._clock.callLater(min(self._grace, left), otherwise)
+        self._call = self._clock.callLater(seconds, otherwise)
 
     def end(self) -> None:
         """

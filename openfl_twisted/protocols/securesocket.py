@@ -181,6 +181,8 @@ class _Handshake(Protocol):
     transport: Any
     _patience: IDelayedCall | None = None
     _over = False
+    # Whether the connection was cancelled; a callback of the program can do that too.
+    _abandoned = False
 
     def __init__(self, timeout: float, clock: IReactorTime) -> None:
         self._timeout = timeout
@@ -225,24 +227,30 @@ class _Handshake(Protocol):
         try:
             protocol = self._connect()
         except Exception:
+            if self._abandoned:
+                raise
             # It is the user's, and whoever waits must hear of it.
             self.failed(Failure())
             self.transport.abortConnection()
         else:
-            self.established(protocol)
+            if protocol is not None and not self._abandoned:
+                self.established(protocol)
 
-    def _connect(self) -> IProtocol:
+    def _connect(self) -> IProtocol | None:
         """
         Connect the protocol.
 
+        @return: the protocol; C{None} if the connection was cancelled before.
         @raise NoProtocol: if there is none.
         """
         protocol = self.trusted(verdictOf(self.transport))
+        if self._abandoned:
+            return None
         if protocol is None:
             raise NoProtocol
         self.transport.wrappedProtocol = protocol
         protocol.makeConnection(self.transport)
-        if IHandshakeListener.providedBy(protocol):
+        if IHandshakeListener.providedBy(protocol) and not self._abandoned:
             protocol.handshakeCompleted()
         return protocol
 
@@ -267,6 +275,7 @@ class _Handshake(Protocol):
         Be wanted no more.
         """
         self._stop()
+        self._abandoned = True
         if self.transport is None:
             connecting.cancel()
         else:
@@ -326,6 +335,8 @@ class _EndpointHandshake(_Handshake):
         Make the protocol.
         """
         self._judged(verdict)
+        if self._abandoned:
+            return None
         return self._factory.buildProtocol(self.transport.getPeer())
 
     def established(self, protocol: IProtocol) -> None:
@@ -339,7 +350,8 @@ class _EndpointHandshake(_Handshake):
         Tell who waits for the connection why there is none.
         """
         self._judged(verdictIn(reason))
-        self.outcome.errback(reason)
+        if not self._abandoned:
+            self.outcome.errback(reason)
 
 
 class _HandshakeFactory(Factory[_Handshake]):

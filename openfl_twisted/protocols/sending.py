@@ -26,6 +26,7 @@ from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
+from openfl_twisted.wire.httprequest import hasRequestLine
 
 T = TypeVar("T")
 
@@ -84,6 +85,8 @@ class SendingProtocol(Protocol):
     maxQueue = MAX_QUEUE
     refused: Collection[Signature] = frozenset()
     _firstBytes: FirstBytes | None = None
+    # Whether the first message can be an HTTP request with a method that is not registered.
+    _mayBeRequest = False
     # The rest of the received items is handled then; None if nothing is left.
     _turn: IDelayedCall | None = None
     # The work counted at the beginning of each read: MAX_WORK while reading is blocked.
@@ -321,13 +324,35 @@ class SendingProtocol(Protocol):
             self._firstBytes = first
             return b""
         self._firstBytes = None
-        self.refused = frozenset()
         if found is Signature.NONE:
+            self._mayBeRequest = Signature.HTTP in self.refused and not self.transport.keepsApart
+            self.refused = frozenset()
             return first.received or data
-        if isinstance(self.factory, SendingFactory):
-            self.factory.foreign[found.value] += 1
-        refuse(self.transport, found, REASONS[found], self.log)
+        self.refused = frozenset()
+        self._refuse(found)
         return b""
+
+    def refusesRequest(self, message: bytes) -> bool:
+        """
+        Refuse the client if its first message is an HTTP request with a method
+        that is not registered. L{inspect} cannot recognize it: it would have to
+        hold the first word of every client.
+
+        @param message: the first message.
+        @return: whether the client is refused.
+        """
+        found, self._mayBeRequest = self._mayBeRequest and hasRequestLine(message), False
+        if found:
+            self._refuse(Signature.HTTP)
+        return found
+
+    def _refuse(self, signature: Signature) -> None:
+        """
+        Refuse a client of another protocol, and count it.
+        """
+        if isinstance(self.factory, SendingFactory):
+            self.factory.foreign[signature.value] += 1
+        refuse(self.transport, signature, REASONS[signature], self.log)
 
     def heldBytes(self) -> bytes:
         """

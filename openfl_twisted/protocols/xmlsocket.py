@@ -240,6 +240,8 @@ class XMLSocketProtocol(SendingProtocol):
             self.closeFor("it sends more than is allowed")
             return
         if messages:
+            if self._mayBeRequest and self.refusesRequest(messages[0]):
+                return
             if self._tap is not None:
                 for line in messages:
                     self._tap("in", decodeUTF8(line))

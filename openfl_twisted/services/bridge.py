@@ -20,7 +20,7 @@ from openfl_twisted.protocols.bridge import (
     Target,
 )
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
-from openfl_twisted.services.configuration import readTable
+from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, oneOf, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -166,8 +166,8 @@ class Options(DataServerOptions):
         Write the targets too.
         """
         tables = [
-            f'\n[[target]]\nname = "{target.name}"\nconnect = "{target.description}"\n'
-            f'framing = "{target.framing.value}"\n'
+            f"\n[[target]]\nname = {toTOML(target.name)}\n"
+            f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.value)}\n"
             for target in self["targets"].values()
         ]
         return super()._resolved(arguments) + "".join(tables)

@@ -144,7 +144,7 @@ class ConfiguredOptions(usage.Options):
         for name in sorted({each.removesuffix("=") for each in self.longOpt} - _NOT_SETTINGS):
             default = self.defaultEndpoint if name == "listen" else self.defaults.get(name)
             if f"{name}=" not in self.longOpt:
-                lines.append(f"{name} = {_toTOML(name in found)}\n")
+                lines.append(f"{name} = {toTOML(name in found)}\n")
             elif name not in found and default is None:
                 lines.append(f"# {name} is not given\n")
             else:
@@ -157,11 +157,11 @@ def _shown(name: str, values: list[str], default: object) -> str:
     Write what an option has been given.
     """
     if name in _SECRETS:
-        return _toTOML("***")
+        return toTOML("***")
     if isinstance(default, int | float) and _number.fullmatch(values[-1]):
         return values[-1]
     texts = [_password.sub("://***@", value) for value in values]
-    return _toTOML(texts if len(texts) > 1 else texts[0])
+    return toTOML(texts if len(texts) > 1 else texts[0])
 
 
 def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
@@ -176,15 +176,18 @@ def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _toTOML(value: bool | str | list[str]) -> str:
+def toTOML(value: bool | str | list[str]) -> str:
     """
     Write a value.
+
+    @param value: the value.
+    @return: the value as it stands in a TOML file.
     """
     match value:
         case bool():
             return "true" if value else "false"
         case list():
-            return f"[{', '.join(map(_toTOML, value))}]"
+            return f"[{', '.join(map(toTOML, value))}]"
         case _:
             # All that JSON writes in a string is as in TOML, but for one control character.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,6 +4,7 @@ closing a connection.
 """
 
 import gc
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from twisted.python.logfile import BaseLogFile
 
 from openfl_twisted.logs import packageLogger
 
+_log = packageLogger()
+
 # Windows has no such signal.
 _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
@@ -20,23 +23,51 @@ _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 def reopenLogs() -> int:
     """
     Reopen all log files of the process, so that a log rotated by an external
-    program is continued in a new file.
+    program is continued in a new file. A log file that cannot be reopened, as
+    after C{twistd} has given up the right to its folder, is continued as it is.
 
-    @return: their number.
+    @return: the number of log files that were reopened.
     """
     # twistd keeps its log file in a local variable, and has no function to reopen it.
     found = [each for each in gc.get_objects() if isinstance(each, BaseLogFile)]
-    for logFile in found:
-        logFile.reopen()
-    return len(found)
+    return sum(_reopen(each) for each in found if not each.closed)
+
+
+def _reopen(logFile: BaseLogFile) -> bool:
+    """
+    Reopen a log file, if that is possible.
+    """
+    mode = 0o666 if logFile.defaultMode is None else logFile.defaultMode
+    try:
+        # Twisted closes the file before it opens the next one, so a failure would end the log.
+        os.close(os.open(logFile.path, os.O_RDWR | os.O_CREAT, mode))
+    except OSError as problem:
+        _log.warn(
+            "cannot reopen the log file {path}: {problem}; still writing to the previous one",
+            path=logFile.path,
+            problem=problem.strerror,
+        )
+        return False
+    logFile.reopen()
+    return True
+
+
+# The services that handle the signal.
+_services: list["ReloadService"] = []
+
+
+def _signalled(number: int, frame: object) -> None:
+    for service in _services:
+        service.signalled()
 
 
 class ReloadService(Service):
     """
-    Handles SIGHUP while it runs, unless the program handles it already.
+    Handles SIGHUP while it runs, unless the program handles it already. Several
+    can run in a process.
     """
 
-    log = packageLogger()
+    log = _log
 
     def __init__(self, reload: Callable[[], object], reactor: Any = None) -> None:
         """
@@ -45,27 +76,35 @@ class ReloadService(Service):
         """
         self._reload = reload
         self._reactor = reactor
-        self._installed = False
 
     def startService(self) -> None:
         """
         Install the signal handler.
         """
         super().startService()
-        if _SIGHUP is None or signal.getsignal(_SIGHUP) is not signal.SIG_DFL:
-            return
         if self._reactor is None:
             from twisted.internet import reactor
 
             self._reactor = reactor
-        try:
-            signal.signal(_SIGHUP, self._signalled)
-        except ValueError:
-            # Python allows signal handlers only in the main thread.
+        if _SIGHUP is None:
             return
-        self._installed = True
+        handler = signal.getsignal(_SIGHUP)
+        if handler is signal.SIG_DFL:
+            try:
+                signal.signal(_SIGHUP, _signalled)
+            except ValueError:
+                # Python allows signal handlers only in the main thread.
+                return
+            # Those that are left have lost the signal.
+            _services.clear()
+        elif handler is not _signalled:
+            return
+        _services.append(self)
 
-    def _signalled(self, number: int, frame: object) -> None:
+    def signalled(self) -> None:
+        """
+        Reload in the thread of the reactor.
+        """
         self._reactor.callFromThread(self.reload)
 
     def reload(self) -> None:
@@ -81,9 +120,10 @@ class ReloadService(Service):
 
     def stopService(self) -> None:
         """
-        Restore the default of the signal.
+        Restore the default of the signal, if no other service handles it.
         """
         super().stopService()
-        if self._installed and _SIGHUP is not None:
-            signal.signal(_SIGHUP, signal.SIG_DFL)
-            self._installed = False
+        if self in _services:
+            _services.remove(self)
+            if _SIGHUP is not None and not _services and signal.getsignal(_SIGHUP) is _signalled:
+                signal.signal(_SIGHUP, signal.SIG_DFL)

@@ -5,7 +5,7 @@ listens, and ends in good order.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
@@ -38,6 +38,8 @@ from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.wire.websocket import MAX_FRAME
+
+T = TypeVar("T")
 
 
 class StartupError(SystemExit, Exception):
@@ -160,7 +162,8 @@ class ServerService(MultiService):
             port.setServiceParent(self)
         for site in self._sites(options):
             site.setServiceParent(self)
-        ReloadService(self.reload).setServiceParent(self)
+        # Not one of the services: SIGHUP must not end the process while the connections close.
+        self._reloading = ReloadService(self.reload)
 
     def _sites(self, options: ServerOptions) -> Iterator[Service]:
         """
@@ -235,6 +238,7 @@ class ServerService(MultiService):
         Open the ports, and reach for other machines.
         """
         super().startService()
+        self._reloading.startService()
         for broker in self.brokers:
             broker.start()
 
@@ -258,8 +262,13 @@ class ServerService(MultiService):
         def closeBrokers(result: object) -> Deferred[Any]:
             return gatherResults([broker.stop() for broker in self.brokers])
 
+        def stopReloading(result: T) -> T:
+            self._reloading.stopService()
+            return result
+
         stopped: Deferred[Any] = super().stopService()
-        return stopped.addCallback(closeConnections).addCallback(closeBrokers)
+        stopped.addCallback(closeConnections).addCallback(closeBrokers)
+        return stopped.addBoth(stopReloading)
 
 
 class DatagramService(Service):
@@ -286,6 +295,8 @@ class DatagramService(Service):
         self._makeProtocol = makeProtocol
         self._reactor = reactor
         self._ports: list[Any] = []
+        # There is nothing to reload but the log.
+        self._reloading = ReloadService(lambda: None, reactor)
 
     def privilegedStartService(self) -> None:
         """
@@ -311,6 +322,7 @@ class DatagramService(Service):
         super().startService()
         if not self._ports:
             self.privilegedStartService()
+        self._reloading.startService()
 
     def stopService(self) -> Deferred[Any]:
         """
@@ -319,6 +331,7 @@ class DatagramService(Service):
         @return: fires when all are closed.
         """
         super().stopService()
+        self._reloading.stopService()
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 

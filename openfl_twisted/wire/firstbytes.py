@@ -91,7 +91,8 @@ The number of bytes after which L{recognize} has always decided.
 # A record of TLS: its kind, a version, its length, and in it the kind of the message.
 _HANDSHAKE, _MAJOR, _CLIENT_HELLO = 0x16, 3, 1
 _MINORS = range(5)
-_LENGTHS = range(4, 16385)
+# The message can be divided into several records, and the first can have one byte.
+_LENGTHS = range(1, 16385)
 
 
 def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) -> Signature | None:

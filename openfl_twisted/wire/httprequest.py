@@ -51,18 +51,22 @@ The answer to a browser that asks for a page.
 _CLOSE = (("Connection", "close"),)
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
 
+_WORD = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
 # Every prefix of a method, in capital letters.
 _methodPrefixes = frozenset(
     method[:length].encode() for method in METHODS for length in range(len(method) + 1)
 )
 _methods = frozenset(method.encode() for method in METHODS)
 _longestMethod = max(map(len, METHODS))
-_endOfTarget = re.compile(rb"[^!-~]")
+# Internet Explorer sends the characters of a query as they are, in the encoding of the page.
+_endOfTarget = re.compile(rb"[\0- \x7f]")
 _absoluteForm = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _absolutePrefix = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}(:/?)?")
 _authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
 _CR, _LF = b"\r\n"
 _digits = frozenset(b"0123456789")
+_anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ HTTP/[0-9]\.[0-9]\r?\n".encode())
 # What follows the target: a space, the version, and the end of the line with an optional CR.
 _version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
 
@@ -97,6 +101,18 @@ def startsRequest(data: bytes) -> bool | None:
     if not _isTarget(method, target):
         return False
     return True if end is None else _endsLine(rest[end.start() :], method, target)
+
+
+def hasRequestLine(data: bytes) -> bool:
+    """
+    Check whether bytes begin with a complete request line of any method, also one
+    that is not registered. L{startsRequest} does not look for these: every word
+    can be the beginning of one.
+
+    @param data: the bytes.
+    @return: whether they do.
+    """
+    return _anyRequestLine.match(data) is not None
 
 
 def isPartialRequest(data: bytes) -> bool:
@@ -250,8 +266,8 @@ draft of a client compares their case too.
 
 _notInLine = re.compile(rb"[^ -~]")
 _end = re.compile(rb"\n\r?\n")
-_requestLine = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
-_field = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
+_requestLine = re.compile(rf"({_WORD}) ([!-~]+) HTTP/1\.([01])")
+_field = re.compile(rf"({_WORD}):([\t -~\x80-\xff]*)")
 _absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 # What is asked for these must not depend on which of two is looked at.

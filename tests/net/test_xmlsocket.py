@@ -370,6 +370,72 @@ class MessagesTests(XMLSocketTestCase):
         self.assertEqual(found, ["one", "two"])
         self.assertFalse(self.socket.hasEventListener(DataEvent.DATA) and not self.recorder.events)
 
+    def test_nextConnection(self) -> None:
+        """
+        An iterator ends with its connection, and one without a connection ends: it neither
+        receives messages of the next connection nor stops its reading.
+        """
+        before: Any = self.socket.messages()
+        peer = self.connect()
+        first: Any = self.socket.messages()
+        peer.send(b"one\0")
+        peer.close()
+        peer = self.connect()
+        peer.send(*[b"x\0"] * MAX_WAITING * 2)
+        self.assertEqual(len(self.data()), MAX_WAITING * 2)
+        self.assertEqual(peer.outgoing.unread, 0)
+        self.failureResultOf(before.__anext__(), StopAsyncIteration)
+        self.assertEqual(self.successResultOf(first.__anext__()), "one")
+        self.failureResultOf(first.__anext__(), StopAsyncIteration)
+
+    def test_fullBeforeTheNextConnection(self) -> None:
+        """
+        An iterator that was full at the end of its connection does not count for
+        the next one.
+        """
+        kept: list[Any] = []
+        for _ in range(2):
+            peer = self.connect()
+            kept.append(self.socket.messages())
+            peer.send(b"x\0" * MAX_WAITING, b"y\0")
+            self.assertEqual(peer.outgoing.unread, 2)
+            if len(kept) == 1:
+                self.socket.close()
+        for _ in range(MAX_WAITING):
+            self.successResultOf(kept[0].__anext__())
+        self.network.flush()
+        self.assertEqual(peer.outgoing.unread, 2)
+
+    def test_twoIterators(self) -> None:
+        """
+        While one of two iterators is full, reading stays paused, although the other
+        one is read.
+        """
+        peer = self.connect()
+        read: Any = self.socket.messages()
+        unread: Any = self.socket.messages()
+        peer.send(b"x\0" * MAX_WAITING, b"y\0")
+        for _ in range(MAX_WAITING):
+            self.successResultOf(read.__anext__())
+        self.network.flush()
+        self.assertEqual(peer.outgoing.unread, 2)
+        for _ in range(MAX_WAITING // 2):
+            self.successResultOf(unread.__anext__())
+        self.network.flush()
+        self.assertEqual(self.successResultOf(read.__anext__()), "y")
+
+    def test_closedByAListener(self) -> None:
+        """
+        An iterator that a listener closes does not receive the message that is
+        being dispatched.
+        """
+        peer = self.connect()
+        held: list[Any] = []
+        self.socket.addEventListener(DataEvent.DATA, lambda event: held[0].close())
+        held.append(self.socket.messages())
+        peer.send(b"one\0")
+        self.failureResultOf(held[0].__anext__(), StopAsyncIteration)
+
     def test_backpressure(self) -> None:
         """
         While very many wait, nothing more is taken from the network.

@@ -344,6 +344,19 @@ class ProxyTests(BridgeTestCase):
             server.drainAll(), b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\nhello\0"
         )
 
+    def test_gone(self) -> None:
+        """
+        The header also precedes the data of a client that has disconnected: this data
+        can contain a header itself.
+        """
+        self.begin(proxyProtocol=True)
+        client = self.call()
+        client.arrive(b"PROXY TCP4 10.9.9.9 10.0.0.1 1 2\r\nbye\0")
+        client._close(error.ConnectionDone())
+        self.assertTrue(
+            self.answer().drainAll().startswith(b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\n")
+        )
+
     def test_families(self) -> None:
         """
         There are two kinds of addresses, and all others are unknown.

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
-from openfl_twisted.wire.firstbytes import Signature, recognize
+from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, Signature, recognize
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import TightTransport, linesOf
 from tests.segments import cuts, cutStreams
@@ -98,6 +98,19 @@ class GreeterFactory(Factory[Any]):
     def buildProtocol(self, addr: object) -> Greeter:
         self.made.append(self.inner())
         return self.made[-1]
+
+
+class CountingClock(Clock):
+    """
+    A clock for few timers.
+    """
+
+    timers = 0
+
+    def callLater(self, *arguments: Any, **named: Any) -> Any:
+        self.timers += 1
+        assert self.timers < 10, "too many timers"
+        return super().callLater(*arguments, **named)
 
 
 class OnePortTestCase(SynchronousTestCase):
@@ -398,6 +411,42 @@ class PlainTests(OnePortTestCase):
         protocol.dataReceived(b"abc")
         self.assertEqual(self.greeter.received, b"")
         self.assertEqual(transport.drainAll(), b"hello")
+
+    def test_graceOfZero(self) -> None:
+        """
+        Without a grace, a part of a request and a client that must speak first still
+        have their time, and few timers are used for it.
+        """
+        for accept, first in ((EVERYBODY, b"POST /a"), ({Caller.WEBSOCKET}, b"")):
+            clock = CountingClock()
+            factory = OnePortFactory(
+                GreeterFactory(Greeter), policy=None, accept=accept, grace=0, clock=clock
+            )
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, 1000)
+            protocol.makeConnection(transport)
+            if first:
+                protocol.dataReceived(first)
+            clock.advance(9.9)
+            self.assertFalse(transport.disconnecting)
+            clock.advance(0.1)
+            self.assertTrue(transport.disconnecting)
+            self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_floodedWhileClosing(self) -> None:
+        """
+        Bytes received while the connection closes are neither held nor delivered,
+        even if the client was never recognized.
+        """
+        protocol, transport = self.connect(Closer)
+        self.clock.advance(0.5)
+        for _ in range(3):
+            protocol.dataReceived(b"x" * 1000)
+        self.assertEqual(protocol._received, b"")
+        transport.drainAll()
+        self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b""))
+        self.assertNothingWaits()
 
     def test_refused(self) -> None:
         """

@@ -342,6 +342,50 @@ class SecureEndpointTests(SynchronousTestCase):
         self.assertTrue(self.way.cancelled)
         self.assertEqual(self.verdicts, [])
 
+    def test_cancelledInACallback(self) -> None:
+        """
+        A cancellation by C{judged}, by the factory, or by the protocol that is being
+        connected, closes the connection. A protocol that was not connected is not.
+        """
+        connecting: Any = None
+
+        def cancel(*arguments: object) -> Listener:
+            connecting.cancel()
+            listener.factory = self.factory
+            return listener
+
+        targets: list[tuple[object, str]] = [
+            (self.verdicts, "append"),
+            (self.factory, "buildProtocol"),
+            (Listener, "connectionMade"),
+        ]
+        for target, name in targets:
+            listener = Listener()
+            clock, way = Clock(), TLSWay()
+            judged = cancel if name == "append" else None
+            if judged is None:
+                self.patch(target, name, cancel)
+            endpoint = SecureEndpoint(way, HOST, TRUST, judged=judged, clock=clock)
+            connecting = endpoint.connect(self.factory)
+            pump = way.arrive(clock)
+            pump.flush()
+            self.failureResultOf(connecting, CancelledError)
+            self.assertEqual(listener.heard, [], name)
+            self.assertFalse(pump.client.connected, name)
+            clock.advance(100)
+
+    def test_cancelledWhenRefused(self) -> None:
+        """
+        A cancellation by C{judged} of a certificate that is refused is the failure.
+        """
+        endpoint = SecureEndpoint(
+            self.way, HOST, TRUST, judged=lambda verdict: connecting.cancel(), clock=self.clock
+        )
+        connecting = endpoint.connect(self.factory)
+        self.way.arrive(self.clock, EXPIRED).flush()
+        self.failureResultOf(connecting, CancelledError)
+        self.clock.advance(100)
+
     def test_cancelledInTheHandshake(self) -> None:
         """
         A handshake that is not wanted any more is given up, even if its last

@@ -790,6 +790,22 @@ class ForeignTests(SynchronousTestCase):
         [line] = linesOf(logs)
         self.assertIn(" refused: ", line)
 
+    @given(cuts(b" /?a=b HTTP/1.1\r\nHost: h\r\n\r\n\0<attack/>\0"))
+    def test_unregisteredMethod(self, chunks: list[bytes]) -> None:
+        """
+        An HTTP request with a method that is not registered is refused by its first
+        message, also if that is long.
+        """
+        for method in (b"HACK", b"x" * 5000):
+            with capturedLogs() as logs:
+                recorder, transport = self.receive([method, *chunks])
+            self.assertEqual(recorder.messages, [])
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 400 "))
+            assert isinstance(recorder.factory, XMLSocketFactory)
+            self.assertEqual(recorder.factory.foreign["http"], 1)
+            [line] = linesOf(logs)
+            self.assertIn(" refused: ", line)
+
     def test_passThrough(self) -> None:
         """
         Protocols that are passed through, and those after the first message, are
@@ -801,6 +817,11 @@ class ForeignTests(SynchronousTestCase):
             self.assertEqual(recorder.messages, expected)
             recorder, _ = self.receive([b"first\0", data, b"\0end\0"])
             self.assertEqual(recorder.messages, ["first", *expected])
+        data = b"HACK / HTTP/1.1\r\n\r\n"
+        recorder, _ = self.receive([data, b"\0"], passThrough={Signature.HTTP})
+        self.assertEqual(recorder.messages, [data.decode()])
+        recorder, _ = self.receive([b"first\0", data, b"\0"])
+        self.assertEqual(recorder.messages, ["first", data.decode()])
 
     @given(
         st.sampled_from([b"GET / HTTP/1.1", b"P", b"\r\n\r\n", b"\x16\x03\x01\x02", b"<a/>"]),

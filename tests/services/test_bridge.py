@@ -141,6 +141,22 @@ class BridgeOptionTests(OptionsTestCase):
         self.assertEqual(printed.getvalue().count("[[target]]"), 3)
         self.assertIn('connect = "tcp:game.example:9339"', printed.getvalue())
 
+    def test_checkIsConfiguration(self) -> None:
+        """
+        The output of C{--check} is a file for C{--config}, whatever the endpoint
+        contains.
+        """
+        texts = []
+        arguments = [r"--connect=unix:/a\:b\"c"]
+        for _ in range(2):
+            printed = io.StringIO()
+            self.patch(sys, "stdout", printed)
+            with self.assertRaises(SystemExit):
+                self.parse(bridge, *arguments, "--check")
+            texts.append(printed.getvalue())
+            arguments = [self.write(texts[-1])]
+        self.assertEqual(texts[1], texts[0])
+
     def test_wrongURL(self) -> None:
         """
         Ruffle needs the URL of a WebSocket.

@@ -13,10 +13,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.python.logfile import LogFile
 
+from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import policyserver, xmlserver
 from openfl_twisted.services.reloading import ReloadService, reopenLogs
-from openfl_twisted.services.serving import ServerService
+from openfl_twisted.services.serving import DatagramService, ServerService
 from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
 from tests.doubles import TightTransport, linesOf
 from tests.frames import REQUEST as UPGRADE
@@ -92,6 +93,62 @@ class SignalTests(ReloadTestCase):
         self.hangUp()
         self.assertEqual((handled, self.reloads), ([signal.SIGHUP] * 2, []))
 
+    def test_handledElsewhereLater(self) -> None:
+        """
+        A handler that the program has installed later is kept when the service
+        stops.
+        """
+        handled: list[int] = []
+        self.service_.startService()
+        signal.signal(signal.SIGHUP, lambda number, frame: handled.append(number))
+        self.service_.stopService()
+        self.hangUp()
+        self.assertEqual((handled, self.reloads), ([signal.SIGHUP], []))
+
+    def test_several(self) -> None:
+        """
+        With several services in a process all reload, until each has stopped.
+        """
+        other = ReloadService(lambda: self.reloads.append("other"), self.reactor)
+        self.service_.startService()
+        other.startService()
+        self.hangUp()
+        self.assertEqual(self.reloads, ["reloaded", "other"])
+        self.service_.stopService()
+        self.hangUp()
+        self.assertEqual(self.reloads[2:], ["other"])
+        other.stopService()
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_whileClosing(self) -> None:
+        """
+        A server handles the signal until its last connection is closed: its default
+        would end the process.
+        """
+        service = self.service(xmlserver, "--patience=2", "--policy=none")
+        with capturedLogs():
+            service.startService()
+        connection: Any = service.factory.buildProtocol(None)
+        connection.makeConnection(TightTransport(connection))
+        connection.write(b"abc")
+        stopped = service.stopService()
+        self.assertIsNot(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+        clock: Any = service.factory.clock
+        clock.advance(2)
+        self.successResultOf(stopped)
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_datagrams(self) -> None:
+        """
+        A server for datagrams handles the signal too.
+        """
+        service = DatagramService([], DatagramEchoProtocol, self.reactor)
+        service.startService()
+        [line] = self.hangUp()
+        self.assertIn("SIGHUP received", line)
+        self.successResultOf(service.stopService())
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
     def test_failure(self) -> None:
         """
         A failure is logged, and the server continues.
@@ -119,6 +176,31 @@ class SignalTests(ReloadTestCase):
         self.assertGreaterEqual(reopenLogs(), 1)
         log.write("after\n")
         log.flush()
+        self.assertEqual(path.read_text(), "after\n")
+
+    def test_logLost(self) -> None:
+        """
+        A log file that cannot be reopened is continued, the others are reopened,
+        and the rest is reloaded.
+        """
+        path, gone = self.folder / "server.log", self.folder / "folder" / "gone.log"
+        gone.parent.mkdir()
+        logs = [LogFile.fromFullPath(str(each)) for each in (gone, path)]
+        closed = LogFile.fromFullPath(str(self.folder / "closed.log"))
+        closed.close()
+        for log in logs:
+            self.addCleanup(log.close)
+        gone.parent.rename(self.folder / "moved")
+        path.rename(self.folder / "server.log.1")
+        self.service_.startService()
+        self.addCleanup(self.service_.stopService)
+        lines = self.hangUp()
+        self.assertIn(f"cannot reopen the log file {gone}: No such file or directory", lines[0])
+        self.assertEqual(self.reloads, ["reloaded"])
+        for log in logs:
+            log.write("after\n")
+            log.flush()
+        self.assertEqual((self.folder / "moved" / "gone.log").read_text(), "after\n")
         self.assertEqual(path.read_text(), "after\n")
 
 

@@ -295,7 +295,7 @@ class MakeServiceTests(ServingTestCase):
         _, door, _ = self.factories(xmlserver, f"--tls-certificate={path}")
         self.assertIn(Caller.TLS, door.accept)
         service = self.service(xmlserver, f"--tls-certificate={path}", "--plain")
-        port, _ = service.services
+        [port] = service.services
         self.assertIsInstance(port.factory, TLSMemoryBIOFactory)
         self.assertIs(port.factory.wrappedFactory, service.factory)
 

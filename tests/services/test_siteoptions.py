@@ -13,7 +13,6 @@ from twisted.logger import capturedLogs
 from openfl_twisted.services import bridge, echoserver, options, policyserver, xmlserver
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.metrics import MetricsService
-from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.services.serving import ServerService
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
@@ -128,9 +127,8 @@ class SiteServiceTests(OptionsTestCase):
         """
         A server opens no port of which it was not told.
         """
-        port, reload = self.service(xmlserver).services
+        [port] = self.service(xmlserver).services
         self.assertIsInstance(port, StreamServerEndpointService)
-        self.assertIsInstance(reload, ReloadService)
 
     def test_both(self) -> None:
         """
@@ -138,7 +136,7 @@ class SiteServiceTests(OptionsTestCase):
         """
         for module, arguments in COMMANDS:
             service = self.service(module, *arguments, METRICS, CONSOLE, "--console-token=12345678")
-            _, metrics, console, _ = service.services
+            _, metrics, console = service.services
             assert isinstance(metrics, MetricsService)
             assert isinstance(console, ConsoleService)
             self.assertEqual(console.token, "12345678")

@@ -68,10 +68,12 @@ class RecognizeTests(SynchronousTestCase):
         hello = b"\x16\x03\x01\x02\x00\x01"
         self.assertIs(recognize(hello), Signature.TLS)
         self.assertIsNone(recognize(hello[:-1]))
+        # The message is divided into records of one byte.
+        self.assertIs(recognize(b"\x16\x03\x01\x00\x01\x01"), Signature.TLS)
         for other in (
             b"\x16\x01binary",
             b"\x16\x03\x05",
-            b"\x16\x03\x01\x00\x03\x01",
+            b"\x16\x03\x01\x00\x00\x01",
             b"\x16\x03\x01\x40\x01\x01",
             b"\x16\x03\x01\x02\x00\x02",
             b"\x17\x03\x03",

@@ -13,6 +13,7 @@ from openfl_twisted.wire.httprequest import (
     HeadCollector,
     HTTPAnswer,
     OtherRequest,
+    hasRequestLine,
     isPartialRequest,
     parseHead,
     startsRequest,
@@ -76,6 +77,8 @@ class StartsRequestTests(SynchronousTestCase):
             b"CONNECT h.example:443 HTTP/1.1\r\n",
             b"PRI * HTTP/2.0\r\n",
             b"GET / HTTP/3.0\r\n",
+            b"POST /?a=\xe9 HTTP/1.1\r\n",
+            b"POST http://h/\xc3\xa9 HTTP/1.1\r\n",
         ):
             self.assertRequest(line)
         for line in (b"GET h HTTP/1.1", b"GET  /", b"PUT north\r\n", b"GET / /", b"MOVE *b"):
@@ -102,12 +105,14 @@ class StartsRequestTests(SynchronousTestCase):
 
     def test_otherBytes(self) -> None:
         """
-        A NUL, a control character and a byte above 0x7e exclude a request, also at
-        the end of the version.
+        A NUL and a control character exclude a request everywhere, and a byte above
+        0x7f everywhere but in the target.
         """
         for byte in (0, 1, 9, 0x7F, 0x80, 0xFF):
-            for start in (b"G", b"GET", b"GET ", b"GET /a", b"GET / HTTP/1.1"):
+            for start in (b"G", b"GET", b"GET ", b"GET / HTTP/1.1"):
                 self.assertIs(startsRequest(start + bytes((byte,))), False, (start, byte))
+            inTarget = startsRequest(b"GET /a" + bytes((byte,)))
+            self.assertIs(inTarget, None if byte > 0x7F else False, byte)
 
     def test_longTarget(self) -> None:
         """
@@ -132,6 +137,16 @@ class StartsRequestTests(SynchronousTestCase):
         decided = [decision for decision in decisions if decision is not None]
         self.assertEqual(len(set(decided)), 1)
         self.assertNotIn(None, decisions[len(decisions) - len(decided) :])
+
+    def test_anyMethod(self) -> None:
+        """
+        L{hasRequestLine} finds a complete request line of any method, and only at
+        the beginning.
+        """
+        for line in (b"HACK / HTTP/1.1\r\n", b"get /\xe9 HTTP/2.0\n", b"M-SEARCH * HTTP/1.1\r\n"):
+            self.assertTrue(hasRequestLine(line + b"\r\n"), line)
+        for data in (b"HACK / HTTP/1.1", b"HACK / HTTP/1.1\0", b"\nHACK / HTTP/1.1\n", b"A B C\n"):
+            self.assertFalse(hasRequestLine(data), data)
 
     def test_partial(self) -> None:
         """
