@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
+from tests.live.peers import killRunning
+
 
 def leftovers() -> list[Any]:
     """
@@ -53,7 +55,10 @@ def clean() -> Iterator[None]:
             errors.append(formatEvent(event))
 
     globalLogPublisher.addObserver(observe)
-    yield
+    try:
+        yield
+    finally:
+        killRunning()
     # A failure that nobody looked at is logged when its Deferred is collected.
     gc.collect()
     globalLogPublisher.removeObserver(observe)

@@ -6,13 +6,13 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport, IProtocolFactory, IReactorCore
 from twisted.internet.protocol import ProcessProtocol, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -139,6 +139,23 @@ async def dial(port: int) -> Buffered:
     return client
 
 
+running: set["Process"] = set()
+"""
+The programs that L{run} has started and that have not ended.
+"""
+
+
+def killRunning() -> None:
+    """
+    Kill the programs that a test has left behind.
+    """
+    for process in running:
+        process.abandon()
+        with suppress(ProcessExitedAlready):
+            process.transport.signalProcess("KILL")
+    running.clear()
+
+
 class Process(ProcessProtocol):
     """
     A program that collects what it prints.
@@ -172,10 +189,17 @@ class Process(ProcessProtocol):
         await found
         return self.printed.decode()
 
+    def abandon(self) -> None:
+        """
+        Stop waiting for output: the test that waited has ended.
+        """
+        self._wanted = None
+
     def processEnded(self, reason: Failure) -> None:
         if self._wanted is not None:
             (wanted, found), self._wanted = self._wanted, None
             found.errback(AssertionError(f"{wanted!r} was not printed: {self.printed.decode()}"))
+        running.discard(self)
         value = reason.value
         assert isinstance(value, ProcessDone | ProcessTerminated)
         status = -value.signal if value.signal else value.exitCode
@@ -188,6 +212,7 @@ def run(*arguments: str, **options: Any) -> Process:
     """
     process = Process()
     theReactor().spawnProcess(process, arguments[0], arguments, env=None, **options)
+    running.add(process)
     return process
 
 
