@@ -335,18 +335,26 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
 
 def proxyHeader(transport: Any) -> bytes:
     """
-    Write the header that tells a server who its client is: the PROXY protocol,
-    version 1.
+    Encode the header that sends the address of a client to the server: the PROXY
+    protocol, version 1.
+
+    If one address is IPv4 and the other IPv6, as behind a proxy that forwards the
+    addresses of its visitors, the IPv4 address is mapped to IPv6. A UNIX socket at
+    which the client arrives is written as the unspecified address and port 0.
 
     @param transport: the connection to the client.
-    @return: the line, with its CRLF; C{PROXY UNKNOWN} if either address is no IP
-        address, or if one is IPv4 and one IPv6.
+    @return: the line, with its CRLF; C{PROXY UNKNOWN} if the client has no IP
+        address.
     """
     peer, host = transport.getPeer(), transport.getHost()
-    for kind, family in ((IPv4Address, "TCP4"), (IPv6Address, "TCP6")):
-        if isinstance(peer, kind) and isinstance(host, kind):
-            # The interface behind an address of one link says nothing elsewhere.
-            source, destination = (each.host.partition("%")[0] for each in (peer, host))
-            ports = f"{peer.port} {host.port}"
-            return f"PROXY {family} {source} {destination} {ports}\r\n".encode()
-    return b"PROXY UNKNOWN\r\n"
+    if not isinstance(peer, IPv4Address | IPv6Address):
+        return b"PROXY UNKNOWN\r\n"
+    if not isinstance(host, IPv4Address | IPv6Address):
+        host = IPv4Address("TCP", "0.0.0.0", 0)  # noqa: S104 - nothing listens here
+    # The zone of a link-local address has no meaning on another machine.
+    addresses = [each.host.partition("%")[0] for each in (peer, host)]
+    family = "TCP4"
+    if isinstance(peer, IPv6Address) or isinstance(host, IPv6Address):
+        family = "TCP6"
+        addresses = [each if ":" in each else f"::ffff:{each}" for each in addresses]
+    return f"PROXY {family} {' '.join(addresses)} {peer.port} {host.port}\r\n".encode()

@@ -1,37 +1,39 @@
 """
-How fast a peer may send.
+Rate limits: how fast a peer may send.
 """
 
-import time
+from twisted.internet.interfaces import IReactorTime
 
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
 
 class Pace:
     """
-    Allows so many messages, and so many bytes, in a second.
+    Limits the messages and the bytes per second of one connection.
     """
 
-    __slots__ = ("_bytes", "_messages")
+    __slots__ = ("_bytes", "_clock", "_messages")
 
-    def __init__(self, messageRate: float, byteRate: float) -> None:
+    def __init__(self, messageRate: float, byteRate: float, clock: IReactorTime) -> None:
         """
-        @param messageRate: how many messages a second; 0 for any number.
-        @param byteRate: how many bytes a second; 0 for any number.
+        @param messageRate: maximum rate of messages (per second); 0 for no limit.
+        @param byteRate: maximum rate of bytes (per second); 0 for no limit.
+        @param clock: measures the time.
         """
-        now = time.monotonic()
+        self._clock = clock
+        now = clock.seconds()
         self._messages = TokenBucket(messageRate, now) if messageRate else None
         self._bytes = TokenBucket(byteRate, now) if byteRate else None
 
     def allows(self, messages: int, length: int) -> bool:
         """
-        Take note of what has come.
+        Count received messages and bytes.
 
-        @param messages: how many messages.
-        @param length: how many bytes.
-        @return: whether that is allowed.
+        @param messages: number of messages.
+        @param length: number of bytes.
+        @return: whether they are within the limits.
         """
-        now = time.monotonic()
+        now = self._clock.seconds()
         return (self._messages is None or self._messages.take(messages, now)) and (
             self._bytes is None or self._bytes.take(length, now)
         )

@@ -30,8 +30,7 @@ from openfl_twisted.wire.policy import (
     MAX_REQUEST_LENGTH,
     PolicyFile,
     isRequest,
-    mayBecomeRequest,
-    requestLength,
+    startsRequest,
 )
 
 REQUEST_TIMEOUT = 5.0
@@ -87,10 +86,10 @@ def firstAnswer(
     @param peer: who asks.
     @param host: the address at which it asks.
     @param log: where to tell it, in one line.
-    @return: the answer; C{None} if it is no whole request and nothing more, or
-        if the answer is none that can be given in passing.
+    @return: the answer; C{None} if the bytes are not exactly a request, or if the
+        answer is too long to be sent at once.
     """
-    if requestLength(data) != len(data):
+    if not startsRequest(data) or startsRequest(data[:-1]) is not None:
         return None
     policyFile = policyFor(policy, host)
     if policyFile is None:
@@ -160,12 +159,13 @@ class PolicyFileProtocol(Protocol):
             self._missingEnd.cancel()
             self._missingEnd = None
         limit = self.factory.maxLength
-        if requestLength(self._received, limit):
-            self._answer()
-        elif isRequest(self._received, limit):
-            self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
-        elif not mayBecomeRequest(self._received, limit):
-            self._refuse("sent something else than a policy request")
+        match startsRequest(self._received, limit):
+            case True:
+                self._answer()
+            case None if isRequest(self._received, limit):
+                self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
+            case False:
+                self._refuse("sent something else than a policy request")
 
     def readConnectionLost(self) -> None:
         """

@@ -266,10 +266,16 @@ class SendingProtocol(Protocol):
         until then.
         """
         if self._turn is None and not self._minWork:
-            own = isinstance(self.factory, SendingFactory)
-            clock = clockOrReactor(self.factory.clock if own else None)
             self.transport.stopReading()
-            self._turn = clock.callLater(0, self._takeTurn)
+            self._turn = self._factoryClock.callLater(0, self._takeTurn)
+
+    @property
+    def _factoryClock(self) -> IReactorTime:
+        """
+        The clock of the factory; the reactor if it has none.
+        """
+        own = isinstance(self.factory, SendingFactory)
+        return clockOrReactor(self.factory.clock if own else None)
 
     def _takeTurn(self) -> None:
         """

@@ -71,7 +71,7 @@ class XMLSocketProtocol(SendingProtocol):
     @ivar unanswered: whether there was no file for one.
     """
 
-    __slots__ = ("_counter", "_looks", "_splitter", "_spoken")
+    __slots__ = ("_counter", "_looks", "_splitter")
 
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
@@ -103,7 +103,6 @@ class XMLSocketProtocol(SendingProtocol):
         Make one that has not spoken yet.
         """
         self = super().__new__(cls)
-        self._spoken = False
         self._looks = True
         self._splitter = None
         return self
@@ -113,11 +112,14 @@ class XMLSocketProtocol(SendingProtocol):
         Begin, and be counted among the factory's connections.
         """
         if self.messageRate or self.byteRate:
-            self._pace = Pace(self.messageRate, self.byteRate)
+            self._pace = Pace(self.messageRate, self.byteRate, self._factoryClock)
+        if self.policy is not None:
+            self.refused = {*self.refused, Signature.POLICY}
         self._counter: XMLSocketFactory | XMLSocketProtocol = self
         if isinstance(self.factory, XMLSocketFactory):
             self._counter = self.factory
             self.factory.countIn(self)
+        self._lookOrNot()
         super().makeConnection(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -145,6 +147,9 @@ class XMLSocketProtocol(SendingProtocol):
         """
         held = self.heldBytes()
         if held and not self.transport.disconnecting:
+            if self.policy is not None and isRequest(held):
+                self._refuse(Signature.POLICY)
+                return
             self._inspectedReceived(held)
         begun = 0 if self._splitter is None else self._splitter.pending
         if begun and not self.transport.disconnecting:
@@ -164,6 +169,7 @@ class XMLSocketProtocol(SendingProtocol):
         if self._looks:
             if self.refused:
                 data = self.inspect(data)
+                self._lookOrNot()
             if data:
                 self._inspectedReceived(data)
         elif self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
@@ -230,7 +236,7 @@ class XMLSocketProtocol(SendingProtocol):
     def _lookAt(self, messages: Sequence[bytes], length: int) -> None:
         """
         Hand on messages where somebody looks at each as bytes: a subclass, a
-        tap, a pace, or we, since the first can be a policy request.
+        tap, a pace, or we, since the first can be an HTTP request.
 
         @param messages: the messages.
         @param length: how many bytes have come, of messages and of pieces.
@@ -240,14 +246,13 @@ class XMLSocketProtocol(SendingProtocol):
             self.closeFor("it sends more than is allowed")
             return
         if messages:
-            if self._mayBeRequest and self.refusesRequest(messages[0]):
-                return
+            if self._mayBeRequest:
+                if self.refusesRequest(messages[0]):
+                    return
+                self._lookOrNot()
             if self._tap is not None:
                 for line in messages:
                     self._tap("in", decodeUTF8(line))
-            if not self._spoken:
-                self._beginWith(messages[0])
-                self._lookOrNot()
             if self._wantsLines:
                 self._counter.messagesIn += len(messages)
                 self.deliver(messages, self.lineReceived)
@@ -258,19 +263,24 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Find out whether anybody looks at each message.
         """
-        self._looks = (
-            self._wantsLines or not self._spoken or self._tap is not None or self._pace is not None
+        self._looks = bool(
+            self._wantsLines
+            or self.refused
+            or self._mayBeRequest
+            or self._tap is not None
+            or self._pace is not None
         )
 
-    def _beginWith(self, line: bytes) -> None:
+    def _refuse(self, signature: Signature) -> None:
         """
-        Answer the first message if it is a policy request.
+        Answer a policy request, or refuse a client of another protocol.
         """
-        self._spoken = True
-        if self.policy is not None and isRequest(line):
-            found = answerRequest(self.transport, self.policy, self.log)
-            self._counter.answered += found
-            self._counter.unanswered += not found
+        if signature is not Signature.POLICY:
+            super()._refuse(signature)
+            return
+        found = answerRequest(self.transport, self.policy, self.log)
+        self._counter.answered += found
+        self._counter.unanswered += not found
 
     def _tooLong(self, problem: MessageTooLong) -> None:
         self._splitter = None

@@ -125,20 +125,11 @@ def isPartial(data: bytes) -> bool:
     return startsRequest(data) is None and isPartialRequest(data)
 
 
-def _isPolicyRequest(data: bytes) -> bool | None:
-    """
-    Check for a policy request.
-
-    @return: whether it is one; C{None} while further bytes can decide.
-    """
-    if policy.requestLength(data):
-        return True
-    return None if policy.mayBecomeRequest(data) else False
-
-
 def _isTLS(data: bytes) -> bool | None:
     """
-    Check for a C{ClientHello}; see L{_isPolicyRequest}.
+    Check for a C{ClientHello}.
+
+    @return: whether it is one; C{None} while further bytes can decide.
     """
     checks = (
         data[0:1] in (b"", bytes([_HANDSHAKE])),
@@ -154,7 +145,7 @@ def _isTLS(data: bytes) -> bool | None:
 
 def _isProxyHeader(data: bytes) -> bool | None:
     """
-    Check for a header of the PROXY protocol; see L{_isPolicyRequest}.
+    Check for a header of the PROXY protocol; see L{_isTLS}.
     """
     for signature in (*_PROXY_V1, _PROXY_V2):
         if data.startswith(signature):
@@ -165,7 +156,7 @@ def _isProxyHeader(data: bytes) -> bool | None:
 
 
 _FIND = {
-    Signature.POLICY: _isPolicyRequest,
+    Signature.POLICY: policy.startsRequest,
     Signature.TLS: _isTLS,
     Signature.HTTP: startsRequest,
     Signature.PROXY: _isProxyHeader,

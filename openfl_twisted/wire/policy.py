@@ -29,8 +29,7 @@ from openfl_twisted.wire.policyrequest import (
     MAX_REQUEST_LENGTH,
     REQUEST,
     isRequest,
-    mayBecomeRequest,
-    requestLength,
+    startsRequest,
 )
 from openfl_twisted.wire.policyrule import (
     FIRST_UNPRIVILEGED_PORT,
@@ -58,10 +57,9 @@ __all__ = [
     "decide",
     "decideByOlderRules",
     "isRequest",
-    "mayBecomeRequest",
     "parsePorts",
     "policyAddress",
     "portsMask",
-    "requestLength",
     "shown",
+    "startsRequest",
 ]

@@ -6,57 +6,50 @@ import re
 
 REQUEST = b"<policy-file-request/>\0"
 """
-What a player sends.
+The policy request of Flash Player.
 """
 
 MAX_REQUEST_LENGTH = 64
 """
-The most bytes that a request can have if nobody says otherwise: white space is
-allowed before it and before its slash.
+Maximum length of a request, with the byte that ends it (bytes). White space is
+allowed before the request and before its slash.
 """
 
-_request = re.compile(rb"\s*<policy-file-request\s*/>\0")
+_request = re.compile(rb"\s*<policy-file-request\s*/>")
 _beforeSlash = b"<policy-file-request"
 
 
-def requestLength(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> int:
+def isRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
     """
-    Count the bytes of the policy request with which C{data} begins.
+    Check whether bytes that end here are a policy request: a message, or all that
+    a peer has sent before EOF or a silence.
 
-    @param maxLength: the most bytes that a request can have.
-    @return: the length with its zero byte; 0 if C{data} does not begin with a
-        whole request.
+    @param data: the bytes. Anything can follow the request: C{nc} and old players
+        send LF or CRLF.
+    @param maxLength: maximum length of a request, with the byte that ends it
+        (bytes).
+    @return: whether they are one.
     """
-    found = _request.match(data, 0, maxLength)
-    return found.end() if found else 0
+    return _request.match(data, 0, maxLength - 1) is not None
 
 
-def isRequest(message: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
+def startsRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool | None:
     """
-    Say whether a message, as an C{XMLSocket} sees it, is a policy request.
+    Check whether a stream begins with a policy request. The next byte ends
+    the request: NUL, LF or any other.
 
-    @param message: the message without its zero byte.
-    @param maxLength: the most bytes that a request can have, its zero byte
-        among them.
+    @param data: all bytes received so far.
+    @param maxLength: maximum length of a request, with that byte (bytes).
+    @return: whether it does; C{None} while further bytes can decide.
     """
-    request = message + b"\0"
-    return requestLength(request, maxLength) == len(request)
-
-
-def mayBecomeRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
-    """
-    Say whether C{data} is a beginning of a policy request whose rest has not
-    come. One that lacks only its zero byte is such a beginning.
-
-    The first byte that does not fit decides; so does length.
-
-    @param maxLength: the most bytes that a request can have.
-    """
+    found = _request.match(data, 0, maxLength - 1)
+    if found is not None:
+        return True if len(data) > found.end() else None
     if len(data) >= maxLength:
         return False
     begun = data.lstrip()
     if len(begun) <= len(_beforeSlash):
-        return _beforeSlash.startswith(begun)
+        return None if _beforeSlash.startswith(begun) else False
     if not begun.startswith(_beforeSlash):
         return False
-    return begun[len(_beforeSlash) :].lstrip() in (b"", b"/", b"/>")
+    return None if begun[len(_beforeSlash) :].lstrip() in (b"", b"/") else False

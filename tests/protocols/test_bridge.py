@@ -359,13 +359,19 @@ class ProxyTests(BridgeTestCase):
 
     def test_families(self) -> None:
         """
-        There are two kinds of addresses, and all others are unknown.
+        IPv4 addresses are mapped if the other address is IPv6, and a client without an
+        IP address is unknown.
         """
+        visitor = IPv6Address("TCP", "2001:db8::5", 0)
         six = IPv6Address("TCP", "::1", 5)
         four = IPv4Address("TCP", "127.0.0.1", 6)
         for peer, host, header in (
             (six, six, b"PROXY TCP6 ::1 ::1 5 5\r\n"),
-            (four, six, b"PROXY UNKNOWN\r\n"),
+            (four, six, b"PROXY TCP6 ::ffff:127.0.0.1 ::1 6 5\r\n"),
+            (visitor, four, b"PROXY TCP6 2001:db8::5 ::ffff:127.0.0.1 0 6\r\n"),
+            (IPv6Address("TCP", "fe80::1%eth0", 7), six, b"PROXY TCP6 fe80::1 ::1 7 5\r\n"),
+            (four, UNIXAddress(b"/a"), b"PROXY TCP4 127.0.0.1 0.0.0.0 6 0\r\n"),
+            (six, UNIXAddress(b"/a"), b"PROXY TCP6 ::1 ::ffff:0.0.0.0 5 0\r\n"),
             (UNIXAddress(None), UNIXAddress(b"/a"), b"PROXY UNKNOWN\r\n"),
         ):
             transport = StringTransport(hostAddress=host, peerAddress=peer)

@@ -216,14 +216,15 @@ class RecognizedTests(CallerTestCase):
         self.assertEqual(self.greeter.received, b"GET the lamp\r\n")
         self.assertEqual(client.received, b"hello")
 
-    @given(st.booleans(), st.integers(1, 60))
-    def test_policy(self, inTLS: bool, length: int) -> None:
+    @given(st.booleans(), st.integers(1, 60), st.sampled_from([b"\0", b"\n", b"\r\n", b"\0a\0"]))
+    def test_policy(self, inTLS: bool, length: int, end: bytes) -> None:
         """
-        A policy request is answered, and nobody else hears of it.
+        A policy request is answered, whatever ends it, and no data of the connection
+        is delivered.
         """
         self.open()
         client = self.call(inTLS=inTLS, length=length)
-        client.send(REQUEST)
+        client.send(REQUEST[:-1] + end)
         self.assertEqual(client.received, ANSWER)
         self.assertEqual(self.wrapped.made, [])
 

@@ -3,8 +3,6 @@ Tests for L{openfl_twisted.protocols.pace}, and for how clients are closed that
 send too much.
 """
 
-import time
-
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,13 +23,12 @@ class PaceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.patch(time, "monotonic", self.clock.seconds)
 
     def test_messages(self) -> None:
         """
         So many messages a second are allowed, and five times as many at once.
         """
-        pace = Pace(10, 0)
+        pace = Pace(10, 0, self.clock)
         self.assertTrue(pace.allows(50, 1_000_000))
         self.assertFalse(pace.allows(1, 0))
         self.clock.advance(0.1)
@@ -41,7 +38,7 @@ class PaceTests(SynchronousTestCase):
         """
         The same goes for bytes.
         """
-        pace = Pace(0, 100)
+        pace = Pace(0, 100, self.clock)
         self.assertTrue(pace.allows(1_000_000, 500))
         self.assertFalse(pace.allows(0, 1))
 
@@ -50,7 +47,7 @@ class PaceTests(SynchronousTestCase):
         Who sends more is closed, and what he has sent is not dealt with; there
         is one line in the log.
         """
-        factory = XMLSocketFactory(EchoProtocol, messageRate=1)
+        factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
         protocol = factory.buildProtocol(None)
         assert protocol is not None
         transport = TightTransport(protocol, 1000)
@@ -62,6 +59,21 @@ class PaceTests(SynchronousTestCase):
         self.assertTrue(transport.disconnecting)
         self.assertIn("closed: it sends more than is allowed", linesOf(logs)[0])
         self.assertEqual(factory.cut, {"queue": 0, "rate": 1, "message": 0})
+
+    def test_clock(self) -> None:
+        """
+        The clock of the factory, which a test can move, measures the rates.
+        """
+        factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        transport.arrive(b"a\0" * 5)
+        self.clock.advance(100)
+        transport.arrive(b"b\0" * 5)
+        self.assertEqual(transport.drainAll(), b"a\0" * 5 + b"b\0" * 5)
+        self.assertFalse(transport.disconnecting)
 
     def test_webSocket(self) -> None:
         """

@@ -105,6 +105,16 @@ class PolicyFileTests(SynchronousTestCase):
         protocol.readConnectionLost()
         self.assertEnded(transport, REPLY)
 
+    def test_otherEnds(self) -> None:
+        """
+        A request that ends with LF or CRLF, as C{nc} sends it, is answered immediately;
+        data after a request does not matter.
+        """
+        for end in (b"\n", b"\r\n", b"\r\n\0", b"\0GET / HTTP/1.1\r\n", b"x"):
+            protocol, transport = self.connect()
+            protocol.dataReceived(REQUEST[:-1] + end)
+            self.assertEnded(transport, REPLY)
+
     def test_lateEnd(self) -> None:
         """
         The zero byte that comes within the second is answered once.
@@ -120,7 +130,7 @@ class PolicyFileTests(SynchronousTestCase):
         Anything else ends the connection at its first byte that does not fit,
         with a line in the log.
         """
-        for data in [b"G", b"<policy-file-requesT", REQUEST[:-1] + b"x", b"\xff" * 70000]:
+        for data in [b"G", b"<policy-file-requesT", b"\xff" * 70000]:
             protocol, transport = self.connect()
             with capturedLogs() as logs:
                 protocol.dataReceived(data)

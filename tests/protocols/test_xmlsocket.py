@@ -576,6 +576,35 @@ class PolicyRequestTests(SynchronousTestCase):
         _, transport = self.answer(REQUEST, policy=policy)
         self.assertEqual(transport.value(), policy.toXML() + b"\0")
 
+    def test_otherEnds(self) -> None:
+        """
+        A request that ends with LF or CRLF, or with EOF, is answered too, whatever its
+        segmentation.
+        """
+        for request in (b"<policy-file-request/>\n", b"<policy-file-request/>\r\nmore"):
+            for data in ([request], [request[at : at + 1] for at in range(len(request))]):
+                recorder, transport = self.answer(b"")
+                for each in data:
+                    recorder.dataReceived(each)
+                self.assertIn(b"</cross-domain-policy>\0", transport.value())
+                self.assertTrue(transport.disconnecting)
+        recorder, transport = self.answer(REQUEST[:-1])
+        self.assertEqual(transport.value(), b"")
+        recorder.readConnectionLost()
+        self.assertIn(b"</cross-domain-policy>\0", transport.value())
+        self.assertEqual(recorder.messages, [])
+
+    def test_webSocket(self) -> None:
+        """
+        Players ask for the policy file over TCP alone: in a WebSocket, a request is a
+        message.
+        """
+        recorder = XMLSocketFactory(Recorder, maxLength=100).buildProtocol(None)
+        assert isinstance(recorder, Recorder)
+        recorder.makeConnection(MessageTransport(recorder, 1000))
+        recorder.dataReceived(REQUEST)
+        self.assertEqual(recorder.messages, [REQUEST[:-1].decode()])
+
     def test_notFirst(self) -> None:
         """
         Later, or if no policy is served, it is a message like any other.

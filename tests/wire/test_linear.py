@@ -326,7 +326,7 @@ PARSERS = {
         policyfile.MAX_POLICY_LENGTH,
     ),
     "policyrequest": Parser(
-        whole(lambda data: (policyrequest.isRequest(data), policyrequest.mayBecomeRequest(data))),
+        whole(lambda data: (policyrequest.isRequest(data), policyrequest.startsRequest(data))),
         [b" ", b"<policy-file-request", b"/", b">", b"\0"],
     ),
     "policyrule": Parser(
