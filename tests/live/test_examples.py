@@ -5,6 +5,8 @@ The examples of the documentation run.
 import sys
 from pathlib import Path
 
+import trustme
+
 from tests.live import live
 from tests.live.peers import HOST, acquaint, dial, portOf, run, stop, twistd
 
@@ -81,6 +83,30 @@ async def test_xmlSocketClient() -> None:
     assert client.printed == b"[data] <test><data>Hello</data></test>\n"
     await stop(server)
     assert await client.ended == 0
+
+
+@live
+async def test_secureClient(tmp_path: Path) -> None:
+    """
+    The secure client prints the status of the certificate, and the reason if it is
+    not trusted.
+    """
+    authority, stranger = trustme.CA(), trustme.CA()
+    chain, ours, other = (tmp_path / f"{name}.pem" for name in ("server", "ours", "other"))
+    authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(chain)
+    authority.cert_pem.write_to_path(ours)
+    stranger.cert_pem.write_to_path(other)
+    server = twistd("openfl-xml", f"--tls-certificate={chain}", ANY_PORT)
+    port = str(await portOf(server))
+    client = run(*example("secureclient.py", HOST, port, str(ours)))
+    assert await client.ended == 0, client.printed
+    assert client.printed == b"trusted\n"
+    client = run(*example("secureclient.py", HOST, port, str(other)))
+    assert await client.ended == 0, client.printed
+    problem, status = client.printed.decode().splitlines()
+    assert problem.startswith("Error #2031: ") and "trusted" in problem
+    assert status == "untrustedSigners"
+    await stop(server)
 
 
 @live

@@ -430,6 +430,23 @@ class ReadTests(SocketTestCase):
         self.network.flush()
         self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 0))
 
+    def test_limitBoundaries(self) -> None:
+        """
+        Reading pauses above C{maxUnread} and not at it, and resumes only when no more
+        than C{maxUnread} bytes are unread.
+        """
+        peer = self.connect()
+        self.socket.maxUnread = 3
+        peer.send(b"abc", b"def", b"g")
+        self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (6, 1))
+        for unread in (5, 4):
+            self.socket.readByte()
+            self.network.flush()
+            self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (unread, 1))
+        self.socket.readByte()
+        self.network.flush()
+        self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 0))
+
     @given(cutStreams(st.binary(max_size=30)))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """

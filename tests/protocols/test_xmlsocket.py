@@ -1069,6 +1069,18 @@ class TapTests(SynchronousTestCase):
         """
         self.heard.append((way, text))
 
+    def test_closing(self) -> None:
+        """
+        A message is not delivered after the tap that saw it has closed the
+        connection.
+        """
+        recorder = Recorder()
+        transport = StringTransport()
+        recorder.makeConnection(transport)
+        recorder.tap = lambda direction, text: recorder.transport.loseConnection()
+        recorder.dataReceived(b"a\0")
+        self.assertEqual(recorder.messages, [])
+
     def test_messages(self) -> None:
         """
         What comes is heard before its answers, as text, whatever it is.

@@ -19,8 +19,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_whole(self) -> None:
         """
-        White space is allowed in two places, and the next byte ends the request
-        it, whatever it is.
+        White space is allowed in two places, and the next byte ends the request,
+        whatever it is.
         """
         for request in REQUESTS:
             self.assertTrue(isRequest(request))
