@@ -12,7 +12,10 @@ How the values of the two worlds match:
     is integral is written too; the others are doubles, in which an integer of
     more than 53 bits is rounded.
   - C{Array} is C{list}; one with named entries, or with gaps, is L{ECMAArray}.
-    A C{tuple} is written as an array.
+    A C{tuple} is written as an array. An AMF0 array with names, in which the
+    names are exactly 0 to n - 1, is a C{list} too, unless it contains itself:
+    Flash Player writes arrays like this to a C{ByteArray}, and Ruffle in remote
+    calls. L{ECMAArray} is always written with names.
   - C{Object} is C{dict}. Another C{Mapping} is written as one. Names are texts
     that are not empty; an C{int} is written in decimal.
   - C{Date} is L{Date}. A C{datetime} that knows its time zone is written as
@@ -34,6 +37,9 @@ How the values of the two worlds match:
 The same list, dictionary, L{Date} or other object is one object for the reader
 too; C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written again
 whenever they come.
+
+In AMF0 a L{Date} takes a reference number, as in Flash Player, and XML takes
+none; L{openfl_twisted.wire.amf0} has the evidence.
 
 AMF0 has no form for C{ByteArray}, C{Vector}, C{Dictionary} and objects that
 write themselves: there AMF0 says that one value in AMF3 follows, and all of

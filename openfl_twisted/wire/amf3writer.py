@@ -40,6 +40,7 @@ from openfl_twisted.wire.amfmembers import (
     DynamicOutput,
     declaredMembers,
     dynamicMembers,
+    namedTwice,
     nameOf,
     normalArray,
 )
@@ -577,6 +578,8 @@ class AMF3Writer:
                 self.take(0)
             known = strings.get(key) if type(key) is str and key else None
             if known is None:
+                if namedTwice(key, value):
+                    continue
                 self._writeName(nameOf(key))
             else:
                 out += known

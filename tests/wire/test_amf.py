@@ -278,7 +278,7 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(read("09010331" + "04010330" + "040001"), ECMAArray([0, 1]))
         self.assertEqual(
             read("0800000000" + "00013105" + "00013006" + "000009", objectEncoding=AMF0),
-            ECMAArray([Undefined, None]),
+            [Undefined, None],
         )
 
     def test_onlyWritten(self) -> None:
