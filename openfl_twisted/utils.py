@@ -202,7 +202,9 @@ class IDataInput(_ObjectEncoding, DataInput):
 
         @raise errors.EOFError: if the value is not all there; nothing is taken
             then, so that it can be read when the rest has come.
-        @raise errors.IOError: if the bytes are no such value.
+        @raise errors.IOError: if the bytes are no such value. It is #2173 for an
+            object that only its class can read, if this class is not
+            registered; Flash throws an C{ArgumentError} with this number.
         """
         data, position = self._window()
         try:
@@ -216,6 +218,9 @@ class IDataInput(_ObjectEncoding, DataInput):
             )
         except EOFError:
             raise self._problems.endOfFile() from None
+        except amf.ExternalizableError as error:
+            told = errors.IOError.numbered(2173, error.alias)
+            raise errors.IOError(f"{told} ({error})", told.errorID) from error
         except amf.AMFError as error:
             raise errors.IOError(str(error)) from error
         self._take(end - position)

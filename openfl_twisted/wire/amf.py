@@ -60,6 +60,7 @@ from openfl_twisted.wire.amfvalues import (
     Date,
     Dictionary,
     ECMAArray,
+    ExternalizableError,
     IntVector,
     Limits,
     NumberVector,
@@ -80,6 +81,7 @@ __all__ = [
     "Date",
     "Dictionary",
     "ECMAArray",
+    "ExternalizableError",
     "IntVector",
     "Limits",
     "NumberVector",
@@ -141,6 +143,8 @@ def decode(
     @return: the value, and the position behind it.
     @raise EOFError: if the value is not all there. More bytes can complete it,
         unless a registered class raised this by itself.
+    @raise ExternalizableError: if an object can be read by its class only, and
+        this class is not registered.
     @raise AMFError: if the bytes are not a value, pass a limit, or if a
         registered class fails; its exception is the cause then.
     @raise ValueError: if C{objectEncoding} is neither, or C{position} is less

@@ -13,12 +13,34 @@ from typing import Any, ClassVar, Final, Self, get_origin
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_LONGEST_SHOWN = 80
+_FLEX_PACKAGE = "flex.messaging."
+_FLEX_ALIASES = {"DSA", "DSC", "DSK"}
 
 
 class AMFError(OSError):
     """
     Bytes are not AMF, a value cannot be written in AMF, or a limit is passed.
     """
+
+
+class ExternalizableError(AMFError):
+    """
+    An object that only its class can read, and this class is not registered.
+
+    @ivar alias: the alias, at most 80 characters of it.
+    """
+
+    def __init__(self, alias: str) -> None:
+        """
+        @param alias: the alias, as the peer sent it.
+        """
+        self.alias = alias if len(alias) <= _LONGEST_SHOWN else alias[:_LONGEST_SHOWN] + "\u2026"
+        if alias in _FLEX_ALIASES or alias.startswith(_FLEX_PACKAGE):
+            cure = "register the Flex classes with openfl_twisted.wire.flex.registerClasses"
+        else:
+            cure = "register a class with readExternal and writeExternal for it"
+        super().__init__(f"class {self.alias!r} is externalizable: {cure}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,7 @@ def hexOf(text: str) -> str:
 
 ONE, TWO, THREE = "003FF0000000000000", "004000000000000000", "004008000000000000"
 
-# What Flash Player writes for [a, b, c, c, b, a, "date1", date, "date2", date], recorded in
+# Bytes of Flash Player for [a, b, c, c, b, a, "date1", date, "date2", date], recorded in
 # issue 72 of ruffle-rs/rust-flash-lso; all but the end, where the array contains itself.
 RECORDED_DATE = (
     "08 0000000E 0001 '0' 08 00000001 0001 '0' 020001 'a' 000009 "
@@ -197,8 +197,8 @@ class ECMAArrayTests(SynchronousTestCase):
     )
     def test_asAMF3(self, dense: list[Any], named: dict[str, None]) -> None:
         """
-        Whatever entries an array has, AMF0 and AMF3 read back the same array, and
-        the length word covers every index.
+        AMF0 and AMF3 read back the same array, with any entries, and the length
+        word covers every index.
         """
         value = ECMAArray(dense, named)
         data = encode(value, objectEncoding=AMF0)
