@@ -19,7 +19,7 @@ How the values of the two worlds match:
   - C{Object} is C{dict}. Another C{Mapping} is written as one. Names are texts
     that are not empty; an C{int} is written in decimal.
   - C{Date} is L{Date}. A C{datetime} that knows its time zone is written as
-    one.
+    one. A C{date} is refused, since it is no point in time.
   - C{ByteArray} is C{bytearray}, or what C{makeByteArray} makes. C{bytes} and
     C{memoryview} are written as one.
   - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or

@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from openfl_twisted.wire.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf3writer import AMF3Writer, millisecondsOf, packDouble
+from openfl_twisted.wire.amf3writer import AMF3Writer, millisecondsOf, notWritable, packDouble
 from openfl_twisted.wire.amfmembers import declaredMembers, namedTwice, nameOf, normalArray
 from openfl_twisted.wire.amfvalues import (
     XML,
@@ -282,7 +282,7 @@ class AMF0Writer:
             else:
                 writer = next((one for base, one in self._bases if isinstance(value, base)), None)
             if writer is None:
-                raise AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+                raise notWritable(value)
         writer(self, value)
 
     def _refer(self, value: Any) -> bool:

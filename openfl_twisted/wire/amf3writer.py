@@ -121,6 +121,22 @@ def millisecondsOf(value: dt.datetime) -> float:
         raise AMFError(str(error)) from None
 
 
+def notWritable(value: Any) -> AMFError:
+    """
+    Make the error for a value without a form in AMF.
+
+    @param value: the value.
+    @return: the error, which says what to write instead of a C{date}.
+    """
+    if isinstance(value, dt.date):
+        return AMFError(
+            "datetime.date has no time of day and no time zone: write a datetime with a time "
+            f"zone, such as datetime({value.year}, {value.month}, {value.day}, tzinfo=UTC)"
+        )
+    kind = type(value)
+    return AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+
+
 class AMF3Writer:
     """
     Writes one value, with its own tables. What is counted is counted down here
@@ -308,7 +324,7 @@ class AMF3Writer:
             else:
                 found = next((one for base, one in self._bases if isinstance(value, base)), None)
             if found is None:
-                raise AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+                raise notWritable(value)
             self._found[kind] = found
         return found
 

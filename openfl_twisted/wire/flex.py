@@ -23,6 +23,7 @@ for identifiers that are sent as bytes.
 @see: C{flex.messaging.messages} of Apache BlazeDS.
 """
 
+import copy
 import dataclasses
 import re
 import uuid
@@ -90,6 +91,9 @@ class ArrayList(MutableSequence[Any]):
 
     def __len__(self) -> int:
         return len(self._elements)
+
+    def __copy__(self) -> Self:
+        return type(self)(copy.copy(self.source))
 
     def insert(self, index: int, value: Any) -> None:
         """

@@ -290,6 +290,15 @@ class FormTests(SynchronousTestCase):
         back = read(encode(source, registry=registry))
         self.assertIs(back[1].source, back)
 
+    def test_copy(self) -> None:
+        """
+        A copy of a collection has an array of its own.
+        """
+        value = ArrayCollection([1])
+        copied = copy.copy(value)
+        copied.append(2)
+        self.assertEqual((value, copied), ([1], [1, 2]))
+
     def test_proxy(self) -> None:
         """
         A proxy wraps its object, a new one an empty object.
