@@ -34,8 +34,10 @@ from openfl_twisted.wire.policyrequest import (
 )
 from openfl_twisted.wire.policyrule import (
     FIRST_UNPRIVILEGED_PORT,
+    NULL_ORIGIN,
     AccessRule,
     PolicyError,
+    asciiHost,
     parsePorts,
     portsMask,
     shown,
@@ -47,6 +49,7 @@ __all__ = [
     "MAX_POLICY_LENGTH",
     "MAX_REASONS",
     "MAX_REQUEST_LENGTH",
+    "NULL_ORIGIN",
     "REQUEST",
     "SITE_CONTROLS",
     "XML_LIMITS",
@@ -55,6 +58,7 @@ __all__ = [
     "Decision",
     "PolicyError",
     "PolicyFile",
+    "asciiHost",
     "decide",
     "decideByOlderRules",
     "isRequest",

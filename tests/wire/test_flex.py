@@ -122,7 +122,7 @@ objects: st.SearchStrategy[Any] = (
 
 class RoundTripTests(SynchronousTestCase):
     """
-    What is written is read again.
+    Objects are written and read again.
     """
 
     @given(objects, st.sampled_from([AMF0, AMF3]), st.booleans())
@@ -177,7 +177,7 @@ class HarmTests(SynchronousTestCase):
     @given(st.sampled_from(sorted(CLASSES)), st.binary(max_size=40))
     def test_noise(self, alias: str, noise: bytes) -> None:
         """
-        Whatever follows an alias, only the documented errors are raised.
+        Random bytes after an alias raise only the documented errors.
         """
         for header in (7, 3, 11, 19):
             data = bytes((0x0A, header, len(alias) << 1 | 1)) + alias.encode() + noise
@@ -414,7 +414,7 @@ class RegisterTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Begin without classes.
+        Use an empty registry.
         """
         self.patch(utils, "classAliases", ClassRegistry())
 
