@@ -14,7 +14,7 @@ and XML, but Flash Player does, and its two virtual machines differ:
   - ActionScript 1 and 2 number XML, but not dates. In the argument list of a
     remote call, the second use of an XML object of the first argument is
     C{07 0002} (issue 124 there). In Ruffle's test C{avm1/amf0_serde_suite},
-    recorded with Flash Player, an object that follows one date, one XML and 13
+    recorded with Flash Player, an object that follows one date, one XML and 14
     other objects is number 15, so only one of the two was counted.
 
 Only ActionScript 3 has C{ByteArray} and C{Socket}. So the writer numbers dates,
