@@ -3,9 +3,10 @@ What C{openfl.utils} has: C{ByteArray}, and what it shares with the sockets.
 """
 
 import codecs
+import copyreg
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from openfl_twisted import errors
 from openfl_twisted.wire import amf, compression
@@ -19,6 +20,8 @@ from openfl_twisted.wire.dataio import (
 from openfl_twisted.wire.text import decodeUTF8
 
 _MAX_UINT = 0xFFFFFFFF
+
+_SLOTS = ("_numbers", "_objectEncoding", "_position")
 
 # What toString() drops, and how it reads the rest.
 _marks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
@@ -202,7 +205,9 @@ class IDataInput(_ObjectEncoding, DataInput):
 
         @raise errors.EOFError: if the value is not all there; nothing is taken
             then, so that it can be read when the rest has come.
-        @raise errors.IOError: if the bytes are no such value.
+        @raise errors.IOError: if the bytes are no such value. It is #2173 for an
+            object that only its class can read, if this class is not
+            registered; Flash throws an C{ArgumentError} with this number.
         """
         data, position = self._window()
         try:
@@ -216,6 +221,9 @@ class IDataInput(_ObjectEncoding, DataInput):
             )
         except EOFError:
             raise self._problems.endOfFile() from None
+        except amf.ExternalizableError as error:
+            told = errors.IOError.numbered(2173, error.alias)
+            raise errors.IOError(f"{told} ({error})", told.errorID) from error
         except amf.AMFError as error:
             raise errors.IOError(str(error)) from error
         self._take(end - position)
@@ -256,7 +264,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     An array of bytes with a position, at which it is read and written.
 
     It is a C{bytearray}: its length, slices, iteration, comparison and the
-    buffer protocol are Python's. As in Flash, an index behind the end gives
+    buffer protocol are Python's. Copies and pickles of it keep the bytes, the
+    position, the byte order and the object encoding. As in Flash, an index behind the end gives
     C{None}, and setting it extends the array with zeros.
 
     @cvar defaultObjectEncoding: the version of AMF of new arrays.
@@ -266,7 +275,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     """
 
     # A value in AMF can contain a million of these; with a dictionary each, they take 450 bytes.
-    __slots__ = ("__weakref__", "_numbers", "_objectEncoding", "_position")
+    __slots__ = ("__weakref__", *_SLOTS)
 
     defaultObjectEncoding: ClassVar[int] = amf.AMF3
     defaultEndian: ClassVar[str] = BIG_ENDIAN
@@ -287,8 +296,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     @property
     def length(self) -> int:
         """
-        How many bytes there are. More make the array longer by zeros, fewer cut
-        it; the position is then at the end at the most.
+        The number of bytes. A greater length adds zeros, a smaller one cuts the
+        array. A position beyond the new length is moved to the end.
 
         @raise errors.MemoryError: if there is not so much memory.
         """
@@ -296,16 +305,23 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     @length.setter
     def length(self, value: int) -> None:
-        missing = value - len(self)
         # Flash's length has no sign: less than 0 is far too much.
         if not 0 <= value < _MAX_UINT:
             raise errors.MemoryError.numbered(1000)
-        if missing <= 0:
+        if value <= len(self):
             del self[value:]
-            self._position = min(self._position, value)
-            return
+        else:
+            self._grow(value)
+        self._position = min(self._position, value)
+
+    def _grow(self, length: int) -> None:
+        """
+        Add zeros up to a length. The position stays.
+        """
+        if length >= _MAX_UINT:
+            raise errors.MemoryError.numbered(1000)
         try:
-            self += bytes(missing)
+            self += bytes(length - len(self))
         except MemoryError:
             raise errors.MemoryError.numbered(1000) from None
 
@@ -341,7 +357,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
             super().__setitem__(index, value)
             return
         if index >= len(self):
-            self.length = index + 1
+            self._grow(index + 1)
         isFinite = isinstance(value, int) or math.isfinite(value)
         super().__setitem__(index, int(value) & 0xFF if isFinite else 0)
 
@@ -367,6 +383,21 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def __repr__(self) -> str:
         return f"<ByteArray of {len(self)} bytes at {self._position}>"
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # What is in the slots of this class, and all attributes of a subclass.
+        attributes, slots = cast("Any", super().__getstate__())
+        own = {name: value for name, value in slots.items() if name not in _SLOTS}
+        state = (bytes(self), self._position, self.endian, self.objectEncoding, attributes, own)
+        return getattr(copyreg, "__newobj__"), (type(self),), state  # noqa: B009 # not in typeshed
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        data, self._position, self.endian, self.objectEncoding, attributes, own = state
+        self._replace(data)
+        if attributes:
+            self.__dict__.update(attributes)
+        for name, value in own.items():
+            setattr(self, name, value)
 
     # Reading and writing
 
@@ -398,7 +429,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
             self += data
             return
         if start > len(self):
-            self.length = start
+            self._grow(start)
         super().__setitem__(slice(start, end), data)
 
     # Compressing

@@ -2,7 +2,9 @@
 Tests for L{openfl_twisted.utils}.
 """
 
+import copy
 import math
+import pickle
 import tracemalloc
 from typing import Any
 
@@ -54,6 +56,20 @@ class MemoryTests(SynchronousTestCase):
             tracemalloc.stop()
             self.assertEqual(len(value), count)
             self.assertLess(peak / len(data), 160)
+
+
+class Named(ByteArray):
+    """
+    Has attributes, and a constructor with two parameters.
+    """
+
+    __slots__ = ("__dict__", "slot")
+
+    def __init__(self, name: str, slot: str) -> None:
+        super().__init__(name.encode())
+        self.name = name
+        self.slot = slot
+        self.other: Any = None
 
 
 class ArrayTests(SynchronousTestCase):
@@ -124,6 +140,65 @@ class ArrayTests(SynchronousTestCase):
             error = self.assertRaises(errors.MemoryError, setattr, array, "length", length)
             self.assertEqual((error.errorID, array, array.position), (1000, b"abc", 0))
 
+    def test_lengthMovesPosition(self) -> None:
+        """
+        A position beyond the new length is moved to the end, when the array grows
+        too; one that is not beyond it stays.
+        """
+        array = ByteArray()
+        array.position = 100
+        array.length = 2
+        self.assertEqual((array, array.position), (b"\0\0", 2))
+        array.position = 9
+        array.length = 9
+        self.assertEqual(array.position, 9)
+        array.position = 10
+        array[20] = 1
+        self.assertEqual((array.length, array.position), (21, 10))
+
+    @given(
+        st.binary(max_size=20),
+        st.integers(0, 0xFFFFFFFF),
+        st.sampled_from([Endian.BIG_ENDIAN, Endian.LITTLE_ENDIAN]),
+        st.sampled_from([0, 3]),
+        st.integers(0, pickle.HIGHEST_PROTOCOL),
+    )
+    def test_copies(
+        self, data: bytes, position: int, endian: str, encoding: int, protocol: int
+    ) -> None:
+        """
+        A copy, a deep copy and a pickle keep the bytes, the position, the byte
+        order and the object encoding, and are arrays of their own.
+        """
+        array = ByteArray(data)
+        array.position, array.endian, array.objectEncoding = position, endian, encoding
+        for copied in (
+            copy.copy(array),
+            copy.deepcopy(array),
+            pickle.loads(pickle.dumps(array, protocol)),
+        ):
+            self.assertIs(type(copied), ByteArray)
+            self.assertEqual(copied, array)
+            self.assertEqual(
+                (copied.position, copied.endian, copied.objectEncoding),
+                (position, endian, encoding),
+            )
+            copied.append(1)
+            self.assertEqual(array, data)
+
+    def test_copyOfSubclass(self) -> None:
+        """
+        A copy of a subclass keeps its attributes, in slots and in a dictionary,
+        and does not call the constructor.
+        """
+        array = Named("name", "slot")
+        array.position = 2
+        array.other = array
+        for copied in (copy.deepcopy(array), pickle.loads(pickle.dumps(array))):
+            self.assertEqual((copied.name, copied.slot, copied.position), ("name", "slot", 2))
+            self.assertEqual(copied, b"name")
+            self.assertIs(copied.other, copied)
+
     def test_outOfMemory(self) -> None:
         """
         A length for which there is no memory is Flash's error.
@@ -170,7 +245,7 @@ class ArrayTests(SynchronousTestCase):
                     array.position = position = value
                 case "length":
                     array.length = value
-                    position = min(position, value) if value <= len(model) else position
+                    position = min(position, value)
                     model = bytearray(model[:value].ljust(value, b"\0"))
                 case "write":
                     array.writeBytes(value)

@@ -12,11 +12,14 @@ How the values of the two worlds match:
     is integral is written too; the others are doubles, in which an integer of
     more than 53 bits is rounded.
   - C{Array} is C{list}; one with named entries, or with gaps, is L{ECMAArray}.
-    A C{tuple} is written as an array.
+    A C{tuple} is written as an array. An AMF0 array with names, in which the
+    names are exactly 0 to n - 1, is a C{list} too, unless it contains itself:
+    Flash Player writes arrays like this to a C{ByteArray}, and Ruffle in remote
+    calls. L{ECMAArray} is always written with names.
   - C{Object} is C{dict}. Another C{Mapping} is written as one. Names are texts
     that are not empty; an C{int} is written in decimal.
   - C{Date} is L{Date}. A C{datetime} that knows its time zone is written as
-    one.
+    one. A C{date} is refused, since it is no point in time.
   - C{ByteArray} is C{bytearray}, or what C{makeByteArray} makes. C{bytes} and
     C{memoryview} are written as one.
   - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or
@@ -34,6 +37,9 @@ How the values of the two worlds match:
 The same list, dictionary, L{Date} or other object is one object for the reader
 too; C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written again
 whenever they come.
+
+In AMF0 a L{Date} takes a reference number, as in Flash Player, and XML takes
+none; L{openfl_twisted.wire.amf0} has the evidence.
 
 AMF0 has no form for C{ByteArray}, C{Vector}, C{Dictionary} and objects that
 write themselves: there AMF0 says that one value in AMF3 follows, and all of
@@ -54,6 +60,7 @@ from openfl_twisted.wire.amfvalues import (
     Date,
     Dictionary,
     ECMAArray,
+    ExternalizableError,
     IntVector,
     Limits,
     NumberVector,
@@ -74,6 +81,7 @@ __all__ = [
     "Date",
     "Dictionary",
     "ECMAArray",
+    "ExternalizableError",
     "IntVector",
     "Limits",
     "NumberVector",
@@ -135,6 +143,8 @@ def decode(
     @return: the value, and the position behind it.
     @raise EOFError: if the value is not all there. More bytes can complete it,
         unless a registered class raised this by itself.
+    @raise ExternalizableError: if an object can be read by its class only, and
+        this class is not registered.
     @raise AMFError: if the bytes are not a value, pass a limit, or if a
         registered class fails; its exception is the cause then.
     @raise ValueError: if C{objectEncoding} is neither, or C{position} is less

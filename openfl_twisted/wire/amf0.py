@@ -4,6 +4,28 @@ AMF0: one value in, one value out. The names in capital letters are its markers.
 What is counted, and how reading behind the end becomes C{EOFError}, is in
 L{openfl_twisted.wire.amf3}.
 
+References. Objects, typed objects and arrays take a reference number, in the
+order in which they begin; the first is 0. The specification gives none to dates
+and XML, but Flash Player does, and its two virtual machines differ:
+
+  - ActionScript 3 numbers dates. Flash Player writes an array that contains
+    three arrays and then the same C{Date} twice with C{07 0004} for the second
+    date (recorded in issue 72 of C{ruffle-rs/rust-flash-lso}).
+  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a
+    remote call, the second use of an XML object of the first argument is
+    C{07 0002} (issue 124 there). In Ruffle's test C{avm1/amf0_serde_suite},
+    recorded with Flash Player, an object that follows one date, one XML and 14
+    other objects is number 15, so only one of the two was counted.
+
+Only ActionScript 3 has C{ByteArray} and C{Socket}. So the writer numbers dates,
+and writes a repeated L{Date} as a reference, as Flash Player does. The reader
+does the same. A reference number that does not exist by this count is looked up
+by the count of ActionScript 2. No recording shows whether ActionScript 3 numbers
+XML; here XML takes no number there.
+
+In a shared object of AMF0 the root object takes number 0 although it is not
+written itself. This module reads and writes single values, whose own root is 0.
+
 @see: Adobe, C{Action Message Format -- AMF 0}.
 """
 
@@ -13,8 +35,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from openfl_twisted.wire.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf3writer import AMF3Writer, millisecondsOf, packDouble
-from openfl_twisted.wire.amfmembers import declaredMembers, dynamicMembers, nameOf
+from openfl_twisted.wire.amf3writer import AMF3Writer, millisecondsOf, notWritable, packDouble
+from openfl_twisted.wire.amfmembers import declaredMembers, namedTwice, nameOf, normalArray
 from openfl_twisted.wire.amfvalues import (
     XML,
     AMFError,
@@ -41,6 +63,22 @@ _short = struct.Struct(">H")
 _unpackShort = _short.unpack_from
 _long = struct.Struct(">I")
 _unpackLong = _long.unpack_from
+# ActionScript has no array index above this one; such a key is an ordinary name.
+_MAX_INDEX = 0xFFFFFFFE
+
+
+def _lengthWith(name: str) -> int:
+    """
+    Return the length that an entry gives to its array.
+
+    @param name: the name of the entry.
+    @return: the number that follows the index; 0 for a name that is not an
+        index as ActionScript writes it.
+    """
+    if len(name) > 10 or not (name.isascii() and name.isdecimal()):
+        return 0
+    index = int(name)
+    return index + 1 if index <= _MAX_INDEX and str(index) == name else 0
 
 
 class AMF0Reader:
@@ -53,7 +91,11 @@ class AMF0Reader:
     def __init__(self, amf3: AMF3Reader) -> None:
         self._amf3 = amf3
         self._data = amf3.data
+        # By the counts of ActionScript 3 and of ActionScript 2; see the module.
         self._objects: list[Any] = []
+        self._olderObjects: list[Any] = []
+        # Objects that a reference has returned, by identity.
+        self._referred: set[int] = set()
 
     def readValue(self, place: int) -> tuple[Any, int]:
         """
@@ -89,22 +131,39 @@ class AMF0Reader:
 
     def _readReference(self, place: int) -> tuple[Any, int]:
         index = _unpackShort(self._data, place)[0]
+        known = self._objects if index < len(self._objects) else self._olderObjects
         try:
-            return self._objects[index], place + 2
+            value = known[index]
         except IndexError:
             raise AMFError(f"there is no object {index}") from None
+        self._referred.add(id(value))
+        return value, place + 2
+
+    def _keep(self, value: Any) -> None:
+        """
+        Count an object, and give it the next reference number.
+
+        @param value: an object or an array.
+        @raise AMFError: if there are more objects than the limit.
+        """
+        self._amf3.countObject()
+        self._objects.append(value)
+        self._olderObjects.append(value)
 
     def _readDate(self, place: int) -> tuple[Any, int]:
         self._amf3.countObject()
         value = Date(_unpackDouble(self._data, place)[0])
         # The time zone behind it means nothing, but has to be there.
         _unpackShort(self._data, place + 8)
+        self._objects.append(value)
         return value, place + 10
 
     def _readXML(self, place: int) -> tuple[Any, int]:
         self._amf3.countObject()
         text, place = self._readLongString(place)
-        return XML(text), place
+        value = XML(text)
+        self._olderObjects.append(value)
+        return value, place
 
     def _readAMF3(self, place: int) -> tuple[Any, int]:
         return self._amf3.readValue(place)
@@ -115,8 +174,7 @@ class AMF0Reader:
         self._amf3.enter()
         self._amf3.take(count, count, place)
         value: list[Any] = []
-        self._amf3.countObject()
-        self._objects.append(value)
+        self._keep(value)
         for _ in range(count):
             item, place = self.readValue(place)
             value.append(item)
@@ -124,12 +182,18 @@ class AMF0Reader:
         return value, place
 
     def _readECMAArray(self, place: int) -> tuple[Any, int]:
-        # The count is a hint, which may be wrong.
-        _unpackLong(self._data, place)
+        # The length is a hint, which may be wrong.
+        length = _unpackLong(self._data, place)[0]
         value = ECMAArray()
+        number, older = len(self._objects), len(self._olderObjects)
         place = self._readMembers(value, value, place + 4)
         value.gather()
-        return value, place
+        # Flash Player and Ruffle also write arrays without names like this. One that contains
+        # itself stays an ECMAArray, since its elements refer to that object.
+        if value or id(value) in self._referred or (length and not value.dense):
+            return value, place
+        self._objects[number] = self._olderObjects[older] = value.dense
+        return value.dense, place
 
     def _readObject(self, place: int) -> tuple[Any, int]:
         value: dict[str, Any] = {}
@@ -156,8 +220,7 @@ class AMF0Reader:
         """
         data = self._data
         amf3 = self._amf3
-        amf3.countObject()
-        self._objects.append(value)
+        self._keep(value)
         amf3.enter()
         while True:
             name, place = self._readString(place)
@@ -219,7 +282,7 @@ class AMF0Writer:
             else:
                 writer = next((one for base, one in self._bases if isinstance(value, base)), None)
             if writer is None:
-                raise AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+                raise notWritable(value)
         writer(self, value)
 
     def _refer(self, value: Any) -> bool:
@@ -277,9 +340,12 @@ class AMF0Writer:
         self._addLong(XML_TEXT, self._amf3.takeText(value))
 
     def _writeDate(self, value: Any) -> None:
-        self._addDate(value.milliseconds)
+        if not self._refer(value):
+            self._addDate(value.milliseconds)
 
     def _writeDatetime(self, value: Any) -> None:
+        # It takes a number, which is never referred to.
+        self._kept.append(None)
         self._addDate(millisecondsOf(value))
 
     def _addDate(self, milliseconds: float) -> None:
@@ -311,13 +377,15 @@ class AMF0Writer:
     def _writeECMAArray(self, value: Any) -> None:
         if self._refer(value):
             return
-        members = [(str(index), item) for index, item in enumerate(value.dense)]
-        members += dynamicMembers(value)
+        dense, named = normalArray(value.dense, value)
         self._amf3.enter(value)
         self._out.append(ECMA_ARRAY)
-        # As Flash does: the length of the array, not the number of its members.
-        self._out += _long.pack(len(value.dense))
-        self._addMembers(members)
+        # The length of the array in ActionScript, not the number of its members.
+        length = max(map(_lengthWith, named), default=0)
+        self._out += _long.pack(max(len(value.dense), len(dense), length))
+        self._addMembers([(str(index), item) for index, item in enumerate(dense)])
+        self._addMembers(named.items())
+        self._out += _END
         self._amf3.leave(value)
 
     def _writeObject(self, value: Any) -> None:
@@ -326,6 +394,7 @@ class AMF0Writer:
         self._amf3.enter(value)
         self._out.append(OBJECT)
         self._addMembers(self._amf3.membersOf(value))
+        self._out += _END
         self._amf3.leave(value)
 
     def _writeTyped(self, value: Any) -> None:
@@ -333,7 +402,7 @@ class AMF0Writer:
             return
         if not value.alias:
             raise AMFError("an object of a class has an alias")
-        members = [(nameOf(key), item) for key, item in value.items()]
+        members = [(nameOf(key), item) for key, item in value.items() if not namedTwice(key, value)]
         self._addTyped(value, value.alias, members)
 
     def writeRegistered(self, value: Any) -> None:
@@ -357,13 +426,13 @@ class AMF0Writer:
         self._out.append(TYPED_OBJECT)
         self._writeName(alias)
         self._addMembers(members)
+        self._out += _END
         self._amf3.leave(value)
 
     def _addMembers(self, members: Iterable[tuple[str, Any]]) -> None:
         for name, item in members:
             self._writeName(name)
             self.write(item)
-        self._out += _END
 
     _writers: ClassVar[dict[type[Any], "_Write"]] = {
         type(Undefined): _writeUndefined,

@@ -22,6 +22,7 @@ from openfl_twisted.wire.amfvalues import (
     Date,
     Dictionary,
     ECMAArray,
+    ExternalizableError,
     IntVector,
     Limits,
     NumberVector,
@@ -594,7 +595,7 @@ class AMF3Reader:
             names.append(name)
         registered = self.registry.forAlias(alias)
         if external and (registered is None or not registered.external):
-            raise AMFError(f"no class that reads itself is registered for {alias!r}")
+            raise ExternalizableError(alias)
         dynamic = not external and head & 8 != 0
         traits = _Traits(alias, tuple(names), dynamic, external, registered)
         self.traits.append(traits)

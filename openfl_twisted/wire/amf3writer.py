@@ -40,6 +40,7 @@ from openfl_twisted.wire.amfmembers import (
     DynamicOutput,
     declaredMembers,
     dynamicMembers,
+    namedTwice,
     nameOf,
     normalArray,
 )
@@ -118,6 +119,22 @@ def millisecondsOf(value: dt.datetime) -> float:
         return Date.fromDatetime(value).milliseconds
     except ValueError as error:
         raise AMFError(str(error)) from None
+
+
+def notWritable(value: Any) -> AMFError:
+    """
+    Make the error for a value without a form in AMF.
+
+    @param value: the value.
+    @return: the error, which says what to write instead of a C{date}.
+    """
+    if isinstance(value, dt.date):
+        return AMFError(
+            "datetime.date has no time of day and no time zone: write a datetime with a time "
+            f"zone, such as datetime({value.year}, {value.month}, {value.day}, tzinfo=UTC)"
+        )
+    kind = type(value)
+    return AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
 
 
 class AMF3Writer:
@@ -307,7 +324,7 @@ class AMF3Writer:
             else:
                 found = next((one for base, one in self._bases if isinstance(value, base)), None)
             if found is None:
-                raise AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+                raise notWritable(value)
             self._found[kind] = found
         return found
 
@@ -577,6 +594,8 @@ class AMF3Writer:
                 self.take(0)
             known = strings.get(key) if type(key) is str and key else None
             if known is None:
+                if namedTwice(key, value):
+                    continue
                 self._writeName(nameOf(key))
             else:
                 out += known

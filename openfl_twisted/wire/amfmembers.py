@@ -25,15 +25,32 @@ def nameOf(key: Any) -> str:
     return key
 
 
+def namedTwice(key: Any, value: Mapping[Any, Any]) -> bool:
+    """
+    Return whether a key has the same name on the wire as another key.
+
+    @param key: a key of an object.
+    @param value: the object.
+    @return: C{True} for an integer whose decimal text is a key too. The entry
+        of the text is written, and that of the integer is not.
+    """
+    return type(key) is int and str(key) in value
+
+
 def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
     """
-    List the members of an object as they are written: without functions.
+    List the members of an object as they are written: without functions, and
+    each name once.
 
     @param value: the object; its names are as for L{nameOf}.
     @return: names with their values, in order.
     @raise AMFError: if a name cannot be one.
     """
-    return [(nameOf(key), item) for key, item in value.items() if not callable(item)]
+    return [
+        (nameOf(key), item)
+        for key, item in value.items()
+        if not callable(item) and not namedTwice(key, value)
+    ]
 
 
 class DynamicOutput:

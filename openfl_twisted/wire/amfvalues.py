@@ -9,16 +9,41 @@ import dataclasses
 import datetime as dt
 import inspect
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, ClassVar, Final, Self, get_origin
+from typing import Any, ClassVar, Final, Self, cast, get_origin
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_LONGEST_SHOWN = 80
+_FLEX_PACKAGE = "flex.messaging."
+_FLEX_ALIASES = {"DSA", "DSC", "DSK"}
 
 
 class AMFError(OSError):
     """
     Bytes are not AMF, a value cannot be written in AMF, or a limit is passed.
     """
+
+
+class ExternalizableError(AMFError):
+    """
+    An object that only its class can read, and this class is not registered.
+
+    @ivar alias: the alias, at most 80 characters of it.
+    """
+
+    def __init__(self, alias: str) -> None:
+        """
+        @param alias: the alias, as the peer sent it.
+        """
+        self.alias = alias if len(alias) <= _LONGEST_SHOWN else alias[:_LONGEST_SHOWN] + "\u2026"
+        if alias in _FLEX_ALIASES or alias.startswith(_FLEX_PACKAGE):
+            cure = "register the Flex classes with openfl_twisted.wire.flex.registerClasses"
+        else:
+            cure = "register a class with readExternal and writeExternal for it"
+        super().__init__(f"class {self.alias!r} is externalizable: {cure}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.alias,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +147,11 @@ class ECMAArray(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    def __getstate__(self) -> Any:
+        # A copy has its own list, as it has its own dictionary.
+        attributes, slots = cast("Any", super().__getstate__())
+        return attributes, {**slots, "dense": list(self.dense)}
+
     def __repr__(self) -> str:
         return f"ECMAArray({self.dense!r}, {dict.__repr__(self)})"
 
@@ -177,7 +207,7 @@ class Date:
         @raise ValueError: if it knows none.
         """
         if value.utcoffset() is None:
-            raise ValueError("the datetime has no time zone")
+            raise ValueError("the datetime has no time zone: give it one, such as tzinfo=UTC")
         return cls((value - _EPOCH) / _MILLISECOND)
 
     def toDatetime(self) -> dt.datetime:
@@ -373,6 +403,19 @@ class Dictionary(MutableMapping[Any, Any]):
         @return: a new list, in the order in which the keys came.
         """
         return list(self._entries.values())
+
+    def __getstate__(self) -> Any:
+        # The identities in the table are those of this dictionary's keys.
+        attributes, slots = cast("Any", super().__getstate__())
+        return attributes, {**slots, "_entries": self.pairs()}
+
+    def __setstate__(self, state: Any) -> None:
+        attributes, slots = state
+        for name, value in {**(attributes or {}), **slots}.items():
+            setattr(self, name, value)
+        pairs, self._entries = slots["_entries"], {}
+        for key, value in pairs:
+            self.addNew(key, value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dictionary):

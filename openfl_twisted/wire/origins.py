@@ -10,7 +10,7 @@ so by the same rules as Flash Player.
 import re
 from collections.abc import Callable
 
-from openfl_twisted.wire.policy import PolicyFile, parsePorts, portsMask
+from openfl_twisted.wire.policy import NULL_ORIGIN, PolicyFile, parsePorts, portsMask
 
 _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(?::\d{1,5})?", re.I)
 
@@ -25,10 +25,11 @@ def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None]
     @param policyFile: who may connect.
     @param port: the port to which they connect; C{None} if there is none, as
         behind a UNIX socket: then the domains alone count.
-    @return: decides about an C{Origin}. Without one, as from programs that are
-        not in a browser, everybody may connect. C{null}, by which a browser says
-        that it does not tell, and what is no origin at all, is no domain: then
-        only a rule for everybody will do.
+    @return: decides about an C{Origin}. A program without one, such as a native
+        client, may connect. The origin C{null}, which browsers send for
+        sandboxed frames and files, needs a rule for the domain C{null} or a rule
+        for everybody. Any other text that is not an origin needs a rule for
+        everybody.
     """
     granting = []
     if port is None:
@@ -42,7 +43,8 @@ def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None]
         if origin is None:
             return True
         found = _origin.fullmatch(origin)
-        scheme, domain = found.groups() if found else ("", _NOWHERE)
+        nowhere = NULL_ORIGIN if origin == NULL_ORIGIN else _NOWHERE
+        scheme, domain = found.groups() if found else ("", nowhere)
         secure = scheme.lower() == "https"
         if port is not None:
             return policyFile.permits(domain, port, secure=secure, servedFrom=port)

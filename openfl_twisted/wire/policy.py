@@ -33,8 +33,10 @@ from openfl_twisted.wire.policyrequest import (
 )
 from openfl_twisted.wire.policyrule import (
     FIRST_UNPRIVILEGED_PORT,
+    NULL_ORIGIN,
     AccessRule,
     PolicyError,
+    asciiHost,
     parsePorts,
     portsMask,
     shown,
@@ -46,6 +48,7 @@ __all__ = [
     "MAX_POLICY_LENGTH",
     "MAX_REASONS",
     "MAX_REQUEST_LENGTH",
+    "NULL_ORIGIN",
     "REQUEST",
     "SITE_CONTROLS",
     "XML_LIMITS",
@@ -54,6 +57,7 @@ __all__ = [
     "Decision",
     "PolicyError",
     "PolicyFile",
+    "asciiHost",
     "decide",
     "decideByOlderRules",
     "isRequest",

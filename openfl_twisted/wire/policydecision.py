@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openfl_twisted.wire.policyaddress import Content
 from openfl_twisted.wire.policyfile import MASTER_PORT, PolicyFile
-from openfl_twisted.wire.policyrule import FIRST_UNPRIVILEGED_PORT, shown
+from openfl_twisted.wire.policyrule import FIRST_UNPRIVILEGED_PORT, asciiHost, shown
 
 MAX_REASONS = 12
 """
@@ -73,7 +73,7 @@ def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     @return: whether it may connect, with two reasons: the host and the port.
     """
     bare = content.domain.removeprefix("[").removesuffix("]")
-    sameHost = bool(bare) and bare.lower() == host.lower()
+    sameHost = bool(bare) and asciiHost(bare) == asciiHost(host)
     highPort = port >= FIRST_UNPRIVILEGED_PORT
     origin = f"the content comes from {content.domain!r}"
     reasons = (

@@ -119,6 +119,20 @@ def _hostsAbove(host: str) -> set[str]:
     return found
 
 
+def _ruleOf(attributes: dict[str, str]) -> AccessRule:
+    """
+    Create a rule from the attributes of its element.
+    """
+    written = attributes.get("secure", "false")
+    secure = written.strip().lower()
+    return AccessRule(
+        attributes.get("domain", ""),
+        attributes.get("to-ports"),
+        secure == "true",
+        None if secure in ("true", "false") else written,
+    )
+
+
 @dataclass(frozen=True)
 class PolicyFile:
     """
@@ -165,14 +179,7 @@ class PolicyFile:
             raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
         if found.hasText:
             raise PolicyError("it has text between its elements")
-        rules = tuple(
-            AccessRule(
-                rule.get("domain", ""),
-                rule.get("to-ports"),
-                rule.get("secure", "false").strip().lower() == "true",
-            )
-            for rule in found.rules
-        )
+        rules = tuple(map(_ruleOf, found.rules))
         control = found.control
         return cls(
             rules,
@@ -278,6 +285,11 @@ class PolicyFile:
         if rule.problem is not None or rule.ports is None:
             return [f"grants nothing: {rule.problem}"]
         found = []
+        if rule.unknownSecure is not None:
+            found.append(
+                f"has secure={shown(rule.unknownSecure)}, which counts as false: "
+                "write true or false"
+            )
         # For all ports nobody means those below 1024.
         if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]

@@ -3,14 +3,24 @@ One rule of a socket policy file: whose content may connect to which ports.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import idna
 
 FIRST_UNPRIVILEGED_PORT = 1024
 """
 A policy file from this port or above cannot grant a port below it.
 """
 
+NULL_ORIGIN = "null"
+"""
+The C{Origin} of a page without an origin: a sandboxed C{iframe}, or a file. A
+rule with this domain grants such pages on purpose.
+"""
+
 _ANY_PORT = (1, 65535)
+_LONGEST_HOST = 253
 _LONGEST_SHOWN = 80
 
 
@@ -71,6 +81,32 @@ def portsMask(text: str) -> int:
     return mask
 
 
+@lru_cache(maxsize=1024)
+def _punycode(host: str) -> str:
+    """
+    Convert a name with other characters than ASCII, or return it unchanged if
+    it is not a valid name.
+    """
+    star = "*." if host.startswith("*.") else ""
+    try:
+        return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
+    # idna imports its tables late, which can fail in a process that has given up its rights.
+    except (UnicodeError, ImportError):
+        return host
+
+
+def asciiHost(host: str) -> str:
+    """
+    Convert a host name to the form that browsers send: lower case, and punycode
+    (C{xn--}) for other characters than ASCII.
+
+    @param host: a host name, a C{*} and a host name, or an address.
+    @return: the name; in lower case only, if it has no such form.
+    """
+    host = host.lower()
+    return host if host.isascii() or len(host) > _LONGEST_HOST else _punycode(host)
+
+
 def _isAddress(text: str) -> bool:
     """
     Say whether a domain is an IP address or the end of one; IPv6 in brackets or
@@ -92,15 +128,20 @@ class AccessRule:
 
     @ivar domain: whose content may connect: C{*}, a host name, an IP address,
         or C{*.} and a host name, which means this host and all below it. A
-        scheme in front is accepted and ignored.
+        scheme in front is accepted and ignored. A name in Unicode and its
+        punycode are the same. L{NULL_ORIGIN} also stands for pages without an
+        origin.
     @ivar ports: the ports as written, see L{parsePorts}; C{None} if the rule
         has none, and then it grants nothing.
     @ivar secure: only for content that came by https.
+    @ivar unknownSecure: the value of C{secure} in the file, if it is neither
+        C{true} nor C{false}; it counts as C{false}.
     """
 
     domain: str
     ports: str | None = "*"
     secure: bool = False
+    unknownSecure: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         ports = "" if self.ports is None else f" to-ports {shown(self.ports)}"
@@ -111,7 +152,7 @@ class AccessRule:
         """
         The domain as it is compared.
         """
-        return self.domain.strip().rpartition("://")[2].lower()
+        return asciiHost(self.domain.strip().rpartition("://")[2])
 
     @property
     def problem(self) -> str | None:
@@ -142,13 +183,13 @@ class AccessRule:
         @param domain: a host name or an IP address, as it stands in the
             address of the content; names are not resolved.
         @return: C{*} matches all, C{*.} and a name that name and all below it,
-            but no IP address. Case does not matter.
+            but no IP address and no L{NULL_ORIGIN}. Case does not matter.
         """
         host = self.host
-        domain = domain.lower()
+        domain = asciiHost(domain)
         if host.startswith("*."):
             named = domain == host[2:] or domain.endswith(host[1:])
-            return named and not _isAddress(domain)
+            return named and domain != NULL_ORIGIN and not _isAddress(domain)
         return host in ("*", domain)
 
     def refusal(self, domain: str, port: int, *, secure: bool, servedFrom: int) -> str | None:

@@ -117,6 +117,7 @@ LIMITS = {
     "wire.amfvalues Limits.objects": Row("AMF: objects"),
     "wire.amfvalues Limits.text": Row("AMF: text", SIZE),
     "wire.amfvalues Limits.total": Row("AMF: encoded value", SIZE),
+    "wire.flex MAX_FLAGS": Row("flag bytes of one class of a Flex message"),
     "wire.compression MAX_UNCOMPRESSED": Row("ByteArray.uncompress", SIZE),
     "wire.compression _MAX_LZMA_MEMORY": Row("memory of LZMA", SIZE),
     # Metrics and console
@@ -160,6 +161,7 @@ NOT_LIMITS = {
     "wire.websocket _MIN_VIEW": "how messages are copied",
     "utils _MAX_UINT": "the range of a number",
     "wire.amf0 _MAX_SHORT": "the range of a number",
+    "wire.amf0 _MAX_INDEX": "the range of an index",
     "wire.amf3 MAX_INTEGER": "the range of a number",
     "wire.dataio MAX_UTF_LENGTH": "the range of a length",
     "wire.dataio _MAX_ARRAY_LENGTH": "the range of a length",

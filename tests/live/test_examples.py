@@ -162,11 +162,12 @@ async def test_serverSocketExample() -> None:
 @live
 async def test_programsThatEnd() -> None:
     """
-    The two programs that the guide promises do what they say.
+    The programs that end by themselves print what the pages say.
     """
     for name, printed in [
         ("datagrams.py", "Received from 127.0.0.1: Hello.\n"),
         ("binarysocket.py", "bigEndian: 42\nlittleEndian: 42\n"),
+        ("remoting.py", "ArrayCollection([1, 2, 3])\nServer.Unknown: no such operation\n"),
     ]:
         program = run(*example(name))
         assert await program.ended == 0, program.printed

@@ -660,6 +660,18 @@ class HTTPTests(CallerTestCase):
                 client.send(UPGRADE)
                 self.assertEqual(client.received.split()[1], status)
 
+    def test_nullOrigin(self) -> None:
+        """
+        A WebSocket of a page without an origin is accepted if a rule is for the
+        domain null or for everybody, and refused otherwise.
+        """
+        upgrade = UPGRADE.replace(b"Origin: http://127.0.0.1:9301", b"Origin: null")
+        for domain, status in (("null", b"101"), ("*", b"101"), ("127.0.0.1", b"403")):
+            self.open(policy=PolicyFile((AccessRule(domain, "80"),)))
+            client = self.call()
+            client.send(upgrade)
+            self.assertEqual(client.received.split()[1], status)
+
     def test_originWithoutPort(self) -> None:
         """
         Behind a UNIX socket there is no port, and the domains alone count.

@@ -25,6 +25,7 @@ from openfl_twisted.wire.amf import (
     Date,
     Dictionary,
     ECMAArray,
+    ExternalizableError,
     IntVector,
     Limits,
     NumberVector,
@@ -278,7 +279,7 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(read("09010331" + "04010330" + "040001"), ECMAArray([0, 1]))
         self.assertEqual(
             read("0800000000" + "00013105" + "00013006" + "000009", objectEncoding=AMF0),
-            ECMAArray([Undefined, None]),
+            [Undefined, None],
         )
 
     def test_onlyWritten(self) -> None:
@@ -977,6 +978,70 @@ class ValueTests(SynchronousTestCase):
         self.assertEqual(array, {})
         self.assertEqual({}, array)
         self.assertNotEqual({}, ECMAArray([1]))
+
+    def test_noDate(self) -> None:
+        """
+        A date without a time is refused with what to write instead, in both
+        versions; a subclass of datetime is written.
+        """
+        for encoding in (AMF0, AMF3):
+            for value in (dt.date(2026, 11, 29), [dt.date(2026, 11, 29)]):
+                error = self.assertRaises(AMFError, encode, value, objectEncoding=encoding)
+                self.assertIn("datetime(2026, 11, 29, tzinfo=UTC)", str(error))
+            error = self.assertRaises(AMFError, encode, dt.timedelta(), objectEncoding=encoding)
+            self.assertIn("datetime.timedelta is not registered", str(error))
+            naive = dt.datetime(2026, 11, 29)  # noqa: DTZ001
+            error = self.assertRaises(AMFError, encode, naive, objectEncoding=encoding)
+            self.assertIn("tzinfo=UTC", str(error))
+
+    def test_copies(self) -> None:
+        """
+        Each value can be copied, deep-copied and pickled, with its flags, and a
+        copy has elements of its own.
+        """
+        row = [1]
+        values: list[Any] = [
+            ECMAArray([1, row], {"a": row}), TypedObject("A", {"a": row}),
+            IntVector([1], True), UIntVector([1]), NumberVector([0.5], True),
+            ObjectVector([None, "a"], "C", True), Date(5.0), XML("<a/>"), XMLDocument("<b/>"),
+            Dictionary([("a", 1), (2, row)], True),
+        ]  # fmt: skip
+        for value in values:
+            for made in (
+                copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value)),
+            ):  # fmt: skip
+                self.assertEqual(made, value)
+                self.assertIs(type(made), type(value))
+                for name in ("fixed", "weak", "typeName", "alias", "dense"):
+                    self.assertEqual(getattr(made, name, None), getattr(value, name, None))
+        copied = copy.copy(values[0])
+        copied.dense.append(2)
+        copied["b"] = 2
+        self.assertEqual(values[0], ECMAArray([1, row], {"a": row}))
+        self.assertIs(copied["a"], row)
+        copied = copy.copy(values[-1])
+        copied["b"] = 2
+        self.assertEqual(len(values[-1]), 2)
+        error = ExternalizableError("A" * 100)
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((str(again), again.alias), (str(error), error.alias))
+
+    def test_copiedKeys(self) -> None:
+        """
+        A deep copy and a pickle of a dictionary find their own keys by identity,
+        also in a dictionary that contains itself.
+        """
+        row: list[Any] = [1]
+        value = Dictionary([(row, "row")])
+        value[Date(5.0)] = value
+        for made in (copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+            key, date = made
+            self.assertEqual(made[key], "row")
+            self.assertIs(made[date], made)
+            key.append(2)
+            self.assertEqual(made[key], "row")
+            made[key] = "new"
+            self.assertEqual(len(made), 2)
 
     def test_keysWithArrays(self) -> None:
         """

@@ -26,6 +26,7 @@ from openfl_twisted.wire import (
     der,
     envelope,
     firstbytes,
+    flex,
     forwarded,
     httprequest,
     lines,
@@ -195,6 +196,8 @@ def readData(data: bytes) -> None:
 
 
 NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+FLEX = amf.ClassRegistry()
+flex.registerClasses(FLEX)
 POLICY = policyfile.PolicyFile.forPort(80)
 HEAD = b"GET / HTTP/1.1\r\n"
 MASK = bytes(4)
@@ -299,6 +302,10 @@ PARSERS = {
         decoded(lambda value: forwarded.clientOf({"forwarded": value}, "127.0.0.1", NETWORKS)),
         [b"for=127.0.0.1", b",", b";", b'"', b"\\", b" ", b"a=", b'""', b'"\\""'],
         16384,
+    ),
+    "flex": Parser(
+        whole(lambda data: amf.decode(b"\x0a\x07\x07DSK" + data, registry=FLEX)),
+        [*AMF, b"\xff", b"\x80", b"\x00", b"\x0a\x07\x07DSC", b"\x0a\x01"],
     ),
     "lines": Parser(
         stream(lambda: lines.LineSplitter(lines.Framing.AUTO).receive), [b"a", b"\r", b"\n", b"\0"]

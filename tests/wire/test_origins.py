@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.wire.origins}.
 """
 
+import idna
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,7 +20,9 @@ SOME = originsOf(
             AccessRule("[::1]", "*"),
             AccessRule("shop.example.org", "*", secure=True),
             AccessRule("other.example.org", "80"),
-            AccessRule("null", "*"),
+            AccessRule("*.null", "*"),
+            AccessRule("bücher.example", "*"),
+            AccessRule("*.xn--mnchen-3ya.example", "*"),
         )
     ),
     8080,
@@ -43,6 +46,13 @@ class OriginTests(SynchronousTestCase):
             "http://127.0.0.1:9301",
             "http://[::1]:80",
             "https://shop.example.org",
+            "http://xn--bcher-kva.example",
+            "http://XN--BCHER-KVA.example:81",
+            "http://bücher.example",
+            "http://BÜCHER.example",
+            "http://münchen.example",
+            "http://a.xn--mnchen-3ya.example",
+            "http://a.null",
         ):
             self.assertTrue(SOME(origin), origin)
 
@@ -63,6 +73,12 @@ class OriginTests(SynchronousTestCase):
             "example.com",
             "file://",
             "null",
+            "NULL",
+            "http://null",
+            "http://a.bücher.example",
+            "http://bucher.example",
+            "http://" + "ü" * 300 + ".example",
+            "http://ü..example",
             "",
         ):
             self.assertFalse(SOME(origin), origin)
@@ -101,6 +117,42 @@ class OriginTests(SynchronousTestCase):
         self.assertTrue(EVERYBODY("null"))
         self.assertFalse(NOBODY("null"))
         self.assertTrue(originsOf(PolicyFile.forPort(80), 80)("http://example.com"))
+
+    def test_nullOnPurpose(self) -> None:
+        """
+        A rule for the domain null grants pages without an origin, and no other
+        origin than the host of that name; with secure it does not, since they
+        did not come by https.
+        """
+        for port in (8080, None):
+            permitted = originsOf(PolicyFile((AccessRule("null", "8080"),)), port)
+            self.assertTrue(permitted("null"))
+            for origin in ("http://example.com", "http://a.null", "file://", "NULL", ""):
+                self.assertFalse(permitted(origin), origin)
+            secure = originsOf(PolicyFile((AccessRule("null", "8080", secure=True),)), port)
+            self.assertFalse(secure("null"))
+            below = originsOf(PolicyFile((AccessRule("*.null", "8080"),)), port)
+            self.assertFalse(below("null"))
+            self.assertTrue(below("http://a.null"))
+        self.assertEqual(PolicyFile((AccessRule("null", "8080"),)).problems(8080), [])
+
+    @given(st.text(st.characters(codec="utf-8"), max_size=20), st.booleans())
+    def test_unicode(self, label: str, above: bool) -> None:
+        """
+        A name in Unicode and its punycode match in both directions, if the name
+        has one; any other text is decided without an error.
+        """
+        name = f"{label}.example"
+        try:
+            inASCII = idna.encode(name, uts46=True).decode()
+        except UnicodeError:
+            inASCII = name
+        star = "*." if above else ""
+        for rule, origin in ((name, inASCII), (inASCII, name)):
+            access = AccessRule(star + rule, "*")
+            if label.isalnum() and access.problem is None:
+                self.assertTrue(access.matchesDomain(origin), (rule, origin))
+            originsOf(PolicyFile((access,)), 8080)(f"http://{origin}")
 
     @given(st.text(st.characters(codec="utf-8")))
     def test_anything(self, origin: str) -> None:

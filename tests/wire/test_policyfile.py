@@ -381,6 +381,26 @@ class ProblemTests(SynchronousTestCase):
         [problem] = policy.problems()
         self.assertIn("1 of its <allow-access-from> are never reached", problem)
 
+    def test_unknownSecure(self) -> None:
+        """
+        A value of secure that is neither true nor false counts as false, with a
+        warning that shows it.
+        """
+        form = (
+            '<cross-domain-policy><allow-access-from domain="*" to-ports="8080" secure="{}"/>'
+            "</cross-domain-policy>"
+        )
+        for value in ("1", "yes", "", "0", "true false", "x" * 500):
+            policy = PolicyFile.fromXML(form.format(value).encode())
+            self.assertTrue(policy.permits("a.example", 8080))
+            (problem,) = policy.problems(8080)
+            self.assertTrue(problem.startswith(f"rule 1 has secure='{value[:80]}"), problem)
+            self.assertTrue(problem.endswith("counts as false: write true or false"), problem)
+            self.assertLess(len(problem), 200)
+        for value in ("false", " FALSE ", "true", "\nTrue"):
+            problems = PolicyFile.fromXML(form.format(value).encode()).problems(8080, tls=True)
+            self.assertEqual(problems, [], value)
+
     def test_secure(self) -> None:
         """
         A rule for content that came by https is named where the port itself is
