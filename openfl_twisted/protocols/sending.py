@@ -88,6 +88,8 @@ class SendingProtocol(Protocol):
     _turn: IDelayedCall | None = None
     # The work counted at the beginning of each read: MAX_WORK while reading is blocked.
     _minWork = 0
+    # Whether the connection is lost, so that reading cannot be blocked any more.
+    _finishing = False
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
@@ -222,10 +224,29 @@ class SendingProtocol(Protocol):
     def blockReading(self) -> None:
         """
         Read and handle nothing more until L{unblockReading}, because the
-        application cannot take it. The protocol is not paused.
+        application cannot take it. The protocol is not paused. It has no effect
+        once the connection is lost.
         """
-        self._minWork = self._work = MAX_WORK
-        self.transport.stopReading()
+        if not self._finishing:
+            self._minWork = self._work = MAX_WORK
+            self.transport.stopReading()
+
+    def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
+        """
+        Hold the item that is being handled, and call L{blockReading}.
+
+        @param item: the item.
+        @param receive: the method that handles it.
+        @return: whether it is held; C{False} once the connection is lost.
+        """
+        if self._finishing:
+            return False
+        if self._undelivered is None:
+            self._undelivered = deque()
+        # The items held already were received after it.
+        self._undelivered.appendleft((receive, item))
+        self.blockReading()
+        return True
 
     def unblockReading(self) -> None:
         """
@@ -289,6 +310,7 @@ class SendingProtocol(Protocol):
 
         @param reason: why the connection is lost.
         """
+        self._finishing = True
         while self._turn is not None or self._minWork:
             if self._turn is not None:
                 self._turn.cancel()

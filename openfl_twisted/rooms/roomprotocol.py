@@ -24,7 +24,6 @@ from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-
 # Members to which a message is sent for the price of one message, see SendingProtocol.spend.
 _MEMBERS_PER_WORK = 16
 
@@ -145,16 +144,17 @@ class RoomProtocol(XMLSocketProtocol):
     def lineReceived(self, line: bytes) -> None:
         """
         Handle a message; an error is reported to the client. While the broker
-        takes messages more slowly than they arrive, no further ones are read.
+        takes messages more slowly than they arrive, the message waits, and no
+        further ones are read.
         """
+        elsewhere = self.lobby.elsewhere
+        if elsewhere is not None and elsewhere.congested and self.postpone(line, self.lineReceived):
+            elsewhere.whenDrained(self.unblockReading)
+            return
         self._try(lambda: self.heard(line))
         if self.member is not None and self.member.room is not None:
             # Most messages are sent to all members, or list them.
             self.spend(len(self.member.room.members) // _MEMBERS_PER_WORK)
-        elsewhere = self.lobby.elsewhere
-        if elsewhere is not None and elsewhere.congested:
-            self.blockReading()
-            elsewhere.whenDrained(self.unblockReading)
 
     def heard(self, line: bytes) -> None:
         """

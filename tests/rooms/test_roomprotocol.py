@@ -3,19 +3,21 @@ Tests for L{openfl_twisted.rooms.roomprotocol} and
 L{openfl_twisted.rooms.nodes}.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.websocket import WebSocketFactory
-from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.nodes import SharedRooms
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import Limits, Room
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -453,6 +455,114 @@ class XMLTests(SynchronousTestCase):
         self.clock.advance(10)
         self.assertEqual(self.two.read(), ['<left name="Ann" />'])
         self.assertEqual(self.lobby.lost, 1)
+
+
+class SlowBroker:
+    """
+    Other machines whose broker is congested from a number of messages on.
+
+    @ivar congestedFrom: this number.
+    @ivar blocked: the functions to call when it is drained.
+    """
+
+    def __init__(self, lobby: Lobby) -> None:
+        self.congestedFrom = 2
+        self.blocked: list[Callable[[], object]] = []
+        self.published: list[bytes] = []
+        lobby.elsewhere = self
+        watcher = Watcher()
+        watcher.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
+        lobby.watchers.append(watcher)
+
+    @property
+    def congested(self) -> bool:
+        return len(self.published) >= self.congestedFrom
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        self.blocked.append(callback)
+
+    def drain(self, more: int) -> None:
+        """
+        Take some further messages.
+        """
+        self.congestedFrom += more
+        blocked, self.blocked = self.blocked, []
+        for each in blocked:
+            each()
+
+    def tell(self, room: Room, name: str, message: bytes) -> None:
+        raise NotImplementedError
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        raise NotImplementedError
+
+
+class CongestionTests(SynchronousTestCase):
+    """
+    Senders wait while the broker takes messages more slowly than they arrive.
+    """
+
+    def setUp(self) -> None:
+        lobby = Lobby(Limits(), Clock())
+        self.broker = SlowBroker(lobby)
+        factory = RoomFactory(PathRoomProtocol, lobby)
+        self.ann, self.ben = (Client(factory, "/a") for _ in range(2))
+
+    def test_order(self) -> None:
+        """
+        All messages are handled in order, also those that arrive in one read, and
+        none while the broker is congested.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0004\0005\0")
+        self.ann.send("6")
+        self.assertEqual(self.broker.published, [b"1\0", b"2\0"])
+        self.broker.drain(3)
+        self.assertEqual(len(self.broker.published), 5)
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), list("123456"))
+        self.assertEqual(self.broker.blocked, [])
+
+    def test_otherSenders(self) -> None:
+        """
+        A message of another client waits too, although that client has not been
+        told yet: it would be dropped.
+        """
+        self.ann.send("1", "2", "3")
+        self.ben.send("4")
+        self.assertEqual(len(self.broker.published), 2)
+        self.broker.drain(2)
+        self.assertEqual(self.broker.published[2:], [b"3\0", b"4\0"])
+
+    def test_paused(self) -> None:
+        """
+        A client that waits can be paused and resumed in the meantime.
+        """
+        self.ann.send("1", "2", "3")
+        self.ann.protocol.transport.pauseProducing()
+        self.ann.protocol.transport.resumeProducing()
+        self.assertEqual(len(self.broker.published), 2)
+        self.broker.drain(1)
+        self.assertEqual(len(self.broker.published), 3)
+
+    def test_close(self) -> None:
+        """
+        What a client sent before it closed the connection is handled, as far as
+        it was received; and draining does nothing then.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0004\0")
+        self.ann.transport._close(ConnectionDone())
+        self.assertEqual(self.broker.published, [b"1\0", b"2\0", b"3\0", b"4\0"])
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), list("1234"))
+
+    def test_reset(self) -> None:
+        """
+        What waits when the connection is reset is dropped.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0")
+        self.ann.vanish()
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), ["1", "2"])
 
 
 class NodeTests(SynchronousTestCase):
