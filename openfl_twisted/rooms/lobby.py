@@ -115,6 +115,8 @@ class Lobby:
         were away for too long.
     @ivar notKept: number of disconnected members that left because C{maxKept}
         memberships were kept.
+    @ivar deliveries: number of messages that were delivered to members, each
+        counted once for each receiver, or kept for them.
     @ivar watchers: who hears what happens.
     @ivar elsewhere: other machines with rooms of the same names, if there are.
     """
@@ -139,6 +141,7 @@ class Lobby:
         self.rooms: dict[str, Room] = {}
         self.refused = dict.fromkeys(REFUSALS, 0)
         self.lost = 0
+        self.deliveries = 0
         self.watchers: list[Watcher] = []
         self.elsewhere: Elsewhere | None = None
         self._clock = clockOrReactor(clock)
@@ -359,9 +362,11 @@ class Lobby:
         """
         left = set(exclude)
         # A list of its own: who does not read may be cut off, and leave, while this goes on.
-        for member in list(room.members.values()):
+        members = list(room.members.values())
+        self.deliveries += len(members)
+        for member in members:
             if member not in left:
-                self.deliver(member, message)
+                self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:
         """
@@ -372,6 +377,10 @@ class Lobby:
             first; for one that has left nothing is kept.
         @param message: the message with its end.
         """
+        self.deliveries += 1
+        self._deliver(member, message)
+
+    def _deliver(self, member: Member, message: bytes) -> None:
         if member.hearer is not None:
             member.hearer.hear(message)
             return

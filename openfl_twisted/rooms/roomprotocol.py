@@ -24,8 +24,10 @@ from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-# Members to which a message is sent for the price of one message, see SendingProtocol.spend.
-_MEMBERS_PER_WORK = 16
+# Number of deliveries, and of elements in a list, that count as one message, see
+# SendingProtocol.spend.
+_DELIVERIES_PER_WORK = 4
+_ELEMENTS_PER_WORK = 8
 
 
 class RoomProtocol(XMLSocketProtocol):
@@ -151,10 +153,9 @@ class RoomProtocol(XMLSocketProtocol):
         if elsewhere is not None and elsewhere.congested and self.postpone(line, self.lineReceived):
             elsewhere.whenDrained(self.unblockReading)
             return
+        before = self.lobby.deliveries
         self._try(lambda: self.heard(line))
-        if self.member is not None and self.member.room is not None:
-            # Most messages are sent to all members, or list them.
-            self.spend(len(self.member.room.members) // _MEMBERS_PER_WORK)
+        self.spend((self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
 
     def heard(self, line: bytes) -> None:
         """
@@ -312,7 +313,7 @@ class XMLRoomProtocol(RoomProtocol):
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
         if self.lobby.elsewhere is None:
-            self.write(vocabulary.who(room))
+            self._tellWho(room, [])
             return
         if self._asking:
             raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
@@ -322,9 +323,15 @@ class XMLRoomProtocol(RoomProtocol):
     def _tellWho(self, room: Room, others: list[str]) -> None:
         self._asking = False
         self.write(vocabulary.who(room, others))
+        members = room.members.values()
+        elements = len(others) + len(members) + sum(len(member.data) for member in members)
+        self.spend(elements // _ELEMENTS_PER_WORK)
 
     def _rooms(self, request: Request) -> None:
-        self.write(vocabulary.rooms(self.lobby.rooms))
+        rooms = self.lobby.rooms
+        self.write(vocabulary.rooms(rooms))
+        elements = len(rooms) + sum(len(room.data) for room in rooms.values())
+        self.spend(elements // _ELEMENTS_PER_WORK)
 
     def _set(self, request: Request) -> None:
         member, room = self._needMember()

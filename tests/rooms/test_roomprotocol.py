@@ -28,6 +28,7 @@ from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 from tests.protocols.test_bridge import PathTransport
+from tests.rooms.test_lobby import Ear
 
 
 class Client:
@@ -524,8 +525,7 @@ class CongestionTests(SynchronousTestCase):
 
     def test_otherSenders(self) -> None:
         """
-        A message of another client waits too, although that client has not been
-        told yet: it would be dropped.
+        The first message of another client waits too. It would be dropped.
         """
         self.ann.send("1", "2", "3")
         self.ben.send("4")
@@ -546,8 +546,8 @@ class CongestionTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        What a client sent before it closed the connection is handled, as far as
-        it was received; and draining does nothing then.
+        Messages received before the client closed the connection are handled; and
+        draining does nothing then.
         """
         self.ann.transport.arrive(b"1\0002\0003\0004\0")
         self.ann.transport._close(ConnectionDone())
@@ -557,12 +557,77 @@ class CongestionTests(SynchronousTestCase):
 
     def test_reset(self) -> None:
         """
-        What waits when the connection is reset is dropped.
+        Messages that wait are dropped when the connection is reset.
         """
         self.ann.transport.arrive(b"1\0002\0003\0")
         self.ann.vanish()
         self.broker.drain(9)
         self.assertEqual(self.ben.read(), ["1", "2"])
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    A flood of messages from one client is handled in several iterations of the
+    reactor, the fewer in each the more each of them costs.
+    """
+
+    def setUp(self) -> None:
+        self.lobby = Lobby(Limits(), Clock())
+        self.clock = Clock()
+        self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
+        self.factory.clock = self.clock
+        self.factory.settings["maxQueue"] = 1 << 30
+        self.client = Client(self.factory)
+
+    def flood(self, message: str) -> int:
+        """
+        Receive a message many times in one read.
+
+        @return: the number of answers in the first iteration.
+        """
+        before = self.factory.messagesOut
+        self.client.transport.arrive((message + "\0").encode() * 200)
+        first = self.factory.messagesOut - before
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual(self.factory.messagesOut - before, 200)
+        return first
+
+    def test_rooms(self) -> None:
+        """
+        A list of many rooms counts as many messages, also for a client in no
+        room.
+        """
+        few = self.flood("<rooms/>")
+        for number in range(1000):
+            self.lobby.join(f"room {number}", Ear())
+        self.assertEqual((few, self.flood("<rooms/>")), (200, 5))
+
+    def test_who(self) -> None:
+        """
+        A list of many members counts as many messages, and more if they have
+        attributes.
+        """
+        self.client.send('<join room="a"/>')
+        few = self.flood("<who/>")
+        members = [self.lobby.join("a", Ear()) for _ in range(400)]
+        many = self.flood("<who/>")
+        for member in members:
+            for key in range(9):
+                self.lobby.describe(member, str(key), "x")
+        self.assertEqual((few, many, self.flood("<who/>")), (200, 11, 2))
+
+    def test_comeAndGo(self) -> None:
+        """
+        Announcements of members that join and leave count for each receiver, also
+        if the client is in no room afterwards.
+        """
+        self.client.send('<join room="a"/>')
+        for _ in range(400):
+            self.lobby.join("a", Ear())
+        moves = '<leave/>\0<join room="a"/>'
+        # Each move is announced twice.
+        self.assertEqual(self.flood(moves), 3)
 
 
 class NodeTests(SynchronousTestCase):
