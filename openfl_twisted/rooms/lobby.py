@@ -21,6 +21,7 @@ from openfl_twisted.rooms.room import (
     Member,
     Room,
     exceeds,
+    lookOf,
 )
 
 
@@ -171,7 +172,8 @@ class Lobby:
         @param name: how to be called; C{None} for a name that nobody has.
         @return: the new member.
         @raise LobbyError: C{name} if a name cannot be one, C{taken} if somebody
-            is called so, C{full} if the room is, C{rooms} if there are too many.
+            is called so, or has a name that looks the same, C{full} if the
+            room is, C{rooms} if there are too many.
         """
         self._checkName(roomName)
         room = self.rooms.get(roomName)
@@ -183,7 +185,7 @@ class Lobby:
             if exceeds(len(self.rooms) + 1, self.limits.maxRooms):
                 raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
             room = Room(roomName, self._roomLimits.get(roomName, self.limits))
-        elif name in room.members:
+        elif name in room.members or lookOf(name) in room.looks:
             raise self.refuse("taken", f"somebody is called {name} already")
         if exceeds(len(room.members) + 1, room.limits.maxMembers):
             raise self.refuse("full", f"there are {room.limits.maxMembers} in the room already")
@@ -192,6 +194,7 @@ class Lobby:
             self._tell("opened", room)
         member = Member(name, room, hearer)
         room.members[name] = member
+        room.looks.add(lookOf(name))
         self._tokens[member.token] = member
         self._tell("joined", member, room)
         return member
@@ -208,6 +211,7 @@ class Lobby:
         if room is None:
             return
         del room.members[member.name]
+        room.looks.discard(lookOf(member.name))
         del self._tokens[member.token]
         self.lose(member, len(member.missed))
         member.missed.clear()
@@ -456,6 +460,8 @@ class Lobby:
             raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
             raise self.refuse("name", "a name has neither control characters nor space around it")
+        if not lookOf(name):
+            raise self.refuse("name", "a name has at least 1 visible character")
 
     def _guestName(self, room: Room | None) -> str:
         """
@@ -464,7 +470,7 @@ class Lobby:
         while True:
             self._guests += 1
             name = f"guest{self._guests}"
-            if room is None or name not in room.members:
+            if room is None or name not in room.looks:
                 return name
 
     def _tell(self, what: str, *about: object) -> None:
