@@ -93,7 +93,8 @@ class SendingProtocol(Protocol):
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
-    _undelivered: deque[tuple[Callable[[Any], object], Any]] | None
+    # Items are in groups: a read can have 65,536, and a tuple for each would take 5 MB.
+    _undelivered: deque[tuple[Callable[[Any], object], deque[Any]]] | None
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -168,7 +169,10 @@ class SendingProtocol(Protocol):
             if self._undelivered is not None or transport.paused or self._work >= MAX_WORK:
                 # What is held already was received before.
                 held = self._undelivered = self._undelivered or deque()
-                held.extend((receive, rest) for rest in items[number:])
+                if held and held[-1][0] == receive:
+                    held[-1][1].extend(items[number:])
+                else:
+                    held.append((receive, deque(items[number:])))
                 if not transport.paused:
                     self._waitForTurn()
                 return
@@ -192,7 +196,7 @@ class SendingProtocol(Protocol):
             if transport.paused or self._work >= MAX_WORK:
                 if self._undelivered is None:
                     self._undelivered = deque()
-                self._undelivered.extendleft((receive, rest) for rest in reversed(items[number:]))
+                self._undelivered.appendleft((receive, deque(items[number:])))
                 if not transport.paused:
                     self._waitForTurn()
                 return
@@ -244,7 +248,7 @@ class SendingProtocol(Protocol):
         if self._undelivered is None:
             self._undelivered = deque()
         # The items held already were received after it.
-        self._undelivered.appendleft((receive, item))
+        self._undelivered.appendleft((receive, deque((item,))))
         self.blockReading()
         return True
 
@@ -271,7 +275,10 @@ class SendingProtocol(Protocol):
                     if self._work >= MAX_WORK:
                         self._waitForTurn()
                         return
-                    receive, item = self._undelivered.popleft()
+                    receive, items = self._undelivered[0]
+                    item = items.popleft()
+                    if not items:
+                        self._undelivered.popleft()
                     receive(item)
                     self._work += _workOf(item)
         finally:
