@@ -1,6 +1,7 @@
 """
 How long another client waits while somebody does his worst:
-C{python benchmarks/hostile.py}.
+C{python benchmarks/hostile.py}. Words on the command line choose the attacks whose
+descriptions contain one of them.
 
 The server and all clients are in this one process, so a round trip includes the
 work of those who attack. Each attack also says how it ended.
@@ -28,10 +29,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from benchmarks import hostiletls
+from benchmarks import hostilefloods, hostiletls
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.sending import SendingFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
@@ -123,13 +126,41 @@ class Scene:
 
     @ivar question: a message that the server answers.
     @ivar sent: the number of bytes that attackers have sent.
+    @ivar endpoint: the server that is attacked.
+    @ivar host: its host.
+    @ivar port: its port.
+    @ivar asked: the port of the same process that another client uses.
     """
 
-    def __init__(self, reactor: Any, port: int, question: bytes) -> None:
+    def __init__(self, reactor: Any, port: int, question: bytes, asked: int | None = None) -> None:
         self.reactor = reactor
         self.question = question
-        self.sent = 0
+        self.host, self.port = HOST, port
         self.endpoint = TCP4ClientEndpoint(reactor, HOST, port)
+        self.asked = TCP4ClientEndpoint(reactor, HOST, port if asked is None else asked)
+
+    async def start(self) -> None:
+        """
+        Let another client ask.
+        """
+        self.good = Good(self.reactor, self.question)
+        await connectProtocol(self.asked, self.good)
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Measure from now on.
+        """
+        self.sent, self._begun, self.spent = 0, time.process_time(), 0.0
+        self.good.times = []
+
+    def end(self) -> None:
+        """
+        Measure nothing from now on.
+        """
+        if not self.good.ends:
+            self.good.ends = True
+            self.spent = time.process_time() - self._begun
 
     async def attacker(self) -> Attacker:
         """
@@ -350,20 +381,24 @@ async def measure(scene: Scene, words: str, attack: Attack) -> None:
     # The objects that other attacks have left are not a cost of this one.
     gc.collect()
     gc.freeze()
-    good = Good(scene.reactor, scene.question)
-    await connectProtocol(scene.endpoint, good)
-    scene.sent, begun = 0, time.process_time()
+    await scene.start()
     ended = await attack(scene)
-    spent = time.process_time() - begun
-    good.ends = True
-    times = sorted(good.times)
+    scene.end()
+    times = sorted(scene.good.times)
     median, worst = statistics.median(times) * 1000, times[-1] * 1000
     late = times[len(times) * 99 // 100] * 1000
     sys.stdout.write(
-        f"{words:45}{median:9.2f}{late:9.2f}{worst:9.2f}{scene.sent / 1e6:9.1f}{spent:9.2f}"
+        f"{words:45}{median:9.2f}{late:9.2f}{worst:9.2f}{scene.sent / 1e6:9.1f}{scene.spent:9.2f}"
         f"      {ended}\n"
     )
     sys.stdout.flush()
+
+
+def described(attacks: list[Attack]) -> dict[str, Attack]:
+    """
+    Return attacks by their docstrings.
+    """
+    return {" ".join((attack.__doc__ or "").split()): attack for attack in attacks}
 
 
 async def main(reactor: Any) -> None:
@@ -375,24 +410,38 @@ async def main(reactor: Any) -> None:
     limit = 8 * MIB
     factory = OnePortFactory(
         XMLSocketFactory(EchoProtocol, maxLength=limit),
-        webSocket=partial(WebSocketFactory, maxMessage=limit),
+        webSocket=partial(WebSocketFactory, maxFrame=limit),
     )
     tls = hostiletls.rows()
     rooms = RoomFactory(XMLRoomProtocol, Lobby(clock=reactor), announces=True)
+    objects = SendingFactory(hostilefloods.ObjectProtocol)
     ports = [
-        await TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096).listen(
-            GuardFactory(each)
+        await TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096).listen(each)
+        for each in (
+            GuardFactory(factory),
+            GuardFactory(rooms),
+            GuardFactory(objects),
+            ProxyProtocolFactory(GuardFactory(factory)),
         )
-        for each in (factory, rooms)
     ]
+    echo, crowded, objective, proxied = (port.getHost().port for port in ports)
     head = f"{'the attack':45}{'median':>9}{'p99':>9}{'worst':>9}{'MB sent':>9}{'CPU s':>9}"
     sys.stdout.write(f"{head}      how it ended\n")
-    scene = Scene(reactor, ports[0].getHost().port, b"ping\0")
-    for attack in [*ATTACKS, *tls]:
-        await measure(scene, " ".join((attack.__doc__ or "").split()), attack)
-    scene = Scene(reactor, ports[1].getHost().port, b"<rooms/>\0")
-    for words, attack in attacksOnRooms().items():
-        await measure(scene, words, attack)
+    chosen = sys.argv[1:]
+
+    async def measureAll(scene: Scene, attacks: dict[str, Attack]) -> None:
+        for words, attack in attacks.items():
+            if not chosen or any(each in words for each in chosen):
+                await measure(scene, words, attack)
+
+    await measureAll(Scene(reactor, echo, b"ping\0"), described([*ATTACKS, *tls]))
+    await measureAll(Scene(reactor, echo, b"ping\0"), described(hostilefloods.PLAIN))
+    await measureAll(
+        Scene(reactor, proxied, b"ping\0", echo), described([hostilefloods.halfHeaders])
+    )
+    await measureAll(Scene(reactor, objective, b"ping\0", echo), hostilefloods.attacksOnObjects())
+    await measureAll(Scene(reactor, crowded, b"<rooms/>\0"), attacksOnRooms())
+    await measureAll(Scene(reactor, crowded, b"ping\0", echo), hostilefloods.attacksOnCrowds())
     for port in ports:
         await port.stopListening()
 

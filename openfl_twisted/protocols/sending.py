@@ -91,10 +91,13 @@ class SendingProtocol(Protocol):
     _turn: IDelayedCall | None = None
     # The work counted at the beginning of each read: MAX_WORK while reading is blocked.
     _minWork = 0
+    # Whether the connection is lost, so that reading cannot be blocked any more.
+    _finishing = False
     _delivering: bool
     _failed: bool
     # What waits to be handed to a method; None if nothing does, and none is being handed out.
-    _undelivered: deque[tuple[Callable[[Any], object], Any]] | None
+    # Items are in groups: a read can have 65,536, and a tuple for each would take 5 MB.
+    _undelivered: deque[tuple[Callable[[Any], object], deque[Any]]] | None
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -169,7 +172,10 @@ class SendingProtocol(Protocol):
             if self._undelivered is not None or transport.paused or self._work >= MAX_WORK:
                 # What is held already was received before.
                 held = self._undelivered = self._undelivered or deque()
-                held.extend((receive, rest) for rest in items[number:])
+                if held and held[-1][0] == receive:
+                    held[-1][1].extend(items[number:])
+                else:
+                    held.append((receive, deque(items[number:])))
                 if not transport.paused:
                     self._waitForTurn()
                 return
@@ -193,7 +199,7 @@ class SendingProtocol(Protocol):
             if transport.paused or self._work >= MAX_WORK:
                 if self._undelivered is None:
                     self._undelivered = deque()
-                self._undelivered.extendleft((receive, rest) for rest in reversed(items[number:]))
+                self._undelivered.appendleft((receive, deque(items[number:])))
                 if not transport.paused:
                     self._waitForTurn()
                 return
@@ -225,10 +231,29 @@ class SendingProtocol(Protocol):
     def blockReading(self) -> None:
         """
         Read and handle nothing more until L{unblockReading}, because the
-        application cannot take it. The protocol is not paused.
+        application cannot take it. The protocol is not paused. It has no effect
+        once the connection is lost.
         """
-        self._minWork = self._work = MAX_WORK
-        self.transport.stopReading()
+        if not self._finishing:
+            self._minWork = self._work = MAX_WORK
+            self.transport.stopReading()
+
+    def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
+        """
+        Hold the item that is being handled, and call L{blockReading}.
+
+        @param item: the item.
+        @param receive: the method that handles it.
+        @return: whether it is held; C{False} once the connection is lost.
+        """
+        if self._finishing:
+            return False
+        if self._undelivered is None:
+            self._undelivered = deque()
+        # The items held already were received after it.
+        self._undelivered.appendleft((receive, deque((item,))))
+        self.blockReading()
+        return True
 
     def unblockReading(self) -> None:
         """
@@ -253,7 +278,10 @@ class SendingProtocol(Protocol):
                     if self._work >= MAX_WORK:
                         self._waitForTurn()
                         return
-                    receive, item = self._undelivered.popleft()
+                    receive, items = self._undelivered[0]
+                    item = items.popleft()
+                    if not items:
+                        self._undelivered.popleft()
                     receive(item)
                     self._work += _workOf(item)
         finally:
@@ -298,6 +326,7 @@ class SendingProtocol(Protocol):
 
         @param reason: why the connection is lost.
         """
+        self._finishing = True
         while self._turn is not None or self._minWork:
             if self._turn is not None:
                 self._turn.cancel()

@@ -195,10 +195,17 @@ class Relay:
         Whether the broker takes messages more slowly than they are published, see
         L{IRelay}.
         """
-        if self.state is not RelayState.UP or self._gathering.waiting:
+        if not self._mayBlock():
             return False
         self._congested = self._congested or self._outbox.exceeds(_CONGESTED)
         return self._congested
+
+    def _mayBlock(self) -> bool:
+        """
+        Check whether senders are held back: the broker is connected, and so will
+        read again.
+        """
+        return self.state is RelayState.UP and not self._gathering.waiting
 
     def addListener(self, listener: IRelayListener) -> None:
         """
@@ -229,7 +236,8 @@ class Relay:
             return False
         now = self.clock.seconds()
         self._drop(self._outbox.dropOld(now), "it has waited for too long")
-        return self._outbox.offer(Waiting(now, topic, data))
+        # A sender is held back only before its next message.
+        return self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock())
 
     def subscribe(self, topic: str, callback: Callback) -> None:
         """
@@ -297,6 +305,7 @@ class Relay:
         self.problem = ""
         self._wasUp = False
         self._drop(self._outbox.clear(), "the relay was stopped")
+        self._tellDrained()
 
     def flush(self) -> None:
         """
@@ -323,9 +332,10 @@ class Relay:
 
     def _sendControl(self, topic: str, data: bytes) -> None:
         """
-        Send a message of the gathering, which is not counted.
+        Send a message of the gathering, which is not counted. It does not wait
+        until the broker reads: another node holds its messages until it is there.
         """
-        if self.state is RelayState.UP and self.isWritable():
+        if self.state is RelayState.UP:
             self.transmit(topic, data)
 
     def arrived(self, topic: str, data: bytes) -> None:

@@ -21,6 +21,7 @@ from openfl_twisted.rooms.room import (
     Member,
     Room,
     exceeds,
+    lookOf,
 )
 
 
@@ -115,6 +116,8 @@ class Lobby:
         were away for too long.
     @ivar notKept: number of disconnected members that left because C{maxKept}
         memberships were kept.
+    @ivar deliveries: number of messages that were delivered to members, each
+        counted once for each receiver, or kept for them.
     @ivar watchers: who hears what happens.
     @ivar elsewhere: other machines with rooms of the same names, if there are.
     """
@@ -139,6 +142,7 @@ class Lobby:
         self.rooms: dict[str, Room] = {}
         self.refused = dict.fromkeys(REFUSALS, 0)
         self.lost = 0
+        self.deliveries = 0
         self.watchers: list[Watcher] = []
         self.elsewhere: Elsewhere | None = None
         self._clock = clockOrReactor(clock)
@@ -168,7 +172,8 @@ class Lobby:
         @param name: how to be called; C{None} for a name that nobody has.
         @return: the new member.
         @raise LobbyError: C{name} if a name cannot be one, C{taken} if somebody
-            is called so, C{full} if the room is, C{rooms} if there are too many.
+            is called so, or has a name that looks the same, C{full} if the
+            room is, C{rooms} if there are too many.
         """
         self._checkName(roomName)
         room = self.rooms.get(roomName)
@@ -180,7 +185,7 @@ class Lobby:
             if exceeds(len(self.rooms) + 1, self.limits.maxRooms):
                 raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
             room = Room(roomName, self._roomLimits.get(roomName, self.limits))
-        elif name in room.members:
+        elif name in room.members or lookOf(name) in room.looks:
             raise self.refuse("taken", f"somebody is called {name} already")
         if exceeds(len(room.members) + 1, room.limits.maxMembers):
             raise self.refuse("full", f"there are {room.limits.maxMembers} in the room already")
@@ -189,6 +194,7 @@ class Lobby:
             self._tell("opened", room)
         member = Member(name, room, hearer)
         room.members[name] = member
+        room.looks.add(lookOf(name))
         self._tokens[member.token] = member
         self._tell("joined", member, room)
         return member
@@ -205,6 +211,7 @@ class Lobby:
         if room is None:
             return
         del room.members[member.name]
+        room.looks.discard(lookOf(member.name))
         del self._tokens[member.token]
         self.lose(member, len(member.missed))
         member.missed.clear()
@@ -359,9 +366,11 @@ class Lobby:
         """
         left = set(exclude)
         # A list of its own: who does not read may be cut off, and leave, while this goes on.
-        for member in list(room.members.values()):
+        members = list(room.members.values())
+        self.deliveries += len(members)
+        for member in members:
             if member not in left:
-                self.deliver(member, message)
+                self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:
         """
@@ -372,6 +381,10 @@ class Lobby:
             first; for one that has left nothing is kept.
         @param message: the message with its end.
         """
+        self.deliveries += 1
+        self._deliver(member, message)
+
+    def _deliver(self, member: Member, message: bytes) -> None:
         if member.hearer is not None:
             member.hearer.hear(message)
             return
@@ -447,6 +460,8 @@ class Lobby:
             raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
             raise self.refuse("name", "a name has neither control characters nor space around it")
+        if not lookOf(name):
+            raise self.refuse("name", "a name has at least 1 visible character")
 
     def _guestName(self, room: Room | None) -> str:
         """
@@ -455,7 +470,7 @@ class Lobby:
         while True:
             self._guests += 1
             name = f"guest{self._guests}"
-            if room is None or name not in room.members:
+            if room is None or name not in room.looks:
                 return name
 
     def _tell(self, what: str, *about: object) -> None:

@@ -21,7 +21,7 @@ class RelayLimits:
     What a relay may take, and how long. All times are in seconds.
 
     @ivar maxBytes: how many bytes wait while the broker cannot be reached, or
-        does not read.
+        does not read. While it is connected, the last message may exceed it.
     @ivar maxMessages: how many messages wait.
     @ivar maxAge: how long a message waits; then it is dropped.
     @ivar maxPayload: the largest payload in bytes, to be sent and received.
@@ -83,19 +83,20 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def offer(self, message: Waiting) -> bool:
+    def offer(self, message: Waiting, *, exceeding: bool = False) -> bool:
         """
         Have a message wait.
 
         @param message: the message; its C{since} is not before that of the one
             in front of it.
+        @param exceeding: whether this message may exceed C{maxBytes}.
         @return: C{False} if there is no room for it.
         """
         limits = self._limits
-        size = self.size + len(message.data)
+        size = self.size + (0 if exceeding else len(message.data))
         if size > limits.maxBytes or len(self._waiting) >= limits.maxMessages:
             return False
-        self.size = size
+        self.size += len(message.data)
         self._waiting.append(message)
         return True
 

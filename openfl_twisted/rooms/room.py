@@ -3,7 +3,9 @@ Who is in a room, how much there may be, and what is refused beyond that:
 L{Room}, L{Member}, L{Limits}.
 """
 
+import re
 import secrets
+import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -93,6 +95,30 @@ def exceeds(number: int, limit: int) -> bool:
     return 0 < limit < number
 
 
+# Letters, marks and symbols that are displayed as nothing: the ones of Unicode's
+# Default_Ignorable_Code_Point that are printable for Python, and the empty Braille pattern.
+_invisible = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+# Normalization takes quadratic time for many combining marks.
+_LONGEST_LOOK = 256
+
+
+def lookOf(name: str) -> str:
+    """
+    Reduce a name to what is displayed, so that equal looks can be noticed: without
+    invisible characters, and in the form NFKC. Letters of different scripts stay
+    different, also if they look the same.
+
+    @param name: the name. A name over 256 characters is not reduced.
+    @return: the reduced name; empty if nothing is displayed.
+    """
+    if name.isascii() or len(name) > _LONGEST_LOOK:
+        return name
+    return _invisible.sub("", unicodedata.normalize("NFKC", name))
+
+
 @dataclass(eq=False)
 class Member:
     """
@@ -136,10 +162,12 @@ class Room:
     @ivar limits: how much there may be in it. They can be changed; who is in it
         stays.
     @ivar members: who is in it, by name, in the order in which they came.
+    @ivar looks: the looks of their names, see L{lookOf}.
     @ivar data: what is said of it.
     """
 
     name: str
     limits: Limits
     members: dict[str, Member] = field(default_factory=dict)
+    looks: set[str] = field(default_factory=set, repr=False)
     data: dict[str, str] = field(default_factory=dict)

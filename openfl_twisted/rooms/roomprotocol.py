@@ -24,8 +24,10 @@ from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-# Members to which a message is sent for the price of one message, see SendingProtocol.spend.
-_MEMBERS_PER_WORK = 16
+# Number of deliveries, and of elements in a list, that count as one message, see
+# SendingProtocol.spend.
+_DELIVERIES_PER_WORK = 4
+_ELEMENTS_PER_WORK = 8
 
 
 class RoomProtocol(XMLSocketProtocol):
@@ -144,16 +146,16 @@ class RoomProtocol(XMLSocketProtocol):
     def lineReceived(self, line: bytes) -> None:
         """
         Handle a message; an error is reported to the client. While the broker
-        takes messages more slowly than they arrive, no further ones are read.
+        takes messages more slowly than they arrive, the message waits, and no
+        further ones are read.
         """
-        self._try(lambda: self.heard(line))
-        if self.member is not None and self.member.room is not None:
-            # Most messages are sent to all members, or list them.
-            self.spend(len(self.member.room.members) // _MEMBERS_PER_WORK)
         elsewhere = self.lobby.elsewhere
-        if elsewhere is not None and elsewhere.congested:
-            self.blockReading()
+        if elsewhere is not None and elsewhere.congested and self.postpone(line, self.lineReceived):
             elsewhere.whenDrained(self.unblockReading)
+            return
+        before = self.lobby.deliveries
+        self._try(lambda: self.heard(line))
+        self.spend((self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
 
     def heard(self, line: bytes) -> None:
         """
@@ -311,7 +313,7 @@ class XMLRoomProtocol(RoomProtocol):
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
         if self.lobby.elsewhere is None:
-            self.write(vocabulary.who(room))
+            self._tellWho(room, [])
             return
         if self._asking:
             raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
@@ -321,9 +323,15 @@ class XMLRoomProtocol(RoomProtocol):
     def _tellWho(self, room: Room, others: list[str]) -> None:
         self._asking = False
         self.write(vocabulary.who(room, others))
+        members = room.members.values()
+        elements = len(others) + len(members) + sum(len(member.data) for member in members)
+        self.spend(elements // _ELEMENTS_PER_WORK)
 
     def _rooms(self, request: Request) -> None:
-        self.write(vocabulary.rooms(self.lobby.rooms))
+        rooms = self.lobby.rooms
+        self.write(vocabulary.rooms(rooms))
+        elements = len(rooms) + sum(len(room.data) for room in rooms.values())
+        self.spend(elements // _ELEMENTS_PER_WORK)
 
     def _set(self, request: Request) -> None:
         member, room = self._needMember()

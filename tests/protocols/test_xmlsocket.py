@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.protocols.xmlsocket} and
 L{openfl_twisted.protocols.relay}.
 """
 
+import tracemalloc
 from functools import partial
 from typing import Any, cast
 
@@ -658,6 +659,24 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(protocol.texts, expected)
         self.assertEqual(transport.producerState, "producing")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_memory(self) -> None:
+        """
+        Very many tiny messages that are held take little memory, whether they
+        were received in one read or in many.
+        """
+        for data, reads in ((bytes(65536), 1), (bytes(16), 4096)):
+            protocol, _ = self.connect(Bytes)
+            protocol.dataReceived(bytes(MAX_WORK + 1))
+            tracemalloc.start()
+            try:
+                for _ in range(reads):
+                    protocol.dataReceived(data)
+                self.assertLess(tracemalloc.get_traced_memory()[0], 1 << 20)
+            finally:
+                tracemalloc.stop()
+            self.clock.advance(0)
+            self.assertEqual(len(protocol.texts), 65536 + MAX_WORK + 1)
 
     def test_furtherData(self) -> None:
         """

@@ -303,6 +303,45 @@ class BrokerRelayCase(SynchronousTestCase):
         self.assertEqual(self.listener.told[-1], ("drained",))
         self.assertFalse(self.relay.congested)
 
+    def test_lastMessage(self) -> None:
+        """
+        While the broker is connected and the relay is not congested, a message is
+        not dropped, however long it is. The next one would be.
+        """
+        line = self.begin(room=10)
+        while self.relay.waiting < 1:
+            self.relay.publish("a", b"x")
+        self.assertFalse(self.relay.congested)
+        self.assertTrue(self.relay.publish("a", b"x" * LIMITS.maxBytes))
+        self.assertTrue(self.relay.congested)
+        self.assertFalse(self.relay.publish("a", b"x"))
+        line.drainAll()
+        self.assertEqual((self.relay.waiting, self.relay.dropped), (0, 1))
+
+    def test_answerWhileCongested(self) -> None:
+        """
+        A node that is connected again gets its answer also while the broker does
+        not read: that node holds its messages until it is there.
+        """
+        line = self.begin(room=10)
+        while self.relay.waiting < 1:
+            self.relay.publish("a", b"x")
+        line.said()
+        self.announce(line, HELLO)
+        line.drainAll()
+        self.assertIn(sealed(0, HERE, NODE), bytes(line.delivered))
+
+    def test_stoppedWhileCongested(self) -> None:
+        """
+        When a congested relay is stopped, senders are no longer held back.
+        """
+        self.begin(room=10)
+        for _ in range(3):
+            self.relay.publish("a", b"x")
+        self.assertTrue(self.relay.congested)
+        self.relay.stop()
+        self.assertEqual(self.listener.told[-1], ("drained",))
+
     def test_gapOverReconnect(self) -> None:
         """
         What was published while there was no connection is counted as lost.

@@ -98,6 +98,42 @@ class TalkTests(LobbyTestCase):
     Who hears what.
     """
 
+    def test_looks(self) -> None:
+        """
+        A name that looks like that of another member is taken, until this member
+        has left. A name without a visible character is refused.
+        """
+        lobby = Lobby(Limits(), Clock())
+        ann = lobby.join("a", Ear(), "Ann\u0101")
+        alike = (
+            "Ann\u3164\u0101",
+            "Ann\u0101\ufe0f",
+            "\uff21nn\u0101",
+            "Anna\u0304",
+            "\u2800Ann\u0101",
+        )
+        for name in alike:
+            with self.assertRaises(LobbyError) as caught:
+                lobby.join("a", Ear(), name)
+            self.assertEqual(caught.exception.code, "taken")
+        lobby.join("a", Ear(), "ann\u0101")
+        lobby.join("b", Ear(), alike[0])
+        lobby.leave(ann)
+        lobby.join("a", Ear(), alike[0])
+        for name in ("\u3164", "\u2800\u034f"):
+            with self.assertRaises(LobbyError) as caught:
+                lobby.join("a", Ear(), name)
+            self.assertEqual(caught.exception.code, "name")
+
+    def test_longLooks(self) -> None:
+        """
+        A name without a limit of its length takes little time, whatever it
+        contains.
+        """
+        lobby = Lobby(Limits(maxName=0), Clock())
+        lobby.join("a", Ear(), "a" + "\u0301\u0316" * 200_000)
+        self.assertEqual(len(lobby.rooms["a"].looks), 1)
+
     def test_say(self) -> None:
         """
         All others in the room hear it, and nobody else; to all it is the same

@@ -3,20 +3,22 @@ Tests for L{openfl_twisted.rooms.roomprotocol} and
 L{openfl_twisted.rooms.nodes}.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.websocket import WebSocketFactory
-from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.nodes import SharedRooms
 from openfl_twisted.rooms.outbox import Outbox, RelayLimits
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import Limits, Room
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -27,6 +29,7 @@ from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 from tests.protocols.test_bridge import PathTransport
+from tests.rooms.test_lobby import Ear
 
 
 class Client:
@@ -456,28 +459,176 @@ class XMLTests(SynchronousTestCase):
         self.assertEqual(self.lobby.lost, 1)
 
 
-class WorkTests(SynchronousTestCase):
+class SlowBroker:
     """
-    A message for many members is as much work as several messages.
+    Other machines whose broker is congested from a number of messages on.
+
+    @ivar congestedFrom: this number.
+    @ivar blocked: the functions to call when it is drained.
     """
 
-    def test_manyMembers(self) -> None:
+    def __init__(self, lobby: Lobby) -> None:
+        self.congestedFrom = 2
+        self.blocked: list[Callable[[], object]] = []
+        self.published: list[bytes] = []
+        lobby.elsewhere = self
+        watcher = Watcher()
+        watcher.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
+        lobby.watchers.append(watcher)
+
+    @property
+    def congested(self) -> bool:
+        return len(self.published) >= self.congestedFrom
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        self.blocked.append(callback)
+
+    def drain(self, more: int) -> None:
         """
-        In a large room few messages are handled in one iteration of the reactor.
+        Take some further messages.
         """
-        clock = Clock()
-        factory = RoomFactory(XMLRoomProtocol, Lobby(Limits(), clock), announces=True)
-        factory.clock = clock
-        clients = [Client(factory) for _ in range(320)]
-        for client in clients:
-            client.send('<join room="a"/>')
-            clock.advance(0)
-        clients[0].read()
-        clients[0].transport.arrive(b"<who/>\0" * 100)
-        # Each is as much work as 1 + 320 // 16 messages.
-        self.assertEqual(len(clients[0].read()), 25)
-        clock.advance(0)
-        self.assertEqual(len(clients[0].read()), 75)
+        self.congestedFrom += more
+        blocked, self.blocked = self.blocked, []
+        for each in blocked:
+            each()
+
+    def tell(self, room: Room, name: str, message: bytes) -> None:
+        raise NotImplementedError
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        raise NotImplementedError
+
+
+class CongestionTests(SynchronousTestCase):
+    """
+    Senders wait while the broker takes messages more slowly than they arrive.
+    """
+
+    def setUp(self) -> None:
+        lobby = Lobby(Limits(), Clock())
+        self.broker = SlowBroker(lobby)
+        factory = RoomFactory(PathRoomProtocol, lobby)
+        self.ann, self.ben = (Client(factory, "/a") for _ in range(2))
+
+    def test_order(self) -> None:
+        """
+        All messages are handled in order, also those that arrive in one read, and
+        none while the broker is congested.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0004\0005\0")
+        self.ann.send("6")
+        self.assertEqual(self.broker.published, [b"1\0", b"2\0"])
+        self.broker.drain(3)
+        self.assertEqual(len(self.broker.published), 5)
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), list("123456"))
+        self.assertEqual(self.broker.blocked, [])
+
+    def test_otherSenders(self) -> None:
+        """
+        The first message of another client waits too. It would be dropped.
+        """
+        self.ann.send("1", "2", "3")
+        self.ben.send("4")
+        self.assertEqual(len(self.broker.published), 2)
+        self.broker.drain(2)
+        self.assertEqual(self.broker.published[2:], [b"3\0", b"4\0"])
+
+    def test_paused(self) -> None:
+        """
+        A client that waits can be paused and resumed in the meantime.
+        """
+        self.ann.send("1", "2", "3")
+        self.ann.protocol.transport.pauseProducing()
+        self.ann.protocol.transport.resumeProducing()
+        self.assertEqual(len(self.broker.published), 2)
+        self.broker.drain(1)
+        self.assertEqual(len(self.broker.published), 3)
+
+    def test_close(self) -> None:
+        """
+        Messages received before the client closed the connection are handled; and
+        draining does nothing then.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0004\0")
+        self.ann.transport._close(ConnectionDone())
+        self.assertEqual(self.broker.published, [b"1\0", b"2\0", b"3\0", b"4\0"])
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), list("1234"))
+
+    def test_reset(self) -> None:
+        """
+        Messages that wait are dropped when the connection is reset.
+        """
+        self.ann.transport.arrive(b"1\0002\0003\0")
+        self.ann.vanish()
+        self.broker.drain(9)
+        self.assertEqual(self.ben.read(), ["1", "2"])
+
+
+class TurnTests(SynchronousTestCase):
+    """
+    A flood of messages from one client is handled in several iterations of the
+    reactor, the fewer in each the more each of them costs.
+    """
+
+    def setUp(self) -> None:
+        self.lobby = Lobby(Limits(), Clock())
+        self.clock = Clock()
+        self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
+        self.factory.clock = self.clock
+        self.factory.settings["maxQueue"] = 1 << 30
+        self.client = Client(self.factory)
+
+    def flood(self, message: str) -> int:
+        """
+        Receive a message many times in one read.
+
+        @return: the number of answers in the first iteration.
+        """
+        before = self.factory.messagesOut
+        self.client.transport.arrive((message + "\0").encode() * 200)
+        first = self.factory.messagesOut - before
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual(self.factory.messagesOut - before, 200)
+        return first
+
+    def test_rooms(self) -> None:
+        """
+        A list of many rooms counts as many messages, also for a client in no
+        room.
+        """
+        few = self.flood("<rooms/>")
+        for number in range(1000):
+            self.lobby.join(f"room {number}", Ear())
+        self.assertEqual((few, self.flood("<rooms/>")), (200, 5))
+
+    def test_who(self) -> None:
+        """
+        A list of many members counts as many messages, and more if they have
+        attributes.
+        """
+        self.client.send('<join room="a"/>')
+        few = self.flood("<who/>")
+        members = [self.lobby.join("a", Ear()) for _ in range(400)]
+        many = self.flood("<who/>")
+        for member in members:
+            for key in range(9):
+                self.lobby.describe(member, str(key), "x")
+        self.assertEqual((few, many, self.flood("<who/>")), (200, 11, 2))
+
+    def test_comeAndGo(self) -> None:
+        """
+        Announcements of members that join and leave count for each receiver, also
+        if the client is in no room afterwards.
+        """
+        self.client.send('<join room="a"/>')
+        for _ in range(400):
+            self.lobby.join("a", Ear())
+        moves = '<leave/>\0<join room="a"/>'
+        # Each move is announced twice.
+        self.assertEqual(self.flood(moves), 3)
 
 
 class NodeTests(SynchronousTestCase):
@@ -597,7 +748,7 @@ class NodeTests(SynchronousTestCase):
     def test_backpressure(self) -> None:
         """
         While the broker takes messages more slowly than they arrive, nothing more
-        is read from their senders. None is lost, and other clients are served.
+        is read from their senders, and those of other clients wait. None is lost.
         """
         relay: Any = self.relays[0]
         relay.limits = RelayLimits(maxMessages=10)
@@ -608,12 +759,13 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(sender.transport.producerState, "paused")
         self.assertEqual((relay.waiting, relay.dropped), (6, 0))
         other.send('<join room="go"/>')
-        self.assertIn("<welcome", other.read()[0])
+        self.assertEqual(other.read(), [])
         del relay.isWritable
         for _ in range(20):
             relay.flush()
             self.clock.advance(0)
         self.assertEqual(sender.transport.producerState, "producing")
+        self.assertIn("<welcome", other.read()[0])
         # One more tells that the other client has joined.
         self.assertEqual((len(taken), relay.dropped), (51, 0))
         self.assertEqual(self.read(1), ["<a/>"] * 50)

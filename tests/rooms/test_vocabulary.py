@@ -2,7 +2,7 @@
 Tests for L{openfl_twisted.rooms.vocabulary}.
 """
 
-from xml.etree.ElementTree import fromstring
+from xml.etree.ElementTree import Element, SubElement, fromstring
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.room import Limits, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
 from tests.rooms.test_lobby import Ear
+
+_names = st.text(st.characters(codec="utf-8"))
 
 
 class ParseTests(SynchronousTestCase):
@@ -197,3 +200,34 @@ class WriteTests(SynchronousTestCase):
         assert request is not None
         heard = fromstring(vocabulary.said(self.member, request.content)[:-1].decode())
         self.assertEqual(heard.text or "", text)
+
+    @given(st.lists(_names, unique=True, max_size=3), st.dictionaries(_names, _names, max_size=3))
+    def test_lists(self, names: list[str], data: dict[str, str]) -> None:
+        """
+        Lists are written as C{xml.etree} writes them, whatever text is in them.
+        """
+        lobby = Lobby(Limits(maxName=0), Clock())
+        who, rooms = Element("who", {"room": "a"}), Element("rooms")
+        for name in names:
+            member = Member(name, Room(name, lobby.limits), Ear(), dict(data))
+            room = lobby.rooms.setdefault("a", Room("a", lobby.limits))
+            room.members[name] = member
+            element = SubElement(who, "member", {"name": name, "here": "true"})
+            for key, value in data.items():
+                SubElement(element, "data", {"key": key, "value": value})
+        for name in names:
+            attributes = {"name": name, "here": "true", "elsewhere": "true"}
+            SubElement(who, "member", attributes)
+        for name, room in lobby.rooms.items():
+            room.data.update(data)
+            attributes = {"name": name, "members": str(len(room.members))}
+            element = SubElement(rooms, "room", attributes)
+            for key, value in data.items():
+                SubElement(element, "data", {"key": key, "value": value})
+                who.insert(
+                    list(data).index(key),
+                    SubElement(Element("x"), "data", {"key": key, "value": value}),
+                )
+        self.assertEqual(vocabulary.rooms(lobby.rooms), vocabulary.write(rooms))
+        if names:
+            self.assertEqual(vocabulary.who(lobby.rooms["a"], names), vocabulary.write(who))
