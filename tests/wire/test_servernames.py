@@ -132,7 +132,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        A number is no host name: systems take it for an address.
+        A number matches no certificate, because systems take it for an address.
         """
         for number in ("1", "2130706433"):
             self.assertFalse(matches(number, [number]))
@@ -149,7 +149,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_internationalBelowWildcard(self) -> None:
         """
-        A wildcard stands for an internationalized label, and for no more than one.
+        A wildcard matches one internationalized label.
         """
         self.assertTrue(matches("b\xfccher.lab.example", ["*.lab.example"]))
         self.assertFalse(matches("a.b\xfccher.lab.example", ["*.lab.example"]))
