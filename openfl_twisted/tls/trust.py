@@ -222,6 +222,16 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
+def isPlatformAnchor(name: x509.Name) -> bool:
+    """
+    Check whether this machine trusts a CA.
+
+    @param name: the subject of the CA.
+    @return: C{False} also if the certificate of the CA is only in a folder.
+    """
+    return any(anchor.subject == name for anchor in _platformAnchors())
+
+
 @cache
 def _platformAnchors() -> tuple[x509.Certificate, ...]:
     """

@@ -14,7 +14,6 @@ from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressP
 from openfl_twisted.wire.certificates import printable
 
 _MAX_NAME = 253
-_MAX_LISTED = 3
 # An underscore is in no host name, but in names of services and of many test machines.
 _name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
 # What RFC 1123 calls one.
@@ -99,12 +98,13 @@ class ServerName:
         return x509.DNSName(self.dns)
 
 
-def describeNames(certificate: x509.Certificate) -> str:
+def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
     """
     List the names of the servers that a certificate is for, for an error message.
 
     @param certificate: a certificate whose extensions can be read.
-    @return: at most three DNS names and IP addresses, without control characters,
+    @param limit: the maximum number of names.
+    @return: the DNS names and IP addresses, without control characters,
         and the number of the others.
     """
     try:
@@ -117,9 +117,9 @@ def describeNames(certificate: x509.Certificate) -> str:
     ]
     if not names:
         return "no DNS name or IP address"
-    listed = [printable(name, 64) for name in names[:_MAX_LISTED]]
-    if len(names) > _MAX_LISTED:
-        listed.append(f"{len(names) - _MAX_LISTED} more")
+    listed = [printable(name, 64) for name in names[:limit]]
+    if len(names) > limit:
+        listed.append(f"{len(names) - limit} more")
     return ", ".join(listed)
 
 

@@ -32,11 +32,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.tls.server import (
-    CertificateError,
-    ServerCertificates,
-    ServerConnectionCreator,
-)
+from openfl_twisted.tls.identities import CertificateError
+from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 
 AUTHORITY = trustme.CA()
 
