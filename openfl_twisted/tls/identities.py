@@ -102,10 +102,7 @@ class Identity:
         with unwarned():
             leaf = self.chain[0]
             yield from _problemsOfDates(leaf, now)
-            try:
-                yield from _problemsOfUse(leaf)
-            except MALFORMED:
-                yield "has extensions that cannot be parsed"
+            yield from _problemsOfUse(leaf)
             yield from _problemsOfChain(self.chain)
 
 
@@ -171,9 +168,13 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
     try:
         with unwarned():
             chain = tuple(x509.load_pem_x509_certificates(certificates))
-            names = _names(chain[0])
     except MALFORMED:
         raise CertificateError(f"{path}: there is no certificate in PEM in it") from None
+    try:
+        with unwarned():
+            names = _names(chain[0])
+    except MALFORMED:
+        raise CertificateError(f"{path}: the extensions of the certificate are malformed") from None
     private = _loadKey(key, secret)
     _checkKey(path, chain, key, private)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
