@@ -112,7 +112,7 @@ class ServerService(MultiService):
     @ivar farewell: called before the connections are closed.
     @ivar lobby: the rooms, if there are any.
     @ivar relay: the way to other machines, if there is one.
-    @ivar certificates: the certificates for TLS; C{None} if there are none.
+    @ivar certificates: the certificates for TLS; C{None} without TLS.
     @ivar brokers: what is to be started and stopped with the server: the relay,
         and what knows who is where.
     """

@@ -28,6 +28,13 @@ from openfl_twisted.tls.identities import (
 )
 from openfl_twisted.wire.httprequest import HTTPAnswer
 
+__all__ = [
+    "HANDSHAKE_TIMEOUT",
+    "CertificateError",
+    "ServerCertificates",
+    "ServerConnectionCreator",
+]
+
 HANDSHAKE_TIMEOUT = 20.0
 """
 How many seconds a client gets for the handshake, if nobody says otherwise.
@@ -68,8 +75,8 @@ class ServerCertificates:
         """
         @param certificate: a PEM file with the certificate and its chain; or a folder
             of such files, each with its key, whose names end in C{.pem}. In a folder,
-            the certificate for the server name that the client sends is used; if
-            there is none, the first in the order of the file names.
+            the certificate for the server name that the client sends is used, or else
+            the first in the order of the file names.
         @param key: the PEM file with the private key; C{None} if it is in the
             certificate's file.
         @param now: returns the time, with its zone.
@@ -82,7 +89,7 @@ class ServerCertificates:
             raise CertificateError(f"{certificate} is a folder: its files have their keys in them")
         self._now = now
         self._reported: datetime | None = None
-        # What is said of files that this process must not read.
+        # Whether this process can read renewed files.
         self._mayRead = True
         self._folderProblem = ""
         self._states: dict[Path, tuple[_FileState, ...]] = {}
@@ -227,7 +234,7 @@ class ServerCertificates:
         """
         List the files with certificates.
 
-        @raise CertificateError: if there is none.
+        @raise CertificateError: if the folder has no such files.
         """
         if not self._isFolder:
             return [self._certificate]

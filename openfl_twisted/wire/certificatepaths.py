@@ -36,6 +36,8 @@ from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
 # The words of C{cryptography} before what it says of an issuer.
 _CANDIDATES = "candidates exhausted: "
+# The words before the certificate that has the problem.
+_PROCESSING = " (encountered processing"
 _TOO_MANY_STEPS = (
     f"the search for a path takes more than {MAX_STEPS} signatures or {MAX_FAILURES} wrong ones"
 )
@@ -142,12 +144,11 @@ def verifyPath(
     try:
         builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
-        # The verifier checks the server certificate before it looks for issuers.
-        blamesLeaf = (
-            isinstance(problem, VerificationError)
-            and _CANDIDATES not in str(problem)
-            and all(map(_isReadable, path[1:]))
-        )
+        # The verifier checks the server certificate first, and names it. It names an issuer
+        # only after the words for candidates.
+        text = str(problem)
+        blamesLeaf = _CANDIDATES not in text and _PROCESSING in text
+        blamesLeaf = blamesLeaf or not _isReadable(path[0])
         raise PathError(_reason(problem), blamesLeaf=blamesLeaf) from None
 
 
@@ -363,7 +364,7 @@ def _reason(problem: Exception) -> str:
     if "no interior errors" in text:
         return "no authority that is trusted leads to it"
     text = text.partition(_CANDIDATES)[2] or text.removeprefix("validation failed: ")
-    text = text.partition(" (encountered processing")[0]
+    text = text.partition(_PROCESSING)[0]
     if "DNS name constraint: ." in text:
         text += "; RFC 5280 has no dot at the beginning"
     return text

@@ -20,7 +20,7 @@ from tests.net.network import Network
 FACTORY = Factory.forProtocol(Protocol)
 
 UNUSUAL = {
-    # What a program connects to, and the name that is looked up.
+    # The host that a program connects to, and the name that is looked up.
     "my_service": "my_service",
     "My_Service.": "my_service",
     "_dns.example": "_dns.example",

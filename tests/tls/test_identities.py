@@ -300,7 +300,7 @@ class RenewalTests(IdentityTestCase):
 
     def test_readable(self) -> None:
         """
-        At the start nothing is said of files that can be read, or are broken.
+        There is no warning at the start about files that can be read, or are broken.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
         with capturedLogs() as captured:

@@ -414,7 +414,7 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def failure(self, context: SSL.Context) -> str:
         """
-        Have a handshake fail.
+        Fail a handshake.
 
         @return: the reason in the log of the server.
         """

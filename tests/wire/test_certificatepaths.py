@@ -181,6 +181,8 @@ class PathTests(SynchronousTestCase):
         twice = [unknown(number=1), unknown(number=2)]
         middle = authority("Bad", ROOT)
         broken = authority("Broken", ROOT, *twice).rewritten(UNKNOWN_2, UNKNOWN_1)
+        directory = x509.DirectoryName(ROOT.certificate.subject)
+        unsupported = authority("U", ROOT, critical(x509.NameConstraints([directory], None)))
         brokenLeaf = server(MIDDLE, *twice).rewritten(UNKNOWN_2, UNKNOWN_1)
         for path, blamed in (
             ([LEAF.numbered(b"\xff\0"), MIDDLE.der, ROOT.der], True),
@@ -188,6 +190,7 @@ class PathTests(SynchronousTestCase):
             ([server(middle).der, middle.numbered(b"\xff\0"), ROOT.der], False),
             ([server(broken).der, broken.der, ROOT.der], False),
             ([LEAF.der, STRANGER.der, ROOT.der], False),
+            ([server(unsupported).der, unsupported.der, ROOT.der], False),
         ):
             for webPKI in (True, False):
                 with unwarned(), self.assertRaises(PathError) as caught:

@@ -336,6 +336,9 @@ REFUSED: dict[str, dict[str, Make]] = {
             "bank-.lab.example", "*.lab.example"
         ),
         "two paths that break different rules": mixedPaths,
+        "constraints that the second verifier does not support": lambda: limited(
+            [x509.DirectoryName(ROOT.certificate.subject)], None
+        ),
         "an address that is not permitted": lambda: limited(
             [x509.IPAddress(IPv4Network("10.0.0.0/8"))], None, "127.0.0.1"
         ),
