@@ -211,8 +211,8 @@ class ServerCertificates:
             loaded = True
             if self._reported is not None:
                 self._warn(identity)
-        for path in self._states.keys() - set(files):
-            del self._states[path]
+        for path in (self._states.keys() | self._found.keys()) - set(files):
+            self._states.pop(path, None)
             # At least one certificate stays in use.
             if path in self._found and len(self._found) > 1:
                 del self._found[path]

@@ -28,11 +28,6 @@ UNABLE_TO_GET_ISSUER = frozenset({2, 20})
 OpenSSL's codes: the issuer of a certificate is not at hand.
 """
 
-CHAIN_TOO_LONG = 22
-"""
-OpenSSL's code: a path has too many certificates.
-"""
-
 SIGNATURE_FAILURE = 7
 """
 OpenSSL's code: the signature of a certificate is wrong.
@@ -372,7 +367,6 @@ def _grades(
         if finding.code in UNABLE_TO_GET_ISSUER
         and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
     }
-    isLoop = len(set(path.values())) < len(path)
     forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
     graded = []
     for finding in findings:
@@ -389,9 +383,6 @@ def _grades(
                 graded.append((finding, _Grade.CHAIN))
             continue
         if code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED and depth > 0 and leafDates:
-            continue
-        if code == CHAIN_TOO_LONG and isLoop:
-            graded.append((finding, _Grade.SIGNERS))
             continue
         if code == SIGNATURE_FAILURE and depth == 0 and _hasIssuer(path.get(0), atHand):
             graded.append((finding, _Grade.CHAIN))

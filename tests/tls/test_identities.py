@@ -257,6 +257,19 @@ class RenewalTests(IdentityTestCase):
             self.assertEqual(served(certificates, b"a.example"), "b")
         self.assertEqual(len(captured), 1)
 
+    def test_replacedByBroken(self) -> None:
+        """
+        The last certificate stays in use when its file is replaced by a broken one.
+        """
+        path = self.folder.issue("a.pem", "a.example", common="a")
+        certificates = ServerCertificates(self.folder.path)
+        path.unlink()
+        self.folder.write("b.pem", b"broken")
+        self.assertEqual(served(certificates), "a")
+        self.folder.issue("b.pem", "b.example", common="b")
+        self.assertEqual(served(certificates), "b")
+        self.assertEqual(len(certificates.identities), 1)
+
     def test_reload(self) -> None:
         """
         Reloading reads all files again, and reports those that are still broken.

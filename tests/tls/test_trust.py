@@ -352,6 +352,8 @@ class PlatformTests(SynchronousTestCase):
         with patch.dict(os.environ, named):
             self.assertTrue(Trust().isEmpty)
             outcome = shakeHands(Presenting.of(LEAF), Trust())
+        other = shakeHands(Presenting.of(LEAF), NOBODY)
+        self.assertNotIn("on this machine", str(other.reason))
         self.assertEqual(outcome.verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
         self.assertIn(
             "no certificate authority is known on this machine (set SSL_CERT_FILE to a PEM file",
@@ -376,6 +378,9 @@ class PlatformTests(SynchronousTestCase):
                 self.assertEqual(Trust().allAnchors, (ROOT.certificate,))
                 self.forget()
                 with patch.dict(os.environ, {"SSL_CERT_FILE": "/nonexistent"}):
+                    self.assertEqual(Trust().allAnchors, ())
+                self.forget()
+                with patch.object(trust, "_hasFolder", return_value=True):
                     self.assertEqual(Trust().allAnchors, ())
                 self.forget()
             with patch.dict(sys.modules, {"certifi": None}):
