@@ -92,7 +92,7 @@ class Identity:
             f"to {leaf.not_valid_after_utc:{_DATE}}"
         )
 
-    def problems(self, now: datetime) -> Iterator[str]:
+    def problems(self, now: datetime) -> list[str]:
         """
         Find the reasons for which clients refuse the certificate, or will soon.
 
@@ -101,9 +101,11 @@ class Identity:
         """
         with unwarned():
             leaf = self.chain[0]
-            yield from _problemsOfDates(leaf, now)
-            yield from _problemsOfUse(leaf)
-            yield from _problemsOfChain(self.chain)
+            return [
+                *_problemsOfDates(leaf, now),
+                *_problemsOfUse(leaf),
+                *_problemsOfChain(self.chain),
+            ]
 
 
 def _problemsOfDates(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
@@ -129,9 +131,7 @@ def _problemsOfUse(leaf: x509.Certificate) -> Iterator[str]:
     if x509.SubjectAlternativeName not in found:
         yield "is for no server: it has no subjectAltName"
     key = _publicKey(leaf)
-    if isinstance(key, dsa.DSAPublicKey):
-        yield "has a DSA key, which clients do not accept"
-    elif isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
+    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
         yield (
             f"has an EC key on the curve {key.curve.name}, which clients do not accept; use P-256"
         )

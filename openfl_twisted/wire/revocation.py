@@ -185,7 +185,8 @@ def _read(
             if early
             else f"the response has expired on {end:{_DATE}}"
         )
-    _verify(response, _signer(response, issuer, time))
+    # An old response was signed by a responder whose certificate may have expired since.
+    _verify(response, _signer(response, issuer, begin if late else time))
     match status:
         case OCSPCertStatus.GOOD:
             return Staple(Revocation.GOOD)

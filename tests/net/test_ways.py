@@ -6,14 +6,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import DNSLookupError
+from twisted.internet import error
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.events import Event, IOErrorEvent
 from openfl_twisted.net import SecureSocket, Socket, XMLSocket
-from openfl_twisted.net.ways import wayTo
+from openfl_twisted.net.ways import _RenamingReactor, wayTo
 from openfl_twisted.testing import EventRecorder
 from tests.net.network import Network
 
@@ -79,8 +79,26 @@ class NameTests(SynchronousTestCase):
         for name in ("other.example", "other_service"):
             connecting = wayTo(self.network.reactor, name, 9, 1).connect(FACTORY)
             self.network.flush()
-            error = self.failureResultOf(connecting, DNSLookupError)
-            self.assertIn(name, str(error.value))
+            failure = self.failureResultOf(connecting, error.DNSLookupError)
+            self.assertIn(name, str(failure.value))
+
+    def test_refused(self) -> None:
+        """
+        The attempt fails with the reason of the connection.
+        """
+        connecting = wayTo(self.network.reactor, "my_service", 9, 1).connect(FACTORY)
+        self.network.turnAway()
+        self.failureResultOf(connecting, error.ConnectionRefusedError)
+
+    def test_installed(self) -> None:
+        """
+        The resolver of the reactor can still be replaced.
+        """
+        reactor = MemoryReactorClock()
+        renaming = _RenamingReactor(reactor, "my_service")
+        previous, other = reactor.nameResolver, self.network.reactor.nameResolver
+        self.assertIs(renaming.installNameResolver(other), previous)
+        self.assertIs(reactor.nameResolver, other)
 
     def test_impossible(self) -> None:
         """
@@ -88,8 +106,8 @@ class NameTests(SynchronousTestCase):
         """
         for host in IMPOSSIBLE:
             connecting = wayTo(self.network.reactor, host, 9, 1).connect(FACTORY)
-            error = self.failureResultOf(connecting, ValueError)
-            self.assertIn(f"{host!r} is not a host name: each label must be", str(error.value))
+            failure = self.failureResultOf(connecting, ValueError)
+            self.assertIn(f"{host!r} is not a host name: each label must be", str(failure.value))
         for make in (Socket, XMLSocket, SecureSocket):
             socket = make(reactor=self.network.reactor)
             recorder = EventRecorder(socket)

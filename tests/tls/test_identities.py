@@ -5,6 +5,7 @@ Tests for L{openfl_twisted.tls.identities}.
 import errno
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,16 @@ class WordsTests(IdentityTestCase):
         self.assertIn(
             "the chain is in the wrong order: the private key is that of certificate 2", text
         )
+
+    def test_unknownKey(self) -> None:
+        """
+        A certificate with a public key of an unknown type is refused.
+        """
+        leaf = server(INTERMEDIATE)
+        # The last byte of the identifier of P-256.
+        curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
+        odd = replace(leaf, certificate=leaf.rewritten(curve, other).certificate)
+        self.assertIn("the certificate needs an unknown type", self.problem(odd, leaf))
 
     def test_unsupported(self) -> None:
         """

@@ -6,6 +6,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls.trust import unwarned
@@ -150,6 +151,19 @@ class PathTests(SynchronousTestCase):
         ):
             key = ec.generate_private_key(curve)
             self.assertEqual(isUsual(authority("Curve", key=key).certificate), usual)
+
+    def test_unknownKeys(self) -> None:
+        """
+        A key on a curve that C{cryptography} does not know is unusual. A malformed key
+        is left to the verifier.
+        """
+        curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
+        self.assertFalse(isUsual(MIDDLE.rewritten(curve, other).certificate))
+        point = MIDDLE.certificate.public_key().public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )
+        broken = MIDDLE.rewritten(point, point[:1] + bytes(64))
+        self.assertTrue(isUsual(broken.certificate))
 
     def test_obstacles(self) -> None:
         """

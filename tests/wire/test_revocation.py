@@ -262,6 +262,15 @@ class StapleTests(SynchronousTestCase):
         self.both(False, ends=PAST, revokes=True)
         self.both(False, begins=FUTURE, revokes=True)
 
+    def test_oldResponder(self) -> None:
+        """
+        An old response that says C{revoked} counts if the certificate of its responder
+        was valid when it was signed.
+        """
+        old: dict[str, Any] = {"begins": BEGIN, "ends": BEGIN + timedelta(days=7)}
+        self.both(False, responder=self.responder(ends=PAST), revokes=True, **old)
+        self.both(False, responder=self.responder(begins=PAST), **old)
+
     def test_skew(self) -> None:
         """
         A response may begin at most five minutes ahead of our clock.

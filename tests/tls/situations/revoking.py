@@ -274,6 +274,18 @@ SITUATIONS = [
     *(Situation(name, CertificateStatus.REVOKED, make) for name, make in HARD.items()),
     *(Situation(name, CertificateStatus.INVALID, make) for name, make in UNPROVED.items()),
     Situation(
+        "a demanded staple that begins too late",
+        CertificateStatus.INVALID,
+        lambda: stapled(leaf=DEMANDING, begins=NOON + timedelta(minutes=6), time=NOON),
+        "(the response is not valid before 2020-06-01 12:06 UTC)",
+    ),
+    Situation(
+        "a demanded staple that was not sent",
+        CertificateStatus.INVALID,
+        lambda: scene(DEMANDING),
+        "it requires a valid OCSP response from the server (the server sent none)",
+    ),
+    Situation(
         "a revoked intermediate below many authorities",
         CertificateStatus.INVALID_CHAIN,
         otherPathRevoked,
