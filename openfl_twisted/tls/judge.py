@@ -315,7 +315,8 @@ class Judge:
         isPath = self._path and all(each.code in harmless for each in self._findings)
         if not self._trust.platform or not isPath:
             return anchors
-        return (*anchors, self._path[max(self._path)])
+        end = self._path[max(self._path)]
+        return anchors if end in anchors else (*anchors, end)
 
     def _pathToAnchor(self) -> Sequence[x509.Certificate]:
         """
