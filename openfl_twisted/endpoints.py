@@ -223,6 +223,7 @@ def parseServer(
             raise ValueError(f"passThrough={passThrough}: {problem}") from None
     if tlsCertificate is not None:
         certificates = ServerCertificates(tlsCertificate, tlsKey)
+        certificates.report()
         settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)
     elif tlsKey is not None:
         raise ValueError(f"tlsKey={tlsKey}: tlsCertificate is missing")

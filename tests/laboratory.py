@@ -7,7 +7,7 @@ What nothing else is said about is valid for a century, so that no test depends
 on the day on which it runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
+from openfl_twisted.wire.der import pieces
 from tests.extensions import Names, alternativeNames, critical, purposes, usage
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -181,6 +182,34 @@ class Identity:
         digest = digest or certificate.signature_hash_algorithm
         signature = tlv(3, b"\0" + _sign(signer.key, signed, digest))
         return tlv(0x30, signed + algorithm.replace(old, new) + signature)
+
+    def rebuiltDER(self, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
+        """
+        Change the signed fields, and have the issuer sign the result.
+
+        @param change: gets the fields of the C{TBSCertificate} in DER, and returns
+            others.
+        @return: the certificate.
+        """
+        [outer] = pieces(self.der)
+        signed, algorithm, _ = pieces(outer.content)
+        fields = change([each.whole for each in pieces(signed.content)])
+        content = tlv(0x30, b"".join(fields))
+        signer = self.issuer or self
+        signature = _sign(signer.key, content, self.certificate.signature_hash_algorithm)
+        return tlv(0x30, content + algorithm.whole + tlv(3, b"\0" + signature))
+
+    def numbered(self, serial: bytes) -> bytes:
+        """
+        Change the serial number to one of any length and sign.
+        """
+        return self.rebuiltDER(lambda fields: [fields[0], tlv(2, serial), *fields[2:]])
+
+    def versionOne(self) -> "Identity":
+        """
+        Leave out what version 1 does not have: the version and the extensions.
+        """
+        return self._with(self.rebuiltDER(lambda fields: fields[1:-1]))
 
     def _with(self, der: bytes) -> "Identity":
         return replace(self, certificate=x509.load_der_x509_certificate(der))

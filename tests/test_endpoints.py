@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -22,8 +23,9 @@ from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
-from tests.doubles import TightTransport
+from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, REQUEST, RESPONSE, frame, framesIn
+from tests.laboratory import PAST, authority, server
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)
 
@@ -116,6 +118,17 @@ class DescriptionTests(EndpointTestCase):
             f"openfl:tcp:1:tlsCertificate={self.folder}/certificate.pem:tlsKey={self.folder}/key.pem"
         )
         self.assertEqual(factory.accept, EVERYBODY)
+
+    def test_expired(self) -> None:
+        """
+        The problems of the certificate are logged.
+        """
+        path = server(authority("Intermediate", authority("Root")), ends=PAST).save(
+            self.folder / "server.pem"
+        )
+        with capturedLogs() as captured:
+            self.parse(f"openfl:tcp:1:tlsCertificate={path}")
+        self.assertIn("the certificate has expired on 2010-01-01", linesOf(captured)[0])
 
     def test_wrong(self) -> None:
         """

@@ -3,10 +3,30 @@ The way to a server.
 """
 
 import ipaddress
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
+import idna
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IProtocol,
+    IProtocolFactory,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.wire.servernames import ServerName
+
+# RFC 6761: never the name of a host.
+_PLACEHOLDER = "placeholder.invalid"
 
 
 def wayTo(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
@@ -14,16 +34,110 @@ def wayTo(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEn
     Choose the way to a server.
 
     @param reactor: the reactor.
-    @param host: its name or its address, IPv6 with or without brackets.
+    @param host: its name or its address, IPv6 with or without brackets. A name may
+        have underscores, as those of Docker Compose.
     @param port: its port.
     @param timeout: how long connecting may take, in seconds.
-    @return: an endpoint; nothing is connected yet.
+    @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
+        C{host} cannot be a host name.
     """
     address = host.removeprefix("[").removesuffix("]")
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
-        return HostnameEndpoint(reactor, host, port, timeout)
+        return _named(reactor, host, port, timeout)
     if version == 4:
         return TCP4ClientEndpoint(reactor, address, port, timeout)
     return TCP6ClientEndpoint(reactor, address, port, timeout)
+
+
+def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+    """
+    Choose the way to a server that is known by its name.
+    """
+    name = ServerName(host).dns
+    if name is None:
+        return _Impossible(host)
+    try:
+        idna.encode(host)
+    except UnicodeError:
+        return _NamedEndpoint(reactor, name, port, timeout)
+    return HostnameEndpoint(reactor, host, port, timeout)
+
+
+@implementer(IStreamClientEndpoint)
+class _Impossible:
+    """
+    The endpoint for text that cannot be a host name.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return fail(
+            ValueError(
+                f"{self._host[:64]!r} is not a host name: each label must be 1 to 63 letters, "
+                "digits, hyphens or underscores"
+            )
+        )
+
+
+@implementer(IStreamClientEndpoint)
+class _NamedEndpoint:
+    """
+    A L{HostnameEndpoint} for the names that it refuses: it verifies that they are valid
+    by IDNA 2008, and underscores, for example, are not.
+    """
+
+    def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:
+        self._name = name
+        renaming = _RenamingReactor(reactor, name)
+        self._endpoint = HostnameEndpoint(renaming, _PLACEHOLDER, port, timeout)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        connected: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
+        return connected.addErrback(self._failed)
+
+    def _failed(self, reason: Failure) -> NoReturn:
+        if reason.check(DNSLookupError):
+            raise DNSLookupError(f"no results for hostname lookup: {self._name}")
+        reason.raiseException()
+
+
+@implementer(IReactorPluggableNameResolver, IHostnameResolver)
+class _RenamingReactor:
+    """
+    A reactor that looks up one host name, whatever it is asked for.
+    """
+
+    def __init__(self, reactor: Any, name: str) -> None:
+        self._reactor = reactor
+        self._name = name
+
+    @property
+    def nameResolver(self) -> IHostnameResolver:
+        """
+        The resolver: this object.
+        """
+        return self
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        installed: IHostnameResolver = self._reactor.installNameResolver(resolver)
+        return installed
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        resolution: IHostResolution = self._reactor.nameResolver.resolveHostName(
+            resolutionReceiver, self._name, portNumber, addressTypes, transportSemantics
+        )
+        return resolution
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)

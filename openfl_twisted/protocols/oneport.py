@@ -189,6 +189,8 @@ class OnePortProtocol(HoldingConnection):
                 self._refuse(Signature.TLS)
             case Signature.PROXY:
                 self._refuse(Signature.PROXY)
+            case Signature.HTTP if self.factory.requiresTLS and not self._inTLS:
+                self._refuse(Signature.HTTP)
             case Signature.NONE:
                 self._passOn()
             case None:
@@ -277,6 +279,8 @@ class OnePortProtocol(HoldingConnection):
         reason = REASONS[signature]
         if signature is Signature.HTTP:
             reason = "client sent an HTTP request late or incomplete"
+            if self.factory.requiresTLS and not self._inTLS:
+                reason = "client sent an HTTP request without TLS, which this port requires"
         elif signature is Signature.TLS and self._inTLS:
             reason = "client sent a TLS handshake inside TLS"
         elif signature is Signature.TLS and self.factory.hasTLS:
@@ -473,6 +477,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
     @ivar answered: how many policy requests have been answered with the file.
     @ivar unanswered: how many have not, since there was none for the port.
     @ivar hasTLS: whether there is a certificate.
+    @ivar requiresTLS: whether only TLS clients are accepted, besides policy
+        requests.
     """
 
     log = packageLogger()
@@ -524,6 +530,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
             self.accept -= {Caller.TLS}
         if policy is None:
             self.accept -= {Caller.POLICY}
+        # Inside TLS the other types of clients are the same.
+        self.requiresTLS = Caller.TLS in self.accept <= {Caller.TLS, Caller.POLICY}
         self.refused = FOREIGN.difference(passThrough)
         self.signatures = self.refused | {_SIGNATURES[caller] for caller in self.accept}
         self.grace = grace

@@ -98,7 +98,17 @@ class ConfiguredOptions(usage.Options):
         super().parseOptions(arguments)
         if self["check"]:
             sys.stdout.write(self._resolved(arguments))
+            for remark in self.remarks():
+                sys.stdout.write(f"# {remark}\n")
             sys.exit(0)
+
+    def remarks(self) -> list[str]:
+        """
+        Override to describe the files that the options name.
+
+        @return: the lines that C{--check} prints as comments.
+        """
+        return []
 
     def _spelledOut(self, arguments: list[str]) -> list[str]:
         """

@@ -75,6 +75,7 @@ class ServerCollector(Collector):
         yield from self._connections()
         yield from self._traffic()
         yield from self._refusals()
+        yield from self._certificates()
         lobby, relay = self._overview.lobby, self._overview.relay
         if lobby is not None:
             yield from self._rooms(lobby)
@@ -138,6 +139,18 @@ class ServerCollector(Collector):
             outcomes = {(outcome,): count for outcome, count in requests.items()}
             yield _counter(
                 "policy_requests", "Requests for the policy file", outcomes.items(), "outcome"
+            )
+
+    def _certificates(self) -> Iterator[Metric]:
+        expiries = {
+            (str(each.path),): each.expiry.timestamp() for each in self._overview.identities
+        }
+        if expiries:
+            yield _gauge(
+                "tls_certificate_expiry_timestamp_seconds",
+                "End of the validity of each certificate in use (Unix time)",
+                expiries.items(),
+                "file",
             )
 
     def _rooms(self, lobby: Lobby) -> Iterator[Metric]:

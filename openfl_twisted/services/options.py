@@ -20,7 +20,8 @@ from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.services.configuration import ConfiguredOptions
-from openfl_twisted.tls.server import CertificateError, ServerCertificates
+from openfl_twisted.tls.identities import CertificateError
+from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8
@@ -377,6 +378,18 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     def __init__(self) -> None:
         super().__init__()
         self["trusted-proxies"] = []
+
+    def remarks(self) -> list[str]:
+        """
+        Describe the certificates: names, dates and problems.
+        """
+        certificates = self["tls"]
+        if certificates is None:
+            return []
+        return [
+            *(f"certificate {identity}" for identity in certificates.identities),
+            *(f"warning: {problem}" for problem in certificates.problems()),
+        ]
 
     def opt_trusted_proxy(self, network: str) -> None:
         """

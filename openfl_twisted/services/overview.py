@@ -3,6 +3,7 @@ What there is to see of a server that runs: in plain values, for metrics and for
 the console.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from openfl_twisted.protocols.guard import GuardFactory
@@ -11,6 +12,7 @@ from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.tls.identities import Identity
 
 
 class Watched(Protocol):
@@ -68,6 +70,14 @@ class Overview:
         """
         door = self.guard.wrappedFactory
         return door if isinstance(door, OnePortFactory) else None
+
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """
+        The certificates for TLS that are in use.
+        """
+        certificates = getattr(self._service, "certificates", None)
+        return [] if certificates is None else certificates.identities
 
     @property
     def served(self) -> Any:

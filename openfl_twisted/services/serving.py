@@ -115,6 +115,7 @@ class ServerService(MultiService):
     @ivar farewell: called before the connections are closed.
     @ivar lobby: the rooms, if there are any.
     @ivar relay: the way to other machines, if there is one.
+    @ivar certificates: the certificates for TLS; C{None} without TLS.
     @ivar brokers: what is to be started and stopped with the server: the relay,
         and what knows who is where.
     """
@@ -150,7 +151,7 @@ class ServerService(MultiService):
         self.brokers: list[IRelay | IPresence] = []
         self.policy: PolicySource = options["policy"]
         self._policyFile: str | None = options["policy-file"]
-        self._certificates: ServerCertificates | None = options["tls"]
+        self.certificates: ServerCertificates | None = options["tls"]
         self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.patience: float = options["patience"]
@@ -202,7 +203,7 @@ class ServerService(MultiService):
         if policy is None:
             return
         port = portOf(host)
-        tls = self._certificates is not None
+        tls = self.certificates is not None
         for problem in policy.problems(port, tls=tls, isTarget=self._hasPrograms):
             self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
 
@@ -211,8 +212,8 @@ class ServerService(MultiService):
         Read certificates and policy file again. Those that are invalid are
         logged, and the previous ones stay in use.
         """
-        if self._certificates is not None:
-            self._certificates.reload()
+        if self.certificates is not None:
+            self.certificates.reload()
         if self._policyFile is None:
             return
         try:
@@ -235,10 +236,14 @@ class ServerService(MultiService):
 
     def startService(self) -> None:
         """
-        Open the ports, and reach for other machines.
+        Open the ports, check the certificates, and connect to the brokers.
         """
         super().startService()
         self._reloading.startService()
+        if self.certificates is not None:
+            self.certificates.report()
+            # twistd has given up its rights before it calls this method.
+            self.certificates.checkRenewals()
         for broker in self.brokers:
             broker.start()
 

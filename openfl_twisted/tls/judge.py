@@ -25,8 +25,8 @@ from openfl_twisted.wire.certificatecosts import findExcess
 from openfl_twisted.wire.certificatepaths import (
     PathError,
     findPath,
-    isUsual,
     mayConstrainNames,
+    obstacleTo,
     verifyPath,
 )
 from openfl_twisted.wire.certificates import (
@@ -37,8 +37,12 @@ from openfl_twisted.wire.certificates import (
     judge,
 )
 from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
-from openfl_twisted.wire.servernames import ServerName
-from openfl_twisted.wire.verifycodes import UNKNOWN_REVOCATION
+from openfl_twisted.wire.servernames import ServerName, describeNames
+from openfl_twisted.wire.verifycodes import (
+    NAME_CONSTRAINTS,
+    NO_TRUSTED_SIGNER,
+    UNKNOWN_REVOCATION,
+)
 
 _ALERT_CODES = {
     CertificateStatus.EXPIRED: 10,
@@ -48,6 +52,7 @@ _ALERT_CODES = {
 _UNSPECIFIED = 1
 _BAD_CERTIFICATE = certificates.HOSTNAME_MISMATCH
 _PATH_STATUSES = {CertificateStatus.UNTRUSTED_SIGNERS, CertificateStatus.INVALID_CHAIN}
+_NO_ANCHORS = "set SSL_CERT_FILE to a PEM file of CA certificates, or install certifi"
 _log = packageLogger()
 
 
@@ -166,6 +171,9 @@ class Judge:
         leaf = self._path.get(0)
         if leaf is not None:
             self._look(leaf)
+        unsigned = any(each.code in NO_TRUSTED_SIGNER for each in self._findings)
+        if unsigned and self._trust.platform and self._trust.isEmpty:
+            self._findings.insert(0, Finding(certificates.NO_ANCHORS, 0, _NO_ANCHORS))
         self._decide()
         if leaf is not None and self.verdict.status == CertificateStatus.TRUSTED:
             self._lookAgain(leaf)
@@ -182,7 +190,7 @@ class Judge:
             self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
             return
         if not matches:
-            detail = f"not for {self._name.text!r}"
+            detail = f"not for {self._name.text!r}, but for {describeNames(leaf)}"
             self._findings.append(Finding(certificates.HOSTNAME_MISMATCH, 0, detail))
 
     def _decide(self) -> None:
@@ -230,7 +238,7 @@ class Judge:
             return None
         others = [*self._sent, *trust.intermediates]
         try:
-            path = findPath(leaf, others, trust.allAnchors, subject, trust.now(), webPKI=True)
+            path = findPath(leaf, others, self._anchors(), subject, trust.now(), webPKI=True)
         except PathError:
             return None
         store = X509Store()
@@ -239,8 +247,12 @@ class Judge:
         chain = [X509.from_cryptography(each) for each in path]
         try:
             X509StoreContext(store, chain[0], chain[1:-1]).verify_certificate()
-        except X509StoreContextError:
-            return None
+        except X509StoreContextError as problem:
+            # OpenSSL compares the common name of the server certificate with DNS constraints,
+            # after all other checks. C{cryptography} has compared the names that count.
+            code, depth, _ = problem.errors
+            if depth != 0 or code not in NAME_CONSTRAINTS:
+                return None
         return path if self._isUnrevoked(path) else None
 
     def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
@@ -266,18 +278,17 @@ class Judge:
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
-        path = self._pathToAnchor()
+        path, anchors = self._pathToAnchor(), self._anchors()
         if not webPKI:
-            if leaf in trust.allAnchors:
+            if leaf in anchors:
                 # The client trusts this very certificate, so there is no path to verify.
                 return
-            # The verifier checks the keys of CAs only.
             obstacle = (
                 f"{self._name.text!r} is not a host name of RFC 1123"
                 if subject is None
-                else "a CA of the path has an Ed25519 or Ed448 key"
+                else obstacleTo(path)
             )
-            if subject is None or not all(isUsual(each) for each in path[1:]):
+            if obstacle:
                 if any(mayConstrainNames(each) for each in path):
                     self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
                 return
@@ -285,11 +296,27 @@ class Judge:
             self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
             return
         try:
-            if path[-1] not in trust.allAnchors:
+            if path[-1] not in anchors:  # pragma: no cover - OpenSSL accepts no other path
                 raise PathError("no authority that is trusted leads to it")
             verifyPath(path, subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
-            self._refuse(Finding(certificates.REFUSED_PATH, 0, str(problem)))
+            code = certificates.REFUSED_LEAF if problem.blamesLeaf else certificates.REFUSED_PATH
+            self._refuse(Finding(code, 0, str(problem)))
+
+    def _anchors(self) -> Sequence[x509.Certificate]:
+        """
+        List the trust anchors. A folder of CA certificates cannot be listed: OpenSSL
+        opens the file of the issuer that it looks for. So a certificate of the folder
+        is only known as the end of a path that OpenSSL has found, and to which it had
+        no objection but for the names.
+        """
+        anchors = self._trust.allAnchors
+        harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION
+        isPath = self._path and all(each.code in harmless for each in self._findings)
+        if not self._trust.platform or not isPath:
+            return anchors
+        end = self._path[max(self._path)]
+        return anchors if end in anchors else (*anchors, end)
 
     def _pathToAnchor(self) -> Sequence[x509.Certificate]:
         """
@@ -322,13 +349,16 @@ class Judge:
 
     def _checkStaple(self, staple: bytes) -> None:
         leaf = self._path[0]
-        says = readStaple(staple, leaf, self._path.get(1, leaf), self._trust.now())
-        if says is Revocation.REVOKED:
+        read = readStaple(staple, leaf, self._path.get(1, leaf), self._trust.now())
+        if read.revocation is Revocation.REVOKED:
             self._refuse(Finding(certificates.REVOKED, 0, "by OCSP"))
-        elif says is Revocation.UNKNOWN and demandsStaple(leaf):
-            self._refuse(Finding(certificates.MUST_STAPLE, 0))
-        elif says is Revocation.UNKNOWN and self._trust.hardRevocation and self._isUnlisted():
-            self._refuse(Finding(certificates.UNPROVED, 0))
+        elif read.revocation is Revocation.GOOD:
+            return
+        elif demandsStaple(leaf):
+            self._refuse(Finding(certificates.MUST_STAPLE, 0, read.reason))
+        elif self._trust.hardRevocation and self._isUnlisted():
+            reason = "" if not staple else f"OCSP: {read.reason}"
+            self._refuse(Finding(certificates.UNPROVED, 0, reason))
 
     def _isUnlisted(self) -> bool:
         """

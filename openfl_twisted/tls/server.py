@@ -2,14 +2,11 @@
 TLS servers whose certificates can be renewed while they run.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -22,193 +19,254 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.tls.ciphers import CIPHERS
-from openfl_twisted.tls.trust import unwarned
+from openfl_twisted.tls.identities import (
+    CertificateError,
+    CertificateUnreadable,
+    Identity,
+    load,
+    readFile,
+)
+from openfl_twisted.wire.httprequest import HTTPAnswer
+
+__all__ = [
+    "HANDSHAKE_TIMEOUT",
+    "CertificateError",
+    "ServerCertificates",
+    "ServerConnectionCreator",
+]
 
 HANDSHAKE_TIMEOUT = 20.0
 """
 How many seconds a client gets for the handshake, if nobody says otherwise.
 """
 
+_REPORT_INTERVAL = timedelta(days=1)
 _log = packageLogger()
 
-# What tells one state of a file from another: its path, number, time and size.
-_State = tuple[tuple[str, int, int, int], ...]
+# The state of a file: number, time and size; or the number of the error.
+_FileState = tuple[int, int, int]
 
-
-class CertificateError(ValueError):
-    """
-    A file has no certificate and key that a server could use.
-    """
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """
-    A certificate with its names.
-    """
-
-    context: SSL.Context
-    names: frozenset[str]
+_HTTP = {"http request", "https proxy request"}
+_WORDS = {
+    "unsupported protocol": "the client supports neither TLS 1.2 nor TLS 1.3",
+    "no shared cipher": "the client and the server have no cipher suite in common",
+    "wrong version number": "the client does not speak TLS",
+    "packet length too long": "the client does not speak TLS",
+    "record layer failure": "the client does not speak TLS",
+    "http request": "the client sent an HTTP request without TLS",
+    "https proxy request": "the client sent an HTTP request without TLS",
+}
 
 
 class ServerCertificates:
     """
-    The certificates of a server, from files. When a file is renewed the next
-    handshake has the new certificate; a file that is broken is reported once,
-    and the certificates are served that were there before.
+    The certificates of a server, read from files. A renewed file is read before the
+    next handshake. If a file is invalid, the previous certificate of this file stays
+    in use, and the reason is logged once.
     """
 
-    def __init__(self, certificate: str | Path, key: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        certificate: str | Path,
+        key: str | Path | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """
-        @param certificate: a PEM file with the certificate, and those of the
-            intermediate authorities after it; or a folder of such files, each
-            with its key in it, whose names end in C{.pem}. Of a folder the one
-            is used that is for the name for which the client asks; if there is
-            none, the first in the order of the files' names.
+        @param certificate: a PEM file with the certificate and its chain; or a folder
+            of such files, each with its key, whose names end in C{.pem}. In a folder,
+            the certificate for the server name that the client sends is used, or else
+            the first in the order of the file names.
         @param key: the PEM file with the private key; C{None} if it is in the
             certificate's file.
+        @param now: returns the time, with its zone.
         @raise CertificateError: if there is no certificate that could be used.
         """
         self._certificate = Path(certificate)
         self._key = None if key is None else Path(key)
-        if self._key is not None and self._certificate.is_dir():
+        self._isFolder = self._certificate.is_dir()
+        if self._key is not None and self._isFolder:
             raise CertificateError(f"{certificate} is a folder: its files have their keys in them")
-        self._state = self._look()
-        self._identities = self._load()
+        self._now = now
+        self._reported: datetime | None = None
+        # Whether this process can read renewed files.
+        self._mayRead = True
+        self._folderProblem = ""
+        self._states: dict[Path, tuple[_FileState, ...]] = {}
+        self._found: dict[Path, Identity] = {}
+        for path in self._files():
+            self._states[path] = self._look(path)
+            self._found[path] = self._load(path)
+
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """
+        The certificates in use, in the order of their files. Renewed files are read
+        first.
+        """
+        self._refresh()
+        return [self._found[path] for path in sorted(self._found)]
 
     def context(self, name: str | None = None) -> SSL.Context:
         """
         Get OpenSSL's context for the certificate of a name.
 
-        @param name: the name for which a client asks; C{None} if for none.
+        @param name: the server name that the client sends; C{None} for none.
         """
-        self._refresh()
+        identities = self.identities
+        if self._reported is not None and self._now() - self._reported >= _REPORT_INTERVAL:
+            self.report()
         wildcard = None if name is None else f"*.{name.partition('.')[2]}"
         for wanted in (name, wildcard):
-            for identity in self._identities:
+            for identity in identities:
                 if wanted in identity.names:
                     return identity.context
-        return self._identities[0].context
+        return identities[0].context
 
     def reload(self) -> None:
         """
-        Read the files again. If one is invalid, the previous certificates stay in
-        use, and the log contains the reason.
+        Read the files again. If one is invalid, its previous certificate stays in use,
+        and the log contains the reason.
         """
-        self._state = ()
+        self._states = dict.fromkeys(self._states, ())
+        self._folderProblem = ""
         self._refresh()
+
+    # Health
+
+    def report(self) -> None:
+        """
+        Log a warning for each reason for which clients refuse a certificate, or will
+        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. From
+        then on this is repeated once a day, when a client connects.
+        """
+        self._reported = self._now()
+        for identity in self._found.values():
+            self._warn(identity)
+
+    def problems(self) -> list[str]:
+        """
+        Find the reasons for which clients refuse the certificates, or will soon.
+
+        @return: a sentence for each, which begins with the name of the file.
+        """
+        now = self._now()
+        return [
+            f"{identity.path}: the certificate {problem}"
+            for identity in self._found.values()
+            for problem in identity.problems(now)
+        ]
+
+    def checkRenewals(self) -> None:
+        """
+        Check that this process can read the files again: C{twistd --uid} reads them as
+        root, and then gives up its rights. If not, a warning is logged, and none later
+        when they are renewed.
+        """
+        self._mayRead = True
+        try:
+            for path in self._files():
+                for file in {path, self._key or path}:
+                    readFile(file)
+        except CertificateUnreadable as problem:
+            self._mayRead = False
+            _log.warn(
+                "certificates cannot be read again: {problem}; restart the server after they are "
+                "renewed, or give this user the right to read them",
+                problem=problem,
+            )
+        except CertificateError:
+            # A broken file is reported when it is read.
+            return
+
+    def _warn(self, identity: Identity) -> None:
+        for problem in identity.problems(self._now()):
+            _log.warn("{path}: the certificate {problem}", path=str(identity.path), problem=problem)
+
+    # Renewal
 
     def _refresh(self) -> None:
         """
-        Read the files again, if they are others than before.
+        Read the files that have changed. The certificates of the others stay in use.
         """
         try:
-            state = self._look()
-            if state == self._state:
-                return
-            self._state = state
-            self._identities = self._load()
-        except (OSError, CertificateError) as problem:
+            files = self._files()
+        except CertificateError as problem:
+            if str(problem) != self._folderProblem:
+                self._folderProblem = str(problem)
+                self._keep(problem)
+            return
+        self._folderProblem = ""
+        loaded = False
+        for path in files:
+            state = self._look(path)
+            if self._states.get(path) == state:
+                continue
+            self._states[path] = state
+            try:
+                self._found[path] = identity = self._load(path)
+            except CertificateError as problem:
+                self._keep(problem)
+                continue
+            loaded = True
+            if self._reported is not None:
+                self._warn(identity)
+        for path in (self._states.keys() | self._found.keys()) - set(files):
+            self._states.pop(path, None)
+            # At least one certificate stays in use.
+            if path in self._found and len(self._found) > 1:
+                del self._found[path]
+                loaded = True
+        if loaded:
+            _log.info("certificates reloaded from {path}", path=self._certificate)
+
+    def _keep(self, problem: CertificateError) -> None:
+        """
+        Log why files were not read.
+        """
+        if self._mayRead or not isinstance(problem, CertificateUnreadable):
             _log.warn(
                 "cannot reload certificates: {problem}; still using the previous ones",
                 problem=problem,
             )
-        else:
-            _log.info("certificates reloaded from {path}", path=self._certificate)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> list[Path]:
         """
-        Name the files with certificates.
-        """
-        if self._certificate.is_dir():
-            yield from sorted(self._certificate.glob("*.pem"))
-        else:
-            yield self._certificate
+        List the files with certificates.
 
-    def _look(self) -> _State:
+        @raise CertificateError: if the folder has no such files.
         """
-        Look at the files without reading them.
-        """
-        state = []
-        for path in (*self._files(), *(() if self._key is None else (self._key,))):
-            try:
-                found = path.stat()
-            except OSError:
-                # That it is not there is a state as well.
-                state.append((str(path), 0, 0, 0))
-            else:
-                state.append((str(path), found.st_ino, found.st_mtime_ns, found.st_size))
-        return tuple(state)
-
-    def _load(self) -> list[_Identity]:
-        """
-        Read all files.
-        """
-        identities = [_load(path, self._key or path, self.context) for path in self._files()]
-        if not identities:
+        if not self._isFolder:
+            return [self._certificate]
+        try:
+            names = sorted(os.listdir(self._certificate))
+        except OSError as problem:
+            kind = (
+                CertificateUnreadable if isinstance(problem, PermissionError) else CertificateError
+            )
+            raise kind(f"{self._certificate}: {problem.strerror}") from None
+        files = [self._certificate / name for name in names if name.endswith(".pem")]
+        if not files:
             raise CertificateError(f"{self._certificate}: there is no file *.pem in it")
-        return identities
+        return files
 
+    def _look(self, path: Path) -> tuple[_FileState, ...]:
+        """
+        Look at a certificate's files without reading them.
+        """
+        states: list[_FileState] = []
+        for file in (path,) if self._key is None else (path, self._key):
+            try:
+                found = file.stat()
+            except OSError as problem:
+                # That it cannot be found is a state as well.
+                states.append((problem.errno or 0, 0, 0))
+            else:
+                states.append((found.st_ino, found.st_mtime_ns, found.st_size))
+        return tuple(states)
 
-def _load(path: Path, key: Path, contextFor: Any) -> _Identity:
-    """
-    Read a certificate and its key.
-    """
-    try:
-        certificates, secret = path.read_bytes(), key.read_bytes()
-    except OSError as problem:
-        raise CertificateError(f"{problem.filename}: {problem.strerror}") from None
-    try:
-        with unwarned():
-            leaf, *others = x509.load_pem_x509_certificates(certificates)
-            names = _names(leaf)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise CertificateError(f"{path}: there is no certificate in PEM in it") from None
-    try:
-        private = load_pem_private_key(secret, None)
-    except TypeError:
-        raise CertificateError(f"{key}: the private key is encrypted") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise CertificateError(f"{key}: there is no private key in PEM in it") from None
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(CIPHERS)
-    context.set_options(
-        SSL.OP_NO_COMPRESSION
-        | SSL.OP_NO_RENEGOTIATION
-        | SSL.OP_NO_TICKET
-        | SSL.OP_CIPHER_SERVER_PREFERENCE
-    )
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    try:
-        context.use_certificate(leaf)
-        for other in others:
-            context.add_extra_chain_cert(other)
-        context.use_privatekey(private)  # type: ignore[arg-type]
-        context.check_privatekey()
-    except (SSL.Error, TypeError, ValueError) as problem:
-        reason = problem.args[0][-1][2] if isinstance(problem, SSL.Error) else str(problem)
-        raise CertificateError(f"{key}: not the private key of {path}: {reason}") from None
-
-    def serverNamed(connection: SSL.Connection) -> None:
-        name = connection.get_servername()
-        if name is not None:
-            connection.set_context(contextFor(name.decode("ascii", "replace").lower()))
-
-    context.set_tlsext_servername_callback(serverNamed)
-    return _Identity(context, names)
-
-
-def _names(certificate: x509.Certificate) -> frozenset[str]:
-    """
-    List the DNS names of a certificate.
-    """
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    return frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+    def _load(self, path: Path) -> Identity:
+        return load(path, self._key or path, self.context)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -235,45 +293,71 @@ class ServerConnectionCreator:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """
-        Make a connection, which is given up if its handshake takes too long.
+        Make a connection. It is closed if its handshake takes too long.
         """
         connection = _TimedConnection(self._certificates.context(), None)
+        connection.protocol = tlsProtocol
         connection.patience = self._clock.callLater(self._timeout, _cutOff, tlsProtocol)
         return connection
 
 
 class _TimedConnection(SSL.Connection):
     """
-    OpenSSL's connection, whose handshake has its time.
+    OpenSSL's connection, with a timeout for the handshake. It logs why a handshake has
+    failed.
+
+    @ivar patience: the timeout.
+    @ivar protocol: the protocol of TLS, during the handshake.
     """
 
     patience: IDelayedCall
+    protocol: TLSMemoryBIOProtocol | None
 
     def do_handshake(self) -> None:
         """
-        Go on with the handshake.
+        Continue the handshake.
         """
         try:
             super().do_handshake()
         except SSL.WantReadError:
             raise
         except SSL.ZeroReturnError:
-            # It was closed, in the manner of TLS. Twisted does not expect this one here.
-            self._stop()
+            # The client sent close_notify. Twisted does not expect this exception here.
+            self._fail("the client has closed the connection")
             raise SSL.Error([("", "", "the peer has ended the handshake")]) from None
-        except SSL.Error:
-            self._stop()
+        except SSL.Error as error:
+            problems = error.args[0] if error.args else None
+            self._fail(problems[-1][2] if problems else "the connection was closed")
             raise
         self._stop()
 
     def bio_shutdown(self) -> None:
         """
-        Hear that the connection beneath is lost.
+        Called when the underlying connection is lost.
         """
         self._stop()
         super().bio_shutdown()
 
+    def _fail(self, reason: str) -> None:
+        """
+        Log why the handshake has failed, once. A client that sent HTTP gets an answer.
+
+        @param reason: the words of OpenSSL.
+        """
+        protocol = self.protocol
+        self._stop()
+        if protocol is None:
+            return
+        _, isAlert, alert = reason.partition(" alert ")
+        words = f"the client sent the alert {alert!r}" if isAlert else _WORDS.get(reason, reason)
+        peer = describe(protocol.getPeer())
+        _log.warn("{peer}: TLS handshake failed: {reason}", peer=peer, reason=words)
+        if reason in _HTTP and protocol.transport is not None:
+            answer = HTTPAnswer(400, "This port requires TLS: use https or wss.")
+            protocol.transport.write(answer.encode())
+
     def _stop(self) -> None:
+        self.protocol = None
         if self.patience.active():
             self.patience.cancel()
 

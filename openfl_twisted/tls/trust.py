@@ -2,10 +2,12 @@
 Whom a TLS client believes.
 """
 
+import os
+import re
 import ssl
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
@@ -29,6 +31,10 @@ How many contexts of OpenSSL are kept, one for each way to trust: to make one
 takes about a tenth of a second.
 """
 
+_VARIABLES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+# How OpenSSL names a file in a folder of CA certificates: the hash of the subject, a number.
+_hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+
 Profile = Literal["default", "webpki"]
 """
 How strict a client is. C{default} takes what browsers and OpenSSL take, such as
@@ -42,8 +48,10 @@ class Trust:
     """
     Whom a client believes, and what for.
 
-    @ivar platform: whether the authorities of this machine are trusted. The
-        variables SSL_CERT_FILE and SSL_CERT_DIR name others.
+    @ivar platform: whether the CAs of this machine are trusted. The variables
+        SSL_CERT_FILE and SSL_CERT_DIR select others. Without these variables, and on
+        a machine without CA certificates, those of C{certifi} are trusted if it is
+        installed.
     @ivar anchors: certificates that are trusted: of authorities, of
         intermediates, or of servers.
     @ivar intermediates: certificates with which a path may be built, and which
@@ -131,6 +139,13 @@ class Trust:
         """
         return (*self.anchors, *(_platformAnchors() if self.platform else ()))
 
+    @property
+    def isEmpty(self) -> bool:
+        """
+        Whether there are no trust anchors at all.
+        """
+        return not self.allAnchors and not (self.platform and _hasFolder())
+
     @cached_property
     def pinned(self) -> frozenset[x509.Certificate]:
         """
@@ -207,21 +222,64 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
+def isPlatformAnchor(name: x509.Name) -> bool:
+    """
+    Check whether this machine trusts a CA.
+
+    @param name: the subject of the CA.
+    @return: C{False} also if the certificate of the CA is only in a folder.
+    """
+    return any(anchor.subject == name for anchor in _platformAnchors())
+
+
 @cache
 def _platformAnchors() -> tuple[x509.Certificate, ...]:
     """
-    List the authorities of this machine, as far as they can be listed: a folder
-    of them is only looked into when one is wanted.
+    List the CAs of this machine. Those in a folder are missing: OpenSSL only opens
+    the files that it needs.
     """
+    found = ssl.create_default_context().get_ca_certs(binary_form=True)
+    if not found and not _hasFolder() and not _VARIABLES & os.environ.keys():
+        found = _bundledAnchors()
     anchors = []
     with unwarned():
-        for der in ssl.create_default_context().get_ca_certs(binary_form=True):
+        for der in found:
             try:
                 anchors.append(x509.load_der_x509_certificate(der))
             except MALFORMED:  # pragma: no cover - depends on the machine
                 # OpenSSL reads some that cryptography does not.
                 continue
     return tuple(anchors)
+
+
+def _hasFolder() -> bool:
+    """
+    Check whether there is a folder of CA certificates in which OpenSSL finds some.
+    """
+    folders = os.environ.get("SSL_CERT_DIR")
+    if folders is None:
+        if "SSL_CERT_FILE" in os.environ:
+            return False
+        folders = ssl.get_default_verify_paths().capath or ""
+    for folder in folders.split(os.pathsep):
+        with suppress(OSError):
+            if any(_hashed.fullmatch(name) for name in os.listdir(folder)):
+                return True
+    return False
+
+
+def _bundledAnchors() -> list[bytes]:
+    """
+    List the CAs that C{certifi} contains, in DER; none if it is not installed.
+    """
+    try:
+        import certifi
+    except ImportError:
+        return []
+    pem = Path(certifi.where()).read_text(encoding="utf-8")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=pem)
+    return context.get_ca_certs(binary_form=True)
 
 
 @lru_cache(maxsize=MAX_CONTEXTS)

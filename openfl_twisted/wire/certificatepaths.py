@@ -7,9 +7,11 @@ back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 from cryptography.x509.verification import (
@@ -32,16 +34,47 @@ from openfl_twisted.wire.certificatecosts import (
 )
 from openfl_twisted.wire.certificates import MALFORMED, isSignedBy
 
+# The words of C{cryptography} before what it says of an issuer.
+_CANDIDATES = "candidates exhausted: "
+# The words before the certificate that has the problem.
+_PROCESSING = " (encountered processing"
 _TOO_MANY_STEPS = (
     f"the search for a path takes more than {MAX_STEPS} signatures or {MAX_FAILURES} wrong ones"
 )
-_UNUSUAL_KEYS = {PublicKeyAlgorithmOID.ED25519, PublicKeyAlgorithmOID.ED448}
+# Extensions that C{cryptography} does not process, but OpenSSL does. They may be critical:
+# RFC 5280 requires it for the first two.
+_ISSUER_EXTENSIONS: tuple[type[x509.ExtensionType], ...] = (
+    x509.PolicyConstraints,
+    x509.InhibitAnyPolicy,
+    x509.CertificatePolicies,
+    x509.CRLDistributionPoints,
+    x509.OCSPNoCheck,
+)
+# C{cryptography} has no class for it.
+_POLICY_MAPPINGS = x509.ObjectIdentifier("2.5.29.33")
+_SERVER_EXTENSIONS = _ISSUER_EXTENSIONS[2:]
+_UNUSUAL_KEYS = {
+    PublicKeyAlgorithmOID.ED25519,
+    PublicKeyAlgorithmOID.ED448,
+    PublicKeyAlgorithmOID.RSASSA_PSS,
+}
+_USUAL_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class PathError(Exception):
     """
     There is no path that keeps the rules; the text says why.
+
+    @ivar blamesLeaf: whether the server certificate itself breaks a rule.
     """
+
+    def __init__(self, reason: str, *, blamesLeaf: bool = False) -> None:
+        """
+        @param reason: which rule is broken.
+        @param blamesLeaf: see the attribute.
+        """
+        super().__init__(reason)
+        self.blamesLeaf = blamesLeaf
 
 
 def findPath(
@@ -105,18 +138,50 @@ def verifyPath(
     tries = sum(subject == issuer for issuer, _, _ in names for _, subject, _ in names)
     if tries > MAX_STEPS:
         raise PathError(_TOO_MANY_STEPS)
+    issuers, servers = _extensionPolicies(webPKI)
     builder = PolicyBuilder().store(Store([path[-1]])).time(time).max_chain_depth(MAX_DEPTH)
-    if not webPKI:
-        # It does not allow less than these two.
-        everything, any_ = ExtensionPolicy.permit_all(), Criticality.AGNOSTIC
-        builder = builder.extension_policies(
-            ca_policy=everything.require_present(x509.BasicConstraints, any_, None),
-            ee_policy=everything.require_present(x509.SubjectAlternativeName, any_, None),
-        )
+    builder = builder.extension_policies(ca_policy=issuers, ee_policy=servers)
     try:
         builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
-        raise PathError(_reason(problem)) from None
+        # The verifier checks the server certificate first, and names it. It names an issuer
+        # only after the words for candidates.
+        text = str(problem)
+        blamesLeaf = _CANDIDATES not in text and _PROCESSING in text
+        blamesLeaf = blamesLeaf or not _isReadable(path[0])
+        raise PathError(_reason(problem), blamesLeaf=blamesLeaf) from None
+
+
+def _isReadable(certificate: x509.Certificate) -> bool:
+    """
+    Check whether the extensions of a certificate can be parsed.
+    """
+    try:
+        _ = certificate.extensions
+    except MALFORMED:
+        return False
+    return True
+
+
+@cache
+def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
+    """
+    Make the rules for the extensions of CAs, and for those of servers.
+    """
+    anyway = Criticality.AGNOSTIC
+    if webPKI:
+        issuers = ExtensionPolicy.webpki_defaults_ca()
+        servers = ExtensionPolicy.webpki_defaults_ee()
+    else:
+        # The verifier does not allow less than these two.
+        everything = ExtensionPolicy.permit_all()
+        issuers = everything.require_present(x509.BasicConstraints, anyway, None)
+        servers = everything.require_present(x509.SubjectAlternativeName, anyway, None)
+    for extension in _ISSUER_EXTENSIONS:
+        issuers = issuers.may_be_present(extension, anyway, None)
+    for extension in _SERVER_EXTENSIONS:
+        servers = servers.may_be_present(extension, anyway, None)
+    return issuers, servers
 
 
 class _Counts(dict[x509.Certificate, int]):
@@ -208,15 +273,67 @@ def _namesOfAnchors(
     return {each: namesOf(_der(each)) for each in anchors}
 
 
+def obstacleTo(path: Sequence[x509.Certificate]) -> str:
+    """
+    Find what keeps C{cryptography} from verifying a path that OpenSSL can verify.
+
+    @param path: the path from the server certificate to the trust anchor.
+    @return: the reason; empty if the verifier supports everything in the path.
+    """
+    leaf, *issuers = path
+    if not all(isUsual(each) for each in issuers):
+        return "a CA of the path has a key that is neither RSA nor P-256, P-384 or P-521"
+    if issuers and issuers[-1].version is x509.Version.v1:
+        return "the trust anchor is an X.509 version 1 certificate"
+    if any(map(_hasPolicyMappings, issuers)):
+        return "a CA of the path has a critical policyMappings extension"
+    if _hasDottedName(leaf):
+        return "a name of the certificate ends with a dot"
+    return ""
+
+
 def isUsual(certificate: x509.Certificate) -> bool:
     """
-    Check whether C{cryptography}'s verifier supports the key of a CA. It refuses
-    EdDSA keys, which web CAs may not use.
+    Check whether C{cryptography}'s verifier supports the key of a CA. It supports
+    the keys that web CAs may use.
 
     @param certificate: the certificate of the CA.
-    @return: C{False} for an Ed25519 or Ed448 key.
+    @return: C{False} for Ed25519, Ed448 and RSASSA-PSS keys, and for elliptic
+        curves other than P-256, P-384 and P-521.
     """
-    return certificate.public_key_algorithm_oid not in _UNUSUAL_KEYS
+    algorithm = certificate.public_key_algorithm_oid
+    if algorithm == PublicKeyAlgorithmOID.EC_PUBLIC_KEY:
+        try:
+            key = certificate.public_key()
+        except UnsupportedAlgorithm:
+            return False
+        except ValueError:
+            # A malformed key is left to the verifier, which refuses it.
+            return True
+        return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _USUAL_CURVES)
+    return algorithm not in _UNUSUAL_KEYS
+
+
+def _hasPolicyMappings(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a certificate has a critical policyMappings extension.
+    """
+    try:
+        return certificate.extensions.get_extension_for_oid(_POLICY_MAPPINGS).critical
+    except (x509.ExtensionNotFound, *MALFORMED):
+        return False
+
+
+def _hasDottedName(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a DNS name of a certificate ends with a dot.
+    """
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, *MALFORMED):
+        return False
+    names = extension.value.get_values_for_type(x509.DNSName)
+    return any(name.endswith(".") for name in names)
 
 
 def mayConstrainNames(certificate: x509.Certificate) -> bool:
@@ -246,5 +363,8 @@ def _reason(problem: Exception) -> str:
     text = str(problem)
     if "no interior errors" in text:
         return "no authority that is trusted leads to it"
-    _, _, reason = text.partition("candidates exhausted: ")
-    return (reason or text).partition(" (encountered processing")[0]
+    text = text.partition(_CANDIDATES)[2] or text.removeprefix("validation failed: ")
+    text = text.partition(_PROCESSING)[0]
+    if "DNS name constraint: ." in text:
+        text += "; RFC 5280 has no dot at the beginning"
+    return text

@@ -9,7 +9,7 @@ dates.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from operator import itemgetter
 
@@ -70,8 +70,8 @@ Our own code: the server does not have the key of its certificate.
 
 MUST_STAPLE = -4
 """
-Our own code: the certificate promises a proof that it is not revoked, and the
-server sent none.
+Our own code: the certificate requires a valid OCSP response, and the server sent
+none.
 """
 
 UNPROVED = -5
@@ -96,6 +96,8 @@ Maximum number of certificates whose keys are tried on one signature.
 """
 
 MALFORMED = (
+    # Name constraints with an IP address that is not a network raise a TypeError.
+    TypeError,
     ValueError,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -105,14 +107,28 @@ MALFORMED = (
 What C{cryptography} raises for a certificate that it cannot read.
 """
 
+REFUSED_LEAF = -8
+"""
+Our own code: OpenSSL has no objection to the server certificate, the second verifier
+has.
+"""
+
+NO_ANCHORS = -9
+"""
+Our own code: the client has no trust anchors.
+"""
+
+_DATE = "%Y-%m-%d %H:%M UTC"
 _OWN_WORDS = {
     UNREADABLE: "its extensions cannot be read",
     REFUSED_PATH: "its path breaks a rule of RFC 5280",
     NOT_OWNED: "the server does not prove that it has its key",
-    MUST_STAPLE: "it demands a proof that it is not revoked, and the server sent none",
+    MUST_STAPLE: "it requires a valid OCSP response from the server",
     UNPROVED: "nothing shows that it is not revoked",
     UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
     TOO_COSTLY: "its verification would cost too much",
+    REFUSED_LEAF: "it breaks a rule of RFC 5280",
+    NO_ANCHORS: "no certificate authority is known on this machine",
 }
 
 
@@ -194,23 +210,28 @@ class Finding:
     @ivar code: what: an C{X509_V_ERR_} code, or one of our own.
     @ivar depth: with which certificate of the path; 0 is the server's.
     @ivar detail: more words, or none.
+    @ivar subject: the subject of that certificate if it is the one of a CA; empty if
+        it is not known.
     """
 
     code: int
     depth: int
     detail: str = ""
+    subject: str = ""
 
     @property
     def words(self) -> str:
         """
-        What it is, in OpenSSL's words.
+        The problem in OpenSSL's words, and the CA that has it.
         """
         text = _OWN_WORDS.get(self.code)
         if text is None:
             _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
         if self.detail:
             text = f"{text} ({self.detail})"
-        return text if self.depth <= 0 else f"{text}, {self.depth} up the path"
+        if self.depth <= 0:
+            return text
+        return f"{text}, in the certificate of the CA {self.subject or f'at depth {self.depth}'}"
 
 
 @dataclass(frozen=True)
@@ -254,10 +275,22 @@ def subjectOf(certificate: x509.Certificate) -> str:
         subject = certificate.subject.rfc4514_string() or "nobody"
     except MALFORMED:
         subject = "a subject that cannot be read"
-    subject = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in subject
+    return printable(subject, 200)
+
+
+def printable(text: str, length: int) -> str:
+    """
+    Make text of a peer safe for a log line.
+
+    @param text: the text.
+    @param length: the maximum length (characters).
+    @return: the text with U+FFFD for each character that cannot be printed, and with
+        an ellipsis if it was too long.
+    """
+    shown = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:length]
     )
-    return subject if len(subject) <= 200 else f"{subject[:200]}…"
+    return shown if len(text) <= length else f"{shown}…"
 
 
 def judge(
@@ -285,6 +318,7 @@ def judge(
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
     if not graded:
         return Verdict(CertificateStatus.TRUSTED, None, certificate)
+    graded = [(_describe(finding, path), grade) for finding, grade in graded]
     finding, grade = min(graded, key=itemgetter(1))
     return Verdict(
         _STATUS[grade],
@@ -293,6 +327,21 @@ def judge(
         tuple(counted for counted, _ in graded),
         frozenset(_STATUS[each] for _, each in graded),
     )
+
+
+def _describe(finding: Finding, path: Mapping[int, x509.Certificate]) -> Finding:
+    """
+    Add to a finding the subject of the certificate, and the date that it is about.
+    """
+    certificate = path.get(finding.depth)
+    if certificate is None:
+        return finding
+    detail, subject = finding.detail, subjectOf(certificate) if finding.depth > 0 else ""
+    if finding.code in verifycodes.EXPIRED:
+        detail = detail or f"since {certificate.not_valid_after_utc:{_DATE}}"
+    elif finding.code in verifycodes.NOT_YET_VALID:
+        detail = detail or f"until {certificate.not_valid_before_utc:{_DATE}}"
+    return replace(finding, detail=detail, subject=subject)
 
 
 def _grades(
@@ -311,10 +360,12 @@ def _grades(
         for finding in findings
     )
     # The issuer of these is there, and is refused: that is what is wrong, and not that it misses.
+    # An issuer that is in the path already leads nowhere: the CAs have signed each other.
     badIssuer = {
         finding
         for finding in findings
-        if finding.code in UNABLE_TO_GET_ISSUER and _hasIssuer(path.get(finding.depth), atHand)
+        if finding.code in UNABLE_TO_GET_ISSUER
+        and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
     }
     forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
     graded = []
@@ -340,11 +391,18 @@ def _grades(
     return graded
 
 
+def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certificate]:
+    """
+    Get the certificates of a path from the server certificate to a depth.
+    """
+    return {certificate for at, certificate in path.items() if at <= depth}
+
+
 def _gradeOf(code: int, depth: int) -> _Grade:
     """
     Look up how grave a code is.
     """
-    if code in verifycodes.NO_TRUSTED_SIGNER:
+    if code in verifycodes.NO_TRUSTED_SIGNER or code == NO_ANCHORS:
         return _Grade.SIGNERS
     if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
         return _Grade.CHAIN
@@ -365,7 +423,11 @@ def _gradeOf(code: int, depth: int) -> _Grade:
     return _Grade.OTHER
 
 
-def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Certificate]) -> bool:
+def _hasIssuer(
+    certificate: x509.Certificate | None,
+    others: Collection[x509.Certificate],
+    ignored: Collection[x509.Certificate] = (),
+) -> bool:
     """
     Check whether the issuer of a certificate is among others: a certificate with
     the issuer's name and a key that verifies the signature. At most
@@ -375,7 +437,7 @@ def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Cer
         return False
     tries = 0
     for other in others:
-        if other == certificate:
+        if other == certificate or other in ignored:
             continue
         try:
             certificate.verify_directly_issued_by(other)
@@ -383,7 +445,7 @@ def _hasIssuer(certificate: x509.Certificate | None, others: Collection[x509.Cer
             tries += 1
             if tries == MAX_ISSUERS:
                 return False
-        except (UnsupportedAlgorithm, TypeError, *MALFORMED):
+        except (UnsupportedAlgorithm, *MALFORMED):
             # Another name, or a key of another kind: no signature was verified.
             continue
         else:
@@ -403,6 +465,6 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, *MALFORMED):
+    except (InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
         return False
     return True

@@ -4,6 +4,7 @@ stapling, RFC 6066 and RFC 6960), and by revocation lists (RFC 5280).
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import islice
@@ -28,6 +29,11 @@ MAX_AGE = timedelta(days=7)
 How old a response may be that does not say how long it counts.
 """
 
+MAX_SKEW = timedelta(minutes=5)
+"""
+How far ahead the beginning of a response may be, since clocks differ.
+"""
+
 MAX_RESPONSE = 16384
 """
 Maximum length of an OCSP response, in bytes. A longer one is ignored.
@@ -37,6 +43,9 @@ MAX_RESPONDERS = 4
 """
 Maximum number of certificates that are tried as the signer of an OCSP response.
 """
+
+
+_DATE = "%Y-%m-%d %H:%M UTC"
 
 
 class Revocation(Enum):
@@ -51,6 +60,19 @@ class Revocation(Enum):
     GOOD = "good"
     REVOKED = "revoked"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Staple:
+    """
+    The result of reading an OCSP response.
+
+    @ivar revocation: the answer.
+    @ivar reason: why there is no answer, in words; empty if there is one.
+    """
+
+    revocation: Revocation
+    reason: str = ""
 
 
 def readLists(
@@ -107,47 +129,71 @@ def demandsStaple(certificate: x509.Certificate) -> bool:
 
 def readStaple(
     staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate, time: datetime
-) -> Revocation:
+) -> Staple:
     """
-    Read a staple.
+    Read an OCSP response.
 
-    @param staple: the OCSP response in DER; empty for none.
-    @param certificate: the certificate it must be about.
+    @param staple: the response (DER); empty for none.
+    @param certificate: the certificate that the response must be about.
     @param issuer: its issuer.
-    @param time: when the response must be valid.
-    @return: what it says; C{UNKNOWN} for one about another certificate, one
-        that is not signed by the issuer or on its behalf, one that is out of
-        date, and for no response at all.
+    @param time: when the response must be valid. It may begin L{MAX_SKEW} later. A
+        response that says C{revoked} counts at any time, as an old CRL does.
+    @return: the result. C{UNKNOWN}, with the reason, for a response about
+        another certificate, for one not signed by the issuer or on its behalf, for
+        one that is not valid at this time, and for no response.
     """
+    if not staple:
+        return _unknown("the server sent none")
     if len(staple) > MAX_RESPONSE:
-        return Revocation.UNKNOWN
+        return _unknown(f"the response is longer than {MAX_RESPONSE} bytes")
     try:
         return _read(staple, certificate, issuer, time)
-    except (TypeError, InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
-        return Revocation.UNKNOWN
+    except InvalidSignature:
+        return _unknown("the signature of the response is wrong")
+    except _SignerError as problem:
+        return _unknown(str(problem))
+    except (UnsupportedAlgorithm, *MALFORMED):
+        return _unknown("the response cannot be read")
+
+
+def _unknown(reason: str) -> Staple:
+    return Staple(Revocation.UNKNOWN, reason)
+
+
+class _SignerError(Exception):
+    """
+    The signature of a response does not count. The text says why.
+    """
 
 
 def _read(
     staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate, time: datetime
-) -> Revocation:
+) -> Staple:
     response = load_der_ocsp_response(staple)
     if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
-        return Revocation.UNKNOWN
+        return _unknown(f"the OCSP server answered {response.response_status.name}")
     if response.serial_number != certificate.serial_number or not _names(response, issuer):
-        return Revocation.UNKNOWN
-    if response.this_update_utc > time:
-        return Revocation.UNKNOWN
-    # One that does not say how long it counts could be of any age.
-    if (response.next_update_utc or response.this_update_utc + MAX_AGE) < time:
-        return Revocation.UNKNOWN
-    _verify(response, _signer(response, issuer, time))
-    match response.certificate_status:
+        return _unknown("the response is about another certificate")
+    begin = response.this_update_utc
+    # A response without an end could be of any age.
+    end = response.next_update_utc or begin + MAX_AGE
+    early, late = begin > time + MAX_SKEW, end < time
+    status = response.certificate_status
+    if status is not OCSPCertStatus.REVOKED and (early or late):
+        return _unknown(
+            f"the response is not valid before {begin:{_DATE}}"
+            if early
+            else f"the response has expired on {end:{_DATE}}"
+        )
+    # An old response was signed by a responder whose certificate may have expired since.
+    _verify(response, _signer(response, issuer, begin if late else time))
+    match status:
         case OCSPCertStatus.GOOD:
-            return Revocation.GOOD
+            return Staple(Revocation.GOOD)
         case OCSPCertStatus.REVOKED:
-            return Revocation.REVOKED
+            return Staple(Revocation.REVOKED)
         case _:
-            return Revocation.UNKNOWN
+            return _unknown("the issuer does not know the certificate")
 
 
 def _names(response: OCSPResponse, issuer: x509.Certificate) -> bool:
@@ -185,7 +231,7 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
     Find the signer of a response: the issuer, or a responder that the issuer has
     authorized. At most L{MAX_RESPONDERS} certificates are tried.
 
-    @raise ValueError: if it is neither.
+    @raise _SignerError: if it is neither.
     """
     # The server chooses the certificates, and to verify a signature is expensive.
     for certificate in islice(
@@ -202,7 +248,7 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
         if ExtendedKeyUsageOID.OCSP_SIGNING in usage:
             return certificate
     if not _isResponder(response, issuer):
-        raise ValueError("the OCSP response is not signed by the issuer or a responder")
+        raise _SignerError("the response is not signed by the issuer or an authorized responder")
     return issuer
 
 
@@ -221,6 +267,7 @@ def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
     Verify the signature of a response.
 
     @raise InvalidSignature: if it is wrong.
+    @raise _SignerError: if the algorithm is not supported.
     """
     key = signer.public_key()
     signature, signed = response.signature, response.tbs_response_bytes
@@ -233,4 +280,4 @@ def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
         case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
             key.verify(signature, signed)
         case _:
-            raise ValueError("the response is signed in a way that is not known here")
+            raise _SignerError("the response has an unsupported signature algorithm")

@@ -8,6 +8,10 @@ import re
 import idna
 from cryptography import x509
 from cryptography.x509.verification import Subject
+from service_identity import CertificateError
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern
+
+from openfl_twisted.wire.certificates import printable
 
 _MAX_NAME = 253
 # An underscore is in no host name, but in names of services and of many test machines.
@@ -44,7 +48,7 @@ class ServerName:
     def matches(self, certificate: x509.Certificate) -> bool:
         """
         Check that a certificate is for this server, by its C{subjectAltName}
-        alone: RFC 9525 knows no C{commonName}.
+        alone: RFC 9525 ignores the C{commonName}.
 
         @param certificate: a certificate whose extensions can be read.
         @return: C{False} also for one without such names. A C{*} stands for the
@@ -57,22 +61,23 @@ class ServerName:
         except x509.ExtensionNotFound:
             return False
         if self.address is not None:
-            return self.address in names.get_values_for_type(x509.IPAddress)
+            address = IPAddress_ID(self.address)
+            return any(
+                address.verify(IPAddressPattern(each))
+                for each in names.get_values_for_type(x509.IPAddress)
+                if not isinstance(each, ipaddress.IPv4Network | ipaddress.IPv6Network)
+            )
         if self.dns is None:
             return False
-        return any(self._matches(name) for name in names.get_values_for_type(x509.DNSName))
-
-    def _matches(self, pattern: str) -> bool:
-        """
-        Compare with a DNS name of a certificate, whose first label may be C{*}.
-        """
-        pattern = pattern.lower().removesuffix(".")
-        if pattern == self.dns:
-            return True
-        star, _, rest = pattern.partition(".")
-        if star != "*" or "." not in rest or self.dns is None:
+        try:
+            exact, below = DNS_ID(self.dns), DNS_ID(_withoutIDN(self.dns))
+        except ValueError:
+            # A number, which the system takes for an address.
             return False
-        return self.dns.partition(".")[2] == rest
+        return any(
+            _isFor(name, below if name.startswith("*") else exact)
+            for name in names.get_values_for_type(x509.DNSName)
+        )
 
     @property
     def indication(self) -> bytes | None:
@@ -91,6 +96,55 @@ class ServerName:
         if self.dns is None or not _hostName.fullmatch(self.dns):
             return None
         return x509.DNSName(self.dns)
+
+
+def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
+    """
+    List the names of the servers that a certificate is for, for an error message.
+
+    @param certificate: a certificate whose extensions can be read.
+    @param limit: the maximum number of names.
+    @return: the DNS names and IP addresses, without control characters,
+        and the number of the others.
+    """
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return "no name: it has no subjectAltName"
+    names = [
+        *extension.value.get_values_for_type(x509.DNSName),
+        *map(str, extension.value.get_values_for_type(x509.IPAddress)),
+    ]
+    if not names:
+        return "no DNS name or IP address"
+    listed = [printable(name, 64) for name in names[:limit]]
+    if len(names) > limit:
+        listed.append(f"{len(names) - limit} more")
+    return ", ".join(listed)
+
+
+def _withoutIDN(name: str) -> str:
+    """
+    Replace the first label of an internationalized name. A wildcard
+    matches any label, but C{service_identity} matches none with an IDN.
+    """
+    label, dot, rest = name.partition(".")
+    return f"idn{dot}{rest}" if label.startswith("xn--") else name
+
+
+def _isFor(name: str, identifier: DNS_ID) -> bool:
+    """
+    Compare the name of a server with a DNS name of a certificate. A malformed name
+    is for no server, and does not affect the other names of the certificate.
+    """
+    # service_identity would ignore spaces, and accepts no dot at the end.
+    if name.strip() != name:
+        return False
+    try:
+        pattern = DNSPattern.from_bytes(name.removesuffix(".").encode())
+    except (CertificateError, UnicodeError):
+        return False
+    return identifier.verify(pattern)
 
 
 def _ascii(text: str) -> str | None:

@@ -13,6 +13,11 @@ BROKEN_CHAIN = frozenset({22, 25, 38, 40, 47, 48, 49, 51, 52, 53, 55, 67, 72})
 A rule that an authority has to keep is broken, wherever that is reported.
 """
 
+NAME_CONSTRAINTS = frozenset({47, 48})
+"""
+A name is not permitted, or excluded, by the name constraints of a CA.
+"""
+
 UNREADABLE_CERTIFICATE = frozenset({4, 6, 7, 13, 14, 24, 76, 77, 78})
 """
 Nothing that the certificate says can be believed: its signature or its form is wrong.

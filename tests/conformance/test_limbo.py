@@ -30,6 +30,8 @@ CASES = Path(
     os.environ.get("X509_LIMBO", Path(__file__).parents[3] / "shared/data/limbo-core.json.xz")
 )
 
+PAGE = Path(__file__).parents[2] / "docs" / "topics" / "certificates.rst"
+
 # How many of the applicable cases each profile judges as the suite does, at least.
 AGREED: dict[Profile, int] = {"default": 154, "webpki": 170}
 
@@ -193,6 +195,8 @@ class LimboTests(SynchronousTestCase):
             f"x509-limbo, profile {profile}: {agreed} of {cases} as the suite, "
             f"{len(accepted)} accepted and {len(refused)} refused against it"
         )
+        row = rf"``{profile}``\s+{agreed}\s+{len(accepted)}\s+{len(refused)}\n"
+        self.assertRegex(PAGE.read_text(encoding="utf-8"), row)
         self.assertEqual(accepted - TOLERATED[profile], set())
         self.assertGreaterEqual(agreed, AGREED[profile])
 

@@ -5,7 +5,7 @@ C{docs/topics/limits.rst} has each one.
 
 from typing import NamedTuple
 
-COUNT, SIZE, TIME, RATE = "", "bytes", "s", "/s"
+COUNT, SIZE, TIME, RATE, DAYS = "", "bytes", "s", "/s", "days"
 
 
 class Row(NamedTuple):
@@ -111,6 +111,11 @@ LIMITS = {
     "wire.certificates MAX_ISSUERS": Row("keys tried"),
     "wire.revocation MAX_RESPONSE": Row("OCSP response", SIZE),
     "wire.revocation MAX_RESPONDERS": Row("OCSP response"),
+    "wire.revocation MAX_AGE": Row("age of an OCSP response without an end", DAYS),
+    "wire.revocation MAX_SKEW": Row("start of an OCSP response", TIME),
+    "tls.identities MIN_RSA_BITS": Row("RSA key of a server"),
+    "tls.identities EXPIRY_WARNING": Row("warning before a server certificate expires", DAYS),
+    "tls.server _REPORT_INTERVAL": Row("warnings about a server certificate", DAYS),
     # AMF and ByteArray
     "wire.amfvalues Limits.depth": Row("AMF: nested values"),
     "wire.amfvalues Limits.items": Row("AMF: values"),
@@ -157,6 +162,7 @@ NOT_LIMITS = {
     "rooms.outbox RelayLimits.retryDelay": "the first delay, below the maximum",
     "rooms.room Limits.resume": "an option that is off by default",
     "reactors.tcp _MAX_PIECES": "the maximum of one system call",
+    "tls.identities _MAX_NAMES": "part of a text for people",
     "wire.amf3 MIN_INTEGER": "the range of a number",
     "wire.websocket _MIN_VIEW": "how messages are copied",
     "utils _MAX_UINT": "the range of a number",

@@ -6,6 +6,7 @@ value.
 import ast
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
-from tests.documentation.limits import LIMITS, NOT_LIMITS, RATE, SIZE, TIME, Row
+from tests.documentation.limits import DAYS, LIMITS, NOT_LIMITS, RATE, SIZE, TIME, Row
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "topics" / "limits.rst"
 
 # The kit for tests has no limits that a peer could meet.
 ELSEWHERE = {"testing", "pytestplugin"}
-_limit = re.compile(r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GRACE|_LINGER")
+_limit = re.compile(
+    r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GRACE|_LINGER|EXPIRY_WARNING"
+)
 _classes = {"Limits", "RelayLimits", "XMLLimits"}
 
 
@@ -36,6 +39,8 @@ def limitsIn(path: Path) -> Iterator[tuple[str, float]]:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)]) if _limit.fullmatch(name):
                 value = getattr(module, name)
+                if isinstance(value, timedelta):
+                    value = value.total_seconds()
                 if isinstance(value, int | float):
                     yield f"{'.'.join(parts)} {name}", value
             case ast.ClassDef(name=name) if name in _classes:
@@ -66,6 +71,8 @@ def written(value: float, unit: str) -> str:
             if value >= factor and value % factor == 0:
                 return f"{value // factor:g} {name}"
         return f"{value:g} bytes"
+    if unit == DAYS:
+        return f"{value / 86400:g} day"
     if unit in (TIME, RATE):
         return f"{value:g} {unit}"
     return f"{value:,g}" if value < 1e6 else f"{value:,}"

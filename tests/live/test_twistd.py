@@ -12,13 +12,28 @@ from typing import Any
 import pytest
 import trustme
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import SSL4ClientEndpoint, connectProtocol
+from twisted.internet.ssl import CertificateOptions
 
 from openfl_twisted.events import DatagramSocketDataEvent
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, TWISTD, acquaint, dial, pause, portOf, run, stop, twistd, until
+from tests.live.peers import (
+    HOST,
+    TWISTD,
+    Buffered,
+    acquaint,
+    dial,
+    pause,
+    portOf,
+    run,
+    stop,
+    theReactor,
+    twistd,
+    until,
+)
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 
@@ -162,6 +177,32 @@ async def test_tls(tmp_path: Path) -> None:
     plain.send(b"GET / HTTP/1.0\r\n\r\n")
     await plain.untilLost()
     await stop(server)
+
+
+@live
+async def test_rootOnlyCertificate(tmp_path: Path) -> None:
+    """
+    With a certificate that only root can read, C{twistd --uid} warns once at the start
+    that renewals will not be read, and not for each handshake.
+    """
+    if os.geteuid():
+        pytest.skip("only root can give up its rights")
+    folder = tmp_path / "certificates"
+    folder.mkdir(mode=0o700)
+    issued = trustme.CA().issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    certificate = f"--tls-certificate={folder / 'server.pem'}"
+    server = run(*TWISTD, "--uid=65534", "openfl-echo", ANY_PORT, certificate)
+    port = await portOf(server)
+    for _ in range(2):
+        client = Buffered()
+        endpoint = SSL4ClientEndpoint(theReactor(), HOST, port, CertificateOptions())
+        await connectProtocol(endpoint, client)
+        await client.until(b"Connected.")
+        await client.close()
+    printed = await stop(server)
+    assert printed.count("certificates cannot be read again") == 1
+    assert "cannot reload" not in printed
 
 
 @live

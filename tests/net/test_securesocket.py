@@ -149,7 +149,7 @@ class SecureSocketTests(SynchronousTestCase):
         self.assertEqual(
             self.ioErrorText(),
             "Error #2031: Socket Error. The certificate of CN=the server has expired: "
-            "certificate has expired.",
+            "certificate has expired (since 2010-01-01 00:00 UTC).",
         )
         self.assertEqual(self.state(), (False, CertificateStatus.EXPIRED, False, True))
         self.assertEqual(server.received, b"")

@@ -721,6 +721,24 @@ class AcceptTests(CallerTestCase):
             self.assertIn(words, linesOf(logs)[0])
         self.assertEqual(self.wrapped.made, [])
 
+    def test_requiresTLS(self) -> None:
+        """
+        An HTTP request without TLS, to a port for TLS only, is answered with 400.
+        """
+        for accept in ({Caller.TLS}, {Caller.TLS, Caller.POLICY}):
+            self.open(accept=accept)
+            with capturedLogs() as logs:
+                client = self.call()
+                client.send(PAGE)
+            self.assertTrue(client.received.startswith(b"HTTP/1.1 400 "), client.received)
+            self.assertIn(b"without TLS, which this port requires", client.received)
+            self.assertTrue(client.transport.disconnecting)
+            self.assertIn("without TLS", linesOf(logs)[0])
+            self.assertEqual(self.factory.foreign["http"], 1)
+        for accept in ({Caller.TLS, Caller.WEBSOCKET}, {Caller.WEBSOCKET}, {Caller.PLAIN}):
+            self.open(accept=accept)
+            self.assertFalse(self.factory.requiresTLS)
+
     @given(st.integers(1, 60), st.booleans())
     def test_withoutCertificate(self, length: int, greeted: bool) -> None:
         """

@@ -5,6 +5,7 @@ Tests for L{openfl_twisted.services.metrics}.
 import json
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.services.metrics import MetricsService
+from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.doubles import TightTransport, linesOf
+from tests.laboratory import END, FUTURE, authority, server
 from tests.services.visiting import Answer, visit
 from tests.services.watched import Server
+
+ROOT = authority("Root")
+LEAF = server(ROOT)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -239,6 +245,30 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(linesOf(logs), ["metrics on http://0.0.0.0:9100/metrics"])
 
 
+class CertificateTests(MetricsTestCase):
+    """
+    The metrics of certificates.
+    """
+
+    def test_expiry(self) -> None:
+        """
+        The end of each certificate in use is a gauge, also of one that was renewed and
+        not yet sent to a client. Without certificates there is none.
+        """
+        self.assertNotIn("openfl_tls_certificate_expiry", str(self.read()))
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        paths = [Path(folder.name) / name for name in ("a.pem", "b.pem")]
+        for path in paths:
+            LEAF.save(path)
+        self.server.certificates = ServerCertificates(folder.name)
+        server(ROOT, ends=FUTURE).save(paths[1])
+        metrics = self.read()
+        name = "openfl_tls_certificate_expiry_timestamp_seconds"
+        self.assertEqual(metrics[name, str(paths[0])], END.timestamp())
+        self.assertEqual(metrics[name, str(paths[1])], FUTURE.timestamp())
+
+
 class DocumentationTests(MetricsTestCase):
     """
     What is written of the metrics.
@@ -248,6 +278,9 @@ class DocumentationTests(MetricsTestCase):
         super().setUp()
         self.server.lobby = Lobby(clock=self.server.clock)
         self.server.relay = MemoryRelay(clock=self.server.clock)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.server.certificates = ServerCertificates(LEAF.save(Path(folder.name) / "a.pem"))
         families = list(text_string_to_metric_families(self.ask().body.decode()))
         samples = [sample for family in families for sample in family.samples]
         self.names = {sample.name for sample in samples}

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from tests.laboratory import PAST, authority, server
+
+INTERMEDIATE = authority("Intermediate", authority("Root"))
 
 
 class App(XMLSocketProtocol):
@@ -520,6 +524,30 @@ class FileOptionTests(OptionsTestCase):
         for line in ('listen = ["tcp:1", "tcp:2"]', "max-members = 9", "compress = true"):
             self.assertIn(f"{line}\n", texts[0])
         self.assertIn("# app is not given\n", texts[0])
+
+    def test_checkCertificates(self) -> None:
+        """
+        C{--check} shows the names, dates and problems of the certificates, as comments.
+        """
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        server(INTERMEDIATE).save(folder / "a.pem")
+        server(INTERMEDIATE, names=["b.example"], ends=PAST).save(folder / "b.pem")
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        with self.assertRaises(SystemExit) as ended:
+            self.parse(xmlserver, f"--tls-certificate={folder}", "--check")
+        self.assertEqual(ended.exception.code, 0)
+        lines = printed.getvalue().splitlines()
+        begin = "valid from 2000-01-01 00:00 UTC to"
+        for line in (
+            f"# certificate {folder}/a.pem: for games.example; {begin} 2100-01-01 00:00 UTC",
+            f"# certificate {folder}/b.pem: for b.example; {begin} 2010-01-01 00:00 UTC",
+            f"# warning: {folder}/b.pem: the certificate has expired on 2010-01-01 00:00 UTC",
+        ):
+            self.assertIn(line, lines)
+        self.assertEqual(tomllib.loads(printed.getvalue())["tls-certificate"], str(folder))
 
     def test_secrets(self) -> None:
         """

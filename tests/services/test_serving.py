@@ -5,7 +5,9 @@ Tests for the services of the commands, in memory.
 import errno
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import trustme
 from twisted.internet.address import IPv4Address
@@ -37,7 +39,9 @@ from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy import PolicyFile
 from tests.doubles import TightTransport, linesOf
+from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
+from tests.laboratory import PAST, authority, server
 from tests.services.test_metrics import Hearer
 from tests.services.test_options import Board, Table
 from tests.services.visiting import ADDRESS
@@ -101,6 +105,34 @@ class ServiceTests(ServingTestCase):
         [(port, factory, *_)] = self.reactor.tcpServers
         self.assertEqual(port, 8080)
         self.assertIs(factory, service.factory)
+
+    def test_certificates(self) -> None:
+        """
+        At the start the problems of the certificates are logged, and that renewed ones
+        cannot be read.
+        """
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "server.pem"
+        intermediate = authority("Intermediate", authority("Root"))
+        for leaf, problem in (
+            (server(intermediate), None),
+            (server(intermediate, ends=PAST), "has expired on 2010-01-01 00:00 UTC"),
+            (server(intermediate, purposes("CLIENT_AUTH")), "is not for servers"),
+        ):
+            leaf.save(path)
+            service = self.service(xmlserver, f"--tls-certificate={path}")
+            _, *others = self.start(service)
+            if problem is None:
+                self.assertEqual(others, [])
+            else:
+                [line] = others
+                self.assertIn(f"{path}: the certificate {problem}", line)
+        server(intermediate).save(path)
+        service = self.service(xmlserver, f"--tls-certificate={path}")
+        with patch("pathlib.Path.read_bytes", side_effect=PermissionError(13, "Permission denied")):
+            _, line = self.start(service)
+        self.assertIn(f"certificates cannot be read again: {path}: Permission denied", line)
 
     def test_startAsTwist(self) -> None:
         """

@@ -12,6 +12,7 @@ from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.tls.server import ServerCertificates
 from tests.protocols.test_callers import Client
 
 
@@ -27,6 +28,7 @@ class Server:
         self.factory = GuardFactory(self.door, clock=self.clock, **limits)
         self.lobby: Lobby | None = None
         self.relay: IRelay | None = None
+        self.certificates: ServerCertificates | None = None
 
     def call(self, data: bytes = b"\0") -> Client:
         """

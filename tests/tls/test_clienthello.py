@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.tls import CertificateRefused, HandshakeFailed, server, trust
+from openfl_twisted.tls import CertificateRefused, HandshakeFailed, identities, trust
 from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.wire.certificates import CertificateStatus
 from tests import laboratory
@@ -165,5 +165,5 @@ class SuiteTests(SynchronousTestCase):
         """
         Clients and servers use the same list.
         """
-        self.assertIs(vars(server)["CIPHERS"], CIPHERS)
+        self.assertIs(vars(identities)["CIPHERS"], CIPHERS)
         self.assertIs(vars(trust)["CIPHERS"], CIPHERS)

@@ -32,11 +32,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.tls.server import (
-    CertificateError,
-    ServerCertificates,
-    ServerConnectionCreator,
-)
+from openfl_twisted.tls.identities import CertificateError
+from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 
 AUTHORITY = trustme.CA()
 
@@ -317,6 +314,7 @@ class ServerCertificatesTests(SynchronousTestCase):
         self.assertIn("not the private key of", self.problem(chain, rsa))
         self.assertIn("no private key in PEM", self.problem(chain, odd))
         self.assertIn("is encrypted", self.problem(chain, encrypted))
+        self.assertIn("decrypt it with openssl pkey -in", self.problem(chain, encrypted))
         self.assertIn("there is no file *.pem in it", self.problem(empty))
         self.assertIn("is a folder", self.problem(self.folder.path, other))
 
@@ -390,10 +388,77 @@ class ServerConnectionTests(SynchronousTestCase):
         A client that speaks no TLS is refused at once, and not again later,
         whatever else it says.
         """
-        self.protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
-        self.protocol.dataReceived(b"are you there?")
+        with capturedLogs() as captured:
+            self.protocol.dataReceived(b"garbage without TLS")
+            self.protocol.dataReceived(b"are you there?")
         self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([each["reason"] for each in captured], ["the client does not speak TLS"])
         self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() > 1], [])
+
+    def test_plainHTTP(self) -> None:
+        """
+        An HTTP request without TLS is answered with 400, and the connection is closed.
+        """
+        for start in (b"GET / HTTP/1.1\r\n", b"CONNECT a:1 HTTP/1.1\r\n", b"POST /a HTTP/1.0\r\n"):
+            self.setUp()
+            with capturedLogs() as captured:
+                self.protocol.dataReceived(start)
+                self.protocol.dataReceived(b"Host: a\r\n\r\n")
+            head, _, body = self.transport.value().partition(b"\r\n\r\n")
+            self.assertTrue(head.startswith(b"HTTP/1.1 400 Bad Request\r\n"), head)
+            self.assertEqual(body, b"This port requires TLS: use https or wss.\n")
+            self.assertTrue(self.transport.disconnecting)
+            [event] = captured
+            self.assertIn("an HTTP request without TLS", event["reason"])
+            self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def failure(self, context: SSL.Context) -> str:
+        """
+        Fail a handshake.
+
+        @return: the reason in the log of the server.
+        """
+        caller = SSL.Connection(context, None)
+        caller.set_connect_state()
+        with capturedLogs() as captured:
+            for _ in range(3):
+                with contextlib.suppress(SSL.Error):
+                    caller.do_handshake()
+                with contextlib.suppress(SSL.Error):
+                    self.protocol.dataReceived(caller.bio_read(1 << 20))
+                self.clock.advance(0)
+                if self.transport.value():
+                    caller.bio_write(self.transport.value())
+                    self.transport.clear()
+        self.assertTrue(self.transport.disconnecting)
+        [event] = captured
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertEqual(event["log_format"], "{peer}: TLS handshake failed: {reason}")
+        return str(event["reason"])
+
+    def test_noCommonVersion(self) -> None:
+        """
+        The log says that a client supports no version of the server.
+        """
+        context = client(newest=SSL.TLS1_1_VERSION, ciphers=b"ALL:@SECLEVEL=0")
+        self.assertIn("neither TLS 1.2 nor TLS 1.3", self.failure(context))
+
+    def test_noCommonCipher(self) -> None:
+        """
+        The log says that a client supports no cipher suite of the server.
+        """
+        context = client(newest=SSL.TLS1_2_VERSION, ciphers=b"AES128-GCM-SHA256")
+        self.assertIn("no cipher suite in common", self.failure(context))
+
+    def test_alert(self) -> None:
+        """
+        The log contains the alert of a client that refuses the certificate.
+        """
+        for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
+            self.setUp()
+            context = client(newest=version)
+            context.set_verify(SSL.VERIFY_PEER, lambda *arguments: False)
+            self.assertEqual(self.failure(context), "the client sent the alert 'unknown ca'")
 
     def test_endedByTheClient(self) -> None:
         """

@@ -3,9 +3,11 @@ Tests for L{openfl_twisted.tls.trust}.
 """
 
 import os
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import Trust, trust
 from openfl_twisted.wire.certificates import CertificateStatus, Verdict
-from tests.laboratory import PAST, authority, server, toPEM
+from tests.extensions import critical
+from tests.laboratory import HOST, PAST, authority, server, toPEM
 from tests.tls.handshakes import VERSIONS, Presenting, converse, newClient, shakeHands, written
 from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, trusting
 
@@ -297,8 +300,8 @@ class PlatformTests(SynchronousTestCase):
 
     def test_folder(self) -> None:
         """
-        OpenSSL finds a CA in the folder SSL_CERT_DIR, but the second verifier cannot
-        list the folder, so the status is C{invalidChain}.
+        CAs that are only in the folder SSL_CERT_DIR are trusted in both profiles, and no
+        others. Their name constraints count.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -308,9 +311,80 @@ class PlatformTests(SynchronousTestCase):
         patched = patch.dict(os.environ, named)
         patched.start()
         self.addCleanup(patched.stop)
-        outcome = shakeHands(Presenting.of(LEAF), Trust())
-        self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID_CHAIN)
-        self.assertIn("no authority that is trusted leads to it", str(outcome.reason))
+        limited = authority(
+            "Limited", ROOT, critical(x509.NameConstraints(None, [x509.DNSName("a.lab.test")]))
+        )
+        bypass = server(limited, names=["*.lab.test"])
+        address = server(limited, names=["127.0.0.1"], name="a.lab.test")
+        for known in (Trust(), Trust(profile="webpki")):
+            self.assertFalse(known.isEmpty)
+            for leaf, host, status in (
+                (LEAF, HOST, CertificateStatus.TRUSTED),
+                (server(authority("Stranger")), HOST, CertificateStatus.UNTRUSTED_SIGNERS),
+                (server(None), HOST, CertificateStatus.UNTRUSTED_SIGNERS),
+                (bypass, "a.lab.test", CertificateStatus.INVALID_CHAIN),
+                (address, "127.0.0.1", CertificateStatus.TRUSTED),
+            ):
+                outcome = shakeHands(Presenting.of(leaf), known, host)
+                self.assertEqual(outcome.verdict.status, status, str(outcome.reason))
+
+    def test_tooLong(self) -> None:
+        """
+        A self-signed certificate at the end of a path that is too long does not become
+        a trust anchor.
+        """
+        for length in (9, 10, 11, 12, 15):
+            above = authority("Stranger")
+            for number in range(length):
+                above = authority(f"Intermediate {number}", above)
+            leaf = server(above)
+            root = above
+            while root.issuer is not None:
+                root = root.issuer
+            serving = Presenting.of(leaf, root.certificate)
+            self.assertNotEqual(shakeHands(serving, Trust()).verdict.status, "trusted", length)
+
+    def test_nothing(self) -> None:
+        """
+        On a machine without CA certificates the text says what to set.
+        """
+        named = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent"}
+        with patch.dict(os.environ, named):
+            self.assertTrue(Trust().isEmpty)
+            outcome = shakeHands(Presenting.of(LEAF), Trust())
+        other = shakeHands(Presenting.of(LEAF), NOBODY)
+        self.assertNotIn("on this machine", str(other.reason))
+        self.assertEqual(outcome.verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
+        self.assertIn(
+            "no certificate authority is known on this machine (set SSL_CERT_FILE to a PEM file",
+            str(outcome.reason),
+        )
+
+    def test_certifi(self) -> None:
+        """
+        Where the platform has no CA certificates, those of C{certifi} are trusted, if
+        it is installed. Variables that are set are obeyed.
+        """
+        path = write(self, toPEM([ROOT.certificate]))
+        empty = SimpleNamespace(capath=None)
+        context = SimpleNamespace(get_ca_certs=lambda binary_form: [])
+        without = {key: value for key, value in os.environ.items() if "SSL_CERT" not in key}
+        with (
+            patch.dict(os.environ, without, clear=True),
+            patch("ssl.get_default_verify_paths", return_value=empty),
+            patch("ssl.create_default_context", return_value=context),
+        ):
+            with patch("certifi.where", return_value=str(path)):
+                self.assertEqual(Trust().allAnchors, (ROOT.certificate,))
+                self.forget()
+                with patch.dict(os.environ, {"SSL_CERT_FILE": "/nonexistent"}):
+                    self.assertEqual(Trust().allAnchors, ())
+                self.forget()
+                with patch.object(trust, "_hasFolder", return_value=True):
+                    self.assertEqual(Trust().allAnchors, ())
+                self.forget()
+            with patch.dict(sys.modules, {"certifi": None}):
+                self.assertEqual(Trust().allAnchors, ())
 
     def test_besides(self) -> None:
         """

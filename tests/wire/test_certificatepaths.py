@@ -5,8 +5,11 @@ Tests for L{openfl_twisted.wire.certificatepaths}.
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.tls.trust import unwarned
 from openfl_twisted.wire import certificatepaths
 from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
 from openfl_twisted.wire.certificatepaths import (
@@ -14,6 +17,7 @@ from openfl_twisted.wire.certificatepaths import (
     findPath,
     isUsual,
     mayConstrainNames,
+    obstacleTo,
     verifyPath,
 )
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown
@@ -140,6 +144,73 @@ class PathTests(SynchronousTestCase):
         self.assertTrue(isUsual(LEAF.certificate))
         self.assertTrue(isUsual(server(ROOT, name="RSA", kind="RSA").certificate))
         self.assertFalse(isUsual(server(ROOT, name="Ed", kind="Ed25519").certificate))
+        for curve, usual in (
+            (ec.SECP521R1(), True),
+            (ec.SECP224R1(), False),
+            (ec.BrainpoolP512R1(), False),
+        ):
+            key = ec.generate_private_key(curve)
+            self.assertEqual(isUsual(authority("Curve", key=key).certificate), usual)
+
+    def test_unknownKeys(self) -> None:
+        """
+        A key on a curve that C{cryptography} does not know is unusual. A malformed key
+        is left to the verifier.
+        """
+        curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
+        self.assertFalse(isUsual(MIDDLE.rewritten(curve, other).certificate))
+        point = MIDDLE.certificate.public_key().public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )
+        broken = MIDDLE.rewritten(point, point[:1] + bytes(64))
+        self.assertTrue(isUsual(broken.certificate))
+
+    def test_obstacles(self) -> None:
+        """
+        There is a reason for each path that C{cryptography} cannot verify, and none for
+        the others.
+        """
+        odd = authority("Odd", kind="Ed25519")
+        mapping = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier("2.5.29.33"), bytes.fromhex("300c300a060355040306032a0304")
+        )
+        for path, reason in (
+            ([LEAF, MIDDLE, ROOT], ""),
+            ([LEAF], ""),
+            ([server(odd), odd], "neither RSA nor P-256"),
+            ([LEAF, MIDDLE, authority("Root").versionOne()], "version 1"),
+            ([LEAF, authority("Maps", ROOT, critical(mapping)), ROOT], "policyMappings"),
+            ([LEAF, authority("Maps", ROOT, mapping), ROOT], ""),
+            ([server(MIDDLE, names=[HOST, "a.example."]), MIDDLE, ROOT], "ends with a dot"),
+            ([server(MIDDLE, without=[x509.SubjectAlternativeName]), MIDDLE, ROOT], ""),
+        ):
+            found = obstacleTo([each.certificate for each in path])
+            self.assertIn(reason, found)
+            self.assertEqual(found == "", reason == "")
+
+    def test_blame(self) -> None:
+        """
+        The error says whether it is the server certificate that breaks a rule.
+        """
+        twice = [unknown(number=1), unknown(number=2)]
+        middle = authority("Bad", ROOT)
+        broken = authority("Broken", ROOT, *twice).rewritten(UNKNOWN_2, UNKNOWN_1)
+        directory = x509.DirectoryName(ROOT.certificate.subject)
+        unsupported = authority("U", ROOT, critical(x509.NameConstraints([directory], None)))
+        brokenLeaf = server(MIDDLE, *twice).rewritten(UNKNOWN_2, UNKNOWN_1)
+        for path, blamed in (
+            ([LEAF.numbered(b"\xff\0"), MIDDLE.der, ROOT.der], True),
+            ([brokenLeaf.der, MIDDLE.der, ROOT.der], True),
+            ([server(middle).der, middle.numbered(b"\xff\0"), ROOT.der], False),
+            ([server(broken).der, broken.der, ROOT.der], False),
+            ([LEAF.der, STRANGER.der, ROOT.der], False),
+            ([server(unsupported).der, unsupported.der, ROOT.der], False),
+        ):
+            for webPKI in (True, False):
+                with unwarned(), self.assertRaises(PathError) as caught:
+                    certificates = [x509.load_der_x509_certificate(each) for each in path]
+                    verifyPath(certificates, SUBJECT, NOW, webPKI=webPKI)
+                self.assertEqual(caught.exception.blamesLeaf, blamed, str(caught.exception))
 
     def test_constrained(self) -> None:
         """

@@ -176,8 +176,9 @@ class RankingTests(SynchronousTestCase):
                 findings = [Finding(code, 0) for code in codes]
                 verdict = judge(findings, PATH)
                 self.assertEqual(verdict.status, status, codes)
-                self.assertEqual(verdict.finding, Finding(graver, 0))
-                self.assertEqual(verdict.findings, tuple(findings))
+                assert verdict.finding is not None
+                self.assertEqual(verdict.finding.code, graver)
+                self.assertEqual([each.code for each in verdict.findings], list(codes))
                 self.assertEqual(verdict.statuses, {status, less})
 
     def test_firstOfOneGrade(self) -> None:
@@ -262,6 +263,21 @@ class RuleTests(SynchronousTestCase):
         verdict = judge(findings, PATH, atHand=[LEAF.certificate, namesake.certificate])
         self.assertEqual(verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
 
+    def test_loop(self) -> None:
+        """
+        CAs that have signed each other are untrusted signers: the issuer that is at
+        hand is in the path already, and leads nowhere.
+        """
+        one = authority("One", authority("Two"))
+        two = authority("Two", authority("One"))
+        leaf = server(one)
+        path = dict(enumerate(each.certificate for each in (leaf, one, two)))
+        verdict = judge([Finding(20, 2)], path, atHand=path.values())
+        self.assertEqual(verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
+        longer = {**path, 3: one.certificate}
+        verdict = judge([Finding(22, 3), Finding(2, 3)], longer, atHand=path.values())
+        self.assertEqual(verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
+
     def test_ownIssuer(self) -> None:
         """
         Nobody is at hand as its own issuer.
@@ -326,8 +342,19 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(
             verdict.text,
             "the certificate of CN=the server relies on another certificate that is not valid "
-            "for that: certificate has expired (yesterday), 1 up the path",
+            "for that: certificate has expired (yesterday), in the certificate of the CA "
+            "CN=Intermediate",
         )
+        verdict = judge([Finding(10, 2)], {})
+        self.assertIn("in the certificate of the CA at depth 2", verdict.text)
+
+    def test_dates(self) -> None:
+        """
+        The text says since when a certificate has expired, and until when it is not
+        valid.
+        """
+        self.assertIn("(since 2100-01-01 00:00 UTC)", judge([Finding(10, 0)], PATH).text)
+        self.assertIn("(until 2000-01-01 00:00 UTC)", judge([Finding(9, 0)], PATH).text)
 
     def test_everyCode(self) -> None:
         """

@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.wire.revocation import (
     MAX_RESPONDERS,
     MAX_RESPONSE,
+    MAX_SKEW,
     Revocation,
     demandsStaple,
     readLists,
@@ -117,13 +118,20 @@ class StapleTests(SynchronousTestCase):
 
     def read(self, staple: bytes, issuer: Identity = ROOT, leaf: Identity = LEAF) -> Revocation:
         """
-        Read a staple about the server.
+        Read a staple about the server. There is a reason if it says nothing, and only
+        then.
         """
-        return readStaple(staple, leaf.certificate, issuer.certificate, NOW)
+        found = readStaple(staple, leaf.certificate, issuer.certificate, NOW)
+        self.assertEqual(found.reason != "", found.revocation is Revocation.UNKNOWN)
+        return found.revocation
 
-    def both(self, expected: bool, issuer: Identity = ROOT, **properties: Any) -> None:
+    def both(
+        self, expected: bool, issuer: Identity = ROOT, *, revokes: bool = False, **properties: Any
+    ) -> None:
         """
         Check that a staple is heard, or not, whatever it says.
+
+        @param revokes: whether C{revoked} counts in any case.
         """
         leaf = server(issuer)
         for status, meaning in (
@@ -131,9 +139,8 @@ class StapleTests(SynchronousTestCase):
             (REVOKED, Revocation.REVOKED),
         ):
             staple = issuer.staple(leaf, status, **properties)
-            self.assertIs(
-                self.read(staple, issuer, leaf), meaning if expected else Revocation.UNKNOWN
-            )
+            heard = expected or (revokes and status is REVOKED)
+            self.assertIs(self.read(staple, issuer, leaf), meaning if heard else Revocation.UNKNOWN)
 
     def responder(self, *extensions: Any, issuer: Identity = ROOT, **properties: Any) -> Identity:
         """
@@ -153,7 +160,7 @@ class StapleTests(SynchronousTestCase):
         One that does not say how long it counts must be young.
         """
         self.both(True, begins=NOW - timedelta(days=6), ends=None)
-        self.both(False, begins=NOW - timedelta(days=8), ends=None)
+        self.both(False, begins=NOW - timedelta(days=8), ends=None, revokes=True)
 
     def test_manyResponders(self) -> None:
         """
@@ -249,10 +256,54 @@ class StapleTests(SynchronousTestCase):
 
     def test_times(self) -> None:
         """
-        A staple of another time says nothing.
+        A response of another time does not say that a certificate is good. One that
+        says C{revoked} counts at any time, as an old CRL does.
         """
-        self.both(False, ends=PAST)
-        self.both(False, begins=FUTURE)
+        self.both(False, ends=PAST, revokes=True)
+        self.both(False, begins=FUTURE, revokes=True)
+
+    def test_oldResponder(self) -> None:
+        """
+        An old response that says C{revoked} counts if the certificate of its responder
+        was valid when it was signed.
+        """
+        old: dict[str, Any] = {"begins": BEGIN, "ends": BEGIN + timedelta(days=7)}
+        self.both(False, responder=self.responder(ends=PAST), revokes=True, **old)
+        self.both(False, responder=self.responder(begins=PAST), **old)
+
+    def test_skew(self) -> None:
+        """
+        A response may begin at most five minutes ahead of our clock.
+        """
+        self.both(True, begins=NOW + timedelta(seconds=30))
+        self.both(True, begins=NOW + MAX_SKEW)
+        self.both(False, begins=NOW + MAX_SKEW + timedelta(seconds=1), revokes=True)
+
+    def test_reasons(self) -> None:
+        """
+        For a response that says nothing there is the reason.
+        """
+        ahead = NOW + timedelta(hours=1)
+        forged = ROOT.staple(LEAF)
+        forged = forged[:-1] + bytes([forged[-1] ^ 1])
+        refusal = OCSPResponseBuilder.build_unsuccessful(OCSPResponseStatus.TRY_LATER)
+        unusual: Any = dsa.generate_private_key(1024)
+        byDSA = server(ROOT, purposes("OCSP_SIGNING"), name="Responder", key=unusual)
+        for staple, reason in (
+            (b"", "the server sent none"),
+            (b"\0" * (MAX_RESPONSE + 1), "longer than 16384 bytes"),
+            (b"garbage", "cannot be read"),
+            (forged, "the signature of the response is wrong"),
+            (ROOT.staple(OTHER), "is about another certificate"),
+            (ROOT.staple(LEAF, begins=ahead), f"not valid before {ahead:%Y-%m-%d %H:%M} UTC"),
+            (ROOT.staple(LEAF, ends=PAST), f"has expired on {PAST:%Y-%m-%d %H:%M} UTC"),
+            (ROOT.staple(LEAF, responder=OTHER), "not signed by the issuer or an authorized"),
+            (ROOT.staple(LEAF, responder=byDSA, byName=True), "unsupported signature algorithm"),
+            (ROOT.staple(LEAF, OCSPCertStatus.UNKNOWN), "does not know the certificate"),
+            (refusal.public_bytes(Encoding.DER), "the OCSP server answered TRY_LATER"),
+        ):
+            found = readStaple(staple, LEAF.certificate, ROOT.certificate, NOW)
+            self.assertIn(reason, found.reason)
 
     def test_noAnswer(self) -> None:
         """

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.servernames import ServerName
+from openfl_twisted.wire.servernames import ServerName, describeNames
 from tests.extensions import Names, malformedNames
 from tests.laboratory import authority, keyFor, server, tlv
 
@@ -116,6 +116,64 @@ class MatchTests(SynchronousTestCase):
     """
     RFC 9525: whom a certificate is for.
     """
+
+    def test_malformed(self) -> None:
+        """
+        A malformed name in a certificate is for no server, and the names beside it
+        count.
+        """
+        malformed: Names = [
+            "*", "*.*.example", "a.*.example", "*.0.0.1", "", " ", "a b", "..", "*..example",
+            "games.example ", "\tgames.example", "1",
+        ]  # fmt: skip
+        self.assertFalse(matches("games.example", malformed))
+        self.assertTrue(matches("games.example", [*malformed, "games.example"]))
+        self.assertTrue(matches("127.0.0.1", [*malformed, "127.0.0.1"]))
+
+    def test_numbers(self) -> None:
+        """
+        A number matches no certificate, because systems take it for an address.
+        """
+        for number in ("1", "2130706433"):
+            self.assertFalse(matches(number, [number]))
+
+    def test_finalDot(self) -> None:
+        """
+        A dot at the end is ignored on both sides, with a wildcard too.
+        """
+        for host in ("a.games.example", "a.games.example."):
+            for name in ("a.games.example.", "*.games.example."):
+                self.assertTrue(matches(host, [name]))
+        self.assertFalse(matches("a.example", ["*.example."]))
+        self.assertFalse(matches("games.example", ["games.example.."]))
+
+    def test_internationalBelowWildcard(self) -> None:
+        """
+        A wildcard matches one internationalized label.
+        """
+        self.assertTrue(matches("b\xfccher.lab.example", ["*.lab.example"]))
+        self.assertFalse(matches("a.b\xfccher.lab.example", ["*.lab.example"]))
+        self.assertFalse(matches("b\xfccher.example", ["*.example"]))
+        self.assertFalse(matches("b\xfccher.lab.example", ["idn.lab.example"]))
+
+    def test_described(self) -> None:
+        """
+        The names of a certificate are listed for error messages: three of them, and
+        without control characters.
+        """
+        for names, text in (
+            (["a.example", "10.0.0.1"], "a.example, 10.0.0.1"),
+            (
+                [f"{number}.example" for number in range(5)],
+                "0.example, 1.example, 2.example, 2 more",
+            ),
+            (["a\x1bb.example"], "a\N{REPLACEMENT CHARACTER}b.example"),
+            (["a" * 70], "a" * 64 + "\N{HORIZONTAL ELLIPSIS}"),
+            ([x509.RFC822Name("a@a.example")], "no DNS name or IP address"),
+        ):
+            self.assertEqual(describeNames(server(ROOT, names=names).certificate), text)
+        nameless = server(ROOT, without=[x509.SubjectAlternativeName]).certificate
+        self.assertEqual(describeNames(nameless), "no name: it has no subjectAltName")
 
     def test_wildcards(self) -> None:
         """

@@ -8,6 +8,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from openfl_twisted.tls import Trust
@@ -33,6 +34,7 @@ from tests.tls.situations.scenes import (
     Scene,
     Situation,
     scene,
+    trusting,
 )
 
 Make = Callable[[], Scene]
@@ -204,6 +206,41 @@ def onPinned(**properties: Any) -> Scene:
     return scene(server(middle), anchors=[middle])
 
 
+def loop(*, known: bool = False) -> Scene:
+    """
+    A server below two CAs that have signed each other.
+    """
+    one = authority("One", authority("Two"))
+    two = authority("Two", authority("One"))
+    leaf = server(one)
+    return scene(leaf, knows=[one, two]) if known else scene(leaf, two)
+
+
+def unusual(constraints: x509.NameConstraints, key: ec.EllipticCurvePrivateKey) -> Scene:
+    """
+    A server below a CA that has name constraints, and a key that the second verifier
+    does not support.
+    """
+    return scene(server(authority("Limited", ROOT, critical(constraints), key=key)))
+
+
+def misnumbered() -> Scene:
+    """
+    A server below a CA with a negative serial number.
+    """
+    middle = authority("Bad", ROOT)
+    chain = [server(middle).der, middle.numbered(b"\xff\0")]
+    return Scene(showing(*chain), trusting(ROOT))
+
+
+def oldRoot(**options: Any) -> Scene:
+    """
+    A server below a trusted root with an X.509 version 1 certificate.
+    """
+    root = authority("Old root").versionOne()
+    return scene(server(root), anchors=[root], **options)
+
+
 def belowPinned() -> Scene:
     """
     Meet a server that was signed by another server, which is trusted.
@@ -246,6 +283,8 @@ REFUSED: dict[str, dict[str, Make]] = {
             anchors=[],
             host="my_service.example",
         ),
+        "two authorities that have signed each other": loop,
+        "two known authorities that have signed each other": lambda: loop(known=True),
         "no trusted root and the strict profile": lambda: scene(anchors=[], profile="webpki"),
     },
     CertificateStatus.INVALID_CHAIN: {
@@ -297,6 +336,9 @@ REFUSED: dict[str, dict[str, Make]] = {
             "bank-.lab.example", "*.lab.example"
         ),
         "two paths that break different rules": mixedPaths,
+        "constraints that the second verifier does not support": lambda: limited(
+            [x509.DirectoryName(ROOT.certificate.subject)], None
+        ),
         "an address that is not permitted": lambda: limited(
             [x509.IPAddress(IPv4Network("10.0.0.0/8"))], None, "127.0.0.1"
         ),
@@ -311,6 +353,46 @@ REFUSED: dict[str, dict[str, Make]] = {
         "an issuer that is signed with SHA-1": weakDigest,
         "two issuers of one name": namesake,
         "an issuer whose key has another number": otherKeyIdentifier,
+        "an address that is not permitted and an excluded common name": lambda: scene(
+            server(
+                authority(
+                    "Limited",
+                    ROOT,
+                    critical(
+                        x509.NameConstraints(
+                            [x509.IPAddress(IPv4Network("10.0.0.0/8"))],
+                            [x509.DNSName("localhost")],
+                        )
+                    ),
+                ),
+                names=["127.0.0.1"],
+                name="test.localhost",
+            ),
+            host="127.0.0.1",
+        ),
+        "a permitted domain that begins with a dot": lambda: limited(
+            [x509.DNSName(".example")], None
+        ),
+        "an excluded domain that begins with a dot": lambda: limited(
+            None, [x509.DNSName(".other.example")]
+        ),
+        "an allowed name below a constrained key on Brainpool": lambda: unusual(
+            x509.NameConstraints(None, [x509.DNSName("other.example")]),
+            ec.generate_private_key(ec.BrainpoolP256R1()),
+        ),
+        "constraints for addresses that are no networks below a key of Ed25519": lambda: unchecked(
+            HOST,
+            HOST,
+            "Ed25519",
+            x509.UnrecognizedExtension(
+                x509.NameConstraints.oid, bytes.fromhex("300aa0083006870401020304")
+            ),
+        ),
+        "an intermediate with an old version": lambda: scene(
+            server(authority("Old", ROOT).versionOne())
+        ),
+        "a root with an old version and the strict profile": lambda: oldRoot(profile="webpki"),
+        "an authority with a negative serial number": misnumbered,
         "a root for clients only": lambda: onRoot(purposes("CLIENT_AUTH")),
     },
 }

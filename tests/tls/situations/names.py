@@ -125,6 +125,12 @@ SITUATIONS = [
         for name, names in OTHER.items()
     ),
     Situation(
+        "names of other servers",
+        CertificateStatus.PRINCIPAL_MISMATCH,
+        lambda: named(HOST, ["a.example", "10.0.0.1"]),
+        f"hostname mismatch (not for {HOST!r}, but for a.example, 10.0.0.1)",
+    ),
+    Situation(
         "a common name only", CertificateStatus.PRINCIPAL_MISMATCH, lambda: nameless(HOST, HOST)
     ),
     Situation(

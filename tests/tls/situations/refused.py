@@ -30,6 +30,7 @@ from tests.tls.situations.scenes import (
     Situation,
     exhibit,
     scene,
+    trusting,
 )
 
 Make = Callable[[], Scene]
@@ -121,6 +122,14 @@ REFUSED: dict[str, dict[str, Make]] = {
         ),
     },
     CertificateStatus.INVALID: {
+        "a serial number of 21 bytes": lambda: exhibit(LEAF.numbered(b"\0\x80" + bytes(20))),
+        "a negative serial number": lambda: exhibit(LEAF.numbered(b"\xff\0")),
+        "a negative serial number and the strict profile": lambda: exhibit(
+            LEAF.numbered(b"\xff\0"), trust=trusting(ROOT, profile="webpki")
+        ),
+        "a critical purpose and the strict profile": lambda: scene(
+            server(INTERMEDIATE, critical(purposes("SERVER_AUTH"))), profile="webpki"
+        ),
         "a forged certificate": lambda: scene(server(INTERMEDIATE).forged()),
         "a certificate altered in one bit": lambda: scene(
             server(INTERMEDIATE).altered(b"the server", b"the servez")

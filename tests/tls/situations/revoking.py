@@ -3,6 +3,7 @@ What is known of a certificate's revocation.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -17,6 +18,7 @@ REVOKED = OCSPCertStatus.REVOKED
 UNKNOWN = OCSPCertStatus.UNKNOWN
 MUST_STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
 OTHER = server(INTERMEDIATE)
+NOON = datetime(2020, 6, 1, 12, tzinfo=UTC)
 DEMANDING = server(INTERMEDIATE, MUST_STAPLE)
 
 Make = Callable[[], Scene]
@@ -43,12 +45,18 @@ def above(*who: Identity, **properties: Any) -> Scene:
     return lists(ROOT.revocationList(*who, **properties))
 
 
-def stapled(*arguments: Any, leaf: Identity = LEAF, hard: bool = False, **properties: Any) -> Scene:
+def stapled(
+    *arguments: Any,
+    leaf: Identity = LEAF,
+    hard: bool = False,
+    time: datetime | None = None,
+    **properties: Any,
+) -> Scene:
     """
     Meet a server that sends a staple.
     """
     staple = INTERMEDIATE.staple(leaf, *arguments, **properties)
-    return scene(leaf, staple=staple, hardRevocation=hard)
+    return scene(leaf, staple=staple, hardRevocation=hard, time=time)
 
 
 def responder(**properties: Any) -> Identity:
@@ -200,6 +208,12 @@ SOFT: dict[str, Make] = {
     "a demanded proof in a list and in a staple": lambda: lists(
         ROOT.revocationList(), staple=INTERMEDIATE.staple(LEAF), hardRevocation=True
     ),
+    "a demanded staple that begins in half a minute": lambda: stapled(
+        leaf=DEMANDING, begins=NOON + timedelta(seconds=30), time=NOON
+    ),
+    "a demanded staple that begins in five minutes": lambda: stapled(
+        leaf=DEMANDING, begins=NOON + timedelta(minutes=5), time=NOON
+    ),
     "a demanded proof signed with RSA": lambda: withKeys("RSA", OCSPCertStatus.GOOD),
     "a demanded proof signed with P-384": lambda: withKeys("P-384", OCSPCertStatus.GOOD),
     "a demanded proof signed with Ed25519": lambda: withKeys("Ed25519", OCSPCertStatus.GOOD),
@@ -218,6 +232,8 @@ HARD: dict[str, Make] = {
     ),
     "a list though it is pinned": lambda: lists(INTERMEDIATE.revocationList(LEAF), anchors=[LEAF]),
     "a revoking staple": lambda: stapled(REVOKED),
+    "an old revoking staple": lambda: stapled(REVOKED, ends=PAST),
+    "an old revoking staple that it demands": lambda: stapled(REVOKED, leaf=DEMANDING, ends=PAST),
     "a revoking staple by name": lambda: stapled(REVOKED, byName=True),
     "a revoking staple of a responder": lambda: stapled(REVOKED, responder=responder()),
     "a revoking staple that it demands": lambda: stapled(REVOKED, leaf=DEMANDING),
@@ -233,6 +249,9 @@ UNPROVED: dict[str, Make] = {
     "a list that its issuer did not sign": lambda: listed(LEAF, key=keyFor("another")),
     "an empty list that its issuer did not sign": lambda: listed(key=keyFor("another")),
     "a list of tomorrow": lambda: listed(begins=FUTURE),
+    "a demanded staple that begins in an hour": lambda: stapled(
+        leaf=DEMANDING, begins=NOON + timedelta(hours=1), time=NOON
+    ),
     "a demanded staple that is missing": lambda: scene(DEMANDING),
     "a demanded staple that is old": lambda: stapled(leaf=DEMANDING, ends=PAST),
     "a demanded staple that does not know": lambda: stapled(UNKNOWN, leaf=DEMANDING),
@@ -254,6 +273,18 @@ SITUATIONS = [
     *(Situation(name, CertificateStatus.TRUSTED, make) for name, make in SOFT.items()),
     *(Situation(name, CertificateStatus.REVOKED, make) for name, make in HARD.items()),
     *(Situation(name, CertificateStatus.INVALID, make) for name, make in UNPROVED.items()),
+    Situation(
+        "a demanded staple that begins too late",
+        CertificateStatus.INVALID,
+        lambda: stapled(leaf=DEMANDING, begins=NOON + timedelta(minutes=6), time=NOON),
+        "(the response is not valid before 2020-06-01 12:06 UTC)",
+    ),
+    Situation(
+        "a demanded staple that was not sent",
+        CertificateStatus.INVALID,
+        lambda: scene(DEMANDING),
+        "it requires a valid OCSP response from the server (the server sent none)",
+    ),
     Situation(
         "a revoked intermediate below many authorities",
         CertificateStatus.INVALID_CHAIN,

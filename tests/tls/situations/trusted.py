@@ -3,8 +3,10 @@ Servers that are trusted, by many ways.
 """
 
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from openfl_twisted.wire.certificates import CertificateStatus
 from tests.extensions import critical, purposes, usage
@@ -17,6 +19,17 @@ from tests.tls.situations.scenes import (
     Scene,
     Situation,
     scene,
+)
+
+POLICIES = x509.CertificatePolicies(
+    [x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)]
+)
+DISTRIBUTION = x509.CRLDistributionPoints(
+    [x509.DistributionPoint([x509.UniformResourceIdentifier("http://a/")], None, None, None)]
+)
+# Maps one policy of the issuer to one of the subject.
+MAPPINGS = x509.UnrecognizedExtension(
+    x509.ObjectIdentifier("2.5.29.33"), bytes.fromhex("300c300a060355040306032a0304")
 )
 
 
@@ -100,6 +113,48 @@ def addressed() -> Scene:
     allowed = critical(x509.NameConstraints([x509.DNSName("example")], None))
     leaf = server(authority("Limited", ROOT, allowed), names=["127.0.0.1"], name="localhost")
     return scene(leaf, host="127.0.0.1")
+
+
+def addressBelow(name: str, *, excluded: bool = False, **options: Any) -> Scene:
+    """
+    A server with an IP address and a common name, below a CA whose DNS constraints do
+    not allow the common name.
+    """
+    domain = [x509.DNSName("localhost")]
+    constraints = x509.NameConstraints(*((None, domain) if excluded else (domain, None)))
+    limited = authority("Limited", ROOT, critical(constraints))
+    leaf = server(limited, names=["127.0.0.1"], name=name)
+    return scene(leaf, host="127.0.0.1", **options)
+
+
+def marked(extension: x509.ExtensionType, *, atServer: bool = False, **options: Any) -> Scene:
+    """
+    A server below a CA with a critical extension that only OpenSSL processes.
+
+    @param atServer: whether the server has the extension, and not the CA.
+    """
+    mark = critical(extension)
+    leaf = server(INTERMEDIATE, mark) if atServer else server(authority("Marked", ROOT, mark))
+    return scene(leaf, **options)
+
+
+def onCurve(curve: ec.EllipticCurve, *, atRoot: bool = False) -> Scene:
+    """
+    A server below a CA whose key is on a curve that web CAs do not use.
+    """
+    key = ec.generate_private_key(curve)
+    if atRoot:
+        root = authority("Curve root", key=key)
+        return scene(server(root), anchors=[root])
+    return scene(server(authority("Curve", ROOT, key=key)))
+
+
+def oldRoot() -> Scene:
+    """
+    A server below a trusted root with an X.509 version 1 certificate.
+    """
+    root = authority("Old root").versionOne()
+    return scene(server(root), anchors=[root])
 
 
 def loneLeaf() -> Scene:
@@ -214,6 +269,33 @@ SITUATIONS = [
         ),
         "names that its authority may sign": lambda: constrained(x509.DNSName("example")),
         "an address of an authority for names": addressed,
+        "an address and a common name that is not permitted": lambda: addressBelow("a.example"),
+        "an address and an excluded common name": lambda: addressBelow(
+            "test.localhost", excluded=True
+        ),
+        "an address and a common name that is not permitted strictly": lambda: addressBelow(
+            "a.example", profile="webpki"
+        ),
+        "an authority with policy constraints": lambda: marked(x509.PolicyConstraints(0, None)),
+        "an authority with policy constraints strictly": lambda: marked(
+            x509.PolicyConstraints(0, None), profile="webpki"
+        ),
+        "an authority that inhibits any policy": lambda: marked(x509.InhibitAnyPolicy(0)),
+        "an authority that inhibits any policy strictly": lambda: marked(
+            x509.InhibitAnyPolicy(0), profile="webpki"
+        ),
+        "an authority with critical policies": lambda: marked(POLICIES),
+        "critical policies": lambda: marked(POLICIES, atServer=True),
+        "an authority with critical distribution points": lambda: marked(DISTRIBUTION),
+        "critical distribution points": lambda: marked(DISTRIBUTION, atServer=True),
+        "an authority with policy mappings": lambda: marked(MAPPINGS),
+        "a root with an old version": oldRoot,
+        "an authority on P-224": lambda: onCurve(ec.SECP224R1()),
+        "an authority on Brainpool": lambda: onCurve(ec.BrainpoolP256R1()),
+        "a root on Brainpool": lambda: onCurve(ec.BrainpoolP384R1(), atRoot=True),
+        "a name of the certificate with a dot at the end": lambda: scene(
+            server(INTERMEDIATE, names=[HOST + "."])
+        ),
         "an allowed name and a key of Ed25519": allowedEdwards,
         "a pinned server with an excluded name": lambda: pinnedBelow(leafPinned=True),
         "a pinned intermediate with an excluded name": lambda: pinnedBelow(leafPinned=False),

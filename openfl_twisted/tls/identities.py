@@ -1,0 +1,292 @@
+"""
+The certificates of servers: reading them from files, and finding their problems.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import SSL
+
+from openfl_twisted.tls.ciphers import CIPHERS
+from openfl_twisted.tls.trust import isPlatformAnchor, isSelfIssued, unwarned
+from openfl_twisted.wire.certificates import MALFORMED, isSignedBy, subjectOf
+from openfl_twisted.wire.servernames import describeNames
+
+EXPIRY_WARNING = timedelta(days=14)
+"""
+How long before the end of a certificate the server warns of it.
+"""
+
+SHORT_LIVED = timedelta(days=10)
+"""
+The validity of a short-lived certificate, which is renewed every few days. The
+server warns of its end when less than a third of its time is left.
+"""
+
+MIN_RSA_BITS = 2048
+"""
+The shortest RSA key that OpenSSL and browsers accept (bits).
+"""
+
+_DATE = "%Y-%m-%d %H:%M UTC"
+_SERVER_PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_MAX_NAMES = 20
+_KINDS: tuple[tuple[type, str], ...] = (
+    (rsa.RSAPublicKey, "RSA"),
+    (ec.EllipticCurvePublicKey, "EC"),
+    (ed25519.Ed25519PublicKey, "Ed25519"),
+    (ed448.Ed448PublicKey, "Ed448"),
+    (dsa.DSAPublicKey, "DSA"),
+)
+
+
+class CertificateError(ValueError):
+    """
+    A file has no certificate and key that a server could use.
+    """
+
+
+class CertificateUnreadable(CertificateError):
+    """
+    The operating system does not permit to read a file.
+    """
+
+
+@dataclass(frozen=True)
+class Identity:
+    """
+    A certificate of a server, with its key.
+
+    @ivar path: the file.
+    @ivar context: OpenSSL's context.
+    @ivar chain: the certificates of the file, that of the server first.
+    @ivar names: the DNS names that the certificate is for, in small letters.
+    """
+
+    path: Path
+    context: SSL.Context
+    chain: tuple[x509.Certificate, ...]
+    names: frozenset[str]
+
+    @property
+    def expiry(self) -> datetime:
+        """
+        The end of the certificate's validity.
+        """
+        return self.chain[0].not_valid_after_utc
+
+    def __str__(self) -> str:
+        leaf = self.chain[0]
+        return (
+            f"{self.path}: for {_namesIn(leaf)}; valid from {leaf.not_valid_before_utc:{_DATE}} "
+            f"to {leaf.not_valid_after_utc:{_DATE}}"
+        )
+
+    def problems(self, now: datetime) -> list[str]:
+        """
+        Find the reasons for which clients refuse the certificate, or will soon.
+
+        @param now: the time, in UTC.
+        @return: a clause for each reason, such as C{has expired on ...}.
+        """
+        with unwarned():
+            leaf = self.chain[0]
+            return [
+                *_problemsOfDates(leaf, now),
+                *_problemsOfUse(leaf),
+                *_problemsOfChain(self.chain),
+            ]
+
+
+def _problemsOfDates(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
+    begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    validity = end - begin
+    warning = EXPIRY_WARNING if validity > SHORT_LIVED else validity / 3
+    if end < now:
+        yield f"has expired on {end:{_DATE}}"
+    elif end - now < warning:
+        yield f"expires on {end:{_DATE}}"
+    if begin > now:
+        yield f"is not valid before {begin:{_DATE}}"
+
+
+def _problemsOfUse(leaf: x509.Certificate) -> Iterator[str]:
+    found = {type(each.value): each.value for each in leaf.extensions}
+    purposes = found.get(x509.ExtendedKeyUsage)
+    if isinstance(purposes, x509.ExtendedKeyUsage) and not _SERVER_PURPOSES.intersection(purposes):
+        yield "is not for servers: its extendedKeyUsage lacks serverAuth"
+    usage = found.get(x509.KeyUsage)
+    if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
+        yield "is not for TLS servers: its keyUsage lacks digitalSignature"
+    if x509.SubjectAlternativeName not in found:
+        yield "is for no server: it has no subjectAltName"
+    key = _publicKey(leaf)
+    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
+        yield (
+            f"has an EC key on the curve {key.curve.name}, which clients do not accept; use P-256"
+        )
+
+
+def _problemsOfChain(chain: tuple[x509.Certificate, ...]) -> Iterator[str]:
+    for certificate, issuer in pairwise(chain):
+        if not isSignedBy(certificate, issuer):
+            yield (
+                f"is followed by a chain in the wrong order: {subjectOf(issuer)} is not the "
+                f"issuer of {subjectOf(certificate)}"
+            )
+            return
+    leaf = chain[0]
+    if len(chain) == 1 and not isSelfIssued(leaf) and not isPlatformAnchor(leaf.issuer):
+        yield (
+            "has no intermediate certificate in its file: only clients that know its issuer "
+            f"{leaf.issuer.rfc4514_string()!r} accept it"
+        )
+
+
+def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Identity:
+    """
+    Read a certificate and its key.
+
+    @param path: the PEM file with the certificate and its chain.
+    @param key: the PEM file with the private key; can be the same file.
+    @param contextFor: called with the server name that a client sends (SNI), in small
+        letters; returns the context to continue with.
+    @return: the identity.
+    @raise CertificateError: if a server could not use it; the text says why.
+    """
+    certificates, secret = readFile(path), readFile(key)
+    try:
+        with unwarned():
+            chain = tuple(x509.load_pem_x509_certificates(certificates))
+    except MALFORMED:
+        raise CertificateError(f"{path}: there is no certificate in PEM in it") from None
+    try:
+        with unwarned():
+            names = _names(chain[0])
+    except MALFORMED:
+        raise CertificateError(f"{path}: the extensions of the certificate are malformed") from None
+    private = _loadKey(key, secret)
+    _checkKey(path, chain, key, private)
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(CIPHERS)
+    context.set_options(
+        SSL.OP_NO_COMPRESSION
+        | SSL.OP_NO_RENEGOTIATION
+        | SSL.OP_NO_TICKET
+        | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    try:
+        context.use_certificate(chain[0])
+        for other in chain[1:]:
+            context.add_extra_chain_cert(other)
+        context.use_privatekey(private)
+        context.check_privatekey()
+    except (SSL.Error, TypeError, ValueError) as problem:
+        reason = problem.args[0][-1][2] if isinstance(problem, SSL.Error) else str(problem)
+        raise CertificateError(f"{path}: OpenSSL cannot use this certificate: {reason}") from None
+
+    def serverNamed(connection: SSL.Connection) -> None:
+        name = connection.get_servername()
+        if name is not None:
+            connection.set_context(contextFor(name.decode("ascii", "replace").lower()))
+
+    context.set_tlsext_servername_callback(serverNamed)
+    return Identity(path, context, chain, names)
+
+
+def readFile(path: Path) -> bytes:
+    """
+    Read a file.
+
+    @param path: the file.
+    @return: its content.
+    @raise CertificateError: if that is not possible.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        kind = CertificateUnreadable if isinstance(problem, PermissionError) else CertificateError
+        raise kind(f"{path}: {problem.strerror}") from None
+
+
+def _loadKey(path: Path, secret: bytes) -> Any:
+    """
+    Parse a private key.
+    """
+    try:
+        return load_pem_private_key(secret, None)
+    except TypeError:
+        raise CertificateError(
+            f"{path}: the private key is encrypted; decrypt it with "
+            f"openssl pkey -in {path.name} -out decrypted.pem"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateError(f"{path}: there is no private key in PEM in it") from None
+
+
+def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, private: Any) -> None:
+    """
+    Check that a key belongs to the first certificate of a chain, and is long enough.
+    """
+    public = private.public_key()
+    keys = [_publicKey(each) for each in chain]
+    if keys[0] != public:
+        if public in keys:
+            raise CertificateError(
+                f"{path}: the chain is in the wrong order: the private key is that of certificate "
+                f"{keys.index(public) + 1}; the server certificate must be the first, followed by "
+                "its issuer"
+            )
+        reason = "key values mismatch: the certificate has another public key"
+        if _kindOf(keys[0]) != _kindOf(public):
+            reason = (
+                f"it is of the type {_kindOf(public)}, the certificate needs {_kindOf(keys[0])}"
+            )
+        raise CertificateError(f"{key}: not the private key of {path}: {reason}")
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < MIN_RSA_BITS:
+        raise CertificateError(
+            f"{key}: the RSA key of {public.key_size} bits is too short; it must have at least "
+            f"{MIN_RSA_BITS}"
+        )
+
+
+def _publicKey(certificate: x509.Certificate) -> Any:
+    """
+    Get the public key of a certificate; C{None} if it is of an unknown type.
+    """
+    try:
+        return certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+
+
+def _kindOf(key: Any) -> str:
+    return next((name for kind, name in _KINDS if isinstance(key, kind)), "an unknown type")
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    """
+    List the DNS names of a certificate.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+
+
+def _namesIn(certificate: x509.Certificate) -> str:
+    with unwarned():
+        return describeNames(certificate, _MAX_NAMES)
