@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
+from OpenSSL import SSL
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,6 +50,29 @@ class IdentityTestCase(SynchronousTestCase):
         """
         path = self.write(leaf, chain)
         return load(path, path, lambda name: None)  # type: ignore[arg-type, return-value]
+
+
+class ContextTests(IdentityTestCase):
+    """
+    The settings of OpenSSL.
+    """
+
+    def test_options(self) -> None:
+        """
+        Clients cannot renegotiate, compress, or resume sessions, and the server chooses
+        the cipher.
+        """
+        context = self.load(server(INTERMEDIATE)).context
+        # Setting no options returns those that are set.
+        options = context.set_options(0)
+        for option in (
+            SSL.OP_NO_COMPRESSION,
+            SSL.OP_NO_RENEGOTIATION,
+            SSL.OP_NO_TICKET,
+            SSL.OP_CIPHER_SERVER_PREFERENCE,
+        ):
+            self.assertEqual(options & option, option)
+        self.assertEqual(context.set_session_cache_mode(SSL.SESS_CACHE_OFF), SSL.SESS_CACHE_OFF)
 
 
 class ProblemTests(IdentityTestCase):
