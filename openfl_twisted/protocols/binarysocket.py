@@ -30,8 +30,8 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
     What is written is collected, and sent by L{flush}. What is written while
     data is being received is sent by itself when that has been dealt with.
 
-    @cvar maxUnread: how many bytes may lie unread; beyond it the connection is
-        closed.
+    @cvar maxUnread: maximum number of unread bytes; above it the connection is
+        closed. 0 for no limit. The default is 1 MiB.
     """
 
     maxUnread = MAX_UNREAD
@@ -67,7 +67,7 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
             return
         if self._unwritten:
             self.flush()
-        if len(self._unread) > self.maxUnread:
+        if 0 < self.maxUnread < len(self._unread):
             self.unreadExceeded()
 
     def socketDataReceived(self, bytesLoaded: int) -> None:

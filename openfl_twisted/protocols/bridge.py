@@ -296,8 +296,8 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
             said that has gone.
         @param proxyProtocol: whether the server is told the client's address, in
             the header of the PROXY protocol, version 1.
-        @param maxMessage: the longest message of a server that is cut at zero
-            bytes.
+        @param maxMessage: maximum length of a message of a server whose stream is
+            split at NUL bytes (bytes); 0 for no limit.
         @param maxQueue: how many bytes wait for a side that does not read, when
             the other has been asked to wait and has sent them already.
         @param clock: for the time; the reactor if there is none.

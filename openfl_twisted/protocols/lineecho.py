@@ -43,7 +43,8 @@ class LineEchoProtocol(SendingProtocol):
     @cvar framing: what ends a text.
     @cvar terminator: what ends an answer; C{None} for the end that the text
         had.
-    @cvar MAX_LENGTH: the longest text that is taken, in bytes without its end.
+    @cvar MAX_LENGTH: maximum length of a text without its end (bytes); 0 for no
+        limit. The default is 64 KiB.
         Without framing there is no limit, since nothing is kept.
     """
 

@@ -148,7 +148,7 @@ class OnePortProtocol(HoldingConnection):
         self._begin()
 
     def _begin(self) -> None:
-        if self.factory.undecided >= self.factory.maxUndecided:
+        if 0 < self.factory.maxUndecided <= self.factory.undecided:
             self.factory.refuse(self.getPeer())
             self.abortConnection()
             return
@@ -518,8 +518,8 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
             are refused.
         @param grace: seconds without data after which the wrapped protocol is
             connected, so that it can send first.
-        @param maxUndecided: how many callers may be undecided at once; a
-            further one is closed at once.
+        @param maxUndecided: maximum number of clients whose protocol is not
+            recognized yet; further ones are closed immediately. 0 for no limit.
         @param clock: for the time; the reactor if there is none.
         """
         super().__init__(wrappedFactory)

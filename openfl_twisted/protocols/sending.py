@@ -62,7 +62,8 @@ class SendingProtocol(Protocol):
     A protocol that sends through a L{SendQueue}. Subclasses override
     L{bytesReceived}.
 
-    @cvar maxQueue: how many bytes are held for a peer that does not read.
+    @cvar maxQueue: maximum length of the queue for a peer that does not read
+        (bytes); 0 for no limit. The default is 2 MiB.
     @cvar refused: the protocols whose clients are refused, for subclasses that
         call L{inspect} (default none).
     """

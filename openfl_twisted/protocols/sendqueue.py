@@ -77,7 +77,8 @@ class QueueOwner(Protocol):
     """
     Who writes into a L{SendQueue}, and hears what becomes of it.
 
-    @ivar maxQueue: how many bytes are held for a peer that does not read.
+    @ivar maxQueue: maximum length of the queue for a peer that does not read
+        (bytes); 0 for no limit.
     """
 
     maxQueue: int
@@ -243,7 +244,7 @@ class SendQueue:
         elif len(unsent) - self._dense >= _LOOSE_PIECES:
             unsent[self._dense :] = [b"".join(unsent[self._dense :])]
             self._dense += 1
-        if cost > self._owner.maxQueue:
+        if 0 < self._owner.maxQueue < cost:
             self._cutOff()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:

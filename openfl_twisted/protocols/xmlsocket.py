@@ -52,8 +52,8 @@ class XMLSocketProtocol(SendingProtocol):
     write. After C{loseConnection} no further message is given, not even one
     that has been received already, as in Flash.
 
-    @cvar MAX_LENGTH: the longest message that is taken, in bytes without its
-        end.
+    @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes); 0
+        for no limit. The default is 1 MiB.
     @cvar policy: the answer to a policy request that comes as the first
         message; C{None} if such a message is like any other. A client that
         was slow with its request, or split it, is answered in this way; see

@@ -6,6 +6,7 @@ guide tells C{XMLSocket} programs to end their messages with a newline as well.
 
 import enum
 import re
+import sys
 from typing import NamedTuple
 
 from openfl_twisted.wire.messages import END, MessageTooLong
@@ -79,17 +80,19 @@ class LineSplitter:
     Any way to cut the stream into pieces gives the same lines, and each line is
     given as soon as its first end has come.
 
-    @ivar maxLength: the longest line in bytes, without its end.
+    @ivar maxLength: maximum length of a line without its end (bytes);
+        C{sys.maxsize} for no limit.
     """
 
     def __init__(self, framing: Framing, maxLength: int = MAX_LINE_LENGTH) -> None:
         """
         @param framing: what ends a line; not L{Framing.NONE}.
-        @param maxLength: see the attribute.
+        @param maxLength: maximum length of a line without its end (bytes); 0 for no
+            limit.
         @raise KeyError: for L{Framing.NONE}, where there is nothing to split
             at.
         """
-        self.maxLength = maxLength
+        self.maxLength = maxLength or sys.maxsize
         self._ends = _ends[framing]
         self._begun = Pieces()
         # The last byte of the newline that ended the line before, while nothing has come behind it.

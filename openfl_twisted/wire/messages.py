@@ -5,6 +5,7 @@ The rule for everybody who collects bytes in here: a byte is searched once and
 copied at most twice, however the stream was cut.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -86,16 +87,18 @@ class MessageSplitter:
     linear in the bytes received: many messages in one piece cost one split, and
     a message in many pieces is searched piece by piece.
 
-    @ivar maxLength: the longest message in bytes, without its end.
+    @ivar maxLength: maximum length of a message without its NUL byte (bytes);
+        C{sys.maxsize} for no limit.
     """
 
     __slots__ = ("_begun", "maxLength")
 
     def __init__(self, maxLength: int = MAX_LENGTH) -> None:
         """
-        @param maxLength: see the attribute.
+        @param maxLength: maximum length of a message without its NUL byte
+            (bytes); 0 for no limit.
         """
-        self.maxLength = maxLength
+        self.maxLength = maxLength or sys.maxsize
         self._begun = Pieces()
 
     @property

@@ -196,3 +196,14 @@ class FactoryTests(SynchronousTestCase):
         protocol = BinarySocketFactory(Idle).buildProtocol(None)
         assert protocol is not None
         self.assertEqual(protocol.maxUnread, 20)
+
+    def test_noLimit(self) -> None:
+        """
+        With C{maxUnread} of 0, any number of bytes can be unread.
+        """
+        protocol = BinarySocketFactory(Idle, maxUnread=0).buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        transport.arrive(bytes(100))
+        self.assertEqual((protocol.bytesAvailable, transport.disconnecting), (100, False))

@@ -855,6 +855,13 @@ class LimitTests(CallerTestCase):
             self.call()
         self.assertEqual(len(logs), 1)
 
+    def test_noLimit(self) -> None:
+        """
+        With a limit of 0, any number of clients can be undecided.
+        """
+        self.open(maxUndecided=0)
+        self.assertFalse(any(self.call().transport.closed for _ in range(4)))
+
 
 class ClosingTests(CallerTestCase):
     """

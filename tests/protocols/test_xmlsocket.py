@@ -528,6 +528,28 @@ class LineReceiverTests(SynchronousTestCase):
         )
 
 
+class NoLimitTests(SynchronousTestCase):
+    """
+    A limit of 0 is no limit.
+    """
+
+    def test_noLimit(self) -> None:
+        """
+        A message of any length is delivered, and any amount is queued for a peer that
+        does not read.
+        """
+        message = b"x" * (MAX_LENGTH * 3) + b"\0"
+        for pieces in ([message], [message[:5], message[5:]]):
+            protocol = XMLSocketFactory(EchoProtocol, maxLength=0, maxQueue=0).buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, 10)
+            protocol.makeConnection(transport)
+            for piece in pieces:
+                transport.arrive(piece)
+            self.assertFalse(transport.disconnecting or transport.closed)
+            self.assertEqual(len(transport.drainAll()), len(message))
+
+
 class PolicyRequestTests(SynchronousTestCase):
     """
     A policy request that is the first message is answered.

@@ -99,7 +99,16 @@ class LineSplitterTests(SynchronousTestCase):
         splitter.receive(b"a\nbc")
         self.assertEqual((splitter.finish(), splitter.finish()), (b"bc", b""))
 
-    @given(framings, cutStreams(streams), st.integers(0, 6))
+    def test_noLimit(self) -> None:
+        """
+        With a limit of 0, a line can have any length.
+        """
+        line = bytes(range(65, 91)) * 10_000
+        splitter = LineSplitter(Framing.LINE, 0)
+        self.assertEqual(splitter.receive(line), [])
+        self.assertEqual(splitter.receive(b"\n"), [Line(line, b"\r\n")])
+
+    @given(framings, cutStreams(streams), st.integers(1, 6))
     def test_anyCut(self, framing: Framing, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
         """
         Any cut gives the same lines, up to the same line that is too long.
