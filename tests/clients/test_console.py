@@ -87,7 +87,7 @@ async def console(
     options.parseOptions([f"--listen={ANY}", f"--console={ANY}", *arguments])
     options["relay"], options["presence"] = relay, None
     service: Any = xmlserver.makeService(options)
-    [_, site, _] = service.services
+    [_, site] = service.services
     assert isinstance(site, ConsoleService)
     root: Any = site.guard.wrappedFactory
     own = root.resource.children[b"console.js"]
