@@ -224,6 +224,7 @@ class DatagramSocketTests(SynchronousTestCase):
         error = self.assertRaises(errors.ArgumentError, self.socket.bind, 8087, "localhost")
         words = "'localhost' must be an IP address, such as 127.0.0.1"
         self.assertEqual(str(error), f"Error #2004: One of the parameters is invalid. ({words})")
+        self.assertEqual(error.errorID, 2004)
         self.socket.bind("8087")  # type: ignore[arg-type]
         self.assertEqual(self.socket.localPort, 8087)
 
