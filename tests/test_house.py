@@ -13,8 +13,8 @@ import openfl_twisted
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 
-# What every room above the wire may use: how addresses, times and the log are.
-BASICS = {"addresses", "clocks", "logs"}
+# What every room above the wire may use: addresses, host names, times and the log.
+BASICS = {"addresses", "clocks", "hostnames", "logs"}
 
 # OpenFL's classes that open no connection.
 DOOR = {"events", "utils", "errors", "security", "system"}
@@ -29,6 +29,7 @@ ALLOWED = {
     "security": ({"utils", "wire"}, False),
     "addresses": (set(), True),
     "clocks": (set(), True),
+    "hostnames": ({"wire"}, True),
     "logs": ({"wire"}, True),
     "reactors": ({"reactors", "logs"}, True),
     "tls": ({"tls", "wire"} | BASICS, True),

@@ -207,7 +207,7 @@ FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("protocols", "one module, one Protocol and its Factory"),
         ("tls", "why a certificate is refused"),
         ("reactors", "another transport"),
-        ("addresses clocks logs", "shared by all"),
+        ("addresses clocks hostnames logs", "shared by all"),
     ]),
     ("bytes", VIOLET, [("wire", "bytes in, values out: no Twisted, no clock, no socket")]),
 ]  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import react
@@ -21,6 +20,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
 from openfl_twisted.console.terminal import Terminal, chooseTerminal
+from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
@@ -190,7 +190,7 @@ def makeEndpoint(
     @param tell: takes a line for each step that Flash Player would take before,
         if this is to go as there.
     """
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(
+    endpoint: IStreamClientEndpoint = hostEndpoint(
         reactor, options["host"], options["port"], options["timeout"]
     )
     if options["tls"]:
@@ -211,7 +211,7 @@ def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -
     Walk through what Flash Player does before it connects.
     """
     checker = PolicyChecker(
-        lambda host, port: HostnameEndpoint(reactor, host, port, options["timeout"]),
+        lambda host, port: hostEndpoint(reactor, host, port, options["timeout"]),
         masterPort=options["master-port"],
         olderRules=bool(options["older-rules"]),
         clock=reactor,

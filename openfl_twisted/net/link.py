@@ -22,9 +22,9 @@ from openfl_twisted.events import (
     IOErrorEvent,
     SecurityErrorEvent,
 )
+from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.net.ports import toPort
 from openfl_twisted.net.reasons import socketError
-from openfl_twisted.net.ways import wayTo
 from openfl_twisted.protocols.sending import SendingProtocol
 from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.watchedqueue import WatchedQueue
@@ -256,7 +256,7 @@ class Link:
             raise errors.SecurityError.numbered(2003)
         host = host.partition("\0")[0]
         self.target = (host, port)
-        endpoint = self._way(wayTo(self.reactor, host, port, timeout / 1000), host, port)
+        endpoint = self._way(hostEndpoint(self.reactor, host, port, timeout / 1000), host, port)
         self._life.connect(endpoint, timeout / 1000)
         self._tell()
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from openfl_twisted import errors
-from openfl_twisted.net.ways import wayTo
+from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import NAMED_TIMEOUT, PermittedEndpoint, PolicyChecker
 from openfl_twisted.system import Security
 from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
@@ -109,7 +109,7 @@ class Permissions:
             self._reactor = reactor
             self._checker = PolicyChecker(
                 # The checker has its own time for each file, which is less.
-                lambda host, port: wayTo(reactor, host, port, NAMED_TIMEOUT),
+                lambda host, port: hostEndpoint(reactor, host, port, NAMED_TIMEOUT),
                 masterPort=self.masterPort,
                 clock=reactor,
             )

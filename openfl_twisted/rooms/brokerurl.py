@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.rooms.brokerrelay import PREFIX
 from openfl_twisted.rooms.memoryrelay import MemoryRelay
@@ -72,7 +72,7 @@ class BrokerURL:
         @param limits: how long connecting may take: C{connectTimeout}.
         @return: the endpoint.
         """
-        return HostnameEndpoint(reactor, self.host, self.port, limits.connectTimeout)
+        return hostEndpoint(reactor, self.host, self.port, limits.connectTimeout)
 
     def secured(self, reactor: Any, limits: RelayLimits) -> IStreamClientEndpoint:
         """

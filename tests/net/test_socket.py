@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted import errors
+from openfl_twisted import errors, hostnames
 from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
-from openfl_twisted.net import Socket, link, ways
+from openfl_twisted.net import Socket, link
 from openfl_twisted.testing import EventRecorder
 from openfl_twisted.utils import ByteArray, Endian
 from tests.doubles import TightTransport, linesOf
@@ -199,7 +199,7 @@ class LifeTests(SocketTestCase):
                 protocol.makeConnection(transport)
                 return succeed(protocol)
 
-        self.patch(link, "wayTo", lambda *arguments: AtOnce())
+        self.patch(link, "hostEndpoint", lambda *arguments: AtOnce())
         self.socket.connect("127.0.0.1", 80)
         self.socket.close()
         self.network.turn()
@@ -265,7 +265,7 @@ class LifeTests(SocketTestCase):
             def connect(self, factory: Any) -> Deferred[Any]:
                 return Deferred()
 
-        self.patch(ways, "HostnameEndpoint", Endpoint)
+        self.patch(hostnames, "HostnameEndpoint", Endpoint)
         self.socket.connect("a.example", 80)
         self.socket.timeout = 500
         self.socket.connect(None, 81)

@@ -1,5 +1,5 @@
 """
-The way to a server.
+Endpoints for servers that are known by host name or by address.
 """
 
 import ipaddress
@@ -29,15 +29,15 @@ from openfl_twisted.wire.servernames import ServerName
 _PLACEHOLDER = "placeholder.invalid"
 
 
-def wayTo(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
     """
-    Choose the way to a server.
+    Create the endpoint for a server.
 
     @param reactor: the reactor.
     @param host: its name or its address, IPv6 with or without brackets. A name may
         have underscores, as those of Docker Compose.
     @param port: its port.
-    @param timeout: how long connecting may take, in seconds.
+    @param timeout: maximum time to connect (seconds).
     @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
         C{host} cannot be a host name.
     """
@@ -53,7 +53,7 @@ def wayTo(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEn
 
 def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
     """
-    Choose the way to a server that is known by its name.
+    Create the endpoint for a server that is known by its name.
     """
     name = ServerName(host).dns
     if name is None:

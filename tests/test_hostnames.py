@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.net.ways}.
+Tests for L{openfl_twisted.hostnames}.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.events import Event, IOErrorEvent
+from openfl_twisted.hostnames import _RenamingReactor, hostEndpoint
 from openfl_twisted.net import SecureSocket, Socket, XMLSocket
-from openfl_twisted.net.ways import _RenamingReactor, wayTo
 from openfl_twisted.testing import EventRecorder
 from tests.net.network import Network
 
@@ -77,7 +77,7 @@ class NameTests(SynchronousTestCase):
         The error for a host that is not known names it.
         """
         for name in ("other.example", "other_service"):
-            connecting = wayTo(self.network.reactor, name, 9, 1).connect(FACTORY)
+            connecting = hostEndpoint(self.network.reactor, name, 9, 1).connect(FACTORY)
             self.network.flush()
             failure = self.failureResultOf(connecting, error.DNSLookupError)
             self.assertIn(name, str(failure.value))
@@ -86,7 +86,7 @@ class NameTests(SynchronousTestCase):
         """
         The attempt fails with the reason of the connection.
         """
-        connecting = wayTo(self.network.reactor, "my_service", 9, 20).connect(FACTORY)
+        connecting = hostEndpoint(self.network.reactor, "my_service", 9, 20).connect(FACTORY)
         self.network.turnAway()
         # Until then the endpoint could find another address.
         self.network.advance(1)
@@ -107,7 +107,7 @@ class NameTests(SynchronousTestCase):
         Text that cannot be a host name is an C{ioError} #2031. The reason names it.
         """
         for host in IMPOSSIBLE:
-            connecting = wayTo(self.network.reactor, host, 9, 1).connect(FACTORY)
+            connecting = hostEndpoint(self.network.reactor, host, 9, 1).connect(FACTORY)
             failure = self.failureResultOf(connecting, ValueError)
             self.assertIn(f"{host!r} is not a host name: each label must be", str(failure.value))
         for make in (Socket, XMLSocket, SecureSocket):
@@ -125,7 +125,7 @@ class NameTests(SynchronousTestCase):
         An attempt can be given up while the name is looked up.
         """
         self.network.lookupTime = 5.0
-        connecting = wayTo(self.network.reactor, "my_service", 9, 1).connect(FACTORY)
+        connecting = hostEndpoint(self.network.reactor, "my_service", 9, 1).connect(FACTORY)
         connecting.cancel()
         self.network.flush()
         self.failureResultOf(connecting)
@@ -136,4 +136,4 @@ class NameTests(SynchronousTestCase):
         """
         There is an endpoint for every text.
         """
-        wayTo(MemoryReactorClock(), host, 9, 1)
+        hostEndpoint(MemoryReactorClock(), host, 9, 1)
