@@ -204,8 +204,8 @@ FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("testing pytestplugin", "a network in memory"),
     ]),
     ("connections", GREEN, [
-        ("protocols", "one module, one Protocol and its Factory"),
-        ("tls", "why a certificate is refused"),
+        ("protocols", "Protocol and Factory"),
+        ("tls", "certificates"),
         ("reactors", "another transport"),
         ("addresses clocks hostnames logs", "shared by all"),
     ]),
