@@ -86,7 +86,7 @@ class _Impossible:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    A L{HostnameEndpoint} for the names that it refuses: it verifies that they are valid
+    A C{HostnameEndpoint} for the names that it refuses: it verifies that they are valid
     by IDNA 2008, and underscores, for example, are not.
     """
 
