@@ -1,6 +1,6 @@
 """
 How long another client waits while somebody does his worst:
-C{python benchmarks/hostile.py}. Words on the command line choose the attacks whose
+C{python -m benchmarks.hostile}. Words on the command line choose the attacks whose
 descriptions contain one of them.
 
 The server and all clients are in this one process, so a round trip includes the
