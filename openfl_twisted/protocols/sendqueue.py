@@ -373,11 +373,11 @@ class SendQueue:
 
     def startReading(self) -> None:
         """
-        Read from the peer again, unless the protocol is paused or the connection
-        is lost.
+        Read from the peer again, unless the protocol is paused. After the
+        connection is lost, the transport delivers what it still holds.
         """
         self._stopped = False
-        if not self.paused and self._stage < _GONE:
+        if not self.paused:
             self._transport.resumeProducing()
 
     def _readOn(self) -> None:
