@@ -46,6 +46,18 @@ class _Datagrams(DatagramProtocol):
         self._arrived(datagram, addr[0], addr[1])
 
 
+def _checkIPv4(address: str) -> ipaddress.IPv4Address:
+    """
+    Check the local address of a network interface. Linux accepts the bytes of an
+    IPv6 address, and takes them for another IPv4 address.
+    """
+    checked = ipaddress.ip_address(checkAddress(address))
+    if isinstance(checked, ipaddress.IPv4Address):
+        return checked
+    words = f"{address!r} must be an IPv4 address, such as 127.0.0.1"
+    raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+
+
 def _indexOf(interface: str | None) -> bytes:
     """
     Get the index of a network interface as the system's sockets take it.
@@ -184,7 +196,7 @@ class DatagramSocket(BoundSocket):
 
     @multicastInterface.setter
     def multicastInterface(self, value: str | None) -> None:
-        self._multicastInterface = None if value is None else checkAddress(value)
+        self._multicastInterface = None if value is None else str(_checkIPv4(value))
         self._applyOptions()
 
     def joinGroup(self, address: str, interface: str | None = None) -> None:
@@ -223,7 +235,7 @@ class DatagramSocket(BoundSocket):
         if (group.version == 6) != (":" in (self.localAddress or "")):
             raise invalidSocket("it is bound to another version of IP")
         if group.version == 4:
-            local = ipaddress.ip_address(checkAddress(interface or ANY_ADDRESS))
+            local = _checkIPv4(interface or ANY_ADDRESS)
             level, request = socket.IPPROTO_IP, group.packed + local.packed
             option = socket.IP_ADD_MEMBERSHIP if join else socket.IP_DROP_MEMBERSHIP
         else:

@@ -413,6 +413,14 @@ class OnePortProtocol(HoldingConnection):
         self._written = True
         self.transport.writeSequence(data)
 
+    def pauseProducing(self) -> None:
+        """
+        Stop reading from the peer. It has no effect once the wrapped protocol has
+        been replaced: the connection is that of its successor.
+        """
+        if not isinstance(self.transport, ClosedTransport):
+            super().pauseProducing()
+
     # Ending
 
     def loseConnection(self) -> None:

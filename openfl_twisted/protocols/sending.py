@@ -194,13 +194,18 @@ class SendingProtocol(Protocol):
         @param receive: what takes each.
         """
         transport = self.transport
+        first = self._undelivered[0] if self._undelivered else None
         for number, item in enumerate(items):
             if transport.disconnecting:
                 return
             if transport.paused or self._work >= MAX_WORK:
-                if self._undelivered is None:
-                    self._undelivered = deque()
-                self._undelivered.appendleft((receive, deque(items[number:])))
+                held = self._undelivered = self._undelivered or deque()
+                # The method may have postponed its item, which was received before the rest.
+                before = []
+                while held and held[0] is not first:
+                    before.append(held.popleft())
+                held.appendleft((receive, deque(items[number:])))
+                held.extendleft(reversed(before))
                 if not transport.paused:
                     self._waitForTurn()
                 return

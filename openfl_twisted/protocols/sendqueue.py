@@ -134,6 +134,7 @@ class SendQueue:
         "_producer",
         "_pull",
         "_stage",
+        "_stopped",
         "_transport",
         "_unsent",
         "_unsentLength",
@@ -170,6 +171,8 @@ class SendQueue:
         # Whether the transport has said that it has no room.
         self._full = False
         self._stage = _OPEN
+        # Whether reading is stopped although the protocol is not paused.
+        self._stopped = False
         # Whether the write side is to be closed once everything has been handed over.
         self._halfClosing = False
         # Whoever makes what is written here, if that is a push producer.
@@ -363,24 +366,27 @@ class SendQueue:
     def stopReading(self) -> None:
         """
         Read nothing from the peer until L{startReading}; the protocol is not
-        paused.
+        paused. It has no effect once this side is closing.
         """
-        self._transport.pauseProducing()
+        if not self.disconnecting:
+            self._stopped = True
+            self._transport.pauseProducing()
 
     def startReading(self) -> None:
         """
-        Read from the peer again, unless the protocol is paused or the connection
-        is lost.
+        Read from the peer again, unless the protocol is paused. After the
+        connection is lost, the transport delivers what it still holds.
         """
-        if not self.paused and self._stage < _GONE:
+        self._stopped = False
+        if not self.paused:
             self._transport.resumeProducing()
 
     def _readOn(self) -> None:
         """
         Read the end that the peer says: inside TLS it takes two to close.
         """
-        if self.paused and self._stage < _GONE:
-            self.paused = False
+        if (self.paused or self._stopped) and self._stage < _GONE:
+            self.paused = self._stopped = False
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:

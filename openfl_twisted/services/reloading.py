@@ -29,7 +29,8 @@ def reopenLogs() -> int:
     @return: the number of log files that were reopened.
     """
     # twistd keeps its log file in a local variable, and has no function to reopen it.
-    found = [each for each in gc.get_objects() if isinstance(each, BaseLogFile)]
+    # The type is not asked from the object itself: a dead weakref.proxy raises an exception then.
+    found = [each for each in gc.get_objects() if issubclass(type(each), BaseLogFile)]
     return sum(_reopen(each) for each in found if not each.closed)
 
 

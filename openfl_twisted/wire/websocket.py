@@ -253,11 +253,13 @@ class WebSocketFrames:
     def _isStreamed(self, data: bytes, at: int) -> bool:
         """
         Whether a frame is a binary message of its own, so its payload can be
-        delivered before its end arrives.
+        delivered before its end arrives. The highest bit of a length must be 0
+        (RFC 6455, 5.2): the library refuses such a frame as too long.
 
         @param at: where the frame begins.
         """
-        return data[at] == _BINARY and not self._inMessage
+        isEndless = data[at + 1] == _MASK | _LONG_LENGTH and data[at + 2 : at + 3] >= b"\x80"
+        return data[at] == _BINARY and not isEndless and not self._inMessage
 
     @property
     def _inMessage(self) -> bool:

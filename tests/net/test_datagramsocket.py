@@ -202,7 +202,8 @@ class DatagramSocketTests(SynchronousTestCase):
         for ttl in (-1, 256):
             self.assertRefused(errors.RangeError, setattr, self.socket, "multicastTTL", ttl)
         name = "multicastInterface"
-        self.assertRefused(errors.ArgumentError, setattr, self.socket, name, "localhost")
+        for address in ("localhost", "::1"):
+            self.assertRefused(errors.ArgumentError, setattr, self.socket, name, address)
 
     def test_groups(self) -> None:
         """
@@ -213,6 +214,7 @@ class DatagramSocketTests(SynchronousTestCase):
         self.assertRefused(errors.IOError, self.socket.joinGroup, "ff02::1")
         for address in ("127.0.0.1", "localhost", "::1"):
             self.assertRefused(errors.ArgumentError, self.socket.joinGroup, address)
+        self.assertRefused(errors.ArgumentError, self.socket.joinGroup, "239.1.2.3", "::1")
         other = DatagramSocket(reactor=self.reactor)
         other.bind(0, "::")
         self.assertRefused(errors.ArgumentError, other.joinGroup, "ff02::1", "nowhere0")

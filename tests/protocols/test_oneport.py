@@ -402,6 +402,28 @@ class PlainTests(OnePortTestCase):
         protocol.dataReceived(b"ite>")
         self.assertEqual(self.greeter.received, b"<polite>")
 
+    def test_pausedAfterItIsReplaced(self) -> None:
+        """
+        A wrapped protocol that pauses when it is disconnected for a late HTTP
+        request does not pause the connection of its successor.
+        """
+
+        class Silent(Greeter):
+            def connectionMade(self) -> None:
+                pass
+
+            def connectionLost(self, reason: Failure = done) -> None:
+                super().connectionLost(reason)
+                cast("IPushProducer", self.transport).pauseProducing()
+
+        protocol, transport = self.connect(Silent)
+        self.clock.advance(0.5)
+        protocol.dataReceived(b"GET / HT")
+        protocol.dataReceived(b"TP/1.1\r\n")
+        protocol.dataReceived(b"Host: h\r\n\r\n")
+        self.assertEqual(self.greeter.told, ["lost"])
+        self.assertTrue(transport.drainAll().startswith(b"HTTP/1.1 426 "))
+
     def test_closedAtOnce(self) -> None:
         """
         A wrapped protocol that closes the connection when it is made gets no

@@ -407,6 +407,23 @@ class QueueTests(SynchronousTestCase):
                 cast("Room", transport.producer).finish()
             self.assertEqual(transport.producerState, "producing")
 
+    def test_readsOnToCloseWhenBlocked(self) -> None:
+        """
+        A protocol that is blocked reads until the peer's end too, when the
+        connection is to be closed.
+        """
+        for close in ("self", "beneath", "before"):
+            sender, transport = connect(room=3)
+            sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
+            if close == "before":
+                sender.transport.loseConnection()
+            sender.blockReading()
+            if close == "self":
+                sender.transport.loseConnection()
+            elif close == "beneath":
+                cast("Room", transport.producer).finish()
+            self.assertEqual(transport.producerState, "producing")
+
     def test_pullProducer(self) -> None:
         """
         A pull producer is asked by the transport, and what it sends before it is

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     ITransport,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -30,9 +30,10 @@ from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.producers import Pull, Room
 from openfl_twisted.protocols.producing import ProducingProtocol
 from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.sendqueue import IMessageTransport
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 from tests.frames import (
     BINARY,
@@ -504,6 +505,33 @@ class TurnTests(WebSocketTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertTrue(transport.closed)
         self.assertEqual(inner.told[-1], "ConnectionAborted")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lostDuringTurn(self) -> None:
+        """
+        A connection is lost while a protocol behind handles so many messages that
+        others are served first: it gets the messages and the Close that follow too.
+        """
+        received: list[str] = []
+        told: list[object] = []
+
+        class Recorder(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> None:
+                received.append(message)
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                super().connectionLost(reason)
+                told.append(reason.type)
+
+        wrapped = XMLSocketFactory(Recorder, clock=self.clock)
+        connection, _ = self.connect(WebSocketFactory(wrapped, clock=self.clock))
+        connection.dataReceived(REQUEST)
+        many = frame(BINARY, b"a\0" * (MAX_WORK + 1))
+        connection.dataReceived(many + frame(PING) + frame(BINARY, b"b\0") + closing(1000))
+        connection.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((received, told), (["a"] * MAX_WORK, []))
+        self.clock.advance(0)
+        self.assertEqual((received[MAX_WORK:], told), (["a", "b"], [ConnectionDone]))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 

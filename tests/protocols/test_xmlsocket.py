@@ -700,6 +700,26 @@ class TurnTests(SynchronousTestCase):
             self.clock.advance(0)
             self.assertEqual(len(protocol.texts), 65536 + MAX_WORK + 1)
 
+    def test_postponed(self) -> None:
+        """
+        A message that is postponed by C{messageReceived} is handled before the
+        messages that were received with it and after it.
+        """
+
+        class Postponing(Recorder):
+            def messageReceived(self, message: str) -> None:
+                if message != "b" or not self.postpone("B", self.messageReceived):
+                    super().messageReceived(message)
+
+        protocol, transport = self.connect(Postponing)
+        protocol.dataReceived(b"a\0b\0c\0d\0")
+        protocol.dataReceived(b"e\0")
+        self.assertEqual((protocol.messages, transport.producerState), (["a"], "paused"))
+        protocol.unblockReading()
+        self.clock.advance(0)
+        self.assertEqual(protocol.messages, ["a", "B", "c", "d", "e"])
+        self.assertEqual(transport.producerState, "producing")
+
     def test_furtherData(self) -> None:
         """
         Data that a TLS transport delivers in the meantime is handled after it.

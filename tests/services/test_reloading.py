@@ -4,6 +4,7 @@ Tests for L{openfl_twisted.services.reloading}, and for what servers reload.
 
 import os
 import signal
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -177,6 +178,20 @@ class SignalTests(ReloadTestCase):
         log.write("after\n")
         log.flush()
         self.assertEqual(path.read_text(), "after\n")
+
+    def test_deadProxy(self) -> None:
+        """
+        A weak proxy whose object is gone does not prevent that log files are
+        reopened.
+        """
+        log = LogFile.fromFullPath(str(self.folder / "server.log"))
+        self.addCleanup(log.close)
+        gone = LogFile.fromFullPath(str(self.folder / "gone.log"))
+        gone.close()
+        proxy = weakref.proxy(gone)
+        del gone
+        self.assertRaises(ReferenceError, getattr, proxy, "path")
+        self.assertGreaterEqual(reopenLogs(), 1)
 
     def test_logLost(self) -> None:
         """

@@ -156,6 +156,7 @@ BAD: list[tuple[str, bytes, bytes, int]] = [
     ),
     ("the header of text that is too long", header(TEXT, LIMIT + 1), b"", 1009),
     ("the header of a terabyte of text", header(TEXT, 1 << 40), b"", 1009),
+    ("a length whose highest bit is set", header(BINARY, 1 << 63), b"", 1009),
     (
         "a fragment that is too long",
         frame(BINARY, b"x" * LIMIT, fin=False) + header(CONT, LIMIT + 1),
