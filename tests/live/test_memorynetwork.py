@@ -375,7 +375,7 @@ async def listening(reactor: Any) -> Seen:
     await other.close()
     server.listen()
     await server.close()
-    six = await TCP6ServerEndpoint(reactor, 0, interface="::1").listen(factory)
+    reserved, six = await listenOnlyOnSix(reactor, factory)
     with pytest.raises(error.ConnectionRefusedError):
         await TCP4ClientEndpoint(reactor, HOST, six.getHost().port).connect(factory)
     client: Any = await TCP6ClientEndpoint(reactor, "::1", six.getHost().port).connect(factory)
@@ -383,7 +383,24 @@ async def listening(reactor: Any) -> Seen:
     seen.append((peer == six.getHost(), type(peer), peer.host, client.transport.getHost().host))
     client.transport.loseConnection()
     await six.stopListening()
+    await reserved.close()
     return seen
+
+
+async def listenOnlyOnSix(reactor: Any, factory: Any) -> tuple[ServerSocket, Any]:
+    """
+    Listen on IPv6, at a port at which no other program can listen on IPv4.
+
+    @return: the socket that reserves the port on IPv4, and the port.
+    """
+    while True:
+        reserved = ServerSocket(reactor=reactor)
+        reserved.bind(0, HOST)
+        endpoint = TCP6ServerEndpoint(reactor, reserved.localPort, interface="::1")
+        try:
+            return reserved, await endpoint.listen(factory)
+        except error.CannotListenError:
+            await reserved.close()
 
 
 class Receiver(DatagramProtocol):
