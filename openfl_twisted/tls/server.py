@@ -326,8 +326,12 @@ class _TimedConnection(SSL.Connection):
             self._fail("the client has closed the connection")
             raise SSL.Error([("", "", "the peer has ended the handshake")]) from None
         except SSL.Error as error:
-            problems = error.args[0] if error.args else None
-            self._fail(problems[-1][2] if problems else "the connection was closed")
+            # The argument is a list of problems; other errors, such as SysCallError, have none.
+            match error.args:
+                case ([*_, (_, _, reason)],):
+                    self._fail(reason)
+                case _:
+                    self._fail("the connection was closed")
             raise
         self._stop()
 

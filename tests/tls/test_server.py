@@ -412,6 +412,23 @@ class ServerConnectionTests(SynchronousTestCase):
             self.assertIn("an HTTP request without TLS", event["reason"])
             self.protocol.connectionLost(Failure(ConnectionDone()))
 
+    def test_systemError(self) -> None:
+        """
+        An error of the system, which is no list of OpenSSL's problems, ends the
+        handshake with a line in the log.
+        """
+        self.patch(SSL.Connection, "do_handshake", self.failAsSystem)
+        with capturedLogs() as captured:
+            self.protocol.dataReceived(b"x")
+        self.assertEqual([each["reason"] for each in captured], ["the connection was closed"])
+        self.assertTrue(self.transport.disconnecting)
+
+    def failAsSystem(self, *arguments: object) -> None:
+        """
+        Fail as OpenSSL does at EOF.
+        """
+        raise SSL.SysCallError(-1, "Unexpected EOF")
+
     def failure(self, context: SSL.Context) -> str:
         """
         Fail a handshake.
