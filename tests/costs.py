@@ -5,12 +5,13 @@ calls of Python's functions, calls of the system, and bytes that are searched.
 
 import select
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from tests.effort import profiled
 
 _SYSTEM = (socket.socket, select.epoll)
 _TEXT = (bytes, bytearray, str)
@@ -52,12 +53,8 @@ def counted() -> Iterator[Costs]:
     Count what this thread does meanwhile; in a live test that is the reactor's.
     """
     costs = Costs()
-    before = sys.getprofile()
-    sys.setprofile(costs.note)
-    try:
+    with profiled(costs.note):
         yield costs
-    finally:
-        sys.setprofile(before)
 
 
 def costsOf(work: Callable[[], object]) -> Costs:

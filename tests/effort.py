@@ -4,7 +4,8 @@ How much work something is, without a clock: the calls that Python makes for it.
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -21,17 +22,29 @@ def callsOf(do: Callable[[], object]) -> int:
         nonlocal count
         count += event in _CALLS
 
+    with profiled(see):
+        do()
+    return count
+
+
+@contextmanager
+def profiled(see: Callable[[FrameType, str, Any], object]) -> Iterator[None]:
+    """
+    Have a function see all calls that the block makes, as C{sys.setprofile} does. The
+    garbage collector is off meanwhile: it calls its own observers, such as that of
+    Hypothesis, at any time.
+
+    @param see: the function.
+    """
     before, collects = sys.getprofile(), gc.isenabled()
-    # Who watches the collection of garbage, as Hypothesis does, is called whenever there is one.
     gc.disable()
     sys.setprofile(see)
     try:
-        do()
+        yield
     finally:
         sys.setprofile(before)
         if collects:
             gc.enable()
-    return count
 
 
 class CountedBytes(bytes):

@@ -47,6 +47,7 @@ from openfl_twisted.wire import (
 from openfl_twisted.wire.dataio import DataReader
 from openfl_twisted.wire.websockethead import checkUpgrade
 from tests.costs import Costs
+from tests.effort import profiled
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 
@@ -116,20 +117,19 @@ def stepsOf(work: Callable[[], object]) -> int:
     """
     steps = Steps()
     Input.seen = 0
-    tracing, profiling = sys.gettrace(), sys.getprofile()
-    sys.setprofile(steps.note)
-    sys.settrace(steps.trace)
-    try:
-        work()
-    except (AttributeError, NameError, TypeError):
-        # The parser was not called as it should be.
-        raise
-    except Exception:
-        # Each parser has errors of its own; other tests check which.
-        pass
-    finally:
-        sys.settrace(tracing)
-        sys.setprofile(profiling)
+    tracing = sys.gettrace()
+    with profiled(steps.note):
+        sys.settrace(steps.trace)
+        try:
+            work()
+        except (AttributeError, NameError, TypeError):
+            # The parser was not called as it should be.
+            raise
+        except Exception:
+            # Each parser has errors of its own; other tests check which.
+            pass
+        finally:
+            sys.settrace(tracing)
     # Looking at a character in C takes a small part of the time of a line.
     return steps.lines + steps.calls + (steps.searched + Input.seen) // 32
 
