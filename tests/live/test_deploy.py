@@ -3,6 +3,7 @@ The configurations that the guide has for other programs: each program accepts
 its own, and serves with it.
 """
 
+import asyncio
 import re
 import shutil
 import socket
@@ -17,7 +18,7 @@ import pytest
 import trustme
 from twisted.internet.error import ConnectError, ProcessExitedAlready
 from twisted.internet.threads import deferToThread
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from tests.clients.conftest import need
@@ -97,26 +98,26 @@ async def test_nginx(tmp_path: Path) -> None:
     )
     subprocess.run(["nginx", "-t", "-q", "-p", tmp_path, "-c", whole], check=True)
 
-    def talk() -> object:
+    async def talk() -> object:
         context = ssl.create_default_context()
         authority.configure_trust(context)
         caller = socket.create_connection((HOST, port), source_address=("127.0.0.2", 0))
-        with connect(
+        async with connect(
             "wss://localhost/play",
             sock=caller,
             ssl=context,
             origin=Origin("https://games.example"),
             open_timeout=None,
         ) as client:
-            client.send(b"<hello/>\0")
-            answer = client.recv(timeout=240)
+            await client.send(b"<hello/>\0")
+            answer = await client.recv()
             # The log says of whom this is.
-            client.send(b"\xff\0")
-            client.recv(timeout=240)
+            await client.send(b"\xff\0")
+            await client.recv()
             return answer
 
     async with running(port, "nginx", "-p", tmp_path, "-c", whole):
-        assert await deferToThread(talk) == b"<hello/>\0"
+        assert await deferToThread(asyncio.run, talk()) == b"<hello/>\0"
     printed = await stop(server)
     assert re.search(r"127\.0\.0\.2\S* sends text that is not UTF-8", printed), printed
 

@@ -1,7 +1,11 @@
 """
 WebSockets on real sockets, with the client of the C{websockets} library.
+
+The client is the one for asyncio, in a thread of its own: the one for threads reads
+and writes one TLS connection in two threads, and sometimes hangs.
 """
 
+import asyncio
 import ssl
 from typing import Any
 
@@ -9,8 +13,8 @@ import trustme
 from OpenSSL.SSL import TLS_METHOD, Context
 from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
-from websockets.sync.client import connect
 
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
@@ -24,15 +28,19 @@ MESSAGES = [b"one\0", b"x" * 300_000 + b"\0", b"last\0"]
 
 def echoes(url: str, **options: Any) -> list[bytes | str]:
     """
-    Send messages, all at once, and get what comes back; this blocks.
+    Send messages in one frame, and return the messages received; this blocks.
     """
-    with connect(url, open_timeout=None, **options) as client:
-        client.send(b"".join(MESSAGES))
-        client.ping()
-        received = [client.recv() for _ in MESSAGES]
-        client.send(["fragment", "s\0"])
-        received.append(client.recv())
-    return received
+
+    async def exchange() -> list[bytes | str]:
+        async with connect(url, open_timeout=None, **options) as client:
+            await client.send(b"".join(MESSAGES))
+            await client.ping()
+            received = [await client.recv() for _ in MESSAGES]
+            await client.send(["fragment", "s\0"])
+            received.append(await client.recv())
+        return received
+
+    return asyncio.run(exchange())
 
 
 @live
@@ -71,16 +79,20 @@ async def test_tls() -> None:
 
 def untilClosed(url: str, send: bytes) -> tuple[type[ConnectionClosed], int | None]:
     """
-    Send something, and get how the server ends the connection; this blocks.
+    Send a message, and return how the server ends the connection; this blocks.
     """
-    with connect(url, open_timeout=None) as client:
-        client.send(send)
-        try:
-            while True:
-                client.recv()
-        except ConnectionClosed as closed:
-            received = closed.rcvd
-            return type(closed), None if received is None else received.code
+
+    async def exchange() -> tuple[type[ConnectionClosed], int | None]:
+        async with connect(url, open_timeout=None) as client:
+            await client.send(send)
+            try:
+                while True:
+                    await client.recv()
+            except ConnectionClosed as closed:
+                received = closed.rcvd
+                return type(closed), None if received is None else received.code
+
+    return asyncio.run(exchange())
 
 
 @live
