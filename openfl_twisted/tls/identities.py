@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
 from openfl_twisted.tls.ciphers import CIPHERS
-from openfl_twisted.tls.trust import isPlatformAnchor, isSelfIssued, unwarned
-from openfl_twisted.wire.certificates import MALFORMED, isSignedBy, subjectOf
+from openfl_twisted.tls.trust import isPlatformAnchor, isSelfIssued
+from openfl_twisted.wire.certificates import MALFORMED, isSignedBy, subjectOf, unwarned
 from openfl_twisted.wire.servernames import describeNames
 
 EXPIRY_WARNING = timedelta(days=14)

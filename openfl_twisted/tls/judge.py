@@ -19,7 +19,7 @@ from OpenSSL.crypto import (
 from OpenSSL.SSL import Connection
 
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.tls.trust import Trust, unwarned
+from openfl_twisted.tls.trust import Trust
 from openfl_twisted.wire import certificates
 from openfl_twisted.wire.certificatecosts import findExcess
 from openfl_twisted.wire.certificatepaths import (
@@ -35,12 +35,15 @@ from openfl_twisted.wire.certificates import (
     Finding,
     Verdict,
     judge,
+    unwarned,
 )
 from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
 from openfl_twisted.wire.servernames import ServerName, describeNames
 from openfl_twisted.wire.verifycodes import (
+    EXPIRED,
     NAME_CONSTRAINTS,
     NO_TRUSTED_SIGNER,
+    NOT_YET_VALID,
     UNKNOWN_REVOCATION,
 )
 
@@ -171,6 +174,7 @@ class Judge:
         leaf = self._path.get(0)
         if leaf is not None:
             self._look(leaf)
+            self._checkPinned()
         unsigned = any(each.code in NO_TRUSTED_SIGNER for each in self._findings)
         if unsigned and self._trust.platform and self._trust.isEmpty:
             self._findings.insert(0, Finding(certificates.NO_ANCHORS, 0, _NO_ANCHORS))
@@ -192,6 +196,23 @@ class Judge:
         if not matches:
             detail = f"not for {self._name.text!r}, but for {describeNames(leaf)}"
             self._findings.append(Finding(certificates.HOSTNAME_MISMATCH, 0, detail))
+
+    def _checkPinned(self) -> None:
+        """
+        Check the dates of the trust anchor if it is not a root. OpenSSL does not check
+        the last certificate of a path that ends below a root.
+        """
+        path = self._path
+        depth = min((each for each in path if path[each] in self._trust.pinned), default=0)
+        if depth == 0 or any(
+            each.depth == depth and each.code in NOT_YET_VALID | EXPIRED for each in self._findings
+        ):
+            return
+        time = self._trust.now()
+        if time < path[depth].not_valid_before_utc:
+            self._findings.append(Finding(min(NOT_YET_VALID), depth))
+        elif time > path[depth].not_valid_after_utc:
+            self._findings.append(Finding(min(EXPIRED), depth))
 
     def _decide(self) -> None:
         """
@@ -226,6 +247,8 @@ class Judge:
             # Only a staple may still answer whether the server's certificate is revoked.
             self._findings = [each for each in self._findings if _isOpen(each)]
             self._path = dict(enumerate(self._otherPath))
+            if self._isUnlistedBelow(self._path[1]):
+                self._findings.append(Finding(min(UNKNOWN_REVOCATION), 0))
             self._decide()
 
     @cached_property
@@ -255,6 +278,15 @@ class Judge:
                 return None
         return path if self._isUnrevoked(path) else None
 
+    def _isUnlistedBelow(self, issuer: x509.Certificate) -> bool:
+        """
+        Check whether no revocation list of an issuer answers for the server's
+        certificate. OpenSSL may have found a list of another CA with the same name.
+        """
+        trust = self._trust
+        known = readLists(trust.revoked, self._path[0], issuer, trust.now())
+        return known is Revocation.UNKNOWN
+
     def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
         """
         Check what the revocation lists say of a path.
@@ -279,6 +311,10 @@ class Judge:
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
         path, anchors = self._pathToAnchor(), self._anchors()
+        if path[-1] not in anchors:
+            # OpenSSL accepts no other path. It would if it took a helper for a root.
+            self._refuse(Finding(certificates.UNTRUSTED_END, 0))
+            return
         if not webPKI:
             if leaf in anchors:
                 # The client trusts this very certificate, so there is no path to verify.
@@ -296,8 +332,6 @@ class Judge:
             self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
             return
         try:
-            if path[-1] not in anchors:  # pragma: no cover - OpenSSL accepts no other path
-                raise PathError("no authority that is trusted leads to it")
             verifyPath(path, subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
             code = certificates.REFUSED_LEAF if problem.blamesLeaf else certificates.REFUSED_PATH
@@ -341,7 +375,8 @@ class Judge:
         if self.verdict.status != CertificateStatus.TRUSTED:
             return False
         try:
-            self._checkStaple(staple)
+            with unwarned():
+                self._checkStaple(staple)
         except Exception:
             _log.failure("while judging a staple")
             self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))

@@ -5,9 +5,7 @@ Whom a TLS client believes.
 import os
 import re
 import ssl
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
@@ -16,14 +14,13 @@ from typing import Literal, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.utils import CryptographyDeprecationWarning
 from OpenSSL.crypto import X509, X509Store, X509StoreFlags
 from OpenSSL.SSL import VERIFY_PEER, Connection, Context
 from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 
 from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.wire.certificatecosts import countConstraints
-from openfl_twisted.wire.certificates import MALFORMED
+from openfl_twisted.wire.certificates import MALFORMED, unwarned
 
 MAX_CONTEXTS = 32
 """
@@ -199,27 +196,31 @@ class Trust:
             store.set_flags(X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL)
 
 
-@contextmanager
-def unwarned() -> Iterator[None]:
-    """
-    Hear no warnings of C{cryptography}: they are about what strangers have
-    written.
-
-    @return: a context, while which they are dropped.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        yield
-
-
 def isSelfIssued(certificate: x509.Certificate) -> bool:
     """
     Check whether a certificate names itself as its issuer.
 
     @param certificate: the certificate; its signature is not looked at.
-    @return: whether subject and issuer are the same.
+    @return: whether subject and issuer are the same name for OpenSSL, which
+        ignores case, spaces and the types of strings.
     """
-    return certificate.subject == certificate.issuer
+    return _canonical(certificate.subject) == _canonical(certificate.issuer)
+
+
+def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
+    """
+    Get what OpenSSL compares of a name. L{x509.Name} compares more, so a certificate
+    could be a root for OpenSSL alone.
+    """
+    return [
+        frozenset(
+            (each.oid, " ".join(each.value.split()).lower())
+            if isinstance(each.value, str)
+            else (each.oid, each.value)
+            for each in attributes
+        )
+        for attributes in name.rdns
+    ]
 
 
 def isPlatformAnchor(name: x509.Name) -> bool:

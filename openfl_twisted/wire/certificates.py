@@ -8,7 +8,9 @@ browsers have it: who signed it comes before whom it is for, and that before its
 dates.
 """
 
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from operator import itemgetter
@@ -96,6 +98,8 @@ Maximum number of certificates whose keys are tried on one signature.
 """
 
 MALFORMED = (
+    # A TLS feature with an unknown number raises a KeyError.
+    KeyError,
     # Name constraints with an IP address that is not a network raise a TypeError.
     TypeError,
     ValueError,
@@ -118,6 +122,16 @@ NO_ANCHORS = -9
 Our own code: the client has no trust anchors.
 """
 
+UNTRUSTED_END = -10
+"""
+Our own code: the path that OpenSSL has accepted ends at no trust anchor.
+"""
+
+MAX_DETAIL = 500
+"""
+Maximum length of the detail in the words of a finding (characters).
+"""
+
 _DATE = "%Y-%m-%d %H:%M UTC"
 _OWN_WORDS = {
     UNREADABLE: "its extensions cannot be read",
@@ -129,6 +143,7 @@ _OWN_WORDS = {
     TOO_COSTLY: "its verification would cost too much",
     REFUSED_LEAF: "it breaks a rule of RFC 5280",
     NO_ANCHORS: "no certificate authority is known on this machine",
+    UNTRUSTED_END: "its path ends at a certificate that is not trusted",
 }
 
 
@@ -228,7 +243,8 @@ class Finding:
         if text is None:
             _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
         if self.detail:
-            text = f"{text} ({self.detail})"
+            # Verifiers quote what a server sent.
+            text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
         if self.depth <= 0:
             return text
         return f"{text}, in the certificate of the CA {self.subject or f'at depth {self.depth}'}"
@@ -263,6 +279,20 @@ class Verdict:
         return f"the certificate{subject} {_WORDS[self.status]}{reason}"
 
 
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """
+    Ignore the warnings of C{cryptography}. They are about what peers have
+    written, such as a country of three letters.
+
+    @return: a context in which there are no such warnings.
+    """
+    with warnings.catch_warnings():
+        # Its own warnings are of this class, or of a subclass.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
 def subjectOf(certificate: x509.Certificate) -> str:
     """
     Name a certificate in a log line: what a peer wrote there does not break it.
@@ -272,7 +302,8 @@ def subjectOf(certificate: x509.Certificate) -> str:
         cannot be printed is U+FFFD.
     """
     try:
-        subject = certificate.subject.rfc4514_string() or "nobody"
+        with unwarned():
+            subject = certificate.subject.rfc4514_string() or "nobody"
     except MALFORMED:
         subject = "a subject that cannot be read"
     return printable(subject, 200)
@@ -402,7 +433,7 @@ def _gradeOf(code: int, depth: int) -> _Grade:
     """
     Look up how grave a code is.
     """
-    if code in verifycodes.NO_TRUSTED_SIGNER or code == NO_ANCHORS:
+    if code in verifycodes.NO_TRUSTED_SIGNER or code in (NO_ANCHORS, UNTRUSTED_END):
         return _Grade.SIGNERS
     if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
         return _Grade.CHAIN

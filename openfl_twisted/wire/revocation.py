@@ -45,6 +45,8 @@ Maximum number of certificates that are tried as the signer of an OCSP response.
 """
 
 
+# A signature with one of these may be a forgery.
+_WEAK = (hashes.MD5, hashes.SHA1)
 _DATE = "%Y-%m-%d %H:%M UTC"
 
 
@@ -89,7 +91,8 @@ def readLists(
     @param issuer: its issuer.
     @param time: when the lists must be valid. An old one still revokes.
     @return: C{REVOKED} if a list of the issuer has it, C{GOOD} if one that is
-        valid has it not, else C{UNKNOWN}.
+        valid has it not, else C{UNKNOWN}. A list with a critical extension, such as
+        one for some certificates only, says nothing of those that are not on it.
     """
     known = Revocation.UNKNOWN
     for revoked in lists:
@@ -98,6 +101,8 @@ def readLists(
         if revoked.get_revoked_certificate_by_serial_number(certificate.serial_number):
             return Revocation.REVOKED
         end = revoked.next_update_utc
+        if any(each.critical for each in revoked.extensions):
+            continue
         if revoked.last_update_utc <= time and (end is None or time <= end):
             known = Revocation.GOOD
     return known
@@ -187,6 +192,8 @@ def _read(
         )
     # An old response was signed by a responder whose certificate may have expired since.
     _verify(response, _signer(response, issuer, begin if late else time))
+    if status is OCSPCertStatus.GOOD and isinstance(response.signature_hash_algorithm, _WEAK):
+        return _unknown("the response is signed with MD5 or SHA-1")
     match status:
         case OCSPCertStatus.GOOD:
             return Staple(Revocation.GOOD)

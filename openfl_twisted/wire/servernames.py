@@ -74,9 +74,15 @@ class ServerName:
         except ValueError:
             # A number, which the system takes for an address.
             return False
+        # A certificate may have thousands of names, and parsing takes long. The lower case
+        # of other characters can be ASCII.
+        found = {name.lower() for name in names.get_values_for_type(x509.DNSName) if name.isascii()}
+        wildcard = f"*.{self.dns.partition('.')[2]}"
         return any(
-            _isFor(name, below if name.startswith("*") else exact)
-            for name in names.get_values_for_type(x509.DNSName)
+            _isFor(name, identifier)
+            for wanted, identifier in ((self.dns, exact), (wildcard, below))
+            for name in (wanted, f"{wanted}.")
+            if name in found
         )
 
     @property

@@ -4,6 +4,7 @@ those of the laboratory.
 """
 
 import contextlib
+import warnings
 from typing import Any
 
 from cryptography import x509
@@ -19,11 +20,12 @@ from openfl_twisted.tls import (
     Trust,
     client,
     judge,
+    trust,
     verdictOf,
 )
 from openfl_twisted.wire import certificates
 from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict
-from tests.extensions import critical
+from tests.extensions import critical, purposes
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import (
     GREETING,
@@ -202,6 +204,40 @@ class DenialTests(SynchronousTestCase):
                 self.assertEqual(outcome.received, b"")
                 self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
             patched.restore()
+
+    def test_oddNames(self) -> None:
+        """
+        A country of three letters causes no warning, in a certificate or in a
+        responder's.
+        """
+        odd, usual = (bytes.fromhex(each) for each in ("5504061303555341", "5504030c03555341"))
+        leaf = server(INTERMEDIATE, name="USA").rewritten(usual, odd)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            outcome = shakeHands(Presenting.of(leaf), TRUST, "other.example")
+            self.assertIn("C=USA is for another server", str(outcome.reason))
+            proving = server(INTERMEDIATE, purposes("OCSP_SIGNING"), name="USA")
+            proving = proving.rewritten(usual, odd)
+        staple = INTERMEDIATE.staple(LEAF, responder=proving, byName=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            outcome = shakeHands(
+                Presenting.of(LEAF, staple=staple), trusting(ROOT, hardRevocation=True)
+            )
+        self.assertEqual(outcome.verdict.status, CertificateStatus.TRUSTED)
+
+    def test_helperAsRoot(self) -> None:
+        """
+        A path that ends at a certificate which is not trusted is refused, even if
+        OpenSSL accepts it.
+        """
+        self.patch(trust, "isSelfIssued", lambda certificate: False)
+        evil = authority("Evil", kind="Ed25519")
+        known = trusting(ROOT, intermediates=(evil.certificate,))
+        outcome = shakeHands(Presenting.of(server(evil)), known)
+        self.assertEqual(outcome.verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
+        self.assertIn("ends at a certificate that is not trusted", str(outcome.reason))
+        self.assertEqual(outcome.received, b"")
 
     def test_strictProfileHasNoOddNames(self) -> None:
         """

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.tls.trust import unwarned
 from openfl_twisted.wire import certificatepaths
 from openfl_twisted.wire.certificatecosts import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
 from openfl_twisted.wire.certificatepaths import (
@@ -20,6 +19,7 @@ from openfl_twisted.wire.certificatepaths import (
     obstacleTo,
     verifyPath,
 )
+from openfl_twisted.wire.certificates import unwarned
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown
 from tests.laboratory import BEGIN, HOST, PAST, Identity, authority, keyFor, server
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire import certificates
 from openfl_twisted.wire.certificates import (
+    MAX_DETAIL,
     CertificateStatus,
     Finding,
     Verdict,
@@ -127,6 +128,7 @@ class TableTests(SynchronousTestCase):
             certificates.NOT_OWNED: CertificateStatus.INVALID,
             certificates.MUST_STAPLE: CertificateStatus.INVALID,
             certificates.UNPROVED: CertificateStatus.INVALID,
+            certificates.UNTRUSTED_END: CertificateStatus.UNTRUSTED_SIGNERS,
         }.items():
             self.assertEqual(statusOf((code, 0)), status)
             self.assertNotIn("X.509 error", Finding(code, 0).words)
@@ -365,6 +367,21 @@ class WordsTests(SynchronousTestCase):
             self.assertEqual(Finding(code, 0).words, words)
             self.assertTrue(words.isprintable())
             self.assertTrue(words)
+
+    def test_details(self) -> None:
+        """
+        The detail of a finding is printable, and not longer than a log line bears.
+        """
+        self.assertIn("(\ufffd[31mred\ufffd)", Finding(10, 0, "\x1b[31mred\n").words)
+        self.assertIn(f"({'x' * MAX_DETAIL}\u2026)", Finding(10, 0, "x" * 9000).words)
+
+    def test_oddCountry(self) -> None:
+        """
+        The subject of a certificate is written without a warning, if its country has
+        three letters.
+        """
+        country = authority("USA").altered(bytes.fromhex("5504030c"), bytes.fromhex("55040613"))
+        self.assertEqual(subjectOf(country.certificate), "C=USA")
 
     def test_subjects(self) -> None:
         """

@@ -7,12 +7,13 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric import dsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import (
     OCSPCertStatus,
     OCSPResponseBuilder,
     OCSPResponseStatus,
+    load_der_ocsp_response,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,18 @@ from openfl_twisted.wire.revocation import (
     readStaple,
 )
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, purposes, unknown
-from tests.laboratory import BEGIN, END, FUTURE, PAST, Identity, authority, keyFor, server
+from tests.laboratory import (
+    BEGIN,
+    END,
+    FUTURE,
+    PAST,
+    SHA1_RSA,
+    SHA256_RSA,
+    Identity,
+    authority,
+    keyFor,
+    server,
+)
 
 ROOT = authority("Root")
 LEAF = server(ROOT)
@@ -84,6 +96,25 @@ class ListTests(SynchronousTestCase):
             [ROOT.revocationList(begins=FUTURE)],
         ):
             self.assertIs(look(*revoked), Revocation.UNKNOWN)
+
+    def test_scope(self) -> None:
+        """
+        A list with a critical extension, such as one for some certificates only, says
+        nothing of those that are not on it, but revokes those that are.
+        """
+        builder = x509.CertificateRevocationListBuilder(
+            ROOT.certificate.subject, BEGIN, END
+        ).add_extension(x509.CRLNumber(1), critical=False)
+        entry = x509.RevokedCertificateBuilder().serial_number(LEAF.certificate.serial_number)
+        for extension in (
+            x509.IssuingDistributionPoint(None, None, False, True, None, False, False),
+            x509.DeltaCRLIndicator(1),
+            unknown(),
+        ):
+            scoped = builder.add_extension(extension, critical=True)
+            self.assertIs(look(scoped.sign(ROOT.key, hashes.SHA256())), Revocation.UNKNOWN)
+            scoped = scoped.add_revoked_certificate(entry.revocation_date(BEGIN).build())
+            self.assertIs(look(scoped.sign(ROOT.key, hashes.SHA256())), Revocation.REVOKED)
 
     def test_withoutEnd(self) -> None:
         """
@@ -206,6 +237,27 @@ class StapleTests(SynchronousTestCase):
         """
         for kind in ("RSA", "P-384", "Ed25519"):
             self.both(True, issuer=authority(f"Root {kind}", kind=kind))
+
+    def test_weakDigest(self) -> None:
+        """
+        A response that is signed with SHA-1 does not say that a certificate is good,
+        and still revokes it.
+        """
+        root = authority("Root RSA", kind="RSA")
+        assert isinstance(root.key, rsa.RSAPrivateKey)
+        leaf = server(root)
+        for status, expected in (
+            (OCSPCertStatus.GOOD, Revocation.UNKNOWN),
+            (REVOKED, Revocation.REVOKED),
+        ):
+            staple = root.staple(leaf, status)
+            response = load_der_ocsp_response(staple)
+            signature = root.key.sign(
+                response.tbs_response_bytes, padding.PKCS1v15(), hashes.SHA1()
+            )
+            staple = staple.replace(response.signature, signature).replace(SHA256_RSA, SHA1_RSA)
+            read = readStaple(staple, leaf.certificate, root.certificate, NOW)
+            self.assertIs(read.revocation, expected, read.reason)
 
     def test_strangers(self) -> None:
         """

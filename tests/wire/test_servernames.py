@@ -3,13 +3,17 @@ Tests for L{openfl_twisted.wire.servernames}.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import product
+from unittest import mock
 
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 from hypothesis import given
 from hypothesis import strategies as st
+from service_identity.hazmat import DNSPattern
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.wire import servernames
 from openfl_twisted.wire.servernames import ServerName, describeNames
 from tests.extensions import Names, malformedNames
 from tests.laboratory import authority, keyFor, server, tlv
@@ -20,6 +24,7 @@ LABELS = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,20}[a-z0-9_])?", fullmatch=True)
 DOMAINS = st.tuples(LABELS, st.lists(LABELS, max_size=3), st.just("example")).map(
     lambda parts: ".".join([parts[0], *parts[1], parts[2]])
 )
+KELVIN = tlv(0x30, tlv(0x82, "\u212a.example".encode()))
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
 
 
@@ -223,6 +228,42 @@ class MatchTests(SynchronousTestCase):
         certificate = server(ROOT, names=names).certificate
         self.assertTrue(ServerName("n9999.example").matches(certificate))
         self.assertFalse(ServerName("n10000.example").matches(certificate))
+
+    def test_parsedNames(self) -> None:
+        """
+        Only the names that may be for a server are parsed.
+        """
+        parsed: list[bytes] = []
+
+        class Recording(DNSPattern):
+            @classmethod
+            def from_bytes(cls, pattern: bytes) -> DNSPattern:
+                parsed.append(pattern)
+                return DNSPattern.from_bytes(pattern)
+
+        self.patch(servernames, "DNSPattern", Recording)
+        others = ["*.a.b.example", "b.example", "games.b.example.x", "*.example"]
+        names = [*others, "*.B.example", "Games.b.example."]
+        host = ServerName("games.b.example")
+        self.assertFalse(host.matches(server(ROOT, names=others).certificate))
+        self.assertEqual(parsed, [])
+        self.assertTrue(host.matches(server(ROOT, names=names).certificate))
+        self.assertEqual(parsed, [b"games.b.example"])
+        self.assertFalse(
+            ServerName("k.example").matches(server(ROOT, malformedNames(KELVIN)).certificate)
+        )
+
+    def test_manySpellings(self) -> None:
+        """
+        A wildcard that matches no server is parsed once, in whatever case it is.
+        """
+        spellings = map("".join, product(*zip("example", "EXAMPLE", strict=True)))
+        with mock.patch.object(servernames, "_isFor", return_value=False) as compared:
+            names = [f"*.{each}" for each in spellings]
+            self.assertFalse(
+                ServerName("games.example").matches(server(ROOT, names=names).certificate)
+            )
+        self.assertEqual(compared.call_count, 1)
 
     @given(DOMAINS, DOMAINS)
     def test_onlyItself(self, host: str, other: str) -> None:

@@ -13,7 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.certificates import CertificateStatus
-from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown, usage
+from tests.extensions import (
+    UNKNOWN_1,
+    UNKNOWN_2,
+    Names,
+    critical,
+    malformedNames,
+    purposes,
+    unknown,
+    usage,
+)
 from tests.laboratory import (
     FUTURE,
     HOST,
@@ -21,9 +30,11 @@ from tests.laboratory import (
     SHA1_RSA,
     SHA256_RSA,
     Identity,
+    Kind,
     authority,
     keyFor,
     server,
+    tlv,
 )
 from tests.tls.handshakes import Presenting, showing
 from tests.tls.situations.scenes import (
@@ -206,6 +217,15 @@ def onPinned(**properties: Any) -> Scene:
     return scene(server(middle), anchors=[middle])
 
 
+def expiredPinned() -> Scene:
+    """
+    A server of a trusted intermediate that has expired, with a name that ends with
+    a dot.
+    """
+    middle = authority("Bad", ROOT, ends=PAST)
+    return scene(server(middle, names=[HOST, HOST + "."]), anchors=[middle])
+
+
 def loop(*, known: bool = False) -> Scene:
     """
     A server below two CAs that have signed each other.
@@ -249,6 +269,31 @@ def belowPinned() -> Scene:
     return scene(server(pinned), anchors=[pinned])
 
 
+def knownRoot(kind: Kind, names: Names = (HOST,)) -> Scene:
+    """
+    A server below a root that the client only knows. The root names itself, but as
+    its issuer in small letters, which is the same name for OpenSSL.
+    """
+    root = authority("Evil", kind=kind, issuerName="evil")
+    return scene(server(root, names=names), knows=[root])
+
+
+def controlling(*, named: bool) -> Scene:
+    """
+    A server below a CA whose name constraint has control characters.
+
+    @param named: whether the server has a name with control characters instead.
+    """
+    odd = tlv(0x82, b"\x1b[31mred\x07")
+    content = tlv(0x82, b"other.example") if named else odd
+    constraints = x509.UnrecognizedExtension(
+        x509.NameConstraints.oid, tlv(0x30, tlv(0xA1, tlv(0x30, content)))
+    )
+    names = malformedNames(tlv(0x30, tlv(0x82, HOST.encode()) + odd))
+    limited = authority("Limited", ROOT, critical(constraints))
+    return scene(server(limited, names) if named else server(limited))
+
+
 REFUSED: dict[str, dict[str, Make]] = {
     CertificateStatus.UNTRUSTED_SIGNERS: {
         "an unknown root": lambda: scene(anchors=[STRANGER]),
@@ -285,6 +330,9 @@ REFUSED: dict[str, dict[str, Make]] = {
         ),
         "two authorities that have signed each other": loop,
         "two known authorities that have signed each other": lambda: loop(known=True),
+        "a known root whose issuer is in small letters": lambda: knownRoot("P-256"),
+        "a known root of Ed25519 whose issuer is in small letters": lambda: knownRoot("Ed25519"),
+        "a known root and a dot at the end": lambda: knownRoot("P-256", [HOST, HOST + "."]),
         "no trusted root and the strict profile": lambda: scene(anchors=[], profile="webpki"),
     },
     CertificateStatus.INVALID_CHAIN: {
@@ -293,6 +341,15 @@ REFUSED: dict[str, dict[str, Make]] = {
         "an expired root": lambda: onRoot(ends=PAST),
         "a root of tomorrow": lambda: onRoot(begins=FUTURE),
         "an expired pinned intermediate": lambda: onPinned(ends=PAST),
+        "an expired pinned intermediate of Ed25519": lambda: onPinned(ends=PAST, kind="Ed25519"),
+        "a pinned intermediate of Ed25519 of tomorrow": lambda: onPinned(
+            begins=FUTURE, kind="Ed25519"
+        ),
+        "an expired pinned intermediate and a dot at the end": expiredPinned,
+        "a name constraint with control characters": lambda: controlling(named=False),
+        "a name with control characters below a constrained authority": lambda: controlling(
+            named=True
+        ),
         "a server as its issuer": nonCA,
         "a server as its issuer that may sign": lambda: nonCA(critical(usage(key_cert_sign=True))),
         "an issuer that says nothing of itself": lambda: below(

@@ -151,6 +151,16 @@ SITUATIONS = [
     Situation("no name at all", CertificateStatus.PRINCIPAL_MISMATCH, lambda: nameless(HOST, "")),
     Situation("names that are no list", CertificateStatus.INVALID, lambda: malformed(b"garbage")),
     Situation(
+        "a TLS feature with an unknown number",
+        CertificateStatus.INVALID,
+        lambda: scene(
+            server(
+                INTERMEDIATE,
+                x509.UnrecognizedExtension(x509.TLSFeature.oid, tlv(0x30, b"\2\1\4")),
+            )
+        ),
+    ),
+    Situation(
         "names that end early", CertificateStatus.INVALID, lambda: malformed(b"\x30\x05\x82")
     ),
     Situation(

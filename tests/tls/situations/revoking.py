@@ -161,6 +161,25 @@ def otherProof(*, proved: bool) -> Scene:
     return scene(leaf, right, revoked=lists, staple=staple, hardRevocation=True)
 
 
+def namesake(*, stapled: bool = False) -> Scene:
+    """
+    Meet a server that sends the certificate of its issuer after that of a namesake
+    with another key, and demand a proof. OpenSSL takes the namesake.
+
+    @param stapled: whether the proof is a staple of the namesake, not its list.
+    """
+    other = authority("Twofold", ROOT, key=keyFor("another"), without=[x509.SubjectKeyIdentifier])
+    right = authority("Twofold", ROOT)
+    leaf = server(right)
+    return scene(
+        leaf,
+        chain=[leaf.certificate, other.certificate, right.certificate],
+        revoked=[] if stapled else [ROOT.revocationList(), other.revocationList()],
+        staple=other.staple(leaf) if stapled else b"",
+        hardRevocation=True,
+    )
+
+
 def bothLists(**options: Any) -> Scene:
     """
     Meet the good server, knowing the lists of all above it.
@@ -264,6 +283,8 @@ UNPROVED: dict[str, Make] = {
     "a demanded proof in an old staple": lambda: stapled(ends=PAST, hard=True),
     "a demanded proof in a staple that does not know": lambda: stapled(UNKNOWN, hard=True),
     "a demanded proof that is missing on another path": lambda: otherProof(proved=False),
+    "a demanded proof in a list of a namesake on another path": namesake,
+    "a demanded staple of a namesake": lambda: namesake(stapled=True),
     "a demanded proof for its intermediate": lambda: lists(
         INTERMEDIATE.revocationList(), hardRevocation=True
     ),
