@@ -163,6 +163,7 @@ NOT_LIMITS = {
     "rooms.room Limits.resume": "an option that is off by default",
     "reactors.tcp _MAX_PIECES": "the maximum of one system call",
     "tls.identities _MAX_NAMES": "part of a text for people",
+    "wire.certificates MAX_DETAIL": "part of a text for people",
     "wire.amf3 MIN_INTEGER": "the range of a number",
     "wire.websocket _MIN_VIEW": "how messages are copied",
     "utils _MAX_UINT": "the range of a number",
