@@ -17,6 +17,7 @@ from openfl_twisted.wire.certificates import CertificateStatus
 from tests.laboratory import HOST
 from tests.tls.handshakes import VERSIONS, Presenting, converse, newClient, pour
 from tests.tls.situations.costly import constraining
+from tests.tls.situations.revoking import DEMANDING
 from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, trusting
 
 FATAL = 2
@@ -113,6 +114,13 @@ class AlertTests(SynchronousTestCase):
         staple = INTERMEDIATE.staple(LEAF, ocsp.OCSPCertStatus.REVOKED)
         server = Presenting.of(LEAF, staple=staple)
         self.check(server, trusting(ROOT), BAD_CERTIFICATE_STATUS_RESPONSE)
+
+    def test_missingStaple(self) -> None:
+        """
+        If the certificate requires an OCSP response and the server sends none, the
+        alert says so.
+        """
+        self.check(Presenting.of(DEMANDING), trusting(ROOT), BAD_CERTIFICATE_STATUS_RESPONSE)
 
     def test_ownError(self) -> None:
         """

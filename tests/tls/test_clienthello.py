@@ -15,7 +15,15 @@ from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.wire.certificates import CertificateStatus
 from tests import laboratory
 from tests.laboratory import Identity, authority
-from tests.tls.handshakes import GREETING, TLS12, Presenting, newClient, shakeHands, written
+from tests.tls.handshakes import (
+    GREETING,
+    TLS12,
+    VERSIONS,
+    Presenting,
+    newClient,
+    shakeHands,
+    written,
+)
 from tests.tls.situations.scenes import LEAF, ROOT, trusting
 
 FORWARD_SECRET = {
@@ -37,6 +45,7 @@ The cipher suite value that signals secure renegotiation (RFC 5746).
 """
 
 SUPPORTED_VERSIONS = 43
+PRE_SHARED_KEY, SESSION_TICKET = 41, 35
 COMPRESS_CERTIFICATE = 27
 
 
@@ -113,6 +122,28 @@ class HelloTests(SynchronousTestCase):
         """
         self.assertEqual(self.hello.compressions, b"\0")
         self.assertNotIn(COMPRESS_CERTIFICATE, self.hello.extensions)
+
+
+class SessionTests(SynchronousTestCase):
+    """
+    Sessions of TLS.
+    """
+
+    def test_notResumed(self) -> None:
+        """
+        After a connection to a server that issues session tickets, the next
+        connection offers no session, so its certificate is verified again.
+        """
+        trust = trusting(ROOT)
+        for version in VERSIONS.values():
+            outcome = shakeHands(Presenting.of(LEAF, version=version), trust)
+            self.assertEqual(outcome.verdict.status, CertificateStatus.TRUSTED)
+            calling = newClient(trust)
+            with contextlib.suppress(SSL.WantReadError):
+                calling.do_handshake()
+            hello = helloOf(written(calling))
+            self.assertNotIn(PRE_SHARED_KEY, hello.extensions)
+            self.assertEqual(hello.extensions.get(SESSION_TICKET, b""), b"")
 
 
 class SuiteTests(SynchronousTestCase):

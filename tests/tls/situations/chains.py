@@ -360,6 +360,7 @@ REFUSED: dict[str, dict[str, Make]] = {
         ),
         "too many authorities below a root": lambda: tooDeep(atRoot=True),
         "too many authorities below an intermediate": lambda: tooDeep(atRoot=False),
+        "seventeen intermediates": lambda: many(17),
         "fifty intermediates": lambda: many(50),
         "a hundred and twenty intermediates": lambda: recited(many(120)),
         "a name that is not permitted": lambda: limited([x509.DNSName("other.example")], None),

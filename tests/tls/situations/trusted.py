@@ -236,6 +236,7 @@ SITUATIONS = [
         "two paths": twoPaths,
         "four intermediates": lambda: long(4),
         "fifteen intermediates": lambda: long(15),
+        "sixteen intermediates": lambda: long(16),
         "fifteen intermediates that have expired since": lambda: long(
             15, PAST, PAST.replace(year=2009)
         ),
