@@ -34,7 +34,7 @@ from openfl_twisted.wire.amfvalues import (
     XMLDocument,
 )
 from openfl_twisted.wire.dataio import DataInput
-from openfl_twisted.wire.text import decodeUTF8
+from openfl_twisted.wire.text import MAX_BROKEN, decodeUTF8
 
 UNDEFINED, NULL, FALSE, TRUE, INTEGER, DOUBLE, STRING, XML_DOCUMENT, DATE = range(9)
 ARRAY, OBJECT, XML_TEXT, BYTE_ARRAY = range(0x09, 0x0D)
@@ -149,6 +149,8 @@ class AMF3Reader:
     @ivar items: how many more values there may be.
     @ivar left: number of further objects that are allowed.
     @ivar text: how many more bytes of text there may be.
+    @ivar broken: number of further places that are not valid UTF-8 and are read
+        as Flash reads them.
     @ivar strings: the texts that have come, which can be referred to by their
         numbers from 0 on. The empty one has none.
     @ivar objects: the same for objects.
@@ -181,6 +183,7 @@ class AMF3Reader:
         self.items = limits.items - 1
         self.left = limits.objects
         self.text = limits.text
+        self.broken = MAX_BROKEN
         self.strings: list[str] = []
         self.objects: list[Any] = []
         self.traits: list[_Traits] = []
@@ -285,9 +288,20 @@ class AMF3Reader:
         if end > self.end:
             raise self.short(end)
         try:
-            return str(self.data[place:end], "utf-8"), end
+            # Beyond the limit of broken places no error is raised: that takes longest.
+            errors = "strict" if self.broken > 0 else "replace"
+            return str(self.data[place:end], "utf-8", errors), end
         except UnicodeDecodeError:
-            return decodeUTF8(bytes(self.data[place:end])), end
+            return self._readBroken(bytes(self.data[place:end])), end
+
+    def _readBroken(self, data: bytes) -> str:
+        """
+        Read text that is not valid UTF-8. A value can have very many of them, so
+        its texts together have a limit.
+        """
+        # This counts at least as many places as decodeUTF8, and takes a small part of its time.
+        self.broken -= data.decode("utf-8", "replace").count("\ufffd")
+        return decodeUTF8(data)
 
     # Values
 

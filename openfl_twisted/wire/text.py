@@ -29,8 +29,8 @@ _cutSequence = re.compile(
 MAX_BROKEN = 10_000
 """
 Maximum number of places in a text, where it is not valid UTF-8, that are read as
-Flash reads them. The bytes of further places become U+FFFD, so that reading takes
-limited time.
+Flash reads them. Each encoded surrogate is one. The bytes of further places become
+U+FFFD, so that reading takes limited time.
 """
 
 MAX_SHOWN = 1000
@@ -74,10 +74,13 @@ def _readIrregular(error: UnicodeError) -> tuple[str, int]:
     if places > MAX_BROKEN:
         return data[start:].decode("utf-8", "replace"), len(data)
     found = _irregular.match(data, start)
+    if found is not None and found[1]:
+        # Python decodes each surrogate as slowly as a place of its own.
+        end = min(found.end(), start + 3 * (MAX_BROKEN - places + 1))
+        error.__dict__["places"] += (end - start) // 3 - 1
+        return data[start:end].decode("utf-8", "surrogatepass"), end
     if found is None:
         return chr(data[start]), start + 1
-    if found[1]:
-        return found[0].decode("utf-8", "surrogatepass"), found.end()
     return _decodeBeyond(found[0]) if found[2] else found[0].decode("latin-1"), found.end()
 
 

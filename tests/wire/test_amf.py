@@ -40,6 +40,7 @@ from openfl_twisted.wire.amf import (
 )
 from openfl_twisted.wire.amf3 import readU29
 from openfl_twisted.wire.amf3writer import writeU29
+from openfl_twisted.wire.text import MAX_BROKEN
 
 # Values and their bytes, from Flash Player and from Adobe's specification.
 VECTORS3: list[tuple[Any, str]] = [
@@ -365,6 +366,21 @@ class VectorTests(SynchronousTestCase):
         """
         self.assertTrue(math.isnan(read("08017FF8000000000000").milliseconds))
         self.assertEqual(written(Date(math.nan)), "08017FF8000000000000")
+
+    def test_manyBrokenTexts(self) -> None:
+        """
+        The texts of a value share the limit of places that are not valid UTF-8:
+        beyond it their bytes become U+FFFD, and valid texts are still read.
+        """
+        once = MAX_BROKEN // 100
+        for encoding, head, text in (
+            (AMF3, b"\x09\x81\x4d\x01", b"\x06\x81\x49"),
+            (AMF0, b"\x0a" + struct.pack(">I", once + 2), b"\x02" + struct.pack(">H", 100)),
+        ):
+            data = head + (text + b"\xff" * 100) * (once + 1) + text + b"a" * 100
+            value, _ = decode(data, objectEncoding=encoding)
+            self.assertEqual(value[:once], ["\xff" * 100] * once)
+            self.assertEqual(value[once:], ["\ufffd" * 100, "a" * 100])
 
 
 class ReferenceTests(SynchronousTestCase):

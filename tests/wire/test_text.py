@@ -78,6 +78,14 @@ class DecodeUTF8Tests(SynchronousTestCase):
             expected = (text + "a") * MAX_BROKEN + "\ufffd" * len(broken) + "a\u20ac"
             self.assertEqual(decodeUTF8(data), expected)
 
+    def test_manySurrogates(self) -> None:
+        """
+        Each surrogate of a run counts as a place that is not valid.
+        """
+        data = b"a\xff" + b"\xed\xa0\x80" * (MAX_BROKEN + 1) + b"b"
+        expected = "a\xff" + "\ud800" * (MAX_BROKEN - 1) + "\ufffd" * 6 + "b"
+        self.assertEqual(decodeUTF8(data), expected)
+
     def test_table(self) -> None:
         """
         The examples that were taken from Adobe's tests and its code.
