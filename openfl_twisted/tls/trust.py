@@ -209,7 +209,7 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
     """
-    Get what OpenSSL compares of a name. L{x509.Name} compares more, so a certificate
+    Get what OpenSSL compares of a name. C{x509.Name} compares more, so a certificate
     could be a root for OpenSSL alone.
     """
     return [

@@ -264,9 +264,10 @@ def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
     """
     Parse a document that is exactly one element of XML 1.0 with namespaces.
 
-    White space and comments may surround the element. A byte order mark, and an
-    XML declaration whose encoding is UTF-8 or missing, may precede it. DTDs and
-    processing instructions are refused everywhere.
+    White space and comments may surround the element; after it, a comment that
+    contains C{</} is refused. A byte order mark, and an XML declaration whose
+    encoding is UTF-8 or missing, may precede it. DTDs and processing instructions are
+    refused everywhere.
 
     @param data: UTF-8.
     @param limits: the limits of the document.
