@@ -25,8 +25,7 @@ def callsOf(do: Callable[[], object]) -> int:
     with profiled(see):
         do()
         # The calls that end the block do not count.
-        done = count
-    return done
+        return count
 
 
 @contextmanager
