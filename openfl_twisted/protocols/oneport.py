@@ -236,10 +236,18 @@ class OnePortProtocol(HoldingConnection):
                 peer=describe(self.getPeer()),
             )
             self._passOn()
-        elif Caller.PLAIN in self.factory.accept:
+        elif self._acceptsPlain:
             self._connect()
         elif not self._waitToTheEnd():
             self._passOn()
+
+    @property
+    def _acceptsPlain(self) -> bool:
+        """
+        Whether a plain client is accepted. On a port for TLS only, one inside TLS
+        is: otherwise the port would accept no client.
+        """
+        return Caller.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
     def _waitToTheEnd(self) -> bool:
         """
@@ -392,7 +400,7 @@ class OnePortProtocol(HoldingConnection):
         self._decided()
         self._recognized = True
         if self.wrappedProtocol is None:
-            if Caller.PLAIN not in self.factory.accept:
+            if not self._acceptsPlain:
                 self.factory.log.warn(
                     '{peer} disconnected: client type "plain" is not accepted on this port',
                     peer=describe(self.getPeer()),

@@ -770,6 +770,25 @@ class AcceptTests(CallerTestCase):
             self.open(accept=accept)
             self.assertFalse(self.factory.requiresTLS)
 
+    def test_plainInTLSOnly(self) -> None:
+        """
+        A port for TLS only accepts a plain client inside TLS, also one that waits
+        for a greeting, and no plain client without TLS.
+        """
+        for accept in ({Caller.TLS}, {Caller.TLS, Caller.POLICY}):
+            for wait in (0, 1):
+                self.open(accept=accept)
+                client = self.call(inTLS=True)
+                self.clock.advance(wait)
+                client.send(b"plain")
+                self.assertEqual((self.greeter.received, client.received), (b"plain", b"hello"))
+                self.wrapped.made.clear()
+                client = self.call()
+                self.clock.advance(wait)
+                client.send(b"plain")
+                self.assertEqual(self.wrapped.made, [])
+                self.assertTrue(client.transport.disconnecting)
+
     @given(st.integers(1, 60), st.booleans())
     def test_withoutCertificate(self, length: int, greeted: bool) -> None:
         """
