@@ -236,10 +236,18 @@ class OnePortProtocol(HoldingConnection):
                 peer=describe(self.getPeer()),
             )
             self._passOn()
-        elif Caller.PLAIN in self.factory.accept:
+        elif self._acceptsPlain:
             self._connect()
         elif not self._waitToTheEnd():
             self._passOn()
+
+    @property
+    def _acceptsPlain(self) -> bool:
+        """
+        Whether a plain client is accepted. On a port for TLS only, one inside TLS
+        is: otherwise the port would accept no client.
+        """
+        return Caller.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
     def _waitToTheEnd(self) -> bool:
         """
@@ -311,9 +319,7 @@ class OnePortProtocol(HoldingConnection):
         self._recognized = True
         received, self._received = self._received, b""
         transport = self.transport
-        if self._producer is not None:
-            self._producer.stopProducing()
-            self.unregisterProducer()
+        self._stopProducer()
         # The wrapped protocol may write later, as to a connection that is lost.
         self.transport = ClosedTransport(self.getPeer(), self.getHost())
         self.lost = True
@@ -330,9 +336,19 @@ class OnePortProtocol(HoldingConnection):
         Disconnect a wrapped protocol that was connected during a silence, so that
         it gets no bytes of another protocol.
         """
+        self._stopProducer()
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is not None:
             wrapped.connectionLost(Failure(ConnectionDone()))
+
+    def _stopProducer(self) -> None:
+        """
+        Stop the producer of a wrapped protocol that is disconnected. A transport
+        that closes does not end while it waits for a producer.
+        """
+        if self._producer is not None:
+            self._producer.stopProducing()
+            self.unregisterProducer()
 
     def _goOnIn(self, signature: Signature) -> None:
         """
@@ -384,7 +400,7 @@ class OnePortProtocol(HoldingConnection):
         self._decided()
         self._recognized = True
         if self.wrappedProtocol is None:
-            if Caller.PLAIN not in self.factory.accept:
+            if not self._acceptsPlain:
                 self.factory.log.warn(
                     '{peer} disconnected: client type "plain" is not accepted on this port',
                     peer=describe(self.getPeer()),
@@ -455,10 +471,11 @@ class OnePortProtocol(HoldingConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass on the end.
+        Pass on the end. A request that is held is not for the wrapped protocol:
+        in TLS, the connection ends without C{readConnectionLost}.
         """
         self._decided()
-        if not self._recognized and self._isPartialRequest():
+        if not self._recognized and (self._isPartialRequest() or isRequest(self._received)):
             self._received = b""
         super().connectionLost(reason)
 

@@ -636,6 +636,37 @@ class HTTPTests(CallerTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made", "lost"]))
 
+    @given(st.sampled_from([REQUEST, HELLO, UPGRADE, *PROXY_HEADERS]), st.booleans())
+    def test_lateProducer(self, data: bytes, streaming: bool) -> None:
+        """
+        If a late client of another protocol is answered or refused, the producer
+        of a protocol that was connected before is stopped, and the connection is
+        closed.
+        """
+        self.open(tls=None)
+        client = self.call()
+        self.clock.advance(1)
+        transport: Any = self.greeter.transport
+        transport.registerProducer(Pushing(self.greeter.told), streaming)
+        self.greeter.told.clear()
+        client.send(data)
+        self.assertEqual(self.greeter.told[-2:], ["stopped", "lost"])
+        self.assertTrue(client.transport.closed)
+
+    def test_lostPolicyRequest(self) -> None:
+        """
+        A policy request without its NUL byte is not given to a protocol that has
+        been greeted when the connection is lost, as it is at the end of TLS.
+        """
+        client = self.call(inTLS=True)
+        self.clock.advance(1)
+        client.send(REQUEST[:-1])
+        assert client.tls is not None
+        client.tls.shutdown()
+        client.exchange()
+        client.transport._close(ConnectionDone())
+        self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made", "lost"]))
+
     @given(st.booleans(), st.integers(1, 60))
     def test_passed(self, inTLS: bool, length: int) -> None:
         """
@@ -738,6 +769,25 @@ class AcceptTests(CallerTestCase):
         for accept in ({Caller.TLS, Caller.WEBSOCKET}, {Caller.WEBSOCKET}, {Caller.PLAIN}):
             self.open(accept=accept)
             self.assertFalse(self.factory.requiresTLS)
+
+    def test_plainInTLSOnly(self) -> None:
+        """
+        A port for TLS only accepts a plain client inside TLS, also one that waits
+        for a greeting, and no plain client without TLS.
+        """
+        for accept in ({Caller.TLS}, {Caller.TLS, Caller.POLICY}):
+            for wait in (0, 1):
+                self.open(accept=accept)
+                client = self.call(inTLS=True)
+                self.clock.advance(wait)
+                client.send(b"plain")
+                self.assertEqual((self.greeter.received, client.received), (b"plain", b"hello"))
+                self.wrapped.made.clear()
+                client = self.call()
+                self.clock.advance(wait)
+                client.send(b"plain")
+                self.assertEqual(self.wrapped.made, [])
+                self.assertTrue(client.transport.disconnecting)
 
     @given(st.integers(1, 60), st.booleans())
     def test_withoutCertificate(self, length: int, greeted: bool) -> None:
