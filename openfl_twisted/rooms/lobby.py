@@ -386,7 +386,11 @@ class Lobby:
 
     def _deliver(self, member: Member, message: bytes) -> None:
         if member.hearer is not None:
-            member.hearer.hear(message)
+            try:
+                member.hearer.hear(message)
+            except Exception:
+                # The other members still get the message.
+                self.log.failure("error while a message was delivered to {name}", name=member.name)
             return
         if member.room is None:
             return
@@ -475,4 +479,8 @@ class Lobby:
 
     def _tell(self, what: str, *about: object) -> None:
         for watcher in list(self.watchers):
-            getattr(watcher, what)(*about)
+            try:
+                getattr(watcher, what)(*about)
+            except Exception:
+                # The room and its members do not depend on the watchers.
+                self.log.failure("error in the method {what} of a watcher of the rooms", what=what)
