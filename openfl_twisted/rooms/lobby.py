@@ -294,7 +294,13 @@ class Lobby:
         self._stopKeeping(member)
         before, member.hearer = member.hearer, hearer
         if before is not None:
-            before.replaced()
+            try:
+                before.replaced()
+            except Exception:
+                # The membership belongs to the new connection already.
+                self.log.failure(
+                    "error while the connection of {name} was replaced", name=member.name
+                )
         return member
 
     def takeMissed(self, member: Member) -> list[bytes]:

@@ -1228,3 +1228,27 @@ class HeldFaultTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertTrue(transport.closed)
         self.assertEqual(list(factory.connections), [])
+
+    def test_sendQueueExceeded(self) -> None:
+        """
+        If C{sendQueueExceeded} raises during a broadcast, the error is logged, that
+        connection is closed, and the others receive the message.
+        """
+
+        class Raising(XMLSocketProtocol):
+            def sendQueueExceeded(self) -> None:
+                raise ValueError("a fault of the user's")
+
+        factory = XMLSocketFactory(Raising, maxQueue=10)
+        transports = []
+        for room in (1, 1000):
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, room)
+            protocol.makeConnection(transport)
+            transports.append(transport)
+        for _ in range(5):
+            factory.broadcast("message")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual([transport.closed for transport in transports], [True, False])
+        self.assertEqual(transports[1].value(), b"message\0" * 5)

@@ -582,3 +582,19 @@ class FaultTests(LobbyTestCase):
             diary.lines, ["chess opened", "Ann joined chess", "Ann left chess", "chess closed"]
         )
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+    def test_replaced(self) -> None:
+        """
+        An error of the connection that is replaced is logged, and the new connection
+        has the membership.
+        """
+
+        class Stubborn(Ear):
+            def replaced(self) -> None:
+                raise ValueError("a fault of the user's")
+
+        member = self.lobby.join("chess", Stubborn())
+        after = Ear()
+        self.assertIs(self.lobby.resume(member.token, after), member)
+        self.assertIs(member.hearer, after)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

@@ -873,6 +873,24 @@ class NodeTests(SynchronousTestCase):
         shared.gap(topic, bytes(16), 3)
         self.assertEqual(self.read(1), [])
 
+    def test_gapInClosingRoom(self) -> None:
+        """
+        A room whose last member is disconnecting closes when it receives the notice of lost
+        messages.
+        """
+        clock = Clock()
+        lobby = Lobby(clock=clock)
+        relay = MemoryRelay(MemoryBroker(), clock=clock)
+        relay.start()
+        shared = SharedRooms(lobby, relay, announces=True)
+        factory = RoomFactory(PathRoomProtocol, lobby, clock=clock)
+        clients = [Client(factory) for _ in range(2)]
+        for client, room in zip(clients, ("chess", "go"), strict=True):
+            client.send(room)
+        clients[0].protocol.transport.loseConnection()
+        shared.gap(relay.topics[0], bytes(16), 3)
+        self.assertEqual(list(lobby.rooms), ["go"])
+
 
 class HeldFaultTests(SynchronousTestCase):
     """
