@@ -268,6 +268,13 @@ class Lobby:
             if expiry.active():
                 expiry.cancel()
 
+    def begin(self) -> None:
+        """
+        Keep the memberships of disconnected members again: the server has been
+        started again after L{end}.
+        """
+        self._ending = False
+
     def end(self) -> None:
         """
         Keep no places any more: the server ends.
