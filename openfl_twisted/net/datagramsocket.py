@@ -149,7 +149,13 @@ class DatagramSocket(BoundSocket):
             raise invalidSocket(error.socketError) from None
         if not self._receiving:
             self._port.stopReading()
-        self._applyOptions()
+        try:
+            self._applyOptions()
+        except errors.IOError:
+            # Not bound for the caller, so the port is released.
+            opened, self._port = self._port, None
+            opened.stopListening()
+            raise
 
     # Broadcast and multicast, which AIR has not
 
@@ -369,6 +375,9 @@ class DatagramSocket(BoundSocket):
         """
         Dispatch a datagram, unless it comes from a stranger.
         """
+        if self._closed:
+            # A listener has closed the socket, and the port delivers the rest of its read.
+            return
         if self._peer is not None and (host, number) != self._peer:
             return
         self.dispatchEvent(

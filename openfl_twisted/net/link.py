@@ -434,13 +434,16 @@ class Link:
         Dispatch the events that have been noted, and then tell those who wait.
         """
         notes, self._notes = self._notes, []
-        for event in notes:
-            self._owner.dispatchEvent(event)
-        outcomes, self._outcomes = self._outcomes, []
-        for waiting, outcome in outcomes:
-            # A listener may have cancelled it.
-            if not waiting.called:
-                waiting.callback(outcome)
+        try:
+            for event in notes:
+                self._owner.dispatchEvent(event)
+        finally:
+            # Also if a listener or the reporter raises: nothing else would tell those who wait.
+            outcomes, self._outcomes = self._outcomes, []
+            for waiting, outcome in outcomes:
+                # A listener may have cancelled it.
+                if not waiting.called:
+                    waiting.callback(outcome)
 
 
 def _waitIn(waiters: list[Deferred[None]]) -> Deferred[None]:

@@ -66,7 +66,9 @@ class _Server:
         """
         Hand a socket to the listeners; without one nobody could ever use it.
         """
-        if not self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT):
+        heard = self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT)
+        # After close() in a listener, a port may still deliver further connections.
+        if not (heard and self.owner.listening):
             connection.transport.abortConnection()
             return
         accepted = Socket.accepted(connection, self.reactor)

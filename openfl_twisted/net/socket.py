@@ -23,8 +23,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     @ivar autoflush: whether what is written is sent without C{flush}. Flash
         does so on some systems and not on Windows.
-    @ivar maxUnread: how many bytes may lie unread before no more are taken from
-        the network; 0, the default, means any number, as in Flash.
     """
 
     def __init__(
@@ -42,7 +40,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         @param reactor: the reactor, or C{None} for the one that runs.
         """
         self.autoflush = autoflush
-        self.maxUnread = 0
+        self._maxUnread = 0
         self.objectEncoding = ByteArray.defaultObjectEncoding
         self._unread = bytearray()
         self._unwritten: list[bytes | bytearray] = []
@@ -112,9 +110,31 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         return len(self._unread)
 
+    @property
+    def maxUnread(self) -> int:
+        """
+        Maximum number of unread bytes: above it, nothing more is read from the
+        network. 0 for no limit (default), as in Flash. A change takes effect
+        immediately.
+        """
+        return self._maxUnread
+
+    @maxUnread.setter
+    def maxUnread(self, value: int) -> None:
+        self._maxUnread = value
+        self._readAgain()
+
+    def _readAgain(self) -> None:
+        """
+        Resume reading if it was paused and the unread bytes are within the limit.
+        """
+        if self._pausedReading and not 0 < self._maxUnread < len(self._unread):
+            self._pausedReading = False
+            self._link.transport().resumeProducing()
+
     def _received(self, data: bytes) -> None:
         self._unread += data
-        if 0 < self.maxUnread < len(self._unread):
+        if 0 < self._maxUnread < len(self._unread):
             self._pausedReading = True
             self._link.transport().pauseProducing()
         self.dispatchEvent(ProgressEvent(ProgressEvent.SOCKET_DATA, bytesLoaded=len(data)))
@@ -123,15 +143,13 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         self._link.transport()
 
     def _take(self, length: int) -> bytes:
-        transport = self._link.transport()
+        self._link.transport()
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
         # A bytearray gives up its beginning without moving the rest.
         del self._unread[:length]
-        if self._pausedReading and len(self._unread) <= self.maxUnread:
-            self._pausedReading = False
-            transport.resumeProducing()
+        self._readAgain()
         return data
 
     def _window(self) -> tuple[bytes | bytearray, int]:

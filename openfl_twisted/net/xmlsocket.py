@@ -45,6 +45,8 @@ class XMLSocket(StreamSocket):
         self._splitter = MessageSplitter()
         # The iterators that have paused reading, by their id.
         self._full: set[int] = set()
+        # Whether the program has paused reading.
+        self._paused = False
         super().__init__(host, port, reactor)
 
     def send(self, object: Any) -> None:
@@ -80,21 +82,30 @@ class XMLSocket(StreamSocket):
 
     def pauseReading(self) -> None:
         """
-        Take nothing more from the network for now.
+        Take nothing more from the network until L{resumeReading}.
         """
         if self._link.connection is not None:
+            self._paused = True
             self._link.connection.transport.pauseProducing()
 
     def resumeReading(self) -> None:
         """
-        Take from the network again.
+        Take from the network again, once no iterator of L{messages} is full.
         """
-        if self._link.connection is not None:
+        self._paused = False
+        self._readAgain()
+
+    def _readAgain(self) -> None:
+        """
+        Resume reading unless the program or an iterator has paused it.
+        """
+        if self._link.connection is not None and not (self._paused or self._full):
             self._link.connection.transport.resumeProducing()
 
     def _setFull(self, iterator: "Messages", *, full: bool) -> None:
         """
-        Pause reading while an iterator is full. Reading continues when none is.
+        Pause reading while an iterator is full. Reading continues when none is,
+        unless the program has paused it.
 
         @param iterator: the iterator.
         @param full: whether it is full.
@@ -102,16 +113,17 @@ class XMLSocket(StreamSocket):
         known = id(iterator) in self._full
         if full and not known:
             self._full.add(id(iterator))
-            self.pauseReading()
+            if self._link.connection is not None:
+                self._link.connection.transport.pauseProducing()
         elif known and not full:
             self._full.remove(id(iterator))
-            if not self._full:
-                self.resumeReading()
+            self._readAgain()
 
     def _ended(self) -> None:
         self._splitter.clear()
         # No iterator continues with the next connection.
         self._full.clear()
+        self._paused = False
 
     def _received(self, data: bytes) -> None:
         self._splitter.maxLength = self.maxLength

@@ -223,7 +223,8 @@ class SendingProtocol(Protocol):
 
     def readsAgain(self) -> bool:
         """
-        Handle the items that were held, as long as this side reads.
+        Handle the items that were held, as long as this side reads. If one of them
+        raises, the connection is closed and the error logged.
 
         @return: whether to read from the peer again.
         """
@@ -231,8 +232,22 @@ class SendingProtocol(Protocol):
             return False
         if self._undelivered is not None and not self._delivering:
             self._work = 0
-            self._handleHeld()
+            try:
+                self._handleHeld()
+            except Exception:
+                # The caller is not the reactor, which would end the connection.
+                self._fail()
+                return False
         return self._turn is None and not self._minWork
+
+    def _fail(self) -> None:
+        """
+        Log the current exception and end the connection, as the reactor does if
+        L{dataReceived} raises.
+        """
+        self._failed = True
+        self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
+        self.transport.abortConnection()
 
     def blockReading(self) -> None:
         """
@@ -321,9 +336,7 @@ class SendingProtocol(Protocol):
                 self.transport.startReading()
         except Exception:
             # No reactor method was running that would end the connection.
-            self._failed = True
-            self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
-            self.transport.abortConnection()
+            self._fail()
 
     def finishReading(self, reason: Failure) -> None:
         """

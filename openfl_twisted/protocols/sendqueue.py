@@ -28,8 +28,11 @@ from twisted.internet.interfaces import (
 from zope.interface import Interface, implementer, providedBy
 from zope.interface.declarations import Provides
 
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.producers import Pull, Room
 from openfl_twisted.protocols.reading import read
+
+_log = packageLogger()
 
 MAX_QUEUE = 2 * 1024 * 1024
 """
@@ -507,7 +510,12 @@ class SendQueue:
         """
         self._drop()
         self.disconnecting = True
-        self._owner.sendQueueExceeded()
+        try:
+            self._owner.sendQueueExceeded()
+        except Exception:
+            # The writer may be writing to many: the others get what it writes.
+            _log.failure("error in sendQueueExceeded; the connection is closed")
+            self.abortConnection()
 
     # What the transport says
 

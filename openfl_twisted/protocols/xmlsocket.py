@@ -128,11 +128,14 @@ class XMLSocketProtocol(SendingProtocol):
 
         A subclass that overrides this must call it.
         """
-        self.finishReading(reason)
-        self._dropUnfinished()
-        if isinstance(self.factory, XMLSocketFactory):
-            self.factory.countOut(self)
-        super().connectionLost(reason)
+        try:
+            self.finishReading(reason)
+            self._dropUnfinished()
+        finally:
+            # Also if a message that was held raises: the factory would keep it forever.
+            if isinstance(self.factory, XMLSocketFactory):
+                self.factory.countOut(self)
+            super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
         """

@@ -268,6 +268,13 @@ class Lobby:
             if expiry.active():
                 expiry.cancel()
 
+    def begin(self) -> None:
+        """
+        Keep the memberships of disconnected members again: the server has been
+        started again after L{end}.
+        """
+        self._ending = False
+
     def end(self) -> None:
         """
         Keep no places any more: the server ends.
@@ -294,7 +301,13 @@ class Lobby:
         self._stopKeeping(member)
         before, member.hearer = member.hearer, hearer
         if before is not None:
-            before.replaced()
+            try:
+                before.replaced()
+            except Exception:
+                # The membership belongs to the new connection already.
+                self.log.failure(
+                    "error while the connection of {name} was replaced", name=member.name
+                )
         return member
 
     def takeMissed(self, member: Member) -> list[bytes]:
@@ -386,7 +399,11 @@ class Lobby:
 
     def _deliver(self, member: Member, message: bytes) -> None:
         if member.hearer is not None:
-            member.hearer.hear(message)
+            try:
+                member.hearer.hear(message)
+            except Exception:
+                # The other members still get the message.
+                self.log.failure("error while a message was delivered to {name}", name=member.name)
             return
         if member.room is None:
             return
@@ -475,4 +492,8 @@ class Lobby:
 
     def _tell(self, what: str, *about: object) -> None:
         for watcher in list(self.watchers):
-            getattr(watcher, what)(*about)
+            try:
+                getattr(watcher, what)(*about)
+            except Exception:
+                # The room and its members do not depend on the watchers.
+                self.log.failure("error in the method {what} of a watcher of the rooms", what=what)

@@ -193,7 +193,8 @@ class SharedRooms(Watcher):
         Messages of another machine were lost.
         """
         if self._announces:
-            for room in self._lobby.rooms.values():
+            # A list of its own: a delivery can close a room.
+            for room in list(self._lobby.rooms.values()):
                 if _topic(room.name) == topic:
                     self._lobby.deliverTo(room, vocabulary.gap(missed))
 

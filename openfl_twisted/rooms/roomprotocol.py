@@ -195,10 +195,12 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Leave the room; who was cut off may come back.
         """
-        super().connectionLost(reason)
-        member, self.member = self.member, None
-        if member is not None:
-            self.lobby.cutOff(member)
+        try:
+            super().connectionLost(reason)
+        finally:
+            member, self.member = self.member, None
+            if member is not None:
+                self.lobby.cutOff(member)
 
 
 class PathRoomProtocol(RoomProtocol):

@@ -238,6 +238,8 @@ class ServerService(MultiService):
         """
         Open the ports, check the certificates, and connect to the brokers.
         """
+        if self.lobby is not None:
+            self.lobby.begin()
         super().startService()
         self._reloading.startService()
         if self.certificates is not None:

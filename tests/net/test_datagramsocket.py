@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.net.datagramsocket}, on a network in memory.
 """
 
+import socket
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +11,7 @@ from openfl_twisted import errors
 from openfl_twisted.events import DatagramSocketDataEvent, Event
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.testing import Datagram, EventRecorder, MemoryNetwork
+from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
 
 
 class DatagramSocketTests(SynchronousTestCase):
@@ -277,3 +279,42 @@ class DatagramSocketTests(SynchronousTestCase):
         ]:
             self.assertRefused(errors.IOError, call, *arguments)
         self.network.run(DatagramSocket(reactor=self.reactor).close())
+
+    def test_closeInListener(self) -> None:
+        """
+        A listener that closes the socket receives no further datagram, even if
+        the port has read several.
+        """
+        received: list[bytes] = []
+
+        def close(event: DatagramSocketDataEvent) -> None:
+            received.append(bytes(event.data))
+            self.socket.close()
+
+        self.socket.bind(8000, "127.0.0.1")
+        self.socket.addEventListener(DatagramSocketDataEvent.DATA, close)
+        self.socket.receive()
+        sender = DatagramSocket(reactor=self.reactor)
+        for data in (b"a", b"b"):
+            sender.send(data, 0, 0, "127.0.0.1", 8000)
+        self.network.flush()
+        self.assertEqual(received, [b"a"])
+
+    def test_optionRefused(self) -> None:
+        """
+        If the system refuses an option, the socket is not bound: it can be bound when
+        the option has been changed.
+        """
+        self.socket.multicastInterface = "127.0.0.9"
+
+        def refuse(handle: object, level: int, option: int, value: object) -> None:
+            if option == socket.IP_MULTICAST_IF and value == b"\x7f\0\0\x09":
+                raise OSError(99, "no such address")
+
+        self.patch(MemoryDatagramSocket, "setsockopt", refuse)
+        self.assertRefused(errors.IOError, self.socket.bind, 8000, "127.0.0.1")
+        self.assertFalse(self.socket.bound)
+        self.network.flush()
+        self.socket.multicastInterface = None
+        self.socket.bind(8000, "127.0.0.1")
+        self.assertTrue(self.socket.bound)

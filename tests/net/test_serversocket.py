@@ -200,3 +200,23 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.bind(0, "127.0.0.1")
         self.server.listen()
         self.assertTrue(self.accept().closed)
+
+    def test_closeInListener(self) -> None:
+        """
+        A listener that closes the server gets no further connection, even if several
+        wait; those clients are disconnected.
+        """
+        accepted: list[Any] = []
+
+        def close(event: ServerSocketConnectEvent) -> None:
+            accepted.append(event.socket)
+            self.server.close()
+
+        self.server.addEventListener(ServerSocketConnectEvent.CONNECT, close)
+        self.server.bind(0, "127.0.0.1")
+        self.server.listen()
+        port = self.server.localPort
+        clients = [Socket("127.0.0.1", port, reactor=self.reactor) for _ in range(2)]
+        self.network.flush()
+        self.assertEqual(len(accepted), 1)
+        self.assertEqual([client.connected for client in clients], [True, False])

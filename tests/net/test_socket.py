@@ -57,6 +57,26 @@ class SocketTestCase(SynchronousTestCase):
         self.assertEqual(error.errorID, 2002)
 
 
+class RaisingListenerTests(SocketTestCase):
+    """
+    A listener raises C{KeyboardInterrupt}.
+    """
+
+    def test_whenClosed(self) -> None:
+        """
+        C{whenClosed} fires even so.
+        """
+
+        def interrupt(event: Event) -> None:
+            raise KeyboardInterrupt
+
+        peer = self.connect()
+        self.socket.addEventListener(Event.CLOSE, interrupt)
+        closed = self.socket.whenClosed()
+        self.assertRaises(KeyboardInterrupt, peer.close)
+        self.assertIsNone(self.successResultOf(closed))
+
+
 class LifeTests(SocketTestCase):
     """
     Connections come and go.
@@ -446,6 +466,22 @@ class ReadTests(SocketTestCase):
         self.socket.readByte()
         self.network.flush()
         self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 0))
+
+    def test_limitRaised(self) -> None:
+        """
+        A higher C{maxUnread}, or none, resumes reading without a read.
+        """
+        for limit in (10, 0):
+            self.setUp()
+            peer = self.connect()
+            self.socket.maxUnread = 3
+            peer.send(b"abcd", b"e")
+            self.socket.maxUnread = 2
+            self.network.flush()
+            self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (4, 1))
+            self.socket.maxUnread = limit
+            self.network.flush()
+            self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (5, 0))
 
     @given(cutStreams(st.binary(max_size=30)))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:

@@ -300,6 +300,43 @@ class MessagesTests(XMLSocketTestCase):
             self.network.flush()
             self.assertEqual(peer.outgoing.unread, 0)
 
+    def test_resumedWhileFull(self) -> None:
+        """
+        C{resumeReading} does not read while an iterator is full.
+        """
+        peer = self.connect()
+        messages = self.socket.messages()
+        peer.send(b"x\0" * MAX_WAITING)
+        self.socket.resumeReading()
+        peer.send(b"y\0")
+        self.assertEqual(peer.outgoing.unread, 2)
+        messages.close()
+        self.network.flush()
+        self.assertEqual(peer.outgoing.unread, 0)
+
+    def test_pausedWhileFull(self) -> None:
+        """
+        Reading that the program has paused does not resume when an iterator is no
+        longer full; it resumes with C{resumeReading}, or with the next connection.
+        """
+        peer = self.connect()
+        messages = self.socket.messages()
+        peer.send(b"x\0" * MAX_WAITING)
+        self.socket.pauseReading()
+        messages.close()
+        peer.send(b"y\0")
+        self.assertEqual(peer.outgoing.unread, 2)
+        self.socket.resumeReading()
+        self.network.flush()
+        self.assertEqual(peer.outgoing.unread, 0)
+        self.socket.pauseReading()
+        peer = self.connect()
+        messages = self.socket.messages()
+        peer.send(b"x\0" * MAX_WAITING)
+        messages.close()
+        peer.send(b"y\0")
+        self.assertEqual(peer.outgoing.unread, 0)
+
     def test_closedWhileWaiting(self) -> None:
         """
         Closing an iterator ends the iteration that waits for a message.

@@ -1181,3 +1181,74 @@ class TapTests(SynchronousTestCase):
         self.assertEqual(self.heard, [("out", "a")])
         self.assertEqual(transport.value(), b"a\0answer\0")
         self.assertNotIn("write", vars(recorder.transport))
+
+
+class HeldFaultTests(SynchronousTestCase):
+    """
+    A message that was held raises an error.
+    """
+
+    def connect(self, *messages: str) -> tuple[XMLSocketFactory, XMLSocketProtocol, TightTransport]:
+        """
+        Connect a protocol that pauses at C{pause}, raises at C{raise}, and receives
+        these messages.
+        """
+
+        class Raising(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> None:
+                if message == "pause":
+                    self.transport.pauseProducing()
+                elif message == "raise":
+                    raise ValueError("a fault of the user's")
+
+        factory = XMLSocketFactory(Raising, clock=Clock())
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol)
+        protocol.makeConnection(transport)
+        transport.arrive("".join(f"{message}\0" for message in messages).encode())
+        return factory, protocol, transport
+
+    def test_lost(self) -> None:
+        """
+        If it raises at the end of the connection, the factory forgets the connection
+        even so.
+        """
+        factory, protocol, _ = self.connect(*["x"] * MAX_WORK, "raise")
+        self.assertRaises(ValueError, protocol.connectionLost, done)
+        self.assertEqual(list(factory.connections), [])
+
+    def test_resumed(self) -> None:
+        """
+        If it raises when reading is resumed, the error is logged and the connection
+        closed; C{resumeProducing} raises no exception.
+        """
+        factory, protocol, transport = self.connect("pause", "raise", "x")
+        protocol.transport.resumeProducing()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertTrue(transport.closed)
+        self.assertEqual(list(factory.connections), [])
+
+    def test_sendQueueExceeded(self) -> None:
+        """
+        If C{sendQueueExceeded} raises during a broadcast, the error is logged, that
+        connection is closed, and the others receive the message.
+        """
+
+        class Raising(XMLSocketProtocol):
+            def sendQueueExceeded(self) -> None:
+                raise ValueError("a fault of the user's")
+
+        factory = XMLSocketFactory(Raising, maxQueue=10)
+        transports = []
+        for room in (1, 1000):
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, room)
+            protocol.makeConnection(transport)
+            transports.append(transport)
+        for _ in range(5):
+            factory.broadcast("message")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual([transport.closed for transport in transports], [True, False])
+        self.assertEqual(transports[1].value(), b"message\0" * 5)

@@ -537,3 +537,64 @@ class MachineTests(SynchronousTestCase):
         Nothing that somebody can do brings the lobby into disorder.
         """
         run_state_machine_as_test(LobbyMachine)
+
+
+class FaultTests(LobbyTestCase):
+    """
+    Hearers and watchers raise errors.
+    """
+
+    def test_hearer(self) -> None:
+        """
+        An error of a hearer is logged, and the other members receive the message.
+        """
+
+        class Deaf(Ear):
+            def hear(self, message: bytes) -> None:
+                raise ValueError("a fault of the user's")
+
+        speaker = self.lobby.join("chess", Ear())
+        self.lobby.join("chess", Deaf())
+        last = Ear()
+        self.lobby.join("chess", last)
+        self.lobby.say(speaker, b"hello\0")
+        self.assertEqual(last.heard, [b"hello\0"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_watcher(self) -> None:
+        """
+        An error of a watcher is logged: the member joins and leaves, the room closes,
+        and the next watcher is notified.
+        """
+
+        class Blind(Watcher):
+            def joined(self, member: Member, room: Room) -> None:
+                raise ValueError("a fault of the user's")
+
+            def left(self, member: Member, room: Room) -> None:
+                raise ValueError("a fault of the user's")
+
+        diary = Diary()
+        self.lobby.watchers = [Blind(), diary]
+        self.lobby.leave(self.lobby.join("chess", Ear(), "Ann"))
+        self.assertEqual(self.lobby.rooms, {})
+        self.assertEqual(
+            diary.lines, ["chess opened", "Ann joined chess", "Ann left chess", "chess closed"]
+        )
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+    def test_replaced(self) -> None:
+        """
+        An error of the connection that is replaced is logged, and the new connection
+        has the membership.
+        """
+
+        class Stubborn(Ear):
+            def replaced(self) -> None:
+                raise ValueError("a fault of the user's")
+
+        member = self.lobby.join("chess", Stubborn())
+        after = Ear()
+        self.assertIs(self.lobby.resume(member.token, after), member)
+        self.assertIs(member.hearer, after)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

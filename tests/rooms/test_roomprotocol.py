@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
@@ -870,3 +872,47 @@ class NodeTests(SynchronousTestCase):
         shared._announces = False
         shared.gap(topic, bytes(16), 3)
         self.assertEqual(self.read(1), [])
+
+    def test_gapInClosingRoom(self) -> None:
+        """
+        A room whose last member is disconnecting closes when it receives the notice of lost
+        messages.
+        """
+        clock = Clock()
+        lobby = Lobby(clock=clock)
+        relay = MemoryRelay(MemoryBroker(), clock=clock)
+        relay.start()
+        shared = SharedRooms(lobby, relay, announces=True)
+        factory = RoomFactory(PathRoomProtocol, lobby, clock=clock)
+        clients = [Client(factory) for _ in range(2)]
+        for client, room in zip(clients, ("chess", "go"), strict=True):
+            client.send(room)
+        clients[0].protocol.transport.loseConnection()
+        shared.gap(relay.topics[0], bytes(16), 3)
+        self.assertEqual(list(lobby.rooms), ["go"])
+
+
+class HeldFaultTests(SynchronousTestCase):
+    """
+    A message that was held raises an error at the end of the connection.
+    """
+
+    def test_leaves(self) -> None:
+        """
+        The member leaves the room even so.
+        """
+
+        class Raising(PathRoomProtocol):
+            def heard(self, line: bytes) -> None:
+                if line == b"raise":
+                    raise ValueError("a fault of the user's")
+                super().heard(line)
+
+        lobby = Lobby(clock=Clock())
+        client = Client(RoomFactory(Raising, lobby, clock=Clock()))
+        client.send("chess")
+        self.assertEqual(lobby.members, 1)
+        client.transport.arrive(b"x\0" * MAX_WORK + b"raise\0")
+        with self.assertRaises(ValueError):
+            client.protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(lobby.members, 0)

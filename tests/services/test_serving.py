@@ -442,6 +442,23 @@ class RoomServiceTests(ServingTestCase):
             self.assertEqual(factory.settings["byteRate"], 6144)
             self.assertEqual(len(factory.lobby.watchers), kind == "xml")
 
+    def test_restart(self) -> None:
+        """
+        A service that was stopped and started again keeps the memberships of
+        disconnected members again.
+        """
+        service = self.service(xmlserver, "--rooms=xml", "--resume=4")
+        lobby = service.lobby
+        assert lobby is not None
+        service.startService()
+        self.successResultOf(service.stopService())
+        service.startService()
+        member = lobby.join("chess", Hearer())
+        lobby.cutOff(member)
+        self.assertIsNotNone(member.room)
+        self.successResultOf(service.stopService())
+        self.assertIsNone(member.room)
+
     def test_own(self) -> None:
         """
         A protocol of the user's that has rooms is given them; with rooms in XML
