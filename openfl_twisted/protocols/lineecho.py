@@ -170,9 +170,7 @@ class LineEchoProtocol(SendingProtocol):
         """
         The client has closed its side: answer what has no end, and close.
         """
-        held = self.heldBytes()
-        if held and not self.transport.disconnecting:
-            self.bytesReceived(held)
+        self.bytesReceived(self.heldBytes())
         rest = self._cut if self._splitter is None else self._splitter.finish()
         self._cut = b""
         if rest and not self.transport.disconnecting:

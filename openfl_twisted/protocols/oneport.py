@@ -12,8 +12,8 @@ connection, in front of any other protocol.
 
 The wrapped protocol is connected when the bytes are for it, or after a short
 silence (C{grace}), so that a server that sends first can greet a client that
-waits. Detection continues until the first bytes exclude every signature: a
-client that was only slow is served as if it had not been, unless the wrapped
+waits. Detection continues until the first bytes exclude every signature, for
+10 seconds at most. A slow client is served like any other, unless the wrapped
 protocol has written to it already.
 """
 
@@ -220,25 +220,26 @@ class OnePortProtocol(HoldingConnection):
 
     def _silent(self) -> None:
         """
-        Decide, since the caller says no more.
+        Decide after a silence. The grace only decides when the wrapped protocol can
+        send first. Part of a signature is held until the end: the rest could be that
+        of an HTTP request, a TLS handshake or a PROXY header.
         """
         if isRequest(self._received):
             # Only its zero byte is missing, and some clients never send that.
             self._answer()
-        elif self._isPartialRequest():
-            # A web page chooses the length of its requests, and so where the network splits them.
-            if not self._waitToTheEnd():
-                self._refuse(Signature.HTTP)
-        elif self._received:
-            self.factory.log.info(
-                "{peer}: protocol detection timed out after an incomplete request; "
-                "treating it as a plain client",
-                peer=describe(self.getPeer()),
-            )
-            self._passOn()
-        elif self._acceptsPlain:
+        elif not self._received and self._acceptsPlain:
             self._connect()
-        elif not self._waitToTheEnd():
+        elif self._waitToTheEnd():
+            pass
+        elif self._isPartialRequest():
+            self._refuse(Signature.HTTP)
+        else:
+            if self._received:
+                self.factory.log.info(
+                    "{peer}: protocol detection timed out after an incomplete request; "
+                    "treating it as a plain client",
+                    peer=describe(self.getPeer()),
+                )
             self._passOn()
 
     @property

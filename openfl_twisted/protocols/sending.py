@@ -23,10 +23,12 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
+from openfl_twisted.protocols.patience import DECISION_TIME, Patience
 from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
-from openfl_twisted.wire.firstbytes import FOREIGN, Signature
+from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
 from openfl_twisted.wire.httprequest import hasRequestLine
+from openfl_twisted.wire.policy import isRequest
 
 T = TypeVar("T")
 
@@ -86,6 +88,8 @@ class SendingProtocol(Protocol):
     maxQueue = MAX_QUEUE
     refused: Collection[Signature] = frozenset()
     _firstBytes: FirstBytes | None = None
+    # Limits how long the first bytes are held.
+    _patience: Patience | None = None
     # Whether the first message can be an HTTP request with a method that is not registered.
     _mayBeRequest = False
     # The rest of the received items is handled then; None if nothing is left.
@@ -366,7 +370,8 @@ class SendingProtocol(Protocol):
         """
         Check whether the connection begins with one of the C{refused} protocols.
         Such a client is answered, and the connection is closed. Bytes that do
-        not decide yet are held; L{heldBytes} returns them at EOF.
+        not decide yet are held, for 10 seconds at most; L{heldBytes} returns them at
+        EOF.
 
         @param data: the received bytes, while C{refused} is not empty.
         @return: the bytes to process; C{refused} is empty then.
@@ -376,8 +381,11 @@ class SendingProtocol(Protocol):
         found = Signature.NONE if self.transport.keepsApart else first.receive(data)
         if found is None:
             self._firstBytes = first
+            if self._patience is None:
+                self._patience = Patience(self._factoryClock, DECISION_TIME)
+                self._patience.waitToTheEnd(self._heldTooLong)
             return b""
-        self._firstBytes = None
+        self._endInspection()
         if found is Signature.NONE:
             self._mayBeRequest = Signature.HTTP in self.refused and not self.transport.keepsApart
             self.refused = frozenset()
@@ -410,13 +418,38 @@ class SendingProtocol(Protocol):
 
     def heldBytes(self) -> bytes:
         """
-        Stop inspecting the first bytes.
+        Stop inspecting the first bytes. A client that has sent a policy request
+        without its NUL byte is answered; one that has sent a part of an HTTP request
+        is refused.
 
-        @return: the bytes that L{inspect} holds.
+        @return: the bytes that L{inspect} holds, to be processed.
         """
-        first, self._firstBytes = self._firstBytes, None
+        first, refused = self._firstBytes, self.refused
+        self._endInspection()
         self.refused = frozenset()
-        return b"" if first is None else first.received
+        if first is None or self.transport.disconnecting:
+            return b""
+        for signature, matches in ((Signature.POLICY, isRequest), (Signature.HTTP, isPartial)):
+            if signature in refused and matches(first.received):
+                self._refuse(signature)
+                return b""
+        return first.received
+
+    def _endInspection(self) -> None:
+        self._firstBytes = None
+        if self._patience is not None:
+            self._patience.end()
+            self._patience = None
+
+    def _heldTooLong(self) -> None:
+        """
+        Process the bytes that L{inspect} holds.
+        """
+        try:
+            self.dataReceived(self.heldBytes())
+        except Exception:
+            # No reactor method was running that would end the connection.
+            self._fail()
 
     def readConnectionLost(self) -> None:
         """

@@ -30,7 +30,7 @@ from openfl_twisted.wire.messages import (
     MessageTooLong,
     splitWhole,
 )
-from openfl_twisted.wire.policy import PolicyFile, isRequest
+from openfl_twisted.wire.policy import PolicyFile
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 # The end of a message above this length, in bytes or characters, is a piece of its own.
@@ -149,10 +149,7 @@ class XMLSocketProtocol(SendingProtocol):
         Drop a message whose end has not come, as Flash does.
         """
         held = self.heldBytes()
-        if held and not self.transport.disconnecting:
-            if self.policy is not None and isRequest(held):
-                self._refuse(Signature.POLICY)
-                return
+        if held:
             self._inspectedReceived(held)
         begun = 0 if self._splitter is None else self._splitter.pending
         if begun and not self.transport.disconnecting:

@@ -203,14 +203,14 @@ class ServerOptions(usage.Options):
             "max-connections",
             None,
             MAX_CONNECTIONS,
-            "How many clients at once; 0 means any number.",
+            "Maximum number of clients; 0 for no limit.",
             count,
         ],
         [
             "max-per-address",
             None,
             0,
-            "How many clients at once from one IP address, or IPv6 /64; 0 means any number.",
+            "Maximum number of clients from one IP address, or IPv6 /64; 0 for no limit.",
             count,
         ],
         [
@@ -370,7 +370,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "idle-timeout",
             None,
             0.0,
-            "After how many seconds without a byte from it a client is closed; 0 means never.",
+            "Seconds without data from a client until it is disconnected; 0 for no limit.",
             seconds,
         ],
     ]

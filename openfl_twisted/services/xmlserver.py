@@ -108,10 +108,16 @@ class Options(DataServerOptions):
             "message-rate",
             None,
             0.0,
-            "How many messages a second one client may send; 0 means any number.",
+            "Maximum number of messages per second from one client; 0 for no limit.",
             seconds,
         ],
-        ["byte-rate", None, 0, "How many bytes a second; or say 64K. 0 means any number.", rate],
+        [
+            "byte-rate",
+            None,
+            0,
+            "Maximum number of bytes per second from one client, such as 64K; 0 for no limit.",
+            rate,
+        ],
         [
             "rooms",
             None,

@@ -64,6 +64,7 @@ REQUESTS = [
     (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"200"),
     (b"OPTIONS * HTTP/1.1\r\n\r\n", b"200"),
 ]
+SPLIT = [b"POST / HTTP/1.1\r\n\r\n\0<attack/>\0", b"GET /\r\n", HELLO, *PROXY_HEADERS]
 IDENTITY = server(authority())
 PORT = IPv4Address("TCP", "127.0.0.1", 80)
 
@@ -286,13 +287,13 @@ class RecognizedTests(CallerTestCase):
     def test_latePiece(self) -> None:
         """
         What looks like the beginning of a late policy request, and is not
-        continued, is for the server; and a request that lacks only its end is
-        answered.
+        continued within the time for detection, is for the server; and a request
+        that lacks only its end is answered after the grace.
         """
         client = self.call()
         self.clock.advance(1)
         client.send(b"<")
-        self.clock.advance(1)
+        self.clock.pump([1, DECISION_TIME - 1])
         self.assertEqual(self.greeter.received, b"<")
         self.open()
         client = self.call()
@@ -602,6 +603,23 @@ class HTTPTests(CallerTestCase):
                 self.call().send(request)
             self.assertIn(words, linesOf(logs)[-1])
             self.assertEqual(logs[-1]["log_level"], level)
+
+    @given(st.data(), st.sampled_from(SPLIT), st.booleans(), st.booleans())
+    def test_split(self, data: st.DataObject, request: bytes, inTLS: bool, greeted: bool) -> None:
+        """
+        The first bytes of another protocol are held through a silence, wherever
+        the network splits them: the rest is refused, and nothing of it reaches
+        the wrapped protocol.
+        """
+        cut = data.draw(st.integers(1, len(request) - 1))
+        self.open(grace=0.5, **({} if inTLS else {"tls": None}))
+        client = self.call(inTLS=inTLS)
+        self.clock.advance(1 if greeted else 0)
+        client.send(request[:cut])
+        self.clock.pump([0.5] * 10)
+        client.send(request[cut:])
+        self.assertEqual([each.received for each in self.wrapped.made], [b""] * greeted)
+        self.assertEqual(sum(self.factory.foreign.values()), 1)
 
     @given(st.sampled_from([b"GET /", b"POST /a HTTP/1.1", b"connect h:1"]), st.booleans())
     def test_incomplete(self, start: bytes, greeted: bool) -> None:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
+from openfl_twisted.protocols.patience import DECISION_TIME
 from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
@@ -114,10 +115,32 @@ class ForeignTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        At EOF the beginning of a request is a text without an end.
+        At EOF a part of a request is refused; a word is a text without an end.
         """
-        answer, _ = converse(SimpleServerFactory(), b"GET /", end=True)
-        self.assertIn(b"Echo: GET /\r\n", answer)
+        answer, _ = converse(SimpleServerFactory(), b"POST /aaa", end=True)
+        self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
+        self.assertNotIn(b"Echo: ", answer)
+        answer, _ = converse(SimpleServerFactory(), b"POST", end=True)
+        self.assertIn(b"Echo: POST\r\n", answer)
+
+    def test_silence(self) -> None:
+        """
+        The beginning of another protocol is held for 10 seconds: then it is a text,
+        unless it is a part of an HTTP request.
+        """
+        for sent, words in [(b"\x16\x03\0", b"Echo: \x16\x03\0"), (b"GET /a", b"HTTP/1.1 400 ")]:
+            factory = SimpleServerFactory()
+            clock = factory.clock = Clock()
+            protocol = factory.buildProtocol(None)
+            assert protocol is not None
+            transport = TightTransport(protocol, 1_000_000)
+            protocol.makeConnection(transport)
+            protocol.dataReceived(sent)
+            clock.advance(DECISION_TIME - 1)
+            self.assertEqual(transport.value(), GREETING)
+            clock.advance(1)
+            self.assertIn(words, transport.value())
+            self.assertEqual(clock.getDelayedCalls(), [])
 
 
 GREETING = b"Enter EXIT to exit.\r\n"

@@ -19,6 +19,7 @@ from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols import sendqueue
+from openfl_twisted.protocols.patience import DECISION_TIME
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -927,6 +928,44 @@ class ForeignTests(SynchronousTestCase):
         recorder.readConnectionLost()
         self.assertEqual(recorder.messages, [start.decode()])
         self.assertEqual(transport.value(), b"")
+
+    @given(st.sampled_from([b"\r\n\r\n\0", b"\x16\x03\0", b"\x16\x03\0\x01"]), st.booleans())
+    def test_silence(self, start: bytes, lost: bool) -> None:
+        """
+        Messages that begin like another protocol are received after 10 seconds of
+        silence, and nothing is left to wait for when the connection is lost.
+        """
+        clock = Clock()
+        recorder, _ = self.receive([start], clock=clock)
+        self.assertEqual(recorder.messages, [])
+        if lost:
+            recorder.connectionLost(Failure(ConnectionDone()))
+        else:
+            clock.advance(DECISION_TIME)
+        self.assertEqual(recorder.messages, [start.partition(b"\0")[0].decode()])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_silentPolicyRequest(self) -> None:
+        """
+        A policy request without its NUL byte is answered after 10 seconds of silence.
+        """
+        clock = Clock()
+        recorder, transport = self.receive([REQUEST[:-1]], policy=PolicyFile.forPort, clock=clock)
+        clock.advance(DECISION_TIME)
+        self.assertIn(b"<cross-domain-policy>", transport.value())
+        self.assertEqual((recorder.messages, transport.disconnecting), ([], True))
+
+    def test_faultAfterSilence(self) -> None:
+        """
+        A handler that raises after the silence ends the connection, with the
+        error in the log.
+        """
+        clock = Clock()
+        recorder, transport = self.receive([b"\r\n\r\n\0"], clock=clock)
+        recorder.messageReceived = lambda message: 1 / 0  # type: ignore[method-assign,assignment]
+        clock.advance(DECISION_TIME)
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_webSocket(self) -> None:
         """
