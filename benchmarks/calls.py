@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from openfl_twisted.utils import ByteArray
-from openfl_twisted.wire.amf import decode, encode
+from openfl_twisted.wire.amf.codec import decode, encode
 
 Functions = dict[str, Callable[[], object]]
 

@@ -15,7 +15,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 
 from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
-from openfl_twisted.wire.amf import AMFError, decode
+from openfl_twisted.wire.amf.codec import decode
+from openfl_twisted.wire.amf.values import AMFError
 
 # Seconds for which a flood is repeated.
 ATTACKED = 1.5

@@ -21,7 +21,8 @@ from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
-from openfl_twisted.wire.policy import PolicyError, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import PolicyError
 
 
 @implementer(IStreamServerEndpoint)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from openfl_twisted.utils import ByteArray
-from openfl_twisted.wire.certificates import CertificateStatus
-from openfl_twisted.wire.der import Piece, pieces
+from openfl_twisted.wire.x509.certificates import CertificateStatus
+from openfl_twisted.wire.x509.der import Element, elements
 
 __all__ = ["CertificateStatus", "X500DistinguishedName", "X509Certificate"]
 
@@ -115,12 +115,12 @@ class X509Certificate:
         return self._certificate.public_bytes(Encoding.DER)
 
     @cached_property
-    def _fields(self) -> list[Piece]:
+    def _fields(self) -> list[Element]:
         """
         The fields of RFC 5280's C{TBSCertificate}, from the serial number on.
         """
-        [certificate] = pieces(self._der)
-        fields = pieces(pieces(certificate.content)[0].content)
+        [certificate] = elements(self._der)
+        fields = elements(elements(certificate.content)[0].content)
         # The version may be left out.
         return fields[1:] if fields[0].tag == 0xA0 else fields
 
@@ -187,7 +187,7 @@ class X509Certificate:
         """
         The parameters of the signature in DER, if there are any.
         """
-        algorithm = pieces(self._fields[1].content)
+        algorithm = elements(self._fields[1].content)
         return ByteArray(algorithm[1].whole) if len(algorithm) > 1 else None
 
     @property
@@ -195,7 +195,7 @@ class X509Certificate:
         """
         The key in hexadecimal digits. What form Flash has is not known.
         """
-        [_, key] = pieces(self._fields[5].content)
+        [_, key] = elements(self._fields[5].content)
         return key.content[1:].hex()
 
     @property

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from openfl_twisted import errors
-from openfl_twisted.wire import amf, compression
+from openfl_twisted.wire import compression
+from openfl_twisted.wire.amf import codec
+from openfl_twisted.wire.amf.values import AMFError, AMFLimits, ClassRegistry, ExternalizableError
 from openfl_twisted.wire.dataio import (
     BIG_ENDIAN,
     LITTLE_ENDIAN,
@@ -103,13 +105,13 @@ class ObjectEncoding:
     @cvar DEFAULT: what is taken if nobody says otherwise: C{AMF3}.
     """
 
-    AMF0 = amf.AMF0
-    AMF3 = amf.AMF3
-    DEFAULT = amf.AMF3
+    AMF0 = codec.AMF0
+    AMF3 = codec.AMF3
+    DEFAULT = codec.AMF3
     dynamicPropertyWriter: ClassVar[IDynamicPropertyWriter | None] = None
 
 
-classAliases = amf.ClassRegistry()
+classAliases = ClassRegistry()
 """
 The classes that every C{readObject} and C{writeObject} knows; see
 C{openfl_twisted.net.registerClassAlias}.
@@ -158,7 +160,7 @@ class _ObjectEncoding:
 
     __slots__ = ()
 
-    _objectEncoding: int = amf.AMF3
+    _objectEncoding: int = codec.AMF3
     _problems: type[Problems] = FlashProblems
 
     @property
@@ -171,7 +173,7 @@ class _ObjectEncoding:
 
     @objectEncoding.setter
     def objectEncoding(self, value: int) -> None:
-        if value not in (amf.AMF0, amf.AMF3):
+        if value not in (codec.AMF0, codec.AMF3):
             raise self._problems.notAccepted("objectEncoding")
         self._objectEncoding = value  # type: ignore[misc] # subclasses have the slot
 
@@ -188,7 +190,7 @@ class IDataInput(_ObjectEncoding, DataInput):
 
     __slots__ = ()
 
-    amfLimits: ClassVar[amf.Limits] = amf.Limits()
+    amfLimits: ClassVar[AMFLimits] = AMFLimits()
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         """
@@ -198,7 +200,7 @@ class IDataInput(_ObjectEncoding, DataInput):
 
     def readObject(self) -> Any:
         """
-        Read a value in AMF, see L{openfl_twisted.wire.amf}. Classes are known by
+        Read a value in AMF, see L{openfl_twisted.wire.amf.values}. Classes are known by
         C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}. The value takes at
         most 160 bytes of memory for each of its bytes, besides what the
         program's own classes take; see C{amfLimits}.
@@ -211,7 +213,7 @@ class IDataInput(_ObjectEncoding, DataInput):
         """
         data, position = self._window()
         try:
-            value, end = amf.decode(
+            value, end = codec.decode(
                 data,
                 position,
                 objectEncoding=self.objectEncoding,
@@ -221,10 +223,10 @@ class IDataInput(_ObjectEncoding, DataInput):
             )
         except EOFError:
             raise self._problems.endOfFile() from None
-        except amf.ExternalizableError as error:
+        except ExternalizableError as error:
             told = errors.IOError.numbered(2173, error.alias)
             raise errors.IOError(f"{told} ({error})", told.errorID) from error
-        except amf.AMFError as error:
+        except AMFError as error:
             raise errors.IOError(str(error)) from error
         self._take(end - position)
         return value
@@ -240,7 +242,7 @@ class IDataOutput(_ObjectEncoding, DataOutput):
 
     def writeObject(self, object: Any) -> None:
         """
-        Write a value in AMF, see L{openfl_twisted.wire.amf}. The members of
+        Write a value in AMF, see L{openfl_twisted.wire.amf.values}. The members of
         plain objects are those that L{ObjectEncoding} has written.
 
         @param object: the value.
@@ -248,13 +250,13 @@ class IDataOutput(_ObjectEncoding, DataOutput):
         """
         writer = ObjectEncoding.dynamicPropertyWriter
         try:
-            data = amf.encode(
+            data = codec.encode(
                 object,
                 objectEncoding=self.objectEncoding,
                 registry=classAliases,
                 writeDynamicProperties=None if writer is None else writer.writeDynamicProperties,
             )
-        except amf.AMFError as error:
+        except AMFError as error:
             raise errors.IOError(str(error)) from error
         self._put(data)
 
@@ -277,7 +279,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     # A value in AMF can contain a million of these; with a dictionary each, they take 450 bytes.
     __slots__ = ("__weakref__", *_SLOTS)
 
-    defaultObjectEncoding: ClassVar[int] = amf.AMF3
+    defaultObjectEncoding: ClassVar[int] = codec.AMF3
     defaultEndian: ClassVar[str] = BIG_ENDIAN
     maxUncompressed: ClassVar[int] = compression.MAX_UNCOMPRESSED
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
-from openfl_twisted.wire.der import pieces
+from openfl_twisted.wire.x509.der import elements
 from tests.extensions import Names, alternativeNames, critical, purposes, usage
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -191,9 +191,9 @@ class Identity:
             others.
         @return: the certificate.
         """
-        [outer] = pieces(self.der)
-        signed, algorithm, _ = pieces(outer.content)
-        fields = change([each.whole for each in pieces(signed.content)])
+        [outer] = elements(self.der)
+        signed, algorithm, _ = elements(outer.content)
+        fields = change([each.whole for each in elements(signed.content)])
         content = tlv(0x30, b"".join(fields))
         signer = self.issuer or self
         signature = _sign(signer.key, content, self.certificate.signature_hash_algorithm)

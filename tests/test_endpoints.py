@@ -22,7 +22,8 @@ from twisted.web.server import Site
 from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, REQUEST, RESPONSE, frame, framesIn
 from tests.laboratory import PAST, authority, server

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.security import X500DistinguishedName, X509Certificate
 from openfl_twisted.utils import ByteArray
-from openfl_twisted.wire.der import pieces
+from openfl_twisted.wire.x509.der import elements
 from tests.laboratory import BEGIN, END, authority, server, tlv
 
 
@@ -141,9 +141,9 @@ class CertificateTests(SynchronousTestCase):
         """
         self.assertIsNone(self.certificate.issuerUniqueID)
         self.assertIsNone(self.certificate.subjectUniqueID)
-        [whole] = pieces(self.identity.der)
-        signed, algorithm, signature = pieces(whole.content)
-        fields = [each.whole for each in pieces(signed.content)]
+        [whole] = elements(self.identity.der)
+        signed, algorithm, signature = elements(whole.content)
+        fields = [each.whole for each in elements(signed.content)]
         fields[7:7] = [tlv(0x81, b"\0\x12"), tlv(0x82, b"\0\x34")]
         altered = tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm.whole + signature.whole)
         certificate = X509Certificate(x509.load_der_x509_certificate(altered))
@@ -155,10 +155,10 @@ class CertificateTests(SynchronousTestCase):
         A certificate of version 1 says nothing of its version, and is read all
         the same.
         """
-        [whole] = pieces(self.identity.der)
-        signed, algorithm, signature = pieces(whole.content)
+        [whole] = elements(self.identity.der)
+        signed, algorithm, signature = elements(whole.content)
         # Neither the version nor the extensions.
-        fields = [each.whole for each in pieces(signed.content)][1:-1]
+        fields = [each.whole for each in elements(signed.content)][1:-1]
         altered = tlv(0x30, tlv(0x30, b"".join(fields)) + algorithm.whole + signature.whole)
         certificate = X509Certificate(x509.load_der_x509_certificate(altered))
         self.assertEqual(certificate.version, 0)
@@ -177,6 +177,6 @@ class PiecesTests(SynchronousTestCase):
         What was written one after the other is found again, short and long.
         """
         written = [tlv(*value) for value in values]
-        found = pieces(b"".join(written))
+        found = elements(b"".join(written))
         self.assertEqual([(each.tag, each.content) for each in found], values)
         self.assertEqual([each.whole for each in found], written)

@@ -14,7 +14,7 @@ from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.reactors.answering import answerFirst
 from openfl_twisted.reactors.tcp import joinWrites
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
 
 # The largest message that is measured comes back whole.
 MOST = 1 << 28

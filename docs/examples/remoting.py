@@ -12,7 +12,7 @@ from openfl_twisted import errors
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
 from openfl_twisted.utils import classAliases
-from openfl_twisted.wire import flex
+from openfl_twisted.wire.amf import flex
 
 flex.registerClasses(classAliases)
 

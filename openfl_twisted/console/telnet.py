@@ -26,7 +26,9 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.tls import Trust
-from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import Decision
+from openfl_twisted.wire.policy.file import MASTER_PORT
 
 NO_CONNECTION = 1
 """

@@ -11,7 +11,9 @@ from openfl_twisted import errors
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import NAMED_TIMEOUT, PermittedEndpoint, PolicyChecker
 from openfl_twisted.system import Security
-from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import Decision
+from openfl_twisted.wire.policy.file import MASTER_PORT
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 

@@ -14,7 +14,7 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.security import X509Certificate
 from openfl_twisted.tls import Trust
 from openfl_twisted.tls.client import HandshakeFailed
-from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 
 
 class SecureSocket(Socket):

@@ -62,8 +62,9 @@ from openfl_twisted.wire.firstbytes import (
     isPartial,
     recognize,
 )
-from openfl_twisted.wire.origins import originsOf
-from openfl_twisted.wire.policy import PolicyFile, isRequest
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.origins import originsOf
+from openfl_twisted.wire.policy.request import isRequest
 
 GRACE = 0.5
 """

@@ -23,17 +23,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.policyclient import ANSWER_TIMEOUT, askForPolicy
-from openfl_twisted.wire.policy import (
-    MASTER_PORT,
-    Content,
-    Decision,
-    PolicyError,
-    PolicyFile,
-    decide,
-    decideByOlderRules,
-    policyAddress,
-    shown,
-)
+from openfl_twisted.wire.policy.address import Content, policyAddress
+from openfl_twisted.wire.policy.decision import Decision, decide, decideByOlderRules
+from openfl_twisted.wire.policy.file import MASTER_PORT, PolicyFile
+from openfl_twisted.wire.policy.rule import PolicyError, shown
 
 MASTER_TIMEOUT = 3.0
 """

@@ -10,7 +10,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
-from openfl_twisted.wire.policy import MAX_POLICY_LENGTH, REQUEST, PolicyError
+from openfl_twisted.wire.policy.file import MAX_POLICY_LENGTH
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import PolicyError
 
 ANSWER_TIMEOUT = 10.0
 """

@@ -26,12 +26,8 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.reactors.answering import MAX_ANSWER, IFirstAnswer
-from openfl_twisted.wire.policy import (
-    MAX_REQUEST_LENGTH,
-    PolicyFile,
-    isRequest,
-    startsRequest,
-)
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH, isRequest, startsRequest
 
 REQUEST_TIMEOUT = 5.0
 """

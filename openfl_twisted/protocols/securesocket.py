@@ -29,7 +29,7 @@ from zope.interface import implementer
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust, verdictOf
-from openfl_twisted.wire.certificates import Verdict
+from openfl_twisted.wire.x509.certificates import Verdict
 
 HANDSHAKE_TIMEOUT = 20.0
 """

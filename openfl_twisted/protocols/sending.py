@@ -28,7 +28,7 @@ from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
 from openfl_twisted.wire.httprequest import hasRequestLine
-from openfl_twisted.wire.policy import isRequest
+from openfl_twisted.wire.policy.request import isRequest
 
 T = TypeVar("T")
 

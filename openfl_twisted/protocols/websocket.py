@@ -279,7 +279,7 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         @param pongTimeout: how many seconds a silent peer then has.
         @param origins: decides about the header C{Origin} of a request, which
             is C{None} if there is none; see
-            L{openfl_twisted.wire.origins.originsOf}. Without it everybody may
+            L{openfl_twisted.wire.policy.origins.originsOf}. Without it everybody may
             connect.
         @param trustedProxies: whose C{X-Forwarded-For} or C{Forwarded} is
             believed; if there are both, neither is.

@@ -30,7 +30,7 @@ from openfl_twisted.wire.messages import (
     MessageTooLong,
     splitWhole,
 )
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 # The end of a message above this length, in bytes or characters, is a piece of its own.

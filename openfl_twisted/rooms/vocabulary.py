@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from openfl_twisted.rooms.room import Member, Room
 from openfl_twisted.wire.messages import END
-from openfl_twisted.wire.policyrule import shown
+from openfl_twisted.wire.policy.rule import shown
 from openfl_twisted.wire.strictxml import XMLError, readElement
 from openfl_twisted.wire.text import encodeUTF8
 

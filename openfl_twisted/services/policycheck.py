@@ -4,7 +4,9 @@ C{twistd openfl-policy --check}: what a policy file decides, and why.
 
 from dataclasses import dataclass
 
-from openfl_twisted.wire.policy import Content, PolicyFile, decide
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import decide
+from openfl_twisted.wire.policy.file import PolicyFile
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,10 @@ from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFacto
 from openfl_twisted.services.options import ServerOptions, count, oneOf, readPolicy, size
 from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
-from openfl_twisted.wire.policy import (
-    MASTER_PORT,
-    MAX_REQUEST_LENGTH,
-    SITE_CONTROLS,
-    AccessRule,
-    Content,
-    PolicyError,
-    PolicyFile,
-)
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFile
+from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
+from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
 
 REFUSED = 1
 """

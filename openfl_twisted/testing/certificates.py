@@ -20,7 +20,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from openfl_twisted.tls import Trust
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 
 STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items() if name.isupper()))
 """

@@ -20,16 +20,8 @@ from OpenSSL.SSL import Connection
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.tls.trust import Trust
-from openfl_twisted.wire import certificates
-from openfl_twisted.wire.certificatecosts import findExcess
-from openfl_twisted.wire.certificatepaths import (
-    PathError,
-    findPath,
-    mayConstrainNames,
-    obstacleTo,
-    verifyPath,
-)
-from openfl_twisted.wire.certificates import (
+from openfl_twisted.wire.x509 import certificates
+from openfl_twisted.wire.x509.certificates import (
     MALFORMED,
     CertificateStatus,
     Finding,
@@ -37,9 +29,17 @@ from openfl_twisted.wire.certificates import (
     judge,
     unwarned,
 )
-from openfl_twisted.wire.revocation import Revocation, demandsStaple, readLists, readStaple
-from openfl_twisted.wire.servernames import ServerName, describeNames
-from openfl_twisted.wire.verifycodes import (
+from openfl_twisted.wire.x509.costs import findExcess
+from openfl_twisted.wire.x509.paths import (
+    PathError,
+    findPath,
+    mayConstrainNames,
+    obstacleTo,
+    verifyPath,
+)
+from openfl_twisted.wire.x509.revocation import Revocation, demandsStaple, readLists, readStaple
+from openfl_twisted.wire.x509.servernames import ServerName, describeNames
+from openfl_twisted.wire.x509.verifycodes import (
     EXPIRED,
     NAME_CONSTRAINTS,
     NO_TRUSTED_SIGNER,

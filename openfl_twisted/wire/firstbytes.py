@@ -8,8 +8,8 @@ prefix of a signature, and the first byte that does not fit decides.
 import enum
 from collections.abc import Collection
 
-from openfl_twisted.wire import policy
 from openfl_twisted.wire.httprequest import MAX_REQUEST_START, isPartialRequest, startsRequest
+from openfl_twisted.wire.policy import request
 
 
 class Caller(enum.Enum):
@@ -83,7 +83,7 @@ The protocols that no application of this package understands.
 _PROXY_V1 = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
 _PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
-MOST_BYTES = max(policy.MAX_REQUEST_LENGTH, MAX_REQUEST_START)
+MOST_BYTES = max(request.MAX_REQUEST_LENGTH, MAX_REQUEST_START)
 """
 The number of bytes after which L{recognize} has always decided.
 """
@@ -156,7 +156,7 @@ def _isProxyHeader(data: bytes) -> bool | None:
 
 
 _FIND = {
-    Signature.POLICY: policy.startsRequest,
+    Signature.POLICY: request.startsRequest,
     Signature.TLS: _isTLS,
     Signature.HTTP: startsRequest,
     Signature.PROXY: _isProxyHeader,

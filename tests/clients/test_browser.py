@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.clients.browser import opened
 from tests.clients.conftest import WEB, Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages

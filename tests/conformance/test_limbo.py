@@ -24,7 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust
 from openfl_twisted.tls.trust import Profile
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 
 CASES = Path(
     os.environ.get("X509_LIMBO", Path(__file__).parents[3] / "shared/data/limbo-core.json.xz")

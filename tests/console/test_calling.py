@@ -18,7 +18,7 @@ from openfl_twisted.console.calling import (
     problemOf,
 )
 from openfl_twisted.tls import HandshakeFailed
-from openfl_twisted.wire.certificates import Verdict
+from openfl_twisted.wire.x509.certificates import Verdict
 from tests.doubles import TightTransport
 
 

@@ -21,7 +21,9 @@ from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall
 from openfl_twisted.console.telnet import Options, main, makeEndpoint, makeFactory, seconds, talk
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.tls import Trust
-from openfl_twisted.wire.policy import REQUEST, Content, PolicyFile
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.console.doubles import Person
 from tests.net.network import Network
 

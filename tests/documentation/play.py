@@ -26,7 +26,7 @@ from xml.etree.ElementTree import XML
 import trustme
 import yaml
 
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
 from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
 from tests.documentation.shell import (
     PATIENCE,

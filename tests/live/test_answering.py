@@ -27,7 +27,9 @@ from openfl_twisted.reactors.answering import (
     answerFirst,
 )
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import linesOf
 from tests.live import live
 from tests.live.peers import HOST, theReactor

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.wire.policy import REQUEST as POLICY_REQUEST
+from openfl_twisted.wire.policy.request import REQUEST as POLICY_REQUEST
 from tests.frames import BINARY, RESPONSE, frame
 from tests.frames import REQUEST as UPGRADE
 from tests.live import live

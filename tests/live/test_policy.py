@@ -18,7 +18,8 @@ from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.system import Security
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.live import live
 from tests.live.peers import HOST, TWISTD, portOf, run, serving, stop, twistd
 from tests.live.test_telnet import ended, telnet

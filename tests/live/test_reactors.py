@@ -2,7 +2,8 @@
 The commands on the reactor of this package, as processes.
 """
 
-from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.live import live
 from tests.live.peers import HOST, dial, portOf, stop, twistd
 

@@ -22,7 +22,7 @@ from openfl_twisted.protocols.securesocket import (
     SecureSocketProtocol,
 )
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.clients.conftest import need
 from tests.laboratory import HOST as NAME
 from tests.laboratory import PAST, Identity, server

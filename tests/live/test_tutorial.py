@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from openfl_twisted.events import ProgressEvent
 from openfl_twisted.net import SecureSocket, XMLSocket
 from openfl_twisted.tls import Trust
-from openfl_twisted.wire.policy import REQUEST
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.live import live
 from tests.live.peers import HOST, dial, portOf, run, twistd
 from tests.live.test_relays import freePort

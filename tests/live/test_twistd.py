@@ -17,7 +17,8 @@ from twisted.internet.ssl import CertificateOptions
 
 from openfl_twisted.events import DatagramSocketDataEvent
 from openfl_twisted.net import DatagramSocket
-from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import (

@@ -16,7 +16,7 @@ from openfl_twisted.net import (
     registerClassAlias,
 )
 from openfl_twisted.utils import ByteArray
-from openfl_twisted.wire.amf import ClassRegistry, TypedObject
+from openfl_twisted.wire.amf.values import ClassRegistry, TypedObject
 from tests.net.network import Network
 
 

@@ -19,7 +19,9 @@ from openfl_twisted.net import (
 from openfl_twisted.net.permission import permissions
 from openfl_twisted.system import Security
 from openfl_twisted.testing import EventRecorder
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.net.network import Network, Peer
 
 HOST = "192.0.2.1"

@@ -29,7 +29,9 @@ from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, closing, frame, framesIn
 from tests.frames import REQUEST as UPGRADE

@@ -24,7 +24,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.firstbytes import Signature
-from openfl_twisted.wire.policy import REQUEST
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, frame
 from tests.frames import REQUEST as UPGRADE

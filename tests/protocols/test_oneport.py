@@ -21,7 +21,9 @@ from zope.interface import implementer
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, Signature, recognize
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.segments import cuts, cutStreams
 

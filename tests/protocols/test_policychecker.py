@@ -13,7 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols import policychecker
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
-from openfl_twisted.wire.policy import REQUEST, AccessRule, Content, Decision, PolicyFile
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import Decision
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, Way
 
 HOST = "chat.example"

@@ -10,7 +10,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.policyclient import PolicyClientProtocol, askForPolicy
-from openfl_twisted.wire.policy import MAX_POLICY_LENGTH, REQUEST, PolicyError, PolicyFile
+from openfl_twisted.wire.policy.file import MAX_POLICY_LENGTH, PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import PolicyError
 from tests.doubles import TightTransport, Way
 from tests.segments import cuts
 

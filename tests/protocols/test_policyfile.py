@@ -16,7 +16,9 @@ from openfl_twisted.protocols.policyfile import (
     PolicySource,
     policyFor,
 )
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.segments import cuts
 

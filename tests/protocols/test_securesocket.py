@@ -25,7 +25,7 @@ from openfl_twisted.protocols.securesocket import (
 )
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
-from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 from tests.doubles import Way
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import Presenting

@@ -17,8 +17,9 @@ from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
-from openfl_twisted.wire.origins import originsOf
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.origins import originsOf
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, KEY, REQUEST, RESPONSE, closing, frame, framesIn
 from tests.protocols.websocketcase import Inner, WebSocketTestCase

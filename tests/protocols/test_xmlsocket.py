@@ -25,7 +25,9 @@ from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.messages import MAX_LENGTH
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import (
     JoiningTransport,
     MessageTransport,

@@ -26,7 +26,8 @@ from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.tls.server import ServerCertificates
-from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
 from tests.services.visiting import Answer, visit

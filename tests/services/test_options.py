@@ -28,7 +28,8 @@ from openfl_twisted.services.options import ServerOptions, count, rate, size
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.lines import Framing
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.laboratory import PAST, authority, server
 
 INTERMEDIATE = authority("Intermediate", authority("Root"))

@@ -12,7 +12,8 @@ from twisted.logger import capturedLogs
 
 from openfl_twisted.services import policyserver, xmlserver
 from openfl_twisted.services.policyserver import portNumber
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
 from tests.services.test_serving import ServingTestCase

@@ -19,7 +19,9 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import policyserver, xmlserver
 from openfl_twisted.services.reloading import ReloadService, reopenLogs
 from openfl_twisted.services.serving import DatagramService, ServerService
-from openfl_twisted.wire.policy import REQUEST, AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
+from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import REQUEST as UPGRADE
 from tests.services.test_serving import ServingTestCase

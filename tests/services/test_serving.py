@@ -37,7 +37,7 @@ from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
 from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
 from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn

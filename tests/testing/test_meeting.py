@@ -16,7 +16,8 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
-from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.request import REQUEST
 
 
 class Greeting(BinarySocketProtocol):

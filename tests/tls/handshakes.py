@@ -19,7 +19,7 @@ from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from zope.interface import implementer
 
 from openfl_twisted.tls import SecureConnectionCreator, Trust
-from openfl_twisted.wire.certificates import Verdict
+from openfl_twisted.wire.x509.certificates import Verdict
 from tests.conformance.test_limbo import flight
 from tests.laboratory import HOST, Identity, PrivateKey
 

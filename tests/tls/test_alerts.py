@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.testing.certificates import STATUSES, CertificateMaker
 from openfl_twisted.tls import CertificateRefused, Trust, client, judge
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.laboratory import HOST
 from tests.tls.handshakes import VERSIONS, Presenting, converse, newClient, pour
 from tests.tls.situations.costly import constraining

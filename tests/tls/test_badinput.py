@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionClosed
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.laboratory import HOST, PAST, authority, server
 from tests.tls.handshakes import (
     GREETING,

@@ -23,8 +23,8 @@ from openfl_twisted.tls import (
     trust,
     verdictOf,
 )
-from openfl_twisted.wire import certificates
-from openfl_twisted.wire.certificates import CertificateStatus, Finding, Verdict
+from openfl_twisted.wire.x509 import certificates
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, Verdict
 from tests.extensions import critical, purposes
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import (

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed, identities, trust
 from openfl_twisted.tls.ciphers import CIPHERS
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests import laboratory
 from tests.laboratory import Identity, authority
 from tests.tls.handshakes import (

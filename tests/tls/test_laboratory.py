@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionClosed
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import CertificateRefused, HandshakeFailed
-from openfl_twisted.wire.certificates import CertificateStatus, subjectOf
+from openfl_twisted.wire.x509.certificates import CertificateStatus, subjectOf
 from tests.tls.handshakes import GREETING, VERSIONS, Outcome, shakeHands
 from tests.tls.situations import SITUATIONS, Scene, Situation
 

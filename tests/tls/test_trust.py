@@ -18,7 +18,7 @@ from OpenSSL.crypto import X509
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.tls import Trust, trust
-from openfl_twisted.wire.certificates import CertificateStatus, Verdict
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 from tests.extensions import critical
 from tests.laboratory import HOST, PAST, authority, server, toPEM
 from tests.tls.handshakes import VERSIONS, Presenting, converse, newClient, shakeHands, written

@@ -32,7 +32,8 @@ from openfl_twisted.testing import (
     everyByte,
 )
 from openfl_twisted.tls import Trust
-from openfl_twisted.wire.policy import AccessRule, PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 
 
 class Game(XMLSocketProtocol):

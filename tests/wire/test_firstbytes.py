@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.firstbytes import FOREIGN, MOST_BYTES, Signature, isPartial, recognize
-from openfl_twisted.wire.policy import REQUEST
+from openfl_twisted.wire.policy.request import REQUEST
 
 
 class RecognizeTests(SynchronousTestCase):

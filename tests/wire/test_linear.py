@@ -20,32 +20,26 @@ from twisted.trial.unittest import SynchronousTestCase
 import openfl_twisted
 from openfl_twisted.rooms import brokerurl, vocabulary
 from openfl_twisted.wire import (
-    amf,
-    certificatecosts,
     compression,
-    der,
     envelope,
     firstbytes,
-    flex,
     forwarded,
     httprequest,
     lines,
     messages,
     nats,
-    origins,
-    policyaddress,
-    policyfile,
-    policyrequest,
-    policyrule,
     proxyheader,
-    servernames,
     strictxml,
     telnet,
     text,
     websocket,
 )
+from openfl_twisted.wire.amf import codec, flex
+from openfl_twisted.wire.amf.values import ClassRegistry
 from openfl_twisted.wire.dataio import DataReader
+from openfl_twisted.wire.policy import address, file, origins, request, rule
 from openfl_twisted.wire.websockethead import checkUpgrade
+from openfl_twisted.wire.x509 import costs, der, servernames
 from tests.costs import Costs
 from tests.effort import profiled
 
@@ -196,9 +190,9 @@ def readData(data: bytes) -> None:
 
 
 NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-FLEX = amf.ClassRegistry()
+FLEX = ClassRegistry()
 flex.registerClasses(FLEX)
-POLICY = policyfile.PolicyFile.forPort(80)
+POLICY = file.PolicyFile.forPort(80)
 HEAD = b"GET / HTTP/1.1\r\n"
 MASK = bytes(4)
 XML = [
@@ -271,9 +265,9 @@ AMF0 = [
 ]
 
 PARSERS = {
-    "amf": Parser(whole(amf.decode), AMF),
-    "amf0": Parser(whole(lambda data: amf.decode(data, objectEncoding=0)), AMF0),
-    "amf3": Parser(whole(lambda data: amf.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
+    "amf.codec": Parser(whole(codec.decode), AMF),
+    "amf.amf0": Parser(whole(lambda data: codec.decode(data, objectEncoding=0)), AMF0),
+    "amf.amf3": Parser(whole(lambda data: codec.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
     "blocks": Parser(
         stream(lambda: nats.NATSReader(1000).receive),
         [b"MSG a 1 1\r\n", b"x", b"\r", b"\n", b"\r\n"],
@@ -288,11 +282,11 @@ PARSERS = {
         [b"\x00", b"\x4b", b"\xed"],
     ),
     "dataio": Parser(whole(readData), [b"\x00\x01", b"a", b"\x00"]),
-    "certificatecosts": Parser(
-        whole(lambda data: certificatecosts.findExcess([data])),
+    "x509.costs": Parser(
+        whole(lambda data: costs.findExcess([data])),
         [b"\x30\x03\x02\x01\x01", b"\x05\x00", b"\x30\x82\x20\x00", b"\x04\x00"],
     ),
-    "der": Parser(whole(der.pieces), [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"]),
+    "x509.der": Parser(whole(der.elements), [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"]),
     "envelope": Parser(whole(envelope.decode), [b"\x01", b"\x00"]),
     "firstbytes": Parser(
         whole(firstbytes.recognize),
@@ -303,8 +297,8 @@ PARSERS = {
         [b"for=127.0.0.1", b",", b";", b'"', b"\\", b" ", b"a=", b'""', b'"\\""'],
         16384,
     ),
-    "flex": Parser(
-        whole(lambda data: amf.decode(b"\x0a\x07\x07DSK" + data, registry=FLEX)),
+    "amf.flex": Parser(
+        whole(lambda data: codec.decode(b"\x0a\x07\x07DSK" + data, registry=FLEX)),
         [*AMF, b"\xff", b"\x80", b"\x00", b"\x0a\x07\x07DSC", b"\x0a\x01"],
     ),
     "lines": Parser(
@@ -317,34 +311,30 @@ PARSERS = {
         stream(lambda: nats.NATSReader().receive),
         [b"INFO {", b"[", b'"a":', b"}", b"\r\n", b"PING\r\n", b"-ERR "],
     ),
-    "origins": Parser(
+    "policy.origins": Parser(
         decoded(origins.originsOf(POLICY, 80)),
         [b"https", b"://", b"a", b".", b":", b"1", b"[", b"]"],
     ),
-    "policyaddress": Parser(
-        decoded(lambda url: policyaddress.policyAddress("xmlsocket://" + url)),
+    "policy.address": Parser(
+        decoded(lambda url: address.policyAddress("xmlsocket://" + url)),
         [b"a", b".", b":", b"1", b"[", b"]", b"@", b"/", b"%"],
     ),
-    "policyfile": Parser(
-        whole(
-            lambda data: policyfile.PolicyFile.fromXML(b"<cross-domain-policy>" + data).problems(80)
-        ),
+    "policy.file": Parser(
+        whole(lambda data: file.PolicyFile.fromXML(b"<cross-domain-policy>" + data).problems(80)),
         RULES,
-        policyfile.MAX_POLICY_LENGTH,
+        file.MAX_POLICY_LENGTH,
     ),
-    "policyrequest": Parser(
-        whole(lambda data: (policyrequest.isRequest(data), policyrequest.startsRequest(data))),
+    "policy.request": Parser(
+        whole(lambda data: (request.isRequest(data), request.startsRequest(data))),
         [b" ", b"<policy-file-request", b"/", b">", b"\0"],
     ),
-    "policyrule": Parser(
+    "policy.rule": Parser(
         decoded(
-            lambda ports: policyrule.AccessRule("*." + ports, ports).covers(
-                policyrule.AccessRule("*", ports)
-            )
+            lambda ports: rule.AccessRule("*." + ports, ports).covers(rule.AccessRule("*", ports))
         ),
         [b"1", b",", b"-", b" ", b"*", b"65535", b"."],
     ),
-    "servernames": Parser(
+    "x509.servernames": Parser(
         decoded(servernames.ServerName),
         [b"a", b".", b"-", b"\xc3\xa9", b"\xcc\x80", b":", b"[", b"%", b"\xc2\xad"],
     ),
@@ -401,19 +391,18 @@ PARSERS = {
 # They parse nothing by themselves.
 OTHERS = {
     # Writers, types and decisions.
-    "amf3writer",
-    "amfmembers",
-    "amfvalues",
-    "policy",
-    "policydecision",
+    "amf.amf3writer",
+    "amf.members",
+    "amf.values",
+    "policy.decision",
     "pieces",
     "tokenbucket",
     "websocketmessages",
     # cryptography parses; what we do with it is in the tests of tls.
-    "certificates",
-    "certificatepaths",
-    "revocation",
-    "verifycodes",
+    "x509.certificates",
+    "x509.paths",
+    "x509.revocation",
+    "x509.verifycodes",
     # The library websockets parses; L{websocket} calls it.
     "websocketparser",
 }
@@ -428,7 +417,12 @@ class LinearTests(SynchronousTestCase):
         """
         Every module of C{wire} is here.
         """
-        modules = {path.stem for path in (PACKAGE / "wire").glob("*.py")} - {"__init__"}
+        wire = PACKAGE / "wire"
+        modules = {
+            ".".join(path.relative_to(wire).with_suffix("").parts)
+            for path in wire.glob("**/*.py")
+            if path.stem != "__init__"
+        }
         self.assertEqual(modules - {name.partition(" ")[0] for name in PARSERS}, OTHERS)
 
     def test_counts(self) -> None:

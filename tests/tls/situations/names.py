@@ -6,7 +6,7 @@ from functools import partial
 
 from cryptography import x509
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import Names, malformedNames
 from tests.laboratory import HOST, server, tlv
 from tests.tls.situations.scenes import INTERMEDIATE, Scene, Situation, exhibit, scene

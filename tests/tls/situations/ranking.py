@@ -7,7 +7,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import critical, purposes, unknown
 from tests.laboratory import END, FUTURE, PAST, Identity, authority, server
 from tests.tls.situations.scenes import ROOT, STRANGER, Scene, Situation, scene

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown, usage
 from tests.laboratory import (
     BEGIN,

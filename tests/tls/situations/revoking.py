@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseBuilder, OCSPResponseStatus
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import critical, purposes
 from tests.laboratory import FUTURE, PAST, Identity, Kind, authority, keyFor, server
 from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, Scene, Situation, scene

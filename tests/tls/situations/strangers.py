@@ -7,7 +7,7 @@ from functools import partial
 
 from OpenSSL import SSL
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.laboratory import server
 from tests.tls.handshakes import Presenting, Script, showing
 from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, Scene, Situation, trusting

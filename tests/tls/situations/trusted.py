@@ -8,7 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from openfl_twisted.wire.certificates import CertificateStatus
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import critical, purposes, usage
 from tests.laboratory import END, FUTURE, HOST, PAST, authority, keyFor, server
 from tests.tls.situations.scenes import (

@@ -19,7 +19,7 @@ from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
-from openfl_twisted.wire.policy import PolicyFile
+from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.text import decodeUTF8
 
 POLICY = Path(__file__).with_name("policy.xml")

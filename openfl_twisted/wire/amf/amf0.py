@@ -1,0 +1,470 @@
+"""
+AMF0: one value in, one value out. The names in capital letters are its markers.
+
+What is counted, and how reading behind the end becomes C{EOFError}, is in
+L{openfl_twisted.wire.amf.amf3}.
+
+References. Objects, typed objects and arrays take a reference number, in the
+order in which they begin; the first is 0. The specification gives none to dates
+and XML, but Flash Player does, and its two virtual machines differ:
+
+  - ActionScript 3 numbers dates. Flash Player writes an array that contains
+    three arrays and then the same C{Date} twice with C{07 0004} for the second
+    date (recorded in issue 72 of C{ruffle-rs/rust-flash-lso}).
+  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a
+    remote call, the second use of an XML object of the first argument is
+    C{07 0002} (issue 124 there). In Ruffle's test C{avm1/amf0_serde_suite},
+    recorded with Flash Player, an object that follows one date, one XML and 14
+    other objects is number 15, so only one of the two was counted.
+
+Only ActionScript 3 has C{ByteArray} and C{Socket}. So the writer numbers dates,
+and writes a repeated L{Date} as a reference, as Flash Player does. The reader
+does the same. A reference number that does not exist by this count is looked up
+by the count of ActionScript 2. No recording shows whether ActionScript 3 numbers
+XML; here XML takes no number there.
+
+In a shared object of AMF0 the root object takes number 0 although it is not
+written itself. This module reads and writes single values, whose own root is 0.
+
+@see: Adobe, C{Action Message Format -- AMF 0}.
+"""
+
+import datetime as dt
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from openfl_twisted.wire.amf.amf3 import AMF3Reader, assign, callOwn
+from openfl_twisted.wire.amf.amf3writer import AMF3Writer, millisecondsOf, notWritable, packDouble
+from openfl_twisted.wire.amf.members import declaredMembers, namedTwice, nameOf, normalArray
+from openfl_twisted.wire.amf.values import (
+    XML,
+    AMFError,
+    Date,
+    Dictionary,
+    ECMAArray,
+    IntVector,
+    NumberVector,
+    ObjectVector,
+    TypedObject,
+    UIntVector,
+    Undefined,
+    XMLDocument,
+)
+
+NUMBER, BOOLEAN, STRING, OBJECT, MOVIE_CLIP, NULL, UNDEFINED, REFERENCE = range(8)
+ECMA_ARRAY, OBJECT_END, STRICT_ARRAY, DATE, LONG_STRING, UNSUPPORTED = range(0x08, 0x0E)
+RECORD_SET, XML_TEXT, TYPED_OBJECT, AMF3_FOLLOWS = range(0x0E, 0x12)
+
+_MAX_SHORT = 0xFFFF
+_END = bytes((0, 0, OBJECT_END))
+_unpackDouble = struct.Struct(">d").unpack_from
+_short = struct.Struct(">H")
+_unpackShort = _short.unpack_from
+_long = struct.Struct(">I")
+_unpackLong = _long.unpack_from
+# ActionScript has no array index above this one; such a key is an ordinary name.
+_MAX_INDEX = 0xFFFFFFFE
+
+
+def _lengthWith(name: str) -> int:
+    """
+    Return the length that an entry gives to its array.
+
+    @param name: the name of the entry.
+    @return: the number that follows the index; 0 for a name that is not an
+        index as ActionScript writes it.
+    """
+    if len(name) > 10 or not (name.isascii() and name.isdecimal()):
+        return 0
+    index = int(name)
+    return index + 1 if index <= _MAX_INDEX and str(index) == name else 0
+
+
+class AMF0Reader:
+    """
+    Reads one value.
+
+    @param amf3: reads what follows in AMF3, and counts.
+    """
+
+    def __init__(self, amf3: AMF3Reader) -> None:
+        self._amf3 = amf3
+        self._data = amf3.data
+        # By the counts of ActionScript 3 and of ActionScript 2; see the module.
+        self._objects: list[Any] = []
+        self._olderObjects: list[Any] = []
+        # Objects that a reference has returned, by identity.
+        self._referred: set[int] = set()
+
+    def readValue(self, place: int) -> tuple[Any, int]:
+        """
+        Read a marker and its value.
+
+        @param place: where the marker is, from 0 on.
+        @return: the value, and the place behind it.
+        @raise AMFError: if the marker is not one of AMF0, or the value is wrong
+            or passes a limit.
+        """
+        reader = self._readers.get(self._data[place])
+        if reader is None:
+            raise AMFError(f"no value has the marker {self._data[place]:02X} in AMF0")
+        return reader(self, place + 1)
+
+    def _readNumber(self, place: int) -> tuple[Any, int]:
+        return _unpackDouble(self._data, place)[0], place + 8
+
+    def _readBoolean(self, place: int) -> tuple[Any, int]:
+        return self._data[place] != 0, place + 1
+
+    def _readString(self, place: int) -> tuple[str, int]:
+        return self._amf3.takeText(place + 2, _unpackShort(self._data, place)[0])
+
+    def _readLongString(self, place: int) -> tuple[str, int]:
+        return self._amf3.takeText(place + 4, _unpackLong(self._data, place)[0])
+
+    def _readNull(self, place: int) -> tuple[Any, int]:
+        return None, place
+
+    def _readUndefined(self, place: int) -> tuple[Any, int]:
+        return Undefined, place
+
+    def _readReference(self, place: int) -> tuple[Any, int]:
+        index = _unpackShort(self._data, place)[0]
+        known = self._objects if index < len(self._objects) else self._olderObjects
+        try:
+            value = known[index]
+        except IndexError:
+            raise AMFError(f"there is no object {index}") from None
+        self._referred.add(id(value))
+        return value, place + 2
+
+    def _keep(self, value: Any) -> None:
+        """
+        Count an object, and give it the next reference number.
+
+        @param value: an object or an array.
+        @raise AMFError: if there are more objects than the limit.
+        """
+        self._amf3.countObject()
+        self._objects.append(value)
+        self._olderObjects.append(value)
+
+    def _readDate(self, place: int) -> tuple[Any, int]:
+        self._amf3.countObject()
+        value = Date(_unpackDouble(self._data, place)[0])
+        # The time zone behind it means nothing, but has to be there.
+        _unpackShort(self._data, place + 8)
+        self._objects.append(value)
+        return value, place + 10
+
+    def _readXML(self, place: int) -> tuple[Any, int]:
+        self._amf3.countObject()
+        text, place = self._readLongString(place)
+        value = XML(text)
+        self._olderObjects.append(value)
+        return value, place
+
+    def _readAMF3(self, place: int) -> tuple[Any, int]:
+        return self._amf3.readValue(place)
+
+    def _readStrictArray(self, place: int) -> tuple[Any, int]:
+        count = _unpackLong(self._data, place)[0]
+        place += 4
+        self._amf3.enter()
+        self._amf3.take(count, count, place)
+        value: list[Any] = []
+        self._keep(value)
+        for _ in range(count):
+            item, place = self.readValue(place)
+            value.append(item)
+        self._amf3.depth += 1
+        return value, place
+
+    def _readECMAArray(self, place: int) -> tuple[Any, int]:
+        # The length is a hint, which may be wrong.
+        length = _unpackLong(self._data, place)[0]
+        value = ECMAArray()
+        number, older = len(self._objects), len(self._olderObjects)
+        place = self._readMembers(value, value, place + 4)
+        value.gather()
+        # Flash Player and Ruffle also write arrays without names like this. One that contains
+        # itself stays an ECMAArray, since its elements refer to that object.
+        if value or id(value) in self._referred or (length and not value.dense):
+            return value, place
+        self._objects[number] = self._olderObjects[older] = value.dense
+        return value.dense, place
+
+    def _readObject(self, place: int) -> tuple[Any, int]:
+        value: dict[str, Any] = {}
+        return value, self._readMembers(value, value, place)
+
+    def _readTypedObject(self, place: int) -> tuple[Any, int]:
+        alias, place = self._readString(place)
+        registered = self._amf3.registry.forAlias(alias)
+        if registered is None:
+            typed = TypedObject(alias)
+            return typed, self._readMembers(typed, typed, place)
+        value = callOwn(registered.cls)
+        members: dict[str, Any] = {}
+        place = self._readMembers(value, members, place)
+        assign(value, members, registered)
+        return value, place
+
+    def _readMembers(self, value: Any, members: dict[str, Any], place: int) -> int:
+        """
+        Read names with their values up to the end of an object.
+
+        @param value: the object, which takes its number now.
+        @param members: where its members go.
+        """
+        data = self._data
+        amf3 = self._amf3
+        self._keep(value)
+        amf3.enter()
+        while True:
+            name, place = self._readString(place)
+            # An empty name is one, unless the end follows it.
+            if not name and data[place] == OBJECT_END:
+                break
+            amf3.take(1, 1, place)
+            members[name], place = self.readValue(place)
+        amf3.depth += 1
+        return place + 1
+
+    _readers: ClassVar[dict[int, Callable[["AMF0Reader", int], tuple[Any, int]]]] = {
+        NUMBER: _readNumber,
+        BOOLEAN: _readBoolean,
+        STRING: _readString,
+        OBJECT: _readObject,
+        NULL: _readNull,
+        UNDEFINED: _readUndefined,
+        REFERENCE: _readReference,
+        ECMA_ARRAY: _readECMAArray,
+        STRICT_ARRAY: _readStrictArray,
+        DATE: _readDate,
+        LONG_STRING: _readLongString,
+        # What the other side could not write.
+        UNSUPPORTED: _readUndefined,
+        XML_TEXT: _readXML,
+        TYPED_OBJECT: _readTypedObject,
+        AMF3_FOLLOWS: _readAMF3,
+    }
+
+
+class AMF0Writer:
+    """
+    Writes one value.
+
+    @param amf3: writes what has no form in AMF0, and counts.
+    """
+
+    def __init__(self, amf3: AMF3Writer) -> None:
+        self._amf3 = amf3
+        self._out = amf3.out
+        self._objects: dict[int, int] = {}
+        # As in AMF3.
+        self._kept: list[Any] = []
+
+    def write(self, value: Any) -> None:
+        """
+        Write a marker and its value.
+
+        @param value: see the table in L{openfl_twisted.wire.amf.values}.
+        @raise AMFError: if it has no form in AMF, or passes a limit.
+        """
+        self._amf3.take(1)
+        kind = type(value)
+        writer = self._writers.get(kind)
+        if writer is None:
+            if self._amf3.registry.forClass(kind) is not None:
+                writer = AMF0Writer.writeRegistered
+            else:
+                writer = next((one for base, one in self._bases if isinstance(value, base)), None)
+            if writer is None:
+                raise notWritable(value)
+        writer(self, value)
+
+    def _refer(self, value: Any) -> bool:
+        """
+        Give an object its number.
+
+        @return: whether a reference says all, since it has been written before.
+        """
+        if not self._amf3.references:
+            return False
+        known = self._objects.get(id(value))
+        if known is not None and known <= _MAX_SHORT:
+            self._out.append(REFERENCE)
+            self._out += _short.pack(known)
+            return True
+        self._objects[id(value)] = len(self._kept)
+        self._kept.append(value)
+        return False
+
+    def _writeName(self, name: str) -> None:
+        data = self._amf3.takeText(name)
+        if len(data) > _MAX_SHORT:
+            raise AMFError(f"a name has {len(data)} bytes, AMF0 takes {_MAX_SHORT}")
+        self._out += _short.pack(len(data))
+        self._out += data
+
+    def _writeNull(self, _: Any) -> None:
+        self._out.append(NULL)
+
+    def _writeUndefined(self, _: Any) -> None:
+        self._out.append(UNDEFINED)
+
+    def _writeBoolean(self, value: Any) -> None:
+        self._out += b"\1\1" if value else b"\1\0"
+
+    def _writeNumber(self, value: Any) -> None:
+        self._out.append(NUMBER)
+        self._out += packDouble(value)
+
+    def _writeString(self, value: Any) -> None:
+        data = self._amf3.takeText(value)
+        if len(data) > _MAX_SHORT:
+            self._addLong(LONG_STRING, data)
+        else:
+            self._out.append(STRING)
+            self._out += _short.pack(len(data))
+            self._out += data
+
+    def _addLong(self, marker: int, data: bytes) -> None:
+        self._out.append(marker)
+        self._out += _long.pack(len(data))
+        self._out += data
+
+    def _writeXML(self, value: Any) -> None:
+        self._addLong(XML_TEXT, self._amf3.takeText(value))
+
+    def _writeDate(self, value: Any) -> None:
+        if not self._refer(value):
+            self._addDate(value.milliseconds)
+
+    def _writeDatetime(self, value: Any) -> None:
+        # It takes a number, which is never referred to.
+        self._kept.append(None)
+        self._addDate(millisecondsOf(value))
+
+    def _addDate(self, milliseconds: float) -> None:
+        self._out.append(DATE)
+        self._out += packDouble(milliseconds)
+        self._out += b"\0\0"
+
+    def _writeAMF3(self, value: Any) -> None:
+        self._out.append(AMF3_FOLLOWS)
+        self._amf3.writeMany((value,))
+
+    def _writeTuple(self, value: Any) -> None:
+        # It takes a number, which nobody uses.
+        self._kept.append(None)
+        self._addStrictArray(value)
+
+    def _writeStrictArray(self, value: Any) -> None:
+        if not self._refer(value):
+            self._addStrictArray(value)
+
+    def _addStrictArray(self, value: Any) -> None:
+        self._amf3.enter(value)
+        self._out.append(STRICT_ARRAY)
+        self._out += _long.pack(len(value))
+        for item in value:
+            self.write(item)
+        self._amf3.leave(value)
+
+    def _writeECMAArray(self, value: Any) -> None:
+        if self._refer(value):
+            return
+        dense, named = normalArray(value.dense, value)
+        self._amf3.enter(value)
+        self._out.append(ECMA_ARRAY)
+        # The length of the array in ActionScript, not the number of its members.
+        length = max(map(_lengthWith, named), default=0)
+        self._out += _long.pack(max(len(value.dense), len(dense), length))
+        self._addMembers([(str(index), item) for index, item in enumerate(dense)])
+        self._addMembers(named.items())
+        self._out += _END
+        self._amf3.leave(value)
+
+    def _writeObject(self, value: Any) -> None:
+        if self._refer(value):
+            return
+        self._amf3.enter(value)
+        self._out.append(OBJECT)
+        self._addMembers(self._amf3.membersOf(value))
+        self._out += _END
+        self._amf3.leave(value)
+
+    def _writeTyped(self, value: Any) -> None:
+        if self._refer(value):
+            return
+        if not value.alias:
+            raise AMFError("an object of a class has an alias")
+        members = [(nameOf(key), item) for key, item in value.items() if not namedTwice(key, value)]
+        self._addTyped(value, value.alias, members)
+
+    def writeRegistered(self, value: Any) -> None:
+        """
+        Write an instance of a registered class.
+
+        @param value: an instance of exactly that class. One that writes itself
+            is written in AMF3.
+        """
+        registered = self._amf3.registry.forClass(type(value))
+        # Whoever is sent here has been found there.
+        assert registered is not None  # noqa: S101
+        if registered.external:
+            self._writeAMF3(value)
+        elif not self._refer(value):
+            members = zip(registered.members, declaredMembers(value, registered), strict=True)
+            self._addTyped(value, registered.alias, members)
+
+    def _addTyped(self, value: Any, alias: str, members: Iterable[tuple[str, Any]]) -> None:
+        self._amf3.enter(value)
+        self._out.append(TYPED_OBJECT)
+        self._writeName(alias)
+        self._addMembers(members)
+        self._out += _END
+        self._amf3.leave(value)
+
+    def _addMembers(self, members: Iterable[tuple[str, Any]]) -> None:
+        for name, item in members:
+            self._writeName(name)
+            self.write(item)
+
+    _writers: ClassVar[dict[type[Any], "_Write"]] = {
+        type(Undefined): _writeUndefined,
+        type(None): _writeNull,
+        bool: _writeBoolean,
+        int: _writeNumber,
+        float: _writeNumber,
+        str: _writeString,
+        XML: _writeXML,
+        XMLDocument: _writeXML,
+        Date: _writeDate,
+        dt.datetime: _writeDatetime,
+        bytes: _writeAMF3,
+        memoryview: _writeAMF3,
+        bytearray: _writeAMF3,
+        IntVector: _writeAMF3,
+        UIntVector: _writeAMF3,
+        NumberVector: _writeAMF3,
+        ObjectVector: _writeAMF3,
+        Dictionary: _writeAMF3,
+        tuple: _writeTuple,
+        list: _writeStrictArray,
+        ECMAArray: _writeECMAArray,
+        dict: _writeObject,
+        TypedObject: _writeTyped,
+    }
+    # As in AMF3.
+    _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
+        *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
+        (Mapping, _writeObject),
+        (Callable, _writeUndefined),
+    ]
+
+
+_Write = Callable[[AMF0Writer, Any], None]

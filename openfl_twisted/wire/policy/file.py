@@ -1,0 +1,359 @@
+"""
+A socket policy file: reading and writing it, and what it permits.
+"""
+
+import codecs
+from dataclasses import dataclass, field
+from typing import Self
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from openfl_twisted.wire import strictxml
+from openfl_twisted.wire.policy.rule import (
+    FIRST_UNPRIVILEGED_PORT,
+    AccessRule,
+    PolicyError,
+    parsePorts,
+    portsMask,
+    shown,
+)
+
+MAX_POLICY_LENGTH = 64 * 1024
+"""
+The longest policy file that is read, in bytes: 64 KiB.
+"""
+
+MASTER_PORT = 843
+"""
+The port on which a player looks for the policy file of a whole host.
+"""
+
+SITE_CONTROLS = ("none", "master-only", "all")
+"""
+The meta-policies that a socket policy file can have.
+"""
+
+XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
+"""
+Limits of a policy file beside its length. A file of L{MAX_POLICY_LENGTH} has
+room for 1,500 rules.
+"""
+
+_ROOT = "cross-domain-policy"
+_RULE = "allow-access-from"
+_CONTROL = "site-control"
+_LONGEST_TAG = 60
+_LONGEST_HOST = 253
+_MAX_COMPARED = 20
+
+
+class _Contents:
+    """
+    The contents of a policy file, collected while it is parsed.
+
+    @ivar root: the name of the root element.
+    @ivar rules: the attributes of each rule.
+    @ivar control: the attributes of the first C{site-control}.
+    @ivar misplaced: number of rules that are not directly below the root.
+    @ivar hasText: whether there is text other than white space.
+    """
+
+    root = ""
+    control: dict[str, str] | None = None
+    misplaced = 0
+    hasText = False
+
+    def __init__(self) -> None:
+        self.rules: list[dict[str, str]] = []
+
+    def addElement(self, depth: int, name: str, attributes: dict[str, str]) -> None:
+        """
+        Called for each element, see L{strictxml.walk}.
+        """
+        if depth == 1:
+            self.root = name
+        if name == _RULE:
+            if depth == 2:
+                self.rules.append(attributes)
+            else:
+                self.misplaced += 1
+        elif name == _CONTROL and depth == 2 and self.control is None:
+            self.control = attributes
+
+    def addText(self, text: str) -> None:
+        """
+        Called for the text between the tags.
+        """
+        self.hasText = self.hasText or bool(text.strip())
+
+
+def _parse(data: bytes) -> _Contents:
+    """
+    Parse XML.
+
+    @raise PolicyError: if it cannot be parsed.
+    """
+    if len(data) > MAX_POLICY_LENGTH:
+        raise PolicyError(f"it is longer than {MAX_POLICY_LENGTH} bytes")
+    # In one kind of UTF-16 every file ends with a zero byte of its own.
+    if not data.startswith(codecs.BOM_UTF16_LE):
+        data = data.removesuffix(b"\0")
+    contents = _Contents()
+    try:
+        strictxml.walk(data, contents.addElement, contents.addText, XML_LIMITS)
+    except strictxml.NotWellFormed as error:
+        raise PolicyError(f"it is {error}") from None
+    except strictxml.XMLError as error:
+        raise PolicyError(f"it cannot be read: {error}") from None
+    return contents
+
+
+def _hostsAbove(host: str) -> set[str]:
+    """
+    Return the domains of rules that can cover a rule for a domain.
+    """
+    found = {host, "*"}
+    # No host has a longer name; the loop takes quadratic time.
+    if len(host) <= _LONGEST_HOST:
+        labels = host.removeprefix("*.").split(".")
+        found |= {"*." + ".".join(labels[n:]) for n in range(len(labels))}
+    return found
+
+
+def _ruleOf(attributes: dict[str, str]) -> AccessRule:
+    """
+    Create a rule from the attributes of its element.
+    """
+    written = attributes.get("secure", "false")
+    secure = written.strip().lower()
+    return AccessRule(
+        attributes.get("domain", ""),
+        attributes.get("to-ports"),
+        secure == "true",
+        None if secure in ("true", "false") else written,
+    )
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """
+    A socket policy file.
+
+    @ivar rules: the rules; one that grants is enough, and their order does not
+        matter.
+    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the
+        file has none, which means C{all}. It counts only in the file that is
+        served from port 843.
+    @ivar misplaced: how many rules the file has elsewhere than directly below
+        its root; players do not look at them.
+    """
+
+    rules: tuple[AccessRule, ...] = ()
+    siteControl: str | None = None
+    misplaced: int = field(default=0, compare=False)
+
+    @classmethod
+    def forPort(cls, port: int) -> Self:
+        """
+        Make the file that lets everybody connect to one port and to no other.
+
+        @param port: the port.
+        """
+        return cls((AccessRule("*", str(port)),))
+
+    @classmethod
+    def fromXML(cls, data: bytes) -> Self:
+        """
+        Read a policy file.
+
+        Nothing is fetched and no entity is expanded. Unknown elements are
+        ignored, so are rules that are not directly below the root.
+
+        @param data: the file; a zero byte at its end is allowed.
+        @raise PolicyError: if it is not a policy file: not well formed, with
+            another root, with text between its elements, or over
+            L{MAX_POLICY_LENGTH} bytes or one of L{XML_LIMITS}.
+        """
+        found = _parse(data)
+        if found.root != _ROOT:
+            name = shown(found.root[:_LONGEST_TAG])[1:-1]
+            raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
+        if found.hasText:
+            raise PolicyError("it has text between its elements")
+        rules = tuple(map(_ruleOf, found.rules))
+        control = found.control
+        return cls(
+            rules,
+            None if control is None else control.get("permitted-cross-domain-policies"),
+            found.misplaced,
+        )
+
+    def toXML(self) -> bytes:
+        """
+        Write the file.
+
+        @return: the file in ASCII, without the zero byte that ends it on the
+            wire.
+        """
+        root = Element(_ROOT)
+        if self.siteControl is not None:
+            attribute = {"permitted-cross-domain-policies": self.siteControl}
+            SubElement(root, _CONTROL, attribute)
+        for rule in self.rules:
+            attributes = {"domain": rule.domain}
+            if rule.ports is not None:
+                attributes["to-ports"] = rule.ports
+            if rule.secure:
+                attributes["secure"] = "true"
+            SubElement(root, _RULE, attributes)
+        # Nothing is imported for this, so it works in a process that has given up its rights.
+        text = tostring(root, "unicode").encode("ascii", "xmlcharrefreplace")
+        return b'<?xml version="1.0"?>\n' + text
+
+    def metaPolicy(self, servedFrom: int = MASTER_PORT) -> str:
+        """
+        Say which policy files count on the host of this one.
+
+        @param servedFrom: the port from which this file came; only the one from
+            port 843 has a say.
+        @return: one of L{SITE_CONTROLS}; what is none of them counts as
+            C{none}.
+        """
+        if servedFrom != MASTER_PORT or self.siteControl is None:
+            return "all"
+        return self.siteControl if self.siteControl in SITE_CONTROLS else "none"
+
+    def permits(
+        self, domain: str, port: int, *, secure: bool = False, servedFrom: int = MASTER_PORT
+    ) -> bool:
+        """
+        Decide whether content may connect. For the reasons, see
+        L{openfl_twisted.wire.policy.decision.decide}.
+
+        @param domain: the host from which the content came: a name, or an
+            address, IPv6 in brackets. Case does not matter.
+        @param port: the port to which it wants to connect.
+        @param secure: whether the content came by https.
+        @param servedFrom: the port from which this file came. One below 1024
+            may grant any port, another only ports from 1024 on.
+        @return: whether any of the rules grants it, and the file's own
+            meta-policy is not C{none}.
+        """
+        return self.metaPolicy(servedFrom) != "none" and any(
+            rule.refusal(domain, port, secure=secure, servedFrom=servedFrom) is None
+            for rule in self.rules
+        )
+
+    def problems(
+        self, servedFrom: int | None = None, *, tls: bool = False, isTarget: bool = False
+    ) -> list[str]:
+        """
+        Say what in this file does not do what its author will have meant.
+
+        @param servedFrom: the port from which it is served, if that is known.
+        @param tls: whether programs can connect in TLS.
+        @param isTarget: whether programs connect to this port itself.
+        @return: one sentence for each; none for a file that is in order.
+        """
+        found = [
+            f"rule {number} {problem}"
+            for number, rule in enumerate(self.rules, 1)
+            for problem in self._problemsOf(rule, servedFrom, tls)
+        ]
+        found += self._unreached()
+        if not self.rules:
+            found.append("it has no rules, so it grants nothing")
+        if isTarget and servedFrom is not None and not self._grantsPort(servedFrom):
+            found.append(f"no rule grants port {servedFrom}, at which it is asked for")
+        if self.siteControl is not None:
+            if self.siteControl not in SITE_CONTROLS:
+                found.append(
+                    f"its site-control {shown(self.siteControl)} counts as none; "
+                    f"there are {', '.join(SITE_CONTROLS)}"
+                )
+            if servedFrom is not None and servedFrom != MASTER_PORT:
+                found.append(f"its site-control counts only on port {MASTER_PORT}")
+            elif self.rules and self.metaPolicy() == "none":
+                found.append(
+                    "its site-control forbids every policy file of this host, this one too"
+                )
+        return found
+
+    def _problemsOf(self, rule: AccessRule, servedFrom: int | None, tls: bool) -> list[str]:
+        """
+        Say what one rule does not do.
+        """
+        if rule.problem is not None or rule.ports is None:
+            return [f"grants nothing: {rule.problem}"]
+        found = []
+        if rule.unknownSecure is not None:
+            found.append(
+                f"has secure={shown(rule.unknownSecure)}, which counts as false: "
+                "write true or false"
+            )
+        # For all ports nobody means those below 1024.
+        if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
+            low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
+            if low:
+                found.append(
+                    f"grants ports below {FIRST_UNPRIVILEGED_PORT}, which a file "
+                    f"from port {servedFrom} cannot"
+                )
+        if rule.secure and not tls:
+            found.append(
+                "is secure: on a plain port that only shuts out content that came by http, and "
+                "encrypts nothing"
+            )
+        return found
+
+    def _grantsPort(self, port: int) -> bool:
+        """
+        Say whether anybody at all may connect to a port.
+        """
+        return any(
+            rule.problem is None
+            and any(low <= port <= high for low, high in parsePorts(rule.ports or ""))
+            for rule in self.rules
+        )
+
+    def _unreached(self) -> list[str]:
+        """
+        Name the rules that change nothing. Each is compared with a limited
+        number of others, so that the time is linear in the number of rules.
+        """
+        found = []
+        able = [(n, rule) for n, rule in enumerate(self.rules, 1) if rule.problem is None]
+        masks = {number: portsMask(rule.ports or "") for number, rule in able}
+        byHost: dict[str, list[tuple[int, AccessRule]]] = {}
+        for number, rule in able:
+            group = byHost.setdefault(rule.host, [])
+            if len(group) <= _MAX_COMPARED:
+                group.append((number, rule))
+
+        def covers(one: tuple[int, AccessRule], other: tuple[int, AccessRule]) -> bool:
+            ports = masks[other[0]]
+            return ports & masks[one[0]] == ports and one[1].coversContent(other[1])
+
+        for each in able:
+            number, rule = each
+            groups = (byHost.get(host, ()) for host in _hostsAbove(rule.host))
+            others = [other for group in groups for other in group if other[0] != number]
+            # Of two that say the same, the first is the one that counts.
+            for other in sorted(others, key=lambda other: other[0])[:_MAX_COMPARED]:
+                if covers(other, each) and (other[0] < number or not covers(each, other)):
+                    found.append(
+                        f"rule {number} is never reached: rule {other[0]} grants all of it"
+                    )
+                    break
+        if self.misplaced:
+            found.append(
+                f"{self.misplaced} of its <{_RULE}> are never reached: they do not stand directly "
+                "below the root"
+            )
+        return found
+
+    @property
+    def grantsNothing(self) -> bool:
+        """
+        Whether this file refuses everybody everything.
+        """
+        return all(rule.problem is not None for rule in self.rules)

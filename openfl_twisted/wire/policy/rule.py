@@ -1,0 +1,243 @@
+"""
+One rule of a socket policy file: whose content may connect to which ports.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import idna
+
+FIRST_UNPRIVILEGED_PORT = 1024
+"""
+A policy file from this port or above cannot grant a port below it.
+"""
+
+NULL_ORIGIN = "null"
+"""
+The C{Origin} of a page without an origin: a sandboxed C{iframe}, or a file. A
+rule with this domain grants such pages on purpose.
+"""
+
+_ANY_PORT = (1, 65535)
+_LONGEST_HOST = 253
+_LONGEST_SHOWN = 80
+
+
+class PolicyError(ValueError):
+    """
+    What was given is not a socket policy file, and so it permits nothing.
+    """
+
+
+def shown(text: str) -> str:
+    """
+    Write what a file or a program says, so that it fits a line.
+
+    @param text: anything.
+    @return: its beginning, in quotes, with nothing in it that a terminal would
+        obey.
+    """
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "\u2026")
+
+
+def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
+    """
+    Read a list of ports: C{*}, C{80}, C{1000-2000}, or several with commas.
+
+    @param text: the list; spaces around its items are allowed.
+    @return: the ranges, each with its first and last port.
+    @raise PolicyError: if it is not such a list.
+    """
+    ranges = []
+    for item in text.split(","):
+        first, dash, last = item.strip().partition("-")
+        if first == "*" and not dash:
+            ranges.append(_ANY_PORT)
+            continue
+        last = last if dash else first
+        # isdecimal() alone takes the digits of every script.
+        if not all(number.isascii() and number.isdecimal() for number in (first, last)):
+            raise PolicyError(f"{shown(item.strip())} is not a port")
+        low, high = (int(number.lstrip("0")[:6] or "0") for number in (first, last))
+        if not 1 <= low <= high <= 65535:
+            raise PolicyError(f"{shown(item.strip())} is not a range of ports from 1 to 65535")
+        ranges.append((low, high))
+    return tuple(ranges)
+
+
+def portsMask(text: str) -> int:
+    """
+    Parse a list of ports to a number with one bit for each port: comparing two
+    takes the same time, however many ranges the lists have.
+
+    @param text: see L{parsePorts}.
+    @return: the number; bit 80 is port 80.
+    @raise PolicyError: if it is not such a list.
+    """
+    mask = 0
+    for low, high in parsePorts(text):
+        mask |= (1 << high + 1) - (1 << low)
+    return mask
+
+
+@lru_cache(maxsize=1024)
+def _punycode(host: str) -> str:
+    """
+    Convert a name with other characters than ASCII, or return it unchanged if
+    it is not a valid name.
+    """
+    star = "*." if host.startswith("*.") else ""
+    try:
+        return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
+    # idna imports its tables late, which can fail in a process that has given up its rights.
+    except (UnicodeError, ImportError):
+        return host
+
+
+def asciiHost(host: str) -> str:
+    """
+    Convert a host name to the form that browsers send: lower case, and punycode
+    (C{xn--}) for other characters than ASCII.
+
+    @param host: a host name, a C{*} and a host name, or an address.
+    @return: the name; in lower case only, if it has no such form.
+    """
+    host = host.lower()
+    return host if host.isascii() or len(host) > _LONGEST_HOST else _punycode(host)
+
+
+def _isAddress(text: str) -> bool:
+    """
+    Say whether a domain is an IP address or the end of one; IPv6 in brackets or
+    not.
+    """
+    if text.rpartition(".")[2].isdecimal():
+        return True
+    try:
+        ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class AccessRule:
+    """
+    One C{allow-access-from}.
+
+    @ivar domain: whose content may connect: C{*}, a host name, an IP address,
+        or C{*.} and a host name, which means this host and all below it. A
+        scheme in front is accepted and ignored. A name in Unicode and its
+        punycode are the same. L{NULL_ORIGIN} also stands for pages without an
+        origin.
+    @ivar ports: the ports as written, see L{parsePorts}; C{None} if the rule
+        has none, and then it grants nothing.
+    @ivar secure: only for content that came by https.
+    @ivar unknownSecure: the value of C{secure} in the file, if it is neither
+        C{true} nor C{false}; it counts as C{false}.
+    """
+
+    domain: str
+    ports: str | None = "*"
+    secure: bool = False
+    unknownSecure: str | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        ports = "" if self.ports is None else f" to-ports {shown(self.ports)}"
+        return f"domain {shown(self.domain)}{ports}{' secure' if self.secure else ''}"
+
+    @property
+    def host(self) -> str:
+        """
+        The domain as it is compared.
+        """
+        return asciiHost(self.domain.strip().rpartition("://")[2])
+
+    @property
+    def problem(self) -> str | None:
+        """
+        Why this rule grants nothing at all; C{None} if it can grant something.
+        """
+        if self.ports is None:
+            return "it has no to-ports"
+        try:
+            parsePorts(self.ports)
+        except PolicyError as error:
+            return f"its to-ports are wrong: {error}"
+        host = self.host
+        if not host:
+            return "its domain is empty"
+        if host == "*." or not all(c.isprintable() and not c.isspace() for c in host):
+            return f"its domain {shown(self.domain)} is not one"
+        if "*" in host.removeprefix("*.") and host != "*":
+            return f"its domain {shown(self.domain)} has a * elsewhere than alone or in front"
+        if host.startswith("*.") and _isAddress(host[2:]):
+            return f"its domain {shown(self.domain)} is an address with a *"
+        return None
+
+    def matchesDomain(self, domain: str) -> bool:
+        """
+        Say whether this rule is for a domain.
+
+        @param domain: a host name or an IP address, as it stands in the
+            address of the content; names are not resolved.
+        @return: C{*} matches all, C{*.} and a name that name and all below it,
+            but no IP address and no L{NULL_ORIGIN}. Case does not matter.
+        """
+        host = self.host
+        domain = asciiHost(domain)
+        if host.startswith("*."):
+            named = domain == host[2:] or domain.endswith(host[1:])
+            return named and domain != NULL_ORIGIN and not _isAddress(domain)
+        return host in ("*", domain)
+
+    def refusal(self, domain: str, port: int, *, secure: bool, servedFrom: int) -> str | None:
+        """
+        Say why this rule does not let content connect; see
+        L{PolicyFile.permits<openfl_twisted.wire.policy.file.PolicyFile.permits>}.
+
+        @param domain: the host from which the content came; empty if it came
+            from none.
+        @param port: the port to which it wants to connect.
+        @param secure: whether the content came by https.
+        @param servedFrom: the port from which the file came. One from 1024 on
+            cannot grant a port below 1024.
+        @return: the reason; C{None} if the rule lets it connect.
+        """
+        if self.problem is not None or self.ports is None:
+            return self.problem
+        if not self.matchesDomain(domain):
+            return f"it is not for {domain!r}" if domain else "it is not for content of no domain"
+        if self.secure and not secure:
+            return "it is only for content that came by https"
+        if not any(low <= port <= high for low, high in parsePorts(self.ports)):
+            return f"it does not list port {port}"
+        if port < FIRST_UNPRIVILEGED_PORT <= servedFrom:
+            return (
+                f"a file from port {servedFrom} cannot grant ports below {FIRST_UNPRIVILEGED_PORT}"
+            )
+        return None
+
+    def covers(self, other: "AccessRule") -> bool:
+        """
+        Say whether this rule grants all that another one grants.
+
+        @param other: a rule; neither has a L{problem}.
+        """
+        theirs = portsMask(other.ports or "")
+        return self.coversContent(other) and theirs & portsMask(self.ports or "") == theirs
+
+    def coversContent(self, other: "AccessRule") -> bool:
+        """
+        Compare the content that two rules are for, whatever their ports are.
+
+        @param other: a rule; neither has a L{problem}.
+        @return: whether this rule is for all content that the other is for.
+        """
+        if self.secure and not other.secure:
+            return False
+        whole = self.host == other.host or self.host == "*"
+        # What begins with a star is for everything below, a host name only for itself.
+        below = self.host.startswith("*.") and self.matchesDomain(other.host.removeprefix("*."))
+        return whole or below

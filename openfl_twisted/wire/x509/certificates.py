@@ -1,0 +1,501 @@
+"""
+What to think of a server's certificate: from all that was found wrong with it
+to one C{CertificateStatus}.
+
+OpenSSL tells of the first thing that it finds. Here everything is collected and
+the gravest decides. Where two sources disagree on what that is, it is as
+browsers have it: who signed it comes before whom it is for, and that before its
+dates.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from operator import itemgetter
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from openfl_twisted.wire.x509 import verifycodes
+
+OK = 0
+"""
+The code of no finding.
+"""
+
+UNABLE_TO_GET_ISSUER = frozenset({2, 20})
+"""
+OpenSSL's codes: the issuer of a certificate is not at hand.
+"""
+
+SIGNATURE_FAILURE = 7
+"""
+OpenSSL's code: the signature of a certificate is wrong.
+"""
+
+CRL_SIGNATURE_FAILURE = 8
+"""
+OpenSSL's code: the signature of a revocation list is wrong.
+"""
+
+REVOKED = 23
+"""
+OpenSSL's code: a certificate was revoked.
+"""
+
+HOSTNAME_MISMATCH = 62
+"""
+OpenSSL's code: a certificate is for another host.
+"""
+
+NO_STAPLE = 100
+"""
+OpenSSL's code: the server has sent no proof that a certificate is not revoked.
+"""
+
+UNREADABLE = -1
+"""
+Our own code: the certificate's extensions cannot be read.
+"""
+
+REFUSED_PATH = -2
+"""
+Our own code: OpenSSL has no objection, the second look has.
+"""
+
+NOT_OWNED = -3
+"""
+Our own code: the server does not have the key of its certificate.
+"""
+
+MUST_STAPLE = -4
+"""
+Our own code: the certificate requires a valid OCSP response, and the server sent
+none.
+"""
+
+UNPROVED = -5
+"""
+Our own code: nothing shows that the certificate is not revoked, and that was
+demanded.
+"""
+
+UNCHECKED_CONSTRAINTS = -6
+"""
+Our own code: the second verifier cannot check name constraints of the path.
+"""
+
+TOO_COSTLY = -7
+"""
+Our own code: the verification would exceed a cost limit.
+"""
+
+MAX_ISSUERS = 4
+"""
+Maximum number of certificates whose keys are tried on one signature.
+"""
+
+MALFORMED = (
+    # A TLS feature with an unknown number raises a KeyError.
+    KeyError,
+    # Name constraints with an IP address that is not a network raise a TypeError.
+    TypeError,
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""
+What C{cryptography} raises for a certificate that it cannot read.
+"""
+
+REFUSED_LEAF = -8
+"""
+Our own code: OpenSSL has no objection to the server certificate, the second verifier
+has.
+"""
+
+NO_ANCHORS = -9
+"""
+Our own code: the client has no trust anchors.
+"""
+
+UNTRUSTED_END = -10
+"""
+Our own code: the path that OpenSSL has accepted ends at no trust anchor.
+"""
+
+MAX_DETAIL = 500
+"""
+Maximum length of the detail in the words of a finding (characters).
+"""
+
+_DATE = "%Y-%m-%d %H:%M UTC"
+_OWN_WORDS = {
+    UNREADABLE: "its extensions cannot be read",
+    REFUSED_PATH: "its path breaks a rule of RFC 5280",
+    NOT_OWNED: "the server does not prove that it has its key",
+    MUST_STAPLE: "it requires a valid OCSP response from the server",
+    UNPROVED: "nothing shows that it is not revoked",
+    UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
+    TOO_COSTLY: "its verification would cost too much",
+    REFUSED_LEAF: "it breaks a rule of RFC 5280",
+    NO_ANCHORS: "no certificate authority is known on this machine",
+    UNTRUSTED_END: "its path ends at a certificate that is not trusted",
+}
+
+
+class CertificateStatus:
+    """
+    What is thought of a server's certificate (C{flash.security}).
+
+    @cvar EXPIRED: its time is over.
+    @cvar INVALID: nothing that it says can be believed, or it is wrong in a way
+        that has no other word.
+    @cvar INVALID_CHAIN: an authority on its path may not do that, or is out of
+        date.
+    @cvar NOT_YET_VALID: its time has not begun.
+    @cvar PRINCIPAL_MISMATCH: it is for another server.
+    @cvar REVOKED: its issuer has taken it back.
+    @cvar TRUSTED: nothing is wrong with it.
+    @cvar UNKNOWN: it was not judged, or there was none.
+    @cvar UNTRUSTED_SIGNERS: its path ends at nobody who is trusted.
+    """
+
+    EXPIRED = "expired"
+    INVALID = "invalid"
+    INVALID_CHAIN = "invalidChain"
+    NOT_YET_VALID = "notYetValid"
+    PRINCIPAL_MISMATCH = "principalMismatch"
+    REVOKED = "revoked"
+    TRUSTED = "trusted"
+    UNKNOWN = "unknown"
+    UNTRUSTED_SIGNERS = "untrustedSigners"
+
+
+_WORDS = {
+    CertificateStatus.EXPIRED: "has expired",
+    CertificateStatus.INVALID: "is not valid",
+    CertificateStatus.INVALID_CHAIN: "relies on another certificate that is not valid for that",
+    CertificateStatus.NOT_YET_VALID: "is not valid yet",
+    CertificateStatus.PRINCIPAL_MISMATCH: "is for another server",
+    CertificateStatus.REVOKED: "has been revoked",
+    CertificateStatus.TRUSTED: "is trusted",
+    CertificateStatus.UNKNOWN: "has not been judged",
+    CertificateStatus.UNTRUSTED_SIGNERS: "is not signed by an authority that is trusted here",
+}
+
+
+class _Grade(IntEnum):
+    """
+    How grave a finding is, the gravest first.
+    """
+
+    UNREADABLE = 0
+    REVOKED = 1
+    SIGNERS = 2
+    CHAIN = 3
+    NAME = 4
+    EARLY = 5
+    LATE = 6
+    OTHER = 7
+
+
+_STATUS = {
+    # After a wrong signature nothing that the certificate says can be believed.
+    _Grade.UNREADABLE: CertificateStatus.INVALID,
+    _Grade.REVOKED: CertificateStatus.REVOKED,
+    _Grade.SIGNERS: CertificateStatus.UNTRUSTED_SIGNERS,
+    _Grade.CHAIN: CertificateStatus.INVALID_CHAIN,
+    _Grade.NAME: CertificateStatus.PRINCIPAL_MISMATCH,
+    _Grade.EARLY: CertificateStatus.NOT_YET_VALID,
+    _Grade.LATE: CertificateStatus.EXPIRED,
+    # Flash's word for whatever has no other.
+    _Grade.OTHER: CertificateStatus.INVALID,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    Something that is wrong with a certificate.
+
+    @ivar code: what: an C{X509_V_ERR_} code, or one of our own.
+    @ivar depth: with which certificate of the path; 0 is the server's.
+    @ivar detail: more words, or none.
+    @ivar subject: the subject of that certificate if it is the one of a CA; empty if
+        it is not known.
+    """
+
+    code: int
+    depth: int
+    detail: str = ""
+    subject: str = ""
+
+    @property
+    def words(self) -> str:
+        """
+        The problem in OpenSSL's words, and the CA that has it.
+        """
+        text = _OWN_WORDS.get(self.code)
+        if text is None:
+            _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
+        if self.detail:
+            # Verifiers quote what a server sent.
+            text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
+        if self.depth <= 0:
+            return text
+        return f"{text}, in the certificate of the CA {self.subject or f'at depth {self.depth}'}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What is thought of a certificate, and why.
+
+    @ivar status: one of L{CertificateStatus}.
+    @ivar finding: what decided it; C{None} for a certificate that is trusted,
+        and for none.
+    @ivar certificate: the server's certificate, if there was one to judge.
+    @ivar findings: all that counts.
+    @ivar statuses: the status that each of these would make alone.
+    """
+
+    status: str = CertificateStatus.UNKNOWN
+    finding: Finding | None = None
+    certificate: x509.Certificate | None = None
+    findings: tuple[Finding, ...] = ()
+    statuses: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """
+        The verdict in words, with the certificate's subject.
+        """
+        subject = "" if self.certificate is None else f" of {subjectOf(self.certificate)}"
+        reason = "" if self.finding is None else f": {self.finding.words}"
+        return f"the certificate{subject} {_WORDS[self.status]}{reason}"
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """
+    Ignore the warnings of C{cryptography}. They are about what peers have
+    written, such as a country of three letters.
+
+    @return: a context in which there are no such warnings.
+    """
+    with warnings.catch_warnings():
+        # Its own warnings are of this class, or of a subclass.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def subjectOf(certificate: x509.Certificate) -> str:
+    """
+    Name a certificate in a log line: what a peer wrote there does not break it.
+
+    @param certificate: one that may be malformed.
+    @return: as RFC 4514 writes it, at most 200 characters and an ellipsis; what
+        cannot be printed is U+FFFD.
+    """
+    try:
+        with unwarned():
+            subject = certificate.subject.rfc4514_string() or "nobody"
+    except MALFORMED:
+        subject = "a subject that cannot be read"
+    return printable(subject, 200)
+
+
+def printable(text: str, length: int) -> str:
+    """
+    Make text of a peer safe for a log line.
+
+    @param text: the text.
+    @param length: the maximum length (characters).
+    @return: the text with U+FFFD for each character that cannot be printed, and with
+        an ellipsis if it was too long.
+    """
+    shown = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:length]
+    )
+    return shown if len(text) <= length else f"{shown}…"
+
+
+def judge(
+    findings: Collection[Finding],
+    path: Mapping[int, x509.Certificate],
+    *,
+    atHand: Collection[x509.Certificate] = (),
+    pinned: Collection[x509.Certificate] = (),
+    hardRevocation: bool = False,
+) -> Verdict:
+    """
+    Decide on a certificate.
+
+    @param findings: all that was found, in the order in which it was.
+    @param path: the certificates at each depth, as far as they are known.
+    @param atHand: all certificates that were sent, or are known here.
+    @param pinned: certificates that are trusted although they are signed by
+        others; a path ends there.
+    @param hardRevocation: whether a certificate must be known not to have been
+        revoked. If not, it is trusted when that cannot be found out.
+    @return: the verdict. What is gravest decides; with no finding that counts
+        it is C{TRUSTED}.
+    """
+    certificate = path.get(0)
+    graded = _grades(findings, path, atHand, pinned, hardRevocation)
+    if not graded:
+        return Verdict(CertificateStatus.TRUSTED, None, certificate)
+    graded = [(_describe(finding, path), grade) for finding, grade in graded]
+    finding, grade = min(graded, key=itemgetter(1))
+    return Verdict(
+        _STATUS[grade],
+        finding,
+        certificate,
+        tuple(counted for counted, _ in graded),
+        frozenset(_STATUS[each] for _, each in graded),
+    )
+
+
+def _describe(finding: Finding, path: Mapping[int, x509.Certificate]) -> Finding:
+    """
+    Add to a finding the subject of the certificate, and the date that it is about.
+    """
+    certificate = path.get(finding.depth)
+    if certificate is None:
+        return finding
+    detail, subject = finding.detail, subjectOf(certificate) if finding.depth > 0 else ""
+    if finding.code in verifycodes.EXPIRED:
+        detail = detail or f"since {certificate.not_valid_after_utc:{_DATE}}"
+    elif finding.code in verifycodes.NOT_YET_VALID:
+        detail = detail or f"until {certificate.not_valid_before_utc:{_DATE}}"
+    return replace(finding, detail=detail, subject=subject)
+
+
+def _grades(
+    findings: Collection[Finding],
+    path: Mapping[int, x509.Certificate],
+    atHand: Collection[x509.Certificate],
+    pinned: Collection[x509.Certificate],
+    hardRevocation: bool,
+) -> list[tuple[Finding, _Grade]]:
+    """
+    Grade what counts of the findings.
+    """
+    end = min((depth for depth, cert in path.items() if cert in pinned), default=None)
+    leafDates = any(
+        finding.depth == 0 and finding.code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED
+        for finding in findings
+    )
+    # The issuer of these is there, and is refused: that is what is wrong, and not that it misses.
+    # An issuer that is in the path already leads nowhere: the CAs have signed each other.
+    badIssuer = {
+        finding
+        for finding in findings
+        if finding.code in UNABLE_TO_GET_ISSUER
+        and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
+    }
+    forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
+    graded = []
+    for finding in findings:
+        code, depth = finding.code, finding.depth
+        unsigned = code in verifycodes.NO_TRUSTED_SIGNER
+        if end is not None and (depth > end or (unsigned and depth == end)):
+            continue
+        if code in verifycodes.UNKNOWN_REVOCATION and not hardRevocation:
+            continue
+        if code == REVOKED and depth in forgedLists:
+            continue
+        if unsigned and badIssuer:
+            if finding in badIssuer:
+                graded.append((finding, _Grade.CHAIN))
+            continue
+        if code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED and depth > 0 and leafDates:
+            continue
+        if code == SIGNATURE_FAILURE and depth == 0 and _hasIssuer(path.get(0), atHand):
+            graded.append((finding, _Grade.CHAIN))
+            continue
+        graded.append((finding, _gradeOf(code, depth)))
+    return graded
+
+
+def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certificate]:
+    """
+    Get the certificates of a path from the server certificate to a depth.
+    """
+    return {certificate for at, certificate in path.items() if at <= depth}
+
+
+def _gradeOf(code: int, depth: int) -> _Grade:
+    """
+    Look up how grave a code is.
+    """
+    if code in verifycodes.NO_TRUSTED_SIGNER or code in (NO_ANCHORS, UNTRUSTED_END):
+        return _Grade.SIGNERS
+    if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
+        return _Grade.CHAIN
+    if code in verifycodes.REVOKED:
+        return _Grade.REVOKED
+    if code in verifycodes.OTHER_NAME:
+        return _Grade.NAME
+    if code in verifycodes.BAD_CONFIGURATION | verifycodes.UNKNOWN_REVOCATION:
+        return _Grade.OTHER
+    if depth > 0:
+        return _Grade.CHAIN
+    if code in verifycodes.UNREADABLE_CERTIFICATE or code == UNREADABLE:
+        return _Grade.UNREADABLE
+    if code in verifycodes.NOT_YET_VALID:
+        return _Grade.EARLY
+    if code in verifycodes.EXPIRED:
+        return _Grade.LATE
+    return _Grade.OTHER
+
+
+def _hasIssuer(
+    certificate: x509.Certificate | None,
+    others: Collection[x509.Certificate],
+    ignored: Collection[x509.Certificate] = (),
+) -> bool:
+    """
+    Check whether the issuer of a certificate is among others: a certificate with
+    the issuer's name and a key that verifies the signature. At most
+    L{MAX_ISSUERS} keys are tried.
+    """
+    if certificate is None:
+        return False
+    tries = 0
+    for other in others:
+        if other == certificate or other in ignored:
+            continue
+        try:
+            certificate.verify_directly_issued_by(other)
+        except InvalidSignature:
+            tries += 1
+            if tries == MAX_ISSUERS:
+                return False
+        except (UnsupportedAlgorithm, *MALFORMED):
+            # Another name, or a key of another kind: no signature was verified.
+            continue
+        else:
+            return True
+    return False
+
+
+def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """
+    Check that a certificate is signed by another one, or by itself.
+
+    @param certificate: the certificate.
+    @param issuer: the other one; its subject must be the issuer that the first
+        one names.
+    @return: C{False} also if it cannot be said: for a certificate that is
+        malformed, or signed in a way that is not known here.
+    """
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, *MALFORMED):
+        return False
+    return True

@@ -1,0 +1,290 @@
+"""
+Whether a certificate has been revoked: by what the server sends along (OCSP
+stapling, RFC 6066 and RFC 6960), and by revocation lists (RFC 5280).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from itertools import islice
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.ocsp import (
+    OCSPCertStatus,
+    OCSPResponse,
+    OCSPResponseStatus,
+    load_der_ocsp_response,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
+
+MAX_AGE = timedelta(days=7)
+"""
+How old a response may be that does not say how long it counts.
+"""
+
+MAX_SKEW = timedelta(minutes=5)
+"""
+How far ahead the beginning of a response may be, since clocks differ.
+"""
+
+MAX_RESPONSE = 16384
+"""
+Maximum length of an OCSP response, in bytes. A longer one is ignored.
+"""
+
+MAX_RESPONDERS = 4
+"""
+Maximum number of certificates that are tried as the signer of an OCSP response.
+"""
+
+
+# A signature with one of these may be a forgery.
+_WEAK = (hashes.MD5, hashes.SHA1)
+_DATE = "%Y-%m-%d %H:%M UTC"
+
+
+class Revocation(Enum):
+    """
+    What is known of a certificate.
+
+    @cvar GOOD: it was not revoked.
+    @cvar REVOKED: it was revoked.
+    @cvar UNKNOWN: nothing that can be believed says either.
+    """
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Staple:
+    """
+    The result of reading an OCSP response.
+
+    @ivar revocation: the answer.
+    @ivar reason: why there is no answer, in words; empty if there is one.
+    """
+
+    revocation: Revocation
+    reason: str = ""
+
+
+def readLists(
+    lists: Iterable[x509.CertificateRevocationList],
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    time: datetime,
+) -> Revocation:
+    """
+    Look a certificate up in revocation lists.
+
+    @param lists: the lists, of whatever issuer.
+    @param certificate: the certificate.
+    @param issuer: its issuer.
+    @param time: when the lists must be valid. An old one still revokes.
+    @return: C{REVOKED} if a list of the issuer has it, C{GOOD} if one that is
+        valid has it not, else C{UNKNOWN}. A list with a critical extension, such as
+        one for some certificates only, says nothing of those that are not on it.
+    """
+    known = Revocation.UNKNOWN
+    for revoked in lists:
+        if revoked.issuer != issuer.subject or not _isListOf(revoked, issuer):
+            continue
+        if revoked.get_revoked_certificate_by_serial_number(certificate.serial_number):
+            return Revocation.REVOKED
+        end = revoked.next_update_utc
+        if any(each.critical for each in revoked.extensions):
+            continue
+        if revoked.last_update_utc <= time and (end is None or time <= end):
+            known = Revocation.GOOD
+    return known
+
+
+def _isListOf(revoked: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    """
+    Check that a list is signed with an issuer's key.
+    """
+    try:
+        return revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+
+
+def demandsStaple(certificate: x509.Certificate) -> bool:
+    """
+    Check whether a certificate is valid only with a staple (RFC 7633).
+
+    @param certificate: one whose extensions can be read.
+    @return: C{False} if it says nothing of that.
+    """
+    try:
+        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
+    except x509.ExtensionNotFound:
+        return False
+    return x509.TLSFeatureType.status_request in features
+
+
+def readStaple(
+    staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate, time: datetime
+) -> Staple:
+    """
+    Read an OCSP response.
+
+    @param staple: the response (DER); empty for none.
+    @param certificate: the certificate that the response must be about.
+    @param issuer: its issuer.
+    @param time: when the response must be valid. It may begin L{MAX_SKEW} later. A
+        response that says C{revoked} counts at any time, as an old CRL does.
+    @return: the result. C{UNKNOWN}, with the reason, for a response about
+        another certificate, for one not signed by the issuer or on its behalf, for
+        one that is not valid at this time, and for no response.
+    """
+    if not staple:
+        return _unknown("the server sent none")
+    if len(staple) > MAX_RESPONSE:
+        return _unknown(f"the response is longer than {MAX_RESPONSE} bytes")
+    try:
+        return _read(staple, certificate, issuer, time)
+    except InvalidSignature:
+        return _unknown("the signature of the response is wrong")
+    except _SignerError as problem:
+        return _unknown(str(problem))
+    except (UnsupportedAlgorithm, *MALFORMED):
+        return _unknown("the response cannot be read")
+
+
+def _unknown(reason: str) -> Staple:
+    return Staple(Revocation.UNKNOWN, reason)
+
+
+class _SignerError(Exception):
+    """
+    The signature of a response does not count. The text says why.
+    """
+
+
+def _read(
+    staple: bytes, certificate: x509.Certificate, issuer: x509.Certificate, time: datetime
+) -> Staple:
+    response = load_der_ocsp_response(staple)
+    if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
+        return _unknown(f"the OCSP server answered {response.response_status.name}")
+    if response.serial_number != certificate.serial_number or not _names(response, issuer):
+        return _unknown("the response is about another certificate")
+    begin = response.this_update_utc
+    # A response without an end could be of any age.
+    end = response.next_update_utc or begin + MAX_AGE
+    early, late = begin > time + MAX_SKEW, end < time
+    status = response.certificate_status
+    if status is not OCSPCertStatus.REVOKED and (early or late):
+        return _unknown(
+            f"the response is not valid before {begin:{_DATE}}"
+            if early
+            else f"the response has expired on {end:{_DATE}}"
+        )
+    # An old response was signed by a responder whose certificate may have expired since.
+    _verify(response, _signer(response, issuer, begin if late else time))
+    if status is OCSPCertStatus.GOOD and isinstance(response.signature_hash_algorithm, _WEAK):
+        return _unknown("the response is signed with MD5 or SHA-1")
+    match status:
+        case OCSPCertStatus.GOOD:
+            return Staple(Revocation.GOOD)
+        case OCSPCertStatus.REVOKED:
+            return Staple(Revocation.REVOKED)
+        case _:
+            return _unknown("the issuer does not know the certificate")
+
+
+def _names(response: OCSPResponse, issuer: x509.Certificate) -> bool:
+    """
+    Check that a response is about a certificate of an issuer.
+    """
+    algorithm = response.hash_algorithm
+    name = hashes.Hash(algorithm)
+    name.update(issuer.subject.public_bytes())
+    return (
+        name.finalize() == response.issuer_name_hash
+        and _keyHash(issuer, algorithm) == response.issuer_key_hash
+    )
+
+
+def _keyHash(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> bytes:
+    """
+    Hash the bits of a certificate's key, as OCSP names a key.
+    """
+    key = issuer.public_key()
+    form = (
+        (Encoding.DER, PublicFormat.PKCS1)
+        if isinstance(key, rsa.RSAPublicKey)
+        else (Encoding.X962, PublicFormat.UncompressedPoint)
+        if isinstance(key, ec.EllipticCurvePublicKey)
+        else (Encoding.Raw, PublicFormat.Raw)
+    )
+    digest = hashes.Hash(algorithm)
+    digest.update(key.public_bytes(*form))
+    return digest.finalize()
+
+
+def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) -> x509.Certificate:
+    """
+    Find the signer of a response: the issuer, or a responder that the issuer has
+    authorized. At most L{MAX_RESPONDERS} certificates are tried.
+
+    @raise _SignerError: if it is neither.
+    """
+    # The server chooses the certificates, and to verify a signature is expensive.
+    for certificate in islice(
+        (each for each in response.certificates if _isResponder(response, each)), MAX_RESPONDERS
+    ):
+        if not isSignedBy(certificate, issuer):
+            continue
+        if not certificate.not_valid_before_utc <= time <= certificate.not_valid_after_utc:
+            continue
+        try:
+            usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except x509.ExtensionNotFound:
+            continue
+        if ExtendedKeyUsageOID.OCSP_SIGNING in usage:
+            return certificate
+    if not _isResponder(response, issuer):
+        raise _SignerError("the response is not signed by the issuer or an authorized responder")
+    return issuer
+
+
+def _isResponder(response: OCSPResponse, certificate: x509.Certificate) -> bool:
+    """
+    Check that a response says it comes from the holder of a certificate.
+    """
+    if response.responder_name is not None:
+        return response.responder_name == certificate.subject
+    # RFC 6960 has no other way to name a key here; it is no matter of security.
+    return response.responder_key_hash == _keyHash(certificate, hashes.SHA1())  # noqa: S303
+
+
+def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
+    """
+    Verify the signature of a response.
+
+    @raise InvalidSignature: if it is wrong.
+    @raise _SignerError: if the algorithm is not supported.
+    """
+    key = signer.public_key()
+    signature, signed = response.signature, response.tbs_response_bytes
+    algorithm = response.signature_hash_algorithm
+    match key:
+        case rsa.RSAPublicKey() if algorithm is not None:
+            key.verify(signature, signed, padding.PKCS1v15(), algorithm)
+        case ec.EllipticCurvePublicKey() if algorithm is not None:
+            key.verify(signature, signed, ec.ECDSA(algorithm))
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            key.verify(signature, signed)
+        case _:
+            raise _SignerError("the response has an unsupported signature algorithm")

@@ -1,0 +1,176 @@
+"""
+The name of a server, and whether a certificate is for it: RFC 9525.
+"""
+
+import ipaddress
+import re
+
+import idna
+from cryptography import x509
+from cryptography.x509.verification import Subject
+from service_identity import CertificateError
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern
+
+from openfl_twisted.wire.x509.certificates import printable
+
+_MAX_NAME = 253
+# An underscore is in no host name, but in names of services and of many test machines.
+_name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
+# What RFC 1123 calls one.
+_hostName = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+
+
+class ServerName:
+    """
+    A server as a program names it: a DNS name or an IP address.
+
+    @ivar text: the name as it was given.
+    @ivar address: the address, or C{None} for a DNS name.
+    @ivar dns: the DNS name in ASCII, small letters, without a dot at the end;
+        C{None} for an address and for what cannot be a name.
+    """
+
+    def __init__(self, text: str) -> None:
+        """
+        @param text: a DNS name, of any script; or an address, with or without
+            the brackets of IPv6.
+        """
+        self.text = text
+        self.address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+        self.dns: str | None = None
+        # An address of one link names its interface, which no certificate knows.
+        bare = text.removeprefix("[").removesuffix("]").partition("%")[0]
+        try:
+            self.address = ipaddress.ip_address(bare)
+        except ValueError:
+            self.dns = _ascii(text)
+
+    def matches(self, certificate: x509.Certificate) -> bool:
+        """
+        Check that a certificate is for this server, by its C{subjectAltName}
+        alone: RFC 9525 ignores the C{commonName}.
+
+        @param certificate: a certificate whose extensions can be read.
+        @return: C{False} also for one without such names. A C{*} stands for the
+            whole first label of a name of at least three.
+        """
+        try:
+            names = certificate.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            ).value
+        except x509.ExtensionNotFound:
+            return False
+        if self.address is not None:
+            address = IPAddress_ID(self.address)
+            return any(
+                address.verify(IPAddressPattern(each))
+                for each in names.get_values_for_type(x509.IPAddress)
+                if not isinstance(each, ipaddress.IPv4Network | ipaddress.IPv6Network)
+            )
+        if self.dns is None:
+            return False
+        try:
+            exact, below = DNS_ID(self.dns), DNS_ID(_withoutIDN(self.dns))
+        except ValueError:
+            # A number, which the system takes for an address.
+            return False
+        # A certificate may have thousands of names, and parsing takes long. The lower case
+        # of other characters can be ASCII.
+        found = {name.lower() for name in names.get_values_for_type(x509.DNSName) if name.isascii()}
+        wildcard = f"*.{self.dns.partition('.')[2]}"
+        return any(
+            _isFor(name, identifier)
+            for wanted, identifier in ((self.dns, exact), (wildcard, below))
+            for name in (wanted, f"{wanted}.")
+            if name in found
+        )
+
+    @property
+    def indication(self) -> bytes | None:
+        """
+        What to tell the server as its name (SNI, RFC 6066): the DNS name.
+        """
+        return None if self.dns is None else self.dns.encode("ascii")
+
+    @property
+    def subject(self) -> Subject | None:
+        """
+        What C{cryptography} verifies; C{None} for a name that it does not take.
+        """
+        if self.address is not None:
+            return x509.IPAddress(self.address)
+        if self.dns is None or not _hostName.fullmatch(self.dns):
+            return None
+        return x509.DNSName(self.dns)
+
+
+def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
+    """
+    List the names of the servers that a certificate is for, for an error message.
+
+    @param certificate: a certificate whose extensions can be read.
+    @param limit: the maximum number of names.
+    @return: the DNS names and IP addresses, without control characters,
+        and the number of the others.
+    """
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return "no name: it has no subjectAltName"
+    names = [
+        *extension.value.get_values_for_type(x509.DNSName),
+        *map(str, extension.value.get_values_for_type(x509.IPAddress)),
+    ]
+    if not names:
+        return "no DNS name or IP address"
+    listed = [printable(name, 64) for name in names[:limit]]
+    if len(names) > limit:
+        listed.append(f"{len(names) - limit} more")
+    return ", ".join(listed)
+
+
+def _withoutIDN(name: str) -> str:
+    """
+    Replace the first label of an internationalized name. A wildcard
+    matches any label, but C{service_identity} matches none with an IDN.
+    """
+    label, dot, rest = name.partition(".")
+    return f"idn{dot}{rest}" if label.startswith("xn--") else name
+
+
+def _isFor(name: str, identifier: DNS_ID) -> bool:
+    """
+    Compare the name of a server with a DNS name of a certificate. A malformed name
+    is for no server, and does not affect the other names of the certificate.
+    """
+    # service_identity would ignore spaces, and accepts no dot at the end.
+    if name.strip() != name:
+        return False
+    try:
+        pattern = DNSPattern.from_bytes(name.removesuffix(".").encode())
+    except (CertificateError, UnicodeError):
+        return False
+    return identifier.verify(pattern)
+
+
+def _ascii(text: str) -> str | None:
+    """
+    Write a DNS name in ASCII.
+
+    @return: the name, or C{None} if it cannot be one.
+    """
+    name = text.removesuffix(".")
+    if len(name) > _MAX_NAME:
+        # IDNA takes quadratic time.
+        return None
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except UnicodeError:
+            # IDNA 2008 has no emoji; IDNA 2003 has, and so have browsers.
+            try:
+                name = name.encode("idna").decode("ascii")
+            except UnicodeError:
+                return None
+    name = name.lower()
+    return name if len(name) <= _MAX_NAME and _name.fullmatch(name) else None
