@@ -11,6 +11,6 @@ How fast this package is, and beside whom: C{python -m benchmarks --help}.
   - L{results<benchmarks.results>}, L{tables<benchmarks.tables>},
     L{plots<benchmarks.plots>}: what follows.
 
-C{python benchmarks/hostile.py} and C{python benchmarks/relay.py} measure one
+C{python benchmarks/hostile.py} and C{python benchmarks/brokers.py} measure one
 thing each.
 """

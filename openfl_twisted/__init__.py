@@ -1,13 +1,17 @@
 """
 Sockets for OpenFL, Adobe AIR and Flash programs, for Python, on Twisted.
 
-There are two doors, and one floor beneath them:
+The packages, from the top down; imports go only down:
 
+  - L{openfl_twisted.services}: the C{twistd} commands.
+  - L{openfl_twisted.brokers}: connects the rooms of several servers.
+    L{openfl_twisted.testing}: an in-memory network for tests.
   - L{openfl_twisted.net}, L{openfl_twisted.events}, L{openfl_twisted.utils} and
-    L{openfl_twisted.errors}: B{OpenFL's door}. The module names of C{openfl}.
-  - L{openfl_twisted.protocols}: B{Twisted's door}. One module, one
-    Protocol/Factory pair.
-  - L{openfl_twisted.services}: the C{twistd} commands, built on the protocols.
-  - L{openfl_twisted.wire}: B{the floor}. Bytes in, values out; it knows
-    nothing of Twisted.
+    L{openfl_twisted.errors}: the B{OpenFL-compatible API}, with the module names
+    of C{openfl}. L{openfl_twisted.rooms}: chat rooms and the like.
+  - L{openfl_twisted.protocols}: the B{Twisted API}, with a Protocol and its Factory
+    in each module.
+  - L{openfl_twisted.reactors} and L{openfl_twisted.tls}: transports, and
+    certificate verification.
+  - L{openfl_twisted.wire}: parsers and serializers, without Twisted.
 """

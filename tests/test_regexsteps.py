@@ -34,7 +34,7 @@ def expressions() -> list[tuple[str, "re.Pattern[Any]", set[str]]]:
     """
     found = []
     for module in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
-        if module.name == "openfl_twisted.rooms.redisreader":
+        if module.name == "openfl_twisted.brokers.redisreader":
             # Importing it installs a reactor; it has no expression.
             continue
         loaded = importlib.import_module(module.name)
@@ -92,7 +92,7 @@ class ExpressionTests(SynchronousTestCase):
         """
         direct = []
         for module in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
-            if module.name != "openfl_twisted.rooms.redisreader":
+            if module.name != "openfl_twisted.brokers.redisreader":
                 source = inspect.getsource(importlib.import_module(module.name))
                 direct += re.findall(
                     r"\bre\.(?:search|match|fullmatch|sub|split|find\w+)\(r?b?(.+)", source

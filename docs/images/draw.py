@@ -12,7 +12,16 @@ from openfl_twisted.net import link
 
 INK, PALE = "#2b2b33", "#6b6b76"
 BLUE, BROWN, GREEN, VIOLET = "#1a6b8f", "#b4532a", "#4f7a28", "#7a4e9c"
-TINTS = {INK: "#ffffff", BLUE: "#e4f0f5", BROWN: "#f9ebe4", GREEN: "#ebf3e2", VIOLET: "#f1eaf6"}
+OCHRE, TEAL = "#8a6a14", "#1f776b"
+TINTS = {
+    INK: "#ffffff",
+    BLUE: "#e4f0f5",
+    BROWN: "#f9ebe4",
+    GREEN: "#ebf3e2",
+    OCHRE: "#f7f1dd",
+    TEAL: "#e2f3f0",
+    VIOLET: "#f1eaf6",
+}
 FONT = "-apple-system, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif"
 
 
@@ -189,67 +198,73 @@ def onePort() -> str:
     return picture(1100, 394, "Who is calling: the first bytes tell", parts)
 
 
-# The house
+# The architecture
 
-FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
+LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("commands", BROWN, [
         ("twisted/plugins", "names only"),
-        ("services", "a module a command"),
-        ("console", "openfl-telnet"),
+        ("services", "twistd commands"),
+        ("telnetclient console", "openfl-telnet"),
+        ("load", "openfl-load"),
     ]),
-    ("two doors", BLUE, [
+    ("add-ons", OCHRE, [
+        ("dashboard", "page, metrics, health"),
+        ("brokers", "Redis, NATS, presence"),
+        ("sessions", "record and replay"),
+        ("testing pytestplugin", "in-memory network"),
+    ]),
+    ("APIs", BLUE, [
         ("net events utils errors security system", "OpenFL's names"),
+        ("rooms", "lobby, members"),
         ("endpoints", "openfl:"),
-        ("rooms", "who hears whom"),
-        ("testing pytestplugin", "a network in memory"),
     ]),
-    ("connections", GREEN, [
-        ("protocols", "Protocol and Factory"),
-        ("tls", "certificates"),
-        ("reactors", "another transport"),
+    ("protocols", TEAL, [("protocols", "one Protocol and its Factory in each module")]),
+    ("plumbing", GREEN, [
+        ("transports", "life of a connection"),
+        ("reactors", "openfl reactor"),
+        ("tls", "verification"),
         ("addresses clocks hostnames logs", "shared by all"),
     ]),
-    ("bytes", VIOLET, [("wire", "bytes in, values out: no Twisted, no clock, no socket")]),
+    ("bytes", VIOLET, [("wire", "parsers and serializers: no Twisted, no clock, no I/O")]),
 ]  # fmt: skip
 """
-From the roof down: what a floor is, and its rooms.
+From the top down: the name of a layer, and its packages.
 """
 
 
 def _present(names: str) -> str:
     """
-    Leave out the rooms that the package does not have.
+    Leave out planned packages.
     """
     package = Path(openfl_twisted.__file__).parent
     found = {each.stem for each in package.iterdir()}
     return " ".join(name for name in names.split() if "/" in name or name in found)
 
 
-def house() -> str:
+def architecture() -> str:
     """
-    Draw the rooms of the package, and that imports only go down.
+    Draw the layers of the package. Imports only go down.
     """
-    parts = [
-        f'<path d="M40 96L470 22L900 96z" fill="{TINTS[INK]}" stroke="{PALE}" stroke-width="1.6"/>',
-        text(470, 70, "openfl_twisted", size=19, style='font-weight="600"'),
-    ]
-    for number, (floor, color, rooms) in enumerate(FLOORS):
-        y = 112 + number * 100
-        parts.append(text(900, y + 46, floor, size=13, color=color, anchor="start"))
-        rooms = [(_present(names), words) for names, words in rooms if _present(names)]
-        shares = [max(len(name) * 8.4, len(words) * 6.8) + 30 for name, words in rooms]
-        stretch = (820 - 12 * (len(rooms) - 1)) / sum(shares)
+    parts = []
+    for number, (layer, color, packages) in enumerate(LAYERS):
+        y = 24 + number * 92
+        parts.append(text(900, y + 43, layer, size=13, color=color, anchor="start"))
+        drawn = [(_present(names), words) for names, words in packages if _present(names)]
+        shares = [max(len(name) * 8.4, len(words) * 6.8) + 30 for name, words in drawn]
+        stretch = (820 - 12 * (len(drawn) - 1)) / sum(shares)
         x = 60.0
-        for (name, words), share in zip(rooms, shares, strict=True):
-            parts += box(x, y, share * stretch, 76, [name, words], color)
+        for (name, words), share in zip(drawn, shares, strict=True):
+            parts += box(x, y, share * stretch, 72, [name, words], color)
             x += share * stretch + 12
-    parts.append(arrow("M30 130L30 480", PALE))
-    parts.append(text(24, 300, "imports only go down", size=13, color=PALE,
-                      style='transform="rotate(-90 18 300)"'))  # fmt: skip
-    return picture(1010, 520, "The house", parts)
+    end = 24 + len(LAYERS) * 92 - 20
+    parts.append(arrow(f"M30 24L30 {end}", PALE))
+    middle = (24 + end) / 2
+    parts.append(text(24, middle, "imports only go down", size=13, color=PALE,
+                      style=f'transform="rotate(-90 18 {middle:g})"'))  # fmt: skip
+    return picture(1000, end + 24, "The architecture of openfl_twisted", parts)
 
 
-PICTURES = {"life.svg": life, "oneport.svg": onePort, "house.svg": house}
+PICTURES = {"life.svg": life, "oneport.svg": onePort, "architecture.svg": architecture}
 
 
 if __name__ == "__main__":

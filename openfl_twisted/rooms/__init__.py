@@ -1,9 +1,14 @@
 """
-Who is connected, who hears what, and the way to other processes and machines.
+Rooms: groups of clients that send messages to each other, on one server or on
+several.
 
-  - L{openfl_twisted.rooms.lobby}: the rooms of a server.
-    L{openfl_twisted.rooms.roomprotocol} has clients in them.
-  - L{openfl_twisted.rooms.relay}: what is published on a topic in one process is
-    heard in the others. L{openfl_twisted.rooms.brokerurl} makes a relay of a URL.
-  - L{openfl_twisted.rooms.presence}: who is where, on all of them together.
+  - L{openfl_twisted.rooms.lobby}: the rooms of a server, and their members.
+  - L{openfl_twisted.rooms.roomprotocol}: the protocols of clients in rooms.
+    L{openfl_twisted.rooms.vocabulary} has the XML elements that they send and
+    receive.
+  - L{openfl_twisted.rooms.distributedrooms}: joins the rooms of several nodes,
+    through the interfaces in L{openfl_twisted.rooms.pubsub} (messages) and
+    L{openfl_twisted.rooms.presence} (lists of members). Both modules have an
+    implementation in memory; L{openfl_twisted.brokers} has those over Redis and
+    NATS.
 """

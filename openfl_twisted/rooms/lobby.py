@@ -69,24 +69,24 @@ class Watcher:
         """
 
 
-class Elsewhere(Protocol):
+class RemoteRooms(Protocol):
     """
-    The rooms of the same names on other machines.
+    The rooms of the same names on other nodes.
     """
 
     def tell(self, room: Room, name: str, message: bytes) -> None:
         """
-        Say something to one who is not here.
+        Send a private message to a member that is not on this node.
 
-        @param room: the room of this machine.
-        @param name: who is to hear it. If nobody is called so, nothing happens.
-        @param message: the message with its end.
+        @param room: the room of this node.
+        @param name: the name of the member. Nothing happens if it does not exist.
+        @param message: the message with its terminator.
         """
 
     @property
     def congested(self) -> bool:
         """
-        Whether senders are to wait until their messages have been taken.
+        Whether senders must wait until their messages have been taken.
         """
 
     def whenDrained(self, callback: Callable[[], object]) -> None:
@@ -98,10 +98,10 @@ class Elsewhere(Protocol):
 
     def others(self, room: Room) -> Deferred[list[str]]:
         """
-        Find out who is there.
+        Look up the members of a room on other nodes.
 
-        @param room: the room of this machine.
-        @return: fires with their names; with none if nobody knows.
+        @param room: the room of this node.
+        @return: fires with their names; with an empty list if they are not known.
         """
 
 
@@ -119,7 +119,7 @@ class Lobby:
     @ivar deliveries: number of messages that were delivered to members, each
         counted once for each receiver, or kept for them.
     @ivar watchers: who hears what happens.
-    @ivar elsewhere: other machines with rooms of the same names, if there are.
+    @ivar remoteRooms: the rooms of other nodes; C{None} for one node.
     """
 
     log = packageLogger()
@@ -144,7 +144,7 @@ class Lobby:
         self.lost = 0
         self.deliveries = 0
         self.watchers: list[Watcher] = []
-        self.elsewhere: Elsewhere | None = None
+        self.remoteRooms: RemoteRooms | None = None
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
@@ -359,13 +359,13 @@ class Lobby:
         """
         room = self._roomOf(member)
         if exceeds(len(name), self.limits.maxName):
-            # An error that repeats the name would be as long, and so would what the relay gets.
+            # An error that repeats the name would be as long, as would a message to the broker.
             raise LobbyError("nobody", f"a name has 1 to {self.limits.maxName} characters")
         other = room.members.get(name)
         if other is not None:
             self.deliver(other, message)
-        elif self.elsewhere is not None:
-            self.elsewhere.tell(room, name, message)
+        elif self.remoteRooms is not None:
+            self.remoteRooms.tell(room, name, message)
         else:
             raise LobbyError("nobody", f"nobody here is called {name}")
 

@@ -149,9 +149,9 @@ class RoomProtocol(XMLSocketProtocol):
         takes messages more slowly than they arrive, the message waits, and no
         further ones are read.
         """
-        elsewhere = self.lobby.elsewhere
-        if elsewhere is not None and elsewhere.congested and self.postpone(line, self.lineReceived):
-            elsewhere.whenDrained(self.unblockReading)
+        remote = self.lobby.remoteRooms
+        if remote is not None and remote.congested and self.postpone(line, self.lineReceived):
+            remote.whenDrained(self.unblockReading)
             return
         before = self.lobby.deliveries
         self._try(lambda: self.heard(line))
@@ -314,13 +314,13 @@ class XMLRoomProtocol(RoomProtocol):
 
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
-        if self.lobby.elsewhere is None:
+        if self.lobby.remoteRooms is None:
             self._tellWho(room, [])
             return
         if self._asking:
             raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
         self._asking = True
-        self.lobby.elsewhere.others(room).addCallback(partial(self._tellWho, room))
+        self.lobby.remoteRooms.others(room).addCallback(partial(self._tellWho, room))
 
     def _tellWho(self, room: Room, others: list[str]) -> None:
         self._asking = False

@@ -20,7 +20,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
 from openfl_twisted.protocols.guard import ENDS
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.relay import IRelay, RelayState
+from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
 from openfl_twisted.services.overview import RELAY_COUNTERS, Overview, Watched, countsOf
 from openfl_twisted.services.sites import Folder, Page, SiteService
 
@@ -165,8 +165,8 @@ class ServerCollector(Collector):
         )
         yield _counter("rooms_refused", "What rooms have refused", refused.items(), "code")
 
-    def _relay(self, relay: IRelay) -> Iterator[Metric]:
-        up = relay.state is RelayState.UP
+    def _relay(self, relay: IPubSub) -> Iterator[Metric]:
+        up = relay.state is PubSubState.UP
         yield _gauge("relay_up", "Whether other nodes can be reached", _one(up))
         yield _gauge("relay_waiting", "Messages that wait for the broker", _one(relay.waiting))
         for name, count in countsOf(relay).items():

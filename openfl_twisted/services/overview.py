@@ -11,7 +11,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.identities import Identity
 
 
@@ -26,7 +26,7 @@ class Watched(Protocol):
 
     factory: GuardFactory
     lobby: Lobby | None
-    relay: IRelay | None
+    relay: IPubSub | None
 
 
 RELAY_COUNTERS = {
@@ -158,14 +158,14 @@ class Overview:
         return self._service.lobby
 
     @property
-    def relay(self) -> IRelay | None:
+    def relay(self) -> IPubSub | None:
         """
         The way to other nodes, if there is one.
         """
         return self._service.relay
 
 
-def countsOf(relay: IRelay) -> dict[str, int]:
+def countsOf(relay: IPubSub) -> dict[str, int]:
     """
     Get what a relay has counted, see L{RELAY_COUNTERS}.
 

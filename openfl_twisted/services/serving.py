@@ -33,7 +33,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
-from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
@@ -122,7 +122,7 @@ class ServerService(MultiService):
 
     farewell: Callable[[], object] = staticmethod(lambda: None)
     lobby: Lobby | None = None
-    relay: IRelay | None = None
+    relay: IPubSub | None = None
 
     log = packageLogger()
 
@@ -148,7 +148,7 @@ class ServerService(MultiService):
             maxPerAddress=options["max-per-address"],
             idleTimeout=idleTimeout,
         )
-        self.brokers: list[IRelay | IPresence] = []
+        self.brokers: list[IPubSub | IPresence] = []
         self.policy: PolicySource = options["policy"]
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]

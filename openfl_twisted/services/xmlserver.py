@@ -12,15 +12,15 @@ from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.reflect import namedModule
 
+from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
-from openfl_twisted.rooms.brokerurl import presenceFromURL, relayFromURL
+from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.nodes import SharedRooms
 from openfl_twisted.rooms.presence import IPresence
-from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
@@ -160,10 +160,10 @@ class Options(DataServerOptions):
             "A message that every client gets when the server ends.",
         ],
         [
-            "relay",
+            "broker",
             None,
             None,
-            "With rooms: join other servers through redis://, rediss://, nats:// or nats+tls://.",
+            "Share rooms through this broker: redis://, rediss://, nats:// or nats+tls:// URL.",
         ],
     ]
 
@@ -197,32 +197,31 @@ class Options(DataServerOptions):
             raise usage.UsageError("--echo and --app: there can be one of them")
         else:
             self["app"] = loadProtocol(self["app"])
-        if self["relay"] is not None and not issubclass(self["app"], RoomProtocol):
-            raise usage.UsageError("--relay goes with --rooms=path or xml, or an --app with rooms")
+        if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
+            raise usage.UsageError("--broker needs --rooms=path or xml, or an --app with rooms")
         if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
             raise usage.UsageError("--resume goes with --rooms=xml, or an --app of XMLRoomProtocol")
-        if self["relay"] is not None:
-            self["relay"], self["presence"] = readRelay(self["relay"])
+        if self["broker"] is not None:
+            self["broker"], self["presence"] = usingBroker(self["broker"])
 
 
-def readRelay(url: str) -> tuple[IRelay, IPresence | None]:
+def usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     """
-    Make the relay that C{--relay} names, and what knows who is where.
+    Publish and subscribe, and share the list of members, through the broker of
+    C{--broker}.
 
-    @param url: what C{--relay} was given, see L{relayFromURL}.
-    @return: the relay, not started yet; and what knows who is where, C{None} if
-        the broker can keep nothing.
-    @raise usage.UsageError: if there is none such, or what it needs is not
-        installed.
+    @param url: the value of C{--broker}, see L{pubSubFromURL}.
+    @return: both, not started yet; C{None} for the list if the broker stores nothing.
+    @raise usage.UsageError: if the URL is invalid, or a library is not installed.
     """
     from twisted.internet import reactor
 
     try:
-        relay: IRelay = relayFromURL(url, reactor)
-        return relay, presenceFromURL(url, reactor, relay.node)
+        pubSub = pubSubFromURL(url, reactor)
+        return pubSub, presenceFromURL(url, reactor, pubSub.node)
     except (ValueError, ImportError) as problem:
         # The URL may have a password, so it is not repeated.
-        raise usage.UsageError(f"--relay: {problem}") from None
+        raise usage.UsageError(f"--broker: {problem}") from None
 
 
 def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
@@ -268,13 +267,13 @@ def makeService(options: Options) -> IService:
         name: replace(limits, maxMembers=members)
         for name, members in options["room-members"].items()
     }
-    lobby, relay = Lobby(limits, roomLimits=roomLimits), options["relay"]
+    lobby, pubSub = Lobby(limits, roomLimits=roomLimits), options["broker"]
     factory = RoomFactory(protocol, lobby, announces=announces, **settings)
     service = serveData(options, factory)
     service.farewell = partial(_sayFarewell, factory, farewell)
     service.lobby = lobby
-    if relay is not None:
-        service.relay, presence = relay, options["presence"]
-        SharedRooms(lobby, relay, presence, announces=announces)
-        service.brokers = [each for each in (relay, presence) if each is not None]
+    if pubSub is not None:
+        service.relay, presence = pubSub, options["presence"]
+        DistributedRooms(lobby, pubSub, presence, announces=announces)
+        service.brokers = [each for each in (pubSub, presence) if each is not None]
     return service

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from openfl_twisted.wire.blocks import BlockSplitter, StreamError, numberIn
+from openfl_twisted.wire.lineblocks import LineBlockParser, StreamError, numberIn
 
 MAX_PAYLOAD = 1024 * 1024
 """
@@ -76,7 +76,7 @@ class NATSReader:
         """
         @param maxPayload: the largest payload that is taken, in bytes.
         """
-        self._blocks = BlockSplitter(_lengthOf, maxPayload)
+        self._blocks = LineBlockParser(_lengthOf, maxPayload)
 
     @property
     def pending(self) -> int:

@@ -16,7 +16,7 @@ from tests.clients.conftest import WEB, Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages
 from tests.live import live
 from tests.live.peers import HOST, acquaint, dial, pause, portOf, run, stop, twistd
-from tests.live.test_relays import REDIS, broker, freePort
+from tests.live.test_brokers import REDIS, broker, freePort
 from tests.live.test_rooms import node
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ import pytest
 from twisted.logger import capturedLogs
 from twisted.web.server import Request
 
-from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
-from openfl_twisted.rooms.relay import IRelay, RelayState
+from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
 from openfl_twisted.services import xmlserver
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.sites import Page as SitePage
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.clients.browser import CHROMIUM, Page, shown
 from tests.clients.conftest import need
 from tests.clients.test_browser import inBrowser
@@ -72,7 +72,7 @@ class Script(SitePage):
 
 @asynccontextmanager
 async def console(
-    page: Page, acts: str, *arguments: str, relay: IRelay | None = None
+    page: Page, acts: str, *arguments: str, relay: IPubSub | None = None
 ) -> AsyncIterator[tuple[int, str, str]]:
     """
     Run a server with a console while the block runs.
@@ -172,8 +172,8 @@ async def test_relay() -> None:
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
-    joint = MemoryBroker()
-    here, there = MemoryRelay(joint), MemoryRelay(joint)
+    joint = LossyBroker()
+    here, there = LossyPubSub(joint), LossyPubSub(joint)
     here.subscribe("a", lambda payload: None)
     await there.start()
     idle = "function act() {}\nlook();"
@@ -191,7 +191,7 @@ async def test_relay() -> None:
             joint.copies = 1
             there.publish("a", b"2")
             await page.until("missed", "3")
-            assert here.state is RelayState.UP
+            assert here.state is PubSubState.UP
             assert not [report for report in page.reports if report[0] == "error"]
     await there.stop()
 

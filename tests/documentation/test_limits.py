@@ -26,7 +26,7 @@ ELSEWHERE = {"testing", "pytestplugin"}
 _limit = re.compile(
     r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GRACE|_LINGER|EXPIRY_WARNING"
 )
-_classes = {"AMFLimits", "Limits", "RelayLimits", "XMLLimits"}
+_classes = {"AMFLimits", "Limits", "BrokerLimits", "XMLLimits"}
 
 
 def limitsIn(path: Path) -> Iterator[tuple[str, float]]:

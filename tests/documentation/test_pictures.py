@@ -9,6 +9,7 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
+from tests.test_architecture import LAYERS
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -37,18 +38,16 @@ class PictureTests(SynchronousTestCase):
         for name, draw in drawing().PICTURES.items():
             self.assertEqual((IMAGES / name).read_text(encoding="utf-8"), draw(), name)
 
-    def test_rooms(self) -> None:
+    def test_layers(self) -> None:
         """
-        The picture of the house has every room, and none that is not there.
+        The picture of the architecture has every package, in its layer.
         """
         package = Path(openfl_twisted.__file__).parent
-        rooms = {path.stem for path in package.iterdir() if (path / "__init__.py").exists()}
+        packages = {path.stem for path in package.iterdir() if (path / "__init__.py").exists()}
         modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
-        drawn = {
-            room
-            for _, _, floor in drawing().FLOORS
-            for names, _ in floor
-            for room in names.split()
-            if "/" not in room
-        }
-        self.assertEqual((rooms | modules) - drawn, set())
+        drawn = [
+            {name for names, _ in layer for name in names.split() if "/" not in name}
+            for _, _, layer in drawing().LAYERS
+        ]
+        self.assertEqual((packages | modules) - set().union(*drawn), set())
+        self.assertEqual(drawn, [set().union(*rows) for rows in LAYERS.values()])

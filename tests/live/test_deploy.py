@@ -24,7 +24,7 @@ from websockets.typing import Origin
 from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import HOST, Process, dial, pause, portOf, run, stop, twistd
-from tests.live.test_relays import freePort
+from tests.live.test_brokers import freePort
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from tests.live.peers import (
     theReactor,
     twistd,
 )
-from tests.live.test_relays import REDIS, Kind, broker, everyBroker, freePort
+from tests.live.test_brokers import REDIS, Kind, broker, everyBroker, freePort
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ async def node(
     """
     Start a server whose relay is up.
     """
-    relay = f"--relay={kind.scheme}://{HOST}:{port}"
+    relay = f"--broker={kind.scheme}://{HOST}:{port}"
     server = twistd("openfl-xml", f"--rooms={rooms}", relay, ANY_PORT, *arguments, path=str(path))
     await server.until(b"is up")
     return server, await portOf(server)
@@ -106,7 +106,7 @@ async def test_oneSocket(tmp_path: Path) -> None:
     environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "game"}
     command = [
         *(*TWISTD, "openfl-xml", "--rooms=xml", "--listen=systemd:domain=INET:index=0"),
-        f"--relay=redis://{HOST}:{port}",
+        f"--broker=redis://{HOST}:{port}",
     ]
     async with broker(REDIS, tmp_path, REDIS.command(port)):
         servers = []

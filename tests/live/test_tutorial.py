@@ -19,7 +19,7 @@ from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.live import live
 from tests.live.peers import HOST, dial, portOf, run, twistd
-from tests.live.test_relays import freePort
+from tests.live.test_brokers import freePort
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "examples" / "tutorial"
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live import live
 from tests.live.peers import HOST, Buffered, Process, dial, pause, stop
-from tests.live.test_relays import REDIS, broker, freePort
+from tests.live.test_brokers import REDIS, broker, freePort
 from tests.live.test_rooms import join, node
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 """
 Tests for L{openfl_twisted.rooms.roomprotocol} and
-L{openfl_twisted.rooms.nodes}.
+L{openfl_twisted.rooms.distributedrooms}.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,11 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.brokers.outbox import BrokerLimits, Outbox
 from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby, Watcher
-from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
-from openfl_twisted.rooms.nodes import SharedRooms
-from openfl_twisted.rooms.outbox import Outbox, RelayLimits
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
 from openfl_twisted.rooms.room import Limits, Room
 from openfl_twisted.rooms.roomprotocol import (
@@ -27,6 +26,7 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
@@ -473,7 +473,7 @@ class SlowBroker:
         self.congestedFrom = 2
         self.blocked: list[Callable[[], object]] = []
         self.published: list[bytes] = []
-        lobby.elsewhere = self
+        lobby.remoteRooms = self
         watcher = Watcher()
         watcher.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
         lobby.watchers.append(watcher)
@@ -640,9 +640,9 @@ class NodeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.broker = MemoryBroker()
+        self.broker = LossyBroker()
         self.board: list[Members] = []
-        self.relays: list[MemoryRelay] = []
+        self.nodes: list[LossyPubSub] = []
         self.factories: list[RoomFactory] = []
         self.clients = [self.begin("Ann"), self.begin("Ben")]
         for client in self.clients:
@@ -658,14 +658,14 @@ class NodeTests(SynchronousTestCase):
         factory = RoomFactory(XMLRoomProtocol, lobby, announces=True)
         factory.clock = self.clock
         self.factories.append(factory)
-        relay = MemoryRelay(self.broker, clock=self.clock)
-        presence = MemoryPresence(relay.node, self.board) if known else None
+        pubSub = LossyPubSub(self.broker, clock=self.clock)
+        presence = MemoryPresence(pubSub.node, self.board) if known else None
         if presence is not None:
             presence.start()
-        SharedRooms(lobby, relay, presence, announces=True)
-        relay.start()
+        DistributedRooms(lobby, pubSub, presence, announces=True)
+        pubSub.start()
         self.clock.advance(0)
-        self.relays.append(relay)
+        self.nodes.append(pubSub)
         client = Client(factory)
         client.send(f'<join room="chess" name="{name}"/>')
         self.clock.advance(0)
@@ -703,7 +703,7 @@ class NodeTests(SynchronousTestCase):
         """
         self.clients[0].send("<leave/>")
         self.assertEqual(self.read(1), ['<left name="Ann" />'])
-        self.assertEqual(self.relays[0].topics, [])
+        self.assertEqual(self.nodes[0].topics, [])
         self.clients[1].send("<say>hello</say>")
         self.assertEqual(self.read(0), [])
 
@@ -734,17 +734,17 @@ class NodeTests(SynchronousTestCase):
 
         @return: the messages for the other nodes, once it takes them.
         """
-        relay: Any = self.relays[0]
+        pubSub: Any = self.nodes[0]
         taken: list[bytes] = []
-        transmit = relay.transmit
-        relay.isWritable = lambda: False
+        transmit = pubSub.transmit
+        pubSub.isWritable = lambda: False
 
         def take(topic: str, data: bytes) -> bool:
             taken.append(data)
             sent: bool = transmit(topic, data)
             return sent
 
-        relay.transmit = take
+        pubSub.transmit = take
         return taken
 
     def test_backpressure(self) -> None:
@@ -752,24 +752,24 @@ class NodeTests(SynchronousTestCase):
         While the broker takes messages more slowly than they arrive, nothing more
         is read from their senders, and those of other clients wait. None is lost.
         """
-        relay: Any = self.relays[0]
-        relay.limits = RelayLimits(maxMessages=10)
-        relay._outbox = Outbox(relay.limits)
+        pubSub: Any = self.nodes[0]
+        pubSub.limits = BrokerLimits(maxMessages=10)
+        pubSub._outbox = Outbox(pubSub.limits)
         taken = self.congest()
         sender, other = self.clients[0], Client(self.factories[0])
         sender.transport.arrive(b"<a/>\0" * 50)
         self.assertEqual(sender.transport.producerState, "paused")
-        self.assertEqual((relay.waiting, relay.dropped), (6, 0))
+        self.assertEqual((pubSub.waiting, pubSub.dropped), (6, 0))
         other.send('<join room="go"/>')
         self.assertEqual(other.read(), [])
-        del relay.isWritable
+        del pubSub.isWritable
         for _ in range(20):
-            relay.flush()
+            pubSub.flush()
             self.clock.advance(0)
         self.assertEqual(sender.transport.producerState, "producing")
         self.assertIn("<welcome", other.read()[0])
         # One more tells that the other client has joined.
-        self.assertEqual((len(taken), relay.dropped), (51, 0))
+        self.assertEqual((len(taken), pubSub.dropped), (51, 0))
         self.assertEqual(self.read(1), ["<a/>"] * 50)
 
     def test_backpressureEnds(self) -> None:
@@ -777,9 +777,9 @@ class NodeTests(SynchronousTestCase):
         Senders continue when the broker is lost; one that has gone in the
         meantime does no harm.
         """
-        relay: Any = self.relays[0]
-        relay.limits = RelayLimits(maxMessages=10)
-        relay._outbox = Outbox(relay.limits)
+        pubSub: Any = self.nodes[0]
+        pubSub.limits = BrokerLimits(maxMessages=10)
+        pubSub._outbox = Outbox(pubSub.limits)
         self.congest()
         gone, sender = Client(self.factories[0]), self.clients[0]
         gone.send('<join room="chess"/>')
@@ -802,7 +802,7 @@ class NodeTests(SynchronousTestCase):
             asked.append(Deferred())
             return asked[-1]
 
-        shared: Any = self.relays[0]._listeners[0]
+        shared: Any = self.nodes[0]._listeners[0]
         self.patch(shared._presence, "membersOf", membersOf)
         return asked
 
@@ -852,18 +852,18 @@ class NodeTests(SynchronousTestCase):
         """
         What another machine should not have sent is dropped.
         """
-        [topic] = self.relays[0].topics
-        self.relays[0].publish(topic, b"")
-        self.relays[0].publish(topic, b"?what")
+        [topic] = self.nodes[0].topics
+        self.nodes[0].publish(topic, b"")
+        self.nodes[0].publish(topic, b"?what")
         self.assertEqual(self.read(1), [])
 
     def test_gap(self) -> None:
         """
-        What was lost between them is told in the room; that the relay is down
-        is not, since everybody here goes on.
+        Members are notified of messages lost between nodes, but not of a broker
+        that is down, since their room works without it.
         """
-        [topic] = self.relays[1].topics
-        shared: Any = self.relays[1]._listeners[0]
+        [topic] = self.nodes[1].topics
+        shared: Any = self.nodes[1]._listeners[0]
         shared.down("the broker has gone")
         shared.up()
         shared.gap(topic, bytes(16), 3)
@@ -880,15 +880,15 @@ class NodeTests(SynchronousTestCase):
         """
         clock = Clock()
         lobby = Lobby(clock=clock)
-        relay = MemoryRelay(MemoryBroker(), clock=clock)
-        relay.start()
-        shared = SharedRooms(lobby, relay, announces=True)
+        pubSub = LossyPubSub(LossyBroker(), clock=clock)
+        pubSub.start()
+        shared = DistributedRooms(lobby, pubSub, announces=True)
         factory = RoomFactory(PathRoomProtocol, lobby, clock=clock)
         clients = [Client(factory) for _ in range(2)]
         for client, room in zip(clients, ("chess", "go"), strict=True):
             client.send(room)
         clients[0].protocol.transport.loseConnection()
-        shared.gap(relay.topics[0], bytes(16), 3)
+        shared.gap(pubSub.topics[0], bytes(16), 3)
         self.assertEqual(list(lobby.rooms), ["go"])
 
 

@@ -17,7 +17,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.services.console import ConsoleService
 from openfl_twisted.services.console.resources import MAX_GUESSES, MAX_REASON
 from openfl_twisted.services.console.watching import (
@@ -27,6 +26,7 @@ from openfl_twisted.services.console.watching import (
     MAX_TEXT,
     MAX_WATCHERS,
 )
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.doubles import linesOf
 from tests.frames import REQUEST as UPGRADE
 from tests.services.test_metrics import Hearer
@@ -403,9 +403,9 @@ class StateTests(ConsoleTestCase):
         """
         It shows how it is with the relay, and what was lost.
         """
-        broker = MemoryBroker()
-        relay = self.server.relay = MemoryRelay(broker, clock=self.clock)
-        other = MemoryRelay(broker, clock=self.clock)
+        broker = LossyBroker()
+        relay = self.server.relay = LossyPubSub(broker, clock=self.clock)
+        other = LossyPubSub(broker, clock=self.clock)
         for each in (relay, other):
             each.start()
         relay.subscribe("a", lambda payload: None)

@@ -22,12 +22,12 @@ from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
 from tests.services.visiting import Answer, visit
@@ -191,9 +191,9 @@ class MetricsTests(MetricsTestCase):
         """
         It is told whether the relay is up, and what it has lost.
         """
-        broker = MemoryBroker()
-        relay = self.server.relay = MemoryRelay(broker, clock=self.server.clock)
-        other = MemoryRelay(broker, clock=self.server.clock)
+        broker = LossyBroker()
+        relay = self.server.relay = LossyPubSub(broker, clock=self.server.clock)
+        other = LossyPubSub(broker, clock=self.server.clock)
         self.assertEqual(self.read()["openfl_relay_up"], 0)
         relay.start()
         other.start()
@@ -278,7 +278,7 @@ class DocumentationTests(MetricsTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.server.lobby = Lobby(clock=self.server.clock)
-        self.server.relay = MemoryRelay(clock=self.server.clock)
+        self.server.relay = LossyPubSub(clock=self.server.clock)
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.server.certificates = ServerCertificates(LEAF.save(Path(folder.name) / "a.pem"))

@@ -17,11 +17,11 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.brokers import redisconnection
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.rooms import redisconnection
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, rate, size
@@ -404,7 +404,7 @@ class RoomOptionTests(OptionsTestCase):
         """
         for protocol in (Table, Board):
             app = f"--app={protocol.__module__}:{protocol.__name__}"
-            self.assertIs(self.parse(xmlserver, app, "--relay=memory:")["app"], protocol)
+            self.assertIs(self.parse(xmlserver, app, "--broker=memory:")["app"], protocol)
         self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
         app = f"--app={Table.__module__}:{Table.__name__}"
         self.assertUsage(xmlserver, [app, "--resume=5"], "--resume goes with")
@@ -424,23 +424,23 @@ class RoomOptionTests(OptionsTestCase):
         everything else is there.
         """
         self.patch(redisconnection, "find_spec", lambda name: None)
-        arguments = ["--rooms=xml", "--relay=redis://127.0.0.1"]
+        arguments = ["--rooms=xml", "--broker=redis://127.0.0.1"]
         self.assertUsage(xmlserver, arguments, "pip install 'openfl-twisted[redis]'")
-        self.parse(xmlserver, "--rooms=xml", "--relay=nats://127.0.0.1")
+        self.parse(xmlserver, "--rooms=xml", "--broker=nats://127.0.0.1")
 
     def test_wrong(self) -> None:
         """
-        What does not go together is told; and what the URL of a relay has in it
+        Options that exclude each other are refused; and what the URL of a broker has in it
         is not repeated.
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
         self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms goes without")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume goes with")
-        self.assertUsage(xmlserver, ["--relay=memory:"], "--relay goes with --rooms")
+        self.assertUsage(xmlserver, ["--broker=memory:"], "--broker needs --rooms")
         for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):
             self.assertUsage(xmlserver, [f"--room-members={limit}"], "write NAME=NUMBER")
         error = self.assertRaises(
-            UsageError, self.parse, xmlserver, "--rooms=xml", "--relay=ftp://a:secret@h"
+            UsageError, self.parse, xmlserver, "--rooms=xml", "--broker=ftp://a:secret@h"
         )
         self.assertNotIn("secret", str(error))
 
@@ -509,7 +509,7 @@ class FileOptionTests(OptionsTestCase):
         comes to the same again.
         """
         arguments = [
-            "--rooms=xml", "--max-members=9", "--relay=memory:", "--listen=tcp:1",
+            "--rooms=xml", "--max-members=9", "--broker=memory:", "--listen=tcp:1",
             "--listen=tcp:2", "--farewell=a \"b\" \\\n\x7f", "--compress",
         ]  # fmt: skip
         texts = []
@@ -558,11 +558,11 @@ class FileOptionTests(OptionsTestCase):
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit):
             self.parse(
-                xmlserver, "--rooms=xml", "--relay=redis://a:secr@secret@h", "--check",
+                xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--check",
                 "--console=tcp:0", "--console-token=secret-secret-secret-secret",
             )  # fmt: skip
         self.assertNotIn("secret", printed.getvalue())
-        self.assertIn('relay = "redis://***@h"', printed.getvalue())
+        self.assertIn('broker = "redis://***@h"', printed.getvalue())
 
 
 class EchoOptionTests(OptionsTestCase):

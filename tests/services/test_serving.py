@@ -30,7 +30,7 @@ from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.rooms.relay import RelayState
+from openfl_twisted.rooms.pubsub import PubSubState
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
@@ -477,18 +477,18 @@ class RoomServiceTests(ServingTestCase):
         """
         A relay starts and stops with the server; so does what knows who is where.
         """
-        service: Any = self.service(xmlserver, "--rooms=xml", "--relay=memory:")
+        service: Any = self.service(xmlserver, "--rooms=xml", "--broker=memory:")
         self.assertEqual(len(service.brokers), 2)
         service.startService()
-        self.assertIs(service.relay.state, RelayState.UP)
+        self.assertIs(service.relay.state, PubSubState.UP)
         self.successResultOf(service.stopService())
-        self.assertIs(service.relay.state, RelayState.STOPPED)
+        self.assertIs(service.relay.state, PubSubState.STOPPED)
 
     def test_relayWithoutPresence(self) -> None:
         """
         Through NATS nobody knows who is where.
         """
-        service = self.service(xmlserver, "--rooms=path", "--relay=nats://127.0.0.1:4222")
+        service = self.service(xmlserver, "--rooms=path", "--broker=nats://127.0.0.1:4222")
         self.assertEqual(service.brokers, [service.relay])
 
     def test_farewell(self) -> None:

@@ -11,7 +11,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.relay import IRelay
+from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.server import ServerCertificates
 from tests.protocols.test_callers import Client
 
@@ -27,7 +27,7 @@ class Server:
         self.door = OnePortFactory(self.wrapped, clock=self.clock)
         self.factory = GuardFactory(self.door, clock=self.clock, **limits)
         self.lobby: Lobby | None = None
-        self.relay: IRelay | None = None
+        self.relay: IPubSub | None = None
         self.certificates: ServerCertificates | None = None
 
     def call(self, data: bytes = b"\0") -> Client:

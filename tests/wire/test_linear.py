@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
-from openfl_twisted.rooms import brokerurl, vocabulary
+from openfl_twisted.brokers import brokerurl
+from openfl_twisted.rooms import vocabulary
 from openfl_twisted.wire import (
     compression,
     envelope,
@@ -268,7 +269,7 @@ PARSERS = {
     "amf.codec": Parser(whole(codec.decode), AMF),
     "amf.amf0": Parser(whole(lambda data: codec.decode(data, objectEncoding=0)), AMF0),
     "amf.amf3": Parser(whole(lambda data: codec.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
-    "blocks": Parser(
+    "lineblocks": Parser(
         stream(lambda: nats.NATSReader(1000).receive),
         [b"MSG a 1 1\r\n", b"x", b"\r", b"\n", b"\r\n"],
     ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire import nats
-from openfl_twisted.wire.blocks import StreamError
+from openfl_twisted.wire.lineblocks import StreamError
 from tests.segments import cutStreams
 
 streams = st.lists(
@@ -109,7 +109,7 @@ class NATSReaderTests(SynchronousTestCase):
             (b"HELLO", "is nothing that NATS says"),
             (b"MSG a 1", "is no message of NATS"),
             (b"MSG a 1 b c 5", "is no message of NATS"),
-            (b"MSG a 1 5", "5 bytes are announced, and may be 4"),
+            (b"MSG a 1 5", "a block of 5 bytes exceeds 4 bytes"),
             (b"INFO []", "no JSON object"),
             (b"INFO " + b"[" * 60_000, "no JSON object"),
             (b'INFO {"max_payload":"x"}', "max_payload is no number"),

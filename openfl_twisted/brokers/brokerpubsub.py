@@ -1,0 +1,162 @@
+"""
+Publish and subscribe on one connection to a broker.
+"""
+
+from typing import Generic, TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from openfl_twisted.brokers.brokerlink import BrokerConnection, BrokerLink, LinkUser
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.brokers.queuedpubsub import QueuedPubSub
+from openfl_twisted.rooms.pubsub import PubSubState
+
+
+class PubSubConnection(BrokerConnection):
+    """
+    A connection that publishes and subscribes.
+
+    @ivar speaking: whether commands can be written: the login was sent, and the
+        subscriptions follow it.
+    """
+
+    speaking = False
+
+    def publish(self, topic: str, data: bytes) -> bool:
+        """
+        Write the command that publishes an envelope.
+
+        @param topic: the topic, without the prefix.
+        @param data: the envelope.
+        @return: C{False} if the broker never accepts such an envelope.
+        """
+        raise NotImplementedError
+
+    def subscribe(self, topic: str) -> None:
+        """
+        Write the command that subscribes to a topic.
+
+        @param topic: the topic, without the prefix.
+        """
+        raise NotImplementedError
+
+    def unsubscribe(self, topic: str) -> None:
+        """
+        Write the command that unsubscribes from a topic.
+
+        @param topic: the topic, without the prefix.
+        """
+        raise NotImplementedError
+
+
+C = TypeVar("C", bound=PubSubConnection)
+
+PREFIX = "openfl"
+"""
+Default prefix of all topics and keys. Servers that share a broker, but not their
+rooms, need different prefixes.
+"""
+
+
+class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
+    """
+    Base class for one broker. A subclass makes the connections.
+
+    @ivar prefix: the prefix of all topics.
+    @ivar speaker: the connection on which commands can be written, before and
+        while it is ready; otherwise C{None}.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        description: str,
+        *,
+        prefix: str = PREFIX,
+        node: bytes | None = None,
+        limits: BrokerLimits | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param endpoint: the endpoint of the broker.
+        @param description: its address, for people; without passwords.
+        @param prefix: the prefix of all topics.
+        @param node: see L{QueuedPubSub}.
+        @param limits: see L{QueuedPubSub}.
+        @param clock: see L{QueuedPubSub}.
+        """
+        super().__init__(description, node=node, limits=limits, clock=clock)
+        self.prefix = prefix
+        self._link = BrokerLink(endpoint, description, self.build, self, self.limits, self.clock)
+        self.speaker: C | None = None
+
+    def build(self, link: BrokerLink) -> C:
+        """
+        Make a connection.
+
+        @param link: the owner of the connection.
+        @return: the protocol, not connected yet.
+        """
+        raise NotImplementedError
+
+    def start(self) -> Deferred[bool]:
+        """
+        Connect, and stay connected.
+        """
+        self.state = PubSubState.CONNECTING
+        return self._link.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Close the connection.
+        """
+        self.wasStopped()
+        self.speaker = None
+        return self._link.stop()
+
+    def isWritable(self) -> bool:
+        """
+        Check whether the broker reads.
+        """
+        connection = self._link.connection
+        return connection is not None and connection.writable
+
+    def transmit(self, topic: str, data: bytes) -> bool:
+        """
+        Send an envelope to the broker.
+        """
+        return cast("C", self._link.connection).publish(topic, data)
+
+    def listen(self, topic: str) -> None:
+        """
+        Subscribe to a topic at the broker.
+        """
+        if self.speaker is not None:
+            self.speaker.subscribe(topic)
+
+    def ignore(self, topic: str) -> None:
+        """
+        Unsubscribe from a topic at the broker.
+        """
+        if self.speaker is not None:
+            self.speaker.unsubscribe(topic)
+
+    def linkUp(self) -> None:
+        """
+        Called when the broker is reached.
+        """
+        self.wentUp()
+
+    def linkDown(self, reason: str) -> None:
+        """
+        Called when the broker cannot be reached.
+        """
+        self.speaker = None
+        self.wentDown(reason)
+
+    def linkWritable(self) -> None:
+        """
+        Called when the broker reads again.
+        """
+        self.flush()

@@ -1,0 +1,236 @@
+"""
+URLs of brokers: C{redis://}, C{rediss://}, C{nats://},
+C{nats+tls://} and C{memory:}.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from openfl_twisted.brokers.brokerpubsub import PREFIX
+from openfl_twisted.brokers.natspubsub import NATSLogin, NATSPubSub
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.brokers.redisconnection import RedisLogin
+from openfl_twisted.brokers.redispresence import RedisPresence
+from openfl_twisted.brokers.redispubsub import RedisPubSub
+from openfl_twisted.hostnames import hostEndpoint
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.rooms.presence import IPresence, MemoryPresence
+from openfl_twisted.rooms.pubsub import IPubSub, MemoryPubSub
+from openfl_twisted.tls import SecureConnectionCreator, Trust
+
+_SCHEMES = {
+    "redis": (6379, False),
+    "rediss": (6379, True),
+    "nats": (4222, False),
+    "nats+tls": (4222, True),
+    "tls": (4222, True),
+}
+_KNOWN = "memory:, redis://, rediss://, nats:// or nats+tls://"
+
+
+@dataclass(frozen=True)
+class BrokerURL:
+    """
+    The address of a broker, and the login. Its C{repr} contains no password.
+
+    @ivar scheme: the scheme of the URL; empty for C{memory:}.
+    @ivar host: the host.
+    @ivar port: the port.
+    @ivar user: the user; C{None} for none.
+    @ivar password: the password; C{None} for none.
+    @ivar secure: whether to use TLS.
+    @ivar prefix: the prefix of all topics and keys.
+    @ivar trust: the trust store for TLS.
+    """
+
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    secure: bool = False
+    prefix: str = PREFIX
+    trust: Trust | None = None
+
+    @property
+    def description(self) -> str:
+        """
+        The address, for people; without passwords.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def endpoint(self, reactor: Any, limits: BrokerLimits) -> IStreamClientEndpoint:
+        """
+        Make the endpoint of the broker, without TLS.
+
+        @param reactor: connects, and looks up the host.
+        @param limits: C{connectTimeout} is used.
+        @return: the endpoint.
+        """
+        return hostEndpoint(reactor, self.host, self.port, limits.connectTimeout)
+
+    def secured(self, reactor: Any, limits: BrokerLimits) -> IStreamClientEndpoint:
+        """
+        Make the endpoint of the broker, with TLS if C{secure}.
+
+        @param reactor: connects, and looks up the host.
+        @param limits: C{connectTimeout} is used, and C{loginTimeout} for TLS.
+        @return: the endpoint. It verifies the server as a C{SecureSocket} does.
+        """
+        endpoint = self.endpoint(reactor, limits)
+        if not self.secure:
+            return endpoint
+        return SecureEndpoint(
+            endpoint, self.host, self.trust, timeout=limits.loginTimeout, clock=reactor
+        )
+
+
+def parseBrokerURL(url: str) -> BrokerURL:
+    """
+    Parse the URL of a broker: C{memory:}, or
+    C{redis://[user:password@]host[:port][?prefix=...][&ca=file]} and the like.
+    C{rediss://} and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted
+    certificates. Special characters in names and passwords are percent-encoded.
+    C{nats://token@host} has a token.
+
+    @param url: the URL. The default port is 6379 for Redis and 4222 for NATS; the
+        default prefix is L{PREFIX<openfl_twisted.brokers.brokerpubsub.PREFIX>}.
+        A prefix has at most 100 bytes.
+    @return: its parts; the scheme is empty for C{memory:}.
+    @raise ValueError: if the URL is invalid; the text contains no password.
+    """
+    if url in ("memory:", "memory://"):
+        return BrokerURL()
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        # The text of the error may repeat the password.
+        raise ValueError("the URL of the broker has an invalid host, port or query") from None
+    if parts.scheme not in _SCHEMES:
+        raise ValueError(f"scheme {parts.scheme!r} must be one of {_KNOWN}")
+    usual, secure = _SCHEMES[parts.scheme]
+    if not host:
+        raise ValueError(f"a URL with {parts.scheme}: must have a host")
+    isRedis = parts.scheme.startswith("redis")
+    _checkPath(parts.path, parts.fragment, isRedis)
+    user = unquote(parts.username) if parts.username else None
+    password = None if parts.password is None else unquote(parts.password)
+    if isRedis and user is not None and password is None:
+        raise ValueError("a user must have a password: redis://user:password@host")
+    if not isRedis and user is None and password is not None:
+        raise ValueError("a password must have a user: nats://user:password@host")
+    prefix, trust = _optionsIn(query, secure)
+    return BrokerURL(
+        parts.scheme, host, usual if port is None else port, user, password, secure, prefix, trust
+    )
+
+
+def _checkPath(path: str, fragment: str, isRedis: bool) -> None:
+    """
+    Check that the URL has no path and no fragment.
+    """
+    if isRedis and path not in ("", "/", "/0"):
+        raise ValueError("pub/sub of Redis has no databases: remove the path after the /")
+    if not isRedis and path not in ("", "/"):
+        raise ValueError("a URL of NATS has no path: remove it")
+    if fragment:
+        raise ValueError("a URL of a broker has no fragment: write # in a password as %23")
+
+
+def _optionsIn(query: dict[str, list[str]], secure: bool) -> tuple[str, Trust | None]:
+    """
+    Read the options in the query of a URL.
+    """
+    options = {name: values[-1] for name, values in query.items()}
+    prefix = options.pop("prefix", PREFIX)
+    if not prefix or len(prefix.encode(errors="replace")) > 100:
+        raise ValueError("prefix must have 1 to 100 bytes")
+    file = options.pop("ca", None)
+    if options:
+        raise ValueError(f"option {min(options)!r} must be prefix or ca")
+    if file is None:
+        return prefix, None
+    if not secure:
+        raise ValueError("ca needs TLS: use rediss:// or nats+tls://")
+    try:
+        return prefix, Trust.fromPEM(file)
+    except OSError as problem:
+        raise ValueError(f"{file}: {problem.strerror}") from None
+
+
+def pubSubFromURL(
+    url: str,
+    reactor: Any,
+    *,
+    node: bytes | None = None,
+    limits: BrokerLimits | None = None,
+) -> IPubSub:
+    """
+    Publish and subscribe through the broker of a URL.
+
+    @param url: see L{parseBrokerURL}.
+    @param reactor: the reactor.
+    @param node: the name of this node; C{None} for a random one.
+    @param limits: the limits of the queue, and timeouts; C{None} for the defaults.
+    @return: the implementation, not started yet.
+    @raise ValueError: if the URL is invalid; the text contains no password.
+    @raise ImportError: if the broker is Redis, and txredisapi is not installed.
+    """
+    broker = parseBrokerURL(url)
+    usual = limits or BrokerLimits()
+    common: dict[str, Any] = {"node": node, "limits": usual, "clock": reactor}
+    if not broker.scheme:
+        return MemoryPubSub(node=node)
+    common["prefix"] = broker.prefix
+    if broker.scheme.startswith("redis"):
+        endpoint = broker.secured(reactor, usual)
+        return RedisPubSub(
+            endpoint, broker.description, login=RedisLogin(broker.user, broker.password), **common
+        )
+    return NATSPubSub(
+        broker.endpoint(reactor, usual),
+        broker.description,
+        login=NATSLogin(broker.user, broker.password),
+        # A connection to NATS starts without TLS.
+        tls=SecureConnectionCreator(broker.host, broker.trust) if broker.secure else None,
+        **common,
+    )
+
+
+def presenceFromURL(
+    url: str, reactor: Any, node: bytes, *, limits: BrokerLimits | None = None
+) -> IPresence | None:
+    """
+    Share the list of members through the broker of a URL.
+
+    @param url: see L{parseBrokerURL}.
+    @param reactor: the reactor.
+    @param node: the name of this node: that of its
+        L{IPubSub<openfl_twisted.rooms.pubsub.IPubSub>}.
+    @param limits: timeouts; C{None} for the defaults.
+    @return: the implementation, not started yet; C{None} for NATS, which stores
+        nothing.
+    @raise ValueError: if the URL is invalid; the text contains no password.
+    @raise ImportError: if the broker is Redis, and txredisapi is not installed.
+    """
+    broker = parseBrokerURL(url)
+    if not broker.scheme:
+        return MemoryPresence(node)
+    if not broker.scheme.startswith("redis"):
+        return None
+    usual = limits or BrokerLimits()
+    return RedisPresence(
+        broker.secured(reactor, usual),
+        broker.description,
+        node,
+        login=RedisLogin(broker.user, broker.password),
+        prefix=broker.prefix,
+        limits=usual,
+        clock=reactor,
+    )

@@ -1,0 +1,148 @@
+"""
+The other nodes at a broker: after an interruption of the broker, messages are held
+until the nodes that were connected before have subscribed again.
+
+A node that is connected announces itself on one topic, and each other node
+answers on a topic of that node. A node that stops says so.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from openfl_twisted.wire.envelope import MAX_NODES, Envelope, EnvelopeError, decode, encode
+
+NODES = "openfl.nodes"
+"""
+The topic on which nodes announce themselves.
+"""
+
+HELLO, HERE, BYE = b"H", b"R", b"B"
+"""
+The announcement, the answer to it, and the farewell.
+"""
+
+
+def topicOf(node: bytes) -> str:
+    """
+    Get the topic for the answers to a node.
+
+    @param node: the name of the node.
+    @return: the topic.
+    """
+    return f"openfl.node.{node.hex()}"
+
+
+class Gathering:
+    """
+    Knows the other nodes, and waits for them after an interruption.
+
+    @ivar expected: the nodes that are not back after the last interruption.
+    """
+
+    def __init__(
+        self,
+        node: bytes,
+        timeout: float,
+        clock: IReactorTime,
+        transmit: Callable[[str, bytes], object],
+        complete: Callable[[], object],
+    ) -> None:
+        """
+        @param node: the name of this node.
+        @param timeout: maximum time to wait for the others (seconds).
+        @param clock: the clock.
+        @param transmit: sends an envelope on a topic, if the broker is connected.
+        @param complete: called when all nodes are back, or after the timeout.
+        """
+        self.node = node
+        self.expected: set[bytes] = set()
+        self._timeout = timeout
+        self._clock = clock
+        self._transmit = transmit
+        self._complete = complete
+        # In the order in which they were last heard of.
+        self._known: dict[bytes, None] = {}
+        self._deadline: IDelayedCall | None = None
+
+    @property
+    def topics(self) -> list[str]:
+        """
+        The topics to subscribe to.
+        """
+        return [NODES, topicOf(self.node)]
+
+    @property
+    def waiting(self) -> bool:
+        """
+        Whether messages are to be held.
+        """
+        return self._deadline is not None
+
+    def connected(self) -> None:
+        """
+        Announce this node, and wait for those that were there before the
+        interruption.
+        """
+        if self.expected:
+            self._deadline = self._clock.callLater(self._timeout, self._timedOut)
+        self._send(NODES, HELLO)
+
+    def disconnected(self) -> None:
+        """
+        Expect all known nodes to return.
+        """
+        self.expected |= self._known.keys()
+        self._stopWaiting()
+
+    def stop(self) -> None:
+        """
+        Say goodbye, and forget the others.
+        """
+        self._send(NODES, BYE)
+        self._stopWaiting()
+        self._known.clear()
+        self.expected.clear()
+
+    def arrived(self, data: bytes) -> bool:
+        """
+        Handle a message on one of the L{topics}.
+
+        @param data: the envelope.
+        @return: whether it is valid.
+        """
+        try:
+            envelope = decode(data)
+        except EnvelopeError:
+            return False
+        if envelope.node == self.node:
+            return True
+        if envelope.payload == BYE:
+            self._known.pop(envelope.node, None)
+        else:
+            self._known.pop(envelope.node, None)
+            self._known[envelope.node] = None
+            if len(self._known) > MAX_NODES:
+                del self._known[next(iter(self._known))]
+            if envelope.payload == HELLO:
+                self._send(topicOf(envelope.node), HERE)
+        self.expected.discard(envelope.node)
+        if not self.expected and self.waiting:
+            self._stopWaiting()
+            self._complete()
+        return True
+
+    def _send(self, topic: str, payload: bytes) -> None:
+        self._transmit(topic, encode(Envelope(self.node, 0, payload)))
+
+    def _timedOut(self) -> None:
+        self._deadline = None
+        for node in self.expected:
+            self._known.pop(node, None)
+        self.expected.clear()
+        self._complete()
+
+    def _stopWaiting(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None

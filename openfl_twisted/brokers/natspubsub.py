@@ -1,0 +1,233 @@
+"""
+Publish and subscribe through NATS. No library is needed.
+
+With TLS, names and passwords are sent only after the server is verified.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime, IStreamClientEndpoint
+from zope.interface import implementer
+
+from openfl_twisted.brokers.brokerlink import BrokerLink
+from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.tls import SecureConnectionCreator
+from openfl_twisted.wire import nats
+from openfl_twisted.wire.envelope import OVERHEAD
+
+
+class NATSLogin:
+    """
+    The login at NATS. Its C{repr} contains no password.
+    """
+
+    def __init__(self, user: str | None = None, password: str | None = None) -> None:
+        """
+        @param user: the user, or a token; C{None} for no login.
+        @param password: the password of the user; C{None} for a token.
+        """
+        self._user = user
+        self._password = password
+
+    def options(self) -> dict[str, str]:
+        """
+        Make the options of the C{CONNECT} command.
+
+        @return: C{user} and C{pass}, C{auth_token}, or nothing.
+        """
+        if self._user is None:
+            return {}
+        if self._password is None:
+            return {"auth_token": self._user}
+        return {"user": self._user, "pass": self._password}
+
+
+@implementer(IHandshakeListener)
+class NATSConnection(PubSubConnection):
+    """
+    One connection to NATS.
+
+    The server sends C{INFO}, TLS starts if it is configured, and this side sends
+    C{CONNECT} and all subscriptions. The login has succeeded when the server
+    answers the C{PING} that follows.
+    """
+
+    def __init__(self, link: BrokerLink, pubSub: "NATSPubSub") -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
+        @param pubSub: receives the messages, and has the topics, the login and TLS.
+        """
+        super().__init__(link)
+        self._pubSub = pubSub
+        self._reader = nats.NATSReader(link.limits.maxPayload + OVERHEAD)
+        self._maxPayload = 0
+        self._securing = False
+        self._numbers: dict[str, int] = {}
+        self._topics: dict[int, str] = {}
+        self._number = 0
+
+    def read(self, data: bytes) -> Iterable[object]:
+        """
+        Parse received bytes.
+        """
+        yield from self._reader.receive(data)
+        if self._securing and self._reader.pending:
+            self.fail("the broker has sent more than INFO before TLS")
+
+    def eventReceived(self, event: Any) -> None:
+        """
+        Handle an event of the server.
+        """
+        if self._securing:
+            self.fail("the broker has sent more than INFO before TLS")
+            return
+        match event:
+            case nats.Delivery(number, payload):
+                topic = self._topics.get(number)
+                if topic is not None:
+                    self._pubSub.arrived(topic, payload)
+            case nats.Word("PING"):
+                self.transport.write(nats.PONG)
+            case nats.Word("PONG"):
+                if self.link.connection is None and self.speaking:
+                    self.ready()
+            case nats.Word("-ERR", text):
+                self._refused(text)
+            case nats.ServerInfo():
+                self._introduced(event)
+
+    def _refused(self, text: str) -> None:
+        """
+        Handle an error. The server closes the connection itself, unless only the
+        permission for a subject is missing.
+        """
+        if text.lower().startswith("permissions violation"):
+            self._pubSub.wasRefused(f"the broker says: {text}")
+        else:
+            self.fail(f"the broker says: {text}")
+
+    def _introduced(self, info: nats.ServerInfo) -> None:
+        """
+        Handle C{INFO}, which the server sends first, and may send again.
+        """
+        self._maxPayload = info.maxPayload
+        if self.speaking:
+            return
+        if self._pubSub.tls is None:
+            if info.tlsRequired:
+                self.fail("the broker requires TLS: use nats+tls://")
+            else:
+                self._introduce()
+        elif info.tlsRequired or info.tlsAvailable:
+            self._securing = True
+            self.transport.startTLS(self._pubSub.tls)
+        else:
+            self.fail("the broker does not support TLS, which nats+tls:// requires")
+
+    def handshakeCompleted(self) -> None:
+        """
+        Called when the server is verified.
+        """
+        self._securing = False
+        self._introduce()
+
+    def _introduce(self) -> None:
+        pubSub = self._pubSub
+        options = {
+            "verbose": False,
+            "pedantic": False,
+            "tls_required": pubSub.tls is not None,
+            "lang": "python-openfl-twisted",
+            "version": "1",
+            "protocol": 1,
+            # Do not deliver our own messages to us.
+            "echo": False,
+            **pubSub.login.options(),
+        }
+        self.transport.write(nats.connect(options))
+        self.speaking = True
+        pubSub.speaker = self
+        for topic in pubSub.channels:
+            self.subscribe(topic)
+        self.writePing()
+
+    def writePing(self) -> None:
+        """
+        Send a ping.
+        """
+        self.transport.write(nats.PING)
+
+    def publish(self, topic: str, data: bytes) -> bool:
+        """
+        Publish an envelope, unless it exceeds the maximum of the server, which
+        would close the connection.
+        """
+        if len(data) > self._maxPayload:
+            return False
+        self.transport.write(nats.publish(nats.subjectOf(self._pubSub.prefix, topic), data))
+        return True
+
+    def subscribe(self, topic: str) -> None:
+        """
+        Subscribe to a topic.
+        """
+        self._number += 1
+        self._numbers[topic] = self._number
+        self._topics[self._number] = topic
+        self.transport.write(
+            nats.subscribe(nats.subjectOf(self._pubSub.prefix, topic), self._number)
+        )
+
+    def unsubscribe(self, topic: str) -> None:
+        """
+        Unsubscribe from a topic.
+        """
+        number = self._numbers.pop(topic)
+        del self._topics[number]
+        self.transport.write(nats.unsubscribe(number))
+
+
+class NATSPubSub(BrokerPubSub[NATSConnection]):
+    """
+    Publish and subscribe through NATS.
+
+    @ivar tls: makes the connections in TLS; C{None} for none.
+    @ivar login: the login.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        description: str,
+        *,
+        login: NATSLogin | None = None,
+        tls: SecureConnectionCreator | None = None,
+        prefix: str = PREFIX,
+        node: bytes | None = None,
+        limits: BrokerLimits | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param endpoint: the endpoint of the server, without TLS.
+        @param description: see L{BrokerPubSub}.
+        @param login: the login; C{None} for none.
+        @param tls: makes the connection in TLS; C{None} for none.
+        @param prefix: see L{BrokerPubSub}.
+        @param node: see L{BrokerPubSub}.
+        @param limits: see L{BrokerPubSub}.
+        @param clock: see L{BrokerPubSub}.
+        """
+        super().__init__(
+            endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock
+        )
+        self.tls = tls
+        self.login = login or NATSLogin()
+
+    def build(self, link: BrokerLink) -> NATSConnection:
+        """
+        Make a connection.
+        """
+        return NATSConnection(link, self)

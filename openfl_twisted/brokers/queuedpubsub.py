@@ -1,0 +1,353 @@
+"""
+Publish and subscribe through a broker: envelopes that make losses visible, and a
+queue for messages that the broker does not take yet.
+"""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from openfl_twisted.brokers.gathering import Gathering
+from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.rooms.pubsub import BasePubSub, Callback, IPubSub, PubSubState, checkTopic
+from openfl_twisted.wire.envelope import (
+    OVERHEAD,
+    Envelope,
+    EnvelopeError,
+    LossCounter,
+    Sequencer,
+    decode,
+)
+
+# Parts of the queue above which senders are slowed down, and below which they continue.
+_CONGESTED, _DRAINED = 0.5, 0.25
+
+
+@implementer(IPubSub)
+class QueuedPubSub(BasePubSub):
+    """
+    Base class of L{IPubSub} implementations. A subclass sends the envelopes to its
+    broker.
+
+    @ivar limits: the limits of the queue, and timeouts.
+    @ivar clock: the clock.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        node: bytes | None = None,
+        limits: BrokerLimits | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param description: the address of the broker, for people; without
+            passwords.
+        @param node: the name of this node; C{None} for a random one. A node that
+            starts again needs a new name.
+        @param limits: the limits; C{None} for the defaults.
+        @param clock: the clock; C{None} for the reactor.
+        """
+        super().__init__(description, node)
+        self.limits = limits or BrokerLimits()
+        self.clock = clockOrReactor(clock)
+        self._losses: dict[str, LossCounter] = {}
+        self._sequencer = Sequencer(self.node)
+        self._outbox = Outbox(self.limits)
+        self._dropping = False
+        self._wasUp = False
+        self._congested = False
+        self._gathering = Gathering(
+            self.node, self.limits.gatherTimeout, self.clock, self._sendControl, self.flush
+        )
+
+    # Implemented by subclasses
+
+    def start(self) -> Deferred[bool]:
+        """
+        Connect, and stay connected.
+
+        @return: see L{IPubSub}.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> Deferred[None]:
+        """
+        Close the connection.
+
+        @return: see L{IPubSub}.
+        """
+        raise NotImplementedError
+
+    def isWritable(self) -> bool:
+        """
+        Check whether an envelope can be sent now.
+
+        @return: whether the broker reads. If not, messages are queued.
+        """
+        raise NotImplementedError
+
+    def transmit(self, topic: str, data: bytes) -> bool:
+        """
+        Send an envelope to the broker. Called only while L{isWritable}.
+
+        @param topic: a valid topic.
+        @param data: the envelope, see L{openfl_twisted.wire.envelope.encode}.
+        @return: C{False} if the broker never accepts such an envelope.
+        """
+        raise NotImplementedError
+
+    def listen(self, topic: str) -> None:
+        """
+        Subscribe to a topic at the broker, if it is connected. After a connection is
+        opened, a subclass subscribes to all L{channels}.
+
+        @param topic: the topic; C{topics} contains it already.
+        """
+        raise NotImplementedError
+
+    def ignore(self, topic: str) -> None:
+        """
+        Unsubscribe from a topic at the broker.
+
+        @param topic: the topic; C{topics} no longer contains it.
+        """
+        raise NotImplementedError
+
+    # Called by users
+
+    @property
+    def waiting(self) -> int:
+        """
+        Number of queued messages.
+        """
+        return len(self._outbox)
+
+    @property
+    def channels(self) -> list[str]:
+        """
+        The topics to subscribe to at the broker: those with callbacks, and those on
+        which nodes announce themselves.
+        """
+        return [*self._callbacks, *self._gathering.topics]
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether the broker takes messages more slowly than they are published, see
+        L{IPubSub}.
+        """
+        if not self._mayBlock():
+            return False
+        self._congested = self._congested or self._outbox.exceeds(_CONGESTED)
+        return self._congested
+
+    def _mayBlock(self) -> bool:
+        """
+        Check whether senders are held back: the broker is connected, and so will
+        read again.
+        """
+        return self.state is PubSubState.UP and not self._gathering.waiting
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """
+        Send a message to the other nodes, or queue it.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param payload: any bytes, up to C{BrokerLimits.maxPayload}.
+        @return: see L{IPubSub}.
+        @raise ValueError: if the topic is empty or too long.
+        """
+        # A dropped message has a number too, so that other nodes notice its loss.
+        data = self._sequencer.seal(checkTopic(topic), payload)
+        if self._send(topic, data):
+            self._dropping = False
+            return True
+        self._drop(1, "it is too large, or the broker is down, or the queue is full")
+        return False
+
+    def _send(self, topic: str, data: bytes) -> bool:
+        if len(data) > self.limits.maxPayload + OVERHEAD:
+            return False
+        if self.isWritable() and not self._outbox and not self._gathering.waiting:
+            taken = self.transmit(topic, data)
+            self.published += taken
+            return taken
+        if self.state is PubSubState.STOPPED:
+            return False
+        now = self.clock.seconds()
+        self._drop(self._outbox.dropOld(now), "it was queued for too long")
+        # A sender is held back only before its next message.
+        return self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock())
+
+    def subscribe(self, topic: str, callback: Callback) -> None:
+        """
+        Receive the messages of other nodes on a topic.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param callback: called with each payload. An exception is logged.
+        @raise ValueError: see L{IPubSub}.
+        """
+        super().subscribe(topic, callback)
+        self._losses[topic] = LossCounter()
+        self.listen(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        """
+        Receive no more messages on a topic.
+
+        @param topic: the topic, subscribed to or not.
+        """
+        super().unsubscribe(topic)
+        if self._losses.pop(topic, None) is not None:
+            self.ignore(topic)
+
+    # Called by subclasses
+
+    def wentUp(self) -> None:
+        """
+        Note that the broker is reached, and has all subscriptions.
+        """
+        self.state = PubSubState.UP
+        self.problem = ""
+        self.reconnects += self._wasUp
+        self._wasUp = True
+        self.log.info("the broker {broker} is up", broker=self.description)
+        self._gathering.connected()
+        if self._gathering.waiting and self._outbox:
+            self.log.info(
+                "{count} messages to {broker} are held until {nodes} nodes are connected again",
+                count=len(self._outbox),
+                broker=self.description,
+                nodes=len(self._gathering.expected),
+            )
+        self.flush()
+        self.notify(lambda listener: listener.up())
+
+    def wentDown(self, reason: str) -> None:
+        """
+        Note that the broker cannot be reached.
+
+        @param reason: the reason, for people. A reason equal to the last one is
+            ignored.
+        """
+        if self.state is PubSubState.DOWN and self.problem == reason:
+            return
+        told, self.state, self.problem = self.state, PubSubState.DOWN, reason
+        if told is PubSubState.UP:
+            self._gathering.disconnected()
+        self.log.warn(
+            "the broker {broker} is down: {reason}", broker=self.description, reason=reason
+        )
+        if told is not PubSubState.DOWN:
+            self.notify(lambda listener: listener.down(reason))
+        self._notifyDrained()
+
+    def wasStopped(self) -> None:
+        """
+        Drop all queued messages, and tell the other nodes that this one stops.
+        """
+        self._gathering.stop()
+        self.state = PubSubState.STOPPED
+        self.problem = ""
+        self._wasUp = False
+        self._drop(self._outbox.clear(), "the connection to the broker was stopped")
+        self._notifyDrained()
+
+    def flush(self) -> None:
+        """
+        Send the queued messages, as far as the broker takes them.
+        """
+        outbox = self._outbox
+        self._drop(outbox.dropOld(self.clock.seconds()), "it was queued for too long")
+        while outbox and self.isWritable() and not self._gathering.waiting:
+            message = outbox.take()
+            if self.transmit(message.topic, message.data):
+                self.published += 1
+            else:
+                self._drop(1, "the broker does not accept it")
+        if not outbox.exceeds(_DRAINED):
+            self._notifyDrained()
+
+    def _notifyDrained(self) -> None:
+        """
+        Notify the listeners that messages can be published again.
+        """
+        if self._congested:
+            self._congested = False
+            self.notify(lambda listener: listener.drained())
+
+    def _sendControl(self, topic: str, data: bytes) -> None:
+        """
+        Send a message of the gathering, which is not counted. It is not queued while
+        the broker does not read: another node holds its messages until it arrives.
+        """
+        if self.state is PubSubState.UP:
+            self.transmit(topic, data)
+
+    def arrived(self, topic: str, data: bytes) -> None:
+        """
+        Handle a received envelope.
+
+        @param topic: its topic. One that is not subscribed to is ignored.
+        @param data: the envelope. Bytes that are not one are counted as malformed,
+            and an envelope of this node is ignored.
+        """
+        if topic in self._gathering.topics:
+            self.malformed += not self._gathering.arrived(data)
+            return
+        losses = self._losses.get(topic)
+        if losses is None:
+            # It was under way while the topic was unsubscribed from.
+            return
+        try:
+            envelope = decode(data)
+        except EnvelopeError:
+            self.malformed += 1
+            return
+        if envelope.node != self.node:
+            self._accept(topic, losses, envelope)
+
+    def _accept(self, topic: str, losses: LossCounter, envelope: Envelope) -> None:
+        """
+        Deliver the envelope of another node.
+        """
+        missed = losses.note(envelope)
+        if missed is None:
+            self.duplicates += 1
+            return
+        if missed:
+            self.gaps += 1
+            self.missed += missed
+            self.notify(lambda listener: listener.gap(topic, envelope.node, missed))
+        self.deliver(topic, envelope.payload)
+
+    def wasRefused(self, reason: str) -> None:
+        """
+        Note that the broker has refused something, and is still connected.
+
+        @param reason: the reason, for people. It becomes C{problem}, and is logged
+            if it differs from the last one.
+        """
+        self.refused += 1
+        # Each message may be refused, and one line is enough.
+        if self.problem != reason:
+            self.problem = reason
+            self.log.warn(
+                "the broker {broker} refuses: {reason}", broker=self.description, reason=reason
+            )
+
+    def _drop(self, count: int, reason: str) -> None:
+        """
+        Count messages that are not sent.
+        """
+        self.dropped += count
+        if count and not self._dropping:
+            self._dropping = True
+            self.log.warn(
+                "a message was not sent to {broker}: {reason}; there may be more",
+                broker=self.description,
+                reason=reason,
+            )

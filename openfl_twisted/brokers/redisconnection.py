@@ -1,0 +1,145 @@
+"""
+A connection to Redis or Valkey, 6 or newer.
+
+Commands are written to the transport without a C{Deferred} for each. Replies are
+parsed by txredisapi (the extra C{redis}).
+"""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from openfl_twisted.brokers.brokerlink import BrokerConnection, BrokerLink
+from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
+
+if TYPE_CHECKING:
+    from openfl_twisted.brokers.redisreader import RedisReader
+
+MAX_REPLY = 16 * 1024 * 1024
+"""
+Default maximum size of a reply with all its items, in bytes: 16 MiB.
+"""
+
+
+def newReader(maxReply: int = MAX_REPLY) -> "RedisReader":
+    """
+    Make the parser of a connection. This imports txredisapi, and so installs a
+    reactor.
+
+    @param maxReply: maximum size of a reply with all its items (bytes).
+    @return: the parser.
+    @raise ImportError: if txredisapi is not installed.
+    """
+    from openfl_twisted.brokers.redisreader import RedisReader
+
+    return RedisReader(maxReply)
+
+
+def checkInstalled() -> None:
+    """
+    Check that txredisapi is installed.
+
+    @raise ImportError: if not; the text has the command that installs it.
+    """
+    if find_spec("txredisapi") is None:
+        raise ImportError("Redis needs txredisapi: pip install 'openfl-twisted[redis]'")
+
+
+class RedisLogin:
+    """
+    The login at Redis. Its C{repr} contains no password.
+    """
+
+    def __init__(self, user: str | None = None, password: str | None = None) -> None:
+        """
+        @param user: the user; C{None} for C{default}.
+        @param password: the password; C{None} for none.
+        """
+        self._user = user or "default"
+        self._password = password
+
+    def hello(self) -> bytes:
+        """
+        Write the first command, which also selects the protocol.
+
+        @return: C{HELLO 3}, with the user and the password if there is one.
+        """
+        words = [b"HELLO", b"3"]
+        if self._password is not None:
+            words += [b"AUTH", self._user.encode(), self._password.encode()]
+        return command(*words)
+
+    def problem(self, text: str) -> str:
+        """
+        Explain why the login has failed.
+
+        @param text: the error reply. Older servers repeat unknown commands, and so
+            the password.
+        @return: the reason, for people, with the password masked.
+        """
+        if "unknown command" in text.lower():
+            return "the broker is too old: Redis 6 or newer is needed"
+        if self._password:
+            text = text.replace(self._password, "***")
+        return f"the broker says: {text}"
+
+
+class RedisConnection(BrokerConnection):
+    """
+    One connection to Redis.
+
+    @ivar greeted: whether the server has accepted the login.
+    """
+
+    greeted = False
+
+    def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = MAX_REPLY) -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
+        @param login: the login.
+        @param maxReply: maximum size of a reply with all its items (bytes). A
+            larger one aborts the connection.
+        """
+        super().__init__(link)
+        self._login = login
+        self._reader = newReader(maxReply)
+
+    def welcomed(self) -> None:
+        """
+        Called when the server has accepted the login.
+        """
+        raise NotImplementedError
+
+    def replyReceived(self, reply: Reply) -> None:
+        """
+        Called with each reply after the login.
+
+        @param reply: the reply; C{None} is a string or a list that does not exist.
+        """
+        raise NotImplementedError
+
+    def connectionMade(self) -> None:
+        """
+        Send the login.
+        """
+        super().connectionMade()
+        self.transport.write(self._login.hello())
+
+    def read(self, data: bytes) -> Iterator[Reply]:
+        """
+        Parse received bytes.
+        """
+        return self._reader.receive(data)
+
+    def eventReceived(self, event: Any) -> None:
+        """
+        Handle a reply.
+        """
+        if self.greeted:
+            self.replyReceived(event)
+        elif isinstance(event, RedisProblem):
+            self.fail(self._login.problem(event.text))
+        else:
+            self.greeted = True
+            self.welcomed()

@@ -1,0 +1,364 @@
+"""
+Presence through Redis: lists of members in keys that expire unless their node is
+alive.
+"""
+
+from collections import deque
+from typing import cast
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.brokers.brokerlink import BrokerLink, LinkUser
+from openfl_twisted.brokers.brokerpubsub import PREFIX
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin, checkInstalled
+from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.rooms.presence import IPresence, Members, Present
+
+LIFETIME = 60
+"""
+Default time after which the members of a silent node expire (seconds). A node
+writes its members three times in this time.
+"""
+
+MAX_NODES = 1000
+"""
+Maximum number of nodes whose members of a room are looked up.
+"""
+
+MAX_PENDING = 100_000
+"""
+Maximum number of commands without a reply.
+"""
+
+
+class RedisPresenceConnection(RedisConnection):
+    """
+    A connection on which each command has a reply.
+    """
+
+    def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
+        @param login: the login.
+        """
+        super().__init__(link, login)
+        # For each expected reply the Deferred that it fires, if any.
+        self._replies: deque[Deferred[Reply] | None] = deque()
+
+    @property
+    def takesMore(self) -> bool:
+        """
+        Whether commands can be written.
+        """
+        return self.writable and len(self._replies) < MAX_PENDING
+
+    def welcomed(self) -> None:
+        """
+        Note that the login has succeeded.
+        """
+        self.ready()
+
+    def ask(self, *words: bytes) -> Deferred[Reply]:
+        """
+        Write a command.
+
+        @param words: its name and arguments.
+        @return: fires with the reply; with a L{RedisProblem} without a connection.
+        """
+        return self._write([words])
+
+    def transact(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
+        """
+        Write commands of which the server executes all or none.
+
+        @param commands: the commands, in order: their words. They are written
+            between C{MULTI} and C{EXEC}.
+        @return: fires with the list of their replies; with a L{RedisProblem} if
+            the connection is lost.
+        """
+        return self._write([(b"MULTI",), *commands, (b"EXEC",)])
+
+    def _write(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
+        """
+        Write commands, all or none of them.
+
+        @return: fires with the reply to the last.
+        """
+        if not self.takesMore:
+            return succeed(RedisProblem("the broker does not read"))
+        last: Deferred[Reply] = Deferred()
+        self._replies.extend([None] * (len(commands) - 1))
+        self._replies.append(last)
+        self.transport.write(b"".join([command(*words) for words in commands]))
+        return last
+
+    def writePing(self) -> None:
+        """
+        Send a ping.
+        """
+        self.ask(b"PING")
+
+    def replyReceived(self, reply: Reply) -> None:
+        """
+        Fire the Deferred of the oldest command. There are no other replies, as
+        nothing is subscribed to.
+        """
+        if not self._replies:
+            self.fail("the broker has sent a reply without a command")
+            return
+        self._answer(reply)
+
+    def _answer(self, reply: Reply) -> None:
+        waiting = self._replies.popleft()
+        if waiting is not None:
+            waiting.callback(reply)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Fire all Deferreds that wait for a reply.
+        """
+        super().connectionLost(reason)
+        while self._replies:
+            self._answer(RedisProblem("the connection is lost"))
+
+
+@implementer(IPresence)
+class RedisPresence(LinkUser):
+    """
+    Shares the list of members through Redis.
+
+    Each room has a set of the nodes with members in it, and for each of these nodes
+    a hash of its members. All keys expire, and are written again while the node is
+    alive.
+
+    @ivar description: the address of the server, for people; without passwords.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        description: str,
+        node: bytes,
+        *,
+        login: RedisLogin | None = None,
+        prefix: str = PREFIX,
+        lifetime: int = LIFETIME,
+        limits: BrokerLimits | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param endpoint: the endpoint of the server, with TLS if it is needed.
+        @param description: its address, for people; without passwords.
+        @param node: the name of this node.
+        @param login: the login; C{None} for none.
+        @param prefix: the prefix of all keys.
+        @param lifetime: the time after which keys expire (seconds).
+        @param limits: timeouts; C{None} for the defaults.
+        @param clock: the clock; C{None} for the reactor.
+        @raise ImportError: if txredisapi is not installed.
+        """
+        checkInstalled()
+        self.description = description
+        self._members = Members(node)
+        self._prefix = prefix
+        self._lifetime = lifetime
+        self._clock = clockOrReactor(clock)
+        user = login or RedisLogin()
+        self._link = BrokerLink(
+            endpoint,
+            description,
+            lambda link: RedisPresenceConnection(link, user),
+            self,
+            limits or BrokerLimits(),
+            self._clock,
+        )
+        self._refreshing: IDelayedCall | None = None
+        self._problem = ""
+        # The rooms to write completely as soon as the server reads.
+        self._stale: dict[str, None] = {}
+
+    def start(self) -> Deferred[bool]:
+        """
+        Connect, and stay connected.
+        """
+        return self._link.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Remove all members of this node, and close the connection.
+        """
+        rooms = dict.fromkeys(self._members.rooms)
+        self._members.rooms.clear()
+        self._writeRooms(rooms)
+        self._stopRefreshing()
+        return self._link.stop()
+
+    def set(self, room: str, member: str, data: bytes) -> None:
+        """
+        Add a member of this node, or change its data.
+        """
+        self._members.set(room, member, data)
+        self._change(room, (b"HSET", self._here(room), member.encode(), data))
+
+    def remove(self, room: str, member: str) -> None:
+        """
+        Remove a member of this node.
+        """
+        if self._members.remove(room, member):
+            self._change(room, (b"HDEL", self._here(room), member.encode()))
+
+    def membersOf(self, room: str) -> Deferred[list[Present]]:
+        """
+        List the members of a room on all nodes.
+        """
+        return Deferred.fromCoroutine(self._lookUp(room))
+
+    async def _lookUp(self, room: str) -> list[Present]:
+        found = []
+        nodes = await self._ask(b"SMEMBERS", self._where(room))
+        if isinstance(nodes, list):
+            others = [each for each in nodes if isinstance(each, bytes)][:MAX_NODES]
+            others = [each for each in others if each != self._members.node]
+            hashes = await gatherResults(
+                [self._ask(b"HGETALL", self._here(room, each)) for each in others]
+            )
+            for node, fields in zip(others, hashes, strict=True):
+                found += _membersIn(node, fields)
+        return self._members.of(room) + found
+
+    # Called by the link
+
+    def linkUp(self) -> None:
+        """
+        Write all members, as the server may have lost them.
+        """
+        self._problem = ""
+        self._refresh()
+
+    def linkDown(self, reason: str) -> None:
+        """
+        Stop writing. Unwritten changes are lost; the keys expire.
+        """
+        self._stopRefreshing()
+        self._stale.clear()
+        self._warn(f"cannot be reached: {reason}")
+
+    def linkWritable(self) -> None:
+        """
+        Write the rooms that have changed.
+        """
+        self._writeRooms(self._stale)
+
+    def _refresh(self) -> None:
+        """
+        Write all members, and again after a third of the lifetime.
+        """
+        self._stopRefreshing()
+        self._refreshing = self._clock.callLater(self._lifetime / 3, self._refresh)
+        self._stale.update(dict.fromkeys(self._members.rooms))
+        self._writeRooms(self._stale)
+
+    def _stopRefreshing(self) -> None:
+        if self._refreshing is not None and self._refreshing.active():
+            self._refreshing.cancel()
+        self._refreshing = None
+
+    def _change(self, room: str, change: tuple[bytes, ...]) -> None:
+        """
+        Write a change of a room. If the server does not read, write the complete
+        room later.
+        """
+        connection = self._connection
+        if connection is None:
+            return
+        if not connection.takesMore:
+            self._stale[room] = None
+            return
+        connection.transact([change, *self._listing(room)]).addCallback(self._check)
+
+    def _writeRooms(self, rooms: dict[str, None]) -> None:
+        """
+        Write complete rooms, as far as the server reads, and remove them from the
+        argument.
+        """
+        connection = self._connection
+        while rooms and connection is not None and connection.takesMore:
+            room = next(iter(rooms))
+            del rooms[room]
+            commands: list[tuple[bytes, ...]] = [(b"DEL", self._here(room))]
+            members = self._members.of(room)
+            if members:
+                fields = [word for each in members for word in (each.member.encode(), each.data)]
+                commands.append((b"HSET", self._here(room), *fields))
+            connection.transact([*commands, *self._listing(room)]).addCallback(self._check)
+
+    def _listing(self, room: str) -> list[tuple[bytes, ...]]:
+        """
+        Make the commands that say whether this node has members in a room.
+        """
+        here, where = self._here(room), self._where(room)
+        if room not in self._members.rooms:
+            return [(b"SREM", where, self._members.node)]
+        lifetime = b"%d" % self._lifetime
+        return [
+            (b"EXPIRE", here, lifetime),
+            (b"SADD", where, self._members.node),
+            (b"EXPIRE", where, lifetime),
+        ]
+
+    @property
+    def _connection(self) -> RedisPresenceConnection | None:
+        return cast("RedisPresenceConnection | None", self._link.connection)
+
+    def _ask(self, *words: bytes) -> Deferred[Reply]:
+        if self._connection is None:
+            return succeed(RedisProblem("there is no connection"))
+        return self._connection.ask(*words)
+
+    def _check(self, reply: Reply) -> None:
+        """
+        Log an error reply.
+        """
+        if isinstance(reply, RedisProblem) and self._connection is not None:
+            self._warn(f"says: {reply.text}")
+
+    def _warn(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self.log.warn("presence: {redis} {problem}", redis=self.description, problem=problem)
+
+    def _here(self, room: str, node: bytes | None = None) -> bytes:
+        """
+        Return the key of the hash with the members of a node in a room.
+        """
+        name = (self._members.node if node is None else node).hex()
+        return f"{self._prefix}:here:{name}:{room}".encode()
+
+    def _where(self, room: str) -> bytes:
+        """
+        Return the key of the set of the nodes with members in a room.
+        """
+        return f"{self._prefix}:where:{room}".encode()
+
+
+def _membersIn(node: bytes, fields: Reply) -> list[Present]:
+    """
+    Convert the hash of a node to members.
+    """
+    if not isinstance(fields, list):
+        return []
+    return [
+        Present(node, member.decode(errors="replace"), data)
+        for member, data in zip(fields[::2], fields[1::2], strict=False)
+        if isinstance(member, bytes) and isinstance(data, bytes)
+    ]

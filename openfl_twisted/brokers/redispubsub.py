@@ -1,0 +1,131 @@
+"""
+Publish and subscribe through Redis or Valkey, 6 or newer.
+
+One connection publishes and subscribes, which RESP3 allows. So messages and
+subscriptions keep their order, and one ping checks both.
+"""
+
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from openfl_twisted.brokers.brokerlink import BrokerLink
+from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin, checkInstalled
+from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
+from openfl_twisted.wire.envelope import OVERHEAD
+
+_PING = command(b"PING")
+
+
+class RedisPubSubConnection(RedisConnection, PubSubConnection):
+    """
+    A connection that publishes without waiting for replies.
+
+    The login has succeeded when the server answers the C{PING} after the
+    subscriptions.
+    """
+
+    def __init__(self, link: BrokerLink, pubSub: "RedisPubSub") -> None:
+        """
+        @param link: see
+            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
+            A reply may have its C{maxPayload} and 64 KiB more.
+        @param pubSub: receives the messages, and has the topics and the login.
+        """
+        # A reply contains a payload, the name of a channel, and a little more.
+        super().__init__(link, pubSub.login, link.limits.maxPayload + OVERHEAD + 64 * 1024)
+        self._pubSub = pubSub
+        self._prefix = f"{pubSub.prefix}:".encode()
+
+    def welcomed(self) -> None:
+        """
+        Subscribe to all topics.
+        """
+        self.speaking = True
+        self._pubSub.speaker = self
+        for topic in self._pubSub.channels:
+            self.subscribe(topic)
+        self.writePing()
+
+    def replyReceived(self, reply: Reply) -> None:
+        """
+        Handle messages and errors; other replies to commands are ignored.
+        """
+        match reply:
+            case [b"message", bytes(channel), bytes(payload)]:
+                topic = channel[len(self._prefix) :].decode(errors="replace")
+                self._pubSub.arrived(topic, payload)
+            case RedisProblem(text):
+                self._pubSub.wasRefused(f"the broker says: {text}")
+            case "PONG":
+                if self.link.connection is None:
+                    self.ready()
+
+    def writePing(self) -> None:
+        """
+        Send a ping.
+        """
+        self.transport.write(_PING)
+
+    def publish(self, topic: str, data: bytes) -> bool:
+        """
+        Publish an envelope.
+        """
+        self.transport.write(command(b"PUBLISH", self._channel(topic), data))
+        return True
+
+    def subscribe(self, topic: str) -> None:
+        """
+        Subscribe to a topic.
+        """
+        self.transport.write(command(b"SUBSCRIBE", self._channel(topic)))
+
+    def unsubscribe(self, topic: str) -> None:
+        """
+        Unsubscribe from a topic.
+        """
+        self.transport.write(command(b"UNSUBSCRIBE", self._channel(topic)))
+
+    def _channel(self, topic: str) -> bytes:
+        return self._prefix + topic.encode()
+
+
+class RedisPubSub(BrokerPubSub[RedisPubSubConnection]):
+    """
+    Publish and subscribe through Redis.
+
+    @ivar login: the login.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        description: str,
+        *,
+        login: RedisLogin | None = None,
+        prefix: str = PREFIX,
+        node: bytes | None = None,
+        limits: BrokerLimits | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param endpoint: the endpoint of the server, with TLS if it is needed.
+        @param description: see L{BrokerPubSub}.
+        @param login: the login; C{None} for none.
+        @param prefix: see L{BrokerPubSub}.
+        @param node: see L{BrokerPubSub}.
+        @param limits: see L{BrokerPubSub}.
+        @param clock: see L{BrokerPubSub}.
+        @raise ImportError: if txredisapi is not installed.
+        """
+        checkInstalled()
+        super().__init__(
+            endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock
+        )
+        self.login = login or RedisLogin()
+
+    def build(self, link: BrokerLink) -> RedisPubSubConnection:
+        """
+        Make a connection.
+        """
+        return RedisPubSubConnection(link, self)

@@ -1,0 +1,33 @@
+"""
+Commands and replies of Redis.
+"""
+
+from typing import NamedTuple, TypeAlias, Union
+
+
+class RedisProblem(NamedTuple):
+    """
+    An error reply.
+
+    @ivar text: a code in capital letters, and words.
+    """
+
+    text: str
+
+
+Reply: TypeAlias = Union[bytes, str, int, RedisProblem, "list[Reply]", None]
+"""
+A reply of a server.
+"""
+
+
+def command(*words: bytes) -> bytes:
+    """
+    Write a command.
+
+    @param words: its name and arguments.
+    @return: a RESP array of bulk strings, which may contain any bytes.
+    """
+    return b"*%d\r\n" % len(words) + b"".join(
+        [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    )

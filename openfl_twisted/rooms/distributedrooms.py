@@ -1,0 +1,207 @@
+"""
+Distributed rooms: messages sent to a room on one node are delivered to the room of
+the same name on every node.
+
+Delivery is at most once: messages for a node that cannot be reached are lost. While
+the broker is down, the rooms of every node continue to work for its own members.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.rooms import vocabulary
+from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.presence import IPresence, Present
+from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
+from openfl_twisted.rooms.room import Member, Room
+
+_ALL, _ONE = b"A", b"T"
+
+
+@implementer(IPubSubListener)
+class DistributedRooms(Watcher):
+    """
+    Joins the rooms of a lobby to those of other nodes.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        pubSub: IPubSub,
+        presence: IPresence | None = None,
+        *,
+        announces: bool = False,
+    ) -> None:
+        """
+        @param lobby: the rooms of this node.
+        @param pubSub: sends messages to the other nodes.
+        @param presence: the lists of members of all nodes; C{None} if they are not
+            known.
+        @param announces: whether members are notified in XML of lost messages of
+            other nodes.
+        """
+        self._lobby = lobby
+        self._pubSub = pubSub
+        self._presence = presence
+        self._announces = announces
+        # Called when the broker is drained.
+        self._blocked: list[Callable[[], object]] = []
+        # By the name of a room that is looked up: the Deferreds of the next lookup.
+        self._asking: dict[str, list[Deferred[list[str]]]] = {}
+        lobby.watchers.append(self)
+        lobby.remoteRooms = self
+        pubSub.addListener(self)
+
+    # From this node to others
+
+    def opened(self, room: Room) -> None:
+        """
+        Subscribe to the messages of other nodes.
+        """
+        self._pubSub.subscribe(_topic(room.name), partial(self._arrived, room))
+
+    def closed(self, room: Room) -> None:
+        """
+        Unsubscribe from the messages of other nodes.
+        """
+        self._pubSub.unsubscribe(_topic(room.name))
+
+    def joined(self, member: Member, room: Room) -> None:
+        """
+        Add a member to the shared list.
+        """
+        if self._presence is not None:
+            self._presence.set(room.name, member.name, b"")
+
+    def left(self, member: Member, room: Room) -> None:
+        """
+        Remove a member from the shared list.
+        """
+        if self._presence is not None:
+            self._presence.remove(room.name, member.name)
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        """
+        Look up the members of a room on other nodes. A room is looked up once at a
+        time: requests during a lookup are answered by the next one, since the
+        current one may have missed a change.
+
+        @param room: the room of this node.
+        @return: fires with their names; with an empty list if they are not known.
+        """
+        if self._presence is None:
+            return succeed([])
+        answer: Deferred[list[str]] = Deferred()
+        following = self._asking.get(room.name)
+        if following is None:
+            self._lookUp(self._presence, room.name, [answer])
+        else:
+            following.append(answer)
+        return answer
+
+    def _lookUp(self, presence: IPresence, name: str, asking: list[Deferred[list[str]]]) -> None:
+        node = self._pubSub.node
+        self._asking[name] = []
+
+        def namesOf(present: list[Present]) -> list[str]:
+            return [each.member for each in present if each.node != node]
+
+        def failed(problem: Failure) -> list[str]:
+            self.log.failure("while looking up the members of a room", problem)
+            return []
+
+        def answer(names: list[str]) -> None:
+            following = self._asking.pop(name)
+            if following:
+                self._lookUp(presence, name, following)
+            for each in asking:
+                each.callback(names)
+
+        looking = maybeDeferred(presence.membersOf, name)
+        looking.addCallback(namesOf).addErrback(failed).addCallback(answer)
+
+    def said(self, room: Room, message: bytes) -> None:
+        """
+        Publish a message of a member.
+        """
+        self._pubSub.publish(_topic(room.name), _ALL + message)
+
+    def tell(self, room: Room, name: str, message: bytes) -> None:
+        """
+        Publish a private message to a member that is not on this node, and may not
+        be on any.
+
+        @param room: the room of this node.
+        @param name: the name of the member.
+        @param message: the message with its terminator.
+        """
+        self._pubSub.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
+
+    # From other nodes to this one
+
+    def _arrived(self, room: Room, payload: bytes) -> None:
+        kind, rest = payload[:1], payload[1:]
+        if kind == _ALL:
+            self._lobby.deliverTo(room, rest)
+        elif kind == _ONE:
+            name, _, message = rest.partition(b"\0")
+            member = room.members.get(name.decode(errors="replace"))
+            if member is not None:
+                self._lobby.deliver(member, message)
+
+    def up(self) -> None:
+        """
+        Do nothing.
+        """
+
+    def down(self, reason: str) -> None:
+        """
+        Do nothing: the rooms of this node work without the broker.
+        """
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether senders must wait until the broker has taken their messages.
+        """
+        return self._pubSub.congested
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        """
+        Call a function once, when the broker is no longer congested.
+
+        @param callback: the function.
+        """
+        self._blocked.append(callback)
+
+    def drained(self) -> None:
+        """
+        Let the senders continue.
+        """
+        blocked, self._blocked = self._blocked, []
+        for callback in blocked:
+            callback()
+
+    def gap(self, topic: str, node: bytes, missed: int) -> None:
+        """
+        Notify the members of lost messages of another node.
+        """
+        if self._announces:
+            # A copy, since a delivery can close a room.
+            for room in list(self._lobby.rooms.values()):
+                if _topic(room.name) == topic:
+                    self._lobby.deliverTo(room, vocabulary.gap(missed))
+
+
+def _topic(name: str) -> str:
+    """
+    Return the topic of a room, in characters that every broker accepts.
+    """
+    return f"openfl.room.{name.encode().hex()}"

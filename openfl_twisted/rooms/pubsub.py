@@ -1,0 +1,400 @@
+"""
+Publish and subscribe between the nodes of a server: the interface, what all
+implementations share, and the implementation in memory.
+
+L{openfl_twisted.brokers} has those over Redis and NATS.
+"""
+
+# The methods of an interface have no self.
+# ruff: noqa: N805
+
+import enum
+import os
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import Attribute, Interface, implementer
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.wire.envelope import NODE_LENGTH
+
+Callback = Callable[[bytes], object]
+"""
+Called with each payload that other nodes publish on a topic.
+"""
+
+MAX_TOPIC = 1024
+"""
+Maximum length of a topic, in bytes of UTF-8.
+"""
+
+_log = packageLogger()
+_delivering = _log.failureHandler("while a published message was delivered")
+_notifying = _log.failureHandler("while a listener of the broker was notified")
+
+
+class PubSubState(enum.Enum):
+    """
+    The state of an L{IPubSub}.
+    """
+
+    STOPPED = "stopped"
+    """
+    Not started, or stopped.
+    """
+
+    CONNECTING = "connecting"
+    """
+    Started, and connecting for the first time.
+    """
+
+    UP = "up"
+    """
+    Published messages are sent.
+    """
+
+    DOWN = "down"
+    """
+    The broker cannot be reached. Connection attempts are repeated.
+    """
+
+
+class IPubSub(Interface):
+    """
+    Sends messages to the other nodes, by topic.
+
+    Delivery is B{at most once}: a lost message is not sent again. The receiver
+    counts lost messages, and notifies its listeners with the next message of the
+    same node on the same topic. The messages of one node on one topic are
+    delivered in order, and never to the node that published them. So the inside
+    of a node does not depend on the broker, and works without it.
+    """
+
+    node: bytes = Attribute("The name of this node: 16 random bytes.")
+    description: str = Attribute("The address of the broker, for people; without passwords.")
+    state: PubSubState = Attribute("The state of the connection to the broker.")
+    problem: str = Attribute(
+        "The reason why the broker cannot be reached, or its last refusal; otherwise empty."
+    )
+    waiting: int = Attribute("Number of messages queued for the broker.")
+    congested: bool = Attribute(
+        "Whether the broker is connected, and takes messages more slowly than they are published."
+        " Publish no more until listeners are notified that the queue is drained."
+    )
+    published: int = Attribute("Number of messages handed to the broker.")
+    received: int = Attribute("Number of messages of other nodes that callbacks were called with.")
+    dropped: int = Attribute("Number of messages not handed to the broker.")
+    gaps: int = Attribute("Number of gaps: messages of another node were missing.")
+    missed: int = Attribute("Number of messages that were missing, in all gaps.")
+    duplicates: int = Attribute("Number of messages received twice or too late, and dropped.")
+    malformed: int = Attribute("Number of messages that no node has sent, and dropped.")
+    refused: int = Attribute("Number of times that the broker has refused something.")
+    reconnects: int = Attribute("Number of times that the broker was reached again.")
+
+    def start() -> Deferred[bool]:
+        """
+        Connect, and stay connected.
+
+        @return: fires when the first attempt has ended, with whether the broker
+            is reached. If not, further attempts follow.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Close the connection. Written messages are sent, queued ones are dropped.
+
+        @return: fires when the connection is closed.
+        """
+
+    def publish(topic: str, payload: bytes) -> bool:
+        """
+        Send a message to all other nodes that have subscribed to a topic.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param payload: any bytes.
+        @return: whether it is sent, now or when the broker can be reached;
+            C{False} if it is dropped because the queue is full or the payload is
+            too large. Other nodes count that as a loss.
+        @raise ValueError: if the topic is empty or too long.
+        """
+
+    def subscribe(topic: str, callback: Callback) -> None:
+        """
+        Receive the messages of other nodes on a topic, until L{unsubscribe}.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param callback: called with each payload. An exception is logged.
+        @raise ValueError: if the topic is subscribed to already, empty or too long.
+        """
+
+    def unsubscribe(topic: str) -> None:
+        """
+        Receive no more messages on a topic. Do nothing if it is not subscribed to.
+
+        @param topic: the argument of L{subscribe}.
+        """
+
+    def addListener(listener: "IPubSubListener") -> None:
+        """
+        Notify an object of changes of the state, and of losses.
+
+        @param listener: notified as long as this object exists.
+        """
+
+
+class IPubSubListener(Interface):
+    """
+    Notified of changes of an L{IPubSub}.
+    """
+
+    def up() -> None:
+        """
+        Called when the broker is reached.
+        """
+
+    def down(reason: str) -> None:
+        """
+        Called when the broker cannot be reached.
+
+        @param reason: the reason, for people.
+        """
+
+    def drained() -> None:
+        """
+        Called when the broker was congested, and messages can be published again.
+        """
+
+    def gap(topic: str, node: bytes, missed: int) -> None:
+        """
+        Called when messages are missing.
+
+        @param topic: their topic.
+        @param node: the node that published them.
+        @param missed: their number.
+        """
+
+
+class BasePubSub:
+    """
+    The state, counters, subscriptions and listeners of an L{IPubSub}.
+
+    @ivar node: the name of this node: 16 bytes.
+    @ivar description: the address of the broker, for people; without passwords.
+    @ivar state: the state of the connection to the broker.
+    @ivar problem: the reason why the broker cannot be reached, or its last
+        refusal; otherwise empty.
+    @ivar published: number of messages handed to the broker.
+    @ivar received: number of messages of other nodes that callbacks were called
+        with.
+    @ivar dropped: number of messages not handed to the broker.
+    @ivar gaps: number of times that messages of another node were missing.
+    @ivar missed: number of messages that were missing, in all gaps.
+    @ivar duplicates: number of messages received twice or too late, and dropped.
+    @ivar malformed: number of messages that no node has sent, and dropped.
+    @ivar refused: number of times that the broker has refused something.
+    @ivar reconnects: number of times that the broker was reached again.
+    """
+
+    log = _log
+
+    def __init__(self, description: str, node: bytes | None = None) -> None:
+        """
+        @param description: the address of the broker, for people; without
+            passwords.
+        @param node: the name of this node; C{None} for a random one. A node that
+            starts again needs a new name.
+        """
+        self.node = node or os.urandom(NODE_LENGTH)
+        self.description = description
+        self.state = PubSubState.STOPPED
+        self.problem = ""
+        self.published = self.received = self.dropped = self.gaps = self.missed = 0
+        self.duplicates = self.malformed = self.refused = self.reconnects = 0
+        self._listeners: list[IPubSubListener] = []
+        self._callbacks: dict[str, Callback] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.description} {self.state.value}>"
+
+    @property
+    def topics(self) -> list[str]:
+        """
+        The topics that callbacks are subscribed to.
+        """
+        return list(self._callbacks)
+
+    def subscribe(self, topic: str, callback: Callback) -> None:
+        """
+        Receive the messages of other nodes on a topic.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param callback: called with each payload. An exception is logged.
+        @raise ValueError: see L{IPubSub}.
+        """
+        if checkTopic(topic) in self._callbacks:
+            raise ValueError(f"{topic!r} is subscribed to already")
+        self._callbacks[topic] = callback
+
+    def unsubscribe(self, topic: str) -> None:
+        """
+        Receive no more messages on a topic.
+
+        @param topic: the topic, subscribed to or not.
+        """
+        self._callbacks.pop(topic, None)
+
+    def addListener(self, listener: IPubSubListener) -> None:
+        """
+        Notify an object of changes.
+
+        @param listener: the object.
+        """
+        self._listeners.append(listener)
+
+    def deliver(self, topic: str, payload: bytes) -> None:
+        """
+        Call the callback of a topic.
+
+        @param topic: a topic that is subscribed to.
+        @param payload: the message of another node.
+        """
+        self.received += 1
+        with _delivering:
+            self._callbacks[topic](payload)
+
+    def notify(self, call: Callable[[IPubSubListener], object]) -> None:
+        """
+        Notify all listeners. An exception of one is logged.
+
+        @param call: called with each listener.
+        """
+        for listener in list(self._listeners):
+            with _notifying:
+                call(listener)
+
+
+class MemoryBroker:
+    """
+    Connects the L{MemoryPubSub}s of one process.
+
+    Messages are delivered before C{publish} returns, except for those that a
+    callback publishes: these are delivered next.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[MemoryPubSub] = []
+        self._deliveries: deque[tuple[MemoryPubSub, str, bytes]] = deque()
+        self._delivering = False
+
+    def join(self, node: "MemoryPubSub") -> None:
+        """
+        Connect a node.
+
+        @param node: the node.
+        """
+        self._nodes.append(node)
+
+    def leave(self, node: "MemoryPubSub") -> None:
+        """
+        Disconnect a node.
+
+        @param node: the node, connected or not.
+        """
+        if node in self._nodes:
+            self._nodes.remove(node)
+
+    def deliver(self, sender: "MemoryPubSub", topic: str, payload: bytes) -> None:
+        """
+        Deliver a message to all nodes but its sender.
+
+        @param sender: the node that published it.
+        @param topic: its topic.
+        @param payload: the message.
+        """
+        nodes = [node for node in self._nodes if node is not sender]
+        self._deliveries.extend((node, topic, payload) for node in nodes)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._deliveries:
+                node, topic, payload = self._deliveries.popleft()
+                if topic in node.topics:
+                    node.deliver(topic, payload)
+        finally:
+            self._delivering = False
+
+
+@implementer(IPubSub)
+class MemoryPubSub(BasePubSub):
+    """
+    Publish and subscribe between the nodes of one process. Nothing is lost, so
+    nothing is queued or counted as missing.
+    """
+
+    waiting = 0
+    congested = False
+
+    def __init__(self, broker: MemoryBroker | None = None, *, node: bytes | None = None) -> None:
+        """
+        @param broker: connects this node to others; C{None} for no others.
+        @param node: the name of this node; C{None} for a random one.
+        """
+        super().__init__("memory:", node)
+        self._broker = broker or MemoryBroker()
+
+    def start(self) -> Deferred[bool]:
+        """
+        Connect to the other nodes.
+
+        @return: has fired with C{True}.
+        """
+        self._broker.join(self)
+        self.state = PubSubState.UP
+        self.notify(lambda listener: listener.up())
+        return succeed(True)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Disconnect from the other nodes.
+
+        @return: has fired.
+        """
+        self._broker.leave(self)
+        self.state = PubSubState.STOPPED
+        return succeed(None)
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """
+        Deliver a message to the other nodes.
+
+        @param topic: 1 to 1024 bytes of UTF-8.
+        @param payload: any bytes.
+        @return: C{False} if this node is not started.
+        @raise ValueError: if the topic is empty or too long.
+        """
+        checkTopic(topic)
+        if self.state is not PubSubState.UP:
+            self.dropped += 1
+            return False
+        self.published += 1
+        self._broker.deliver(self, topic, payload)
+        return True
+
+
+def checkTopic(topic: str) -> str:
+    """
+    Check that a text can be a topic.
+
+    @param topic: the text.
+    @return: the topic.
+    @raise ValueError: if it is not encodable, empty, or longer than L{MAX_TOPIC}.
+    """
+    try:
+        length = len(topic.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"topic {topic!r} must be text without surrogates") from None
+    if not 0 < length <= MAX_TOPIC:
+        raise ValueError(f"a topic must have 1 to {MAX_TOPIC} bytes, not {length}")
+    return topic

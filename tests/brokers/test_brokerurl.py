@@ -1,0 +1,175 @@
+"""
+Tests for L{openfl_twisted.brokers.brokerurl}.
+"""
+
+import contextlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.brokers.brokerurl import parseBrokerURL, presenceFromURL, pubSubFromURL
+from openfl_twisted.brokers.natspubsub import NATSPubSub
+from openfl_twisted.brokers.redispresence import RedisPresence
+from openfl_twisted.brokers.redispubsub import RedisPubSub
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.rooms.presence import MemoryPresence
+from openfl_twisted.rooms.pubsub import MemoryPubSub
+from tests.brokers.doubles import NODE
+from tests.laboratory import authority, toPEM
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    L{parseBrokerURL} reads what people write.
+    """
+
+    def test_parts(self) -> None:
+        """
+        Whatever is left out is as usual.
+        """
+        for url, expected in [
+            ("memory:", ("", 0, None, None, False, "openfl")),
+            ("memory://", ("", 0, None, None, False, "openfl")),
+            ("redis://a", ("a", 6379, None, None, False, "openfl")),
+            ("redis://a/0", ("a", 6379, None, None, False, "openfl")),
+            ("rediss://[::1]:7/", ("::1", 7, None, None, True, "openfl")),
+            ("redis://u%40:p%2F%23@a?prefix=x", ("a", 6379, "u@", "p/#", False, "x")),
+            ("redis://:p@a", ("a", 6379, None, "p", False, "openfl")),
+            ("nats://t0ken@a", ("a", 4222, "t0ken", None, False, "openfl")),
+            ("nats+tls://u:p@a:1", ("a", 1, "u", "p", True, "openfl")),
+            ("tls://a", ("a", 4222, None, None, True, "openfl")),
+        ]:
+            broker = parseBrokerURL(url)
+            found = broker.host, broker.port, broker.user, broker.password, broker.secure
+            self.assertEqual((*found, broker.prefix), expected, url)
+
+    def test_problems(self) -> None:
+        """
+        What is wrong is said, without the password.
+        """
+        for url, says in [
+            ("", "scheme '' must be one of memory:, redis://"),
+            ("http://u:secret@a", "scheme 'http' must be one of memory:, redis://"),
+            ("redis://", "redis: must have a host"),
+            ("redis://u:secret@a:x", "invalid host, port or query"),
+            ("redis://u:secret@a:99999", "invalid host, port or query"),
+            ("redis://u:secret@[a", "invalid host, port or query"),
+            ("redis://u:secret\u2100@a", "invalid host, port or query"),
+            ("redis://a?secret", "invalid host, port or query"),
+            ("redis://u:secret@a/3", "has no databases"),
+            ("nats://u:secret@a/3", "a URL of NATS has no path"),
+            ("redis://u:se#cret@a", "invalid host, port or query"),
+            ("redis://a/#secret", "%23"),
+            ("redis://u@a", "redis://user:password@host"),
+            ("nats://:secret@a", "nats://user:password@host"),
+            ("redis://a?prefix=", "prefix must have 1 to 100 bytes"),
+            ("redis://a?prefix=" + "x" * 101, "prefix must have 1 to 100 bytes"),
+            ("redis://a?db=secret", "option 'db' must be prefix or ca"),
+            ("redis://a?ca=x", "ca needs TLS"),
+            ("rediss://a?ca=/nowhere", "/nowhere: No such file"),
+        ]:
+            with self.assertRaises(ValueError) as caught:
+                parseBrokerURL(url)
+            self.assertIn(says, str(caught.exception))
+            self.assertNotIn("secret", str(caught.exception))
+
+    @given(st.text(st.characters(codec="utf-8")))
+    def test_anyText(self, text: str) -> None:
+        """
+        No text whatever is any other error.
+        """
+        for url in (text, f"redis://{text}", f"nats+tls://a{text}", f"rediss://{text}"):
+            with contextlib.suppress(ValueError):
+                pubSubFromURL(url, MemoryReactorClock())
+                presenceFromURL(url, MemoryReactorClock(), NODE)
+
+    def test_certificates(self) -> None:
+        """
+        The certificates to trust can be in a file.
+        """
+        root = authority()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name) / "ca.pem"
+        path.write_bytes(toPEM([root.certificate]))
+        broker = parseBrokerURL(f"nats+tls://a?ca={path}")
+        assert broker.trust is not None
+        self.assertEqual(broker.trust.anchors, (root.certificate,))
+        path.write_bytes(b"")
+        with self.assertRaisesRegex(ValueError, "no certificate"):
+            parseBrokerURL(f"rediss://a?ca={path}")
+
+    def test_noPasswordInText(self) -> None:
+        """
+        The text of it has no password.
+        """
+        broker = parseBrokerURL("rediss://user:secret@[::1]")
+        self.assertNotIn("secret", repr(broker))
+        self.assertEqual(broker.description, "rediss://[::1]:6379")
+
+
+class MakeTests(SynchronousTestCase):
+    """
+    L{pubSubFromURL} and L{presenceFromURL} make what a URL says.
+    """
+
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+
+    def pubSub(self, url: str) -> Any:
+        return pubSubFromURL(url, self.reactor, node=NODE)
+
+    def test_schemes(self) -> None:
+        """
+        The scheme selects the implementation, and its C{repr} contains no password.
+        """
+        for url, kind in [
+            ("memory:", MemoryPubSub),
+            ("redis://u:secret@127.0.0.1?prefix=x", RedisPubSub),
+            ("rediss://u:secret@127.0.0.1?prefix=x", RedisPubSub),
+            ("nats://u:secret@127.0.0.1?prefix=x", NATSPubSub),
+            ("tls://u:secret@127.0.0.1?prefix=x", NATSPubSub),
+        ]:
+            pubSub = self.pubSub(url)
+            self.assertIsInstance(pubSub, kind)
+            self.assertEqual(pubSub.node, NODE)
+            self.assertNotIn("secret", repr(pubSub))
+            if kind is not MemoryPubSub:
+                self.assertEqual(pubSub.prefix, "x")
+                self.assertIn("127.0.0.1:", pubSub.description)
+
+    def test_tls(self) -> None:
+        """
+        Redis is in TLS from the first byte on, and NATS behind its introduction.
+        """
+        self.assertIsNone(self.pubSub("nats://a").tls)
+        self.assertIsNotNone(self.pubSub("nats+tls://a").tls)
+        for url, secure in [("redis://a", False), ("rediss://a", True)]:
+            endpoint = parseBrokerURL(url).secured(self.reactor, self.pubSub(url).limits)
+            self.assertEqual(isinstance(endpoint, SecureEndpoint), secure)
+
+    def test_connects(self) -> None:
+        """
+        The client connects to the host and port of the URL.
+        """
+        self.pubSub("redis://127.0.0.1:7").start()
+        self.reactor.advance(0)
+        self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("127.0.0.1", 7)])
+
+    def test_presences(self) -> None:
+        """
+        Lists of members are shared through Redis and in memory, but not through NATS.
+        """
+        for url, kind in [
+            ("memory:", MemoryPresence),
+            ("redis://u:secret@a", RedisPresence),
+            ("nats://a", type(None)),
+        ]:
+            presence = presenceFromURL(url, self.reactor, NODE)
+            self.assertIsInstance(presence, kind)
+            self.assertNotIn("secret", repr(presence))

@@ -1,0 +1,325 @@
+"""
+Tests for L{openfl_twisted.brokers.queuedpubsub} and L{openfl_twisted.brokers.outbox}.
+"""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
+from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
+from tests.brokers.doubles import LIMITS, NODE, OTHER, Listening, sealed
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
+from tests.doubles import linesOf
+
+
+class QueuedPubSubTests(SynchronousTestCase):
+    """
+    Two nodes in one process.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.broker = LossyBroker()
+        self.one, self.other = self.node(NODE), self.node(OTHER)
+        self.heard: list[bytes] = []
+        self.listener = Listening()
+        self.other.addListener(self.listener)
+
+    def node(self, node: bytes) -> LossyPubSub:
+        return LossyPubSub(self.broker, node=node, limits=LIMITS, clock=self.clock)
+
+    def begin(self) -> None:
+        """
+        Start both, and have the second hear a topic.
+        """
+        for pubSub in (self.one, self.other):
+            self.assertTrue(self.successResultOf(pubSub.start()))
+        self.other.subscribe("a", self.heard.append)
+
+    def test_interface(self) -> None:
+        """
+        The class implements the interface.
+        """
+        verifyObject(IPubSub, self.one)
+        self.assertEqual(repr(self.one), "<LossyPubSub memory: stopped>")
+
+    def test_publish(self) -> None:
+        """
+        The other hears what is published on its topics, in order.
+        """
+        self.begin()
+        for topic, payload in [("a", b"1"), ("b", b"2"), ("a", b"3")]:
+            self.assertTrue(self.one.publish(topic, payload))
+        self.assertEqual(self.heard, [b"1", b"3"])
+        self.assertEqual((self.one.published, self.other.received), (3, 2))
+        self.assertEqual(self.listener.told, [("up",)])
+        self.assertIs(self.other.state, PubSubState.UP)
+
+    def test_alone(self) -> None:
+        """
+        Without others, publishing does nothing, and nothing comes back.
+        """
+        pubSub = LossyPubSub(clock=self.clock)
+        pubSub.start()
+        pubSub.subscribe("a", self.heard.append)
+        self.assertTrue(pubSub.publish("a", b"1"))
+        pubSub.arrived("a", sealed(1, b"1", pubSub.node))
+        self.assertEqual((self.heard, len(pubSub.node)), ([], 16))
+
+    def test_unsubscribe(self) -> None:
+        """
+        A topic is heard no more, and heard anew without a gap.
+        """
+        self.begin()
+        self.one.publish("a", b"1")
+        self.other.unsubscribe("a")
+        self.other.unsubscribe("a")
+        self.one.publish("a", b"2")
+        self.other.subscribe("a", self.heard.append)
+        self.one.publish("a", b"3")
+        self.assertEqual((self.heard, self.other.gaps), ([b"1", b"3"], 0))
+        self.assertEqual(self.other.topics, ["a"])
+
+    def test_wrongTopics(self) -> None:
+        """
+        A topic is text of some length, and subscribed to once.
+        """
+        self.begin()
+        self.assertRaisesRegex(ValueError, "already", self.other.subscribe, "a", print)
+        for topic, says in [
+            ("", "not 0"),
+            ("ü" * 513, "not 1026"),
+            ("\ud800", "without surrogates"),
+        ]:
+            self.assertRaisesRegex(ValueError, says, self.one.publish, topic, b"")
+            self.assertRaisesRegex(ValueError, says, self.one.subscribe, topic, print)
+
+    def test_gap(self) -> None:
+        """
+        What is lost is counted and told with the next message that comes.
+        """
+        self.begin()
+        self.one.publish("a", b"1")
+        self.broker.copies = 0
+        for _ in range(3):
+            self.one.publish("a", b"lost")
+        self.broker.copies = 1
+        self.assertEqual(self.other.gaps, 0)
+        self.one.publish("a", b"2")
+        self.assertEqual(self.heard, [b"1", b"2"])
+        self.assertEqual((self.other.gaps, self.other.missed), (1, 3))
+        self.assertEqual(self.listener.told, [("up",), ("gap", "a", NODE, 3)])
+
+    def test_duplicates(self) -> None:
+        """
+        What comes twice is heard once.
+        """
+        self.begin()
+        self.broker.copies = 2
+        self.one.publish("a", b"1")
+        self.one.publish("a", b"2")
+        self.assertEqual((self.heard, self.other.duplicates), ([b"1", b"2"], 2))
+
+    def test_startsAnew(self) -> None:
+        """
+        A node that starts anew begins with low numbers, and that is no gap.
+        """
+        self.begin()
+        for _ in range(5):
+            self.one.publish("a", b"1")
+        again = self.node(NODE)
+        again.start()
+        again.publish("a", b"2")
+        again.publish("a", b"3")
+        self.assertEqual(self.heard[5:], [b"2", b"3"])
+        self.assertEqual((self.other.gaps, self.other.duplicates), (0, 0))
+
+    @given(st.binary(max_size=60))
+    def test_malformed(self, data: bytes) -> None:
+        """
+        What no node has sent is counted and dropped.
+        """
+        pubSub = LossyPubSub(clock=self.clock)
+        heard: list[bytes] = []
+        pubSub.subscribe("a", heard.append)
+        pubSub.arrived("a", data)
+        pubSub.arrived("unknown", data)
+        self.assertEqual(pubSub.malformed + len(heard), 1)
+
+    def test_callbackFails(self) -> None:
+        """
+        A callback or a listener that fails is logged, and the rest goes on.
+        """
+
+        def fail(*_: object) -> None:
+            raise KeyError
+
+        self.begin()
+        self.other.unsubscribe("a")
+        self.other.subscribe("a", fail)
+        listener: Any = Listening()
+        listener.up = fail
+        late = self.node(b"l" * 16)
+        late.addListener(listener)
+        late.start()
+        self.one.publish("a", b"1")
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
+        self.assertEqual(self.other.received, 1)
+
+    def test_answers(self) -> None:
+        """
+        What is published while something is heard comes after it.
+        """
+        self.begin()
+        order: list[bytes] = []
+        third = self.node(b"t" * 16)
+        third.start()
+        third.subscribe("a", order.append)
+        self.other.unsubscribe("a")
+        self.other.subscribe("a", lambda payload: self.other.publish("a", b"re: " + payload))
+        self.one.publish("a", b"1")
+        self.assertEqual(order, [b"1", b"re: 1"])
+
+    def test_down(self) -> None:
+        """
+        While the broker cannot be reached messages wait, and go out in order
+        when it can.
+        """
+        self.begin()
+        self.broker.cut("gone")
+        self.assertEqual((self.one.state, self.one.problem), (PubSubState.DOWN, "gone"))
+        self.assertTrue(self.one.publish("a", b"1"))
+        self.assertTrue(self.one.publish("a", b"2"))
+        self.assertEqual((self.heard, self.one.waiting, self.one.published), ([], 2, 0))
+        self.broker.mend()
+        self.assertEqual((self.heard, self.one.waiting), ([b"1", b"2"], 0))
+        self.assertEqual((self.one.published, self.one.reconnects), (2, 1))
+        self.assertEqual(self.one.problem, "")
+        self.assertEqual(self.listener.told, [("up",), ("down", "gone"), ("up",)])
+
+    def test_downAtFirst(self) -> None:
+        """
+        A node can start while the broker cannot be reached.
+        """
+        self.broker.cut()
+        self.assertFalse(self.successResultOf(self.one.start()))
+        self.broker.mend()
+        self.assertEqual((self.one.state, self.one.reconnects), (PubSubState.UP, 0))
+
+    def test_sayDownOnce(self) -> None:
+        """
+        The same reason is logged once; listeners hear of it once, whatever the
+        reason.
+        """
+        self.begin()
+        with capturedLogs() as logs:
+            for reason in ("gone", "gone", "still gone"):
+                self.other.wentDown(reason)
+        self.assertEqual(
+            linesOf(logs),
+            ["the broker memory: is down: gone", "the broker memory: is down: still gone"],
+        )
+        self.assertEqual(self.listener.told, [("up",), ("down", "gone")])
+
+    def test_outboxFull(self) -> None:
+        """
+        What there is no room for is dropped, said in the log once, and missing
+        for the others.
+        """
+        self.begin()
+        self.one.publish("a", b"0")
+        self.broker.cut()
+        with capturedLogs() as logs:
+            taken = [self.one.publish("a", b"%d" % number) for number in range(1, 6)]
+        self.assertEqual(taken, [True, True, True, False, False])
+        self.assertEqual(self.one.dropped, 2)
+        self.assertEqual(len(linesOf(logs)), 1)
+        self.assertIn("not sent to memory:", linesOf(logs)[0])
+        self.broker.mend()
+        self.one.publish("a", b"6")
+        self.assertEqual(self.heard, [b"0", b"1", b"2", b"3", b"6"])
+        self.assertEqual(self.other.missed, 2)
+
+    def test_tooOld(self) -> None:
+        """
+        What has waited for too long is dropped, and missing for the others.
+        """
+        self.begin()
+        self.one.publish("a", b"0")
+        self.broker.cut()
+        self.one.publish("a", b"1")
+        self.clock.advance(15)
+        self.one.publish("a", b"2")
+        self.clock.advance(6)
+        self.broker.mend()
+        self.assertEqual(self.heard, [b"0", b"2"])
+        self.assertEqual((self.one.dropped, self.other.missed), (1, 1))
+
+    def test_tooLarge(self) -> None:
+        """
+        A payload that is too large is dropped, and missing for the others.
+        """
+        self.begin()
+        sizes = [1000, 1001, 1]
+        self.assertEqual(
+            [self.one.publish("a", b"x" * size) for size in sizes], [True, False, True]
+        )
+        self.assertEqual(([*map(len, self.heard)], self.other.missed), ([1000, 1], 1))
+
+    def test_stop(self) -> None:
+        """
+        After it was stopped, nothing is received or sent, and it can be
+        started again.
+        """
+        self.begin()
+        self.broker.cut()
+        self.one.publish("a", b"1")
+        self.successResultOf(self.one.stop())
+        self.successResultOf(self.node(b"x" * 16).stop())
+        self.assertEqual((self.one.waiting, self.one.dropped), (0, 1))
+        self.assertFalse(self.one.publish("a", b"2"))
+        self.assertIs(self.one.state, PubSubState.STOPPED)
+        self.broker.mend()
+        self.one.start()
+        self.one.publish("a", b"3")
+        self.assertEqual((self.heard, self.one.reconnects), ([b"3"], 0))
+
+    def test_refused(self) -> None:
+        """
+        What the broker refuses is counted, and logged once.
+        """
+        with capturedLogs() as logs:
+            for _ in range(3):
+                self.one.wasRefused("not for you")
+        self.assertEqual(linesOf(logs), ["the broker memory: refuses: not for you"])
+        self.assertEqual((self.one.refused, self.one.problem), (3, "not for you"))
+
+
+class OutboxTests(SynchronousTestCase):
+    """
+    L{Outbox} holds messages.
+    """
+
+    @given(st.lists(st.one_of(st.binary(max_size=90), st.none())))
+    def test_limits(self, steps: list[bytes | None]) -> None:
+        """
+        Messages come out in order, and never are there more than may be.
+        """
+        outbox = Outbox(BrokerLimits(maxBytes=100, maxMessages=4))
+        expected: list[bytes] = []
+        for data in steps:
+            if data is None:
+                if outbox:
+                    self.assertEqual(outbox.take().data, expected.pop(0))
+            elif outbox.offer(Waiting(0, "a", data)):
+                expected.append(data)
+            else:
+                self.assertTrue(len(expected) == 4 or sum(map(len, expected)) + len(data) > 100)
+            self.assertEqual((len(outbox), outbox.size), (len(expected), sum(map(len, expected))))
+            self.assertTrue(len(outbox) <= 4 and outbox.size <= 100)

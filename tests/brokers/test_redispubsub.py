@@ -1,0 +1,128 @@
+"""
+Tests for L{openfl_twisted.brokers.redispubsub}, with a server in memory.
+"""
+
+from typing import Any
+
+from openfl_twisted.brokers.gathering import NODES, topicOf
+from openfl_twisted.brokers.redisconnection import RedisLogin
+from openfl_twisted.brokers.redispubsub import RedisPubSub
+from openfl_twisted.brokers.redisreplies import command
+from tests.brokers import pubsubcase
+from tests.brokers.doubles import LIMITS, NODE, Broker, sealed
+
+HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
+
+
+class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
+    """
+    L{RedisPubSub} and a server of Redis.
+    """
+
+    PING = command(b"PING")
+    GREETING = HELLO + b"+PONG\r\n"
+    DENIED = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+
+    def build(self, broker: Broker, **options: Any) -> RedisPubSub:
+        options = {"login": RedisLogin(None, "secret")} | options
+        return RedisPubSub(
+            broker.way,
+            "redis://broker:6379",
+            node=NODE,
+            limits=LIMITS,
+            clock=broker.clock,
+            **options,
+        )
+
+    def topic(self, topic: str) -> bytes:
+        return b"openfl:" + topic.encode()
+
+    def delivery(self, topic: str, data: bytes) -> bytes:
+        return b">" + command(b"message", self.topic(topic), data)[1:]
+
+    def test_greeting(self) -> None:
+        """
+        The client selects the protocol, logs in, and then subscribes to its topics.
+        """
+        self.pubSub.subscribe("ü", self.heard.append)
+        self.pubSub.start()
+        line = self.broker.accept()
+        self.assertEqual(line.said(), command(b"HELLO", b"3", b"AUTH", b"default", b"secret"))
+        line.arrive(HELLO)
+        topics = ("ü", NODES, topicOf(NODE))
+        wanted = [command(b"SUBSCRIBE", f"openfl:{topic}".encode()) for topic in topics]
+        self.assertEqual(line.said(), b"".join(wanted) + command(b"PING"))
+
+    def test_logins(self) -> None:
+        """
+        There is a user with a password, or neither.
+        """
+        for login, words in [
+            (RedisLogin("me", "x y"), [b"AUTH", b"me", b"x y"]),
+            (RedisLogin(), []),
+            (None, []),
+        ]:
+            broker = Broker()
+            self.build(broker, login=login).start()
+            self.assertEqual(broker.accept().said(), command(b"HELLO", b"3", *words))
+
+    def test_passwordMissing(self) -> None:
+        """
+        A server that wants a password is told as such.
+        """
+        broker = Broker()
+        pubSub = self.build(broker, login=None)
+        pubSub.start()
+        broker.accept().arrive(b"-NOAUTH Authentication required.\r\n")
+        self.assertEqual(pubSub.problem, "the broker says: NOAUTH Authentication required.")
+
+    def test_tooOld(self) -> None:
+        """
+        A server that does not know the protocol is told as such; the password,
+        which it repeats, is not.
+        """
+        self.pubSub.start()
+        self.broker.accept().arrive(
+            b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `secret`, \r\n"
+        )
+        self.assertEqual(self.pubSub.problem, "the broker is too old: Redis 6 or newer is needed")
+
+    def test_passwordRepeated(self) -> None:
+        """
+        A server that repeats the password in other words does not get it into the
+        log either.
+        """
+        self.pubSub.start()
+        self.broker.accept().arrive(b"-ERR what is secret\r\n")
+        self.assertEqual(self.pubSub.problem, "the broker says: ERR what is ***")
+
+    def test_replies(self) -> None:
+        """
+        What the server replies to commands does nothing, unless it refuses.
+        """
+        line = self.begin()
+        line.arrive(b":1\r\n>3\r\n+subscribe\r\n+openfl:a\r\n:1\r\n+PONG\r\n")
+        self.assertEqual((self.pubSub.refused, self.pubSub.reconnects), (0, 0))
+        line.arrive(b"-NOPERM this user has no permissions to access a channel\r\n")
+        self.assertEqual(self.pubSub.refused, 1)
+        self.assertIn("NOPERM", self.pubSub.problem)
+        self.assertFalse(line.closed)
+
+    def test_limit(self) -> None:
+        """
+        A message that is far larger than may be is not collected.
+        """
+        line = self.begin()
+        line.arrive(b">3\r\n$7\r\nmessage\r\n$8\r\nopenfl:a\r\n$100000000\r\n")
+        self.assertTrue(line.closed)
+        self.assertIn("a string of 100000000 bytes", self.pubSub.problem)
+
+    def test_strangers(self) -> None:
+        """
+        What somebody else publishes on a channel is counted and dropped.
+        """
+        self.pubSub.subscribe("a", self.heard.append)
+        line = self.begin()
+        line.arrive(self.delivery("a", b"hi") + self.delivery("\x00", sealed(1, b"")))
+        line.arrive(b">3\r\n+message\r\n$8\r\nopenfl:\xff\r\n+x\r\n")
+        self.assertEqual((self.pubSub.malformed, self.heard), (1, []))

@@ -1,0 +1,425 @@
+"""
+Relays through real brokers, which the tests start themselves.
+"""
+
+import random
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
+from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.rooms.presence import IPresence
+from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
+from tests.clients.conftest import need
+from tests.live import live
+from tests.live.peers import HOST, Process, pause, run, theReactor
+
+pytestmark = pytest.mark.slow
+
+LIMITS = BrokerLimits(retryDelay=0.05, maxRetryDelay=0.1, loginTimeout=60)
+IMPATIENT = replace(LIMITS, pingInterval=0.3, pingTimeout=3)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """
+    A broker.
+
+    @ivar name: its program, and the package it is in.
+    @ivar scheme: how its URL begins.
+    @ivar secure: how it begins in TLS.
+    @ivar ready: what it prints when it listens.
+    @ivar command: its arguments.
+    @ivar tls: its arguments in TLS, with a certificate and a key.
+    @ivar password: its arguments if a password is wanted.
+    """
+
+    name: str
+    scheme: str
+    secure: str
+    ready: bytes
+    command: Callable[[int], list[str]]
+    tls: Callable[[int, str, str], list[str]]
+    password: list[str]
+
+
+REDIS = Kind(
+    "redis-server",
+    "redis",
+    "rediss",
+    b"Ready to accept connections",
+    lambda port: ["--bind", HOST, "--port", str(port), "--save", ""],
+    lambda port, certificate, key: [
+        "--bind", HOST, "--port", "0", "--tls-port", str(port), "--save", "",
+        "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
+        "--tls-auth-clients", "no",
+    ],
+    ["--user", "me", "on", ">s/cret", "~*", "&*", "+@all", "--requirepass", "other"],
+)  # fmt: skip
+
+NATS = Kind(
+    "nats-server",
+    "nats",
+    "nats+tls",
+    b"Server is ready",
+    lambda port: ["-a", HOST, "-p", str(port)],
+    lambda port, certificate, key: [
+        "-a", HOST, "-p", str(port), "--tls", "--tlscert", certificate, "--tlskey", key,
+    ],
+    ["--user", "me", "--pass", "s/cret"],
+)  # fmt: skip
+
+everyBroker = pytest.mark.parametrize("kind", [REDIS, NATS], ids=lambda kind: kind.scheme)
+
+
+def freePort() -> int:
+    """
+    Find a port without a listener. A broker must get it again after a restart,
+    so it is below the ports that Linux gives to clients: a client that connects
+    again and again would otherwise take it at some time.
+    """
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as found, suppress(OSError):
+            found.bind((HOST, port))
+            return port
+
+
+@asynccontextmanager
+async def broker(kind: Kind, path: Path, arguments: list[str]) -> AsyncIterator[Process]:
+    """
+    Run a broker while the block runs.
+    """
+    need(shutil.which(kind.name), f"there is no {kind.name} (apt-get install {kind.name})")
+    process = run(str(shutil.which(kind.name)), *arguments, path=str(path))
+    try:
+        await process.until(kind.ready)
+        yield process
+    finally:
+        process.transport.signalProcess("KILL")
+        await process.ended
+
+
+@implementer(IPubSubListener)
+class Watcher:
+    """
+    Waits for notifications, and collects received messages.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.heard: list[bytes] = []
+        self._wanted: tuple[object, Deferred[None]] | None = None
+
+    def up(self) -> None:
+        self._note("up")
+
+    def down(self, reason: str) -> None:
+        self._note("down")
+
+    def drained(self) -> None:
+        self._note("drained")
+
+    def gap(self, topic: str, node: bytes, missed: int) -> None:
+        pass
+
+    def hear(self, payload: bytes) -> None:
+        self.heard.append(payload)
+        self._look(payload)
+
+    def _note(self, what: str) -> None:
+        self.told.append(what)
+        self._look(what)
+
+    def _look(self, what: object) -> None:
+        if self._wanted is not None and self._wanted[0] == what:
+            (_, found), self._wanted = self._wanted, None
+            found.callback(None)
+
+    async def until(self, wanted: str | bytes) -> None:
+        """
+        Wait until something is told or heard next.
+        """
+        found: Deferred[None] = Deferred()
+        self._wanted = (wanted, found)
+        await found
+
+
+@asynccontextmanager
+async def node(url: str, limits: BrokerLimits = LIMITS) -> AsyncIterator[tuple[IPubSub, Watcher]]:
+    """
+    Subscribe to the topic C{room} while the block runs.
+    """
+    pubSub: Any = pubSubFromURL(url, theReactor(), limits=limits)
+    watcher = Watcher()
+    pubSub.addListener(watcher)
+    pubSub.subscribe("room", watcher.hear)
+    await pubSub.start()
+    try:
+        yield pubSub, watcher
+    finally:
+        await pubSub.stop()
+        # The connection of a handshake that is broken off ends one turn later.
+        await pause(0)
+
+
+@live
+@everyBroker
+async def test_pubSub(kind: Kind, tmp_path: Path) -> None:
+    """
+    What one node publishes the other hears, in order, and the first does not.
+    """
+    port = freePort()
+    url = f"{kind.scheme}://{HOST}:{port}"
+    async with (
+        broker(kind, tmp_path, kind.command(port)),
+        node(url) as (one, early),
+        node(url) as (other, watcher),
+    ):
+        assert (one.state.value, other.state.value) == ("up", "up")
+        sent = [b"%d\r\n\0" % number + b"x" * (number % 100) for number in range(1000)]
+        waiting = Deferred.fromCoroutine(watcher.until(sent[-1]))
+        for payload in sent:
+            assert one.publish("room", payload)
+            one.publish("somewhere else *>", payload)
+        await waiting
+        assert watcher.heard == sent
+        assert early.heard == []
+        assert (other.received, other.gaps, other.duplicates) == (1000, 0, 0)
+
+
+@live
+@everyBroker
+async def test_largest(kind: Kind, tmp_path: Path) -> None:
+    """
+    The largest payload that may be sent arrives.
+    """
+    port = freePort()
+    url = f"{kind.scheme}://{HOST}:{port}"
+    async with (
+        broker(kind, tmp_path, kind.command(port)),
+        node(url, BrokerLimits()) as (one, _),
+        node(url, BrokerLimits()) as (_, watcher),
+    ):
+        payload = b"x" * BrokerLimits().maxPayload
+        waiting = Deferred.fromCoroutine(watcher.until(payload))
+        assert one.publish("room", payload)
+        await waiting
+
+
+@live
+@everyBroker
+async def test_restart(kind: Kind, tmp_path: Path) -> None:
+    """
+    When the broker is killed and started again the nodes are joined again, and
+    every message was heard or is counted as lost.
+    """
+    port = freePort()
+    url = f"{kind.scheme}://{HOST}:{port}"
+    async with node(url) as (one, first), node(url) as (other, watcher):
+        assert (one.state.value, other.state.value) == ("down", "down")
+        up = [Deferred.fromCoroutine(each.until("up")) for each in (first, watcher)]
+        async with broker(kind, tmp_path, kind.command(port)):
+            for each in up:
+                await each
+            waiting = Deferred.fromCoroutine(watcher.until(b"before"))
+            one.publish("room", b"before")
+            await waiting
+            down = [Deferred.fromCoroutine(each.until("down")) for each in (first, watcher)]
+        for each in down:
+            await each
+        for _ in range(50):
+            assert one.publish("room", b"meanwhile")
+        assert one.waiting == 50
+        up = [Deferred.fromCoroutine(each.until("up")) for each in (first, watcher)]
+        async with broker(kind, tmp_path, kind.command(port)):
+            for each in up:
+                await each
+            waiting = Deferred.fromCoroutine(watcher.until(b"after"))
+            one.publish("room", b"after")
+            await waiting
+            assert (one.published, one.dropped, one.reconnects) == (52, 0, 1)
+            assert other.received + other.missed == 52
+
+
+@live
+@everyBroker
+async def test_frozen(kind: Kind, tmp_path: Path) -> None:
+    """
+    A broker that is frozen is noticed, and found again when it goes on.
+    """
+    port = freePort()
+    url = f"{kind.scheme}://{HOST}:{port}"
+    async with (
+        broker(kind, tmp_path, kind.command(port)) as process,
+        node(url, IMPATIENT) as (one, first),
+        node(url, IMPATIENT) as (_, watcher),
+    ):
+        down = [Deferred.fromCoroutine(each.until("down")) for each in (first, watcher)]
+        process.transport.signalProcess(signal.SIGSTOP)
+        for each in down:
+            await each
+        assert "silent" in one.problem
+        up = [Deferred.fromCoroutine(each.until("up")) for each in (first, watcher)]
+        process.transport.signalProcess(signal.SIGCONT)
+        for each in up:
+            await each
+        waiting = Deferred.fromCoroutine(watcher.until(b"after"))
+        one.publish("room", b"after")
+        await waiting
+
+
+@live
+@everyBroker
+async def test_password(kind: Kind, tmp_path: Path) -> None:
+    """
+    Who has the password is let in, and who has another or none hears why not.
+    """
+    port = freePort()
+    where = f"{HOST}:{port}"
+    async with broker(kind, tmp_path, [*kind.command(port), *kind.password]):
+        async with node(f"{kind.scheme}://me:s%2Fcret@{where}") as (pubSub, _):
+            assert pubSub.state.value == "up"
+        for who in ("me:wr0ng@", ""):
+            async with node(f"{kind.scheme}://{who}{where}") as (pubSub, _):
+                assert pubSub.state.value == "down"
+                assert pubSub.problem.startswith("the broker says: ")
+                assert "wr0ng" not in pubSub.problem
+
+
+@live
+async def test_token(tmp_path: Path) -> None:
+    """
+    NATS takes a token.
+    """
+    port = freePort()
+    async with broker(NATS, tmp_path, [*NATS.command(port), "--auth", "t0ken"]):
+        for who, state in [("t0ken", "up"), ("other", "down")]:
+            async with node(f"nats://{who}@{HOST}:{port}") as (pubSub, _):
+                assert pubSub.state.value == state
+
+
+@live
+@everyBroker
+async def test_tls(kind: Kind, tmp_path: Path) -> None:
+    """
+    A broker that is trusted is joined in TLS; one that is not, or that is another
+    host, hears nothing.
+    """
+    authority, stranger = trustme.CA(), trustme.CA()
+    for name, each in [("good", authority), ("other", stranger)]:
+        each.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    for identity, ca, says in [
+        (HOST, "good", ""),
+        (HOST, "other", "is not signed"),
+        ("other.example", "good", "is for"),
+    ]:
+        issued = authority.issue_cert(identity)
+        certificate, key = str(tmp_path / "server.pem"), str(tmp_path / "key.pem")
+        Path(certificate).write_bytes(issued.cert_chain_pems[0].bytes())
+        issued.private_key_pem.write_to_path(key)
+        port = freePort()
+        url = f"{kind.secure}://{HOST}:{port}?ca={tmp_path / ca}.pem"
+        async with (
+            broker(kind, tmp_path, kind.tls(port, certificate, key)),
+            node(url) as (one, _),
+            node(url) as (other, watcher),
+        ):
+            if says:
+                assert other.state.value == "down"
+                assert says in one.problem
+                continue
+            assert other.problem == ""
+            waiting = Deferred.fromCoroutine(watcher.until(b"x" * 100_000))
+            one.publish("room", b"x" * 100_000)
+            await waiting
+
+
+@live
+@everyBroker
+async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
+    """
+    TLS that the broker does not have, or that it wants, is told in words.
+    """
+    port = freePort()
+    async with (
+        broker(kind, tmp_path, kind.command(port)),
+        node(f"{kind.secure}://{HOST}:{port}", replace(LIMITS, loginTimeout=1)) as (pubSub, _),
+    ):
+        assert "TLS" in pubSub.problem
+
+
+@asynccontextmanager
+async def present(url: str, node: bytes) -> AsyncIterator[IPresence]:
+    """
+    Know who is where while the block runs.
+    """
+    presence: Any = presenceFromURL(url, theReactor(), node, limits=LIMITS)
+    await presence.start()
+    try:
+        yield presence
+    finally:
+        await presence.stop()
+
+
+@live
+async def test_presence(tmp_path: Path) -> None:
+    """
+    Nodes see each other's members, while the other node is there and after the
+    broker has forgotten everything.
+    """
+
+    async def names(presence: IPresence, wanted: list[str]) -> None:
+        while sorted(each.member for each in await presence.membersOf("hall")) != wanted:
+            await pause(0.02)
+
+    port = freePort()
+    url = f"redis://{HOST}:{port}"
+    async with present(url, b"1" * 16) as one:
+        one.set("hall", "ann", b"early")
+        async with broker(REDIS, tmp_path, REDIS.command(port)):
+            async with present(url, b"2" * 16) as other:
+                other.set("hall", "bob", b"")
+                other.set("hall", "eve", b"")
+                await names(one, ["ann", "bob", "eve"])
+                other.remove("hall", "eve")
+                await names(one, ["ann", "bob"])
+                await names(other, ["ann", "bob"])
+            await names(one, ["ann"])
+        async with (
+            broker(REDIS, tmp_path, REDIS.command(port)),
+            present(url, b"3" * 16) as other,
+        ):
+            await names(other, ["ann"])
+
+
+@live
+async def test_presenceExpires(tmp_path: Path) -> None:
+    """
+    What a node has written is forgotten when nothing is heard of it.
+    """
+    port = freePort()
+    url = f"redis://{HOST}:{port}"
+    async with broker(REDIS, tmp_path, REDIS.command(port)), present(url, b"1" * 16) as one:
+        gone: Any = presenceFromURL(url, theReactor(), b"2" * 16, limits=LIMITS)
+        gone._lifetime = 1
+        await gone.start()
+        gone.set("hall", "bob", b"")
+        while not await one.membersOf("hall"):
+            await pause(0.02)
+        # It ends as a process does that is killed: without a word.
+        gone._members.rooms.clear()
+        await gone.stop()
+        while await one.membersOf("hall"):
+            await pause(0.05)

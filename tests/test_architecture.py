@@ -1,0 +1,256 @@
+"""
+The layers of the package: imports go only down, and never in a circle.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import openfl_twisted
+
+PACKAGE = Path(openfl_twisted.__file__).parent
+NAME = PACKAGE.name
+
+LAYERS: dict[str, list[set[str]]] = {
+    "commands": [{"services", "telnetclient", "load", "console"}],
+    "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing"}],
+    "APIs": [
+        {"net", "rooms", "endpoints"},
+        {"events", "security", "system"},
+        {"utils"},
+        {"errors"},
+    ],
+    "Protocol and Factory": [{"protocols"}],
+    "plumbing": [
+        {"reactors"},
+        {"transports"},
+        {"tls"},
+        {"addresses", "clocks", "hostnames", "logs"},
+    ],
+    "bytes": [{"wire"}],
+}
+"""
+From the top down: the rows of each layer. A package or module imports only itself and
+lower rows. Some of these packages are planned.
+"""
+
+WITHOUT_TWISTED = {"wire", "errors", "events", "security", "system", "utils"}
+"""
+These import neither Twisted nor any package that does.
+"""
+
+OPTIONAL = {
+    "hiredis": {"brokers"},
+    "prometheus_client": {"dashboard", "services"},
+    "prompt_toolkit": {"telnetclient", "console"},
+    "pytest": {"pytestplugin"},
+    "txredisapi": {"brokers"},
+}
+"""
+Optional dependencies, and the packages that may import them.
+"""
+
+CIRCULAR = {"console", "services", "testing"}
+"""
+Packages whose cycles are tolerated, because they are being rewritten.
+"""
+
+
+def moduleName(path: Path) -> str:
+    """
+    Return the dotted name of a module of the package.
+    """
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {moduleName(path): path for path in sorted(PACKAGE.glob("**/*.py"))}
+
+
+def importsOf(path: Path) -> set[str]:
+    """
+    Return all imported names of a module, as dotted names: those of functions and
+    of C{TYPE_CHECKING} blocks too.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # A linter refuses relative imports.
+            assert node.module is not None and not node.level, path
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def importedModules(path: Path) -> set[str]:
+    """
+    Return the modules of this package that a module imports. The packages around an
+    imported module are not counted: Python has imported them before.
+    """
+    names = importsOf(path)
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return found & MODULES.keys() - {moduleName(path)}
+
+
+GRAPH = {name: importedModules(path) for name, path in MODULES.items()}
+
+
+def part(module: str) -> str:
+    """
+    Return the first name below the package: the package or module of a layer.
+    """
+    return module.split(".")[1] if "." in module else ""
+
+
+def findCycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """
+    Return the modules of an import cycle; an empty list without a cycle.
+    """
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        return cycle
+    return []
+
+
+def closure(modules: Iterable[str]) -> set[str]:
+    """
+    Return modules, and all that they import, directly or not.
+    """
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            todo += GRAPH[module]
+    return found
+
+
+class ImportTests(SynchronousTestCase):
+    """
+    Imports of the modules of the package.
+    """
+
+    def test_reader(self) -> None:
+        """
+        All names of an import are read, wherever it is.
+        """
+        path = Path(self.mktemp())
+        path.write_text(
+            "import a.b, c as d\n"
+            "if TYPE_CHECKING:\n    from e import f, g\n"
+            "def do():\n    from h.i import (j as k, l)\n"
+        )
+        self.assertEqual(importsOf(path), {"a.b", "c", "e.f", "e.g", "h.i.j", "h.i.l"})
+
+    def test_down(self) -> None:
+        """
+        Imports go only down. So no module of the core imports an add-on, and no
+        module but a command's imports a command.
+        """
+        rows = [row for layer in LAYERS.values() for row in layer]
+        height = {name: -number for number, row in enumerate(rows) for name in row}
+        known = {part(module) for module in MODULES} - {""}
+        self.assertEqual(known - height.keys(), set())
+        self.assertEqual(GRAPH[NAME], set())
+        for module in MODULES.keys() - {NAME}:
+            for imported in GRAPH[module]:
+                self.assertTrue(
+                    part(module) == part(imported) or height[part(module)] > height[part(imported)],
+                    f"{module} imports {imported}",
+                )
+
+    def test_noCycles(self) -> None:
+        """
+        No modules import each other.
+        """
+        graph = {
+            module: {
+                name
+                for name in imported
+                if part(name) != part(module) or part(name) not in CIRCULAR
+            }
+            for module, imported in GRAPH.items()
+        }
+        self.assertEqual(findCycle(graph), [])
+
+    def test_exceptions(self) -> None:
+        """
+        Every package with tolerated cycles has one.
+        """
+        for name in CIRCULAR:
+            inside = {module for module in MODULES if part(module) == name}
+            graph = {module: GRAPH[module] & inside for module in inside}
+            self.assertNotEqual(findCycle(graph), [], name)
+
+    def test_withoutTwisted(self) -> None:
+        """
+        Bytes and OpenFL's classes without connections need no Twisted.
+        """
+        for module, path in MODULES.items():
+            if part(module) in WITHOUT_TWISTED:
+                outside = {name.partition(".")[0] for name in importsOf(path)}
+                self.assertEqual(outside & {"twisted", "zope"}, set(), module)
+                self.assertLessEqual({part(name) for name in GRAPH[module]}, WITHOUT_TWISTED)
+
+    def test_optional(self) -> None:
+        """
+        An optional dependency is imported only by the package that needs it.
+        """
+        for module, path in MODULES.items():
+            for name in importsOf(path):
+                packages = OPTIONAL.get(name.partition(".")[0])
+                if packages is not None:
+                    self.assertIn(part(module), packages, f"{module} imports {name}")
+
+    def test_wire(self) -> None:
+        """
+        A format of C{wire} imports no other format, not even indirectly, and the
+        packages around it import nothing.
+        """
+        wire = f"{NAME}.wire"
+        formats = {
+            name for name, path in MODULES.items()
+            if name.startswith(f"{wire}.") and path.stem == "__init__"
+        }  # fmt: skip
+        self.assertIn(f"{wire}.policy", formats)
+        for name in formats | {wire}:
+            self.assertEqual(importsOf(MODULES[name]), set(), name)
+        for name in formats:
+            inside = [module for module in MODULES if module.startswith(f"{name}.")]
+            reached = {module.rpartition(".")[0] for module in closure(inside)}
+            self.assertEqual(reached & formats, {name})
+
+    def test_pluginsAreStrings(self) -> None:
+        """
+        Listing the commands and the reactors imports nothing of this package.
+        """
+        plugins = PACKAGE.parent / "twisted" / "plugins"
+        for name, wanted in (
+            ("services", "twisted.application.service.ServiceMaker"),
+            ("reactors", "twisted.application.reactors.Reactor"),
+        ):
+            self.assertEqual(importsOf(plugins / f"openfl_twisted_{name}.py"), {wanted})
+
+    def test_noReactor(self) -> None:
+        """
+        Importing a module installs no reactor, except for the one that parses Redis
+        replies with a library that does.
+        """
+        names = [name for name in MODULES if not name.endswith(".redisreader")]
+        script = (
+            "import importlib, sys\n"
+            f"for name in {names!r}:\n"
+            "    importlib.import_module(name)\n"
+            "    assert 'twisted.internet.reactor' not in sys.modules, name\n"
+        )
+        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual(found.returncode, 0, found.stderr)
