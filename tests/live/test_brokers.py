@@ -270,7 +270,7 @@ async def test_frozen(kind: Kind, tmp_path: Path) -> None:
         process.transport.signalProcess(signal.SIGSTOP)
         for each in down:
             await each
-        assert "silent" in one.problem
+        assert "not answered a ping" in one.problem
         up = [Deferred.fromCoroutine(each.until("up")) for each in (first, watcher)]
         process.transport.signalProcess(signal.SIGCONT)
         for each in up:
