@@ -33,8 +33,8 @@ from openfl_twisted.wire.httprequest import (
     RequestHead,
     parseHead,
 )
-from openfl_twisted.wire.websocket import MAX_FRAME, WebSocketFrames
-from openfl_twisted.wire.websockethead import checkUpgrade
+from openfl_twisted.wire.websocket.frames import MAX_FRAME, WebSocketFrames
+from openfl_twisted.wire.websocket.handshake import checkUpgrade
 
 OPEN_TIMEOUT = 10.0
 """

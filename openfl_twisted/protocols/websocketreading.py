@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.producing import ProducingProtocol
-from openfl_twisted.wire.websocket import Arrival, End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, WebSocketFrames
 
 # Nothing waits, as it is most of the time for most connections; never changed.
 _NOTHING: deque[Any] = deque()

@@ -25,7 +25,7 @@ from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG
 from openfl_twisted.protocols.sendqueue import IMessageTransport
 from openfl_twisted.protocols.sharedtimer import Group, SharedTimer
 from openfl_twisted.protocols.websocketreading import WebSocketReader
-from openfl_twisted.wire.websocket import End, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import End, WebSocketFrames
 
 # How long either side may take to read what was written before the end, in seconds.
 _LINGER = 30.0

@@ -42,10 +42,10 @@ from openfl_twisted.wire import (
     strictxml,
     telnet,
     text,
-    websocket,
 )
 from openfl_twisted.wire.dataio import DataReader
-from openfl_twisted.wire.websockethead import checkUpgrade
+from openfl_twisted.wire.websocket.frames import WebSocketFrames
+from openfl_twisted.wire.websocket.handshake import checkUpgrade
 from tests.costs import Costs
 from tests.effort import profiled
 
@@ -366,8 +366,8 @@ PARSERS = {
         ],
     ),
     "vocabulary": Parser(decoded(vocabulary.parseRequest), XML),
-    "websocket": Parser(
-        stream(lambda: websocket.WebSocketFrames(1 << 16).receive),
+    "websocket.frames": Parser(
+        stream(lambda: WebSocketFrames(1 << 16).receive),
         [
             b"\x82\x81" + MASK + b"a",
             b"\x02\x81" + MASK + b"a",
@@ -391,7 +391,7 @@ PARSERS = {
         [b"PROXY TCP4 1.2.3.4", b" ", b"1", b"::", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x0f\xff"],
         8192,
     ),
-    "websockethead": Parser(
+    "websocket.handshake": Parser(
         whole(lambda data: readHead(HEAD + data + b"\r\n\r\n")),
         [b"a:\r\n", b"upgrade: a,", b"\r\n", b"a", b"host: b\r\n", b":"],
         16384,
@@ -408,14 +408,14 @@ OTHERS = {
     "policydecision",
     "pieces",
     "tokenbucket",
-    "websocketmessages",
+    "websocket.messages",
+    # The library websockets parses; L{websocket} calls it.
+    "websocket.parser",
     # cryptography parses; what we do with it is in the tests of tls.
     "certificates",
     "certificatepaths",
     "revocation",
     "verifycodes",
-    # The library websockets parses; L{websocket} calls it.
-    "websocketparser",
 }
 
 
@@ -428,7 +428,12 @@ class LinearTests(SynchronousTestCase):
         """
         Every module of C{wire} is here.
         """
-        modules = {path.stem for path in (PACKAGE / "wire").glob("*.py")} - {"__init__"}
+        wire = PACKAGE / "wire"
+        modules = {
+            ".".join(path.relative_to(wire).with_suffix("").parts)
+            for path in wire.glob("**/*.py")
+            if path.stem != "__init__"
+        }
         self.assertEqual(modules - {name.partition(" ")[0] for name in PARSERS}, OTHERS)
 
     def test_counts(self) -> None:

@@ -4,7 +4,7 @@ done out. RFC 6455.
 
 Nearly all that comes are whole messages, each in one frame. These are read
 here, and so are pings and their answers; everything else is left to the
-C{websockets} library, see L{openfl_twisted.wire.websocketparser}. It is this
+C{websockets} library, see L{openfl_twisted.wire.websocket.parser}. It is this
 module that finds where a frame ends: the library gets one whole frame at a
 time, or the beginning of one that it refuses. So both can take turns.
 """
@@ -17,8 +17,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import SEND_EOF, State
 
 from openfl_twisted.wire.httprequest import RequestHead
-from openfl_twisted.wire.websocketmessages import PING, PONG, makeControl, makeMessages
-from openfl_twisted.wire.websocketparser import FrameParser
+from openfl_twisted.wire.websocket.messages import PING, PONG, makeControl, makeMessages
+from openfl_twisted.wire.websocket.parser import FrameParser
 
 try:
     from websockets.speedups import apply_mask

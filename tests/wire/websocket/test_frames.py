@@ -1,5 +1,5 @@
 """
-The short path of L{openfl_twisted.wire.websocket}: what it reads is what the
+The short path of L{openfl_twisted.wire.websocket.frames}: what it reads is what the
 library reads, and with little work.
 """
 
@@ -14,8 +14,8 @@ from websockets.frames import Opcode
 from websockets.protocol import SEND_EOF
 from websockets.utils import apply_mask
 
-from openfl_twisted.wire.websocket import End, Pings, WebSocketFrames
-from openfl_twisted.wire.websocketparser import FrameParser
+from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.parser import FrameParser
 from tests.effort import CountedBytes, callsOf
 from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
 from tests.segments import cuts
@@ -248,7 +248,7 @@ class EquivalenceTests(SynchronousTestCase):
         So it is where the library has no part in C.
         """
         assume(not isStreaming(pieces))
-        with patch("openfl_twisted.wire.websocket.apply_mask", apply_mask):
+        with patch("openfl_twisted.wire.websocket.frames.apply_mask", apply_mask):
             slowly = read(pieces, closeBefore)
         self.assertEqual(slowly, readByLibrary(pieces, closeBefore))
 

@@ -1,6 +1,6 @@
 """
 What the C{websockets} library does for the frames of a server: the handshake,
-and every frame that L{openfl_twisted.wire.websocket} does not read itself.
+and every frame that L{openfl_twisted.wire.websocket.frames} does not read itself.
 """
 
 import codecs

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.websocket}.
+Tests for L{openfl_twisted.wire.websocket.frames}.
 """
 
 from hypothesis import given
@@ -11,7 +11,7 @@ from websockets.frames import Frame as ClientFrame
 from websockets.uri import parse_uri
 
 from openfl_twisted.wire.httprequest import HTTPAnswer, parseHead
-from openfl_twisted.wire.websocket import End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
 from tests.frames import (
     BINARY,
     CLOSE,

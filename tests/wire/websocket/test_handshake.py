@@ -1,11 +1,11 @@
 """
-Tests for L{openfl_twisted.wire.websockethead}.
+Tests for L{openfl_twisted.wire.websocket.handshake}.
 """
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.httprequest import HTTPAnswer, OtherRequest, RequestHead, parseHead
-from openfl_twisted.wire.websockethead import checkUpgrade, isUpgrade
+from openfl_twisted.wire.websocket.handshake import checkUpgrade, isUpgrade
 from tests.frames import REQUEST
 
 
