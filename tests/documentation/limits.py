@@ -181,6 +181,6 @@ NOT_LIMITS = {
     "wire.websocket.frames _MAX_PAYLOAD": "the size of a chunk",
     "wire.websocket.frames _MAX_INFLATED": "the size of a chunk",
     "wire.websocket.frames _MAX_CONTROL": "the maximum of RFC 6455",
-    "wire.websocket.frames _MAX_REASON": "the maximum of RFC 6455",
+    "wire.websocket.messages _MAX_REASON": "the maximum of RFC 6455",
     "wire.websocket.messages _MAX_SHARED": "how messages are joined",
 }

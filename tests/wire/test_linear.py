@@ -409,8 +409,6 @@ OTHERS = {
     "pieces",
     "tokenbucket",
     "websocket.messages",
-    # The library websockets parses; L{websocket} calls it.
-    "websocket.parser",
     # cryptography parses; what we do with it is in the tests of tls.
     "certificates",
     "certificatepaths",

@@ -1,24 +1,25 @@
 """
-The frames of a WebSocket, for a server: bytes in, payloads and what is to be
-done out. RFC 6455.
+WebSocket frame reader (RFC 6455), server side: bytes in; payloads, pings and the
+end of the WebSocket out.
 
-Nearly all that comes are whole messages, each in one frame. These are read
-here, and so are pings and their answers; everything else is left to the
-C{websockets} library, see L{openfl_twisted.wire.websocket.parser}. It is this
-module that finds where a frame ends: the library gets one whole frame at a
-time, or the beginning of one that it refuses. So both can take turns.
+One loop reads every frame. The C{websockets} library unmasks, inflates, and
+parses the payload of a Close.
 """
 
-import itertools
-from collections.abc import Iterable, Sequence
+import codecs
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import SEND_EOF, State
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import Extension
+from websockets.frames import Close, CloseCode, Frame, Opcode
 
-from openfl_twisted.wire.httprequest import RequestHead
-from openfl_twisted.wire.websocket.messages import PING, PONG, makeControl, makeMessages
-from openfl_twisted.wire.websocket.parser import FrameParser
+from openfl_twisted.wire.websocket.messages import (
+    compressMessages,
+    makeClose,
+    makeControl,
+    makeMessages,
+)
 
 try:
     from websockets.speedups import apply_mask
@@ -32,40 +33,45 @@ NUL byte. It applies to text, fragments and compressed messages; a binary messag
 one frame is delivered as it arrives, and needs no limit.
 """
 
-# A longer payload is given in parts; smaller ones if it costs its sender little.
+# Longer payloads are delivered in parts; smaller parts if the payload can be compressed.
 _MAX_PAYLOAD = 64 * 1024
 _MAX_INFLATED = 16 * 1024
 
-# A compressed piece of this size becomes about a thousand times as much at most.
+# Compressed data of this length inflates to about a thousand times as much at most.
 _COMPRESSED_PIECE = 1024
 
-# A control frame has 125 bytes at most, two of them for the code (RFC 6455, 5.5).
+# The maximum payload of a control frame (RFC 6455, 5.5).
 _MAX_CONTROL = 125
-_MAX_REASON = 123
 
-# The first byte of a frame that is a whole message.
-_TEXT, _BINARY = 0x81, 0x82
-
+# The first byte of a frame: FIN, the reserved bits and the opcode. RSV1 means compressed.
+_FIN, _RESERVED, _RSV1, _OPCODE = 0x80, 0x70, 0x40, 0x0F
 _OPCODES = frozenset(Opcode)
+_DATA_OPCODES = frozenset((Opcode.TEXT, Opcode.BINARY))
 
-# The second byte of a frame has this bit if there is a mask, as there has to be.
+# The first byte of an uncompressed message in one frame, and of a control frame.
+_TEXT, _BINARY = _FIN | Opcode.TEXT, _FIN | Opcode.BINARY
+_CLOSE, _PING, _PONG = _FIN | Opcode.CLOSE, _FIN | Opcode.PING, _FIN | Opcode.PONG
+
+# The second byte of a frame has this bit if the payload is masked, as a client must do.
 _MASK = 0x80
 
-# The second byte of a frame whose length is in eight bytes, and the length of such a header.
-_LONG_LENGTH, _LONG_HEADER = 127, 14
+# The length of the header of a frame whose payload length has eight bytes.
+_LONG_HEADER = 14
 
-# Frames other than whole messages that are read in one call: they take longer.
+# Control frames, fragments and compressed frames that one call reads: they take longer.
 _MAX_OTHERS = 256
 
-# From so many bytes on a view costs less than a copy.
-_MIN_VIEW = 4096
+# A view of a payload of this length costs less than a copy.
+_MIN_VIEW = 16 * 1024
+
+_makeDecoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Pings(NamedTuple):
     """
     Pings to be answered.
 
-    @ivar payloads: what is to be sent back in each pong, in order.
+    @ivar payloads: the payloads of the pongs, in order.
     """
 
     payloads: list[bytes]
@@ -73,13 +79,12 @@ class Pings(NamedTuple):
 
 class End(NamedTuple):
     """
-    Nothing more comes: the peer has sent its Close, or something that is not
-    allowed.
+    The end of the WebSocket: the peer has sent its Close or violated the protocol.
 
-    @ivar answer: what to send before the connection is closed.
-    @ivar code: the code of the peer's Close; if there is none, that of ours.
-    @ivar reason: the reason in it.
-    @ivar fault: whether it was something that is not allowed.
+    @ivar answer: the bytes to send before the connection is closed.
+    @ivar code: the code of the peer's Close; after a violation that of ours.
+    @ivar reason: the reason in that Close.
+    @ivar fault: whether the peer has violated the protocol.
     """
 
     answer: bytes
@@ -90,381 +95,293 @@ class End(NamedTuple):
 
 Arrival: TypeAlias = bytes | Pings | End
 """
-What a piece of the stream has brought: bytes for the application, or something
-to do.
+An event of the reader: bytes for the application, pings, or the end.
 """
 
 
 class WebSocketFrames:
     """
-    The server's side of one WebSocket, without its connection.
-
-    Without what has not come whole, and unless the library is needed, it takes
-    some hundred bytes.
+    The server side of one WebSocket, without its connection.
 
     @ivar compressed: whether messages are compressed.
-    @ivar unfinished: whether L{receive} has left further frames, since there
-        were very many: call it again with no data after others were served.
+    @ivar unfinished: whether L{receive} has left further frames, because there
+        were very many. Call it again with no data after others were served.
     """
 
     __slots__ = (
+        "_closeSent",
+        "_decoder",
+        "_extension",
         "_held",
+        "_inMessage",
         "_key",
         "_left",
         "_maxFrame",
         "_over",
-        "_parser",
         "_wanted",
         "compressed",
         "unfinished",
     )
 
-    def __init__(self, maxFrame: int = MAX_FRAME, parser: FrameParser | None = None) -> None:
+    def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
         """
         @param maxFrame: maximum length of a frame that is held until it is
             complete, also after it has been inflated (bytes); see L{MAX_FRAME}.
-        @param parser: the library's side, if that has to be kept.
+        @param extension: the negotiated C{permessage-deflate}, if any.
         """
         self._maxFrame = maxFrame
-        self._parser = parser
-        self.compressed = parser is not None and bool(parser.extensions)
-        # The beginning of a frame, and with how many bytes it is worth looking at.
-        self._held: bytes | bytearray = b""
+        self._extension = extension
+        self.compressed = extension is not None
+        # The received part of a frame, and the length at which it can be examined again.
+        self._held: bytearray | None = None
         self._wanted = 0
-        self._over = False
         self.unfinished = False
-        # The number of bytes of a frame that are still to come, and their mask.
+        # The number of bytes that are missing of a frame that is delivered in parts, and its mask.
         self._left = 0
         self._key = b""
-
-    @classmethod
-    def accept(
-        cls,
-        head: RequestHead,
-        maxFrame: int = MAX_FRAME,
-        *,
-        compress: bool = False,
-        subprotocols: Sequence[str] = (),
-    ) -> tuple["WebSocketFrames", bytes]:
-        """
-        Agree to be a WebSocket.
-
-        @param head: a head that has been checked.
-        @param maxFrame: see L{__init__}.
-        @param compress: whether to compress messages for those who offer it.
-        @param subprotocols: which to agree to, the best first.
-        @return: the WebSocket, and the answer.
-        @raise HTTPAnswer: if its key or its offers are malformed.
-        """
-        parser = FrameParser(maxFrame, compress=compress, subprotocols=subprotocols)
-        response = parser.handshake(head)
-        return cls(maxFrame, parser if parser.extensions else None), response
+        # Whether a message in fragments has begun, and its decoder if it is text.
+        self._inMessage = False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._closeSent = False
+        self._over = False
 
     # In
 
     @property
     def pieceLength(self) -> int | None:
         """
-        How many bytes to give to L{receive} at once, so that what they bring is
-        bounded; C{None} if it does not matter.
+        Maximum number of bytes for one call of L{receive}, so that what it returns
+        is bounded; C{None} for no limit.
         """
         return _COMPRESSED_PIECE if self.compressed else None
 
     @property
     def maxPayload(self) -> int:
         """
-        How many bytes for the application L{receive} gives in one.
+        Maximum length of the bytes in one L{Arrival}.
         """
         return _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
 
     def receive(self, data: bytes) -> list[Arrival]:
         """
-        Take the next piece of the stream.
+        Read the frames in the next part of the stream.
 
-        Payloads are given as frames are complete, not as messages are. So any
-        way to cut the stream gives the same bytes. Those that come one behind
-        the other are given in one.
+        Payloads are delivered as frames are complete, not as messages are, and
+        consecutive ones are joined. However the stream is split, the bytes are
+        the same.
 
-        @param data: the piece; of at most C{pieceLength} bytes, if that is not
+        @param data: the part; at most C{pieceLength} bytes, unless that is
             C{None}.
-        @return: what it has brought, in order; nothing comes behind an L{End}.
+        @return: the events, in order; nothing follows an L{End}.
         """
         if self._over:
             return []
-        if self.compressed:
-            return self._grouped(self._parse(data))
-        self.unfinished = False
-        if self._left:
-            return self._continue(data)
-        held = self._held
-        if held:
-            if len(held) + len(data) < self._wanted:
-                held += data
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < self._wanted:
                 return []
-            data = b"".join((held, data))
-            self._held = b""
+        arrived: list[Arrival] = []
         payloads: list[bytes] = []
-        at = self._readMessages(data, 0, payloads)
-        if at == len(data):
-            if len(payloads) == 1 and 0 < len(payloads[0]) <= _MAX_PAYLOAD:
-                # So it is for one who waits for each answer.
-                return [*payloads]
-            return self._parts(payloads)
-        arrived: list[Arrival] = [*payloads]
-        others = 0
-        while at < len(data) and not self._over:
-            others += 1
-            if others > _MAX_OTHERS:
-                self._held, self._wanted = bytearray(memoryview(data)[at:]), 0
-                self.unfinished = True
+        end: End | None
+        try:
+            end = self._read(data, payloads, arrived)
+        except ProtocolError as error:
+            end = self._faultEnd(CloseCode.PROTOCOL_ERROR, str(error))
+        except UnicodeDecodeError as error:
+            reason = f"{error.reason} at position {error.start}"
+            end = self._faultEnd(CloseCode.INVALID_DATA, reason)
+        except PayloadTooBig as error:
+            end = self._faultEnd(CloseCode.MESSAGE_TOO_BIG, str(error))
+        if end is None and not arrived and len(payloads) == 1:
+            # The usual case: a client that waits for each answer.
+            [payload] = payloads
+            if 0 < len(payload) <= _MAX_INFLATED:
+                return [payload]
+        arrived += self._parts(payloads)
+        if end is not None:
+            self._over = True
+            arrived.append(end)
+        return arrived
+
+    def _read(self, data: bytes, payloads: list[bytes], arrived: list[Arrival]) -> End | None:
+        """
+        Read frames.
+
+        @param payloads: gets the payloads of messages that no ping follows.
+        @param arrived: gets the events before them.
+        @return: the end of the WebSocket, if the peer has sent its Close.
+        @raise ProtocolError: if a frame violates the protocol.
+        @raise UnicodeDecodeError: if text or the reason of a Close is not UTF-8.
+        @raise PayloadTooBig: if a frame exceeds the limit.
+        """
+        self.unfinished = False
+        stream: bytes | bytearray = data
+        at = others = 0
+        if self._left:
+            at = min(self._left, len(data))
+            payloads.append(self._unmaskPart(memoryview(data)[:at]))
+        elif self._held is not None:
+            stream, self._held = self._held, None
+        end, limit, inMessage, wanted = len(stream), self._maxFrame, self._inMessage, 2
+        last = end - 1
+        while at < last:
+            first, length, start = stream[at], stream[at + 1] - _MASK, at + 6
+            source: bytes | bytearray | memoryview = stream
+            if length >= 126:
+                start = at + (8 if length == 126 else _LONG_HEADER)
+                if start - 4 > end:
+                    wanted = start - 4 - at
+                    break
+                length = int.from_bytes(stream[at + 2 : start - 4])
+                if length >= _MIN_VIEW:
+                    source = memoryview(stream)
+            if inMessage or length < 0 or (first != _BINARY and (first != _TEXT or length > limit)):
+                if others == _MAX_OTHERS:
+                    self.unfinished, wanted = True, 0
+                    break
+                others += 1
+                self._checkHeader(first, length)
+            stop = start + length
+            if stop > end:
+                wanted = stop - at
+                if first == _BINARY and start == at + _LONG_HEADER:
+                    # The highest bit of a length must be 0 (RFC 6455, 5.2).
+                    if length >> 63:
+                        raise PayloadTooBig(length, limit)
+                    wanted = _LONG_HEADER
+                    if start <= end:
+                        self._left, self._key = length, bytes(stream[start - 4 : start])
+                        payloads.append(self._unmaskPart(memoryview(stream)[start:]))
+                        return None
                 break
-            payload = self._beginPart(data, at)
-            if payload is not None:
-                arrived.append(payload)
-                break
-            length = self._lengthAt(data, at)
-            if at + length > len(data):
-                self._held, self._wanted = bytearray(memoryview(data)[at:]), length
-                break
-            arrived += self._readOther(data, at, length)
-            payloads = []
-            at = self._readMessages(data, at + length, payloads)
-            arrived += payloads
-        return self._grouped(arrived)
+            payload = apply_mask(source[start:stop], stream[start - 4 : start])
+            at = stop
+            if first == _BINARY:
+                payloads.append(payload)
+            elif first == _TEXT:
+                if not payload.isascii():
+                    payload.decode()
+                payloads.append(payload)
+            elif first == _PING:
+                arrived += self._parts(payloads)
+                payloads.clear()
+                if arrived and isinstance(arrived[-1], Pings):
+                    arrived[-1].payloads.append(payload)
+                else:
+                    arrived.append(Pings([payload]))
+            elif first == _CLOSE:
+                close = Close.parse(payload)
+                answer = b"" if self._closeSent else makeControl(Opcode.CLOSE, payload)
+                return End(answer, int(close.code), close.reason, False)
+            elif first != _PONG:
+                payloads.append(self._readFragment(first, payload))
+                inMessage = self._inMessage
+        if at < end:
+            self._held, self._wanted = bytearray(memoryview(stream)[at:]), wanted
+        return None
 
-    def _beginPart(self, data: bytes, at: int) -> bytes | None:
+    def _checkHeader(self, first: int, length: int) -> None:
         """
-        Read the beginning of a long binary message in one frame, whose end has not
-        arrived.
+        Check the header of a frame that is not a valid message in one frame.
 
-        @param at: where the frame begins.
-        @return: the part of its payload; C{None} if the frame is of another kind.
+        @param first: its first byte.
+        @param length: the length of its payload; negative if that is not masked.
+        @raise ProtocolError: if it violates the protocol.
+        @raise PayloadTooBig: if it exceeds the limit.
         """
-        start = at + _LONG_HEADER
-        if (
-            len(data) < start
-            or data[at + 1] != _MASK | _LONG_LENGTH
-            or not self._isStreamed(data, at)
-        ):
-            return None
-        self._left, self._key = int.from_bytes(data[at + 2 : start - 4]), data[start - 4 : start]
-        return self._takePart(data[start:])
+        opcode = first & _OPCODE
+        compressible = self.compressed and opcode in _DATA_OPCODES
+        if opcode not in _OPCODES:
+            raise ProtocolError("invalid opcode")
+        if length < 0:
+            raise ProtocolError("incorrect masking")
+        if first & (_RESERVED & ~_RSV1 if compressible else _RESERVED):
+            raise ProtocolError("reserved bits must be 0")
+        if opcode >= Opcode.CLOSE:
+            if length > _MAX_CONTROL:
+                raise ProtocolError("control frame too long")
+            if first < _FIN:
+                raise ProtocolError("fragmented control frame")
+        elif self._inMessage and opcode != Opcode.CONT:
+            raise ProtocolError("expected a continuation frame")
+        elif not self._inMessage and opcode == Opcode.CONT:
+            raise ProtocolError("unexpected continuation frame")
+        elif length > self._maxFrame:
+            raise PayloadTooBig(length, self._maxFrame)
 
-    def _isStreamed(self, data: bytes, at: int) -> bool:
+    def _readFragment(self, first: int, payload: bytes) -> bytes:
         """
-        Whether a frame is a binary message of its own, so its payload can be
-        delivered before its end arrives. The highest bit of a length must be 0
-        (RFC 6455, 5.2): the library refuses such a frame as too long.
+        Read a fragment or a compressed message.
 
-        @param at: where the frame begins.
+        @param first: the first byte of the frame.
+        @param payload: the payload as it was received.
+        @return: the payload, inflated.
         """
-        isEndless = data[at + 1] == _MASK | _LONG_LENGTH and data[at + 2 : at + 3] >= b"\x80"
-        return data[at] == _BINARY and not isEndless and not self._inMessage
+        opcode, isLast = first & _OPCODE, first >= _FIN
+        if self._extension is not None:
+            frame = Frame(Opcode(opcode), payload, isLast, bool(first & _RSV1))
+            payload = bytes(self._extension.decode(frame, max_size=self._maxFrame).data)
+        self._inMessage = not isLast
+        if opcode == Opcode.TEXT:
+            self._decoder = _makeDecoder()
+        if self._decoder is not None:
+            self._decoder.decode(payload, isLast)
+            if isLast:
+                self._decoder = None
+        return payload
 
-    @property
-    def _inMessage(self) -> bool:
-        """
-        Whether a message in fragments has begun.
-        """
-        return self._parser is not None and self._parser.current_size is not None
-
-    def _takePart(self, data: bytes) -> bytes:
+    def _unmaskPart(self, part: memoryview) -> bytes:
         """
         Unmask a part of a long frame.
         """
-        payload = apply_mask(data, self._key)
-        self._left -= len(data)
-        turned = len(data) % 4
+        payload = apply_mask(part, self._key)
+        self._left -= len(part)
+        turned = len(part) % 4
         self._key = self._key[turned:] + self._key[:turned]
         return payload
 
-    def _continue(self, data: bytes) -> list[Arrival]:
+    def _parts(self, payloads: list[bytes]) -> list[Arrival]:
         """
-        Take the next part of a long frame, and what follows it.
-        """
-        end = min(self._left, len(data))
-        part = self._parts((self._takePart(data[:end]),))
-        return [*part, *self.receive(data[end:])] if end < len(data) else part
-
-    def _readMessages(self, data: bytes, at: int, payloads: list[bytes]) -> int:
-        """
-        Read whole messages in whole frames, as far as nothing else comes.
-
-        @param at: where the first begins.
-        @param payloads: gets what is in them.
-        @return: where something else begins, or what has not come whole.
-        """
-        if self._over or self._inMessage:
-            return at
-        limit, end = self._maxFrame, len(data)
-        while end - at >= 6:
-            first, length, start = data[at], data[at + 1] - _MASK, at + 6
-            if length >= 126:
-                start = at + (8 if length == 126 else 14)
-                length = int.from_bytes(data[at + 2 : start - 4])
-            stop = start + length
-            if length < 0 or stop > end:
-                break
-            if first != _BINARY and (first != _TEXT or length > limit):
-                break
-            if length < _MIN_VIEW:
-                payload = apply_mask(data[start:stop], data[start - 4 : start])
-            else:
-                payload = apply_mask(memoryview(data)[start:stop], data[start - 4 : start])
-            if first == _TEXT and not payload.isascii():
-                try:
-                    payload.decode()
-                except UnicodeDecodeError:
-                    # The library has the words and the code for it.
-                    break
-            payloads.append(payload)
-            at = stop
-        return at
-
-    def _lengthAt(self, data: bytes, at: int) -> int:
-        """
-        Find out how many bytes of a frame are needed to deal with it: all of it,
-        if it is none that is refused at its header.
-
-        @param at: where it begins.
-        """
-        left = len(data) - at
-        if left < 2 or data[at] & 0x0F not in _OPCODES or not data[at + 1] & _MASK:
-            return 2
-        length, header = data[at + 1] & ~_MASK, 2
-        if length >= 126:
-            header = 4 if length == 126 else 10
-            if left < header:
-                return header
-            length = int.from_bytes(data[at + 2 : at + header])
-        if self._isStreamed(data, at):
-            return _LONG_HEADER if header + 4 == _LONG_HEADER else header + 4 + length
-        return header if length > self._maxFrame else header + 4 + length
-
-    def _readOther(self, data: bytes, at: int, length: int) -> list[Arrival]:
-        """
-        Read a frame that is no whole message.
-
-        @param at: where it begins.
-        @param length: how much of it is needed, see L{_lengthAt}.
-        """
-        first, payloadLength = data[at], data[at + 1] & ~_MASK
-        # What else has such a length says it in a way of its own, or is refused at its header.
-        isShort = payloadLength <= _MAX_CONTROL and length == 6 + payloadLength
-        if isShort and first == PONG:
-            return []
-        if isShort and first == PING:
-            return [Pings([apply_mask(data[at + 6 : at + length], data[at + 2 : at + 6])])]
-        return self._parse(data[at : at + length])
-
-    def _parse(self, data: bytes) -> list[Arrival]:
-        """
-        Have the library read something.
-        """
-        parser = self._ensureParser()
-        arrived: list[Arrival] = []
-        for frame in parser.frames(data):
-            if frame.opcode is Opcode.PING:
-                arrived.append(Pings([bytes(frame.data)]))
-            elif frame.opcode is not Opcode.CLOSE:
-                arrived.append(bytes(frame.data))
-        writes = parser.data_to_send()
-        if SEND_EOF in writes:
-            self._over = True
-            arrived.append(_endOf(parser, b"".join(writes)))
-        return arrived
-
-    def _ensureParser(self) -> FrameParser:
-        """
-        Get the library's side; few connections ever need it.
-        """
-        if self._parser is None:
-            self._parser = FrameParser(self._maxFrame)
-        return self._parser
-
-    def _grouped(self, arrived: list[Arrival]) -> list[Arrival]:
-        """
-        Put together what comes one behind the other.
-        """
-        grouped: list[Arrival] = []
-        for _, items in itertools.groupby(arrived, type):
-            alike = [*items]
-            payloads = [each for each in alike if isinstance(each, bytes)]
-            pings = [each for each in alike if isinstance(each, Pings)]
-            if payloads:
-                grouped += self._parts(payloads)
-            elif pings:
-                grouped.append(Pings([payload for each in pings for payload in each.payloads]))
-            else:
-                grouped += alike
-        return grouped
-
-    def _parts(self, payloads: Iterable[bytes]) -> list[Arrival]:
-        """
-        Join payloads, and cut what is too long for one.
+        Join payloads, and split the result if it is too long for one L{Arrival}.
         """
         data, length = b"".join(payloads), self.maxPayload
         if len(data) <= length:
             return [data] if data else []
         return [data[at : at + length] for at in range(0, len(data), length)]
 
+    def _faultEnd(self, code: CloseCode, reason: str) -> End:
+        """
+        Make the end for a violation of the protocol. After our own Close the peer
+        gets no second one.
+        """
+        if self._closeSent:
+            return End(b"", int(CloseCode.ABNORMAL_CLOSURE), reason, True)
+        return End(makeClose(code, reason), int(code), reason, True)
+
     # Out
 
     def messages(self, payloads: Sequence[bytes]) -> bytes:
         """
-        Make a binary message of each of some payloads; none of one that is
-        empty.
+        Make a binary message of each payload that is not empty.
 
-        @param payloads: what becomes a message each, of any length.
-        @return: the frames, one behind the other; one for each message, and
-            without masks, as a server has to send them.
+        @param payloads: the payloads, of any length.
+        @return: the frames, joined; one for each message.
         """
-        if not self.compressed:
+        if self._extension is None:
             return makeMessages(payloads)
-        extensions = self._ensureParser().extensions
-        frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
-        return b"".join(frame.serialize(mask=False, extensions=extensions) for frame in frames)
-
-    def pongs(self, payloads: Sequence[bytes]) -> bytes:
-        """
-        Make the answers to some pings.
-
-        @param payloads: those of the pings, as they came: up to 125 bytes.
-        @return: the frames, one behind the other.
-        """
-        return b"".join([makeControl(PONG, payload) for payload in payloads])
-
-    def ping(self) -> bytes:
-        """
-        Make a ping.
-
-        @return: the frame; it has no payload.
-        """
-        return makeControl(PING)
+        return compressMessages(payloads, self._extension)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
         Make a Close.
 
-        @param code: why; that all is well, if nothing else is said.
-        @param reason: the same in words; what does not fit is cut off.
-        @return: the frame; nothing if the peer has sent its own before, or has
-            made a mistake: then the L{End} has it.
+        @param code: the close code (default 1000, a normal end).
+        @param reason: the reason; what exceeds 123 bytes is cut off.
+        @return: the frame; empty if one was made before, or if L{receive} has
+            returned an L{End}, which contains it.
         """
-        parser = self._ensureParser()
-        if parser.state is not State.OPEN:
+        if self._closeSent or self._over:
             return b""
-        parser.send_close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
-        return b"".join(parser.data_to_send())
-
-
-def _endOf(parser: FrameParser, answer: bytes) -> End:
-    """
-    Say why nothing more comes.
-    """
-    fault = parser.parser_exc
-    close = parser.close_rcvd if fault is None else parser.close_sent
-    if close is None or (fault is not None and not answer):
-        # What is not allowed has come behind our own Close.
-        return End(answer, CloseCode.ABNORMAL_CLOSURE, str(fault), True)
-    return End(answer, int(close.code), close.reason, fault is not None)
+        frame = makeClose(code, reason)
+        self._closeSent = True
+        return frame

@@ -1,503 +1,402 @@
 """
-Tests for L{openfl_twisted.wire.websocket.frames}.
+RFC 6455 and RFC 7692: the cases of Autobahn's test suite that concern a server of
+this package, with their numbers. Unlike Autobahn's, each runs in two
+segmentations.
 """
 
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import Any, NamedTuple
+
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame as ClientFrame
-from websockets.uri import parse_uri
 
-from openfl_twisted.wire.httprequest import HTTPAnswer, parseHead
-from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import End, WebSocketFrames
 from tests.frames import (
     BINARY,
     CLOSE,
     CONT,
-    KEY,
     PING,
     PONG,
-    REQUEST,
-    RESPONSE,
     TEXT,
+    Event,
     closing,
+    connect,
     frame,
     framesIn,
     header,
+    read,
 )
-from tests.segments import cuts, cutStreams
 
 LIMIT = 70_000
 
 EURO = "\N{EURO SIGN}".encode()
 
-# What a stream brings: the name of the case, the stream, the payload, the pings, and the code with
-# which it ends, if it does; all is answered by a Close with the same code.
-GOOD: list[tuple[str, bytes, bytes, list[bytes], int | None]] = [
-    ("a binary message", frame(BINARY, b"a\0"), b"a\0", [], None),
-    ("a text message", frame(TEXT, EURO), EURO, [], None),
-    ("an empty message", frame(BINARY), b"", [], None),
-    ("a length of 125 bytes", frame(BINARY, b"x" * 125), b"x" * 125, [], None),
-    ("a length in two bytes", frame(BINARY, b"x" * 126), b"x" * 126, [], None),
-    ("a length in eight bytes", frame(BINARY, b"x" * 65536), b"x" * 65536, [], None),
-    ("text as long as is allowed", frame(TEXT, b"x" * LIMIT), b"x" * LIMIT, [], None),
-    ("binary of any length", frame(BINARY, b"xyz" * LIMIT), b"xyz" * LIMIT, [], None),
-    (
-        "fragments of any length in all",
-        frame(BINARY, b"x" * LIMIT, fin=False) + frame(CONT, b"y" * LIMIT),
-        b"x" * LIMIT + b"y" * LIMIT,
-        [],
-        None,
-    ),
-    (
-        "fragments",
-        frame(BINARY, b"a", fin=False) + frame(CONT, b"b", fin=False) + frame(CONT, b"c"),
-        b"abc",
-        [],
-        None,
-    ),
-    (
-        "empty fragments",
-        frame(BINARY, fin=False) + frame(CONT, b"", fin=False) * 3 + frame(CONT, b"c"),
-        b"c",
-        [],
-        None,
-    ),
-    (
-        "UTF-8 across fragments",
-        b"".join(
-            (
-                frame(TEXT, EURO[:1], fin=False),
-                frame(CONT, EURO[1:2], fin=False),
-                frame(CONT, EURO[2:] + b"!"),
-            )
-        ),
-        EURO + b"!",
-        [],
-        None,
-    ),
-    (
-        "binary after text is not text",
-        frame(TEXT, b"a") + frame(BINARY, b"\xff", fin=False) + frame(CONT, b"\xff"),
-        b"a\xff\xff",
-        [],
-        None,
-    ),
-    (
-        "control frames inside fragments",
-        b"".join(
-            (
-                frame(TEXT, EURO[:1], fin=False),
-                frame(PING, b"1"),
-                frame(PONG, b"2"),
-                frame(CONT, EURO[1:]),
-            )
-        ),
-        EURO,
-        [b"1"],
-        None,
-    ),
-    ("the longest ping", frame(PING, b"x" * 125), b"", [b"x" * 125], None),
-    ("a pong that nobody asked for", frame(PONG, b"x") + frame(BINARY, b"a"), b"a", [], None),
-    ("a Close without a code", frame(CLOSE), b"", [], 1005),
-    ("a Close with a reason", closing(1000, EURO), b"", [], 1000),
-    ("a Close inside fragments", frame(BINARY, b"a", fin=False) + closing(1001), b"a", [], 1001),
-    ("data after a Close", closing(1000) + frame(BINARY, b"a"), b"", [], 1000),
-    ("a fault after a Close", closing(1000) + b"\xff" * 20, b"", [], 1000),
+A = frame(TEXT, b"a")
+
+
+def fragments(opcode: int, *payloads: bytes, between: bytes = b"", fin: bool = True) -> bytes:
+    """
+    Make the fragments of a message.
+
+    @param between: frames to insert between two fragments.
+    @param fin: whether the message is complete.
+    """
+    last = len(payloads) - 1
+    return between.join(
+        frame(CONT if at else opcode, payload, fin=fin and at == last)
+        for at, payload in enumerate(payloads)
+    )
+
+
+def every(length: int, data: bytes) -> list[bytes]:
+    """
+    Split data into parts of a length.
+    """
+    return [data[at : at + length] for at in range(0, len(data), length)]
+
+
+class Case(NamedTuple):
+    """
+    A test case.
+
+    @ivar name: what is tested, with the numbers of Autobahn.
+    @ivar stream: what the client sends.
+    @ivar events: the events before the end.
+    @ivar code: the code at the end; C{None} if the WebSocket stays open.
+    """
+
+    name: str
+    stream: bytes
+    events: list[Event]
+    code: int | None = None
+
+
+GOOD: list[Case] = [
     *(
-        (f"a Close with the code {code}", closing(code), b"", [], code)
+        Case(f"1.*: {length} bytes", frame(opcode, b"*" * length), [b"*" * length])
+        for opcode in (TEXT, BINARY)
+        for length in (0, 125, 126, 127, 128, 65535, 65536, LIMIT)
+    ),
+    *(
+        Case(
+            f"2.*: a ping of {length} bytes",
+            frame(PING, b"\xff" * length),
+            [(PING, b"\xff" * length)],
+        )
+        for length in (0, 5, 125)
+    ),
+    Case("2.7, 2.8: unsolicited pongs", frame(PONG) + frame(PONG, b"x") + A, [b"a"]),
+    Case("2.9: pong, then ping", frame(PONG, b"x") + frame(PING, b"1"), [(PING, b"1")]),
+    Case(
+        "2.10, 2.11: ten pings",
+        b"".join(frame(PING, b"%d" % number) for number in range(10)),
+        [(PING, b"%d" % number) for number in range(10)],
+    ),
+    Case("5.3 to 5.5: two fragments", fragments(TEXT, b"a", b"b"), [b"ab"]),
+    Case(
+        "5.6 to 5.8, 5.19, 5.20: pings between fragments",
+        fragments(TEXT, EURO[:1], EURO[1:2], EURO[2:], between=frame(PING, b"1") + frame(PONG)),
+        [EURO[:1], (PING, b"1"), EURO[1:2], (PING, b"1"), EURO[2:]],
+    ),
+    Case("6.1: empty fragments", fragments(TEXT, b"", b"", b"a", b"") + frame(TEXT), [b"a"]),
+    Case(
+        "binary after text is not text",
+        A + fragments(BINARY, b"\xff", b"\xff") + frame(BINARY, b"\xff"),
+        [b"a\xff\xff\xff"],
+    ),
+    Case("7.1.1: a message, then Close", A + closing(1000), [b"a"], 1000),
+    Case("7.1.2: two Closes", closing(1000) + closing(1001), [], 1000),
+    Case("7.1.3: a ping after a Close", closing(1000) + frame(PING), [], 1000),
+    Case("7.1.4: a message after a Close", closing(1000) + A, [], 1000),
+    Case("a violation after a Close", closing(1000) + b"\xff" * 20, [], 1000),
+    Case(
+        "7.1.5: a Close between fragments",
+        fragments(TEXT, b"a", b"b", between=closing(1001)),
+        [b"a"],
+        1001,
+    ),
+    Case("7.3.1: a Close without a code", frame(CLOSE), [], 1005),
+    Case("7.3.4: a reason", closing(1000, EURO), [], 1000),
+    Case("7.3.5: the longest reason", closing(1000, b"x" * 123), [], 1000),
+    *(
+        Case(f"7.7.*: the code {code}", closing(code), [], code)
         for code in (1000, 1001, 1002, 1003, *range(1007, 1015), 3000, 3999, 4000, 4999)
     ),
+    Case("9.2.*: binary of any length", frame(BINARY, b"xyz" * LIMIT), [b"xyz" * LIMIT]),
+    *(
+        Case(
+            f"9.3.*, 9.4.*, 10.1.1: fragments of {length} bytes",
+            fragments(opcode, *every(length, b"*" * 200_000)),
+            [b"*" * 200_000],
+        )
+        for opcode, length in ((TEXT, 64), (BINARY, 1300), (BINARY, 65536))
+    ),
+    *(
+        Case(
+            f"a length of 5 in {size} bytes, which is not minimal",
+            frame(opcode)[:1] + header + (5).to_bytes(size) + b"\0\0\0\0hello",
+            [(PING, b"hello") if opcode == PING else b"hello"],
+        )
+        for opcode in (BINARY, TEXT, PING)
+        for size, header in ((2, b"\xfe"), (8, b"\xff"))
+    ),
 ]
 
-BAD: list[tuple[str, bytes, bytes, int]] = [
-    ("a frame without a mask", frame(BINARY, b"a", mask=False), b"", 1002),
+BAD: list[Case] = [
+    Case("2.5: a ping of 126 bytes", frame(PING, b"x" * 126), [], 1002),
     *(
-        (f"the reserved bit {4 >> rsv}", frame(BINARY, b"a", rsv=4 >> rsv), b"", 1002)
-        for rsv in range(3)
+        Case(f"3.*: reserved bits {rsv}", A + frame(opcode, b"\3\xe8", rsv=rsv), [b"a"], 1002)
+        for rsv in range(1, 8)
+        for opcode in (TEXT, BINARY, PING, CLOSE)
     ),
     *(
-        (f"the opcode {opcode}", frame(opcode, b"a"), b"", 1002)
+        Case(f"4.*: the opcode {opcode}", A + frame(opcode, payload), [b"a"], 1002)
         for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
+        for payload in (b"", b"a")
     ),
-    ("a ping that is too long", frame(PING, b"x" * 126), b"", 1002),
-    ("a Close that is too long", closing(1000, b"x" * 124), b"", 1002),
-    ("a ping in fragments", frame(PING, b"x", fin=False), b"", 1002),
-    ("a Close in fragments", frame(CLOSE, b"\3\xe8", fin=False), b"", 1002),
-    ("a continuation of nothing", frame(CONT, b"a"), b"", 1002),
-    (
-        "a message inside another",
-        frame(BINARY, b"a", fin=False) + frame(BINARY, b"b"),
-        b"a",
-        1002,
-    ),
-    ("a Close with one byte", frame(CLOSE, b"\3"), b"", 1002),
+    Case("5.1: a ping in fragments", fragments(PING, b"x", b""), [], 1002),
+    Case("5.2: a pong in fragments", fragments(PONG, b"x", b""), [], 1002),
+    Case("a Close in fragments", frame(CLOSE, b"\3\xe8", fin=False), [], 1002),
     *(
-        (f"a Close with the code {code}", closing(code), b"", 1002)
+        Case(
+            f"5.9 to 5.17: a continuation of nothing, fin={fin}",
+            start + frame(CONT, b"b", fin=fin) + A,
+            [b"a"] if start else [],
+            1002,
+        )
+        for fin in (True, False)
+        for start in (b"", A, fragments(TEXT, b"", b"a"))
+    ),
+    *(
+        Case(
+            "5.18: a message between fragments", frame(TEXT, b"a", fin=False) + second, [b"a"], 1002
+        )
+        for opcode in (TEXT, BINARY)
+        for second in (frame(opcode, b"b"), frame(opcode, b"b", fin=False))
+    ),
+    Case("6.4.1, 6.4.2: before the end", fragments(TEXT, b"a", b"\xff", fin=False), [b"a"], 1007),
+    Case("a character ends the fragments", fragments(TEXT, b"a", EURO[:1]), [b"a"], 1007),
+    Case("7.3.2: a Close of one byte", frame(CLOSE, b"\3"), [], 1002),
+    Case("7.3.6: a Close that is too long", closing(1000, b"x" * 124), [], 1002),
+    Case("7.5.1: a reason that is not UTF-8", closing(1000, b"\xff"), [], 1007),
+    *(
+        Case(f"7.9.*, 7.13.*: the code {code}", closing(code), [], 1002)
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
     ),
-    ("a Close whose reason is not UTF-8", closing(1000, b"\xff"), b"", 1007),
-    ("text that is not UTF-8", frame(TEXT, b"a\xff"), b"", 1007),
-    ("text that ends in a character", frame(TEXT, EURO[:2]), b"", 1007),
-    ("text with a surrogate", frame(TEXT, b"\xed\xa0\x80"), b"", 1007),
-    (
-        "text that is not UTF-8 across fragments",
-        frame(TEXT, EURO[:1], fin=False) + frame(CONT, b"a", fin=False),
-        EURO[:1],
-        1007,
-    ),
-    (
-        "text in fragments that ends in a character",
-        frame(TEXT, b"a", fin=False) + frame(CONT, EURO[:1]),
-        b"a",
-        1007,
-    ),
-    ("the header of text that is too long", header(TEXT, LIMIT + 1), b"", 1009),
-    ("the header of a terabyte of text", header(TEXT, 1 << 40), b"", 1009),
-    ("a length whose highest bit is set", header(BINARY, 1 << 63), b"", 1009),
-    (
+    Case("a frame without a mask", frame(BINARY, b"a", mask=False), [], 1002),
+    Case("a frame without a mask, longer", frame(BINARY, b"a" * 200, mask=False), [], 1002),
+    Case("text that is complete and too long", frame(TEXT, b"x" * (LIMIT + 1)), [], 1009),
+    Case("the header of text that is too long", header(TEXT, LIMIT + 1), [], 1009),
+    Case("the header of a terabyte of text", header(TEXT, 1 << 40), [], 1009),
+    Case("a length whose highest bit is set", header(BINARY, 1 << 63), [], 1009),
+    Case(
         "a fragment that is too long",
-        frame(BINARY, b"x" * LIMIT, fin=False) + header(CONT, LIMIT + 1),
-        b"x" * LIMIT,
+        frame(BINARY, b"a", fin=False) + header(CONT, LIMIT + 1),
+        [b"a"],
         1009,
     ),
-    ("text that is complete and too long", frame(TEXT, b"x" * (LIMIT + 1)), b"", 1009),
-    ("data before a fault", frame(BINARY, b"a") + frame(3), b"a", 1002),
 ]
 
+# 6.*: the first and last characters of each length, non-characters, and a text.
+UTF8 = [
+    *("\0\x7f\x80\u07ff\u0800\ud7ff\ue000\ufffd\uffff\U00010000\U0001fffe\U0010ffff"),
+    "Hello-\xb5@\xdf\xf6\xe4\xfc\xe0\xe1-UTF-8!!",
+    "\u03ba\u1f79\u03c3\u03bc\u03b5",
+]
 
-class Received:
-    """
-    What a stream has brought in all.
-    """
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        frames = WebSocketFrames(LIMIT)
-        self.payload = b""
-        self.pings: list[bytes] = []
-        self.end: End | None = None
-        for piece in pieces:
-            for arrival in frames.receive(piece):
-                assert self.end is None
-                match arrival:
-                    case bytes(data):
-                        self.payload += data
-                    case Pings(payloads):
-                        self.pings += payloads
-                    case End():
-                        self.end = arrival
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Received) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash(self.payload)
-
-
-def single(data: bytes) -> list[bytes]:
-    """
-    Cut a stream into bytes; a long one into pieces of some.
-    """
-    length = 1 if len(data) < 1000 else 997
-    return [data[at : at + length] for at in range(0, len(data), length)]
+# 6.*: what is not UTF-8.
+NOT_UTF8 = {
+    "five and six bytes, and more": "f888808080 fc8480808080 fe ff feff",
+    "beyond U+10FFFF": "f4908080 f5808080",
+    "misplaced continuation bytes": "80 bf 8080",
+    "missing continuation bytes": "c3 c320 e182 e28220 f09f98 f09f9820 c3c3a9",
+    "overlong forms": "c0 c0af c1bf e080af e09fbf f08080af f08fbfbf f8808080af",
+    "surrogates": "eda080 edadbf edb080 edbfbf eda080edb080",
+}
 
 
 class ConformanceTests(SynchronousTestCase):
     """
-    The cases of RFC 6455 that matter.
+    Frames without an extension.
     """
+
+    def segmentations(self, stream: bytes) -> list[list[bytes]]:
+        """
+        Split a stream in two ways: not at all, and into bytes or short parts.
+        """
+        return [[stream], every(1 if len(stream) < 1000 else 997, stream)]
 
     def test_good(self) -> None:
         """
-        What is allowed is taken, byte by byte too; a Close is answered with its
-        own payload.
+        What is allowed is read. The answer to a Close has the same payload.
         """
-        for name, stream, payload, pings, code in GOOD:
-            for pieces in ([stream], single(stream)):
-                received = Received(pieces)
-                self.assertEqual((received.payload, received.pings), (payload, pings), name)
-                if code is None:
-                    self.assertIsNone(received.end, name)
-                    continue
-                assert received.end is not None
-                self.assertEqual((received.end.code, received.end.fault), (code, False), name)
-                [(opcode, answer)] = framesIn(received.end.answer)
-                self.assertEqual(opcode, CLOSE)
-                self.assertIn(answer[:2], (b"" if code == 1005 else code.to_bytes(2),), name)
+        for name, stream, events, code in GOOD:
+            for pieces in self.segmentations(stream):
+                received = read(WebSocketFrames(LIMIT), pieces)
+                if code is not None:
+                    end = received.pop()
+                    assert isinstance(end, End), name
+                    self.assertEqual((end.code, end.fault), (code, False), name)
+                    [(opcode, answer)] = framesIn(end.answer)
+                    payload = b"" if code == 1005 else code.to_bytes(2) + end.reason.encode()
+                    self.assertEqual((opcode, answer), (CLOSE, payload), name)
+                self.assertEqual(received, [each for each in events if each], name)
+
+    def assertViolation(self, end: Event, code: int | None, name: object) -> None:
+        """
+        Check that a stream has ended with a violation, and the Close that answers
+        it.
+        """
+        assert code is not None and isinstance(end, End), name
+        self.assertEqual((end.code, end.fault), (code, True), name)
+        [(opcode, answer)] = framesIn(end.answer)
+        self.assertEqual((opcode, answer[:2]), (CLOSE, code.to_bytes(2)), name)
+        self.assertEqual(answer[2:].decode(), end.reason, name)
 
     def test_bad(self) -> None:
         """
-        What is not allowed ends the WebSocket with the right code, byte by byte
-        too; what came before it counts.
+        A violation ends the WebSocket with the right code, after the events
+        before it.
         """
-        for name, stream, payload, code in BAD:
-            for pieces in ([stream], single(stream)):
-                received = Received(pieces)
-                self.assertEqual((received.payload, received.pings), (payload, []), name)
-                assert received.end is not None, name
-                self.assertEqual((received.end.code, received.end.fault), (code, True), name)
-                [(opcode, answer)] = framesIn(received.end.answer)
-                self.assertEqual((opcode, answer[:2]), (CLOSE, code.to_bytes(2)), name)
-                self.assertEqual(answer[2:].decode(), received.end.reason)
+        for name, stream, events, code in BAD:
+            for pieces in self.segmentations(stream):
+                *received, end = read(WebSocketFrames(LIMIT), pieces)
+                self.assertEqual(received, events, name)
+                self.assertViolation(end, code, name)
 
-    def test_faultAfterOurClose(self) -> None:
+    def test_utf8(self) -> None:
         """
-        What is not allowed after our own Close gets no second one.
+        6.*: text is checked in one frame, and in fragments that split characters.
+        """
+        for good in map(str.encode, UTF8):
+            text = b"a" + good + b"b"
+            for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
+                for pieces in self.segmentations(stream):
+                    self.assertEqual(read(WebSocketFrames(), pieces), [text])
+        for bad in map(bytes.fromhex, " ".join(NOT_UTF8.values()).split()):
+            for text in (bad, EURO + bad + EURO):
+                for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
+                    for pieces in self.segmentations(stream):
+                        self.assertViolation(read(WebSocketFrames(), pieces)[-1], 1007, text)
+
+    def test_large(self) -> None:
+        """
+        9.*: text of 1 MiB and binary messages of any length are read with the
+        default limit.
+        """
+        for opcode, length in ((TEXT, 1 << 20), (BINARY, 4 << 20)):
+            stream, expected = frame(opcode, b"*" * length), [b"*" * length]
+            for size in (512, 65536, len(stream)):
+                self.assertEqual(read(WebSocketFrames(), every(size, stream)), expected)
+
+    def test_violationAfterOurClose(self) -> None:
+        """
+        A violation after our own Close is not answered by a second one.
         """
         frames = WebSocketFrames()
         self.assertEqual(framesIn(frames.close()), [(CLOSE, b"\3\xe8")])
-        [end] = frames.receive(frame(3))
-        self.assertEqual(end, End(b"", 1006, "invalid opcode", True))
+        self.assertEqual(frames.receive(frame(3)), [End(b"", 1006, "invalid opcode", True)])
+        self.assertEqual(frames.receive(A), [])
 
     def test_answerToOurClose(self) -> None:
         """
-        The peer's answer to our Close ends the WebSocket; what comes before it is
-        still taken.
+        The peer's answer to our Close ends the WebSocket; messages before it are
+        still read.
         """
         frames = WebSocketFrames()
         frames.close()
-        arrived = frames.receive(frame(BINARY, b"a") + closing(1000, b"bye"))
+        arrived = frames.receive(A + closing(1000, b"bye"))
         self.assertEqual(arrived, [b"a", End(b"", 1000, "bye", False)])
         self.assertEqual(frames.close(), b"")
 
-    def test_parts(self) -> None:
-        """
-        A long payload is given in parts.
-        """
-        data = bytes(range(250)) * 600
-        arrived = WebSocketFrames().receive(frame(BINARY, data) + frame(PING))
-        self.assertEqual(
-            arrived,
-            [
-                data[:65536],
-                data[65536:131072],
-                data[131072:],
-                Pings([b""]),
-            ],
-        )
 
-    @given(
-        cutStreams(
-            st.lists(
-                st.one_of(
-                    st.binary(max_size=200).map(lambda data: frame(BINARY, data)),
-                    st.text(st.characters(codec="utf-8")).map(
-                        lambda text: frame(TEXT, text.encode())
-                    ),
-                    st.binary(max_size=20).map(
-                        lambda data: frame(TEXT, data, fin=False) + frame(CONT, data)
-                    ),
-                    st.binary(max_size=125).map(lambda data: frame(PING, data)),
-                    st.binary(max_size=20).map(lambda data: frame(CLOSE, data)),
-                    st.binary(max_size=20),
-                )
-            ).map(b"".join)
-        )
-    )
-    def test_anyPieces(self, case: tuple[bytes, list[bytes]]) -> None:
-        """
-        Any way to cut any stream gives the same.
-        """
-        stream, pieces = case
-        self.assertEqual(Received(pieces), Received([stream]))
-
-
-class HandshakeTests(SynchronousTestCase):
-    """
-    The answer to a request.
-    """
-
-    def refused(self, request: bytes) -> HTTPAnswer:
-        """
-        Get why a request is refused.
-        """
-        refusal: HTTPAnswer = self.assertRaises(
-            HTTPAnswer, WebSocketFrames.accept, parseHead(request)
-        )
-        return refusal
-
-    def test_answer(self) -> None:
-        """
-        It has the example of RFC 6455, with header names in the case in which
-        the RFC has them, and agrees to nothing that is only offered.
-        """
-        frames, response = WebSocketFrames.accept(parseHead(REQUEST))
-        self.assertEqual(response, RESPONSE)
-        self.assertIsNone(frames.pieceLength)
-
-    def test_keys(self) -> None:
-        """
-        A key is 16 bytes in base 64; that of OpenFL's draft of a client, which
-        is shorter, is refused.
-        """
-        for key in (b"c2hvcnQ=", b"", KEY[:-2], b"\xe4" * 24, KEY[:-2] + b"YQ"):
-            request = REQUEST.replace(KEY, key)
-            self.assertEqual(self.refused(request).status, 400)
-        lines = REQUEST.split(b"\r\n")
-        without = b"\r\n".join(line for line in lines if b"-Key" not in line)
-        self.assertEqual(self.refused(without).status, 400)
-
-    def test_subprotocols(self) -> None:
-        """
-        The best of ours that is offered is agreed to; without one in common, and
-        for the empty offer of OpenFL's draft of a client, none is.
-        """
-        for offered, agreed in [
-            (b"b, a", b"a"),
-            (b"B", None),
-            (b"c", None),
-            (b"", None),
-            (b"b\r\nSec-WebSocket-Protocol: c", b"b"),
-        ]:
-            offer = b"\r\nSec-WebSocket-Protocol: " + offered + b"\r\n\r\n"
-            head = parseHead(REQUEST.replace(b"\r\n\r\n", offer))
-            _, answer = WebSocketFrames.accept(head, subprotocols=["a", "b"])
-            line = b"" if agreed is None else b"Sec-WebSocket-Protocol: " + agreed + b"\r\n"
-            self.assertEqual(answer, RESPONSE[:-2] + line + b"\r\n")
-            self.assertEqual(WebSocketFrames.accept(head)[1], RESPONSE)
-        self.assertEqual(
-            self.refused(
-                REQUEST.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: ()\r\n\r\n")
-            ).status,
-            400,
-        )
-
-    def test_extensions(self) -> None:
-        """
-        A malformed offer matters only to who takes any.
-        """
-        request = REQUEST.replace(b"permessage-deflate", b"()")
-        head = parseHead(request)
-        self.assertEqual(WebSocketFrames.accept(head)[1], RESPONSE)
-        self.assertRaises(HTTPAnswer, WebSocketFrames.accept, head, compress=True)
+OFFERS: list[dict[str, Any]] = [
+    {},
+    {"server_no_context_takeover": True},
+    {"client_no_context_takeover": True},
+    {"server_max_window_bits": 9, "client_max_window_bits": 9},
+    {"server_max_window_bits": 15, "client_max_window_bits": 15},
+    {
+        "server_no_context_takeover": True,
+        "client_no_context_takeover": True,
+        "server_max_window_bits": 9,
+        "client_max_window_bits": 9,
+    },
+]
 
 
 class CompressionTests(SynchronousTestCase):
     """
-    permessage-deflate, RFC 7692.
+    C{permessage-deflate} (RFC 7692).
     """
-
-    def setUp(self) -> None:
-        self.client = ClientProtocol(
-            parse_uri("ws://localhost/"), extensions=[ClientPerMessageDeflateFactory()]
-        )
-        self.client.send_request(self.client.connect())
-        head = parseHead(b"".join(self.client.data_to_send()))
-        self.frames, response = WebSocketFrames.accept(head, 100_000, compress=True)
-        self.client.receive_data(response)
-        self.client.events_received()
-
-    def sent(self, data: bytes) -> bytes:
-        """
-        Have the client send a message.
-        """
-        self.client.send_binary(data)
-        return b"".join(self.client.data_to_send())
 
     def test_bothWays(self) -> None:
         """
-        Messages are compressed both ways; a peer that does not offer it gets
-        them plain.
+        12.*, 13.*: messages of many lengths are compressed both ways with every
+        kind of offer; uncompressed messages and fragments are read beside them.
         """
-        message = b"<hello/>" * 1000
-        stream = self.sent(message)
-        self.assertLess(len(stream), 200)
-        self.assertEqual(self.frames.receive(stream), [message])
-        parts = self.frames.receive(self.sent(message * 3))
-        self.assertEqual(parts, [message * 2 + message[:384], message[384:]])
-        answer = self.frames.messages([message])
-        self.assertLess(len(answer), 200)
-        self.client.receive_data(answer)
-        [event] = self.client.events_received()
-        assert isinstance(event, ClientFrame)
-        self.assertEqual(event.data, message)
-        request = REQUEST.replace(b"permessage-deflate", b"x-other")
-        plain, _ = WebSocketFrames.accept(parseHead(request), compress=True)
-        self.assertEqual(framesIn(plain.messages([message])), [(BINARY, message)])
+        for offer in OFFERS:
+            client, frames = connect(ClientPerMessageDeflateFactory(**offer))
+            for length in (0, 1, 16, 126, 1024, 16384, 70_000):
+                message = (b'{"x": 1, "y": "\xe2\x82\xac"}' * (length // 20 + 1))[:length]
+                client.send_binary(message)
+                client.send_text(b"<", fin=False)
+                client.send_ping(b"1")
+                client.send_continuation(EURO * 100, fin=True)
+                stream = b"".join(client.data_to_send()) + A
+                events = [
+                    each for each in (message + b"<", (PING, b"1"), EURO * 100 + b"a") if each
+                ]
+                self.assertEqual(read(frames, every(frames.pieceLength or 1, stream)), events)
+                answer = frames.messages([message, b"b"])
+                self.assertLess(len(answer), length // 4 + 50)
+                client.receive_data(answer)
+                received = [
+                    bytes(each.data)
+                    for each in client.events_received()
+                    if isinstance(each, ClientFrame)
+                ]
+                self.assertEqual(received, [each for each in (message, b"b") if each])
 
-    def test_bomb(self) -> None:
+    def test_notOffered(self) -> None:
         """
-        A message that is too long only when it is inflated is refused, and the
-        pieces to be taken at once are small.
+        A client that does not offer it gets uncompressed messages.
         """
-        [end] = self.frames.receive(self.sent(b"\0" * 10_000_000))
-        assert isinstance(end, End)
-        self.assertEqual((end.code, end.fault), (1009, True))
-        self.assertEqual(self.frames.pieceLength, 1024)
+        _, frames = connect()
+        self.assertFalse(frames.compressed)
+        self.assertIsNone(frames.pieceLength)
+        self.assertEqual(framesIn(frames.messages([b"x" * 1000])), [(BINARY, b"x" * 1000)])
 
-    def test_garbage(self) -> None:
+    def test_parts(self) -> None:
         """
-        What cannot be inflated ends the WebSocket.
+        An inflated message is delivered in parts of 16 KiB.
         """
-        [end] = self.frames.receive(frame(BINARY, b"\xff" * 10, rsv=4))
-        assert isinstance(end, End)
-        self.assertEqual((end.code, end.fault), (1002, True))
+        client, frames = connect(ClientPerMessageDeflateFactory())
+        client.send_binary(b"*" * 40_000)
+        arrived = frames.receive(b"".join(client.data_to_send()))
+        self.assertEqual(arrived, every(16384, b"*" * 40_000))
 
+    def test_violations(self) -> None:
+        """
+        A frame that exceeds the limit when it is inflated, one that cannot be
+        inflated, compressed text that is not UTF-8 and misplaced reserved bits end
+        the WebSocket.
+        """
 
-class OutTests(SynchronousTestCase):
-    """
-    What is sent.
-    """
+        def compressed(opcode: int, payload: bytes) -> bytes:
+            client, _ = connect(ClientPerMessageDeflateFactory())
+            {TEXT: client.send_text, BINARY: client.send_binary}[opcode](payload)
+            return b"".join(client.data_to_send())
 
-    def test_shared(self) -> None:
-        """
-        A message that goes to many is made once, unless it is a very long one or
-        compressed.
-        """
-        one, two = WebSocketFrames(), WebSocketFrames()
-        message = bytes(bytearray(b"to all"))
-        self.assertIs(one.messages([message]), two.messages([message]))
-        self.assertEqual(framesIn(two.messages([b"another"])), [(BINARY, b"another")])
-        long = bytes(70_000)
-        self.assertIsNot(one.messages([long]), two.messages([long]))
-
-    def test_reason(self) -> None:
-        """
-        A Close has a code and a reason, cut where a character ends if it is too
-        long.
-        """
-        [(opcode, payload)] = framesIn(WebSocketFrames().close(1008, "\u20ac" * 50))
-        self.assertEqual((opcode, payload[:2]), (CLOSE, (1008).to_bytes(2)))
-        self.assertEqual(payload[2:].decode(), "\u20ac" * 41)
-
-    def test_messages(self) -> None:
-        """
-        Each payload is one binary message without a mask, of any length.
-        """
-        payloads = [b"a\0", b"x" * 125, b"x" * 126, b"x" * 65535, b"x" * 65536]
-        sent = framesIn(WebSocketFrames().messages(payloads))
-        self.assertEqual(sent, [(BINARY, payload) for payload in payloads])
-
-    def test_control(self) -> None:
-        """
-        There are pings, and pongs with what they answer.
-        """
-        frames = WebSocketFrames()
-        self.assertEqual(framesIn(frames.ping()), [(PING, b"")])
-        self.assertEqual(framesIn(frames.pongs([b"1", b""])), [(PONG, b"1"), (PONG, b"")])
-
-    @given(st.data(), st.lists(st.binary(max_size=300), max_size=10))
-    def test_understood(self, data: st.DataObject, payloads: list[bytes]) -> None:
-        """
-        A client of the library gets what is sent, and the other way round.
-        """
-        client = ClientProtocol(parse_uri("ws://localhost/"))
-        client.send_request(client.connect())
-        head = parseHead(b"".join(client.data_to_send()))
-        frames, response = WebSocketFrames.accept(head)
-        client.receive_data(response)
-        client.events_received()
-        for piece in data.draw(cuts(frames.messages(payloads))):
-            client.receive_data(piece)
-        events = client.events_received()
-        self.assertEqual(
-            [event.data for event in events if isinstance(event, ClientFrame)],
-            [payload for payload in payloads if payload],
-        )
-        for payload in payloads:
-            client.send_binary(payload)
-        client.send_close(1000)
-        received = Received(data.draw(cuts(b"".join(client.data_to_send()))))
-        self.assertEqual(received.payload, b"".join(payloads))
+        for stream, code in [
+            (compressed(BINARY, b"\0" * 10_000_000), 1009),
+            (frame(BINARY, b"\xff" * 10, rsv=4), 1002),
+            (compressed(TEXT, b"\xff"), 1007),
+            (frame(BINARY, b"a", rsv=6), 1002),
+            (frame(PING, rsv=4), 1002),
+            (frame(TEXT, b"a", fin=False) + frame(CONT, b"a", rsv=4), 1002),
+        ]:
+            _, frames = connect(ClientPerMessageDeflateFactory())
+            end = read(frames, every(1024, stream))[-1]
+            assert isinstance(end, End)
+            self.assertEqual((end.code, end.fault), (code, True))

@@ -1,125 +1,51 @@
 """
-The short path of L{openfl_twisted.wire.websocket.frames}: what it reads is what the
-library reads, and with little work.
+Properties and costs of the reader in L{openfl_twisted.wire.websocket.frames}; the
+cases of the RFC are in C{test_conformance}.
 """
 
 from functools import partial
-from typing import Any
 from unittest.mock import patch
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.frames import Opcode
-from websockets.protocol import SEND_EOF
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    PerMessageDeflate,
+)
 from websockets.utils import apply_mask
 
-from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
-from openfl_twisted.wire.websocket.parser import FrameParser
+from openfl_twisted.wire.websocket.frames import End, WebSocketFrames
 from tests.effort import CountedBytes, callsOf
-from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
+from tests.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Event,
+    connect,
+    frame,
+    framesIn,
+    read,
+)
 from tests.segments import cuts
 
 LIMIT = 500
 
+# More than a frame that is held can have: its limit, or a length in two bytes, and its header.
+MOST_HELD = 65536 + 14
+
 MESSAGE = frame(BINARY, b"x" * 64)
 
 
-class Both:
+def deflate() -> Extension:
     """
-    What a stream brings, in order: bytes, pings, and the end.
+    Make the extension of a server.
     """
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def add(self, event: Any) -> None:
-        """
-        Add something; bytes to those just before them, since that is how they
-        come to the application.
-        """
-        if isinstance(event, bytes) and self.events and isinstance(self.events[-1], bytes):
-            self.events[-1] += event
-        elif event != b"":
-            self.events.append(event)
-
-
-def read(pieces: list[bytes], closeBefore: int) -> list[Any]:
-    """
-    Have a stream read here.
-
-    @param closeBefore: the number of the piece before which this side closes.
-    """
-    frames, both = WebSocketFrames(LIMIT), Both()
-    for number, piece in enumerate(pieces):
-        if number == closeBefore:
-            frames.close()
-        for arrival in frames.receive(piece):
-            if isinstance(arrival, Pings):
-                for payload in arrival.payloads:
-                    both.add((PING, payload))
-            else:
-                both.add(arrival)
-    return both.events
-
-
-class FragmentLimit(FrameParser):
-    """
-    The library with this side's limit, which does not apply to binary messages in
-    one frame.
-    """
-
-    @property
-    def max_fragment_size(self) -> int | None:
-        """
-        The limit of the next frame, whose first byte has arrived.
-        """
-        isStreamed = self.reader.buffer[:1] == bytes((0x80 | BINARY,)) and self.current_size is None
-        return None if isStreamed else LIMIT
-
-    @max_fragment_size.setter
-    def max_fragment_size(self, value: int | None) -> None:
-        """
-        Ignore the limit of the library itself.
-        """
-
-
-def readByLibrary(pieces: list[bytes], closeBefore: int) -> list[Any]:
-    """
-    Have the library read all of a stream.
-    """
-    parser, both = FragmentLimit(LIMIT), Both()
-    for number, piece in enumerate(pieces):
-        if number == closeBefore and not parser.eof_sent:
-            parser.send_close(1000)
-            parser.data_to_send()
-        for each in parser.frames(piece):
-            if each.opcode is Opcode.PING:
-                both.add((PING, bytes(each.data)))
-            elif each.opcode is not Opcode.CLOSE:
-                both.add(bytes(each.data))
-        writes = parser.data_to_send()
-        if SEND_EOF not in writes:
-            continue
-        fault, answer = parser.parser_exc, b"".join(writes)
-        close = parser.close_sent if fault else parser.close_rcvd
-        if close is None or (fault and not answer):
-            both.add(End(answer, 1006, str(fault), True))
-        else:
-            both.add(End(answer, close.code, close.reason, fault is not None))
-        break
-    return both.events
-
-
-def isStreaming(pieces: list[bytes]) -> bool:
-    """
-    Whether a stream ends inside a long frame, whose beginning is delivered here and
-    not by the library.
-    """
-    frames = WebSocketFrames(LIMIT)
-    for piece in pieces:
-        frames.receive(piece)
-    return frames._left > 0
+    return PerMessageDeflate(False, False, 15, 15)
 
 
 def withLength(data: bytes, form: int) -> bytes:
@@ -160,7 +86,7 @@ usualFrames = st.one_of(
     st.builds(frame, st.just(BINARY), st.binary(max_size=150)),
     st.builds(frame, st.just(TEXT), st.text(max_size=50).map(str.encode)),
     st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125)),
-    st.sampled_from([LIMIT, LIMIT + 1]).map(lambda length: frame(TEXT, b"x" * length)),
+    st.just(frame(BINARY, b"x" * 66_000)),
     st.lists(st.binary(max_size=20), min_size=1, max_size=4).map(
         lambda parts: b"".join(
             frame(CONT if at else BINARY, part, fin=at == len(parts) - 1)
@@ -171,9 +97,9 @@ usualFrames = st.one_of(
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> list[bytes]:
+def streams(draw: st.DrawFn) -> bytes:
     """
-    Frames that are right and wrong, some bytes changed, cut in any way.
+    Frames, right and wrong, with some bytes changed.
     """
     either = st.booleans().flatmap({True: usualFrames, False: anyFrames}.__getitem__)
     data = bytearray(b"".join(draw(st.lists(either, max_size=8))))
@@ -182,53 +108,110 @@ def streams(draw: st.DrawFn) -> list[bytes]:
         data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
         if not data:
             break
-    return draw(cuts(bytes(data)))
+    return bytes(data)
 
 
-longMessages = st.sampled_from([0, 5, 125, 126, LIMIT, 65_535, 65_536, 65_537, 140_001]).map(
-    lambda length: (bytes(range(251)) * (length // 251 + 1))[:length]
+# Messages of a client: what it sends is text, and its fragments.
+messages = st.tuples(
+    st.booleans(),
+    st.one_of(
+        st.lists(st.text(max_size=100), min_size=1, max_size=4),
+        st.integers(1, 2).map(lambda count: ["*\0" * 40_000] * count),
+    ),
 )
+controls = st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=125))
 
 
-@st.composite
-def longStreams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
+class PropertyTests(SynchronousTestCase):
     """
-    The payload of some binary messages, and their frames, cut in any way.
-    """
-    messages = draw(st.lists(longMessages, max_size=4))
-    forms = [withLength(frame(BINARY, each), draw(st.sampled_from([0, 127]))) for each in messages]
-    return b"".join(messages), draw(cuts(b"".join(forms)))
-
-
-class EquivalenceTests(SynchronousTestCase):
-    """
-    The short path and the library.
+    Any stream.
     """
 
-    @settings(max_examples=500)
-    @given(streams(), st.integers(0, 20))
-    def test_same(self, pieces: list[bytes], closeBefore: int) -> None:
+    @settings(max_examples=300)
+    @given(st.data(), st.booleans(), streams())
+    def test_anySegmentation(self, data: st.DataObject, compress: bool, stream: bytes) -> None:
         """
-        Any stream, right or wrong and cut in any way, brings the same as if the
-        library alone had read it, also when this side has closed.
+        However a stream is split, its events are the same; also where the library
+        was built without its C extension.
         """
-        assume(not isStreaming(pieces))
-        self.assertEqual(read(pieces, closeBefore), readByLibrary(pieces, closeBefore))
+        extension = deflate if compress else lambda: None
+        expected = read(WebSocketFrames(LIMIT, extension()), [stream])
+        pieces = data.draw(cuts(stream))
+        self.assertEqual(read(WebSocketFrames(LIMIT, extension()), pieces), expected)
+        with patch("openfl_twisted.wire.websocket.frames.apply_mask", apply_mask):
+            self.assertEqual(read(WebSocketFrames(LIMIT, extension()), pieces), expected)
 
-    @given(longStreams())
-    def test_long(self, stream: tuple[bytes, list[bytes]]) -> None:
+    @settings(max_examples=300)
+    @given(st.booleans(), st.booleans(), st.lists(st.binary(max_size=50) | streams(), max_size=5))
+    def test_anyBytes(self, compress: bool, closed: bool, pieces: list[bytes]) -> None:
         """
-        Long messages are delivered as they arrive, and the payload is the same for
-        every segmentation.
+        No stream raises an exception, parts have the promised length, and little is
+        held. The library's client understands the answer at the end.
         """
-        payload, pieces = stream
-        frames, received = WebSocketFrames(LIMIT), bytearray()
+        frames = WebSocketFrames(LIMIT, deflate() if compress else None)
+        if closed:
+            frames.close()
         for piece in pieces:
-            for arrival in frames.receive(piece):
-                assert isinstance(arrival, bytes)
-                self.assertLessEqual(len(arrival), frames.maxPayload)
-                received += arrival
-        self.assertEqual(received, payload)
+            arrived = frames.receive(piece)
+            for arrival in arrived:
+                if isinstance(arrival, bytes):
+                    self.assertLessEqual(len(arrival), frames.maxPayload)
+            self.assertLess(len(frames._held or b""), MOST_HELD + len(piece))
+            if arrived and isinstance(arrived[-1], End):
+                self.assertEqual(frames.receive(piece), [])
+                self.assertEqual(frames.close(), b"")
+                self.assertEqual(not arrived[-1].answer, closed)
+                client, _ = connect()
+                client.receive_data(arrived[-1].answer)
+                if client.close_rcvd is not None:
+                    self.assertEqual(client.close_rcvd.code, arrived[-1].code)
+                    self.assertEqual(client.close_rcvd.reason, arrived[-1].reason)
+                break
+
+    @given(st.data(), st.booleans(), st.lists(messages | controls, max_size=8), st.booleans())
+    def test_client(
+        self,
+        data: st.DataObject,
+        compress: bool,
+        sent: list[tuple[bool, list[str]] | tuple[int, bytes]],
+        close: bool,
+    ) -> None:
+        """
+        What the library's client sends is read, compressed or not.
+        """
+        client, frames = connect(*[ClientPerMessageDeflateFactory()] * compress)
+        expected: list[Event] = []
+        for kind, content in sent:
+            if isinstance(content, bytes):
+                {PING: client.send_ping, PONG: client.send_pong}[kind](content)
+                if kind == PING:
+                    expected.append((PING, content))
+                continue
+            send = client.send_text if kind else client.send_binary
+            for at, part in enumerate(content):
+                isLast = at == len(content) - 1
+                (partial(send) if at == 0 else client.send_continuation)(part.encode(), fin=isLast)
+            payload = "".join(content).encode()
+            if expected and isinstance(expected[-1], bytes):
+                expected[-1] += payload
+            elif payload:
+                expected.append(payload)
+        if close:
+            client.send_close(1001, "bye")
+        stream = b"".join(client.data_to_send())
+        received = read(frames, data.draw(cuts(stream)))
+        if close:
+            end = received.pop()
+            assert isinstance(end, End)
+            self.assertEqual(end[1:], (1001, "bye", False))
+            self.assertEqual(framesIn(end.answer), [(CLOSE, b"\3\xe9bye")])
+        self.assertEqual(received, expected)
+
+
+class LongTests(SynchronousTestCase):
+    """
+    Long binary messages.
+    """
 
     def test_beginning(self) -> None:
         """
@@ -239,23 +222,21 @@ class EquivalenceTests(SynchronousTestCase):
         stream = frame(BINARY, payload)
         self.assertEqual(frames.receive(stream[:15]), [payload[:1]])
         self.assertEqual(frames.receive(stream[15:30]), [payload[1:16]])
-        self.assertEqual((len(frames._held), frames._left), (0, len(payload) - 16))
-        self.assertEqual(b"".join(map(bytes, frames.receive(stream[30:]))), payload[16:])  # type: ignore[arg-type]
+        self.assertIsNone(frames._held)
+        self.assertEqual(read(frames, [stream[30:] + MESSAGE]), [payload[16:] + b"x" * 64])
 
-    @given(streams(), st.integers(0, 20))
-    def test_withoutC(self, pieces: list[bytes], closeBefore: int) -> None:
+    def test_parts(self) -> None:
         """
-        So it is where the library has no part in C.
+        A long payload is delivered in parts.
         """
-        assume(not isStreaming(pieces))
-        with patch("openfl_twisted.wire.websocket.frames.apply_mask", apply_mask):
-            slowly = read(pieces, closeBefore)
-        self.assertEqual(slowly, readByLibrary(pieces, closeBefore))
+        data = bytes(range(250)) * 600
+        arrived = WebSocketFrames().receive(frame(BINARY, data))
+        self.assertEqual(arrived, [data[:65536], data[65536:131072], data[131072:]])
 
 
 class EffortTests(SynchronousTestCase):
     """
-    How much work the short path is.
+    How much work the reader is.
     """
 
     def effort(self, pieces: list[bytes], maxFrame: int = 1 << 30) -> int:
@@ -263,35 +244,28 @@ class EffortTests(SynchronousTestCase):
         Count the calls that a stream takes.
         """
         frames = WebSocketFrames(maxFrame)
-        return callsOf(lambda: [frames.receive(piece) for piece in pieces])
+
+        def receive() -> None:
+            for piece in pieces:
+                frames.receive(piece)
+                while frames.unfinished:
+                    frames.receive(b"")
+
+        return callsOf(receive)
 
     def test_calls(self) -> None:
         """
-        A message takes its mask and a place in a list, text one look more; the
-        library is not asked, and not even made.
+        A message takes a call for its mask and one for a list, text one more; the
+        other frames take few.
         """
-        frames = WebSocketFrames()
-        for opcode, most in ((BINARY, 2), (TEXT, 3)):
-            stream = frame(opcode, b"x" * 64) * 200
-            self.assertLess(callsOf(partial(frames.receive, stream)), most * 200 + 20)
-        self.assertIsNone(frames._parser)
-
-    def test_controlCalls(self) -> None:
-        """
-        Pings and pongs that are right do not need the library either.
-        """
-        frames = WebSocketFrames()
-        frames.receive(frame(PING, b"x" * 125) * 10 + frame(PONG))
-        frames.pongs([b"x"])
-        frames.ping()
-        self.assertIsNone(frames._parser)
-
-    def test_outCalls(self) -> None:
-        """
-        A message that is sent takes a header.
-        """
-        frames, messages = WebSocketFrames(), [bytes(64)] * 200
-        self.assertLess(callsOf(partial(frames.messages, messages)), 3 * 200 + 20)
+        for unit, most in (
+            (MESSAGE, 2),
+            (frame(TEXT, b"x" * 64), 3),
+            (frame(PONG), 4),
+            (frame(PING, b"x" * 125), 12),
+            (frame(BINARY, b"x", fin=False) + frame(CONT, b"x"), 12),
+        ):
+            self.assertLess(self.effort([unit * 200]), most * 200 + 40, unit)
 
     def test_linear(self) -> None:
         """
@@ -318,8 +292,7 @@ class EffortTests(SynchronousTestCase):
 
     def test_copies(self) -> None:
         """
-        Nothing is copied for each message but the message: what stands behind it
-        stays where it is.
+        Of each message only the payload is copied, not what follows it.
         """
         for unit in (MESSAGE, frame(BINARY, bytes(5000)), frame(PING) + MESSAGE, frame(CLOSE)[:1]):
             stream = CountedBytes(unit * 300)

@@ -5,8 +5,8 @@ Tests for L{openfl_twisted.wire.websocket.handshake}.
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.httprequest import HTTPAnswer, OtherRequest, RequestHead, parseHead
-from openfl_twisted.wire.websocket.handshake import checkUpgrade, isUpgrade
-from tests.frames import REQUEST
+from openfl_twisted.wire.websocket.handshake import acceptUpgrade, checkUpgrade, isUpgrade
+from tests.frames import KEY, REQUEST, RESPONSE
 
 
 class CheckTests(SynchronousTestCase):
@@ -76,3 +76,71 @@ class CheckTests(SynchronousTestCase):
             self.assertNotIsInstance(refusal, OtherRequest)
             self.assertEqual(refusal.status, 426)
             self.assertIn(b"\r\nSec-WebSocket-Version: 13\r\n", refusal.encode())
+
+
+class AcceptTests(SynchronousTestCase):
+    """
+    The response.
+    """
+
+    def refused(self, request: bytes) -> HTTPAnswer:
+        """
+        Get why a request is refused.
+        """
+        refusal: HTTPAnswer = self.assertRaises(HTTPAnswer, acceptUpgrade, parseHead(request))
+        return refusal
+
+    def test_answer(self) -> None:
+        """
+        The response is that of the example in RFC 6455, with the same case of
+        header names. No extension is accepted by default.
+        """
+        self.assertEqual(acceptUpgrade(parseHead(REQUEST)), (None, RESPONSE))
+
+    def test_keys(self) -> None:
+        """
+        A key is 16 bytes in base 64; that of OpenFL's draft of a client, which
+        is shorter, is refused.
+        """
+        for key in (b"c2hvcnQ=", b"", KEY[:-2], b"\xe4" * 24, KEY[:-2] + b"YQ"):
+            request = REQUEST.replace(KEY, key)
+            self.assertEqual(self.refused(request).status, 400)
+        lines = REQUEST.split(b"\r\n")
+        without = b"\r\n".join(line for line in lines if b"-Key" not in line)
+        self.assertEqual(self.refused(without).status, 400)
+
+    def test_subprotocols(self) -> None:
+        """
+        The first of our subprotocols that the client offers is selected. Without
+        one in common, and for the empty offer of OpenFL's draft of a client, none
+        is.
+        """
+        for offered, agreed in [
+            (b"b, a", b"a"),
+            (b"B", None),
+            (b"c", None),
+            (b"", None),
+            (b"b\r\nSec-WebSocket-Protocol: c", b"b"),
+        ]:
+            offer = b"\r\nSec-WebSocket-Protocol: " + offered + b"\r\n\r\n"
+            head = parseHead(REQUEST.replace(b"\r\n\r\n", offer))
+            _, answer = acceptUpgrade(head, subprotocols=["a", "b"])
+            line = b"" if agreed is None else b"Sec-WebSocket-Protocol: " + agreed + b"\r\n"
+            self.assertEqual(answer, RESPONSE[:-2] + line + b"\r\n")
+            self.assertEqual(acceptUpgrade(head), (None, RESPONSE))
+        malformed = REQUEST.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: ()\r\n\r\n")
+        self.assertEqual(self.refused(malformed).status, 400)
+
+    def test_extensions(self) -> None:
+        """
+        Compression is negotiated if the client offers it. A malformed offer is
+        refused only if this side compresses.
+        """
+        extension, response = acceptUpgrade(parseHead(REQUEST), compress=True)
+        assert extension is not None
+        self.assertIn(b"\r\nSec-WebSocket-Extensions: permessage-deflate;", response)
+        other = parseHead(REQUEST.replace(b"permessage-deflate", b"x-other"))
+        self.assertEqual(acceptUpgrade(other, compress=True), (None, RESPONSE))
+        head = parseHead(REQUEST.replace(b"permessage-deflate", b"()"))
+        self.assertEqual(acceptUpgrade(head), (None, RESPONSE))
+        self.assertRaises(HTTPAnswer, acceptUpgrade, head, compress=True)
