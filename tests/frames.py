@@ -4,7 +4,7 @@ client.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from websockets.client import ClientProtocol
@@ -135,3 +135,16 @@ def read(frames: WebSocketFrames, pieces: Iterable[bytes]) -> list[Event]:
             else:
                 events.append(arrival)
     return events
+
+
+def assertEvents(received: Sequence[object], expected: Sequence[object], name: str = "") -> None:
+    """
+    Compare events. C{assertEqual} takes minutes to describe the difference of long
+    payloads.
+
+    @param name: what is tested.
+    @raise AssertionError: if they differ.
+    """
+    if [*received] != [*expected]:
+        shown = [[(repr(each)[:80], len(repr(each))) for each in some] for some in (received, expected)]
+        raise AssertionError(f"{name}: {shown[0]} instead of {shown[1]}")
