@@ -142,9 +142,11 @@ def assertEvents(received: Sequence[object], expected: Sequence[object], name: s
     Compare events. C{assertEqual} takes minutes to describe the difference of long
     payloads.
 
-    @param name: what is tested.
+    @param name: the name of the case.
     @raise AssertionError: if they differ.
     """
     if [*received] != [*expected]:
-        shown = [[(repr(each)[:80], len(repr(each))) for each in some] for some in (received, expected)]
+        shown = [
+            [(repr(each)[:80], len(repr(each))) for each in some] for some in (received, expected)
+        ]
         raise AssertionError(f"{name}: {shown[0]} instead of {shown[1]}")

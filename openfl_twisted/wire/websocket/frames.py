@@ -194,9 +194,9 @@ class WebSocketFrames:
             end = self._faultEnd(CloseCode.MESSAGE_TOO_BIG, str(error))
         if end is None and not arrived and len(payloads) == 1:
             # The usual case: a client that waits for each answer.
-            [payload] = payloads
-            if 0 < len(payload) <= _MAX_INFLATED:
-                return [payload]
+            limit = _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
+            if 0 < len(payloads[0]) <= limit:
+                return [*payloads]
         arrived += self._parts(payloads)
         if end is not None:
             self._over = True
@@ -232,7 +232,10 @@ class WebSocketFrames:
                 if start - 4 > end:
                     wanted = start - 4 - at
                     break
-                length = int.from_bytes(stream[at + 2 : start - 4])
+                if length == 126:
+                    length = stream[at + 2] << 8 | stream[at + 3]
+                else:
+                    length = int.from_bytes(stream[at + 2 : start - 4])
                 if length >= _MIN_VIEW:
                     source = memoryview(stream)
             if inMessage or length < 0 or (first != _BINARY and (first != _TEXT or length > limit)):

@@ -60,8 +60,8 @@ class Case(NamedTuple):
     """
     A test case.
 
-    @ivar name: what is tested, with the numbers of Autobahn.
-    @ivar stream: what the client sends.
+    @ivar name: the subject, with the numbers of Autobahn.
+    @ivar stream: the bytes from the client.
     @ivar events: the events before the end.
     @ivar code: the code at the end; C{None} if the WebSocket stays open.
     """
@@ -205,7 +205,7 @@ UTF8 = [
     "\u03ba\u1f79\u03c3\u03bc\u03b5",
 ]
 
-# 6.*: what is not UTF-8.
+# 6.*: bytes that are not UTF-8.
 NOT_UTF8 = {
     "five and six bytes, and more": "f888808080 fc8480808080 fe ff feff",
     "beyond U+10FFFF": "f4908080 f5808080",
@@ -229,7 +229,7 @@ class ConformanceTests(SynchronousTestCase):
 
     def test_good(self) -> None:
         """
-        What is allowed is read. The answer to a Close has the same payload.
+        Valid frames are read. The answer to a Close has the same payload.
         """
         for name, stream, events, code in GOOD:
             for pieces in self.segmentations(stream):

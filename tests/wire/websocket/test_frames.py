@@ -112,7 +112,7 @@ def streams(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-# Messages of a client: what it sends is text, and its fragments.
+# Messages of a client: whether it is text, and its fragments.
 messages = st.tuples(
     st.booleans(),
     st.one_of(
@@ -178,7 +178,7 @@ class PropertyTests(SynchronousTestCase):
         close: bool,
     ) -> None:
         """
-        What the library's client sends is read, compressed or not.
+        Frames from the library's client are read, compressed or not.
         """
         client, frames = connect(*[ClientPerMessageDeflateFactory()] * compress)
         expected: list[Event] = []
@@ -293,7 +293,7 @@ class EffortTests(SynchronousTestCase):
 
     def test_copies(self) -> None:
         """
-        Of each message only the payload is copied, not what follows it.
+        Of each message only the payload is copied, not the following bytes.
         """
         for unit in (MESSAGE, frame(BINARY, bytes(5000)), frame(PING) + MESSAGE, frame(CLOSE)[:1]):
             stream = CountedBytes(unit * 300)

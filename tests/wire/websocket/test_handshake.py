@@ -53,7 +53,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        What asks for a WebSocket in a wrong way is told what is wrong.
+        A malformed request for a WebSocket is answered with status 400.
         """
         for old, new in [
             (b"/x/room", b"x"),
@@ -69,7 +69,8 @@ class CheckTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         """
-        Another version than 13, or none, is told so.
+        A request with another version than 13, or with none, is answered with
+        status 426 and the supported version.
         """
         for version in (b"Sec-WebSocket-Version: 8\r\n", b""):
             refusal = self.refused(b"Sec-WebSocket-Version: 13\r\n", version)

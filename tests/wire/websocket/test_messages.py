@@ -76,7 +76,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_calls(self) -> None:
         """
-        A message takes the calls for its header, and no more.
+        A message takes at most three calls.
         """
         server, messages = WebSocketFrames(), [bytes(64)] * 200
         self.assertLess(callsOf(partial(server.messages, messages)), 3 * 200 + 20)
