@@ -1,8 +1,19 @@
 """
-The client's side of a WebSocket by hand, right and wrong.
+The client side of a WebSocket: frames by hand, right and wrong, and the library's
+client.
 """
 
 import struct
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from websockets.client import ClientProtocol
+from websockets.extensions import ClientExtensionFactory
+from websockets.uri import parse_uri
+
+from openfl_twisted.wire.httprequest import parseHead
+from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.handshake import acceptUpgrade
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN = 0x80
@@ -80,3 +91,62 @@ def framesIn(data: bytes) -> list[tuple[int, bytes]]:
         found.append((data[0] & 0x0F, data[start : start + length]))
         data = data[start + length :]
     return found
+
+
+def connect(*offered: ClientExtensionFactory) -> tuple[ClientProtocol, WebSocketFrames]:
+    """
+    Open a WebSocket between the library's client and our server side.
+
+    @param offered: the extensions that the client offers.
+    """
+    client = ClientProtocol(parse_uri("ws://localhost/"), extensions=offered, max_size=None)
+    client.send_request(client.connect())
+    head = parseHead(b"".join(client.data_to_send()))
+    extension, response = acceptUpgrade(head, compress=bool(offered))
+    client.receive_data(response)
+    client.events_received()
+    return client, WebSocketFrames(extension=extension)
+
+
+Event: TypeAlias = bytes | tuple[int, bytes] | End
+"""
+An event of a reader; a ping is its opcode and payload.
+"""
+
+
+def read(frames: WebSocketFrames, pieces: Iterable[bytes]) -> list[Event]:
+    """
+    Read a stream.
+
+    @return: the events in order; consecutive bytes are joined, as an application
+        receives them.
+    """
+    events: list[Event] = []
+    for piece in pieces:
+        arrived = frames.receive(piece)
+        while frames.unfinished:
+            arrived += frames.receive(b"")
+        for arrival in arrived:
+            assert not (events and isinstance(events[-1], End))
+            if isinstance(arrival, Pings):
+                events += [(PING, payload) for payload in arrival.payloads]
+            elif isinstance(arrival, bytes) and events and isinstance(events[-1], bytes):
+                events[-1] += arrival
+            else:
+                events.append(arrival)
+    return events
+
+
+def assertEvents(received: Sequence[object], expected: Sequence[object], name: str = "") -> None:
+    """
+    Compare events. C{assertEqual} takes minutes to describe the difference of long
+    payloads.
+
+    @param name: the name of the case.
+    @raise AssertionError: if they differ.
+    """
+    if [*received] != [*expected]:
+        shown = [
+            [(repr(each)[:80], len(repr(each))) for each in some] for some in (received, expected)
+        ]
+        raise AssertionError(f"{name}: {shown[0]} instead of {shown[1]}")

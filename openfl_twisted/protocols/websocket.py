@@ -33,8 +33,8 @@ from openfl_twisted.wire.httprequest import (
     RequestHead,
     parseHead,
 )
-from openfl_twisted.wire.websocket import MAX_FRAME, WebSocketFrames
-from openfl_twisted.wire.websockethead import checkUpgrade
+from openfl_twisted.wire.websocket.frames import MAX_FRAME, WebSocketFrames
+from openfl_twisted.wire.websocket.handshake import acceptUpgrade, checkUpgrade
 
 OPEN_TIMEOUT = 10.0
 """
@@ -168,16 +168,13 @@ class WebSocketProtocol(WebSocketTransport):
             raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
         if factory.origins is not None and not factory.origins(origin):
             raise HTTPAnswer(403, f"The origin {_shown(origin)} may not connect.")
-        frames, response = WebSocketFrames.accept(
-            head,
-            factory.maxFrame,
-            compress=factory.compress,
-            subprotocols=factory.subprotocols,
+        extension, response = acceptUpgrade(
+            head, compress=factory.compress, subprotocols=factory.subprotocols
         )
         self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
         if self.wrappedProtocol is None:
             raise HTTPAnswer(503, "There is no room for another connection.")
-        return frames, response
+        return WebSocketFrames(factory.maxFrame, extension), response
 
     def _behindProxy(self, head: RequestHead) -> IAddress | None:
         """

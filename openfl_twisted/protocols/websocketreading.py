@@ -11,7 +11,8 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.producing import ProducingProtocol
-from openfl_twisted.wire.websocket import Arrival, End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.messages import makePongs
 
 # Nothing waits, as it is most of the time for most connections; never changed.
 _NOTHING: deque[Any] = deque()
@@ -175,7 +176,7 @@ class WebSocketReader(ProducingProtocol):
                     # One who sends pings and does not read gets no heap of answers.
                     self._ping = payloads[-1]
                 elif self._open:
-                    self.transport.write(self._frames.pongs(payloads))
+                    self.transport.write(makePongs(payloads))
             case _:
                 if not self.disconnecting:
                     self.wrappedProtocol.dataReceived(arrival)
@@ -194,7 +195,7 @@ class WebSocketReader(ProducingProtocol):
         """
         self._heard = True
         if self._ping is not None and self._open:
-            self.transport.write(self._frames.pongs([self._ping]))
+            self.transport.write(makePongs([self._ping]))
         self._ping = None
 
     # Turns and pauses

@@ -25,7 +25,8 @@ from openfl_twisted.protocols.sending import MESSAGE_TOO_BIG
 from openfl_twisted.protocols.sendqueue import IMessageTransport
 from openfl_twisted.protocols.sharedtimer import Group, SharedTimer
 from openfl_twisted.protocols.websocketreading import WebSocketReader
-from openfl_twisted.wire.websocket import End, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import End, WebSocketFrames
+from openfl_twisted.wire.websocket.messages import PING
 
 # How long either side may take to read what was written before the end, in seconds.
 _LINGER = 30.0
@@ -395,7 +396,7 @@ class WebSocketTransport(WebSocketReader):
         if self._isExcused:
             self._awaitSilence()
         else:
-            self.transport.write(self._frames.ping())
+            self.transport.write(PING)
             self._waitsWith = self.settings.pongs.wait(self)
 
     def lookForPong(self) -> None:

@@ -37,7 +37,7 @@ from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
-from openfl_twisted.wire.websocket import MAX_FRAME
+from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 T = TypeVar("T")
 

@@ -23,10 +23,10 @@ class Row(NamedTuple):
 LIMITS = {
     # Messages
     "wire.messages MAX_LENGTH": Row("message", SIZE),
-    "wire.websocket MAX_FRAME": Row("WebSocket frame held until complete"),
+    "wire.websocket.frames MAX_FRAME": Row("WebSocket frame held until complete"),
     "wire.lines MAX_LINE_LENGTH": Row("line of the echo servers", SIZE),
     "protocols.sending MAX_WORK": Row("messages handled before"),
-    "wire.websocket _MAX_OTHERS": Row("control frames and fragments"),
+    "wire.websocket.frames _MAX_OTHERS": Row("control frames and fragments"),
     "wire.text MAX_BROKEN": Row("places in a text"),
     # Connections
     "protocols.guard MAX_CONNECTIONS": Row("connections"),
@@ -165,7 +165,7 @@ NOT_LIMITS = {
     "tls.identities _MAX_NAMES": "part of a text for people",
     "wire.x509.certificates MAX_DETAIL": "part of a text for people",
     "wire.amf.amf3 MIN_INTEGER": "the range of a number",
-    "wire.websocket _MIN_VIEW": "how messages are copied",
+    "wire.websocket.frames _MIN_VIEW": "how messages are copied",
     "utils _MAX_UINT": "the range of a number",
     "wire.amf.amf0 _MAX_SHORT": "the range of a number",
     "wire.amf.amf0 _MAX_INDEX": "the range of an index",
@@ -178,9 +178,9 @@ NOT_LIMITS = {
     "wire.httprequest MAX_REQUEST_START": "follows from MAX_TARGET",
     "wire.x509.servernames _MAX_NAME": "the maximum of DNS",
     "wire.strictxml XMLLimits.depth": "policy files have the same, see its row",
-    "wire.websocket _MAX_PAYLOAD": "the size of a chunk",
-    "wire.websocket _MAX_INFLATED": "the size of a chunk",
-    "wire.websocket _MAX_CONTROL": "the maximum of RFC 6455",
-    "wire.websocket _MAX_REASON": "the maximum of RFC 6455",
-    "wire.websocketmessages _MAX_SHARED": "how messages are joined",
+    "wire.websocket.frames _MAX_PAYLOAD": "the size of a chunk",
+    "wire.websocket.frames _MAX_INFLATED": "the size of a chunk",
+    "wire.websocket.frames _MAX_CONTROL": "the maximum of RFC 6455",
+    "wire.websocket.messages _MAX_REASON": "the maximum of RFC 6455",
+    "wire.websocket.messages _MAX_SHARED": "how messages are joined",
 }

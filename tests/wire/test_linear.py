@@ -33,13 +33,13 @@ from openfl_twisted.wire import (
     strictxml,
     telnet,
     text,
-    websocket,
 )
 from openfl_twisted.wire.amf import codec, flex
 from openfl_twisted.wire.amf.values import ClassRegistry
 from openfl_twisted.wire.dataio import DataReader
 from openfl_twisted.wire.policy import address, file, origins, request, rule
-from openfl_twisted.wire.websockethead import checkUpgrade
+from openfl_twisted.wire.websocket.frames import WebSocketFrames
+from openfl_twisted.wire.websocket.handshake import checkUpgrade
 from openfl_twisted.wire.x509 import costs, der, servernames
 from tests.costs import Costs
 from tests.effort import profiled
@@ -357,8 +357,8 @@ PARSERS = {
         ],
     ),
     "vocabulary": Parser(decoded(vocabulary.parseRequest), XML),
-    "websocket": Parser(
-        stream(lambda: websocket.WebSocketFrames(1 << 16).receive),
+    "websocket.frames": Parser(
+        stream(lambda: WebSocketFrames(1 << 16).receive),
         [
             b"\x82\x81" + MASK + b"a",
             b"\x02\x81" + MASK + b"a",
@@ -382,7 +382,7 @@ PARSERS = {
         [b"PROXY TCP4 1.2.3.4", b" ", b"1", b"::", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x0f\xff"],
         8192,
     ),
-    "websockethead": Parser(
+    "websocket.handshake": Parser(
         whole(lambda data: readHead(HEAD + data + b"\r\n\r\n")),
         [b"a:\r\n", b"upgrade: a,", b"\r\n", b"a", b"host: b\r\n", b":"],
         16384,
@@ -398,14 +398,12 @@ OTHERS = {
     "policy.decision",
     "pieces",
     "tokenbucket",
-    "websocketmessages",
+    "websocket.messages",
     # cryptography parses; what we do with it is in the tests of tls.
     "x509.certificates",
     "x509.paths",
     "x509.revocation",
     "x509.verifycodes",
-    # The library websockets parses; L{websocket} calls it.
-    "websocketparser",
 }
 
 

@@ -1,0 +1,390 @@
+"""
+WebSocket frame reader (RFC 6455), server side: bytes in; payloads, pings and the
+end of the WebSocket out.
+
+One loop reads every frame. The C{websockets} library unmasks, inflates, and
+parses the payload of a Close.
+"""
+
+import codecs
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import Extension
+from websockets.frames import Close, CloseCode, Frame, Opcode
+
+from openfl_twisted.wire.websocket.messages import (
+    compressMessages,
+    makeClose,
+    makeControl,
+    makeMessages,
+)
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - the library was built without a C compiler
+    from websockets.utils import apply_mask
+
+MAX_FRAME = 1024 * 1024 + 1
+"""
+Maximum length of a frame that is held until it is complete (bytes): 1 MiB and a
+NUL byte. It applies to text, fragments and compressed messages; a binary message in
+one frame is delivered as it arrives, and needs no limit.
+"""
+
+# Longer payloads are delivered in parts; smaller parts if the payload can be compressed.
+_MAX_PAYLOAD = 64 * 1024
+_MAX_INFLATED = 16 * 1024
+
+# Compressed data of this length inflates to about a thousand times as much at most.
+_COMPRESSED_PIECE = 1024
+
+# The maximum payload of a control frame (RFC 6455, 5.5).
+_MAX_CONTROL = 125
+
+# The first byte of a frame: FIN, the reserved bits and the opcode. RSV1 means compressed.
+_FIN, _RESERVED, _RSV1, _OPCODE = 0x80, 0x70, 0x40, 0x0F
+_OPCODES = frozenset(Opcode)
+_DATA_OPCODES = frozenset((Opcode.TEXT, Opcode.BINARY))
+
+# The first byte of an uncompressed message in one frame, and of a control frame.
+_TEXT, _BINARY = _FIN | Opcode.TEXT, _FIN | Opcode.BINARY
+_CLOSE, _PING, _PONG = _FIN | Opcode.CLOSE, _FIN | Opcode.PING, _FIN | Opcode.PONG
+
+# The second byte of a frame has this bit if the payload is masked, as a client must do.
+_MASK = 0x80
+
+# The length of the header of a frame whose payload length has eight bytes.
+_LONG_HEADER = 14
+
+# Control frames, fragments and compressed frames that one call reads: they take longer.
+_MAX_OTHERS = 256
+
+# A view of a payload of this length costs less than a copy.
+_MIN_VIEW = 16 * 1024
+
+_makeDecoder = codecs.getincrementaldecoder("utf-8")
+
+
+class Pings(NamedTuple):
+    """
+    Pings to be answered.
+
+    @ivar payloads: the payloads of the pongs, in order.
+    """
+
+    payloads: list[bytes]
+
+
+class End(NamedTuple):
+    """
+    The end of the WebSocket: the peer has sent its Close or violated the protocol.
+
+    @ivar answer: the bytes to send before the connection is closed.
+    @ivar code: the code of the peer's Close; after a violation that of ours.
+    @ivar reason: the reason in that Close.
+    @ivar fault: whether the peer has violated the protocol.
+    """
+
+    answer: bytes
+    code: int
+    reason: str
+    fault: bool
+
+
+Arrival: TypeAlias = bytes | Pings | End
+"""
+An event of the reader: bytes for the application, pings, or the end.
+"""
+
+
+class WebSocketFrames:
+    """
+    The server side of one WebSocket, without its connection.
+
+    @ivar compressed: whether messages are compressed.
+    @ivar unfinished: whether L{receive} has left further frames, because there
+        were very many. Call it again with no data after others were served.
+    """
+
+    __slots__ = (
+        "_closeSent",
+        "_decoder",
+        "_extension",
+        "_held",
+        "_inMessage",
+        "_key",
+        "_left",
+        "_maxFrame",
+        "_over",
+        "_wanted",
+        "compressed",
+        "unfinished",
+    )
+
+    def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
+        """
+        @param maxFrame: maximum length of a frame that is held until it is
+            complete, also after it has been inflated (bytes); see L{MAX_FRAME}.
+        @param extension: the negotiated C{permessage-deflate}, if any.
+        """
+        self._maxFrame = maxFrame
+        self._extension = extension
+        self.compressed = extension is not None
+        # The received part of a frame, and the length at which it can be examined again.
+        self._held: bytearray | None = None
+        self._wanted = 0
+        self.unfinished = False
+        # The number of bytes that are missing of a frame that is delivered in parts, and its mask.
+        self._left = 0
+        self._key = b""
+        # Whether a message in fragments has begun, and its decoder if it is text.
+        self._inMessage = False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._closeSent = False
+        self._over = False
+
+    # In
+
+    @property
+    def pieceLength(self) -> int | None:
+        """
+        Maximum number of bytes for one call of L{receive}, so that what it returns
+        is bounded; C{None} for no limit.
+        """
+        return _COMPRESSED_PIECE if self.compressed else None
+
+    @property
+    def maxPayload(self) -> int:
+        """
+        Maximum length of the bytes in one L{Arrival}.
+        """
+        return _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
+
+    def receive(self, data: bytes) -> list[Arrival]:
+        """
+        Read the frames in the next part of the stream.
+
+        Payloads are delivered as frames are complete, not as messages are, and
+        consecutive ones are joined. However the stream is split, the bytes are
+        the same.
+
+        @param data: the part; at most C{pieceLength} bytes, unless that is
+            C{None}.
+        @return: the events, in order; nothing follows an L{End}.
+        """
+        if self._over:
+            return []
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < self._wanted:
+                return []
+        arrived: list[Arrival] = []
+        payloads: list[bytes] = []
+        end: End | None
+        try:
+            end = self._read(data, payloads, arrived)
+        except ProtocolError as error:
+            end = self._faultEnd(CloseCode.PROTOCOL_ERROR, str(error))
+        except UnicodeDecodeError as error:
+            reason = f"{error.reason} at position {error.start}"
+            end = self._faultEnd(CloseCode.INVALID_DATA, reason)
+        except PayloadTooBig as error:
+            end = self._faultEnd(CloseCode.MESSAGE_TOO_BIG, str(error))
+        if end is None and not arrived and len(payloads) == 1:
+            # The usual case: a client that waits for each answer.
+            limit = _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
+            if 0 < len(payloads[0]) <= limit:
+                return [*payloads]
+        arrived += self._parts(payloads)
+        if end is not None:
+            self._over = True
+            arrived.append(end)
+        return arrived
+
+    def _read(self, data: bytes, payloads: list[bytes], arrived: list[Arrival]) -> End | None:
+        """
+        Read frames.
+
+        @param payloads: gets the payloads of messages that no ping follows.
+        @param arrived: gets the events before them.
+        @return: the end of the WebSocket, if the peer has sent its Close.
+        @raise ProtocolError: if a frame violates the protocol.
+        @raise UnicodeDecodeError: if text or the reason of a Close is not UTF-8.
+        @raise PayloadTooBig: if a frame exceeds the limit.
+        """
+        self.unfinished = False
+        stream: bytes | bytearray = data
+        at = others = 0
+        if self._left:
+            at = min(self._left, len(data))
+            payloads.append(self._unmaskPart(memoryview(data)[:at]))
+        elif self._held is not None:
+            stream, self._held = self._held, None
+        end, limit, inMessage, wanted = len(stream), self._maxFrame, self._inMessage, 2
+        last = end - 1
+        while at < last:
+            first, length, start = stream[at], stream[at + 1] - _MASK, at + 6
+            source: bytes | bytearray | memoryview = stream
+            if length >= 126:
+                start = at + (8 if length == 126 else _LONG_HEADER)
+                if start - 4 > end:
+                    wanted = start - 4 - at
+                    break
+                if length == 126:
+                    length = stream[at + 2] << 8 | stream[at + 3]
+                else:
+                    length = int.from_bytes(stream[at + 2 : start - 4])
+                if length >= _MIN_VIEW:
+                    source = memoryview(stream)
+            if inMessage or length < 0 or (first != _BINARY and (first != _TEXT or length > limit)):
+                if others == _MAX_OTHERS:
+                    self.unfinished, wanted = True, 0
+                    break
+                others += 1
+                self._checkHeader(first, length)
+            stop = start + length
+            if stop > end:
+                wanted = stop - at
+                if first == _BINARY and start == at + _LONG_HEADER:
+                    # The highest bit of a length must be 0 (RFC 6455, 5.2).
+                    if length >> 63:
+                        raise PayloadTooBig(length, limit)
+                    wanted = _LONG_HEADER
+                    if start <= end:
+                        self._left, self._key = length, bytes(stream[start - 4 : start])
+                        payloads.append(self._unmaskPart(memoryview(stream)[start:]))
+                        return None
+                break
+            payload = apply_mask(source[start:stop], stream[start - 4 : start])
+            at = stop
+            if first == _BINARY:
+                payloads.append(payload)
+            elif first == _TEXT:
+                if not payload.isascii():
+                    payload.decode()
+                payloads.append(payload)
+            elif first == _PING:
+                arrived += self._parts(payloads)
+                payloads.clear()
+                if arrived and isinstance(arrived[-1], Pings):
+                    arrived[-1].payloads.append(payload)
+                else:
+                    arrived.append(Pings([payload]))
+            elif first == _CLOSE:
+                close = Close.parse(payload)
+                answer = b"" if self._closeSent else makeControl(Opcode.CLOSE, payload)
+                return End(answer, int(close.code), close.reason, False)
+            elif first != _PONG:
+                payloads.append(self._readFragment(first, payload))
+                inMessage = self._inMessage
+        if at < end:
+            self._held, self._wanted = bytearray(memoryview(stream)[at:]), wanted
+        return None
+
+    def _checkHeader(self, first: int, length: int) -> None:
+        """
+        Check the header of a frame that is not a valid message in one frame.
+
+        @param first: its first byte.
+        @param length: the length of its payload; negative if that is not masked.
+        @raise ProtocolError: if it violates the protocol.
+        @raise PayloadTooBig: if it exceeds the limit.
+        """
+        opcode = first & _OPCODE
+        compressible = self.compressed and opcode in _DATA_OPCODES
+        if opcode not in _OPCODES:
+            raise ProtocolError("invalid opcode")
+        if length < 0:
+            raise ProtocolError("incorrect masking")
+        if first & (_RESERVED & ~_RSV1 if compressible else _RESERVED):
+            raise ProtocolError("reserved bits must be 0")
+        if opcode >= Opcode.CLOSE:
+            if length > _MAX_CONTROL:
+                raise ProtocolError("control frame too long")
+            if first < _FIN:
+                raise ProtocolError("fragmented control frame")
+        elif self._inMessage and opcode != Opcode.CONT:
+            raise ProtocolError("expected a continuation frame")
+        elif not self._inMessage and opcode == Opcode.CONT:
+            raise ProtocolError("unexpected continuation frame")
+        elif length > self._maxFrame:
+            raise PayloadTooBig(length, self._maxFrame)
+
+    def _readFragment(self, first: int, payload: bytes) -> bytes:
+        """
+        Read a fragment or a compressed message.
+
+        @param first: the first byte of the frame.
+        @param payload: the payload as it was received.
+        @return: the payload, inflated.
+        """
+        opcode, isLast = first & _OPCODE, first >= _FIN
+        if self._extension is not None:
+            frame = Frame(Opcode(opcode), payload, isLast, bool(first & _RSV1))
+            payload = bytes(self._extension.decode(frame, max_size=self._maxFrame).data)
+        self._inMessage = not isLast
+        if opcode == Opcode.TEXT:
+            self._decoder = _makeDecoder()
+        if self._decoder is not None:
+            self._decoder.decode(payload, isLast)
+            if isLast:
+                self._decoder = None
+        return payload
+
+    def _unmaskPart(self, part: memoryview) -> bytes:
+        """
+        Unmask a part of a long frame.
+        """
+        payload = apply_mask(part, self._key)
+        self._left -= len(part)
+        turned = len(part) % 4
+        self._key = self._key[turned:] + self._key[:turned]
+        return payload
+
+    def _parts(self, payloads: list[bytes]) -> list[Arrival]:
+        """
+        Join payloads, and split the result if it is too long for one L{Arrival}.
+        """
+        data, length = b"".join(payloads), self.maxPayload
+        if len(data) <= length:
+            return [data] if data else []
+        return [data[at : at + length] for at in range(0, len(data), length)]
+
+    def _faultEnd(self, code: CloseCode, reason: str) -> End:
+        """
+        Make the end for a violation of the protocol. After our own Close the peer
+        gets no second one.
+        """
+        if self._closeSent:
+            return End(b"", int(CloseCode.ABNORMAL_CLOSURE), reason, True)
+        return End(makeClose(code, reason), int(code), reason, True)
+
+    # Out
+
+    def messages(self, payloads: Sequence[bytes]) -> bytes:
+        """
+        Make a binary message of each payload that is not empty.
+
+        @param payloads: the payloads, of any length.
+        @return: the frames, joined; one for each message.
+        """
+        if self._extension is None:
+            return makeMessages(payloads)
+        return compressMessages(payloads, self._extension)
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
+        """
+        Make a Close.
+
+        @param code: the close code (default 1000, a normal end).
+        @param reason: the reason; what exceeds 123 bytes is cut off.
+        @return: the frame; empty if one was made before, or if L{receive} has
+            returned an L{End}, which contains it.
+        """
+        if self._closeSent or self._over:
+            return b""
+        frame = makeClose(code, reason)
+        self._closeSent = True
+        return frame

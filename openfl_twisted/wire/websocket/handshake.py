@@ -1,0 +1,94 @@
+"""
+Opening handshake of a WebSocket: the checks that RFC 6455 demands, and the response.
+"""
+
+from collections.abc import Sequence
+
+from websockets.datastructures import Headers
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
+
+# The header fields that the library reads. Of the offered subprotocols it refuses an empty list,
+# as OpenFL's draft of a client sends it.
+_KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
+_SUBPROTOCOLS = "sec-websocket-protocol"
+
+
+def isUpgrade(head: RequestHead) -> bool:
+    """
+    Check whether a request asks for a WebSocket. An HTTP/1.0 request cannot.
+
+    @param head: the head of the request.
+    @return: whether it does.
+    """
+    wanted = "websocket" in head.tokens("upgrade")
+    return wanted and head.method == "GET" and head.version == "1"
+
+
+def checkUpgrade(head: RequestHead) -> None:
+    """
+    Check a WebSocket handshake, except its key and its offers.
+
+    @param head: the head of the request.
+    @raise OtherRequest: if it does not ask for a WebSocket; see
+        L{RequestHead.answer}.
+    @raise HTTPAnswer: if it is malformed.
+    """
+    if not isUpgrade(head):
+        raise head.answer()
+    if not head.path.startswith("/"):
+        raise HTTPAnswer(400, "The request has no path.")
+    if "host" not in head.headers:
+        raise HTTPAnswer(400, "The request has no Host.")
+    if "upgrade" not in head.tokens("connection"):
+        raise HTTPAnswer(400, "The request has no Connection: Upgrade.")
+    if "transfer-encoding" in head.headers or head.headers.get("content-length", "0") != "0":
+        raise HTTPAnswer(400, "The request has a body.")
+    if head.headers.get("sec-websocket-version") != "13":
+        raise HTTPAnswer(
+            426,
+            "The WebSocket version must be 13.",
+            (*UPGRADE, ("Sec-WebSocket-Version", "13")),
+        )
+
+
+def acceptUpgrade(
+    head: RequestHead, *, compress: bool = False, subprotocols: Sequence[str] = ()
+) -> tuple[Extension | None, bytes]:
+    """
+    Accept a WebSocket handshake.
+
+    @param head: the head of the request, after L{checkUpgrade}.
+    @param compress: whether to compress messages if the client offers it.
+    @param subprotocols: the supported subprotocols, in order of preference.
+    @return: C{permessage-deflate} if it was negotiated, and the response.
+    @raise HTTPAnswer: if the key, an extension or a subprotocol is malformed.
+    """
+    fields = [(name, head.headers[name]) for name in _KEY_FIELDS if name in head.headers]
+    if head.headers.get(_SUBPROTOCOLS):
+        fields.append((_SUBPROTOCOLS, head.headers[_SUBPROTOCOLS]))
+    protocol = ServerProtocol(
+        extensions=enable_server_permessage_deflate(None) if compress else None,
+        subprotocols=[Subprotocol(name) for name in subprotocols],
+        select_subprotocol=_selectSubprotocol,
+    )
+    response = protocol.accept(Request(head.path, Headers([*UPGRADE, *fields])))
+    if response.status_code != 101:
+        raise HTTPAnswer(400, "The key, a subprotocol or an extension is malformed.")
+    del response.headers["Date"]
+    return next(iter(protocol.extensions), None), response.serialize()
+
+
+def _selectSubprotocol(
+    protocol: ServerProtocol, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    """
+    Select a subprotocol. Unlike in the library, a client that offers none of
+    ours is accepted without one.
+    """
+    return next((name for name in protocol.available_subprotocols or () if name in offered), None)

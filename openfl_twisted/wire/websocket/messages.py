@@ -1,0 +1,125 @@
+"""
+WebSocket frame writer, server side: binary messages and control frames, without
+masks.
+"""
+
+import struct
+from collections.abc import Sequence
+
+from websockets.extensions import Extension
+from websockets.frames import Close, Frame, Opcode
+
+# The highest bit of the first byte of a frame: it is the last frame of its message.
+_FIN = 0x80
+
+# The first byte of a binary message in one frame.
+_BINARY = _FIN | Opcode.BINARY
+
+# Longer frames are not kept for the next connection.
+_MAX_SHARED = 64 * 1024
+
+# The maximum payload of a control frame is 125 bytes, two of them for the code (RFC 6455, 5.5).
+_MAX_REASON = 123
+
+# The headers of short binary messages, by the length of their payloads.
+_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
+
+_packHeader = struct.Struct("!BBH").pack
+_packLongHeader = struct.Struct("!BBQ").pack
+
+
+def _header(length: int) -> bytes:
+    """
+    Make the header of a binary message.
+    """
+    if length < 126:
+        return _HEADERS[length]
+    if length < 65536:
+        return _packHeader(_BINARY, 126, length)
+    return _packLongHeader(_BINARY, 127, length)
+
+
+PING = bytes((_FIN | Opcode.PING, 0))
+"""
+A ping without a payload.
+"""
+
+
+def makePongs(payloads: Sequence[bytes]) -> bytes:
+    """
+    Make the answers to pings.
+
+    @param payloads: the payloads of the pings, at most 125 bytes each.
+    @return: the frames, joined.
+    """
+    return b"".join([makeControl(Opcode.PONG, payload) for payload in payloads])
+
+
+def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
+    """
+    Make a control frame.
+
+    @param opcode: its opcode.
+    @param payload: its payload, at most 125 bytes.
+    """
+    return bytes((_FIN | opcode, len(payload))) + payload
+
+
+def makeClose(code: int, reason: str) -> bytes:
+    """
+    Make a Close frame.
+
+    @param code: the close code (RFC 6455, 7.4).
+    @param reason: the reason; what exceeds 123 bytes is cut off.
+    @raise ProtocolError: if the code must not be sent.
+    """
+    reason = reason.encode()[:_MAX_REASON].decode(errors="ignore")
+    return makeControl(Opcode.CLOSE, Close(code, reason).serialize())
+
+
+def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
+    """
+    Make a compressed binary message of each payload that is not empty.
+
+    @param payloads: the payloads.
+    @param extension: the negotiated C{permessage-deflate}.
+    @return: the frames, joined.
+    """
+    frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
+    return b"".join([frame.serialize(mask=False, extensions=[extension]) for frame in frames])
+
+
+class _Maker:
+    """
+    Makes binary messages, and keeps the last frames: a message for many
+    connections is framed once, by the first of them.
+    """
+
+    def __init__(self) -> None:
+        self._payloads: tuple[bytes, ...] = ()
+        self._frames = b""
+
+    def make(self, payloads: Sequence[bytes]) -> bytes:
+        """
+        Make a binary message of each payload that is not empty.
+        """
+        if not payloads:
+            return b""
+        last = self._payloads
+        # The first payload decides in nearly all cases, without a comparison of the contents.
+        if last and payloads[0] is last[0] and tuple(payloads) == last:
+            return self._frames
+        parts: list[bytes] = []
+        for payload in payloads:
+            if payload:
+                parts += (_header(len(payload)), payload)
+        frames = b"".join(parts)
+        if len(frames) <= _MAX_SHARED:
+            self._payloads, self._frames = tuple(payloads), frames
+        return frames
+
+
+makeMessages = _Maker().make
+"""
+Make binary messages; see L{_Maker.make}.
+"""

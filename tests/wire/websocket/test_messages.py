@@ -1,0 +1,82 @@
+"""
+Tests for L{openfl_twisted.wire.websocket.messages}.
+"""
+
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.exceptions import ProtocolError
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import Frame as ClientFrame
+
+from openfl_twisted.wire.websocket.frames import WebSocketFrames
+from openfl_twisted.wire.websocket.messages import PING, makeClose, makePongs
+from tests import frames
+from tests.effort import callsOf
+from tests.frames import BINARY, CLOSE, PONG, connect, framesIn
+from tests.segments import cuts
+
+
+class MessageTests(SynchronousTestCase):
+    """
+    Messages and control frames.
+    """
+
+    def test_messages(self) -> None:
+        """
+        Each payload becomes one binary message without a mask; an empty payload
+        becomes none.
+        """
+        payloads = [b"a\0", b"x" * 125, b"x" * 126, b"x" * 65535, b"x" * 65536]
+        sent = framesIn(WebSocketFrames().messages([b"", *payloads]))
+        self.assertEqual(sent, [(BINARY, payload) for payload in payloads])
+
+    def test_shared(self) -> None:
+        """
+        A message for many connections is framed once, unless it is very long.
+        """
+        one, two = WebSocketFrames(), WebSocketFrames()
+        message = bytes(bytearray(b"to all"))
+        self.assertIs(one.messages([message]), two.messages([message]))
+        self.assertEqual(framesIn(two.messages([b"another"])), [(BINARY, b"another")])
+        long = bytes(70_000)
+        self.assertIsNot(one.messages([long]), two.messages([long]))
+
+    def test_control(self) -> None:
+        """
+        A pong has the payload of its ping.
+        """
+        self.assertEqual(framesIn(PING), [(frames.PING, b"")])
+        self.assertEqual(framesIn(makePongs([b"1", b""])), [(PONG, b"1"), (PONG, b"")])
+
+    def test_close(self) -> None:
+        """
+        A Close has a code and a reason. A reason that is too long is cut between
+        two characters, and a code that must not be sent is refused.
+        """
+        [(opcode, payload)] = framesIn(makeClose(1008, "\u20ac" * 50))
+        self.assertEqual((opcode, payload[:2]), (CLOSE, (1008).to_bytes(2)))
+        self.assertEqual(payload[2:].decode(), "\u20ac" * 41)
+        self.assertRaises(ProtocolError, makeClose, 1005, "")
+
+    @given(st.data(), st.booleans(), st.lists(st.binary(max_size=300), max_size=10))
+    def test_understood(self, data: st.DataObject, compress: bool, payloads: list[bytes]) -> None:
+        """
+        The library's client reads the messages, compressed or not.
+        """
+        client, server = connect(*[ClientPerMessageDeflateFactory()] * compress)
+        for piece in data.draw(cuts(server.messages(payloads))):
+            client.receive_data(piece)
+        self.assertEqual(
+            [event.data for event in client.events_received() if isinstance(event, ClientFrame)],
+            [payload for payload in payloads if payload],
+        )
+
+    def test_calls(self) -> None:
+        """
+        A message takes at most three calls.
+        """
+        server, messages = WebSocketFrames(), [bytes(64)] * 200
+        self.assertLess(callsOf(partial(server.messages, messages)), 3 * 200 + 20)
