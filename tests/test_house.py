@@ -43,7 +43,7 @@ ALLOWED = {
     ),
     "testing": ({"testing", "net", "protocols", "tls", "wire"} | DOOR | BASICS, True),
     "pytestplugin": ({"testing"}, False),
-    "console": ({"console", "net", "protocols", "tls", "wire"} | BASICS, True),
+    "telnetclient": ({"telnetclient", "net", "protocols", "tls", "wire"} | BASICS, True),
 }
 
 

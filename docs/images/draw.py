@@ -195,7 +195,7 @@ FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("commands", BROWN, [
         ("twisted/plugins", "names only"),
         ("services", "a module a command"),
-        ("console", "openfl-telnet"),
+        ("telnetclient", "openfl-telnet"),
     ]),
     ("two doors", BLUE, [
         ("net events utils errors security system", "OpenFL's names"),

@@ -140,11 +140,11 @@ LIMITS = {
     "services.options MIN_TOKEN": Row("console token"),
     # Log and terminal client
     "wire.text MAX_SHOWN": Row("value in a log line"),
-    "console.prompt MAX_WAITING": Row("text not shown yet"),
-    "console.prompt MAX_UNFINISHED": Row("unfinished line"),
-    "console.prompt MAX_HISTORY": Row("history"),
-    "console.prompt MAX_HISTORY_BYTES": Row("history", SIZE),
-    "console.calling CLOSE_TIMEOUT": Row("closing by openfl-telnet", TIME),
+    "telnetclient.prompt MAX_WAITING": Row("text not shown yet"),
+    "telnetclient.prompt MAX_UNFINISHED": Row("unfinished line"),
+    "telnetclient.prompt MAX_HISTORY": Row("history"),
+    "telnetclient.prompt MAX_HISTORY_BYTES": Row("history", SIZE),
+    "telnetclient.connection CLOSE_TIMEOUT": Row("closing by openfl-telnet", TIME),
 }
 
 NOT_LIMITS = {

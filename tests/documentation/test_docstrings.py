@@ -22,7 +22,6 @@ import openfl_twisted
 THOROUGH = (
     "addresses",
     "clocks",
-    "console",
     "endpoints",
     "errors",
     "events",
@@ -35,6 +34,7 @@ THOROUGH = (
     "security",
     "services",
     "system",
+    "telnetclient",
     "testing",
     "tls",
     "utils",

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.console.calling}.
+Tests for L{openfl_twisted.telnetclient.connection}.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.console.calling import (
+from openfl_twisted.telnetclient.connection import (
     CLOSE_TIMEOUT,
     Call,
     TelnetCall,

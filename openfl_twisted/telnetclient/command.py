@@ -18,13 +18,13 @@ from twisted.python import usage
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
-from openfl_twisted.console.terminal import Terminal, chooseTerminal
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.telnetclient.connection import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
+from openfl_twisted.telnetclient.terminal import Terminal, chooseTerminal
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
 

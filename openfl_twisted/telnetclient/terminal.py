@@ -15,7 +15,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.console.calling import Call
+from openfl_twisted.telnetclient.connection import Call
 from openfl_twisted.wire.lines import Framing, LineSplitter
 from openfl_twisted.wire.messages import receiveUpTo
 
@@ -188,14 +188,14 @@ def chooseTerminal(reactor: Any) -> Terminal:
     both ends and it is installed.
 
     @param reactor: provides C{IReactorFDSet} and C{IReactorFromThreads}.
-    @return: L{PromptTerminal<openfl_twisted.console.prompt.PromptTerminal>} for
+    @return: L{PromptTerminal<openfl_twisted.telnetclient.prompt.PromptTerminal>} for
         a person, else L{PlainTerminal}; that makes control characters visible if
         the output goes to a terminal.
     """
     toTerminal = sys.stdout.isatty()
     if toTerminal and sys.stdin.isatty():
         with contextlib.suppress(ImportError):
-            from openfl_twisted.console.prompt import PromptTerminal
+            from openfl_twisted.telnetclient.prompt import PromptTerminal
 
             return PromptTerminal(reactor)
     return PlainTerminal(

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.console.terminal}.
+Tests for L{openfl_twisted.telnetclient.terminal}.
 """
 
 import io
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.console import terminal
-from openfl_twisted.console.prompt import PromptTerminal
-from openfl_twisted.console.terminal import PlainTerminal, chooseTerminal, visible
+from openfl_twisted.telnetclient import terminal
+from openfl_twisted.telnetclient.prompt import PromptTerminal
+from openfl_twisted.telnetclient.terminal import PlainTerminal, chooseTerminal, visible
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH
-from tests.console.doubles import Line, connected
 from tests.doubles import TightTransport
+from tests.telnetclient.doubles import Line, connected
 
 
 class VisibleTests(SynchronousTestCase):
@@ -228,7 +228,7 @@ class ChoiceTests(SynchronousTestCase):
         """
         Without C{prompt_toolkit} a person types plain lines.
         """
-        with patch.dict(sys.modules, {"openfl_twisted.console.prompt": None}):
+        with patch.dict(sys.modules, {"openfl_twisted.telnetclient.prompt": None}):
             chosen = self.choose(True, True)
         assert isinstance(chosen, PlainTerminal)
         self.assertTrue(chosen._safe)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from openfl_twisted.console.calling import Call
+from openfl_twisted.telnetclient.connection import Call
 from tests.doubles import TightTransport
 
 

@@ -25,8 +25,8 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from twisted.internet.defer import Deferred
 
-from openfl_twisted.console.calling import Call
-from openfl_twisted.console.terminal import visible
+from openfl_twisted.telnetclient.connection import Call
+from openfl_twisted.telnetclient.terminal import visible
 
 MAX_HISTORY = 1000
 """

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.console.telnet}.
+Tests for L{openfl_twisted.telnetclient.command}.
 """
 
 import io
@@ -16,14 +16,21 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.console import telnet
-from openfl_twisted.console.calling import CLOSE_TIMEOUT, TelnetCall, XMLCall
-from openfl_twisted.console.telnet import Options, main, makeEndpoint, makeFactory, seconds, talk
 from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.telnetclient import command
+from openfl_twisted.telnetclient.command import (
+    Options,
+    main,
+    makeEndpoint,
+    makeFactory,
+    seconds,
+    talk,
+)
+from openfl_twisted.telnetclient.connection import CLOSE_TIMEOUT, TelnetCall, XMLCall
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy import REQUEST, Content, PolicyFile
-from tests.console.doubles import Person
 from tests.net.network import Network
+from tests.telnetclient.doubles import Person
 
 
 def parse(*arguments: str) -> Options:
@@ -439,6 +446,6 @@ class MainTests(SynchronousTestCase):
                 reactor.callWhenRunning = lambda function, *arguments: function(*arguments)
                 task.react(run, (), _reactor=reactor)
 
-            self.patch(telnet, "react", react)
-            self.patch(telnet, "talk", talkShortly)
+            self.patch(command, "react", react)
+            self.patch(command, "talk", talkShortly)
             self.assertEqual(self.run_("h"), (status, ""))

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.console.prompt}.
+Tests for L{openfl_twisted.telnetclient.prompt}.
 """
 
 import os
@@ -16,8 +16,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.console import prompt
-from openfl_twisted.console.prompt import (
+from openfl_twisted.telnetclient import prompt
+from openfl_twisted.telnetclient.prompt import (
     MAX_HISTORY,
     MAX_HISTORY_BYTES,
     MAX_UNFINISHED,
@@ -26,7 +26,7 @@ from openfl_twisted.console.prompt import (
     PromptTerminal,
     historyFile,
 )
-from tests.console.doubles import connected
+from tests.telnetclient.doubles import connected
 
 PATIENCE = 240
 """
