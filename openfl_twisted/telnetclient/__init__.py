@@ -1,9 +1,10 @@
 """
-C{openfl-telnet}: a person, or a script, at the client's end of a connection.
+C{openfl-telnet}: a terminal client for Telnet and C{XMLSocket} servers.
 
-  - L{openfl_twisted.telnetclient.command}: the program and its options.
-  - L{openfl_twisted.telnetclient.connection}: the connection, and why there is none.
-  - L{openfl_twisted.telnetclient.terminal}: how lines come in and text goes out.
-  - L{openfl_twisted.telnetclient.prompt}: the same with C{prompt_toolkit}, for a
-    person at a terminal.
+  - L{openfl_twisted.telnetclient.command}: the options and the program.
+  - L{openfl_twisted.telnetclient.connection}: the connection to the server, and
+    the texts for failed connection attempts.
+  - L{openfl_twisted.telnetclient.terminal}: standard input and output.
+  - L{openfl_twisted.telnetclient.prompt}: an input line with history, with
+    C{prompt_toolkit}.
 """

@@ -1,5 +1,5 @@
 """
-The program C{openfl-telnet}.
+The options and the main function of C{openfl-telnet}.
 """
 
 import contextlib
@@ -23,19 +23,24 @@ from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChec
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.telnetclient.connection import CLOSE_TIMEOUT, TelnetCall, XMLCall, problemOf
-from openfl_twisted.telnetclient.terminal import Terminal, chooseTerminal
+from openfl_twisted.telnetclient.connection import (
+    CLOSE_TIMEOUT,
+    TelnetClientProtocol,
+    XMLClientProtocol,
+    problemOf,
+)
+from openfl_twisted.telnetclient.terminal import PlainTerminal, Terminal
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy import MASTER_PORT, Content, Decision
 
 NO_CONNECTION = 1
 """
-The status with which the program ends if it cannot connect.
+Exit status if the connection attempt fails.
 """
 
 WRONG_USAGE = 2
 """
-The status with which it ends if its options are wrong.
+Exit status of usage errors.
 """
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
@@ -44,10 +49,10 @@ _LONGEST = 86400
 
 def seconds(text: str) -> float:
     """
-    Read a time in seconds, of a day at most.
+    Parse a time in seconds.
 
-    @param text: a number as Python's C{float} reads it, from 0 to 86400.
-    @raise ValueError: if it is no such number.
+    @param text: a number from 0 to 86400, as C{float} parses it.
+    @raise ValueError: if C{text} is not such a number.
     """
     try:
         number = float(text)
@@ -60,8 +65,8 @@ def seconds(text: str) -> float:
 
 class Options(usage.Options):
     """
-    What the program can be told. After parsing, C{host}, C{port}, C{newline} as
-    bytes, and C{trust}.
+    The options of C{openfl-telnet}. After parsing, C{host} and C{port} are set,
+    C{newline} is bytes, and C{trust} a L{Trust}.
     """
 
     synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
@@ -102,13 +107,13 @@ class Options(usage.Options):
 
     def parseArgs(self, host: str = "", port: str | None = None, *rest: str) -> None:
         """
-        Take the host and the port.
+        Store the host and the port.
 
-        @param host: a name or an IP address; IPv6 may stand in brackets.
-        @param port: the port, not checked yet; C{None} for the usual one.
-        @param rest: what stands behind it; there must be nothing.
-        @raise usage.UsageError: if there is no host, or more than a port behind
-            it.
+        @param host: a name or an IP address; IPv6 may be in brackets.
+        @param port: the port, not validated yet; C{None} for the default.
+        @param rest: further arguments, which are not allowed.
+        @raise usage.UsageError: if the host is missing or there are more than
+            two arguments.
         """
         if not host or rest:
             raise usage.UsageError("give a host, and a port if you like")
@@ -117,10 +122,10 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """
-        Check what the parameters say.
+        Validate the options.
 
-        @raise usage.UsageError: if a value is wrong, or if two options do not go
-            together.
+        @raise usage.UsageError: if a value is invalid, or if two options cannot
+            be used together.
         """
         self["port"] = self._port(self["port"])
         for option in ("newline", "encoding"):
@@ -174,7 +179,7 @@ class Options(usage.Options):
 
 class NotPermitted(Exception):
     """
-    No policy file permits what Flash Player would have to do.
+    No policy file permits the connection.
     """
 
 
@@ -182,13 +187,13 @@ def makeEndpoint(
     reactor: Any, options: Options, tell: Callable[[str], object]
 ) -> IStreamClientEndpoint:
     """
-    Get the way to the server.
+    Make the endpoint of the server.
 
-    @param reactor: connects by TCP, looks up names and measures the time.
+    @param reactor: provides TCP, name resolution and the time.
     @param options: C{host}, C{port} and C{timeout}; C{tls} and C{trust}; and
         C{as-flash}, with C{content}, C{master-port} and C{older-rules}.
-    @param tell: takes a line for each step that Flash Player would take before,
-        if this is to go as there.
+    @param tell: called with a line for each step of the policy check that
+        C{as-flash} requests.
     """
     endpoint: IStreamClientEndpoint = hostEndpoint(
         reactor, options["host"], options["port"], options["timeout"]
@@ -208,7 +213,7 @@ def makeEndpoint(
 
 def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -> Deferred[None]:
     """
-    Walk through what Flash Player does before it connects.
+    Check policy files as Flash Player does before it connects.
     """
     checker = PolicyChecker(
         lambda host, port: hostEndpoint(reactor, host, port, options["timeout"]),
@@ -229,19 +234,43 @@ def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -
 
 def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
     """
-    Make what makes the connection.
+    Make the factory of the connection.
 
-    @param reactor: provides C{IReactorTime}.
+    @param reactor: an C{IReactorTime} provider.
     @param options: C{xml} and C{wait}, and without C{xml} also C{encoding} and
         C{newline}.
     """
     wait = options["wait"]
     if options["xml"]:
-        return XMLSocketFactory(lambda: XMLCall(reactor, wait=wait), policy=None)
+        return XMLSocketFactory(lambda: XMLClientProtocol(reactor, wait=wait), policy=None)
     return TelnetFactory(
-        lambda: TelnetCall(reactor, wait=wait),
+        lambda: TelnetClientProtocol(reactor, wait=wait),
         encoding=options["encoding"],
         newline=options["newline"],
+    )
+
+
+def chooseTerminal(reactor: Any) -> Terminal:
+    """
+    Make the terminal: interactive if standard input and output are a terminal
+    and C{prompt_toolkit} is installed.
+
+    @param reactor: an C{IReactorFDSet} and C{IReactorFromThreads} provider.
+    @return: a L{PromptTerminal<openfl_twisted.telnetclient.prompt.PromptTerminal>}
+        or a L{PlainTerminal}, which makes control characters visible if standard
+        output is a terminal.
+    """
+    toTerminal = sys.stdout.isatty()
+    if toTerminal and sys.stdin.isatty():
+        with contextlib.suppress(ImportError):
+            from openfl_twisted.telnetclient.prompt import PromptTerminal
+
+            return PromptTerminal(reactor)
+    return PlainTerminal(
+        reactor,
+        safe=toTerminal,
+        inputEncoding=sys.stdin.encoding,
+        outputEncoding=sys.stdout.encoding,
     )
 
 
@@ -253,45 +282,45 @@ async def talk(
     tell: Callable[[str], object],
 ) -> int:
     """
-    Connect, and let a terminal and a server talk until either ends.
+    Connect a terminal to a server until either ends.
 
-    @param reactor: provides C{IReactorTime} and C{IReactorCore}.
-    @param options: see L{makeFactory}; C{timeout} is for all that comes before
-        the connection is there.
-    @param endpoint: the way to the server, see L{makeEndpoint}.
-    @param terminal: where lines come from and text goes to.
-    @param tell: takes lines about the connection.
-    @return: the status with which the program ends: 0, or L{NO_CONNECTION}.
+    @param reactor: an C{IReactorTime} and C{IReactorCore} provider.
+    @param options: see L{makeFactory}. C{timeout} includes the policy check and
+        the TLS handshake.
+    @param endpoint: the endpoint of the server; see L{makeEndpoint}.
+    @param terminal: the terminal.
+    @param tell: called with lines about the connection.
+    @return: the exit status: 0, or L{NO_CONNECTION}.
     """
     factory = makeFactory(reactor, options)
     try:
-        # One time for the policy files, the name, TCP and TLS together.
+        # One timeout for the policy check, name resolution, TCP and TLS together.
         connecting: Deferred[Any] = endpoint.connect(factory)
-        call = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
+        connection = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
     except NotPermitted as refusal:
         tell(str(refusal))
         return NO_CONNECTION
     except Exception as problem:
         tell(problemOf(problem, options["host"], options["port"], options["timeout"]))
         return NO_CONNECTION
-    tell(f"connected to {describe(call.transport.getPeer())}")
-    call.show = terminal.show
-    terminal.start(call)
+    tell(f"connected to {describe(connection.transport.getPeer())}")
+    connection.show = terminal.show
+    terminal.start(connection)
 
     def interrupted() -> Deferred[None]:
         stopped = terminal.stop().addTimeout(CLOSE_TIMEOUT, reactor)
         return stopped.addErrback(lambda failure: failure.trap(defer.TimeoutError))
 
-    # If a signal ends the program, the terminal must become what it was before.
+    # If a signal ends the program, the state of the terminal must be restored.
     reactor.addSystemEventTrigger("before", "shutdown", interrupted)
-    farewell = await call.lost
+    farewell = await connection.lost
     await terminal.stop()
     tell(farewell)
     return 0
 
 
 def _tell(line: str) -> None:
-    # There may be no standard error, and nobody who reads it.
+    # Standard error may be missing or closed.
     with contextlib.suppress(AttributeError, OSError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -299,11 +328,11 @@ def _tell(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
-    Run the program, to its end.
+    Run the program.
 
-    @param arguments: what it is told, without its name; C{None} for what stands
-        on the command line.
-    @raise SystemExit: always: with 0, L{NO_CONNECTION} or L{WRONG_USAGE}.
+    @param arguments: the arguments, without the program's name (default: those
+        of the process).
+    @raise SystemExit: always, with 0, L{NO_CONNECTION} or L{WRONG_USAGE}.
     """
     options = Options()
     try:

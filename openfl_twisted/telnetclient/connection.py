@@ -1,6 +1,5 @@
 """
-A connection to a server for somebody who types: why it could not be made, and
-how it ends.
+The connection of the terminal client to a server.
 """
 
 import math
@@ -21,104 +20,103 @@ from openfl_twisted.wire.messages import MessageTooLong
 
 CLOSE_TIMEOUT = 5.0
 """
-How long a server gets to take what was sent, when this side closes, in seconds.
+Seconds to wait for the server to read the pending data when this side closes.
 """
 
-_PAUSE = 1.0
-_DEAF = "the server does not read"
+_POLL_INTERVAL = 1.0
+_NOT_READING = "the server does not read"
 
 
-class Call(SendingProtocol):
+class ClientProtocol(SendingProtocol):
     """
-    One connection. Subclasses override L{say}, and call C{show} with what the
-    server says.
+    A connection to a server. Subclasses override L{sendInput}, and call C{show}
+    with the text that the server sends.
 
-    @ivar show: takes text.
-    @ivar lost: fires when the connection is lost, with a line about how.
+    @ivar show: called with text to display.
+    @ivar lost: fires when the connection is lost, with a line that says how.
     """
 
     def __init__(self, clock: Any, *, wait: float = 0.0) -> None:
         """
-        @param clock: provides C{IReactorTime}.
-        @param wait: for how many seconds the server may be silent after
-            L{finish}.
+        @param clock: an C{IReactorTime} provider.
+        @param wait: the time after L{inputEnded} that the server may be idle
+            before this side closes (seconds).
         """
         self.show: Callable[[str], object] = lambda text: None
         self.lost: Deferred[str] = Deferred()
         self._clock = clock
         self._wait = wait
         self._problem = ""
-        # Until this side closes for the silence of the server, or gives up closing.
+        # The idle timeout after the end of the input, or the timeout of closing.
         self._ending: IDelayedCall | None = None
-        # How many bytes the server had not taken when that was looked at last.
-        self._unheard: float = math.inf
+        # The pending bytes when the idle timeout expired the last time.
+        self._pending: float = math.inf
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Note that the server is not silent.
+        Restart the idle timeout.
         """
         if self._ending is not None:
             self._ending.reset(self._wait)
         super().bytesReceived(data)
 
-    def say(self, line: str) -> None:
+    def sendInput(self, line: str) -> None:
         """
-        Send a line; override this.
+        Send a line of input. Subclasses must override this method.
 
-        @param line: the line, without its end.
+        @param line: the line, without its newline.
         """
         raise NotImplementedError
 
-    def finish(self) -> None:
+    def inputEnded(self) -> None:
         """
-        There is nothing more to send: listen for as long as the server speaks.
+        Called at the end of the input. Closes the connection once the server is
+        idle.
 
-        The connection is not half-closed for that. Many servers, those of
-        OpenFL and most of Twisted's among them, take the end of what they get
-        for the end of the connection, and do not send their answer any more.
+        The connection is not half-closed. Many servers, including OpenFL's and
+        most of Twisted's, treat EOF as the end of the connection and do not send
+        their answer.
         """
         if not (self.transport.disconnecting or self.lost.called):
-            self._ending = self._clock.callLater(self._wait, self._endOfSilence)
+            self._ending = self._clock.callLater(self._wait, self._idle)
 
-    def _endOfSilence(self) -> None:
-        before, self._unheard = self._unheard, self.transport.pending
-        # While this side does not listen, or the server has not heard all, that is no silence.
-        if self.transport.paused or 0 < self._unheard < before:
-            self._ending = self._clock.callLater(self._wait or _PAUSE, self._endOfSilence)
+    def _idle(self) -> None:
+        before, self._pending = self._pending, self.transport.pending
+        # Not idle: this side does not read, or the server is still reading pending data.
+        if self.transport.paused or 0 < self._pending < before:
+            self._ending = self._clock.callLater(self._wait or _POLL_INTERVAL, self._idle)
         else:
-            self.hangUp(_DEAF if self._unheard else "")
+            self.close(_NOT_READING if self._pending else "")
 
-    def hangUp(self, problem: str = "") -> None:
+    def close(self, problem: str = "") -> None:
         """
-        Close the connection when the server has got everything.
+        Send the pending data, then close the connection. The connection is
+        aborted after L{CLOSE_TIMEOUT} seconds.
 
-        @param problem: why, if that is not as it should be.
+        @param problem: the reason, if it is an error.
         """
         if self.transport.disconnecting or self.lost.called:
             return
         self._problem = problem
-        self._stopWaiting()
+        self._cancelTimeout()
         self._ending = self._clock.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
         self.transport.loseConnection()
 
-    def _stopWaiting(self) -> None:
+    def _cancelTimeout(self) -> None:
         if self._ending is not None and self._ending.active():
             self._ending.cancel()
         self._ending = None
 
     def sendQueueExceeded(self) -> None:
-        """
-        Say why the server is cut off.
-        """
-        self._problem = _DEAF
+        self._problem = _NOT_READING
         super().sendQueueExceeded()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell who waits.
+        Fire C{lost}.
         """
         super().connectionLost(reason)
-        self._stopWaiting()
+        self._cancelTimeout()
         if not (
             self._problem or self.transport.disconnecting or reason.check(error.ConnectionDone)
         ):
@@ -126,61 +124,46 @@ class Call(SendingProtocol):
         self.lost.callback(f"closed: {self._problem}" if self._problem else "closed")
 
 
-class TelnetCall(Call, TelnetProtocol):
+class TelnetClientProtocol(ClientProtocol, TelnetProtocol):
     """
-    A connection that carries lines.
+    A connection to a Telnet server: each line of input is a line of Telnet.
     """
 
     def textReceived(self, text: str) -> None:
-        """
-        Show it.
-        """
         self.show(text)
 
-    def say(self, line: str) -> None:
-        """
-        Send a line.
-        """
+    def sendInput(self, line: str) -> None:
         self.sendLine(line)
 
 
-_lineBreaks = str.maketrans({"\n": "^J", "\r": "^M"})
+_visibleNewlines = str.maketrans({"\n": "^J", "\r": "^M"})
 
 
-class XMLCall(Call, XMLSocketProtocol):
+class XMLClientProtocol(ClientProtocol, XMLSocketProtocol):
     """
-    A connection that carries messages of C{XMLSocket}: each line is one, and
-    each is shown on one line, with C{^J} and C{^M} for the newlines in it.
+    A connection to an C{XMLSocket} server: each line of input is a message, and
+    each message is shown on one line, with C{^J} and C{^M} for its newlines.
     """
 
     def messageReceived(self, message: str) -> None:
-        """
-        Show it.
-        """
-        self.show(message.translate(_lineBreaks) + "\n")
+        self.show(message.translate(_visibleNewlines) + "\n")
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
-        """
-        Say why the connection is closed.
-        """
         self._problem = str(line)
 
-    def say(self, line: str) -> None:
-        """
-        Send a message.
-        """
+    def sendInput(self, line: str) -> None:
         self.sendMessage(line)
 
 
 def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
     """
-    Say in a line why there is no connection.
+    Describe a failed connection attempt in one line.
 
-    @param problem: what the endpoint has failed with.
-    @param host: the name or the IP address of the server, IPv6 without brackets.
-    @param port: its port.
-    @param timeout: how many seconds connecting was allowed to take.
-    @return: the line, without its end; it names the server.
+    @param problem: the failure of the endpoint.
+    @param host: the name or the IP address of the server (IPv6 without brackets).
+    @param port: the port of the server.
+    @param timeout: the timeout of the attempt (seconds).
+    @return: the line, without a newline; it names the server.
     """
     server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match problem:

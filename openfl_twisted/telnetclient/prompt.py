@@ -1,10 +1,9 @@
 """
-A line to type in at the bottom of a terminal, with history, while text scrolls
-by above it: C{prompt_toolkit}, which is not needed elsewhere.
+A terminal with an input line at the bottom, with history, and scrolling text
+above it. This is the only module that imports C{prompt_toolkit}.
 
-It runs in a thread of its own, with an event loop of its own; the connection
-stays in the reactor's thread. What is written for the thread of the prompt is
-marked so; everything else is called by the reactor.
+The prompt runs in a separate thread with its own event loop. The methods in the
+last section run in that thread; all others run in the reactor's thread.
 """
 
 import asyncio
@@ -25,28 +24,29 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from twisted.internet.defer import Deferred
 
-from openfl_twisted.telnetclient.connection import Call
+from openfl_twisted.telnetclient.connection import ClientProtocol
 from openfl_twisted.telnetclient.terminal import visible
 
 MAX_HISTORY = 1000
 """
-How many lines are remembered.
+Maximum number of lines in the history.
 """
 
 MAX_HISTORY_BYTES = 256 * 1024
 """
-How many bytes of the file with the history are looked at.
+Maximum number of bytes read from the history file.
 """
 
 MAX_WAITING = 256 * 1024
 """
-How many characters may wait for a slow terminal before nothing more is taken
-from the server.
+Maximum number of characters queued for a slow terminal. Beyond it, the
+connection is paused.
 """
 
 MAX_UNFINISHED = 4096
 """
-How long a line without an end may be to stand in front of what is typed.
+Maximum length of an unfinished line of the server shown as the prompt
+(characters).
 """
 
 _secret = re.compile("pass ?(word|wort|phrase|code)", re.IGNORECASE)
@@ -54,30 +54,28 @@ _secret = re.compile("pass ?(word|wort|phrase|code)", re.IGNORECASE)
 
 def historyFile() -> Path:
     """
-    Name the file with the history: in the user's folder for such things, by the
-    XDG Base Directory Specification.
+    Return the path of the history file, as in the XDG Base Directory
+    Specification.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.expanduser("~/.local/state")
-    # Who has no home has no file: none can be made in what is no folder.
+    # Without a home directory there is no history file: none can be created below os.devnull.
     folder = Path(state if os.path.isabs(state) else os.devnull)
     return folder / "openfl-twisted" / "telnet-history"
 
 
 class FileHistory(History):
     """
-    The lines that were typed, in a file that only its owner can read, one on
-    each line.
-
-    A file that cannot be read or written is done without.
+    The input history, in a file that only its owner can read, one entry per
+    line. Errors of reading and writing the file are ignored.
     """
 
     def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:
         """
-        @param path: the file.
-        @param isSecret: says whether the line that has just been typed is one
-            to be forgotten.
+        @param path: the history file.
+        @param isSecret: returns whether the latest line of input is secret. It
+            is not added to the history then.
         """
         super().__init__()
         self._path = path
@@ -85,8 +83,8 @@ class FileHistory(History):
 
     def load_history_strings(self) -> Iterable[str]:
         """
-        Read the lines, the last one first. A file that has become too long is
-        cut.
+        Read the history, latest line first. A file that has become too long is
+        truncated.
         """
         with contextlib.suppress(OSError):
             with self._path.open("rb") as file:
@@ -94,24 +92,18 @@ class FileHistory(History):
                 data = file.read(MAX_HISTORY_BYTES)
             lines = data.decode(errors="replace").split("\n")[:-1]
             if len(lines) > MAX_HISTORY or len(data) == MAX_HISTORY_BYTES:
-                # The first of them may be the rest of one.
+                # The first line may be incomplete.
                 lines = lines[1:][-MAX_HISTORY:]
                 self._write("w", "".join(f"{line}\n" for line in lines))
             return lines[::-1]
         return []
 
     def append_string(self, string: str) -> None:
-        """
-        Remember a line, unless it is a secret.
-        """
         if not self._isSecret():
             super().append_string(string)
             del self._loaded_strings[MAX_HISTORY:]
 
     def store_string(self, string: str) -> None:
-        """
-        Write a line to the file.
-        """
         self._write("a", string.replace("\n", " ") + "\n")
 
     def _write(self, mode: str, text: str) -> None:
@@ -129,11 +121,10 @@ def _private(path: str, flags: int) -> int:
 
 class PromptTerminal:
     """
-    A person at a terminal.
+    An interactive terminal.
 
-    The last line from the server, while it has no end, stands in front of what
-    is typed, as in C{login: }. If it asks for a password, that is not shown,
-    and not remembered.
+    An unfinished line of the server is shown as the prompt, as in C{login: }. If
+    it asks for a password, the input is neither shown nor added to the history.
     """
 
     def __init__(
@@ -145,10 +136,10 @@ class PromptTerminal:
         output: Output | None = None,
     ) -> None:
         """
-        @param reactor: provides C{IReactorFromThreads}.
-        @param history: the file with the history; L{historyFile} if not given.
-        @param input: where lines are typed; the terminal if not given.
-        @param output: where they are shown; the terminal if not given.
+        @param reactor: an C{IReactorFromThreads} provider.
+        @param history: the history file (default: L{historyFile}).
+        @param input: the input (default: the terminal).
+        @param output: the output (default: the terminal).
         """
         self._reactor = reactor
         self._input = input
@@ -158,64 +149,64 @@ class PromptTerminal:
         self._waiting = ""
         self._pausing = False
         self._stopping = False
-        # Whether the thread of the prompt is there and has nothing to write.
+        # Whether the prompt is running and has written all text.
         self._idle = False
         self._problem = ""
-        # The rest is of the thread of the prompt.
+        # Used by the thread of the prompt.
         self._unfinished = ""
 
-    # What the program calls
+    # The interface Terminal
 
-    def start(self, call: Call) -> None:
+    def start(self, connection: ClientProtocol) -> None:
         """
-        Begin to ask for lines.
+        Start to prompt for lines.
 
-        @param call: the connection. L{Call.say} is called with each line, and
-            L{Call.hangUp} when there are no more.
+        @param connection: the connection. Its C{sendInput} is called with each
+            line, and its C{close} at the end of the input.
         """
-        self._call = call
+        self._connection = connection
         self._thread = Thread(target=self._run, name="prompt", daemon=True)
         self._thread.start()
 
     def show(self, text: str) -> None:
         """
-        Write text above the line that is being typed.
+        Write text above the input line, with control characters made
+        L{visible}.
 
-        @param text: what the server has said, cut anywhere; see L{visible} for
-            what is shown of it. While more than L{MAX_WAITING} characters of it
-            wait, nothing is read from the server.
+        @param text: text of the server, in chunks of any size. While more than
+            L{MAX_WAITING} characters are queued, the connection is paused.
         """
         if self._stopped.called:
             return
         self._waiting += visible(text)
         if len(self._waiting) > MAX_WAITING and not self._pausing:
             self._pausing = True
-            self._call.transport.pauseProducing()
-        self._pass()
+            self._connection.transport.pauseProducing()
+        self._process()
 
     def stop(self) -> Deferred[None]:
         """
-        Ask for no more lines.
+        Stop the prompt.
 
-        @return: fires when all text has been written, and the terminal is as it
-            was.
+        @return: fires when all text has been written, and the terminal is in its
+            previous state.
         """
         self._stopping = True
-        self._pass()
+        self._process()
         return self._stopped
 
-    # What the thread of the prompt has the reactor call
+    # Called in the reactor's thread by the prompt
 
     def _ready(self) -> None:
         self._idle = True
         if self._pausing and len(self._waiting) <= MAX_WAITING:
             self._pausing = False
-            self._call.transport.resumeProducing()
-        self._pass()
+            self._connection.transport.resumeProducing()
+        self._process()
 
-    def _pass(self) -> None:
+    def _process(self) -> None:
         """
-        Give the other thread what it can do now.
+        Give the idle prompt its next task.
         """
         if not self._idle:
             return
@@ -228,41 +219,35 @@ class PromptTerminal:
             self._inPrompt(self._asking.cancel)
 
     def _inPrompt(self, function: Callable[..., object], *arguments: Any) -> None:
-        # The loop may have ended by itself, and that is on its way to us.
+        # The event loop may have ended already; _ended() is called soon.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
 
     def _ended(self) -> None:
         self._idle = False
-        self._call.hangUp(self._problem)
+        self._connection.close(self._problem)
         self._stopped.callback(None)
 
-    # What the thread of the prompt does
+    # Called in the thread of the prompt
 
     def _run(self) -> None:
-        """
-        Be the thread of the prompt.
-        """
         try:
             asyncio.run(self._ask())
         except (EOFError, asyncio.CancelledError):
             pass
         except Exception as problem:
-            # A terminal that went away can fail in any way, and nobody could read a traceback.
+            # A closed terminal can cause any exception, and could not show a traceback.
             self._problem = f"the terminal failed: {problem}"
         self._reactor.callFromThread(self._ended)
 
     async def _ask(self) -> None:
-        """
-        Ask for lines, until there are no more.
-        """
         self._session: PromptSession[str] = PromptSession(
             lambda: self._unfinished,
             history=self._history,
             is_password=Condition(self._asksForSecret),
             input=self._input,
             output=self._output,
-            # Ctrl-C as Ctrl-D: a KeyboardInterrupt would stop the loop wherever it is.
+            # Ctrl-C acts as Ctrl-D: a KeyboardInterrupt could stop the event loop anywhere.
             interrupt_exception=EOFError,
         )
         self._loop = asyncio.get_running_loop()
@@ -275,9 +260,9 @@ class PromptTerminal:
         while True:
             text = await self._session.prompt_async()
             self._unfinished = ""
-            # What is pasted can be many lines.
+            # Pasted text can contain several lines.
             for line in text.split("\n"):
-                self._reactor.callFromThread(self._call.say, line)
+                self._reactor.callFromThread(self._connection.sendInput, line)
 
     def _asksForSecret(self) -> bool:
         return _secret.search(self._unfinished) is not None

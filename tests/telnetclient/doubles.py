@@ -1,5 +1,5 @@
 """
-Stand-ins for a person and for a connection.
+Test doubles for a terminal and a connection.
 """
 
 from collections.abc import Callable
@@ -7,25 +7,25 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from openfl_twisted.telnetclient.connection import Call
+from openfl_twisted.telnetclient.connection import ClientProtocol
 from tests.doubles import TightTransport
 
 
-class Person:
+class FakeTerminal:
     """
-    A terminal that remembers what it is shown.
+    A terminal that records the text it displays.
 
-    @ivar stopped: fired by the test, when all has been shown.
+    @ivar stopped: the result of L{stop}; the test fires it.
     """
 
     def __init__(self) -> None:
         self.shown: list[str] = []
-        self.call: Any = None
+        self.connection: Any = None
         self.stopped: Deferred[None] = Deferred()
         self.stops = 0
 
-    def start(self, call: Call) -> None:
-        self.call = call
+    def start(self, connection: ClientProtocol) -> None:
+        self.connection = connection
 
     def show(self, text: str) -> None:
         self.shown.append(text)
@@ -35,32 +35,34 @@ class Person:
         return self.stopped
 
 
-class Line(Call):
+class FakeConnection(ClientProtocol):
     """
-    A connection that remembers what was said and asked for.
+    A connection that records the input and how it ended.
     """
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.said: list[str] = []
+        self.sent: list[str] = []
         self.ends: list[str] = []
 
-    def say(self, line: str) -> None:
-        self.said.append(line)
+    def sendInput(self, line: str) -> None:
+        self.sent.append(line)
 
-    def finish(self) -> None:
-        self.ends.append("finished")
+    def inputEnded(self) -> None:
+        self.ends.append("input ended")
 
-    def hangUp(self, problem: str = "") -> None:
-        self.ends.append(problem or "hung up")
+    def close(self, problem: str = "") -> None:
+        self.ends.append(problem or "closed")
 
 
-def connected(line: Callable[[], Line] = Line) -> tuple[Line, TightTransport]:
+def connected(
+    make: Callable[[], FakeConnection] = FakeConnection,
+) -> tuple[FakeConnection, TightTransport]:
     """
-    Make a connection.
+    Make a connection and its transport.
     """
-    call = line()
-    transport = TightTransport(call, 10)
+    connection = make()
+    transport = TightTransport(connection, 10)
     transport.atOnce = False
-    call.makeConnection(transport)
-    return call, transport
+    connection.makeConnection(transport)
+    return connection, transport

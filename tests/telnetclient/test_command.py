@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import trustme
 from twisted.internet import task
@@ -20,17 +21,24 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.telnetclient import command
 from openfl_twisted.telnetclient.command import (
     Options,
+    chooseTerminal,
     main,
     makeEndpoint,
     makeFactory,
     seconds,
     talk,
 )
-from openfl_twisted.telnetclient.connection import CLOSE_TIMEOUT, TelnetCall, XMLCall
+from openfl_twisted.telnetclient.connection import (
+    CLOSE_TIMEOUT,
+    TelnetClientProtocol,
+    XMLClientProtocol,
+)
+from openfl_twisted.telnetclient.prompt import PromptTerminal
+from openfl_twisted.telnetclient.terminal import PlainTerminal
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.policy import REQUEST, Content, PolicyFile
 from tests.net.network import Network
-from tests.telnetclient.doubles import Person
+from tests.telnetclient.doubles import FakeTerminal
 
 
 def parse(*arguments: str) -> Options:
@@ -44,12 +52,12 @@ def parse(*arguments: str) -> Options:
 
 class OptionTests(SynchronousTestCase):
     """
-    L{Options} checks what the program is told.
+    L{Options} validates the command line.
     """
 
     def file(self, content: bytes) -> str:
         """
-        Make a file that is gone after the test.
+        Make a temporary file.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -59,7 +67,7 @@ class OptionTests(SynchronousTestCase):
 
     def assertUsage(self, arguments: list[str], words: str) -> None:
         """
-        The arguments are refused in one line that has these words.
+        The arguments are refused in one line that contains these words.
         """
         error = self.assertRaises(UsageError, parse, *arguments)
         self.assertNotIn("\n", str(error))
@@ -67,8 +75,8 @@ class OptionTests(SynchronousTestCase):
 
     def test_address(self) -> None:
         """
-        The port goes by what is spoken, if it is not given; an address of IPv6
-        may have brackets.
+        The default port depends on the protocol; an IPv6 address may be in
+        brackets.
         """
         for arguments, port in [
             (["h"], 23), (["--tls", "h"], 992), (["--xml", "h"], 8080), (["h", "65535"], 65535),
@@ -80,7 +88,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_wrongAddress(self) -> None:
         """
-        An address that is none is a usage error.
+        An invalid address is a usage error.
         """
         for arguments in ([], [""], ["h", "1", "2"]):
             self.assertUsage(arguments, "give a host, and a port if you like")
@@ -89,7 +97,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        Newline and character set can be chosen, and have defaults.
+        Newline and character encoding can be chosen, and have defaults.
         """
         options = parse("h")
         self.assertEqual((options["newline"], options["encoding"]), (b"\r\n", "utf-8"))
@@ -98,7 +106,8 @@ class OptionTests(SynchronousTestCase):
 
     def test_wrongText(self) -> None:
         """
-        What nobody knows, and what C{XMLSocket} has fixed, is a usage error.
+        Unknown values, and options that C{XMLSocket} does not have, are usage
+        errors.
         """
         self.assertUsage(["--newline=cr", "h"], "there are crlf, lf")
         self.assertUsage(["--encoding=nope", "h"], "there is no character set 'nope'")
@@ -118,7 +127,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_authorities(self) -> None:
         """
-        Those of this machine are trusted, or those in a file.
+        The platform's trust store is used, or the authorities in a file.
         """
         self.assertEqual(parse("h")["trust"], Trust())
         path = self.file(trustme.CA().cert_pem.bytes())
@@ -126,8 +135,8 @@ class OptionTests(SynchronousTestCase):
 
     def test_wrongAuthorities(self) -> None:
         """
-        A file that cannot be read or has no certificate, and one that would not
-        be used, is a usage error.
+        An unreadable file, a file without certificates, and an unused file are
+        usage errors.
         """
         self.assertUsage(["--ca=x", "h"], "--ca goes with --tls")
         self.assertUsage(["--tls", "--ca=/no/such/file", "h"], "No such file")
@@ -136,7 +145,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_asFlash(self) -> None:
         """
-        A program of Flash comes from a URL; another port can stand for 843.
+        A Flash program is identified by its URL; the master port can be changed.
         """
         self.assertIsNone(parse("h")["content"])
         options = parse("--as-flash=https://games.example/a.swf", "h")
@@ -147,7 +156,7 @@ class OptionTests(SynchronousTestCase):
 
     def test_wrongFlash(self) -> None:
         """
-        What is no such URL, and what would not be used, is a usage error.
+        Other URLs, and options that would have no effect, are usage errors.
         """
         for url in ("games.example", "file:///a.swf", "http://", ""):
             self.assertUsage([f"--as-flash={url}", "h"], "--as-flash: ")
@@ -176,12 +185,12 @@ class OptionTests(SynchronousTestCase):
 
 class MakeTests(SynchronousTestCase):
     """
-    What is made goes by the options.
+    Endpoint and factory depend on the options.
     """
 
     def test_endpoint(self) -> None:
         """
-        With TLS there is something around the way to the server.
+        With TLS the endpoint is wrapped.
         """
         reactor = MemoryReactorClock()
         endpoint: Any = makeEndpoint(reactor, parse("--timeout=5", "a.example"), print)
@@ -193,72 +202,72 @@ class MakeTests(SynchronousTestCase):
 
     def test_telnet(self) -> None:
         """
-        Telnet has its newline and its character set.
+        Telnet uses the newline and the encoding of the options.
         """
         factory = makeFactory(None, parse("--newline=lf", "--encoding=koi8-r", "--wait=7", "h"))
-        call = factory.buildProtocol(None)
-        assert isinstance(call, TelnetCall)
-        self.assertEqual((call.newline, call.encoding), (b"\n", "koi8-r"))
-        self.assertEqual(call._wait, 7.0)
+        connection = factory.buildProtocol(None)
+        assert isinstance(connection, TelnetClientProtocol)
+        self.assertEqual((connection.newline, connection.encoding), (b"\n", "koi8-r"))
+        self.assertEqual(connection._wait, 7.0)
 
     def test_xml(self) -> None:
         """
         C{XMLSocket} has neither, and this side answers no policy requests.
         """
-        call = makeFactory(None, parse("--xml", "--tls", "h")).buildProtocol(None)
-        assert isinstance(call, XMLCall)
-        self.assertIsNone(call.policy)
+        connection = makeFactory(None, parse("--xml", "--tls", "h")).buildProtocol(None)
+        assert isinstance(connection, XMLClientProtocol)
+        self.assertIsNone(connection.policy)
 
 
 class TalkTests(SynchronousTestCase):
     """
-    L{talk} brings a terminal and a server together.
+    L{talk} connects a terminal and a server.
     """
 
     def talk(self) -> Deferred[int]:
         """
-        Begin.
+        Start to connect to port 23 with a timeout of 20 seconds.
         """
         self.network = Network()
-        self.person = Person()
+        self.terminal = FakeTerminal()
         self.told: list[str] = []
         reactor = self.network.reactor
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", 23, timeout=100)
-        coroutine = talk(reactor, parse("h"), endpoint, self.person, self.told.append)
+        coroutine = talk(reactor, parse("h"), endpoint, self.terminal, self.told.append)
         return Deferred.fromCoroutine(coroutine)
 
     def test_talk(self) -> None:
         """
-        Lines go to the server and text to the person; the end is told when all
-        has been shown.
+        Input is sent to the server and its text is displayed; the end is reported
+        after all text.
         """
         talking = self.talk()
         server = self.network.answer()
         self.assertEqual(self.told, ["connected to 127.0.0.1:23"])
-        self.person.call.say("hello")
+        self.terminal.connection.sendInput("hello")
         self.assertEqual(server.received, b"hello\r\n")
         server.send(b"well\r\n")
-        self.assertEqual(self.person.shown, ["well\n"])
+        self.assertEqual(self.terminal.shown, ["well\n"])
         server.close()
         self.assertNoResult(talking)
         self.assertEqual(len(self.told), 1)
-        self.person.stopped.callback(None)
+        self.terminal.stopped.callback(None)
         self.assertEqual(self.told[1:], ["closed"])
         self.assertEqual(self.successResultOf(talking), 0)
 
     def test_noConnection(self) -> None:
         """
-        Without a connection no lines are asked for.
+        Without a connection the terminal is not started.
         """
         talking = self.talk()
         self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertEqual(self.told, ["h:23 refuses connections"])
-        self.assertIsNone(self.person.call)
+        self.assertIsNone(self.terminal.connection)
 
     def test_timeout(self) -> None:
         """
-        One time is for all of it.
+        One timeout covers the whole connection attempt.
         """
         talking = self.talk()
         self.network.reactor.advance(20)
@@ -267,14 +276,14 @@ class TalkTests(SynchronousTestCase):
 
     def test_interrupted(self) -> None:
         """
-        When the reactor stops, the terminal is waited for, but not for ever.
+        The shutdown of the reactor waits for the terminal, but not indefinitely.
         """
         talking = self.talk()
         self.network.answer()
         stopped: list[bool] = []
         self.network.reactor.addSystemEventTrigger("during", "shutdown", stopped.append, True)
         self.network.reactor.stop()
-        self.assertEqual((self.person.stops, stopped), (1, []))
+        self.assertEqual((self.terminal.stops, stopped), (1, []))
         self.network.reactor.advance(CLOSE_TIMEOUT)
         self.assertEqual(stopped, [True])
         self.assertNoResult(talking)
@@ -282,31 +291,31 @@ class TalkTests(SynchronousTestCase):
 
 class FlashTests(SynchronousTestCase):
     """
-    With C{--as-flash} what Flash Player would do comes first.
+    With C{--as-flash}, policy files are checked before the connection.
     """
 
     def talk(self, *arguments: str) -> Deferred[int]:
         """
-        Begin.
+        Start to connect as a Flash program from C{games.example}.
         """
         self.network = Network()
-        self.person = Person()
+        self.terminal = FakeTerminal()
         self.told: list[str] = []
         options = parse("--as-flash=http://games.example/", *arguments)
         reactor = self.network.reactor
         endpoint = makeEndpoint(reactor, options, self.told.append)
-        coroutine = talk(reactor, options, endpoint, self.person, self.told.append)
+        coroutine = talk(reactor, options, endpoint, self.terminal, self.told.append)
         return Deferred.fromCoroutine(coroutine)
 
     def assertAsked(self, *ports: int) -> None:
         """
-        These ports have been connected to, and no others.
+        Connections to these ports were attempted, and to no others.
         """
         self.assertEqual([port for _, port in self.network.dialled], list(ports))
 
     def test_permitted(self) -> None:
         """
-        Each step is told, and then it connects and talks.
+        Each step is reported, then the client connects.
         """
         talking = self.talk("127.0.0.1", "8080")
         self.assertAsked(843)
@@ -330,12 +339,12 @@ class FlashTests(SynchronousTestCase):
                 "connected to 127.0.0.1:8080",
             ],
         )
-        self.person.call.say("hello")
+        self.terminal.connection.sendInput("hello")
         self.assertNoResult(talking)
 
     def test_refused(self) -> None:
         """
-        Without permission it does not connect, and ends with status 1.
+        Without permission the client does not connect, and exits with status 1.
         """
         talking = self.talk("--master-port=9843", "127.0.0.1", "80")
         self.assertAsked(9843)
@@ -346,12 +355,11 @@ class FlashTests(SynchronousTestCase):
             self.told[-1],
             "refused: a program from http://games.example/ gets a securityError, #2048",
         )
-        self.assertIsNone(self.person.call)
+        self.assertIsNone(self.terminal.connection)
 
     def test_olderRules(self) -> None:
         """
-        By the older rules host and port are looked at, and no file is asked
-        for.
+        The older rules compare host and port, and request no file.
         """
         talking = self.talk("--older-rules", "127.0.0.1", "8080")
         self.assertEqual(self.successResultOf(talking), 1)
@@ -366,14 +374,14 @@ class FlashTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        Policy files are asked for without TLS, whatever comes after.
+        Policy files are requested without TLS.
         """
         self.talk("--tls", "127.0.0.1", "8443")
         self.assertEqual(self.network.answer().received, REQUEST)
 
     def test_timeout(self) -> None:
         """
-        One time is for the files and the connection.
+        One timeout covers the files and the connection.
         """
         talking = self.talk("--timeout=5", "127.0.0.1", "8080")
         self.network.reactor.advance(3)
@@ -383,6 +391,62 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(self.told[-1], "127.0.0.1:8080 has not answered within 5 seconds")
 
 
+class TerminalFile(io.StringIO):
+    """
+    A file that may be a terminal.
+    """
+
+    encoding = "koi8-r"
+
+    def __init__(self, isTerminal: bool) -> None:
+        super().__init__()
+        self.isTerminal = isTerminal
+
+    def isatty(self) -> bool:
+        return self.isTerminal
+
+
+class ChoiceTests(SynchronousTestCase):
+    """
+    L{chooseTerminal} inspects standard input and output.
+    """
+
+    def choose(self, stdin: bool, stdout: bool) -> Any:
+        """
+        Choose a terminal.
+        """
+        self.patch(sys, "stdin", TerminalFile(stdin))
+        self.patch(sys, "stdout", TerminalFile(stdout))
+        return chooseTerminal(MemoryReactorClock())
+
+    def test_interactive(self) -> None:
+        """
+        An interactive session gets a prompt.
+        """
+        self.assertIsInstance(self.choose(True, True), PromptTerminal)
+
+    def test_script(self) -> None:
+        """
+        With a pipe at either end there is no prompt; control characters are made
+        visible only on a terminal.
+        """
+        for stdin, stdout in [(False, False), (True, False), (False, True)]:
+            chosen = self.choose(stdin, stdout)
+            assert isinstance(chosen, PlainTerminal)
+            self.assertEqual(chosen._safe, stdout)
+            self.assertEqual(chosen._inputEncoding, "koi8-r")
+            self.assertEqual(chosen._outputEncoding, "koi8-r")
+
+    def test_notInstalled(self) -> None:
+        """
+        Without C{prompt_toolkit} an interactive session uses plain lines.
+        """
+        with patch.dict(sys.modules, {"openfl_twisted.telnetclient.prompt": None}):
+            chosen = self.choose(True, True)
+        assert isinstance(chosen, PlainTerminal)
+        self.assertTrue(chosen._safe)
+
+
 class MainTests(SynchronousTestCase):
     """
     L{main} runs the program.
@@ -390,9 +454,8 @@ class MainTests(SynchronousTestCase):
 
     def run_(self, *arguments: str) -> tuple[int, str]:
         """
-        Run it in memory.
-
-        @return: its status, and what it has told.
+        Run the program in memory.
+        @return: the exit status, and the text on standard error.
         """
         told = io.StringIO()
         self.patch(sys, "stderr", told)
@@ -402,7 +465,7 @@ class MainTests(SynchronousTestCase):
 
     def test_usage(self) -> None:
         """
-        Wrong usage is a line and a hint, with a status of its own.
+        Wrong usage prints an error and a hint, and has its own exit status.
         """
         status, told = self.run_("h", "x")
         self.assertEqual(status, 2)
@@ -416,7 +479,7 @@ class MainTests(SynchronousTestCase):
 
     def test_noStandardInput(self) -> None:
         """
-        Without standard input or output there is nothing to do.
+        Without standard input or output the program exits with an error.
         """
         for name in ("stdin", "stdout"):
             self.patch(sys, name, None)
@@ -426,7 +489,7 @@ class MainTests(SynchronousTestCase):
 
     def test_noStandardError(self) -> None:
         """
-        Without standard error there is only the status.
+        Without standard error only the exit status reports an error.
         """
         self.patch(sys, "argv", ["openfl-telnet"])
         self.patch(sys, "stderr", None)
@@ -434,7 +497,7 @@ class MainTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """
-        It ends with the status of the talk.
+        The program exits with the status of L{talk}.
         """
         for status in (0, 1):
 

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.telnetclient.connection import (
     CLOSE_TIMEOUT,
-    Call,
-    TelnetCall,
-    XMLCall,
+    ClientProtocol,
+    TelnetClientProtocol,
+    XMLClientProtocol,
     problemOf,
 )
 from openfl_twisted.tls import HandshakeFailed
@@ -22,206 +22,206 @@ from openfl_twisted.wire.certificates import Verdict
 from tests.doubles import TightTransport
 
 
-class CallTestCase(SynchronousTestCase):
+class ConnectionTestCase(SynchronousTestCase):
     """
-    Makes connections.
+    Base class: makes connections.
     """
 
     def connect(
-        self, kind: type[Call] = TelnetCall, room: int = 1000, **options: Any
+        self, kind: type[ClientProtocol] = TelnetClientProtocol, room: int = 1000, **options: Any
     ) -> tuple[Any, TightTransport, list[str]]:
         """
-        Make one.
-
-        @return: the connection, its transport, and what it shows.
+        Make a connection.
+        @return: the connection, its transport, and the text it shows.
         """
         self.clock = Clock()
         shown: list[str] = []
-        call = kind(self.clock, **options)
-        call.show = shown.append
-        transport = TightTransport(call, room)
+        connection = kind(self.clock, **options)
+        connection.show = shown.append
+        transport = TightTransport(connection, room)
         transport.atOnce = False
-        call.makeConnection(transport)
-        return call, transport, shown
+        connection.makeConnection(transport)
+        return connection, transport, shown
 
 
-class TalkTests(CallTestCase):
+class TalkTests(ConnectionTestCase):
     """
-    Lines go out, and text is shown.
+    Input is sent, and received text is shown.
     """
 
     def test_telnet(self) -> None:
         """
-        A line is a line of Telnet, and text is shown as it comes.
+        Input is sent as a Telnet line; text is shown as it arrives.
         """
-        call, transport, shown = self.connect()
-        call.say("a")
-        call.dataReceived(b"b\r\nlogin: ")
+        connection, transport, shown = self.connect()
+        connection.sendInput("a")
+        connection.dataReceived(b"b\r\nlogin: ")
         self.assertEqual((transport.value(), shown), (b"a\r\n", ["b\nlogin: "]))
 
     def test_xml(self) -> None:
         """
-        A line is a message, and a message is shown on a line, whatever is in
-        it.
+        Input is sent as a message; a received message is shown on one line, even if
+        it contains newlines.
         """
-        call, transport, shown = self.connect(XMLCall)
-        call.say("<a/>")
-        call.dataReceived(b"<b/>\0<c>\r\n</c>\0<d")
+        connection, transport, shown = self.connect(XMLClientProtocol)
+        connection.sendInput("<a/>")
+        connection.dataReceived(b"<b/>\0<c>\r\n</c>\0<d")
         self.assertEqual(transport.value(), b"<a/>\0")
         self.assertEqual(shown, ["<b/>\n", "<c>^M^J</c>\n"])
 
     def test_abstract(self) -> None:
         """
-        A subclass says how a line is sent.
+        Subclasses define how input is sent.
         """
-        self.assertRaises(NotImplementedError, Call(Clock()).say, "a")
+        self.assertRaises(NotImplementedError, ClientProtocol(Clock()).sendInput, "a")
 
-    def test_nobodyLooks(self) -> None:
+    def test_noTerminal(self) -> None:
         """
-        What comes before anybody looks is no error.
+        Text that arrives before a terminal is attached causes no error.
         """
-        call = TelnetCall(Clock())
-        call.makeConnection(StringTransport())
-        call.dataReceived(b"a")
+        connection = TelnetClientProtocol(Clock())
+        connection.makeConnection(StringTransport())
+        connection.dataReceived(b"a")
 
 
-class EndTests(CallTestCase):
+class EndTests(ConnectionTestCase):
     """
-    L{Call} ends in good order.
+    L{ClientProtocol} ends gracefully.
     """
 
     def test_closedByTheServer(self) -> None:
         """
-        The server can end it, with all it has said, and a broken end is named.
+        When the server closes the connection, all its text is shown, and an unclean
+        close is reported.
         """
         for reason, line in [
             (error.ConnectionDone(), "closed"),
             (error.ConnectionLost(), "closed: the connection broke"),
         ]:
-            call, _, shown = self.connect()
-            call.dataReceived(b"a\xc3")
-            call.connectionLost(Failure(reason))
-            self.assertEqual(self.successResultOf(call.lost), line)
+            connection, _, shown = self.connect()
+            connection.dataReceived(b"a\xc3")
+            connection.connectionLost(Failure(reason))
+            self.assertEqual(self.successResultOf(connection.lost), line)
             self.assertEqual(shown, ["a", "\ufffd"])
 
-    def test_finish(self) -> None:
+    def test_inputEnded(self) -> None:
         """
-        After the last line it goes on while the server speaks, and closes after
-        its silence.
+        After the end of the input the connection stays open until the server is
+        idle.
         """
-        call, transport, shown = self.connect(wait=3.0)
-        call.finish()
+        connection, transport, shown = self.connect(wait=3.0)
+        connection.inputEnded()
         for _ in range(3):
             self.clock.advance(2)
-            call.dataReceived(b"a")
+            connection.dataReceived(b"a")
         self.clock.advance(2)
         self.assertFalse(transport.disconnecting)
         self.clock.advance(1)
         self.assertTrue(transport.disconnecting)
         transport.drain()
-        self.assertEqual(self.successResultOf(call.lost), "closed")
+        self.assertEqual(self.successResultOf(connection.lost), "closed")
         self.assertEqual(shown, ["a"] * 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_finishSlowly(self) -> None:
+    def test_inputEndedWhilePaused(self) -> None:
         """
-        While nobody takes what the server says, it is not called silent.
+        The server does not count as idle while this side does not read.
         """
         for wait in (3.0, 0.0):
-            call, transport, shown = self.connect(wait=wait)
-            call.transport.pauseProducing()
-            call.finish()
+            connection, transport, shown = self.connect(wait=wait)
+            connection.transport.pauseProducing()
+            connection.inputEnded()
             self.clock.pump([3.0] * 5)
             self.assertFalse(transport.disconnecting)
-            call.transport.resumeProducing()
-            call.dataReceived(b"a")
+            connection.transport.resumeProducing()
+            connection.dataReceived(b"a")
             self.clock.advance(3)
             self.assertTrue(transport.disconnecting)
             self.assertEqual(shown, ["a"])
 
-    def test_finishUnheard(self) -> None:
+    def test_inputEndedWithPendingData(self) -> None:
         """
-        While the server takes what was sent, it is not called silent; when it
-        takes nothing more, it is given up.
+        The server does not count as idle while it reads pending data; when it stops
+        reading, the connection is closed.
         """
         for takes, line in [(True, "closed"), (False, "closed: the server does not read")]:
-            call, transport, _ = self.connect(room=10, wait=3.0)
-            call.say("x" * 20)
-            call.say("y")
-            call.finish()
+            connection, transport, _ = self.connect(room=10, wait=3.0)
+            connection.sendInput("x" * 20)
+            connection.sendInput("y")
+            connection.inputEnded()
             self.clock.advance(3)
             self.assertFalse(transport.disconnecting)
             if takes:
                 transport.drainAll()
             self.clock.advance(3)
             self.clock.advance(CLOSE_TIMEOUT)
-            self.assertEqual(self.successResultOf(call.lost), line)
+            self.assertEqual(self.successResultOf(connection.lost), line)
 
-    def test_finishLate(self) -> None:
+    def test_inputEndedLate(self) -> None:
         """
-        When it is closing already, or is lost, there is nothing to finish.
+        When the connection is closing or lost, the end of the input has no effect.
         """
-        call, transport, _ = self.connect(wait=3.0)
-        call.hangUp("why")
-        call.hangUp("again")
+        connection, transport, _ = self.connect(wait=3.0)
+        connection.close("why")
+        connection.close("again")
         transport.drain()
-        self.assertEqual(self.successResultOf(call.lost), "closed: why")
-        call.finish()
-        call.hangUp()
+        self.assertEqual(self.successResultOf(connection.lost), "closed: why")
+        connection.inputEnded()
+        connection.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_finishWhileClosing(self) -> None:
+    def test_inputEndedWhileClosing(self) -> None:
         """
-        The end of the input changes nothing for a connection that is closing.
+        The end of the input does not change the timeout of a closing connection.
         """
-        call, _, _ = self.connect(wait=1.0)
-        call.hangUp()
-        call.finish()
+        connection, _, _ = self.connect(wait=1.0)
+        connection.close()
+        connection.inputEnded()
         [delayed] = self.clock.getDelayedCalls()
         self.assertEqual(delayed.getTime(), CLOSE_TIMEOUT)
 
-    def test_serverThatTakesNothing(self) -> None:
+    def test_serverDoesNotRead(self) -> None:
         """
-        A server that does not take what was sent is not waited for.
+        A server that does not read the pending data cannot prevent closing.
         """
-        call, transport, _ = self.connect()
-        call.say("a")
-        call.hangUp()
+        connection, transport, _ = self.connect()
+        connection.sendInput("a")
+        connection.close()
         self.clock.advance(CLOSE_TIMEOUT)
         self.assertTrue(transport.closed)
-        self.assertEqual(self.successResultOf(call.lost), "closed")
+        self.assertEqual(self.successResultOf(connection.lost), "closed")
 
     def test_queueExceeded(self) -> None:
         """
-        A server that does not read is cut off, with a word.
+        A server that does not read is disconnected, with a reason.
         """
-        call, _, _ = self.connect(room=10)
-        call.maxQueue = 100
+        connection, _, _ = self.connect(room=10)
+        connection.maxQueue = 100
         for _ in range(3):
-            call.say("x" * 60)
-        self.assertEqual(self.successResultOf(call.lost), "closed: the server does not read")
+            connection.sendInput("x" * 60)
+        self.assertEqual(self.successResultOf(connection.lost), "closed: the server does not read")
 
     def test_messageTooLong(self) -> None:
         """
-        A message that is too long ends the connection, with a word.
+        A message that is too long closes the connection, with a reason.
         """
-        call, transport, shown = self.connect(XMLCall)
-        call.dataReceived(b"a\0" + b"x" * (call.MAX_LENGTH + 1))
+        connection, transport, shown = self.connect(XMLClientProtocol)
+        connection.dataReceived(b"a\0" + b"x" * (connection.MAX_LENGTH + 1))
         transport.drain()
         self.assertEqual(
-            self.successResultOf(call.lost), "closed: a message is longer than 1048576 bytes"
+            self.successResultOf(connection.lost), "closed: a message is longer than 1048576 bytes"
         )
         self.assertEqual(shown, ["a\n"])
 
 
 class ProblemTests(SynchronousTestCase):
     """
-    L{problemOf} speaks to people.
+    L{problemOf} describes failures.
     """
 
     def test_problems(self) -> None:
         """
-        Each kind of problem has a line that names the server.
+        Each kind of failure has a line that names the server.
         """
         verdict = Verdict()
         for problem, line in [
@@ -240,7 +240,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_addressOfVersion6(self) -> None:
         """
-        An address of IPv6 stands in brackets.
+        An IPv6 address is written in brackets.
         """
         refused = error.ConnectionRefusedError()
         self.assertEqual(problemOf(refused, "::1", 23, 20), "[::1]:23 refuses connections")

@@ -28,15 +28,15 @@ from openfl_twisted.telnetclient.prompt import (
 )
 from tests.telnetclient.doubles import connected
 
-PATIENCE = 240
+THREAD_TIMEOUT = 240
 """
-How long the thread of a prompt may say nothing before a test fails, in seconds.
+Seconds to wait for the thread of a prompt before a test fails.
 """
 
 
 class Reactor:
     """
-    A reactor for what threads call; the test turns it.
+    A reactor that runs calls from threads when the test asks for it.
     """
 
     def __init__(self) -> None:
@@ -47,14 +47,14 @@ class Reactor:
 
     def turn(self) -> None:
         """
-        Do the next thing that a thread wants, when there is one.
+        Run the next call of a thread; wait for it if necessary.
         """
-        function, arguments = self.calls.get(timeout=PATIENCE)
+        function, arguments = self.calls.get(timeout=THREAD_TIMEOUT)
         function(*arguments)
 
     def turnUntil(self, happened: Callable[[], object]) -> None:
         """
-        Go on until something has happened.
+        Run calls until a condition is met.
         """
         while not happened():
             self.turn()
@@ -62,8 +62,8 @@ class Reactor:
 
 class Screen(DummyOutput):
     """
-    Remembers the lines that are written, and not what is drawn: drawing has CR
-    LF at the end of a line.
+    Records the text written above the prompt. The prompt itself ends lines with CR
+    LF.
     """
 
     def __init__(self) -> None:
@@ -76,13 +76,10 @@ class Screen(DummyOutput):
 
 class PromptTestCase(SynchronousTestCase):
     """
-    Has a folder for the history.
+    Base class: makes a folder for the history file.
     """
 
     def setUp(self) -> None:
-        """
-        Make the folder.
-        """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -91,12 +88,12 @@ class PromptTestCase(SynchronousTestCase):
 
 class PromptTerminalTests(PromptTestCase):
     """
-    L{PromptTerminal} asks a person for lines.
+    L{PromptTerminal} reads lines from an interactive terminal.
     """
 
     def setUp(self) -> None:
         """
-        Make a terminal, and a connection that is not used yet.
+        Make a terminal and a connection.
         """
         super().setUp()
         opened = create_pipe_input()
@@ -104,19 +101,19 @@ class PromptTerminalTests(PromptTestCase):
         self.addCleanup(opened.__exit__, None, None, None)
         self.screen = Screen()
         self.reactor = Reactor()
-        self.call, self.network = connected()
+        self.connection, self.network = connected()
         self.terminal = PromptTerminal(self.reactor, self.path, input=self.keys, output=self.screen)
 
     def start(self) -> None:
         """
-        Start, and end with the test.
+        Start the terminal; it ends with the test.
         """
-        self.terminal.start(self.call)
+        self.terminal.start(self.connection)
         self.addCleanup(self.end)
 
     def end(self) -> None:
         """
-        Have the thread end.
+        Stop the terminal, and wait for its thread.
         """
         stopped = self.terminal.stop()
         self.reactor.turnUntil(lambda: stopped.called)
@@ -124,53 +121,52 @@ class PromptTerminalTests(PromptTestCase):
 
     def settle(self) -> None:
         """
-        Wait until all has been shown.
+        Wait until all text has been written.
         """
         self.reactor.turnUntil(lambda: self.terminal._idle and not self.terminal._waiting)
 
     def question(self) -> str:
         """
-        Get what stands in front of what is typed.
+        Return the text of the prompt.
         """
         return to_plain_text(self.terminal._session.message)
 
     def test_lines(self) -> None:
         """
-        A line is sent when it is complete, and remembered.
+        A complete line is sent and added to the history.
         """
         self.start()
         self.keys.send_text("hello\rgrüße\r")
-        self.reactor.turnUntil(lambda: len(self.call.said) == 2)
-        self.assertEqual(self.call.said, ["hello", "grüße"])
+        self.reactor.turnUntil(lambda: len(self.connection.sent) == 2)
+        self.assertEqual(self.connection.sent, ["hello", "grüße"])
         self.assertEqual(self.path.read_text(), "hello\ngrüße\n")
 
     def test_pasted(self) -> None:
         """
-        What is pasted with newlines in it is several lines.
+        Pasted text with newlines is sent as several lines.
         """
         self.start()
         self.keys.send_text("\x1b[200~a\nb\x1b[201~\r")
-        self.reactor.turnUntil(lambda: len(self.call.said) == 2)
-        self.assertEqual(self.call.said, ["a", "b"])
+        self.reactor.turnUntil(lambda: len(self.connection.sent) == 2)
+        self.assertEqual(self.connection.sent, ["a", "b"])
 
     def test_leave(self) -> None:
         """
-        Ctrl-D and Ctrl-C end it, and the connection; what comes then is not
-        shown any more.
+        Ctrl-D and Ctrl-C close the connection; later text is not shown.
         """
         for key in "\x04\x03":
             self.setUp()
             self.start()
             self.keys.send_text(key)
-            self.reactor.turnUntil(lambda: self.call.ends)
-            self.assertEqual(self.call.ends, ["hung up"])
+            self.reactor.turnUntil(lambda: self.connection.ends)
+            self.assertEqual(self.connection.ends, ["closed"])
             self.terminal.show("late\n")
             self.assertEqual(self.screen.written, "")
 
     def test_show(self) -> None:
         """
-        Text is shown in whole lines, without its control characters; the rest
-        stands in front of what is typed, until that is complete.
+        Text is shown in complete lines, with visible control characters; an
+        unfinished line is the prompt until the input is complete.
         """
         self.terminal.show("early\n")
         self.start()
@@ -181,13 +177,12 @@ class PromptTerminalTests(PromptTestCase):
         self.assertEqual(self.screen.written, "early\n^[[1m\n")
         self.assertEqual(self.question(), "login: ")
         self.keys.send_text("me\r")
-        self.reactor.turnUntil(lambda: self.call.said)
+        self.reactor.turnUntil(lambda: self.connection.sent)
         self.assertEqual(self.question(), "")
 
     def test_longUnfinishedLine(self) -> None:
         """
-        A line that does not end does not fill the screen below: it is shown as
-        one that has ended.
+        A very long unfinished line is shown above the prompt.
         """
         self.start()
         text = "x" * (MAX_UNFINISHED + 1)
@@ -197,22 +192,22 @@ class PromptTerminalTests(PromptTestCase):
 
     def test_secret(self) -> None:
         """
-        A password is not remembered.
+        A password is not added to the history.
         """
         self.start()
         self.terminal.show("user: bob\nPassword: ")
         self.settle()
         self.assertTrue(to_filter(self.terminal._session.is_password)())
         self.keys.send_text("secret\rhello\r")
-        self.reactor.turnUntil(lambda: len(self.call.said) == 2)
-        self.assertEqual(self.call.said, ["secret", "hello"])
+        self.reactor.turnUntil(lambda: len(self.connection.sent) == 2)
+        self.assertEqual(self.connection.sent, ["secret", "hello"])
         self.assertEqual(self.path.read_text(), "hello\n")
 
     def test_slowTerminal(self) -> None:
         """
-        While much waits for the terminal, nothing is taken from the server.
+        While much text is queued for the terminal, the connection is paused.
         """
-        self.terminal._call = self.call
+        self.terminal._connection = self.connection
         self.terminal.show("x" * (MAX_WAITING - 1) + "\n")
         self.assertEqual(self.network.producerState, "producing")
         self.terminal.show("\n")
@@ -225,7 +220,7 @@ class PromptTerminalTests(PromptTestCase):
 
     def test_stop(self) -> None:
         """
-        At the end of the connection everything is shown first.
+        All text is written before the terminal stops.
         """
         self.start()
         self.terminal.show("last words\n")
@@ -234,19 +229,19 @@ class PromptTerminalTests(PromptTestCase):
 
     def test_stopAfterTheEnd(self) -> None:
         """
-        A loop that has ended by itself is not asked for anything.
+        An event loop that has ended already is not called.
         """
         self.start()
         self.keys.send_text("\x04")
         self.reactor.turn()
-        self.terminal._thread.join(PATIENCE)
+        self.terminal._thread.join(THREAD_TIMEOUT)
         self.terminal.show("too late\n")
         self.end()
         self.assertEqual(self.screen.written, "")
 
     def test_brokenTerminal(self) -> None:
         """
-        A terminal that fails ends the connection, with a word.
+        An error of the terminal closes the connection, with a reason.
         """
 
         def fail(*arguments: Any, **options: Any) -> None:
@@ -254,24 +249,24 @@ class PromptTerminalTests(PromptTestCase):
 
         self.patch(prompt, "PromptSession", fail)
         self.start()
-        self.reactor.turnUntil(lambda: self.call.ends)
-        self.assertEqual(self.call.ends, ["the terminal failed: gone"])
+        self.reactor.turnUntil(lambda: self.connection.ends)
+        self.assertEqual(self.connection.ends, ["the terminal failed: gone"])
 
 
 class FileHistoryTests(PromptTestCase):
     """
-    L{FileHistory} remembers lines.
+    L{FileHistory} stores the history in a file.
     """
 
     def load(self) -> list[str]:
         """
-        Read the file as the next program does.
+        Read the file as the next process does.
         """
         return list(FileHistory(self.path).load_history_strings())
 
     def test_remembered(self) -> None:
         """
-        The last line is the first that is offered; nobody else can read them.
+        The latest line is offered first; other users cannot read the file.
         """
         history = FileHistory(self.path)
         for line in ("a", "grüße \ud800", "pasted\nlines"):
@@ -282,7 +277,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_manyLines(self) -> None:
         """
-        Only so many lines are kept, in memory and in the file.
+        The number of lines is limited, in memory and in the file.
         """
         history = FileHistory(self.path)
         count = MAX_HISTORY + 10
@@ -295,8 +290,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_longLines(self) -> None:
         """
-        Only so many bytes are read, and what remains of a line that was cut is
-        dropped.
+        The number of bytes is limited, and the rest of a truncated line is dropped.
         """
         self.path.parent.mkdir()
         self.path.write_text("x" * MAX_HISTORY_BYTES + "\n" + "a\n" * 10)
@@ -305,7 +299,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_secret(self) -> None:
         """
-        What is a secret is not remembered.
+        A secret is not stored.
         """
         FileHistory(self.path, lambda: True).append_string("secret")
         self.assertEqual(self.load(), [])
@@ -313,7 +307,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_noFile(self) -> None:
         """
-        Where no file can be made, lines are remembered in memory.
+        If no file can be made, the history is kept in memory.
         """
         self.path.parent.write_text("in the way")
         history = FileHistory(self.path)
@@ -323,7 +317,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_place(self) -> None:
         """
-        The file is in the user's folder for such things.
+        The file is in the folder that the XDG Base Directory Specification defines.
         """
         end = ("openfl-twisted", "telnet-history")
         self.patch(os, "environ", {"XDG_STATE_HOME": "/state", "HOME": "/home/me"})
@@ -334,7 +328,7 @@ class FileHistoryTests(PromptTestCase):
 
     def test_homeless(self) -> None:
         """
-        Who has no folder is remembered in memory only.
+        Without a home directory the history is kept in memory.
         """
         self.patch(os, "environ", {"HOME": "nowhere"})
         history = FileHistory(historyFile())

@@ -2,11 +2,8 @@
 Tests for L{openfl_twisted.telnetclient.terminal}.
 """
 
-import io
 import os
-import sys
 from typing import Any
-from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,21 +11,20 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.telnetclient import terminal
-from openfl_twisted.telnetclient.prompt import PromptTerminal
-from openfl_twisted.telnetclient.terminal import PlainTerminal, chooseTerminal, visible
+from openfl_twisted.telnetclient.terminal import PlainTerminal, visible
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH
 from tests.doubles import TightTransport
-from tests.telnetclient.doubles import Line, connected
+from tests.telnetclient.doubles import FakeConnection, connected
 
 
 class VisibleTests(SynchronousTestCase):
     """
-    L{visible} takes away the power of control characters.
+    L{visible} makes control characters harmless.
     """
 
     def test_forms(self) -> None:
         """
-        They have the forms that C{cat -v} gives them.
+        Control characters are written as C{cat -v} writes them.
         """
         self.assertEqual(visible("\x1b[1m\x07\r\x00\x7f"), "^[[1m^G^M^@^?")
         self.assertEqual(visible("\x80\x9b\x9f"), "M-^@M-^[M-^_")
@@ -37,7 +33,7 @@ class VisibleTests(SynchronousTestCase):
     @given(st.text())
     def test_noControls(self, text: str) -> None:
         """
-        None is left in any text, but tabs and newlines.
+        Only tabs and newlines remain as control characters.
         """
         left = visible(text).replace("\t", "").replace("\n", "")
         self.assertEqual([c for c in left if ord(c) < 32 or 127 <= ord(c) < 160], [])
@@ -45,16 +41,16 @@ class VisibleTests(SynchronousTestCase):
 
 class PlainTerminalTests(SynchronousTestCase):
     """
-    L{PlainTerminal} takes lines from standard input.
+    L{PlainTerminal} reads lines from standard input.
     """
 
-    def start(self, **options: Any) -> tuple[PlainTerminal, Line, TightTransport]:
+    def start(self, **options: Any) -> tuple[PlainTerminal, FakeConnection, TightTransport]:
         """
         Start a terminal.
-
-        @return: it, the connection, and standard input and output.
+        @return: the terminal, the connection, and the transport of standard input
+            and output.
         """
-        self.call, self.network = connected()
+        self.connection, self.network = connected()
         reading, writing = os.pipe()
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
@@ -69,58 +65,57 @@ class PlainTerminalTests(SynchronousTestCase):
             protocol.makeConnection(stdio)
 
         self.patch(terminal, "StandardIO", makeStdio)
-        made.start(self.call)
+        made.start(self.connection)
         self.reading = reading
-        return made, self.call, stdio
+        return made, self.connection, stdio
 
     def test_lines(self) -> None:
         """
-        Each line is sent, whatever ends it, and the last one without an end
-        too.
+        Each line is sent, with any newline; the last line may lack one.
         """
-        made, call, _ = self.start()
+        made, connection, _ = self.start()
         made.dataReceived(b"a\r\nb")
         made.dataReceived("c\nü\n\n".encode())
-        self.assertEqual(call.said, ["a", "bc", "ü", ""])
+        self.assertEqual(connection.sent, ["a", "bc", "ü", ""])
         made.dataReceived(b"rest")
         made.readConnectionLost()
-        self.assertEqual(call.said[4:], ["rest"])
-        self.assertEqual(call.ends, ["finished"])
+        self.assertEqual(connection.sent[4:], ["rest"])
+        self.assertEqual(connection.ends, ["input ended"])
 
     def test_noRest(self) -> None:
         """
-        Where the last line has an end, none is made up.
+        After a complete last line no empty line is sent.
         """
-        made, call, _ = self.start()
+        made, connection, _ = self.start()
         made.dataReceived(b"a\n")
         made.readConnectionLost()
-        self.assertEqual((call.said, call.ends), (["a"], ["finished"]))
+        self.assertEqual((connection.sent, connection.ends), (["a"], ["input ended"]))
 
     def test_encodings(self) -> None:
         """
-        Lines are read and text is written as the two want it; what they do not
-        have is not an error.
+        Input and output have their own encodings; unsupported characters cause no
+        error.
         """
-        made, call, stdio = self.start(inputEncoding="latin-1", outputEncoding="ascii")
+        made, connection, stdio = self.start(inputEncoding="latin-1", outputEncoding="ascii")
         made.dataReceived(b"\xfc\n")
         made.show("a\xfc\ud800")
-        self.assertEqual((call.said, stdio.value()), (["\xfc"], b"a??"))
-        made, call, _ = self.start()
+        self.assertEqual((connection.sent, stdio.value()), (["\xfc"], b"a??"))
+        made, connection, _ = self.start()
         made.dataReceived(b"\xfc\n")
-        self.assertEqual(call.said, ["\ufffd"])
+        self.assertEqual(connection.sent, ["\ufffd"])
 
     def test_lineTooLong(self) -> None:
         """
-        A line that does not end is not kept for ever.
+        A line that is too long closes the connection.
         """
-        made, call, _ = self.start()
+        made, connection, _ = self.start()
         made.dataReceived(b"a\n" + b"x" * (MAX_LINE_LENGTH + 1))
-        self.assertEqual(call.said, ["a"])
-        self.assertEqual(call.ends, ["a line is longer than 65536 bytes"])
+        self.assertEqual(connection.sent, ["a"])
+        self.assertEqual(connection.ends, ["a line is longer than 65536 bytes"])
 
     def test_controls(self) -> None:
         """
-        Control characters are made visible if that is wanted, and else left.
+        Control characters are made visible only if requested.
         """
         for safe, written in [(True, b"^[[1m"), (False, b"\x1b[1m")]:
             made, _, stdio = self.start(safe=safe)
@@ -129,17 +124,17 @@ class PlainTerminalTests(SynchronousTestCase):
 
     def test_inputWaitsForTheServer(self) -> None:
         """
-        While the server takes nothing, no lines are taken.
+        While the server does not read, the input is paused.
         """
-        _, call, stdio = self.start()
-        call.transport.write(b"x" * 11)
+        _, connection, stdio = self.start()
+        connection.transport.write(b"x" * 11)
         self.assertEqual(stdio.producerState, "paused")
         self.network.drain()
         self.assertEqual(stdio.producerState, "producing")
 
     def test_serverWaitsForTheOutput(self) -> None:
         """
-        While nobody takes what is shown, nothing is taken from the server.
+        While the output is blocked, the connection is paused.
         """
         made, _, stdio = self.start()
         made.show("x" * 11)
@@ -149,16 +144,15 @@ class PlainTerminalTests(SynchronousTestCase):
 
     def test_outputClosed(self) -> None:
         """
-        When nobody reads what is shown any more, the connection is closed.
+        When the output is closed, the connection is closed.
         """
-        made, call, _ = self.start()
+        made, connection, _ = self.start()
         made.writeConnectionLost()
-        self.assertEqual(call.ends, ["hung up"])
+        self.assertEqual(connection.ends, ["closed"])
 
     def test_stop(self) -> None:
         """
-        At the end everything is written first, and standard input waits again
-        for who reads it.
+        Stopping flushes the output and makes standard input blocking again.
         """
         made, _, stdio = self.start()
         stdio.atOnce = False
@@ -171,64 +165,8 @@ class PlainTerminalTests(SynchronousTestCase):
 
     def test_inputGone(self) -> None:
         """
-        A standard input that is closed cannot be left as it was.
+        A closed standard input causes no error.
         """
         made, _, _ = self.start()
         made._descriptors = (-1, -1)
         self.successResultOf(made.stop())
-
-
-class File(io.StringIO):
-    """
-    A file that may be a terminal.
-    """
-
-    encoding = "koi8-r"
-
-    def __init__(self, isTerminal: bool) -> None:
-        super().__init__()
-        self.isTerminal = isTerminal
-
-    def isatty(self) -> bool:
-        return self.isTerminal
-
-
-class ChoiceTests(SynchronousTestCase):
-    """
-    L{chooseTerminal} looks at standard input and output.
-    """
-
-    def choose(self, stdin: bool, stdout: bool) -> Any:
-        """
-        Choose, with terminals or without.
-        """
-        self.patch(sys, "stdin", File(stdin))
-        self.patch(sys, "stdout", File(stdout))
-        return chooseTerminal(MemoryReactorClock())
-
-    def test_person(self) -> None:
-        """
-        A person has a prompt.
-        """
-        self.assertIsInstance(self.choose(True, True), PromptTerminal)
-
-    def test_script(self) -> None:
-        """
-        A pipe at either end has none; control characters are made visible to a
-        terminal only.
-        """
-        for stdin, stdout in [(False, False), (True, False), (False, True)]:
-            chosen = self.choose(stdin, stdout)
-            assert isinstance(chosen, PlainTerminal)
-            self.assertEqual(chosen._safe, stdout)
-            self.assertEqual(chosen._inputEncoding, "koi8-r")
-            self.assertEqual(chosen._outputEncoding, "koi8-r")
-
-    def test_notInstalled(self) -> None:
-        """
-        Without C{prompt_toolkit} a person types plain lines.
-        """
-        with patch.dict(sys.modules, {"openfl_twisted.telnetclient.prompt": None}):
-            chosen = self.choose(True, True)
-        assert isinstance(chosen, PlainTerminal)
-        self.assertTrue(chosen._safe)
