@@ -37,8 +37,10 @@ ALLOWED = {
     "net": ({"net", "protocols", "reactors", "tls", "wire"} | DOOR | BASICS, True),
     "rooms": ({"rooms", "protocols", "tls", "wire"} | BASICS, True),
     "endpoints": ({"protocols", "reactors", "tls", "wire"} | BASICS, True),
+    "dashboard": ({"dashboard", "rooms", "endpoints", "protocols", "tls", "wire"} | BASICS, True),
     "services": (
-        {"services", "rooms", "endpoints", "reactors", "protocols", "tls", "wire"} | BASICS,
+        {"services", "dashboard", "rooms", "endpoints", "reactors", "protocols", "tls", "wire"}
+        | BASICS,
         True,
     ),
     "testing": ({"testing", "net", "protocols", "tls", "wire"} | DOOR | BASICS, True),

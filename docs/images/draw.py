@@ -196,6 +196,7 @@ FLOORS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("twisted/plugins", "names only"),
         ("services", "a module a command"),
         ("telnetclient", "openfl-telnet"),
+        ("dashboard", "page and metrics"),
     ]),
     ("two doors", BLUE, [
         ("net events utils errors security system", "OpenFL's names"),

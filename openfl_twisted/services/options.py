@@ -26,7 +26,7 @@ from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8
 """
-The fewest characters of the console's token.
+The fewest characters of the dashboard's token.
 """
 
 _LEVELS = ("debug", "info", "warn", "error")
@@ -175,7 +175,7 @@ def _named(parameter: list[Any]) -> list[Any]:
 class ServerOptions(usage.Options):
     """
     Options of every server. After parsing, C{listen} is the list of endpoints,
-    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{console} an
+    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} an
     endpoint or C{None} each, and C{policy-file} the path of the policy file or
     C{None}.
 
@@ -220,16 +220,16 @@ class ServerOptions(usage.Options):
             "Where Prometheus gets metrics, as tcp:9100; for this machine if no interface is said.",
         ],
         [
-            "console",
+            "dashboard",
             None,
             None,
-            "Where a browser gets the console, as tcp:9101; for this machine, as with --metrics.",
+            "Where a browser gets the dashboard, as tcp:9101; for this machine, as with --metrics.",
         ],
         [
-            "console-token",
+            "dashboard-token",
             None,
             None,
-            "Who knows it may use the console; if there is none one is made, and is in the log.",
+            "Who knows it may use the dashboard; if there is none one is made, and is in the log.",
         ],
         [
             "patience",
@@ -275,7 +275,7 @@ class ServerOptions(usage.Options):
 
     def _readSites(self) -> None:
         """
-        Read where metrics and the console are.
+        Read where metrics and the dashboard are.
         """
         if self["metrics"] is not None:
             if find_spec("prometheus_client") is None:
@@ -283,17 +283,17 @@ class ServerOptions(usage.Options):
                     "--metrics: this needs prometheus-client: pip install 'openfl-twisted[metrics]'"
                 )
             self["metrics"] = siteEndpointOf("metrics", self["metrics"], 9100)
-        token = self["console-token"]
-        if self["console"] is None:
+        token = self["dashboard-token"]
+        if self["dashboard"] is None:
             if token is not None:
-                raise usage.UsageError("--console-token: --console is missing")
+                raise usage.UsageError("--dashboard-token: --dashboard is missing")
             return
-        self["console"] = siteEndpointOf("console", self["console"], 9101)
+        self["dashboard"] = siteEndpointOf("dashboard", self["dashboard"], 9101)
         if token is None:
             return
         if len(token) < MIN_TOKEN or not _token.fullmatch(token):
             raise usage.UsageError(
-                f"--console-token: at least {MIN_TOKEN} letters, digits and signs of ._~+/=-"
+                f"--dashboard-token: at least {MIN_TOKEN} letters, digits and signs of ._~+/=-"
             )
 
     def _certificates(self) -> ServerCertificates | None:

@@ -23,7 +23,7 @@ CLOSE_TIMEOUT = 5.0
 Seconds to wait for the server to read the pending data when this side closes.
 """
 
-_POLL_INTERVAL = 1.0
+_POLL_DELAY = 1.0
 _NOT_READING = "the server does not read"
 
 
@@ -84,7 +84,7 @@ class ClientProtocol(SendingProtocol):
         before, self._pending = self._pending, self.transport.pending
         # Not idle: this side does not read, or the server is still reading pending data.
         if self.transport.paused or 0 < self._pending < before:
-            self._ending = self._clock.callLater(self._wait or _POLL_INTERVAL, self._idle)
+            self._ending = self._clock.callLater(self._wait or _POLL_DELAY, self._idle)
         else:
             self.close(_NOT_READING if self._pending else "")
 

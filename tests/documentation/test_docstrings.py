@@ -22,6 +22,7 @@ import openfl_twisted
 THOROUGH = (
     "addresses",
     "clocks",
+    "dashboard",
     "endpoints",
     "errors",
     "events",

@@ -26,8 +26,8 @@ from twisted.web.server import Request, Site
 
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.endpoints import ListeningEndpoint
 from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.services.serving import Announced
 
 MAX_BODY = 16 * 1024
 """
@@ -199,7 +199,7 @@ class SiteService(MultiService):
         self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
         site = SmallSite(resource, clock)
         self.guard: GuardFactory = _SiteGuard(site, maxConnections=MAX_BROWSERS, clock=clock)
-        port = StreamServerEndpointService(Announced(endpoint, self._announce), self.guard)
+        port = StreamServerEndpointService(ListeningEndpoint(endpoint, self._announce), self.guard)
         port.setServiceParent(self)
 
     def _announce(self, host: IAddress) -> None:

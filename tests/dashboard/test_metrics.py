@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.services.metrics}.
+Tests for L{openfl_twisted.dashboard.metrics}.
 """
 
 import json
@@ -16,6 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dashboard.metrics import MetricsService
 from openfl_twisted.protocols.clients import KINDS
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
@@ -24,13 +25,12 @@ from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFact
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.room import LobbyError
-from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
+from tests.dashboard.browser import Answer, visit
+from tests.dashboard.servers import Server
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
-from tests.services.visiting import Answer, visit
-from tests.services.watched import Server
 
 ROOT = authority("Root")
 LEAF = server(ROOT)

@@ -10,13 +10,13 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
+from openfl_twisted.dashboard.metrics import MetricsService
+from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.services import bridge, echoserver, options, policyserver, xmlserver
-from openfl_twisted.services.console import ConsoleService
-from openfl_twisted.services.metrics import MetricsService
 from openfl_twisted.services.serving import ServerService
+from tests.dashboard.browser import visit
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
-from tests.services.visiting import visit
 
 COMMANDS: list[tuple[Any, list[str]]] = [
     (xmlserver, []),
@@ -25,12 +25,12 @@ COMMANDS: list[tuple[Any, list[str]]] = [
     (bridge, ["--connect=tcp:127.0.0.1:9"]),
 ]
 METRICS = "--metrics=tcp:9100:interface=127.0.0.1"
-CONSOLE = "--console=tcp:9101:interface=127.0.0.1"
+DASHBOARD = "--dashboard=tcp:9101:interface=127.0.0.1"
 
 
 class SiteOptionTests(OptionsTestCase):
     """
-    C{--metrics}, C{--console} and C{--console-token}.
+    C{--metrics}, C{--dashboard} and C{--dashboard-token}.
     """
 
     def test_endpoints(self) -> None:
@@ -39,9 +39,9 @@ class SiteOptionTests(OptionsTestCase):
         """
         for module, arguments in COMMANDS:
             found = self.parse(module, *arguments)
-            self.assertEqual((found["metrics"], found["console"]), (None, None))
-            found = self.parse(module, *arguments, METRICS, CONSOLE)
-            for name, port in [("metrics", 9100), ("console", 9101)]:
+            self.assertEqual((found["metrics"], found["dashboard"]), (None, None))
+            found = self.parse(module, *arguments, METRICS, DASHBOARD)
+            for name, port in [("metrics", 9100), ("dashboard", 9101)]:
                 endpoint = found[name]
                 assert isinstance(endpoint, TCP4ServerEndpoint)
                 self.assertEqual((endpoint._interface, endpoint._port), ("127.0.0.1", port))
@@ -58,18 +58,18 @@ class SiteOptionTests(OptionsTestCase):
             ("tcp:9101:interface=0.0.0.0", "0.0.0.0"),
             (r"tcp6:9101:interface=\:\:", "::"),
         ]:
-            found = self.parse(xmlserver, f"--metrics={description}", f"--console={description}")
-            for name in ("metrics", "console"):
+            found = self.parse(xmlserver, f"--metrics={description}", f"--dashboard={description}")
+            for name in ("metrics", "dashboard"):
                 endpoint = found[name]
                 self.assertEqual((endpoint._interface, endpoint._port), (interface, 9101))
-        socket = self.parse(xmlserver, "--console=unix:/tmp/x")["console"]
+        socket = self.parse(xmlserver, "--dashboard=unix:/tmp/x")["dashboard"]
         assert isinstance(socket, UNIXServerEndpoint)
 
     def test_wrong(self) -> None:
         """
         A wrong endpoint is a usage error.
         """
-        for name in ("metrics", "console"):
+        for name in ("metrics", "dashboard"):
             for description in ("", "nope:1", "tcp:x"):
                 argument = f"--{name}={description}"
                 self.assertUsage(xmlserver, [argument], f"{argument}:")
@@ -81,32 +81,34 @@ class SiteOptionTests(OptionsTestCase):
         """
         self.patch(options, "find_spec", lambda name: None)
         self.assertUsage(xmlserver, [METRICS], "--metrics:", "openfl-twisted[metrics]")
-        self.parse(xmlserver, CONSOLE)
+        self.parse(xmlserver, DASHBOARD)
 
     def test_token(self) -> None:
         """
-        A token is not short, can be sent in a header, and is for a console.
+        A token is not short, can be sent in a header, and is for a dashboard.
         """
         self.assertEqual(
-            self.parse(xmlserver, CONSOLE, "--console-token=a.B-0_/+=")["console-token"],
+            self.parse(xmlserver, DASHBOARD, "--dashboard-token=a.B-0_/+=")["dashboard-token"],
             "a.B-0_/+=",
         )
         for token in ("", "1234567", "with space", "gr\u00fc\u00dfe-and-more", "a\nbcdefgh"):
-            self.assertUsage(xmlserver, [CONSOLE, f"--console-token={token}"], "at least 8 letters")
-        self.assertUsage(xmlserver, ["--console-token=12345678"], "--console is missing")
+            self.assertUsage(
+                xmlserver, [DASHBOARD, f"--dashboard-token={token}"], "at least 8 letters"
+            )
+        self.assertUsage(xmlserver, ["--dashboard-token=12345678"], "--dashboard is missing")
 
     def test_datagrams(self) -> None:
         """
         A server for datagrams has no connections to show.
         """
-        for argument in (METRICS, CONSOLE):
+        for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
             self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name}:")
 
 
 class SiteServiceTests(OptionsTestCase):
     """
-    The commands with metrics and a console.
+    The commands with metrics and a dashboard.
     """
 
     def service(self, module: Any, *arguments: str) -> ServerService:
@@ -116,7 +118,7 @@ class SiteServiceTests(OptionsTestCase):
         found = self.parse(module, *arguments)
         self.reactor = MemoryReactorClock()
         found["listen"] = [TCP4ServerEndpoint(self.reactor, 8080)]
-        for number, name in enumerate(("metrics", "console")):
+        for number, name in enumerate(("metrics", "dashboard")):
             if found[name] is not None:
                 found[name] = TCP4ServerEndpoint(self.reactor, 9100 + number)
         service = module.makeService(found)
@@ -135,19 +137,21 @@ class SiteServiceTests(OptionsTestCase):
         Every command shows itself at both.
         """
         for module, arguments in COMMANDS:
-            service = self.service(module, *arguments, METRICS, CONSOLE, "--console-token=12345678")
-            _, metrics, console = service.services
+            service = self.service(
+                module, *arguments, METRICS, DASHBOARD, "--dashboard-token=12345678"
+            )
+            _, metrics, dashboard = service.services
             assert isinstance(metrics, MetricsService)
-            assert isinstance(console, ConsoleService)
-            self.assertEqual(console.token, "12345678")
+            assert isinstance(dashboard, DashboardService)
+            self.assertEqual(dashboard.token, "12345678")
             self.assertIn(b"openfl_clients", visit(metrics.guard, "/metrics").body)
-            self.assertEqual(console.watch.describe()["connected"], 0)
+            self.assertEqual(dashboard.watch.describe()["connected"], 0)
 
     def test_ports(self) -> None:
         """
         The ports are opened with that of the server, and it comes first.
         """
-        service = self.service(xmlserver, METRICS, CONSOLE)
+        service = self.service(xmlserver, METRICS, DASHBOARD)
         with capturedLogs() as logs:
             service.startService()
         self.addCleanup(service.stopService)
@@ -156,7 +160,7 @@ class SiteServiceTests(OptionsTestCase):
             [
                 "listening on 0.0.0.0:8080",
                 "metrics on http://0.0.0.0:9100/metrics",
-                "console on http://0.0.0.0:9101/",
+                "dashboard on http://0.0.0.0:9101/",
             ],
         )
 

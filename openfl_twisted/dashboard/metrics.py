@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.web.server import Request
 
+from openfl_twisted.dashboard.adminhttp import Folder, Page, SiteService
+from openfl_twisted.dashboard.status import RELAY_COUNTERS, Overview, Watched, countsOf
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
 from openfl_twisted.protocols.guard import ENDS
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.relay import IRelay, RelayState
-from openfl_twisted.services.overview import RELAY_COUNTERS, Overview, Watched, countsOf
-from openfl_twisted.services.sites import Folder, Page, SiteService
 
 Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 """

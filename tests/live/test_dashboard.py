@@ -1,5 +1,5 @@
 """
-The metrics and the console of a command, by real sockets.
+The metrics and the dashboard of a command, by real sockets.
 """
 
 import json
@@ -31,23 +31,23 @@ async def ask(port: int, method: str, path: str, body: str = "", *headers: str) 
 @live
 async def test_sites() -> None:
     """
-    The metrics show a client; the console shows it and what it says, says
+    The metrics show a client; the dashboard shows it and what it says, says
     something to it, and closes it; and no open stream keeps the server from
     ending.
     """
-    server = twistd("openfl-xml", f"--listen={ANY}", f"--metrics={ANY}", f"--console={ANY}")
+    server = twistd("openfl-xml", f"--listen={ANY}", f"--metrics={ANY}", f"--dashboard={ANY}")
     port = await portOf(server)
-    await server.until(b"console on ")
+    await server.until(b"dashboard on ")
     await server.until(b"#")
     printed = server.printed.decode()
     [metrics] = map(int, re.findall(r"metrics on http://127\.0\.0\.1:(\d+)/metrics", printed))
-    [(console, token)] = re.findall(r"console on http://127\.0\.0\.1:(\d+)/#(\S+)", printed)
+    [(dashboard, token)] = re.findall(r"dashboard on http://127\.0\.0\.1:(\d+)/#(\S+)", printed)
     key = f"Authorization: Bearer {token}"
     client = await dial(port)
     client.send(b"hello\0")
-    state = await ask(int(console), "GET", "/state", "", key)
+    state = await ask(int(dashboard), "GET", "/state", "", key)
     await state.until(b'"bytesIn": 6')
-    messages = await ask(int(console), "GET", "/messages/1", "", key)
+    messages = await ask(int(dashboard), "GET", "/messages/1", "", key)
     await messages.until(b"event: begin")
     client.send("gr\u00fc\u00dfe\0".encode())
     await messages.until(b'"text": "gr\\u00fc\\u00dfe"')
@@ -55,36 +55,36 @@ async def test_sites() -> None:
     assert b'openfl_clients{kind="plain"} 1.0' in scraped
     assert b"openfl_messages_received_total 2.0" in scraped
     json_ = "Content-Type: application/json"
-    said = await ask(int(console), "POST", "/say", json.dumps({"text": "a"}), json_)
+    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
     assert b" 401 " in await said.untilLost()
-    said = await ask(int(console), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
+    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
     assert b'{"hearers": 1}' in await said.untilLost()
     await client.until(b"bye\0")
-    kicked = await ask(int(console), "POST", "/kick", json.dumps({"id": 1}), json_, key)
+    kicked = await ask(int(dashboard), "POST", "/kick", json.dumps({"id": 1}), json_, key)
     assert b'{"kicked": 1}' in await kicked.untilLost()
     await client.untilLost()
     assert b"event: gone" in await messages.untilLost()
     printed = await stop(server)
     await state.untilLost()
-    assert "kicked: no reason (console, 127.0.0.1:" in printed
+    assert "kicked: no reason (dashboard, 127.0.0.1:" in printed
     assert len(re.findall(r" opened \(", printed)) == 1
 
 
 @live
 async def test_tls(tmp_path: Path) -> None:
     """
-    With an endpoint for TLS the console is reached by who names a protocol, as
+    With an endpoint for TLS the dashboard is reached by who names a protocol, as
     browsers do; and an open stream does not keep the server from ending.
     """
     need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
     path = tmp_path / "server.pem"
     trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
     endpoint = f"ssl:0:privateKey={path}:certKey={path}:interface={HOST}"
-    token = "--console-token=12345678"
-    server = twistd("openfl-xml", f"--listen={ANY}", f"--console={endpoint}", token)
-    await server.until(b"console on https://")
+    token = "--dashboard-token=12345678"
+    server = twistd("openfl-xml", f"--listen={ANY}", f"--dashboard={endpoint}", token)
+    await server.until(b"dashboard on https://")
     await server.until(b"/\n")
-    [port] = re.findall(rb"console on https://\S+:(\d+)/", server.printed)
+    [port] = re.findall(rb"dashboard on https://\S+:(\d+)/", server.printed)
     browser = run(
         *("openssl", "s_client", "-connect", f"{HOST}:{int(port)}", "-alpn", "h2,http/1.1"),
         "-quiet",

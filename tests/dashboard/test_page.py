@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.services.console}.
+Tests for L{openfl_twisted.dashboard.page}.
 """
 
 import json
@@ -14,32 +14,31 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.clients import innermost
-from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
-from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
-from openfl_twisted.services.console import ConsoleService
-from openfl_twisted.services.console.resources import MAX_GUESSES, MAX_REASON
-from openfl_twisted.services.console.watching import (
+from openfl_twisted.dashboard.page import MAX_GUESSES, MAX_REASON, DashboardService
+from openfl_twisted.dashboard.streams import (
     INTERVAL,
     MAX_MESSAGES,
     MAX_SHOWN,
     MAX_TEXT,
     MAX_WATCHERS,
 )
+from openfl_twisted.protocols.clients import innermost
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
+from tests.dashboard.browser import Answer, Visit, visit
+from tests.dashboard.servers import Server
+from tests.dashboard.test_metrics import Hearer
 from tests.doubles import linesOf
 from tests.frames import REQUEST as UPGRADE
-from tests.services.test_metrics import Hearer
-from tests.services.visiting import Answer, Visit, visit
-from tests.services.watched import Server
 
 TOKEN = "the-token"
 KEY = f"Bearer {TOKEN}"
 
 
-class ConsoleTestCase(SynchronousTestCase):
+class DashboardTestCase(SynchronousTestCase):
     """
-    A server with a console.
+    A server with a dashboard.
     """
 
     def setUp(self) -> None:
@@ -52,13 +51,13 @@ class ConsoleTestCase(SynchronousTestCase):
         self.server = Server(wrapped)
         self.clock = self.server.clock
         endpoint = TCP4ServerEndpoint(self.clock, 9101)
-        self.console = ConsoleService(self.server, endpoint, token, self.clock)
+        self.dashboard = DashboardService(self.server, endpoint, token, self.clock)
 
     def get(self, path: str, **headers: str) -> Answer:
         """
         Ask for something, without the token.
         """
-        return visit(self.console.guard, path, headers)
+        return visit(self.dashboard.guard, path, headers)
 
     def post(self, path: str, body: bytes | dict[str, Any], **headers: str) -> Answer:
         """
@@ -67,13 +66,13 @@ class ConsoleTestCase(SynchronousTestCase):
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         headers = {"Authorization": KEY, "Content_Type": "application/json", **headers}
-        return visit(self.console.guard, path, headers, method="POST", body=body)
+        return visit(self.dashboard.guard, path, headers, method="POST", body=body)
 
     def watch(self, path: str = "/state", room: int = 1 << 20) -> Visit:
         """
         Begin a stream.
         """
-        browser = Visit(self.console.guard, room)
+        browser = Visit(self.dashboard.guard, room)
         browser.ask("GET", path, Authorization=KEY)
         return browser
 
@@ -85,7 +84,7 @@ class ConsoleTestCase(SynchronousTestCase):
         return browser.events[-1][1]
 
 
-class PageTests(ConsoleTestCase):
+class PageTests(DashboardTestCase):
     """
     The page.
     """
@@ -96,37 +95,39 @@ class PageTests(ConsoleTestCase):
         parts, and may be from nowhere else.
         """
         for path, kind in [
-            ("/", "text/html"), ("/console.js", "text/javascript"), ("/console.css", "text/css"),
-        ]:  # fmt: skip
+            ("/", "text/html"),
+            ("/dashboard.js", "text/javascript"),
+            ("/dashboard.css", "text/css"),
+        ]:
             answer = self.get(path)
             self.assertEqual(answer.status, 200)
             self.assertTrue(answer.headers["Content-Type"].startswith(kind))
             self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
             for elsewhere in (b"://", b"innerHTML", b"style=", b"eval("):
                 self.assertNotIn(elsewhere, answer.body)
-        self.assertEqual(visit(self.console.guard, "/", method="HEAD").body, b"")
-        self.assertEqual(visit(self.console.guard, "/", method="POST").status, 405)
+        self.assertEqual(visit(self.dashboard.guard, "/", method="HEAD").body, b"")
+        self.assertEqual(visit(self.dashboard.guard, "/", method="POST").status, 405)
         self.assertEqual(self.get("/other").status, 404)
 
     def test_start(self) -> None:
         """
-        The log says where the console is, and has the token if nobody has given
+        The log says where the dashboard is, and has the token if nobody has given
         one.
         """
         tokens = []
         for token in (TOKEN, None, None):
             self.open(token=token)
             with capturedLogs() as logs:
-                self.console.startService()
-            self.console.stopService()
-            end = "" if token else f"#{self.console.token}"
-            self.assertEqual(linesOf(logs), [f"console on http://0.0.0.0:9101/{end}"])
-            tokens.append(self.console.token)
+                self.dashboard.startService()
+            self.dashboard.stopService()
+            end = "" if token else f"#{self.dashboard.token}"
+            self.assertEqual(linesOf(logs), [f"dashboard on http://0.0.0.0:9101/{end}"])
+            tokens.append(self.dashboard.token)
         self.assertEqual(len(set(tokens)), 3)
         self.assertGreater(len(tokens[1]), 20)
 
 
-class TokenTests(ConsoleTestCase):
+class TokenTests(DashboardTestCase):
     """
     Nobody sees or does anything without the token.
     """
@@ -140,8 +141,8 @@ class TokenTests(ConsoleTestCase):
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
                 self.assertEqual(answer.status, 401)
-                self.assertEqual(answer.json, {"problem": "this is not the console's token"})
-        self.assertEqual(self.console.watch.watchers, 0)
+                self.assertEqual(answer.json, {"problem": "this is not the dashboard's token"})
+        self.assertEqual(self.dashboard.watch.watchers, 0)
 
     def test_log(self) -> None:
         """
@@ -151,7 +152,7 @@ class TokenTests(ConsoleTestCase):
         with capturedLogs() as logs:
             for key in ("", "Bearer x", "Bearer y", KEY, "Bearer z"):
                 self.get("/kick", Authorization=key)
-        line = "127.0.0.1:5 refused: it does not know the console's token"
+        line = "127.0.0.1:5 refused: it does not know the dashboard's token"
         self.assertEqual(linesOf(logs), [line, line])
 
     def test_guessing(self) -> None:
@@ -179,7 +180,7 @@ class TokenTests(ConsoleTestCase):
         """
 
         def guess(host: str) -> int:
-            visitor = Visit(self.console.guard, peer=IPv4Address("TCP", host, 1))
+            visitor = Visit(self.dashboard.guard, peer=IPv4Address("TCP", host, 1))
             visitor.ask("GET", "/kick", Authorization="Bearer x")
             status = visitor.answer.status
             visitor.transport.drainAll()
@@ -209,9 +210,9 @@ class TokenTests(ConsoleTestCase):
         self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST"))
 
 
-class DeedTests(ConsoleTestCase):
+class DeedTests(DashboardTestCase):
     """
-    What the console can do.
+    What the dashboard can do.
     """
 
     def test_kick(self) -> None:
@@ -230,7 +231,7 @@ class DeedTests(ConsoleTestCase):
         self.assertEqual(told, ["kicked"])
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 kicked: too loud (console, 127.0.0.1:5)"],
+            ["192.168.1.1:54321 kicked: too loud (dashboard, 127.0.0.1:5)"],
         )
         client.transport._close(ConnectionDone())
         self.assertEqual(self.post("/kick", {"id": 2}).status, 404)
@@ -244,7 +245,7 @@ class DeedTests(ConsoleTestCase):
             self.server.call()
             with capturedLogs() as logs:
                 self.post("/kick", {"id": 1, **reason})
-            self.assertIn(f" kicked: {words} (console", linesOf(logs)[0])
+            self.assertIn(f" kicked: {words} (dashboard", linesOf(logs)[0])
 
     def test_say(self) -> None:
         """
@@ -305,7 +306,7 @@ class DeedTests(ConsoleTestCase):
             self.assertIn(self.post(path, body).status, (200, 400, 404))
 
 
-class StateTests(ConsoleTestCase):
+class StateTests(DashboardTestCase):
     """
     The stream of the state.
     """
@@ -339,7 +340,7 @@ class StateTests(ConsoleTestCase):
             self.assertEqual(len(browser.events), count)
         self.assertEqual(browser.events[2][1]["time"] - browser.events[1][1]["time"], INTERVAL)
         browser.transport._close(ConnectionLost())
-        self.assertEqual(self.console.watch.watchers, 0)
+        self.assertEqual(self.dashboard.watch.watchers, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noMessages(self) -> None:
@@ -446,23 +447,23 @@ class StateTests(ConsoleTestCase):
         refused = self.watch()
         self.assertEqual(refused.answer.status, 503)
         self.assertIn(str(MAX_WATCHERS), refused.answer.json["problem"])
-        self.assertEqual(self.console.watch.watchers, MAX_WATCHERS)
+        self.assertEqual(self.dashboard.watch.watchers, MAX_WATCHERS)
 
     def test_stop(self) -> None:
         """
         At the end of the server the streams end.
         """
-        self.console.startService()
+        self.dashboard.startService()
         browser = self.watch()
         self.server.call()
         client = self.watch("/messages/1")
-        self.console.stopService()
+        self.dashboard.stopService()
         for each in (browser, client):
             self.assertTrue(each.transport.disconnecting)
-        self.assertEqual(self.console.watch.watchers, 0)
+        self.assertEqual(self.dashboard.watch.watchers, 0)
 
 
-class MessageTests(ConsoleTestCase):
+class MessageTests(DashboardTestCase):
     """
     The stream of the messages of one client.
     """
@@ -503,7 +504,7 @@ class MessageTests(ConsoleTestCase):
         messages = event["messages"]
         self.assertEqual(messages[0], {"way": "in", "text": "x" * MAX_TEXT, "length": MAX_TEXT + 1})
         self.assertEqual((len(messages), event["missed"]), (MAX_MESSAGES, 1))
-        self.assertEqual(self.console.watch.missed, 1)
+        self.assertEqual(self.dashboard.watch.missed, 1)
 
     def test_slow(self) -> None:
         """
@@ -537,7 +538,7 @@ class MessageTests(ConsoleTestCase):
         self.assertIsNotNone(protocol.tap)
         other.transport._close(ConnectionDone())
         self.assertIsNone(protocol.tap)
-        self.assertEqual(self.console.watch.watchers, 0)
+        self.assertEqual(self.dashboard.watch.watchers, 0)
 
     def test_gone(self) -> None:
         """
@@ -550,7 +551,7 @@ class MessageTests(ConsoleTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual([name for name, _ in self.next(browser)], ["messages", "gone"])
         self.assertTrue(browser.transport.disconnecting)
-        self.assertEqual(self.console.watch.watchers, 0)
+        self.assertEqual(self.dashboard.watch.watchers, 0)
 
     def test_nobody(self) -> None:
         """
@@ -568,4 +569,4 @@ class MessageTests(ConsoleTestCase):
             answer = self.watch(path).answer
             self.assertEqual(answer.status, status, path)
             self.assertTrue(answer.json["problem"])
-        self.assertEqual(self.console.watch.watchers, 0)
+        self.assertEqual(self.dashboard.watch.watchers, 0)

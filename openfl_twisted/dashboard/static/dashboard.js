@@ -1,4 +1,4 @@
-// The console of a server. What comes from clients is only ever put into text nodes.
+// The dashboard of a server. What comes from clients is only ever put into text nodes.
 "use strict";
 
 const SAMPLES = 240;
@@ -35,7 +35,7 @@ async function ask(path, options = {}) {
 	let text = response.statusText;
 	try {
 		text = (await response.json()).problem || text;
-	} catch { /* It did not come from the console itself. */ }
+	} catch { /* It did not come from the dashboard itself. */ }
 	throw new Problem(response.status, text);
 }
 
@@ -365,5 +365,5 @@ $("find").addEventListener("input", () => {
 $("stop").addEventListener("click", quiet);
 $("bytes").addEventListener("change", draw);
 addEventListener("resize", draw);
-document.title = `Console ${location.host}`;
+document.title = `Dashboard ${location.host}`;
 watch();

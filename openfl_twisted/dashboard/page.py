@@ -1,5 +1,5 @@
 """
-What a browser can ask the console for.
+What a browser can ask the dashboard for.
 
   - The page, its script and its style: by everybody, since they say nothing.
   - Streams of events, with the token.
@@ -8,20 +8,23 @@ What a browser can ask the console for.
 """
 
 import json
+import secrets
 from collections.abc import Callable
 from hmac import compare_digest
 from importlib.resources import files
 from typing import IO, Any, cast
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.addresses import describe
+from openfl_twisted.dashboard.adminhttp import Folder, Page, SiteService
+from openfl_twisted.dashboard.status import Watched
+from openfl_twisted.dashboard.streams import Watch, WatchError
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.hosts import hostOf
-from openfl_twisted.services.console.watching import Watch, WatchError
-from openfl_twisted.services.sites import Folder, Page
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
 MAX_GUESSES = 10
@@ -46,8 +49,8 @@ _log = packageLogger()
 
 _FILES = {
     b"": ("index.html", "text/html; charset=utf-8"),
-    b"console.js": ("console.js", "text/javascript; charset=utf-8"),
-    b"console.css": ("console.css", "text/css; charset=utf-8"),
+    b"dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+    b"dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
 }
 
 
@@ -100,11 +103,11 @@ class _Keeper:
         if given and not self._refusing:
             self._refusing = True
             _log.warn(
-                "{peer} refused: it does not know the console's token",
+                "{peer} refused: it does not know the dashboard's token",
                 peer=describe(request.getClientAddress()),
             )
         request.setHeader("WWW-Authenticate", "Bearer")
-        raise WatchError(401, "this is not the console's token")
+        raise WatchError(401, "this is not the dashboard's token")
 
     def _mayGuess(self, host: str | None) -> bool:
         """
@@ -239,7 +242,7 @@ def _kick(watch: Watch, asked: dict[str, Any], by: str) -> dict[str, Any]:
     if type(id) is not int or not isinstance(reason, str):
         raise WatchError(400, "this takes a number id, and text reason")
     printable = "".join(each if each.isprintable() else " " for each in reason[:MAX_REASON])
-    if not watch.overview.guard.kick(id, f"{printable.strip() or 'no reason'} (console, {by})"):
+    if not watch.overview.guard.kick(id, f"{printable.strip() or 'no reason'} (dashboard, {by})"):
         raise WatchError(404, "this client is not connected any more")
     return {"kicked": id}
 
@@ -255,16 +258,16 @@ def _say(watch: Watch, asked: dict[str, Any], by: str) -> dict[str, Any]:
         raise WatchError(409, "the clients of this server get no messages")
     hearers = len(served.connections)
     served.broadcast(text)
-    _log.info("console, {by}: a message to all {hearers}", by=by, hearers=hearers)
+    _log.info("dashboard, {by}: a message to all {hearers}", by=by, hearers=hearers)
     return {"hearers": hearers}
 
 
-def consoleResource(watch: Watch, token: str) -> Resource:
+def dashboardResource(watch: Watch, token: str) -> Resource:
     """
-    Make everything that the console serves.
+    Make everything that the dashboard serves.
 
     @param watch: the streams, and what they show.
-    @param token: who knows it may use the console.
+    @param token: who knows it may use the dashboard.
     @return: the root: the page is at C{/}, its streams and deeds beneath it.
     """
     root = Folder()
@@ -276,3 +279,46 @@ def consoleResource(watch: Watch, token: str) -> Resource:
     root.putChild(b"kick", _Deed(keeper, watch, _kick))
     root.putChild(b"say", _Deed(keeper, watch, _say))
     return root
+
+
+class DashboardService(SiteService):
+    """
+    The dashboard of a server.
+
+    @ivar token: who knows it may use the dashboard.
+    @ivar watch: who looks on.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        service: Watched,
+        endpoint: IStreamServerEndpoint,
+        token: str | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param service: the server.
+        @param endpoint: where the dashboard is.
+        @param token: who knows it may use the dashboard; C{None} for one that is
+            made, and written into the log.
+        @param clock: for the times; the reactor if there is none.
+        """
+        self.token = token or secrets.token_urlsafe(16)
+        self.watch = Watch(service, clock)
+        super().__init__(endpoint, dashboardResource(self.watch, self.token), self._tell, clock)
+        self._secret = token is not None
+
+    def _tell(self, at: str) -> None:
+        if self._secret:
+            self.log.info("dashboard on {at}", at=at)
+        else:
+            self.log.info("dashboard on {at}#{token}", at=at, token=self.token)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the port, and the connections of who looks on.
+        """
+        self.watch.close()
+        return super().stopService()

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.services.sites}.
+Tests for L{openfl_twisted.dashboard.adminhttp}.
 """
 
 from hypothesis import given
@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from openfl_twisted.services.sites import MAX_BODY, MAX_BROWSERS, REQUEST_TIMEOUT, SiteService
-from tests.services.visiting import Visit, visit
+from openfl_twisted.dashboard.adminhttp import MAX_BODY, MAX_BROWSERS, REQUEST_TIMEOUT, SiteService
+from tests.dashboard.browser import Visit, visit
 
 
 class Counting(Resource):

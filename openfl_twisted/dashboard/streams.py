@@ -17,10 +17,10 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.dashboard.status import Overview, Watched, countsOf
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.services.overview import Overview, Watched, countsOf
 
 INTERVAL = 0.5
 """

@@ -1,6 +1,6 @@
 """
 What there is to see of a server that runs: in plain values, for metrics and for
-the console.
+the dashboard.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """
-The console in a real browser.
+The dashboard in a real browser.
 """
 
 import re
@@ -11,11 +11,11 @@ import pytest
 from twisted.logger import capturedLogs
 from twisted.web.server import Request
 
+from openfl_twisted.dashboard.adminhttp import Page as SitePage
+from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.relay import IRelay, RelayState
 from openfl_twisted.services import xmlserver
-from openfl_twisted.services.console import ConsoleService
-from openfl_twisted.services.sites import Page as SitePage
 from tests.clients.browser import CHROMIUM, Page, shown
 from tests.clients.conftest import need
 from tests.clients.test_browser import inBrowser
@@ -58,7 +58,7 @@ new MutationObserver(look).observe(
 
 class Script(SitePage):
     """
-    The console's own script, and something behind it.
+    The dashboard's own script, and something behind it.
     """
 
     def __init__(self, script: Any, more: str) -> None:
@@ -71,33 +71,33 @@ class Script(SitePage):
 
 
 @asynccontextmanager
-async def console(
+async def dashboard(
     page: Page, acts: str, *arguments: str, relay: IRelay | None = None
 ) -> AsyncIterator[tuple[int, str, str]]:
     """
-    Run a server with a console while the block runs.
+    Run a server with a dashboard while the block runs.
 
-    @param page: takes the reports of the console's page.
+    @param page: takes the reports of the dashboard's page.
     @param acts: what else the page does.
     @param arguments: more of the server's.
     @param relay: the way to other servers, if there is one.
-    @return: the port of the server, the URL of the console, and the token.
+    @return: the port of the server, the URL of the dashboard, and the token.
     """
     options = xmlserver.Options()
-    options.parseOptions([f"--listen={ANY}", f"--console={ANY}", *arguments])
+    options.parseOptions([f"--listen={ANY}", f"--dashboard={ANY}", *arguments])
     options["relay"], options["presence"] = relay, None
     service: Any = xmlserver.makeService(options)
     [_, site] = service.services
-    assert isinstance(site, ConsoleService)
+    assert isinstance(site, DashboardService)
     root: Any = site.guard.wrappedFactory
-    own = root.resource.children[b"console.js"]
-    root.resource.putChild(b"console.js", Script(own, LOOK + acts))
+    own = root.resource.children[b"dashboard.js"]
+    root.resource.putChild(b"dashboard.js", Script(own, LOOK + acts))
     root.resource.putChild(b"report", page)
     with capturedLogs() as logs:
         service.startService()
     printed = "\n".join(linesOf(logs))
     [port] = re.findall(r"listening on \S+:(\d+)", printed)
-    [(url, token)] = re.findall(r"console on (\S+)#(\S+)", printed)
+    [(url, token)] = re.findall(r"dashboard on (\S+)#(\S+)", printed)
     try:
         yield int(port), url, token
     finally:
@@ -143,7 +143,7 @@ async def test_console() -> None:
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
-    async with console(page, ACTS) as (port, url, token):
+    async with dashboard(page, ACTS) as (port, url, token):
         clients = [await dial(port) for _ in "ab"]
         for client in clients:
             client.send(b"\0")
@@ -177,7 +177,7 @@ async def test_relay() -> None:
     here.subscribe("a", lambda payload: None)
     await there.start()
     idle = "function act() {}\nlook();"
-    async with console(page, idle, "--rooms=xml", relay=here) as (_, url, token):
+    async with dashboard(page, idle, "--rooms=xml", relay=here) as (_, url, token):
         there.publish("a", b"1")
         async with shown(page, f"{url}#{token}"):
             await page.until("relay", "up")
@@ -204,11 +204,11 @@ async def test_token() -> None:
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
-    async with console(page, TYPE) as (port, url, _):
+    async with dashboard(page, TYPE) as (port, url, _):
         client = await dial(port)
         client.send(b"\0")
         async with shown(page, url):
             await page.until("status", "a token is needed")
-            await page.until("status", "this is not the console's token")
+            await page.until("status", "this is not the dashboard's token")
             assert ["clients", "plain"] not in page.reports
         await client.close()
