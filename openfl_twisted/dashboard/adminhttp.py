@@ -1,6 +1,6 @@
 """
-Small sites beside a server, for those who look after it. Their limits are their
-own: who looks does not take a client's place, nor the other way round.
+A small HTTP server for the operators of a server. It has its own port and its
+own limits, independent of those of the clients.
 """
 
 from collections.abc import Callable
@@ -31,21 +31,19 @@ from openfl_twisted.protocols.guard import GuardFactory
 
 MAX_BODY = 16 * 1024
 """
-How much a request may bring with it, in bytes.
+Maximum size of a request body (bytes).
 """
 
-MAX_BROWSERS = 64
+MAX_CONNECTIONS = 64
 """
-How many connections a site has at once.
+Maximum number of concurrent connections.
 """
 
 REQUEST_TIMEOUT = 30.0
 """
-How long a connection may be idle between requests, or a request take to arrive,
-in seconds.
+Seconds that a connection may be idle between requests, or that a request may
+take to arrive.
 """
-
-_PATIENCE = 1.0
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -57,23 +55,20 @@ _HEADERS = {
 }
 
 
-class _SmallRequest(Request):
+class _AdminRequest(Request):
     """
-    A request that brings little with it, and whose answer the browser handles
-    with care.
+    A request with a small body, whose response has restrictive headers.
     """
 
     _left = MAX_BODY
 
     def gotLength(self, length: int | None) -> None:
-        """
-        Keep in memory what comes: it is little.
-        """
+        # The body is small enough for memory.
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        Take what comes, up to the limit.
+        Store the body, up to L{MAX_BODY} bytes.
         """
         if self._left < 0:
             return
@@ -86,44 +81,32 @@ class _SmallRequest(Request):
         self.channel.loseConnection()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """
-        Deal with a request that is complete.
-        """
         if self._left >= 0:
             super().requestReceived(command, path, version)
 
     def process(self) -> None:
-        """
-        Say to the browser what is not done here.
-        """
         for name, value in _HEADERS.items():
             self.setHeader(name, value)
         super().process()
 
 
-class Folder(Resource):
+class Directory(Resource):
     """
-    What has something beneath it, and nothing else.
+    A resource that has only children.
     """
 
     def getChild(self, path: bytes, request: HTTPRequest) -> IResource:
-        """
-        Say that there is nothing of this name.
-        """
         return notFound()
 
 
-class Page(Resource):
+class ReadOnlyResource(Resource):
     """
-    Something that can be got. Subclasses give C{render_GET}.
+    A resource for GET and HEAD. Subclasses define C{render_GET}.
     """
 
     isLeaf = True
 
     def render(self, request: Request) -> bytes:
-        """
-        Give it, to who wants to get it.
-        """
         if request.method in (b"GET", b"HEAD"):
             page: bytes = super().render(request)
             return page
@@ -132,21 +115,21 @@ class Page(Resource):
         return b""
 
 
-class SmallSite(Site):
+class AdminSite(Site):
     """
-    A site with small requests, of which the log does not speak.
+    A C{Site} for small requests, without an access log.
     """
 
     noisy = False
 
     def __init__(self, resource: IResource, clock: IReactorTime | None = None) -> None:
         """
-        @param resource: what is served.
-        @param clock: for the times; the reactor if there is none.
+        @param resource: the root resource.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         super().__init__(
             resource,
-            _SmallRequest,
+            _AdminRequest,
             timeout=REQUEST_TIMEOUT,
             parsePOSTFormSubmission=False,
             reactor=clockOrReactor(clock),
@@ -154,30 +137,26 @@ class SmallSite(Site):
 
     def log(self, request: HTTPRequest) -> None:
         """
-        Say nothing.
+        Log nothing.
         """
 
 
-class _SiteGuard(GuardFactory):
-    """
-    The guard of a site.
-    """
-
-    # A line for each look would hide those of the clients.
+class _AdminGuard(GuardFactory):
+    # Lines for each connection of an operator would hide those of the clients.
     logLevel = LogLevel.debug
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        Name what is spoken, for TLS: what is limited here is HTTP/1.1 only.
+        Offer HTTP/1.1 only: the limits of this module do not apply to HTTP/2.
         """
         return [b"http/1.1"]
 
 
-class SiteService(MultiService):
+class AdminService(MultiService):
     """
-    A small site on a port of its own.
+    An L{AdminSite} on its own port.
 
-    @ivar guard: the guard of its connections.
+    @ivar guard: the guard of the connections.
     """
 
     def __init__(
@@ -188,17 +167,17 @@ class SiteService(MultiService):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: where it is.
-        @param resource: what is served.
-        @param opened: is told the address of the site, for people, when it can
-            be reached.
-        @param clock: for the times; the reactor if there is none.
+        @param endpoint: the endpoint to listen on.
+        @param resource: the root resource.
+        @param opened: called with the URL when the port is open, or with the
+            address of a UNIX socket.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         super().__init__()
         self._opened = opened
         self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
-        site = SmallSite(resource, clock)
-        self.guard: GuardFactory = _SiteGuard(site, maxConnections=MAX_BROWSERS, clock=clock)
+        site = AdminSite(resource, clock)
+        self.guard: GuardFactory = _AdminGuard(site, maxConnections=MAX_CONNECTIONS, clock=clock)
         port = StreamServerEndpointService(ListeningEndpoint(endpoint, self._announce), self.guard)
         port.setServiceParent(self)
 
@@ -208,9 +187,9 @@ class SiteService(MultiService):
 
     def stopService(self) -> Deferred[Any]:
         """
-        Close the port and the connections.
+        Close the port, then the connections.
 
         @return: fires when all are closed.
         """
         stopped: Deferred[object] = super().stopService()
-        return stopped.addCallback(lambda _: self.guard.closeAll(_PATIENCE))
+        return stopped.addCallback(lambda _: self.guard.closeAll(1.0))

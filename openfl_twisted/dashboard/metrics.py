@@ -1,8 +1,8 @@
 """
-C{--metrics}: what Prometheus reads.
+Prometheus metrics (C{--metrics}).
 
-Nothing is counted for it: when it is asked, it is read from the plain counters
-of the server.
+They are read from the counters of the server at each request; nothing is counted
+for them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.web.server import Request
 
-from openfl_twisted.dashboard.adminhttp import Folder, Page, SiteService
-from openfl_twisted.dashboard.status import RELAY_COUNTERS, Overview, Watched, countsOf
+from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.status import RELAY_COUNTERS, Monitored, ServerStatus, relayCounters
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
 from openfl_twisted.protocols.guard import ENDS
@@ -26,13 +26,13 @@ from openfl_twisted.rooms.relay import IRelay, RelayState
 
 Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 """
-The values of a metric, with those of its labels.
+The values of a metric: label values and number.
 """
 
 
 def _counter(name: str, meaning: str, values: Values, *labels: str) -> Metric:
     """
-    Make a counter; its name gets C{_total} behind it.
+    Make a counter; C{_total} is appended to its name.
     """
     family = CounterMetricFamily(f"openfl_{name}", meaning, labels=labels)
     for key, value in values:
@@ -41,9 +41,6 @@ def _counter(name: str, meaning: str, values: Values, *labels: str) -> Metric:
 
 
 def _gauge(name: str, meaning: str, values: Values, *labels: str) -> Metric:
-    """
-    Make a gauge.
-    """
     family = GaugeMetricFamily(f"openfl_{name}", meaning, labels=labels)
     for key, value in values:
         family.add_metric(key, value)
@@ -52,81 +49,78 @@ def _gauge(name: str, meaning: str, values: Values, *labels: str) -> Metric:
 
 def _one(value: float) -> Values:
     """
-    Make the values of a metric that has no labels.
+    Return the values of a metric without labels.
     """
     return [((), value)]
 
 
 class ServerCollector(Collector):
     """
-    Reads the counters of a server.
+    Collects the metrics of a server.
     """
 
-    def __init__(self, service: Watched) -> None:
+    def __init__(self, service: Monitored) -> None:
         """
         @param service: the server.
         """
-        self._overview = Overview(service)
+        self._status = ServerStatus(service)
 
     def collect(self) -> Iterator[Metric]:
-        """
-        Read them.
-        """
         yield from self._connections()
         yield from self._traffic()
         yield from self._refusals()
         yield from self._certificates()
-        lobby, relay = self._overview.lobby, self._overview.relay
+        lobby, relay = self._status.lobby, self._status.relay
         if lobby is not None:
             yield from self._rooms(lobby)
         if relay is not None:
             yield from self._relay(relay)
 
     def _connections(self) -> Iterator[Metric]:
-        guard = self._overview.guard
+        guard = self._status.guard
         clients = {(kind,): 0 for kind in KINDS}
         for connection in list(guard.protocols):
             clients[connection.kind,] += 1
-        yield _gauge("clients", "Clients that are connected", clients.items(), "kind")
-        yield _gauge("clients_limit", "How many may be, 0 for any", _one(guard.maxConnections))
-        yield _counter("connections_opened", "Connections accepted", _one(guard.opened))
-        # A series that is not there before its first event loses that event.
-        closed = {(kind, by): guard.closed.get((kind, by), 0) for kind in KINDS for by in ENDS}
-        yield _counter(
-            "connections_closed", "Connections that have ended", closed.items(), "kind", "by"
+        yield _gauge("clients", "Connected clients", clients.items(), "kind")
+        yield _gauge(
+            "clients_limit", "Maximum number of clients, 0 for no limit", _one(guard.maxConnections)
         )
+        yield _counter("connections_opened", "Connections accepted", _one(guard.opened))
+        # Without an initial zero, Prometheus would miss the first event of a series.
+        closed = {(kind, by): guard.closed.get((kind, by), 0) for kind in KINDS for by in ENDS}
+        yield _counter("connections_closed", "Connections closed", closed.items(), "kind", "by")
 
     def _traffic(self) -> Iterator[Metric]:
-        guard = self._overview.guard
+        guard = self._status.guard
         none = {kind: Traffic() for kind in KINDS if kind != UNDECIDED}
         traffic = {**none, **guard.traffic()}
         for name, meaning, attribute in (
             ("received_bytes", "Bytes received from clients", "bytesIn"),
             ("sent_bytes", "Bytes sent to clients", "bytesOut"),
-            ("received_pieces", "In how many pieces they have come", "reads"),
+            ("received_pieces", "Chunks in which the bytes were received", "reads"),
         ):
             values = {(kind,): getattr(found, attribute) for kind, found in traffic.items()}
             yield _counter(name, meaning, values.items(), "kind")
         waiting = guard.waiting()
-        yield _gauge("queue_bytes", "Bytes that wait for clients that do not read", _one(waiting))
-        messages = self._overview.messages
+        yield _gauge("queue_bytes", "Bytes in send queues", _one(waiting))
+        messages = self._status.messages
         if messages is not None:
             received, sent = messages
             yield _counter("messages_received", "Messages received from clients", _one(received))
             yield _counter("messages_sent", "Messages sent to clients", _one(sent))
 
     def _refusals(self) -> Iterator[Metric]:
-        refusals = {(limit,): count for limit, count in self._overview.refusals.items()}
+        refusals = {(limit,): count for limit, count in self._status.refusals.items()}
         yield _counter(
             "connections_refused", "Connections refused at a limit", refusals.items(), "limit"
         )
-        cut = self._overview.cut
+        cut = self._status.cut
         if cut:
             limits = {(limit,): count for limit, count in cut.items()}
             yield _counter(
                 "connections_cut", "Connections closed by a limit", limits.items(), "limit"
             )
-        foreign = {(name,): count for name, count in self._overview.foreign.items()}
+        foreign = {(name,): count for name, count in self._status.foreign.items()}
         if foreign:
             yield _counter(
                 "connections_foreign",
@@ -134,7 +128,7 @@ class ServerCollector(Collector):
                 foreign.items(),
                 "protocol",
             )
-        requests = self._overview.policyRequests
+        requests = self._status.policyRequests
         if requests is not None:
             outcomes = {(outcome,): count for outcome, count in requests.items()}
             yield _counter(
@@ -142,9 +136,7 @@ class ServerCollector(Collector):
             )
 
     def _certificates(self) -> Iterator[Metric]:
-        expiries = {
-            (str(each.path),): each.expiry.timestamp() for each in self._overview.identities
-        }
+        expiries = {(str(each.path),): each.expiry.timestamp() for each in self._status.identities}
         if expiries:
             yield _gauge(
                 "tls_certificate_expiry_timestamp_seconds",
@@ -154,31 +146,35 @@ class ServerCollector(Collector):
             )
 
     def _rooms(self, lobby: Lobby) -> Iterator[Metric]:
-        yield _gauge("rooms", "Rooms that are open", _one(len(lobby.rooms)))
+        yield _gauge("rooms", "Rooms", _one(len(lobby.rooms)))
         yield _gauge("members", "Members of all rooms", _one(lobby.members))
         refused = {(code,): count for code, count in lobby.refused.items()}
-        yield _counter("rooms_lost", "Messages that members have not got", _one(lobby.lost))
+        yield _counter(
+            "rooms_lost",
+            "Messages lost because a member did not read or was away",
+            _one(lobby.lost),
+        )
         yield _counter(
             "rooms_not_kept",
             "Disconnected members that could not resume because of --max-kept",
             _one(lobby.notKept),
         )
-        yield _counter("rooms_refused", "What rooms have refused", refused.items(), "code")
+        yield _counter("rooms_refused", "Requests refused by rooms", refused.items(), "code")
 
     def _relay(self, relay: IRelay) -> Iterator[Metric]:
         up = relay.state is RelayState.UP
-        yield _gauge("relay_up", "Whether other nodes can be reached", _one(up))
-        yield _gauge("relay_waiting", "Messages that wait for the broker", _one(relay.waiting))
-        for name, count in countsOf(relay).items():
+        yield _gauge("relay_up", "Whether the broker is connected", _one(up))
+        yield _gauge("relay_waiting", "Messages queued for the broker", _one(relay.waiting))
+        for name, count in relayCounters(relay).items():
             yield _counter(f"relay_{name}", RELAY_COUNTERS[name], _one(count))
 
 
-class MetricsResource(Page):
+class MetricsResource(ReadOnlyResource):
     """
-    What is at C{/metrics}.
+    The resource C{/metrics}.
     """
 
-    def __init__(self, service: Watched) -> None:
+    def __init__(self, service: Monitored) -> None:
         """
         @param service: the server.
         """
@@ -189,10 +185,10 @@ class MetricsResource(Page):
 
     def render_GET(self, request: Request) -> bytes:
         """
-        Write the metrics in the form that the reader prefers.
+        Write the metrics in the requested format.
 
-        @param request: its C{Accept} says whether that is OpenMetrics or the
-            older text form of Prometheus, which is for everybody else.
+        @param request: the request. Its C{Accept} field selects OpenMetrics;
+            otherwise it is the older text format of Prometheus.
         """
         encode, contentType = choose_encoder(request.getHeader("Accept") or "")
         request.setHeader("Content-Type", contentType)
@@ -200,24 +196,24 @@ class MetricsResource(Page):
         return text
 
 
-class MetricsService(SiteService):
+class MetricsService(AdminService):
     """
-    The metrics of a server, on a port of their own.
+    The metrics of a server on their own port.
     """
 
     log = packageLogger()
 
     def __init__(
-        self, service: Watched, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
+        self, service: Monitored, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
     ) -> None:
         """
         @param service: the server.
-        @param endpoint: where the metrics are.
-        @param clock: for the times; the reactor if there is none.
+        @param endpoint: the endpoint to listen on.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
-        root = Folder()
+        root = Directory()
         root.putChild(b"metrics", MetricsResource(service))
-        super().__init__(endpoint, root, self._tell, clock)
+        super().__init__(endpoint, root, self._logAddress, clock)
 
-    def _tell(self, at: str) -> None:
+    def _logAddress(self, at: str) -> None:
         self.log.info("metrics on {at}metrics", at=at)

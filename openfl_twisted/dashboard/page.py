@@ -1,10 +1,10 @@
 """
-What a browser can ask the dashboard for.
+The operator page (C{--dashboard}) and its HTTP interface.
 
-  - The page, its script and its style: by everybody, since they say nothing.
-  - Streams of events, with the token.
-  - What changes something: a C{POST} with the token, in JSON, and not from a
-    page that is somebody else's.
+  - The page, its script and its style contain no data, and need no token.
+  - Streams of events need the token.
+  - Commands are C{POST} requests in JSON. They need the token, and are refused
+    for pages of another origin.
 """
 
 import json
@@ -20,9 +20,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.addresses import describe
-from openfl_twisted.dashboard.adminhttp import Folder, Page, SiteService
-from openfl_twisted.dashboard.status import Watched
-from openfl_twisted.dashboard.streams import Watch, WatchError
+from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.status import Monitored
+from openfl_twisted.dashboard.streams import DashboardError, DashboardState
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.hosts import hostOf
 from openfl_twisted.wire.tokenbucket import TokenBucket
@@ -37,12 +37,12 @@ GUESS_RATE = 1.0
 Number of further wrong tokens of one address per second.
 """
 
-# Above it, the address whose last attempt is the oldest is forgotten.
+# Beyond this number, the address with the oldest attempt is forgotten.
 _MAX_GUESSERS = 1000
 
 MAX_REASON = 200
 """
-How many characters a reason has at most.
+Maximum length of a reason (characters).
 """
 
 _log = packageLogger()
@@ -54,60 +54,54 @@ _FILES = {
 }
 
 
-class _File(Page):
-    """
-    A file of the page.
-    """
-
+class _File(ReadOnlyResource):
     def __init__(self, name: str, contentType: str) -> None:
         super().__init__()
         self._content = (files(__package__) / "static" / name).read_bytes()
         self._type = contentType
 
     def render_GET(self, request: Request) -> bytes:
-        """
-        Give it.
-        """
         request.setHeader("Content-Type", self._type)
         return self._content
 
 
-class _Keeper:
+class _TokenChecker:
     """
-    Lets in who knows the token.
+    Checks the token of requests.
     """
 
     def __init__(self, token: str, clock: IReactorTime) -> None:
         self._expected = f"Bearer {token}".encode()
         self._refusing = False
         self._clock = clock
-        # The addresses that sent a wrong token, the most recent last.
+        # The addresses that sent a wrong token, latest last.
         self._guesses: dict[str | None, TokenBucket] = {}
 
     def check(self, request: Request) -> None:
         """
-        Check that a request has the token.
+        Check the token of a request.
 
-        @raise WatchError: if not, or if its address has sent too many wrong ones.
+        @raise DashboardError: if the token is missing or wrong, or if the address
+            has sent too many wrong ones.
         """
         given = request.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
         host = hostOf(request.getClientAddress())
         if given and not self._mayGuess(host):
             request.setHeader("Retry-After", "1")
-            raise WatchError(429, "too many wrong tokens from this address; try again later")
+            raise DashboardError(429, "too many wrong tokens from this address; try again later")
         if compare_digest(given, self._expected):
             self._refusing = False
             self._guesses.pop(host, None)
             return
-        # One line, not one for each guess. Who has only opened the page has not guessed.
+        # One line for consecutive guesses. A request without a token is not a guess.
         if given and not self._refusing:
             self._refusing = True
             _log.warn(
-                "{peer} refused: it does not know the dashboard's token",
+                "{peer} refused: wrong dashboard token",
                 peer=describe(request.getClientAddress()),
             )
         request.setHeader("WWW-Authenticate", "Bearer")
-        raise WatchError(401, "this is not the dashboard's token")
+        raise DashboardError(401, "wrong dashboard token")
 
     def _mayGuess(self, host: str | None) -> bool:
         """
@@ -121,204 +115,189 @@ class _Keeper:
         return guesses.take(1, now)
 
 
-class _Kept(Resource):
+class _ProtectedResource(Resource):
     """
-    Something for which one needs the token.
+    A resource that needs the token.
 
-    @cvar method: the one method that it has.
+    @cvar method: the only method of the resource.
     """
 
     isLeaf = True
     method = b"GET"
 
-    def __init__(self, keeper: _Keeper, watch: Watch) -> None:
+    def __init__(self, checker: _TokenChecker, state: DashboardState) -> None:
         super().__init__()
-        self._keeper = keeper
-        self.watch = watch
+        self._checker = checker
+        self.state = state
 
     def render(self, request: Request) -> bytes | int:
         """
-        Answer, if the token is right; what cannot be done is told in JSON.
+        Check the token, then respond; errors are reported as JSON.
         """
         try:
-            self._keeper.check(request)
+            self._checker.check(request)
             if request.method != self.method:
                 request.setHeader("Allow", self.method)
-                raise WatchError(405, f"this is a {self.method.decode()}")
+                raise DashboardError(405, f"the method must be {self.method.decode()}")
             return self.answer(request)
-        except WatchError as problem:
+        except DashboardError as problem:
             request.setResponseCode(problem.status)
             return _json(request, {"problem": str(problem)})
 
     def answer(self, request: Request) -> bytes | int:
         """
-        Answer; override this.
+        Respond to a request with a valid token. Subclasses must override this
+        method.
 
-        @raise WatchError: if that cannot be done.
+        @raise DashboardError: if the request fails.
         """
         raise NotImplementedError
 
 
 def _json(request: Request, answer: dict[str, Any]) -> bytes:
-    """
-    Write an answer.
-    """
     request.setHeader("Content-Type", "application/json")
     return json.dumps(answer).encode("ascii")
 
 
-class _State(_Kept):
-    """
-    The stream of the state.
-    """
-
+class _StateResource(_ProtectedResource):
     def answer(self, request: Request) -> int:
-        """
-        Begin it.
-        """
         find = (request.args or {}).get(b"find", [b""])[0]
-        self.watch.showState(request, find.decode(errors="replace"))
+        self.state.showState(request, find.decode(errors="replace"))
         return NOT_DONE_YET
 
 
-class _Messages(_Kept):
+class _MessagesResource(_ProtectedResource):
     """
-    The stream of the messages of a client, whose number is the rest of the path.
+    The stream of a client's messages. The rest of the path is its number.
     """
 
     def answer(self, request: Request) -> int:
-        """
-        Begin it.
-        """
         number = b"/".join(request.postpath or [])
-        # Twelve digits are enough for all connections that there can ever be.
+        # No server will ever have a number of more than twelve digits.
         if not number.isdigit() or len(number) > 12:
-            raise WatchError(404, "a client has a number")
-        self.watch.showMessages(request, int(number))
+            raise DashboardError(404, "the path must end with the number of a client")
+        self.state.showMessages(request, int(number))
         return NOT_DONE_YET
 
 
-class _Deed(_Kept):
-    """
-    Something that changes something.
-    """
-
+class _CommandResource(_ProtectedResource):
     method = b"POST"
 
     def __init__(
-        self, keeper: _Keeper, watch: Watch, do: Callable[[Watch, dict[str, Any], str], Any]
+        self,
+        checker: _TokenChecker,
+        state: DashboardState,
+        do: Callable[[DashboardState, dict[str, Any], str], Any],
     ) -> None:
         """
-        @param do: does it. It gets what the request says, and who asks; what it
-            returns is the answer.
+        @param do: called with the state, the body of the request, and the address
+            of the client; returns the body of the response.
         """
-        super().__init__(keeper, watch)
+        super().__init__(checker, state)
         self._do = do
 
     def answer(self, request: Request) -> bytes:
-        """
-        Do it.
-        """
         origin, host = request.getHeader("Origin"), request.getHeader("Host")
         if origin is not None and origin.partition("://")[2] != host:
-            raise WatchError(403, "another site's page may not do this")
+            raise DashboardError(403, "pages of another origin cannot use this resource")
         kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise WatchError(415, "this takes application/json")
+            raise DashboardError(415, "the content type must be application/json")
         try:
             asked = json.load(cast("IO[bytes]", request.content))
         except (ValueError, RecursionError):
-            raise WatchError(400, "this is not JSON") from None
+            raise DashboardError(400, "the body must be JSON") from None
         if not isinstance(asked, dict):
-            raise WatchError(400, "this takes an object")
-        return _json(request, self._do(self.watch, asked, describe(request.getClientAddress())))
+            raise DashboardError(400, "the body must be a JSON object")
+        return _json(request, self._do(self.state, asked, describe(request.getClientAddress())))
 
 
-def _kick(watch: Watch, asked: dict[str, Any], by: str) -> dict[str, Any]:
+def _kick(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
     """
-    Close a client: C{id} is its number, C{reason} is for the log.
+    Close the connection with the number C{id}, for a C{reason}.
     """
     id, reason = asked.get("id"), asked.get("reason", "")
     if type(id) is not int or not isinstance(reason, str):
-        raise WatchError(400, "this takes a number id, and text reason")
+        raise DashboardError(400, "id must be a number and reason a string")
     printable = "".join(each if each.isprintable() else " " for each in reason[:MAX_REASON])
-    if not watch.overview.guard.kick(id, f"{printable.strip() or 'no reason'} (dashboard, {by})"):
-        raise WatchError(404, "this client is not connected any more")
+    if not state.server.guard.kick(id, f"{printable.strip() or 'no reason'} (dashboard, {by})"):
+        raise DashboardError(404, "this client is no longer connected")
     return {"kicked": id}
 
 
-def _say(watch: Watch, asked: dict[str, Any], by: str) -> dict[str, Any]:
+def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
     """
-    Send a message to all: C{text}.
+    Send the message C{text} to all clients.
     """
-    text, served = asked.get("text"), watch.overview.served
+    text, served = asked.get("text"), state.server.served
     if not isinstance(text, str) or "\0" in text:
-        raise WatchError(400, "this takes text, without a zero byte")
+        raise DashboardError(400, "text must be a string without NUL characters")
     if not hasattr(served, "broadcast"):
-        raise WatchError(409, "the clients of this server get no messages")
-    hearers = len(served.connections)
+        raise DashboardError(409, "this server does not send messages")
+    count = len(served.connections)
     served.broadcast(text)
-    _log.info("dashboard, {by}: a message to all {hearers}", by=by, hearers=hearers)
-    return {"hearers": hearers}
+    _log.info("dashboard, {by}: message sent to {count} clients", by=by, count=count)
+    return {"hearers": count}
 
 
-def dashboardResource(watch: Watch, token: str) -> Resource:
+def dashboardResource(state: DashboardState, token: str) -> Resource:
     """
-    Make everything that the dashboard serves.
+    Make the resources of a dashboard.
 
-    @param watch: the streams, and what they show.
-    @param token: who knows it may use the dashboard.
-    @return: the root: the page is at C{/}, its streams and deeds beneath it.
+    @param state: the streams.
+    @param token: the access token.
+    @return: the root resource, with the page at C{/}.
     """
-    root = Folder()
+    root = Directory()
     for path, (name, contentType) in _FILES.items():
         root.putChild(path, _File(name, contentType))
-    keeper = _Keeper(token, watch.clock)
-    root.putChild(b"state", _State(keeper, watch))
-    root.putChild(b"messages", _Messages(keeper, watch))
-    root.putChild(b"kick", _Deed(keeper, watch, _kick))
-    root.putChild(b"say", _Deed(keeper, watch, _say))
+    checker = _TokenChecker(token, state.clock)
+    root.putChild(b"state", _StateResource(checker, state))
+    root.putChild(b"messages", _MessagesResource(checker, state))
+    root.putChild(b"kick", _CommandResource(checker, state, _kick))
+    root.putChild(b"say", _CommandResource(checker, state, _broadcast))
     return root
 
 
-class DashboardService(SiteService):
+class DashboardService(AdminService):
     """
-    The dashboard of a server.
+    The dashboard of a server on its own port.
 
-    @ivar token: who knows it may use the dashboard.
-    @ivar watch: who looks on.
+    @ivar token: the access token.
+    @ivar state: the streams.
     """
 
     log = packageLogger()
 
     def __init__(
         self,
-        service: Watched,
+        service: Monitored,
         endpoint: IStreamServerEndpoint,
         token: str | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param service: the server.
-        @param endpoint: where the dashboard is.
-        @param token: who knows it may use the dashboard; C{None} for one that is
-            made, and written into the log.
-        @param clock: for the times; the reactor if there is none.
+        @param endpoint: the endpoint to listen on.
+        @param token: the access token (default: generated and logged).
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         self.token = token or secrets.token_urlsafe(16)
-        self.watch = Watch(service, clock)
-        super().__init__(endpoint, dashboardResource(self.watch, self.token), self._tell, clock)
-        self._secret = token is not None
+        self.state = DashboardState(service, clock)
+        super().__init__(
+            endpoint, dashboardResource(self.state, self.token), self._logAddress, clock
+        )
+        self._isSecret = token is not None
 
-    def _tell(self, at: str) -> None:
-        if self._secret:
+    def _logAddress(self, at: str) -> None:
+        if self._isSecret:
             self.log.info("dashboard on {at}", at=at)
         else:
             self.log.info("dashboard on {at}#{token}", at=at, token=self.token)
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the port, and the connections of who looks on.
+        End the streams, then close the port and the connections.
         """
-        self.watch.close()
+        self.state.close()
         return super().stopService()

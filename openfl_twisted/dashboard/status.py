@@ -1,6 +1,5 @@
 """
-What there is to see of a server that runs: in plain values, for metrics and for
-the dashboard.
+The state of a running server as plain values, for the metrics and the dashboard.
 """
 
 from collections.abc import Sequence
@@ -15,13 +14,14 @@ from openfl_twisted.rooms.relay import IRelay
 from openfl_twisted.tls.identities import Identity
 
 
-class Watched(Protocol):
+class Monitored(Protocol):
     """
-    A service with a guard; see L{openfl_twisted.services.serving.ServerService}.
+    The interface of a monitored service, such as
+    L{openfl_twisted.services.serving.ServerService}.
 
-    @ivar factory: the guard of all its connections.
-    @ivar lobby: its rooms, if there are any.
-    @ivar relay: the way to other nodes, if there is one.
+    @ivar factory: the guard of all connections.
+    @ivar lobby: the rooms, if any.
+    @ivar relay: the relay to other nodes, if any.
     """
 
     factory: GuardFactory
@@ -31,50 +31,51 @@ class Watched(Protocol):
 
 RELAY_COUNTERS = {
     "published": "Messages handed to the broker",
-    "received": "Messages of other nodes that have come",
+    "received": "Messages of other nodes received",
     "dropped": "Messages not handed to the broker",
-    "gaps": "How often messages of another node were missing",
-    "missed": "Messages that were missing, in all gaps",
-    "duplicates": "Messages that came again or too late, and were dropped",
-    "malformed": "Messages that were not of a node, and were dropped",
-    "refused": "How often the broker has refused something",
-    "reconnects": "How often the relay was up again",
+    "gaps": "Gaps in the messages of another node",
+    "missed": "Messages missing in all gaps",
+    "duplicates": "Messages dropped because they were duplicates or too late",
+    "malformed": "Messages dropped because they were malformed",
+    "refused": "Commands refused by the broker",
+    "reconnects": "Reconnections to the broker",
 }
 """
-What a relay counts, and what it means.
+The counters of a relay, and their meanings.
 """
 
 
-class Overview:
+class ServerStatus:
     """
-    Looks at a service. What it has no part for is C{None}, or left out.
+    The state of a service. Values of parts that the service does not have are
+    C{None} or missing.
     """
 
-    def __init__(self, service: Watched) -> None:
+    def __init__(self, service: Monitored) -> None:
         """
-        @param service: the service, which need not be complete yet.
+        @param service: the service; its attributes are read when they are needed.
         """
         self._service = service
 
     @property
     def guard(self) -> GuardFactory:
         """
-        The guard of the connections.
+        Guard of the connections.
         """
         return self._service.factory
 
     @property
-    def door(self) -> OnePortFactory | None:
+    def onePort(self) -> OnePortFactory | None:
         """
-        The door that recognizes callers, if there is one.
+        Factory that detects the client type, if any.
         """
-        door = self.guard.wrappedFactory
-        return door if isinstance(door, OnePortFactory) else None
+        wrapped = self.guard.wrappedFactory
+        return wrapped if isinstance(wrapped, OnePortFactory) else None
 
     @property
     def identities(self) -> Sequence[Identity]:
         """
-        The certificates for TLS that are in use.
+        Certificates in use for TLS.
         """
         certificates = getattr(self._service, "certificates", None)
         return [] if certificates is None else certificates.identities
@@ -82,7 +83,7 @@ class Overview:
     @property
     def served(self) -> Any:
         """
-        The factory behind everything.
+        Innermost wrapped factory.
         """
         factory: Any = self.guard
         while (inner := getattr(factory, "wrappedFactory", None)) is not None:
@@ -92,7 +93,7 @@ class Overview:
     @property
     def messages(self) -> tuple[int, int] | None:
         """
-        How many messages have come and gone, if they are counted.
+        Number of messages received and sent, if they are counted.
         """
         served = self.served
         if not hasattr(served, "messagesIn"):
@@ -102,17 +103,17 @@ class Overview:
     @property
     def refusals(self) -> dict[str, int]:
         """
-        How many connections have been refused, by the limit.
+        Number of connections refused, by limit.
         """
-        door = self.door
-        undecided = {} if door is None else {"undecided": door.refusals}
+        onePort = self.onePort
+        undecided = {} if onePort is None else {"undecided": onePort.refusals}
         return {**self.guard.refusals, **undecided}
 
     @property
     def cut(self) -> dict[str, int]:
         """
-        How many connections have been closed by a limit, by its name; empty if
-        that is not counted.
+        Number of connections closed because of a limit, by limit; empty if they
+        are not counted.
         """
         return getattr(self.served, "cut", {})
 
@@ -122,20 +123,20 @@ class Overview:
         Number of connections closed because the client spoke another protocol,
         by that protocol; empty if they are not counted.
         """
-        found = [getattr(each, "foreign", None) or {} for each in (self.door, self.served)]
+        found = [getattr(each, "foreign", None) or {} for each in (self.onePort, self.served)]
         names = sorted({name for counted in found for name in counted})
         return {name: sum(counted.get(name, 0) for counted in found) for name in names}
 
     @property
     def policyRequests(self) -> dict[str, int] | None:
         """
-        How policy requests have ended, if there can be any.
+        Number of policy requests by outcome, if the server answers any.
         """
-        door, served = self.door, self.served
-        if door is not None:
-            # A request that came late has been answered behind the door.
+        onePort, served = self.onePort, self.served
+        if onePort is not None:
+            # Late requests are answered by the wrapped factory.
             late = [served] if isinstance(served, XMLSocketFactory) else []
-            counters: list[OnePortFactory | XMLSocketFactory] = [door, *late]
+            counters: list[OnePortFactory | XMLSocketFactory] = [onePort, *late]
             outcomes = {
                 "answered": sum(each.answered for each in counters),
                 "unanswered": sum(each.unanswered for each in counters),
@@ -153,23 +154,23 @@ class Overview:
     @property
     def lobby(self) -> Lobby | None:
         """
-        The rooms, if there are any.
+        Rooms, if any.
         """
         return self._service.lobby
 
     @property
     def relay(self) -> IRelay | None:
         """
-        The way to other nodes, if there is one.
+        Relay to other nodes, if any.
         """
         return self._service.relay
 
 
-def countsOf(relay: IRelay) -> dict[str, int]:
+def relayCounters(relay: IRelay) -> dict[str, int]:
     """
-    Get what a relay has counted, see L{RELAY_COUNTERS}.
+    Return the L{RELAY_COUNTERS} of a relay.
 
-    @param relay: a relay, whether it is up or not.
-    @return: the counters by their names, since the relay was made.
+    @param relay: the relay; it need not be up.
+    @return: the counters by name.
     """
     return {name: getattr(relay, name) for name in RELAY_COUNTERS}

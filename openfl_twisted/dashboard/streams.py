@@ -1,8 +1,8 @@
 """
-Who looks at a server: what is sent to them, and how much at most.
+Streams of Server-Sent Events for the dashboard.
 
-Each of them gets a stream of events (Server-Sent Events), a few in a second.
-Nothing is kept for one who does not read: he misses it, and is told how much.
+Events are sent at a fixed interval. For a slow browser nothing is queued: events
+are dropped, and the next event contains the number of dropped ones.
 """
 
 import json
@@ -17,65 +17,64 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.dashboard.status import Overview, Watched, countsOf
+from openfl_twisted.dashboard.status import Monitored, ServerStatus, relayCounters
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 
 INTERVAL = 0.5
 """
-After so many seconds there is the next event.
+Seconds between two events.
 """
 
-MAX_WATCHERS = 16
+MAX_STREAMS = 16
 """
-How many streams there are at once.
+Maximum number of concurrent streams.
 """
 
 MAX_SHOWN = 200
 """
-How many clients, and how many rooms, an event shows.
+Maximum number of clients, and of rooms, in an event.
 """
 
 MAX_MESSAGES = 100
 """
-How many messages of one client an event has at most.
+Maximum number of messages in an event.
 """
 
 MAX_TEXT = 1000
 """
-How many characters of a message are shown.
+Maximum number of characters shown of a message.
 """
 
 
-class WatchError(Exception):
+class DashboardError(Exception):
     """
-    Something cannot be shown or done. The text says why, for people.
+    A request to the dashboard failed. The text says why.
 
-    @ivar status: the same as a status of HTTP.
+    @ivar status: the HTTP status.
     """
 
     def __init__(self, status: int, text: str) -> None:
         """
-        @param status: what the browser gets as the status of the answer: 400 and
-            more.
-        @param text: why, for people; the browser gets it too.
+        @param status: the HTTP status of the response (400 or higher).
+        @param text: the reason; it is sent to the browser.
         """
         super().__init__(text)
         self.status = status
 
 
 @implementer(IPushProducer)
-class Stream:
+class EventStream:
     """
-    The events for one who looks on.
+    A stream of events. Base class of the streams.
 
-    @ivar missed: how much could not be sent since the last event that could.
+    @ivar missed: number of events and messages dropped since the last event.
     """
 
     def __init__(self, request: Request) -> None:
         """
-        @param request: the request for the events.
+        @param request: the request for the stream.
         """
         self.missed = 0
         self._request = request
@@ -94,113 +93,106 @@ class Stream:
         """
         Send an event.
 
-        @param event: its name, which the script of the page knows.
-        @param data: what it says, for JSON. C{missed} is put beside it.
+        @param event: the name of the event.
+        @param data: the payload, sent as JSON. C{missed} is added.
         """
         data["missed"], self.missed = self.missed, 0
-        # In JSON there is no line break, and all that is not ASCII is escaped.
+        # JSON contains no line breaks, and non-ASCII characters are escaped.
         self._request.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode("ascii"))
 
     def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
         """
-        Send what is new; override this.
+        Send an event if there is something new. Subclasses must override this
+        method.
 
-        @param describe: L{Watch.describe}, which all streams share.
+        @param describe: L{DashboardState.describe}, cached for this tick.
         """
         raise NotImplementedError
 
     def finish(self) -> None:
         """
-        End the stream.
+        End the stream on the server's side.
         """
         self._request.unregisterProducer()
         self._request.finish()
 
     def ended(self) -> None:
         """
-        Know that the stream has ended, whoever has ended it.
+        Called when the stream has ended on either side.
         """
 
     def pauseProducing(self) -> None:
-        """
-        Send nothing, since it is not read.
-        """
         self._full = True
 
     def resumeProducing(self) -> None:
-        """
-        Send again.
-        """
         self._full = False
 
     def stopProducing(self) -> None:
-        """
-        Send nothing any more.
-        """
         self._full = True
 
 
-class StateStream(Stream):
+class StateStream(EventStream):
     """
-    Shows who is connected, and how much there is of everything.
+    The stream of the server's state.
     """
 
-    def __init__(self, request: Request, watch: "Watch", find: str) -> None:
+    def __init__(self, request: Request, state: "DashboardState", find: str) -> None:
         """
-        @param request: the request for the events.
-        @param watch: counts what is missed by all.
-        @param find: of the clients only those are shown in whose address, name,
-            room or kind this is.
+        @param request: the request for the stream.
+        @param state: counts the dropped events of all streams.
+        @param find: text to find in the address, the name, the room or the type of
+            the clients to show (case-insensitive).
         """
         super().__init__(request)
-        self._watch = watch
+        self._state = state
         self._find = find.lower()
 
     def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
-        """
-        Show it as it is now.
-        """
         if not self.ready:
             self.missed += 1
-            self._watch.missed += 1
+            self._state.missed += 1
             return
         self.send("state", **describe(self._find))
 
 
-class MessageStream(Stream):
+class MessageStream(EventStream):
     """
-    Shows the messages of one client.
+    The stream of a client's messages.
     """
 
-    def __init__(self, request: Request, watch: "Watch", connection: GuardedConnection) -> None:
+    def __init__(
+        self, request: Request, state: "DashboardState", connection: GuardedConnection
+    ) -> None:
         """
-        @param request: the request for the events.
-        @param watch: counts what is missed by all, and hears of the end.
-        @param connection: whose messages they are; the stream ends with it.
+        @param request: the request for the stream.
+        @param state: counts the dropped messages of all streams, and is notified
+            of the end.
+        @param connection: the connection of the client; the stream ends with it.
         """
         super().__init__(request)
         self.connection = connection
-        self._watch = watch
+        self._state = state
         self._messages: list[dict[str, Any]] = []
 
-    def heard(self, way: str, text: str) -> None:
+    def addMessage(self, way: str, text: str) -> None:
         """
-        Take a message, for the next event.
+        Add a message to the next event.
 
-        @param way: C{"in"} or C{"out"}, as seen from this server.
-        @param text: the message, of which L{MAX_TEXT} characters are shown. It
-            is missed if L{MAX_MESSAGES} wait already.
+        @param way: C{"in"} if the server received the message, C{"out"} if it sent
+            it.
+        @param text: the message; L{MAX_TEXT} characters are shown. It is dropped if
+            the event has L{MAX_MESSAGES} already.
         """
         if len(self._messages) >= MAX_MESSAGES:
             self.missed += 1
-            self._watch.missed += 1
+            self._state.missed += 1
         else:
             shown = {"way": way, "text": text[:MAX_TEXT], "length": len(text)}
             self._messages.append(shown)
 
     def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
         """
-        Show the messages since the last time; and the end.
+        Send the messages since the last event, and the end of the connection.
         """
         if not self.ready:
             return
@@ -212,38 +204,36 @@ class MessageStream(Stream):
             self.finish()
 
     def ended(self) -> None:
-        """
-        Listen no more.
-        """
-        self._watch.untap(self)
+        self._state.untap(self)
 
 
-class Watch:
+class DashboardState:
     """
-    Everybody who looks at a server.
+    The streams of a dashboard, and the state that they show.
 
-    @ivar overview: what there is to see.
-    @ivar missed: how many events and messages were not sent to one who did not
-        read fast enough.
+    @ivar server: the status of the server.
+    @ivar missed: number of events and messages dropped because a browser was too
+        slow.
+    @ivar clock: the C{IReactorTime} provider.
     """
 
-    def __init__(self, service: Watched, clock: IReactorTime | None = None) -> None:
+    def __init__(self, service: Monitored, clock: IReactorTime | None = None) -> None:
         """
         @param service: the server.
-        @param clock: for the times; the reactor if there is none.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
-        self.overview = Overview(service)
+        self.server = ServerStatus(service)
         self.missed = 0
         self.clock = clockOrReactor(clock)
-        self._streams: list[Stream] = []
+        self._streams: list[EventStream] = []
         self._taps: dict[int, list[MessageStream]] = {}
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self.clock
 
     @property
-    def watchers(self) -> int:
+    def streams(self) -> int:
         """
-        How many streams there are.
+        Number of streams.
         """
         return len(self._streams)
 
@@ -251,84 +241,80 @@ class Watch:
 
     def showState(self, request: Request, find: str = "") -> None:
         """
-        Answer a request with the state, again and again.
+        Respond to a request with a stream of the state.
 
-        @param request: the request; it is not finished before the stream ends.
-        @param find: which clients, see L{StateStream}; empty for all.
-        @raise WatchError: if there are too many who look on.
+        @param request: the request; it is finished when the stream ends.
+        @param find: the clients to show, see L{StateStream}; empty for all.
+        @raise DashboardError: if there are L{MAX_STREAMS} already.
         """
         self._begin(request, partial(StateStream, request, self, find))
 
     def showMessages(self, request: Request, id: int) -> None:
         """
-        Answer a request with the messages of a client, from now on.
+        Respond to a request with a stream of a client's messages.
 
-        @param request: the request; it is not finished before the client has
-            gone.
-        @param id: the number of its connection.
-        @raise WatchError: if there is no such client, or it has no messages, or
-            too many look on.
+        @param request: the request; it is finished when the stream ends.
+        @param id: the number of the client's connection.
+        @raise DashboardError: if there is no such client, it has no messages, or
+            there are L{MAX_STREAMS} already.
         """
-        connection = self.overview.guard.find(id)
+        connection = self.server.guard.find(id)
         if connection is None:
-            raise WatchError(404, "this client is not connected any more")
+            raise DashboardError(404, "this client is no longer connected")
         protocol = innermost(connection)
         taps = self._taps.get(id)
         if not isinstance(protocol, XMLSocketProtocol):
-            raise WatchError(409, "this client has no messages that could be shown")
+            raise DashboardError(409, "this client does not send messages")
         if not taps and protocol.tap is not None:
-            raise WatchError(409, "somebody else listens to this client")
+            raise DashboardError(409, "the messages of this client are monitored elsewhere")
         stream = self._begin(request, partial(MessageStream, request, self, connection))
         if taps:
             taps.append(stream)
             return
         taps = self._taps[id] = [stream]
 
-        def heard(way: str, text: str) -> None:
+        def tap(way: str, text: str) -> None:
             for each in taps:
-                each.heard(way, text)
+                each.addMessage(way, text)
 
-        protocol.tap = heard
+        protocol.tap = tap
 
     def untap(self, stream: MessageStream) -> None:
         """
-        Hear that somebody does not listen to a client any more.
+        Remove a stream of messages. After the last one of a client, its messages
+        are no longer tapped.
 
-        @param stream: the one that has ended. With the last one for a client its
-            messages are not looked at any more.
+        @param stream: the stream that has ended.
         """
         id = stream.connection.id
         self._taps[id].remove(stream)
         if not self._taps[id]:
             del self._taps[id]
             protocol = innermost(stream.connection)
-            # Once it is lost there is less behind it.
+            # A lost connection may no longer have a wrapped protocol.
             if isinstance(protocol, XMLSocketProtocol):
                 protocol.tap = None
 
     def _begin(self, request: Request, make: Callable[[], Any]) -> Any:
-        if len(self._streams) >= MAX_WATCHERS:
-            raise WatchError(503, f"{MAX_WATCHERS} look on already, as many as may")
+        if len(self._streams) >= MAX_STREAMS:
+            raise DashboardError(503, f"the limit of {MAX_STREAMS} streams is reached")
         stream = make()
         self._streams.append(stream)
-        request.notifyFinish().addBoth(partial(self._left, stream))
+        request.notifyFinish().addBoth(partial(self._ended, stream))
         if not self._ticking.running:
             self._ticking.start(INTERVAL, now=False)
-        # So that the headers leave, and who looks on sees something at once.
+        # This also sends the header of the response.
         stream.send("begin")
         return stream
 
-    def _left(self, stream: Stream, result: Failure | None) -> None:
-        """
-        Hear that a stream has ended, in whichever way.
-        """
+    def _ended(self, stream: EventStream, result: Failure | None) -> None:
         self._streams.remove(stream)
         stream.ended()
         if not self._streams and self._ticking.running:
             self._ticking.stop()
 
     def _tick(self) -> None:
-        # What several want to see is looked for once.
+        # Streams with equal filters share the result.
         describe = cache(self.describe)
         for stream in list(self._streams):
             stream.tick(describe)
@@ -340,28 +326,28 @@ class Watch:
         for stream in list(self._streams):
             stream.finish()
 
-    # What is shown
+    # The state as JSON
 
     def describe(self, find: str = "") -> dict[str, Any]:
         """
-        Tell how it is with the server, for JSON.
+        Describe the state of the server.
 
-        @param find: which clients, see L{StateStream}.
-        @return: the newest L{MAX_SHOWN} of the clients that were found, the
-            newest first, and how many were found; the counters of the guard;
-            C{bytes} and C{messages} as two numbers, those that came and those
-            that went; and C{rooms} and C{relay}. What the server has no part for
-            is C{None}. Times are in seconds.
+        @param find: the clients to show, see L{StateStream}.
+        @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest
+            first, and their total number; the counters of the guard; C{bytes} and
+            C{messages} as two numbers each, received and sent; C{rooms} and
+            C{relay}. Parts that the server does not have are C{None}. Times are in
+            seconds.
         """
-        guard = self.overview.guard
+        guard = self.server.guard
         if find:
-            found = [client for client in guard.clients() if find in _words(client)]
+            found = [client for client in guard.clients() if find in _searchText(client)]
             count = len(found)
         else:
-            # Of very many it costs much to look at each.
+            # Describing all clients would be expensive.
             found, count = guard.clients(MAX_SHOWN), guard.connections
         traffic = guard.traffic().values()
-        messages = self.overview.messages
+        messages = self.server.messages
         return {
             "time": self.clock.seconds(),
             "clients": [vars(client) for client in found[: -MAX_SHOWN - 1 : -1]],
@@ -369,19 +355,19 @@ class Watch:
             "connected": guard.connections,
             "limit": guard.maxConnections,
             "opened": guard.opened,
-            "refused": sum(self.overview.refusals.values()),
-            "cut": sum(self.overview.cut.values()),
+            "refused": sum(self.server.refusals.values()),
+            "cut": sum(self.server.cut.values()),
             "waiting": guard.waiting(),
             "bytes": [sum(t.bytesIn for t in traffic), sum(t.bytesOut for t in traffic)],
             "messages": messages,
-            "speaks": hasattr(self.overview.served, "broadcast"),
+            "speaks": hasattr(self.server.served, "broadcast"),
             "missedByAll": self.missed,
             "rooms": self._rooms(),
             "relay": self._relay(),
         }
 
     def _rooms(self) -> dict[str, Any] | None:
-        lobby = self.overview.lobby
+        lobby = self.server.lobby
         if lobby is None:
             return None
         most = sorted(lobby.rooms.items(), key=lambda item: -len(item[1].members))
@@ -393,7 +379,7 @@ class Watch:
         }
 
     def _relay(self) -> dict[str, Any] | None:
-        relay = self.overview.relay
+        relay = self.server.relay
         if relay is None:
             return None
         return {
@@ -401,12 +387,12 @@ class Watch:
             "description": relay.description,
             "problem": relay.problem,
             "waiting": relay.waiting,
-            **countsOf(relay),
+            **relayCounters(relay),
         }
 
 
-def _words(client: Any) -> str:
+def _searchText(client: Any) -> str:
     """
-    Name what can be looked for in a client.
+    Return the text of a client that C{find} searches.
     """
     return f"{client.address}\n{client.kind}\n{client.name or ''}\n{client.room or ''}".lower()

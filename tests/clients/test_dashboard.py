@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import capturedLogs
 from twisted.web.server import Request
 
-from openfl_twisted.dashboard.adminhttp import Page as SitePage
+from openfl_twisted.dashboard.adminhttp import ReadOnlyResource
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.rooms.memoryrelay import MemoryBroker, MemoryRelay
 from openfl_twisted.rooms.relay import IRelay, RelayState
@@ -56,7 +56,7 @@ new MutationObserver(look).observe(
 """
 
 
-class Script(SitePage):
+class Script(ReadOnlyResource):
     """
     The dashboard's own script, and something behind it.
     """
@@ -209,6 +209,6 @@ async def test_token() -> None:
         client.send(b"\0")
         async with shown(page, url):
             await page.until("status", "a token is needed")
-            await page.until("status", "this is not the dashboard's token")
+            await page.until("status", "wrong dashboard token")
             assert ["clients", "plain"] not in page.reports
         await client.close()

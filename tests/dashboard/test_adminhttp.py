@@ -12,7 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from openfl_twisted.dashboard.adminhttp import MAX_BODY, MAX_BROWSERS, REQUEST_TIMEOUT, SiteService
+from openfl_twisted.dashboard.adminhttp import (
+    MAX_BODY,
+    MAX_CONNECTIONS,
+    REQUEST_TIMEOUT,
+    AdminService,
+)
 from tests.dashboard.browser import Visit, visit
 
 
@@ -31,7 +36,7 @@ class Counting(Resource):
         return NOT_DONE_YET
 
 
-class SiteTests(SynchronousTestCase):
+class AdminServiceTests(SynchronousTestCase):
     """
     A small site.
     """
@@ -40,7 +45,7 @@ class SiteTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.opened: list[str] = []
         endpoint = TCP4ServerEndpoint(self.reactor, 9100)
-        self.site = SiteService(endpoint, Counting(), self.opened.append, self.reactor)
+        self.site = AdminService(endpoint, Counting(), self.opened.append, self.reactor)
 
     def test_start(self) -> None:
         """
@@ -52,7 +57,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual([port for port, *_ in self.reactor.tcpServers], [9100])
         self.assertEqual(self.opened, ["http://0.0.0.0:9100/"])
         unix = UNIXServerEndpoint(self.reactor, "/a")
-        other = SiteService(unix, Counting(), self.opened.append, self.reactor)
+        other = AdminService(unix, Counting(), self.opened.append, self.reactor)
         other.startService()
         self.addCleanup(other.stopService)
         self.assertTrue(self.opened[1].startswith("unix"), self.opened)
@@ -62,7 +67,7 @@ class SiteTests(SynchronousTestCase):
         In TLS it has another URL, and says that it speaks HTTP/1.1.
         """
         endpoint = SSL4ServerEndpoint(self.reactor, 9100, None)
-        site = SiteService(endpoint, Counting(), self.opened.append, self.reactor)
+        site = AdminService(endpoint, Counting(), self.opened.append, self.reactor)
         site.startService()
         self.addCleanup(site.stopService)
         self.assertEqual(self.opened, ["https://0.0.0.0:9100/"])
@@ -140,7 +145,7 @@ class SiteTests(SynchronousTestCase):
         """
         Only so many look at once.
         """
-        for _ in range(MAX_BROWSERS):
+        for _ in range(MAX_CONNECTIONS):
             Visit(self.site.guard)
         self.assertTrue(Visit(self.site.guard).transport.closed)
 

@@ -19,8 +19,8 @@ from openfl_twisted.dashboard.streams import (
     INTERVAL,
     MAX_MESSAGES,
     MAX_SHOWN,
+    MAX_STREAMS,
     MAX_TEXT,
-    MAX_WATCHERS,
 )
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
@@ -141,8 +141,8 @@ class TokenTests(DashboardTestCase):
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
                 self.assertEqual(answer.status, 401)
-                self.assertEqual(answer.json, {"problem": "this is not the dashboard's token"})
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+                self.assertEqual(answer.json, {"problem": "wrong dashboard token"})
+        self.assertEqual(self.dashboard.state.streams, 0)
 
     def test_log(self) -> None:
         """
@@ -152,7 +152,7 @@ class TokenTests(DashboardTestCase):
         with capturedLogs() as logs:
             for key in ("", "Bearer x", "Bearer y", KEY, "Bearer z"):
                 self.get("/kick", Authorization=key)
-        line = "127.0.0.1:5 refused: it does not know the dashboard's token"
+        line = "127.0.0.1:5 refused: wrong dashboard token"
         self.assertEqual(linesOf(logs), [line, line])
 
     def test_guessing(self) -> None:
@@ -210,7 +210,7 @@ class TokenTests(DashboardTestCase):
         self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST"))
 
 
-class DeedTests(DashboardTestCase):
+class CommandTests(DashboardTestCase):
     """
     What the dashboard can do.
     """
@@ -340,7 +340,7 @@ class StateTests(DashboardTestCase):
             self.assertEqual(len(browser.events), count)
         self.assertEqual(browser.events[2][1]["time"] - browser.events[1][1]["time"], INTERVAL)
         browser.transport._close(ConnectionLost())
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+        self.assertEqual(self.dashboard.state.streams, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noMessages(self) -> None:
@@ -438,16 +438,16 @@ class StateTests(DashboardTestCase):
         state = self.lastOf(browser)
         self.assertEqual((state["missed"], state["missedByAll"]), (5, 5))
 
-    def test_maxWatchers(self) -> None:
+    def test_maxStreams(self) -> None:
         """
         Only so many look on.
         """
-        for _ in range(MAX_WATCHERS):
+        for _ in range(MAX_STREAMS):
             self.watch()
         refused = self.watch()
         self.assertEqual(refused.answer.status, 503)
-        self.assertIn(str(MAX_WATCHERS), refused.answer.json["problem"])
-        self.assertEqual(self.dashboard.watch.watchers, MAX_WATCHERS)
+        self.assertIn(str(MAX_STREAMS), refused.answer.json["problem"])
+        self.assertEqual(self.dashboard.state.streams, MAX_STREAMS)
 
     def test_stop(self) -> None:
         """
@@ -460,7 +460,7 @@ class StateTests(DashboardTestCase):
         self.dashboard.stopService()
         for each in (browser, client):
             self.assertTrue(each.transport.disconnecting)
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+        self.assertEqual(self.dashboard.state.streams, 0)
 
 
 class MessageTests(DashboardTestCase):
@@ -504,7 +504,7 @@ class MessageTests(DashboardTestCase):
         messages = event["messages"]
         self.assertEqual(messages[0], {"way": "in", "text": "x" * MAX_TEXT, "length": MAX_TEXT + 1})
         self.assertEqual((len(messages), event["missed"]), (MAX_MESSAGES, 1))
-        self.assertEqual(self.dashboard.watch.missed, 1)
+        self.assertEqual(self.dashboard.state.missed, 1)
 
     def test_slow(self) -> None:
         """
@@ -538,7 +538,7 @@ class MessageTests(DashboardTestCase):
         self.assertIsNotNone(protocol.tap)
         other.transport._close(ConnectionDone())
         self.assertIsNone(protocol.tap)
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+        self.assertEqual(self.dashboard.state.streams, 0)
 
     def test_gone(self) -> None:
         """
@@ -551,7 +551,7 @@ class MessageTests(DashboardTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual([name for name, _ in self.next(browser)], ["messages", "gone"])
         self.assertTrue(browser.transport.disconnecting)
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+        self.assertEqual(self.dashboard.state.streams, 0)
 
     def test_nobody(self) -> None:
         """
@@ -569,4 +569,4 @@ class MessageTests(DashboardTestCase):
             answer = self.watch(path).answer
             self.assertEqual(answer.status, status, path)
             self.assertTrue(answer.json["problem"])
-        self.assertEqual(self.dashboard.watch.watchers, 0)
+        self.assertEqual(self.dashboard.state.streams, 0)

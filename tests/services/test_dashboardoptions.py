@@ -145,7 +145,7 @@ class SiteServiceTests(OptionsTestCase):
             assert isinstance(dashboard, DashboardService)
             self.assertEqual(dashboard.token, "12345678")
             self.assertIn(b"openfl_clients", visit(metrics.guard, "/metrics").body)
-            self.assertEqual(dashboard.watch.describe()["connected"], 0)
+            self.assertEqual(dashboard.state.describe()["connected"], 0)
 
     def test_ports(self) -> None:
         """
