@@ -26,7 +26,7 @@ from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8
 """
-The fewest characters of the dashboard's token.
+Minimum length of the dashboard's access token (characters).
 """
 
 _LEVELS = ("debug", "info", "warn", "error")
@@ -119,18 +119,20 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
     return endpoint
 
 
-def siteEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
+def adminEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
     """
-    Read where a site is for those who look after the server: a port that does
-    not say on which interface is opened on that of this machine only.
+    Parse the endpoint of metrics or dashboard. The default interface is the
+    loopback interface.
 
-    @param option: its name, for who has given it something wrong.
-    @param description: a Twisted endpoint, as C{serverFromString} takes it.
-    @param port: one for the example.
-    @raise usage.UsageError: if there is no such endpoint.
+    @param option: the name of the option, for error messages.
+    @param description: the description of a Twisted endpoint, as for
+        C{serverFromString}.
+    @param port: a port number, for the example in error messages.
+    @return: the endpoint.
+    @raise usage.UsageError: if the description is invalid.
     """
     kind, _, *more = [*_colon.split(description), ""]
-    # What stands behind the port without a name is the interface.
+    # A positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
     return endpointOf(option, description, f"tcp:{port}")
@@ -217,19 +219,19 @@ class ServerOptions(usage.Options):
             "metrics",
             None,
             None,
-            "Where Prometheus gets metrics, as tcp:9100; for this machine if no interface is said.",
+            "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
         ],
         [
             "dashboard",
             None,
             None,
-            "Where a browser gets the dashboard, as tcp:9101; for this machine, as with --metrics.",
+            "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
         ],
         [
             "dashboard-token",
             None,
             None,
-            "Who knows it may use the dashboard; if there is none one is made, and is in the log.",
+            "Token of the dashboard (at least 8 characters; default: generated and logged).",
         ],
         [
             "patience",
@@ -271,29 +273,29 @@ class ServerOptions(usage.Options):
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
         self["tls"] = self._certificates()
-        self._readSites()
+        self._readAdminEndpoints()
 
-    def _readSites(self) -> None:
+    def _readAdminEndpoints(self) -> None:
         """
-        Read where metrics and the dashboard are.
+        Parse the endpoints of metrics and dashboard, and check the token.
         """
         if self["metrics"] is not None:
             if find_spec("prometheus_client") is None:
                 raise usage.UsageError(
-                    "--metrics: this needs prometheus-client: pip install 'openfl-twisted[metrics]'"
+                    "--metrics requires prometheus-client: pip install 'openfl-twisted[metrics]'"
                 )
-            self["metrics"] = siteEndpointOf("metrics", self["metrics"], 9100)
+            self["metrics"] = adminEndpointOf("metrics", self["metrics"], 9100)
         token = self["dashboard-token"]
         if self["dashboard"] is None:
             if token is not None:
-                raise usage.UsageError("--dashboard-token: --dashboard is missing")
+                raise usage.UsageError("--dashboard-token requires --dashboard")
             return
-        self["dashboard"] = siteEndpointOf("dashboard", self["dashboard"], 9101)
+        self["dashboard"] = adminEndpointOf("dashboard", self["dashboard"], 9101)
         if token is None:
             return
         if len(token) < MIN_TOKEN or not _token.fullmatch(token):
             raise usage.UsageError(
-                f"--dashboard-token: at least {MIN_TOKEN} letters, digits and signs of ._~+/=-"
+                f"--dashboard-token must have at least {MIN_TOKEN} letters, digits or ._~+/=-"
             )
 
     def _certificates(self) -> ServerCertificates | None:

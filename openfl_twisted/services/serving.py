@@ -93,15 +93,15 @@ class ServerService(MultiService):
         for endpoint in options["listen"]:
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
-        for site in self._sites(options):
-            site.setServiceParent(self)
+        for each in self._adminServices(options):
+            each.setServiceParent(self)
         # Not one of the services: SIGHUP must not end the process while the connections close.
         self._reloading = ReloadService(self.reload)
 
-    def _sites(self, options: ServerOptions) -> Iterator[Service]:
+    def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
-        Make the sites for those who look after the server. What they need is
-        only imported if they are wanted.
+        Make the services of metrics and dashboard. Their modules are imported
+        only if they are used.
         """
         if options["metrics"] is not None:
             from openfl_twisted.dashboard.metrics import MetricsService

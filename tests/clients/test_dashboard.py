@@ -58,7 +58,7 @@ new MutationObserver(look).observe(
 
 class Script(ReadOnlyResource):
     """
-    The dashboard's own script, and something behind it.
+    The dashboard's script with additional code.
     """
 
     def __init__(self, script: Any, more: str) -> None:
@@ -75,12 +75,12 @@ async def dashboard(
     page: Page, acts: str, *arguments: str, relay: IRelay | None = None
 ) -> AsyncIterator[tuple[int, str, str]]:
     """
-    Run a server with a dashboard while the block runs.
+    Run a server with a dashboard in the block.
 
-    @param page: takes the reports of the dashboard's page.
-    @param acts: what else the page does.
-    @param arguments: more of the server's.
-    @param relay: the way to other servers, if there is one.
+    @param page: receives the reports of the dashboard's page.
+    @param acts: additional code for the page.
+    @param arguments: additional arguments of the server.
+    @param relay: the relay to other servers, if any.
     @return: the port of the server, the URL of the dashboard, and the token.
     """
     options = xmlserver.Options()
@@ -136,10 +136,10 @@ look();
 
 
 @inBrowser
-async def test_console() -> None:
+async def test_page() -> None:
     """
-    The page shows two clients, and rates as a drawing; it shows a message of
-    one as text, says something to both, and closes that one.
+    The page shows two clients and a chart; it shows a message of one client as
+    text, sends a message to both, and disconnects one.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
@@ -167,8 +167,8 @@ async def test_console() -> None:
 @inBrowser
 async def test_relay() -> None:
     """
-    The page shows how it is with the relay, and how many messages of other
-    servers were lost, as soon as there are any.
+    The page shows the state of the relay, and the number of lost messages if there
+    are any.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
@@ -199,8 +199,8 @@ async def test_relay() -> None:
 @inBrowser
 async def test_token() -> None:
     """
-    Without the token the page shows nothing, and asks for it; what is typed is
-    checked too.
+    Without the token the page shows nothing and asks for it; the entered token is
+    verified.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})

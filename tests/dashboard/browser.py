@@ -1,5 +1,5 @@
 """
-A browser in memory, for the small sites.
+A browser in memory.
 """
 
 import json
@@ -18,7 +18,7 @@ ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)
 
 class Answer(NamedTuple):
     """
-    What a site has answered.
+    A response.
     """
 
     status: int
@@ -28,16 +28,16 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         """
-        What the body says.
+        Body, parsed as JSON.
         """
         return json.loads(self.body)
 
 
 class Visit:
     """
-    One connection to a site, for one request.
+    A connection of a browser, for one request.
 
-    @ivar transport: its transport.
+    @ivar transport: the transport of the connection.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Visit:
         """
         Send a request.
 
-        @param headers: their names have C{_} for C{-}.
+        @param headers: the header fields, with C{_} for C{-} in the names.
         """
         if body:
             headers.setdefault("Content_Length", str(len(body)))
@@ -62,7 +62,7 @@ class Visit:
     @property
     def answer(self) -> Answer:
         """
-        What has come until now.
+        Response received so far.
         """
         head, _, body = (self.transport.delivered + self.transport.value()).partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
@@ -72,7 +72,7 @@ class Visit:
     @property
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """
-        The events that have come until now.
+        Events received so far.
         """
         found = re.findall(r"event: (\w+)\ndata: (.*)\n\n", self.answer.body.decode())
         return [(name, json.loads(data)) for name, data in found]
@@ -87,9 +87,9 @@ def visit(
     body: bytes = b"",
 ) -> Answer:
     """
-    Make one request.
+    Send a request.
 
-    @return: the answer to it.
+    @return: the response.
     """
     browser = Visit(guard)
     browser.ask(method, path, body, **headers)

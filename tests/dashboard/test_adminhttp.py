@@ -23,7 +23,7 @@ from tests.dashboard.browser import Visit, visit
 
 class Counting(Resource):
     """
-    Answers how long the body is; C{GET} is never answered.
+    Responds to C{POST} with the length of the body, and never to C{GET}.
     """
 
     isLeaf = True
@@ -38,7 +38,7 @@ class Counting(Resource):
 
 class AdminServiceTests(SynchronousTestCase):
     """
-    A small site.
+    L{AdminService} serves a resource on its own port.
     """
 
     def setUp(self) -> None:
@@ -49,7 +49,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_start(self) -> None:
         """
-        It listens once, and tells where; a UNIX socket has no URL.
+        The port is opened once, and its URL is reported; a UNIX socket has no URL.
         """
         self.site.privilegedStartService()
         self.site.startService()
@@ -64,7 +64,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        In TLS it has another URL, and says that it speaks HTTP/1.1.
+        With TLS the URL is different, and ALPN offers only HTTP/1.1.
         """
         endpoint = SSL4ServerEndpoint(self.reactor, 9100, None)
         site = AdminService(endpoint, Counting(), self.opened.append, self.reactor)
@@ -77,7 +77,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_headers(self) -> None:
         """
-        The browser is told to be careful, also where there is nothing.
+        All responses have restrictive headers.
         """
         answer = visit(self.site.guard, "/", method="POST", body=b"abc")
         self.assertEqual((answer.status, answer.body), (200, b"3"))
@@ -88,8 +88,8 @@ class AdminServiceTests(SynchronousTestCase):
     @given(st.sampled_from([0, 1, MAX_BODY, MAX_BODY + 1, 2 * MAX_BODY]), st.booleans())
     def test_maxBody(self, length: int, announced: bool) -> None:
         """
-        A request that brings too much is refused, whether it says so before or
-        not, and nothing of it is kept.
+        A request with a large body is refused, whether its length is announced or
+        not, and the body is not stored.
         """
         self.setUp()
         body = b"x" * length
@@ -111,7 +111,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_wholeBodyAtOnce(self) -> None:
         """
-        A request that brings too much in one piece is refused once.
+        A large body in one chunk is refused once.
         """
         browser = Visit(self.site.guard)
         browser.ask("POST", "/", b"x" * (MAX_BODY + 1))
@@ -119,7 +119,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_manyPieces(self) -> None:
         """
-        What comes after too much is nothing any more.
+        Data after a body that is too large is ignored.
         """
         browser = Visit(self.site.guard)
         browser.transport.atOnce = False
@@ -130,8 +130,8 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_idle(self) -> None:
         """
-        Who sends no request, or only half of one, is closed after a while; who
-        waits for an answer is not.
+        A connection without a complete request is closed after a timeout; one that
+        waits for a response is not.
         """
         waiting, idle, half = (Visit(self.site.guard) for _ in range(3))
         waiting.ask("GET", "/")
@@ -143,7 +143,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_maxConnections(self) -> None:
         """
-        Only so many look at once.
+        The number of connections is limited.
         """
         for _ in range(MAX_CONNECTIONS):
             Visit(self.site.guard)
@@ -151,7 +151,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_quiet(self) -> None:
         """
-        The log does not speak of those who look.
+        Requests are not logged.
         """
         with capturedLogs() as logs:
             visit(self.site.guard, "/", method="POST", body=b"abc")
@@ -159,7 +159,7 @@ class AdminServiceTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        At the end those are closed who still look.
+        Stopping the service closes the connections.
         """
         self.site.startService()
         browser = Visit(self.site.guard)

@@ -28,7 +28,7 @@ from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.policy import REQUEST, PolicyFile
 from tests.dashboard.browser import Answer, visit
-from tests.dashboard.servers import Server
+from tests.dashboard.servers import MonitoredServer
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
 
@@ -40,7 +40,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 class Hearer:
     """
-    Somebody in a room.
+    A member of a room.
     """
 
     def hear(self, message: bytes) -> None:
@@ -52,16 +52,16 @@ class Hearer:
 
 class MetricsTestCase(SynchronousTestCase):
     """
-    A server with metrics.
+    Base class: a server with metrics.
     """
 
     def setUp(self) -> None:
-        self.server = Server(maxConnections=3)
+        self.server = MonitoredServer(maxConnections=3)
         self.reactor = MemoryReactorClock()
 
     def ask(self, path: str = "/metrics", **headers: str) -> Answer:
         """
-        Ask as Prometheus does.
+        Send a request as Prometheus does.
         """
         return visit(self.service().guard, path, headers)
 
@@ -76,8 +76,8 @@ class MetricsTestCase(SynchronousTestCase):
         """
         Read the metrics.
 
-        @return: the values, by the name, or by the name and the labels' values
-            in the order of their names.
+        @return: the values by name, or by name and label values in the order of the
+            label names.
         """
         found: dict[Any, float] = {}
         for family in text_string_to_metric_families(self.ask().body.decode()):
@@ -90,17 +90,17 @@ class MetricsTestCase(SynchronousTestCase):
 
 class MetricsTests(MetricsTestCase):
     """
-    What there is to read.
+    L{MetricsService} serves metrics.
     """
 
     def test_clients(self) -> None:
         """
-        Clients are counted by how they speak, those that have gone by who has
-        ended them, and those that were refused by the limit.
+        Connected clients are counted by type, closed connections also by cause, and
+        refused ones by limit.
         """
-        self.server.call().transport._close(ConnectionDone())
+        self.server.connect().transport._close(ConnectionDone())
         for data in (b"a\0b\0", b"c\0", b"<policy"):
-            self.server.call(data)
+            self.server.connect(data)
         protocol = self.server.factory.buildProtocol(None)
         protocol.makeConnection(TightTransport(protocol))
         metrics = self.read()
@@ -114,10 +114,10 @@ class MetricsTests(MetricsTestCase):
 
     def test_traffic(self) -> None:
         """
-        Bytes are counted by how the clients speak; messages are too.
+        Bytes are counted by client type; messages are counted in total.
         """
-        self.server.call()
-        self.server.call(b"a\0b\0")
+        self.server.connect()
+        self.server.connect(b"a\0b\0")
         metrics = self.read()
         self.assertEqual(metrics["openfl_received_bytes_total", "plain"], 5)
         self.assertEqual(metrics["openfl_sent_bytes_total", "plain"], 4)
@@ -129,32 +129,31 @@ class MetricsTests(MetricsTestCase):
 
     def test_cut(self) -> None:
         """
-        Who is closed by a limit is counted by the limit.
+        Connections closed because of a limit are counted by limit.
         """
         self.server.wrapped.settings["MAX_LENGTH"] = 5
-        self.server.call(b"x" * 6)
+        self.server.connect(b"x" * 6)
         metrics = self.read()
         cut = [metrics["openfl_connections_cut_total", each] for each in LIMITS]
         self.assertEqual(cut, [0, 0, 1])
 
     def test_policyRequests(self) -> None:
         """
-        A door counts those that it has answered.
+        A one-port server counts the policy requests it has answered.
         """
-        self.server.call(REQUEST)
+        self.server.connect(REQUEST)
         metrics = self.read()
         self.assertEqual(metrics["openfl_policy_requests_total", "answered"], 1)
         self.assertEqual(metrics["openfl_policy_requests_total", "unanswered"], 0)
 
     def test_policyServer(self) -> None:
         """
-        A server for the policy file has no door, and counts those too that
-        asked for nothing.
+        A policy server also counts connections without a policy request.
         """
         factory = PolicyFileFactory(PolicyFile.forPort(80), clock=self.server.clock)
         self.server.factory = GuardFactory(factory, clock=self.server.clock)
-        self.server.call(REQUEST)
-        self.server.call(b"something else")
+        self.server.connect(REQUEST)
+        self.server.connect(b"something else")
         metrics = self.read()
         self.assertEqual(metrics["openfl_policy_requests_total", "answered"], 1)
         self.assertEqual(metrics["openfl_policy_requests_total", "refused"], 1)
@@ -164,7 +163,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_neither(self) -> None:
         """
-        What a server has not is not shown.
+        Metrics of missing parts are missing.
         """
         factory = ServerSocketExampleFactory()
         self.server.factory = GuardFactory(factory, clock=self.server.clock)
@@ -174,7 +173,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_rooms(self) -> None:
         """
-        Rooms and members are counted, and what they have refused.
+        Rooms, members and refused requests are counted.
         """
         self.server.lobby = Lobby(clock=self.server.clock)
         for name in ("Ann", "Ben"):
@@ -188,7 +187,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_relay(self) -> None:
         """
-        It is told whether the relay is up, and what it has lost.
+        The state of the relay and its lost messages are shown.
         """
         broker = MemoryBroker()
         relay = self.server.relay = MemoryRelay(broker, clock=self.server.clock)
@@ -219,8 +218,7 @@ class MetricsTests(MetricsTestCase):
 
     def test_form(self) -> None:
         """
-        Who wants OpenMetrics gets it; everybody else the text that Prometheus
-        has always read.
+        The request selects OpenMetrics or, by default, the older text format.
         """
         self.assertTrue(self.ask().headers["Content-Type"].startswith("text/plain"))
         answer = self.ask(Accept="application/openmetrics-text; version=1.0.0")
@@ -229,14 +227,14 @@ class MetricsTests(MetricsTestCase):
 
     def test_elsewhere(self) -> None:
         """
-        There is nothing else.
+        Other paths do not exist.
         """
         self.assertEqual([self.ask(path).status for path in ("/", "/other")], [404, 404])
         self.assertEqual(visit(self.service().guard, "/metrics", method="POST").status, 405)
 
     def test_start(self) -> None:
         """
-        The log says where they are.
+        The URL of the metrics is logged.
         """
         service = self.service()
         with capturedLogs() as logs:
@@ -252,8 +250,8 @@ class CertificateTests(MetricsTestCase):
 
     def test_expiry(self) -> None:
         """
-        The end of each certificate in use is a gauge, also of one that was renewed and
-        not yet sent to a client. Without certificates there is none.
+        The end of validity of each certificate in use is a gauge, also right after
+        a renewal. Without certificates there is no such gauge.
         """
         self.assertNotIn("openfl_tls_certificate_expiry", str(self.read()))
         folder = tempfile.TemporaryDirectory()
@@ -271,7 +269,7 @@ class CertificateTests(MetricsTestCase):
 
 class DocumentationTests(MetricsTestCase):
     """
-    What is written of the metrics.
+    The documentation of the metrics.
     """
 
     def setUp(self) -> None:
@@ -291,8 +289,7 @@ class DocumentationTests(MetricsTestCase):
 
     def test_dashboard(self) -> None:
         """
-        The dashboard for Grafana shows no metric that there is not, by no label
-        that it has not.
+        The Grafana dashboard uses only existing metrics and labels.
         """
         panels = json.loads((DOCS / "deploy" / "grafana.json").read_text())["panels"]
         expressions = [target["expr"] for panel in panels for target in panel["targets"]]
@@ -307,7 +304,7 @@ class DocumentationTests(MetricsTestCase):
 
     def test_table(self) -> None:
         """
-        The table has every metric, and no other.
+        The table has exactly the existing metrics.
         """
         text = (DOCS / "howto" / "metrics.rst").read_text()
         self.assertEqual(

@@ -20,7 +20,7 @@ async def ask(port: int, method: str, path: str, body: str = "", *headers: str) 
     """
     Send a request.
 
-    @return: what its answer will come to.
+    @return: the connection, which collects the response.
     """
     client = await dial(port)
     lines = [f"{method} {path} HTTP/1.0", f"Content-Length: {len(body)}", *headers, "", body]
@@ -29,11 +29,11 @@ async def ask(port: int, method: str, path: str, body: str = "", *headers: str) 
 
 
 @live
-async def test_sites() -> None:
+async def test_metricsAndPage() -> None:
     """
-    The metrics show a client; the dashboard shows it and what it says, says
-    something to it, and closes it; and no open stream keeps the server from
-    ending.
+    The metrics show a client; the dashboard shows the client and its messages,
+    sends it a message, and disconnects it. An open stream does not prevent the
+    shutdown.
     """
     server = twistd("openfl-xml", f"--listen={ANY}", f"--metrics={ANY}", f"--dashboard={ANY}")
     port = await portOf(server)
@@ -73,8 +73,8 @@ async def test_sites() -> None:
 @live
 async def test_tls(tmp_path: Path) -> None:
     """
-    With an endpoint for TLS the dashboard is reached by who names a protocol, as
-    browsers do; and an open stream does not keep the server from ending.
+    The dashboard works over TLS with ALPN; an open stream does not prevent the
+    shutdown.
     """
     need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
     path = tmp_path / "server.pem"

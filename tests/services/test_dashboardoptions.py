@@ -1,6 +1,5 @@
 """
-Tests for the options for those who look after a server, and for what the
-commands make of them.
+Tests for the options of metrics and dashboard, and their services.
 """
 
 from typing import Any
@@ -28,14 +27,14 @@ METRICS = "--metrics=tcp:9100:interface=127.0.0.1"
 DASHBOARD = "--dashboard=tcp:9101:interface=127.0.0.1"
 
 
-class SiteOptionTests(OptionsTestCase):
+class DashboardOptionTests(OptionsTestCase):
     """
     C{--metrics}, C{--dashboard} and C{--dashboard-token}.
     """
 
     def test_endpoints(self) -> None:
         """
-        Every command has them, and neither by default.
+        Every command has the options; both are off by default.
         """
         for module, arguments in COMMANDS:
             found = self.parse(module, *arguments)
@@ -48,7 +47,7 @@ class SiteOptionTests(OptionsTestCase):
 
     def test_interface(self) -> None:
         """
-        Where no interface is named it is that of this machine.
+        The default interface is the loopback interface.
         """
         for description, interface in [
             ("tcp:9101", "127.0.0.1"),
@@ -67,7 +66,7 @@ class SiteOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        A wrong endpoint is a usage error.
+        An invalid endpoint is a usage error.
         """
         for name in ("metrics", "dashboard"):
             for description in ("", "nope:1", "tcp:x"):
@@ -77,15 +76,17 @@ class SiteOptionTests(OptionsTestCase):
 
     def test_noLibrary(self) -> None:
         """
-        Without the library there are no metrics, and it is said how to get it.
+        Without the library C{--metrics} is an error, which names the package to
+        install.
         """
         self.patch(options, "find_spec", lambda name: None)
-        self.assertUsage(xmlserver, [METRICS], "--metrics:", "openfl-twisted[metrics]")
+        self.assertUsage(xmlserver, [METRICS], "--metrics requires", "openfl-twisted[metrics]")
         self.parse(xmlserver, DASHBOARD)
 
     def test_token(self) -> None:
         """
-        A token is not short, can be sent in a header, and is for a dashboard.
+        A token has a minimum length and a limited alphabet, and requires
+        C{--dashboard}.
         """
         self.assertEqual(
             self.parse(xmlserver, DASHBOARD, "--dashboard-token=a.B-0_/+=")["dashboard-token"],
@@ -95,18 +96,20 @@ class SiteOptionTests(OptionsTestCase):
             self.assertUsage(
                 xmlserver, [DASHBOARD, f"--dashboard-token={token}"], "at least 8 letters"
             )
-        self.assertUsage(xmlserver, ["--dashboard-token=12345678"], "--dashboard is missing")
+        self.assertUsage(
+            xmlserver, ["--dashboard-token=12345678"], "--dashboard-token requires --dashboard"
+        )
 
     def test_datagrams(self) -> None:
         """
-        A server for datagrams has no connections to show.
+        A UDP server has neither option.
         """
         for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
             self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name}:")
 
 
-class SiteServiceTests(OptionsTestCase):
+class DashboardServiceTests(OptionsTestCase):
     """
     The commands with metrics and a dashboard.
     """
@@ -127,14 +130,14 @@ class SiteServiceTests(OptionsTestCase):
 
     def test_neither(self) -> None:
         """
-        A server opens no port of which it was not told.
+        By default only the server's port is opened.
         """
         [port] = self.service(xmlserver).services
         self.assertIsInstance(port, StreamServerEndpointService)
 
     def test_both(self) -> None:
         """
-        Every command shows itself at both.
+        Every command serves both.
         """
         for module, arguments in COMMANDS:
             service = self.service(
@@ -149,7 +152,7 @@ class SiteServiceTests(OptionsTestCase):
 
     def test_ports(self) -> None:
         """
-        The ports are opened with that of the server, and it comes first.
+        The ports are opened after the server's port.
         """
         service = self.service(xmlserver, METRICS, DASHBOARD)
         with capturedLogs() as logs:
@@ -166,7 +169,7 @@ class SiteServiceTests(OptionsTestCase):
 
     def test_maxPerAddress(self) -> None:
         """
-        The limit for an address is that of the guard.
+        C{--max-per-address} sets the limit of the guard.
         """
         for number in (0, 7):
             service = self.service(xmlserver, f"--max-per-address={number}")
