@@ -52,10 +52,11 @@ _RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|K
 
 def modules() -> Iterator[ModuleType]:
     """
-    Import all modules.
+    Import all modules, except private ones.
     """
     for found in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
-        yield importlib.import_module(found.name)
+        if "._" not in found.name:
+            yield importlib.import_module(found.name)
 
 
 def roomOf(module: ModuleType) -> str:

@@ -81,7 +81,7 @@ class AttemptTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as caught:
                 answer()
             self.assertEqual(
-                str(caught.exception), "it is over: <Attempt to connect to 192.0.2.1 port 80>"
+                str(caught.exception), "<Attempt to connect to 192.0.2.1 port 80> is over"
             )
         self.assertEqual(self.network.attempts.made, [attempt])
 

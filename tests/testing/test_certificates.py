@@ -101,7 +101,7 @@ class CertificateTests(SynchronousTestCase):
         """
         with self.assertRaises(ValueError) as caught:
             self.maker.make("good")
-        self.assertIn("'good' is no status: there are expired, ", str(caught.exception))
+        self.assertIn("'good' must be one of expired, ", str(caught.exception))
 
     def test_save(self) -> None:
         """

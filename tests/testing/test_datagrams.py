@@ -11,7 +11,7 @@ from twisted.internet.protocol import ConnectedDatagramProtocol, DatagramProtoco
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.testing import Datagram, MemoryNetwork
-from openfl_twisted.testing.memorydatagramsocket import DATAGRAM_ROOM
+from openfl_twisted.testing._sockets import RECEIVE_BUFFER
 
 
 class Receiver(DatagramProtocol):
@@ -125,7 +125,7 @@ class DatagramTests(SynchronousTestCase):
         """
         self.send(b"lost", port=3000)
         self.send(b"lost", host="192.0.2.1")
-        self.network.silence("127.0.0.1", 2000)
+        self.network.blackhole("127.0.0.1", 2000)
         self.send(b"lost")
         self.network.refuse("127.0.0.1", 2000)
         self.send(b"lost")
@@ -149,7 +149,7 @@ class DatagramTests(SynchronousTestCase):
         self.send(*[bytes(size)] * 10)
         self.receiver.transport.startReading()
         self.network.flush()
-        self.assertEqual(len(self.received()), DATAGRAM_ROOM // size)
+        self.assertEqual(len(self.received()), RECEIVE_BUFFER // size)
 
     def test_unbound(self) -> None:
         """

@@ -15,8 +15,8 @@ from openfl_twisted.testing import (
     MemoryNetwork,
     Peer,
     connectedPair,
-    cutAt,
     everyByte,
+    splitAt,
 )
 from openfl_twisted.testing.flow import WINDOW
 
@@ -63,7 +63,7 @@ class CutTests(FlowTestCase):
         Sizes cut what is written later, over many writes; then it is whole
         again. A size that is not above 0 does not count.
         """
-        self.flow.cut([1, 0, 3, -2, 2])
+        self.flow.split([1, 0, 3, -2, 2])
         for data in (b"ab", b"cdef", b"ghi"):
             self.send(data)
         self.assertEqual(self.reader.segments, [b"a", b"b", b"cd", b"ef", b"ghi"])
@@ -72,7 +72,7 @@ class CutTests(FlowTestCase):
         """
         Each byte can be a segment.
         """
-        self.flow.cut(everyByte())
+        self.flow.split(everyByte())
         self.send(b"abc")
         self.assertEqual(self.reader.segments, [b"a", b"b", b"c"])
 
@@ -80,7 +80,7 @@ class CutTests(FlowTestCase):
         """
         Places are counted from where one is.
         """
-        self.flow.cut(cutAt(5, 2))
+        self.flow.split(splitAt(5, 2))
         self.send(b"abcdefg")
         self.assertEqual(self.reader.segments, [b"ab", b"cde", b"fg"])
 
@@ -90,7 +90,7 @@ class CutTests(FlowTestCase):
         Any sizes cut just there, lose nothing, and invent nothing.
         """
         self.setUp()
-        self.flow.cut(sizes)
+        self.flow.split(sizes)
         self.send(data)
         places = [place for place in accumulate(sizes) if place < len(data)]
         ends = sorted({place for place in places if place > 0} | {len(data)})
@@ -134,7 +134,7 @@ class DelayTests(FlowTestCase):
         segment too.
         """
         self.flow.hold()
-        self.flow.cut(everyByte())
+        self.flow.split(everyByte())
         self.send(b"abc")
         self.sender.close()
         self.network.advance(60)

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.memorysocket}: what Twisted's transports do
+Tests for L{openfl_twisted.testing._sockets}: what Twisted's transports do
 not ask for, or not in this order.
 """
 

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.scriptedpeer}.
+Tests for L{openfl_twisted.testing.peers}.
 """
 
 import json
@@ -10,12 +10,25 @@ from hypothesis import strategies as st
 from twisted.internet import error
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.net import Socket, XMLSocket
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer, ScriptedPeer, everyByte
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.testing import (
+    STATUSES,
+    CertificateMaker,
+    EventRecorder,
+    MemoryNetwork,
+    Peer,
+    ScriptedPeer,
+    connectedPair,
+    everyByte,
+)
+from openfl_twisted.tls import HandshakeFailed
 
 PORT = 8080
 
@@ -110,7 +123,7 @@ class StepTests(ScriptTestCase):
         script = ScriptedPeer().expect(b"a").waitForClose()
         peer = self.meet(script)
         self.send(peer, b"a")
-        self.assertFails(script, "step 2 of 2, waitForClose(), is still waited for: came nothing")
+        self.assertFails(script, "step 2 of 2, waitForClose(), is pending: received nothing")
         peer.close()
         self.network.flush()
         script.verify()
@@ -162,9 +175,7 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().expect(b"a")
         script.listen(self.network, PORT)
-        self.assertFails(
-            script, "step 1 of 1, expect(b'a'), is still waited for: nobody has connected"
-        )
+        self.assertFails(script, "step 1 of 1, expect(b'a'), is pending: no client has connected")
 
     def test_tooLittle(self) -> None:
         """
@@ -172,7 +183,7 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().expect(b"abc")
         self.send(self.meet(script), b"ab")
-        self.assertFails(script, "step 1 of 1, expect(b'abc'), is still waited for: came b'ab'")
+        self.assertFails(script, "step 1 of 1, expect(b'abc'), is pending: received b'ab'")
 
     def test_wrong(self) -> None:
         """
@@ -183,7 +194,7 @@ class FailureTests(ScriptTestCase):
         self.send(peer, b"a")
         self.send(peer, b"bd")
         self.assertTrue(peer.closed)
-        self.assertFails(script, "step 2 of 3, expect(b'abc'), failed at byte 2: came b'abd'")
+        self.assertFails(script, "step 2 of 3, expect(b'abc'), failed at byte 2: received b'abd'")
 
     def test_tooMuch(self) -> None:
         """
@@ -191,7 +202,7 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().expect(b"a")
         self.send(self.meet(script), b"abc")
-        self.assertFails(script, "the script is over, and then came b'bc'")
+        self.assertFails(script, "the script is complete, then received b'bc'")
 
     def test_beforeTheEnd(self) -> None:
         """
@@ -199,7 +210,7 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().waitForClose()
         self.send(self.meet(script), b"a")
-        self.assertFails(script, "step 1 of 1, waitForClose(), failed: came b'a'")
+        self.assertFails(script, "step 1 of 1, waitForClose(), failed: received b'a'")
 
     def test_closed(self) -> None:
         """
@@ -213,8 +224,8 @@ class FailureTests(ScriptTestCase):
         shown = f"{b'a' * 80!r}"
         self.assertFails(
             script,
-            f"step 1 of 2, expect({shown} and 20 bytes more), failed: the connection was closed; "
-            f"came {shown} and 19 bytes more",
+            f"step 1 of 2, expect({shown} and 20 more bytes), failed: the connection was closed; "
+            f"received {shown} and 19 more bytes",
         )
 
     def test_second(self) -> None:
@@ -227,7 +238,7 @@ class FailureTests(ScriptTestCase):
             other = self.network.run(self.connect())
             self.network.flush()
             self.assertTrue(other.closed)
-        self.assertFails(script, "a second connection has come")
+        self.assertFails(script, "a second client has connected")
 
     def test_closing(self) -> None:
         """
@@ -235,7 +246,7 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().close().expect(b"a")
         self.meet(script)
-        self.assertFails(script, "step 2 of 2, expect(b'a'), is still waited for: came nothing")
+        self.assertFails(script, "step 2 of 2, expect(b'a'), is pending: received nothing")
 
 
 class RuffleTests(ScriptTestCase):
@@ -296,7 +307,7 @@ class RuffleTests(ScriptTestCase):
         """
         for text, reason in [
             ("{", "Expecting property name"),
-            ('{"type": "Send"}', "it is no list"),
+            ('{"type": "Send"}', "must be a list"),
             ("[1]", "event 1 is 1"),
             ('[{"type": "Disconnect"}, {"type": "Send"}]', "event 2 is {'type': 'Send'}"),
             ('[{"type": "Send", "payload": [256]}]', "event 1 is"),
@@ -307,5 +318,104 @@ class RuffleTests(ScriptTestCase):
         ]:
             with self.assertRaises(ValueError) as caught:
                 ScriptedPeer.fromRuffle(text)
-            self.assertIn("this is no script of Ruffle's: ", str(caught.exception))
+            self.assertIn("invalid Ruffle script: ", str(caught.exception))
             self.assertIn(reason, str(caught.exception))
+
+
+class Shouting(XMLSocketProtocol):
+    """
+    Answers in capitals.
+    """
+
+    def messageReceived(self, message: str) -> None:
+        self.sendMessage(message.upper())
+
+
+class PairTests(SynchronousTestCase):
+    """
+    Two protocols are connected.
+    """
+
+    def test_protocols(self) -> None:
+        """
+        Protocols are connected as they are.
+        """
+        client, server = Peer(), Peer()
+        pair = connectedPair(client, server)
+        self.assertEqual((pair.client, pair.server), (client, server))
+        self.assertEqual(pair.network.connections, [pair.connection])
+        client.send(b"ping")
+        pair.network.flush()
+        self.assertEqual(server.received, b"ping")
+        self.assertEqual(pair.connection.toServer.delivered, 4)
+
+    def test_factories(self) -> None:
+        """
+        Factories of this package build their protocols, and have said at first
+        what they have to say.
+        """
+
+        class Greeting(BinarySocketProtocol):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                self.writeUTF("welcome")
+                self.flush()
+
+        pair = connectedPair(Factory.forProtocol(Peer), BinarySocketFactory(Greeting))
+        self.assertEqual(pair.client.received, b"\0\7welcome")
+        self.assertIsInstance(pair.server, Greeting)
+
+    def test_wrapped(self) -> None:
+        """
+        A guard can stand before the factory.
+        """
+        guard = GuardFactory(XMLSocketFactory(Shouting))
+        pair = connectedPair(Peer(), guard)
+        pair.client.send(b"hello\0")
+        pair.network.flush()
+        self.assertEqual(pair.client.received, b"HELLO\0")
+        self.assertEqual(len(guard.protocols), 1)
+
+    def test_network(self) -> None:
+        """
+        Many pairs can share a network.
+        """
+        network = MemoryNetwork()
+        factory = XMLSocketFactory(Shouting)
+        pairs = [connectedPair(Peer(), factory, network=network) for _ in range(3)]
+        self.assertEqual(len(factory.connections), 3)
+        self.assertEqual([pair.connection for pair in pairs], network.connections)
+
+    def test_tls(self) -> None:
+        """
+        TLS can be between them, and the client judges the server.
+        """
+        maker = CertificateMaker()
+        pair = connectedPair(Peer(), Peer(), tls=maker.make())
+        pair.client.send(b"secret")
+        pair.network.flush()
+        self.assertEqual(pair.server.received, b"secret")
+        self.assertIsInstance(pair.client.transport, TLSMemoryBIOProtocol)
+        self.assertGreater(pair.connection.toServer.delivered, 100)
+        for status in sorted({*STATUSES} - {"trusted", "unknown"}):
+            with self.assertRaises(HandshakeFailed) as caught:
+                connectedPair(Peer(), Peer(), tls=maker.make(status))
+            self.assertEqual(caught.exception.verdict.status, status)
+        # Without TLS it has nothing to judge, and waits until its time is over.
+        with self.assertRaises(error.TimeoutError):
+            connectedPair(Peer(), Peer(), tls=maker.make("unknown"))
+
+    @given(
+        st.lists(st.text("aé\U0001f600<>", max_size=5)), st.lists(st.integers(1, 9)), st.booleans()
+    )
+    def test_anyCut(self, messages: list[str], sizes: list[int], bytewise: bool) -> None:
+        """
+        However the stream is cut in both directions, the answers are the same.
+        """
+        pair = connectedPair(Peer(), XMLSocketFactory(Shouting))
+        for flow in (pair.connection.toServer, pair.connection.toClient):
+            flow.split(everyByte() if bytewise else sizes)
+        pair.client.send("".join(f"{message}\0" for message in messages).encode())
+        pair.network.flush()
+        answers = pair.client.received.decode().split("\0")
+        self.assertEqual(answers, [*[message.upper() for message in messages], ""])

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.memoryreactor}: what is no network and no
+Tests for L{openfl_twisted.testing.reactor}: what is no network and no
 clock.
 """
 
@@ -97,7 +97,7 @@ class ReactorTests(SynchronousTestCase):
         called: list[int] = []
         self.reactor.callFromThread(called.append, 1)
         self.assertEqual(called, [])
-        self.network.turn()
+        self.network.step()
         self.assertEqual(called, [1])
 
     def test_selectables(self) -> None:
