@@ -58,9 +58,6 @@ class DashboardTestCase(SynchronousTestCase):
         self.open()
 
     def open(self, wrapped: Any = None, token: str | None = TOKEN) -> None:
-        """
-        Make the server.
-        """
         self.server = MonitoredServer(wrapped)
         self.clock = self.server.clock
         endpoint = TCP4ServerEndpoint(self.clock, 9101)
@@ -73,18 +70,12 @@ class DashboardTestCase(SynchronousTestCase):
         return visit(self.dashboard.guard, path, headers)
 
     def post(self, path: str, body: bytes | dict[str, Any], **headers: str) -> Answer:
-        """
-        Send a command.
-        """
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         headers = {"Authorization": KEY, "Content_Type": "application/json", **headers}
         return visit(self.dashboard.guard, path, headers, method="POST", body=body)
 
     def watch(self, path: str = "/state", room: int = 1 << 20) -> Visit:
-        """
-        Start a stream.
-        """
         browser = Visit(self.dashboard.guard, room)
         browser.ask("GET", path, Authorization=KEY)
         return browser

@@ -1,5 +1,5 @@
 """
-What the metrics and the dashboard of two servers say while they are joined by
+The metrics and the dashboard of two servers that are joined by
 Redis, and while that is gone.
 """
 

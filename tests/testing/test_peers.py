@@ -35,13 +35,10 @@ PORT = 8080
 
 class ScriptTestCase(SynchronousTestCase):
     """
-    A script, and somebody at the other end.
+    Base class: a script and a client.
     """
 
     def setUp(self) -> None:
-        """
-        Make a network.
-        """
         self.network = MemoryNetwork()
 
     def meet(self, script: ScriptedPeer) -> Peer:
@@ -62,14 +59,14 @@ class ScriptTestCase(SynchronousTestCase):
 
     def send(self, peer: Peer, data: bytes) -> None:
         """
-        Send bytes, and let them arrive.
+        Send data, and flush the network.
         """
         peer.send(data)
         self.network.flush()
 
     def assertFails(self, script: ScriptedPeer, text: str) -> None:
         """
-        A script has not been followed, and says why.
+        The verification of a script fails with a text.
         """
         self.assertFalse(script.done)
         with self.assertRaises(AssertionError) as caught:
@@ -79,12 +76,12 @@ class ScriptTestCase(SynchronousTestCase):
 
 class StepTests(ScriptTestCase):
     """
-    A script is followed.
+    L{ScriptedPeer} follows its script.
     """
 
     def test_steps(self) -> None:
         """
-        Each step waits for the one before.
+        Each step waits for the previous one.
         """
         script = ScriptedPeer().send(b"hello ").expect(b"one").send(b"two").expect(b"three").close()
         peer = self.meet(script)
@@ -99,7 +96,7 @@ class StepTests(ScriptTestCase):
 
     def test_empty(self) -> None:
         """
-        A script can have nothing to say.
+        A script can be empty.
         """
         script = ScriptedPeer()
         peer = self.meet(script)
@@ -108,7 +105,7 @@ class StepTests(ScriptTestCase):
 
     def test_abort(self) -> None:
         """
-        A script can reset.
+        A script can reset the connection.
         """
         script = ScriptedPeer().expect(b"a").abort()
         peer = self.meet(script)
@@ -118,7 +115,7 @@ class StepTests(ScriptTestCase):
 
     def test_waitForClose(self) -> None:
         """
-        A script can wait for the other side's end.
+        A script can wait until the other side closes.
         """
         script = ScriptedPeer().expect(b"a").waitForClose()
         peer = self.meet(script)
@@ -130,7 +127,7 @@ class StepTests(ScriptTestCase):
 
     def test_client(self) -> None:
         """
-        A script can be the client of a server.
+        A script can be a client.
         """
         echo = XMLSocketFactory(EchoProtocol)
         self.network.reactor.listenTCP(PORT, echo, interface="127.0.0.1")
@@ -144,9 +141,9 @@ class StepTests(ScriptTestCase):
         st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=9)), max_size=8),
         st.lists(st.integers(1, 9)),
     )
-    def test_anyCut(self, steps: list[tuple[bool, bytes]], sizes: list[int]) -> None:
+    def test_anySplit(self, steps: list[tuple[bool, bytes]], sizes: list[int]) -> None:
         """
-        Two scripts that fit each other are followed, however the bytes are cut.
+        Two matching scripts complete, however the stream is split.
         """
         network = MemoryNetwork()
         network.segments = lambda: sizes
@@ -166,12 +163,13 @@ class StepTests(ScriptTestCase):
 
 class FailureTests(ScriptTestCase):
     """
-    A script that is not followed says where, what was expected, and what came.
+    The verification of a failed script names the step, the expected and the
+    received data.
     """
 
     def test_nobody(self) -> None:
         """
-        Nobody has connected.
+        No client has connected.
         """
         script = ScriptedPeer().expect(b"a")
         script.listen(self.network, PORT)
@@ -179,7 +177,7 @@ class FailureTests(ScriptTestCase):
 
     def test_tooLittle(self) -> None:
         """
-        Some bytes are still to come.
+        The received data is incomplete.
         """
         script = ScriptedPeer().expect(b"abc")
         self.send(self.meet(script), b"ab")
@@ -187,7 +185,7 @@ class FailureTests(ScriptTestCase):
 
     def test_wrong(self) -> None:
         """
-        Other bytes come: the connection is reset.
+        Unexpected data resets the connection.
         """
         script = ScriptedPeer().send(b"x").expect(b"abc").close()
         peer = self.meet(script)
@@ -198,7 +196,7 @@ class FailureTests(ScriptTestCase):
 
     def test_tooMuch(self) -> None:
         """
-        More comes than the script has.
+        Data after the last step is an error.
         """
         script = ScriptedPeer().expect(b"a")
         self.send(self.meet(script), b"abc")
@@ -206,7 +204,7 @@ class FailureTests(ScriptTestCase):
 
     def test_beforeTheEnd(self) -> None:
         """
-        Bytes come where the end is expected.
+        Data instead of the end is an error.
         """
         script = ScriptedPeer().waitForClose()
         self.send(self.meet(script), b"a")
@@ -214,7 +212,7 @@ class FailureTests(ScriptTestCase):
 
     def test_closed(self) -> None:
         """
-        The end comes too early.
+        The end instead of data is an error.
         """
         script = ScriptedPeer().expect(b"a" * 100).send(b"b")
         peer = self.meet(script)
@@ -230,7 +228,7 @@ class FailureTests(ScriptTestCase):
 
     def test_second(self) -> None:
         """
-        A second connection is one too many.
+        A second connection is an error.
         """
         script = ScriptedPeer().waitForClose()
         self.meet(script)
@@ -242,7 +240,7 @@ class FailureTests(ScriptTestCase):
 
     def test_closing(self) -> None:
         """
-        Once it has closed, nothing that is still to be done can be done.
+        Steps after closing the connection stay pending.
         """
         script = ScriptedPeer().close().expect(b"a")
         self.meet(script)
@@ -251,12 +249,12 @@ class FailureTests(ScriptTestCase):
 
 class RuffleTests(ScriptTestCase):
     """
-    The scripts of Ruffle's tests are read.
+    L{ScriptedPeer.fromRuffle} reads the scripts of Ruffle's tests.
     """
 
     def test_greeting(self) -> None:
         """
-        A client writes, and closes.
+        A client writes and closes.
         """
         script = ScriptedPeer.fromRuffle(
             '[{"type": "Receive", "expected": [0, 6, 72, 101, 108, 108, 111, 33]},'
@@ -277,7 +275,8 @@ class RuffleTests(ScriptTestCase):
 
     def test_messages(self) -> None:
         """
-        A server sends, and closes; every cut gives the same events.
+        A server sends and closes; the events are the same however the stream is
+        split.
         """
         pieces = [b"\0First\0", b"Hello", b"World!", b"\0", b"\0\0", b"AA\0BB\0CC", b"DD\0"]
         text = json.dumps(
@@ -303,7 +302,7 @@ class RuffleTests(ScriptTestCase):
 
     def test_noScript(self) -> None:
         """
-        What is none is refused, with where it is wrong.
+        An invalid script is refused, with the position of the error.
         """
         for text, reason in [
             ("{", "Expecting property name"),
@@ -333,12 +332,12 @@ class Shouting(XMLSocketProtocol):
 
 class PairTests(SynchronousTestCase):
     """
-    Two protocols are connected.
+    L{connectedPair} connects two protocols.
     """
 
     def test_protocols(self) -> None:
         """
-        Protocols are connected as they are.
+        Protocols are used unchanged.
         """
         client, server = Peer(), Peer()
         pair = connectedPair(client, server)
@@ -351,8 +350,7 @@ class PairTests(SynchronousTestCase):
 
     def test_factories(self) -> None:
         """
-        Factories of this package build their protocols, and have said at first
-        what they have to say.
+        Factories build the protocols, whose first data has arrived.
         """
 
         class Greeting(BinarySocketProtocol):
@@ -367,7 +365,7 @@ class PairTests(SynchronousTestCase):
 
     def test_wrapped(self) -> None:
         """
-        A guard can stand before the factory.
+        A factory can be wrapped in a guard.
         """
         guard = GuardFactory(XMLSocketFactory(Shouting))
         pair = connectedPair(Peer(), guard)
@@ -378,7 +376,7 @@ class PairTests(SynchronousTestCase):
 
     def test_network(self) -> None:
         """
-        Many pairs can share a network.
+        Several pairs can share a network.
         """
         network = MemoryNetwork()
         factory = XMLSocketFactory(Shouting)
@@ -388,7 +386,7 @@ class PairTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        TLS can be between them, and the client judges the server.
+        With TLS the client verifies the server.
         """
         maker = CertificateMaker()
         pair = connectedPair(Peer(), Peer(), tls=maker.make())
@@ -408,9 +406,9 @@ class PairTests(SynchronousTestCase):
     @given(
         st.lists(st.text("aé\U0001f600<>", max_size=5)), st.lists(st.integers(1, 9)), st.booleans()
     )
-    def test_anyCut(self, messages: list[str], sizes: list[int], bytewise: bool) -> None:
+    def test_anySplit(self, messages: list[str], sizes: list[int], bytewise: bool) -> None:
         """
-        However the stream is cut in both directions, the answers are the same.
+        The answers are the same however the stream is split in both directions.
         """
         pair = connectedPair(Peer(), XMLSocketFactory(Shouting))
         for flow in (pair.connection.toServer, pair.connection.toClient):

@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.reactor}: what is no network and no
-clock.
+Tests for L{openfl_twisted.testing.reactor}, except network and clock.
 """
 
 from typing import Any
@@ -28,19 +27,16 @@ from openfl_twisted.testing import CertificateMaker, MemoryNetwork, Peer
 
 class ReactorTests(SynchronousTestCase):
     """
-    It is a reactor.
+    L{MemoryReactor} is a reactor.
     """
 
     def setUp(self) -> None:
-        """
-        Make one.
-        """
         self.network = MemoryNetwork()
         self.reactor = self.network.reactor
 
     def test_interfaces(self) -> None:
         """
-        It has what the interfaces ask for.
+        The reactor provides its interfaces.
         """
         for interface in (
             IReactorCore,
@@ -56,7 +52,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_shutdown(self) -> None:
         """
-        To stop it calls who asked for that, in their order, and waits for them.
+        Stopping calls the triggers in order, and waits for their results.
         """
         called: list[str] = []
         waiting: Deferred[None] = Deferred()
@@ -79,7 +75,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_startup(self) -> None:
         """
-        It runs from the first moment on.
+        The reactor runs from the beginning.
         """
         called: list[int] = []
         self.reactor.addSystemEventTrigger("after", "startup", called.append, 1)
@@ -92,7 +88,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_fromThread(self) -> None:
         """
-        A call from a thread is made in the next turn.
+        A call from a thread runs in the next iteration.
         """
         called: list[int] = []
         self.reactor.callFromThread(called.append, 1)
@@ -102,7 +98,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_selectables(self) -> None:
         """
-        Who reads and who writes can be listed, and be stopped all at once.
+        Readers and writers can be listed, and removed together.
         """
         port: Any = self.reactor.listenTCP(0, Factory.forProtocol(Peer))
         self.assertEqual((self.reactor.getReaders(), self.reactor.getWriters()), ([port], []))
@@ -111,7 +107,7 @@ class ReactorTests(SynchronousTestCase):
 
     def test_ssl(self) -> None:
         """
-        TLS goes by Twisted's own means too.
+        C{listenSSL} and C{connectSSL} work.
         """
         credentials = CertificateMaker().make()
         [anchor] = credentials.trust.anchors

@@ -1,6 +1,6 @@
 """
-Tests for L{openfl_twisted.testing._sockets}: what Twisted's transports do
-not ask for, or not in this order.
+Tests for L{openfl_twisted.testing._sockets}, with calls that
+Twisted's transports do not make.
 """
 
 import errno
@@ -16,24 +16,21 @@ from openfl_twisted.testing import MemoryNetwork, Peer
 
 class SocketTests(SynchronousTestCase):
     """
-    Sockets behave as those of Linux.
+    Sockets behave as on Linux.
     """
 
     def setUp(self) -> None:
-        """
-        Make a network.
-        """
         self.network = MemoryNetwork()
 
     def make(self) -> Any:
         """
-        Make a socket.
+        Make a TCP socket.
         """
         return self.network.reactor.makeSocket(socket.AF_INET, socket.SOCK_STREAM)
 
     def assertFails(self, number: int, call: Any, *arguments: Any) -> None:
         """
-        A call fails with a number.
+        A call fails with a number of C{errno}.
         """
         with self.assertRaises(OSError) as caught:
             call(*arguments)
@@ -41,7 +38,7 @@ class SocketTests(SynchronousTestCase):
 
     def connected(self) -> tuple[Any, Any]:
         """
-        Make two that are connected.
+        Make two connected sockets.
         """
         listening, client = self.make(), self.make()
         listening.listen(5)
@@ -56,7 +53,7 @@ class SocketTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """
-        A new one has no address, and neither reads nor writes.
+        A new socket has no address, and is neither readable nor writable.
         """
         made = self.make()
         self.assertEqual(made.getsockname(), ("0.0.0.0", 0))
@@ -70,8 +67,8 @@ class SocketTests(SynchronousTestCase):
 
     def test_bind(self) -> None:
         """
-        An address is taken once; who allows it may have one that another has
-        who does not listen.
+        An address can be bound once; with C{SO_REUSEADDR}, also again if the other
+        socket does not listen.
         """
         one, other, third = self.make(), self.make(), self.make()
         for each in (one, other):
@@ -86,7 +83,7 @@ class SocketTests(SynchronousTestCase):
 
     def test_readAndWrite(self) -> None:
         """
-        What cannot be done now is said, and the end is empty.
+        Calls that would block fail, and EOF is empty.
         """
         client, accepted = self.connected()
         self.assertFails(errno.EWOULDBLOCK, client.recv, 10)
@@ -102,7 +99,7 @@ class SocketTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        A window that is full takes nothing.
+        A full window accepts no data.
         """
         self.network.window = 10
         client, _ = self.connected()
@@ -112,7 +109,7 @@ class SocketTests(SynchronousTestCase):
 
     def test_reset(self) -> None:
         """
-        After a reset there is nothing but what had come before it.
+        After a reset only previous data can be read.
         """
         client, accepted = self.connected()
         client.send(b"abc")
@@ -126,7 +123,7 @@ class SocketTests(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """
-        A reactor in memory knows its own sockets only, and those of IP.
+        A reactor adopts only its own IP sockets.
         """
         reactor = self.network.reactor
         for family, kind in [
@@ -138,8 +135,8 @@ class SocketTests(SynchronousTestCase):
 
     def test_adoptedConnection(self) -> None:
         """
-        A connection that a program has accepted itself can be handed over, over
-        IPv6 too; without a protocol for it it is closed.
+        A reactor adopts an accepted connection, also over IPv6; without a protocol
+        it is closed.
         """
         reactor = self.network.reactor
         listening = reactor.makeSocket(socket.AF_INET6, socket.SOCK_STREAM)

@@ -1,5 +1,5 @@
 """
-A pytest of somebody else's, who has installed this package.
+Runs pytest as in a project that has installed this package.
 """
 
 import subprocess
@@ -9,18 +9,18 @@ from pathlib import Path
 
 def runPytest(directory: Path, name: str, code: str, *arguments: str) -> str:
     """
-    Run pytest in a directory of its own.
+    Run pytest in a new directory.
 
-    @param directory: the directory, which is made.
-    @param name: the name of the file with tests.
-    @param code: what is in it.
-    @param arguments: more arguments for pytest.
-    @return: what it has printed.
+    @param directory: the directory to make.
+    @param name: the name of the test file.
+    @param code: the content of the test file.
+    @param arguments: additional arguments for pytest.
+    @return: the output.
     """
     directory.mkdir()
     (directory / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     (directory / name).write_text(code)
-    # Another plugin imports Twisted, and what pytest keeps is of no use here.
+    # pytest-twisted would import Twisted; the cache is not needed.
     command = [sys.executable, "-m", "pytest", "-p", "no:twisted", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *arguments],

@@ -1,5 +1,5 @@
 """
-OpenFL's classes, and the factories of this package, meet in memory.
+Tests of OpenFL's classes and the factories of this package on a network in memory.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from openfl_twisted.wire.policy import REQUEST, PolicyFile
 
 class Greeting(BinarySocketProtocol):
     """
-    Greets whoever comes.
+    Sends a greeting to each client.
     """
 
     def connectionMade(self) -> None:
@@ -32,19 +32,16 @@ class Greeting(BinarySocketProtocol):
 
 class MeetingTests(SynchronousTestCase):
     """
-    Nothing knows that there is no network.
+    OpenFL's classes and the factories of this package work in memory.
     """
 
     def setUp(self) -> None:
-        """
-        Make a network.
-        """
         self.network = MemoryNetwork()
         self.reactor = self.network.reactor
 
     def test_sockets(self) -> None:
         """
-        A L{Socket} talks to a L{ServerSocket}.
+        A L{Socket} connects to a L{ServerSocket}.
         """
         server = ServerSocket(reactor=self.reactor)
         server.bind(0, "127.0.0.1")
@@ -72,7 +69,7 @@ class MeetingTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        A L{ServerSocket} finds that another has its port.
+        A L{ServerSocket} cannot bind to a port in use, or to a foreign address.
         """
         one, other = ServerSocket(reactor=self.reactor), ServerSocket(reactor=self.reactor)
         one.bind(80, "127.0.0.1")
@@ -82,7 +79,7 @@ class MeetingTests(SynchronousTestCase):
 
     def test_datagrams(self) -> None:
         """
-        L{DatagramSocket}s reach each other.
+        A L{DatagramSocket} sends to another.
         """
         receiver, sender = (DatagramSocket(reactor=self.reactor) for _ in range(2))
         receiver.bind(0, "127.0.0.1")
@@ -97,8 +94,7 @@ class MeetingTests(SynchronousTestCase):
 
     def test_onePort(self) -> None:
         """
-        What a server of this package does behind one port and a guard it does
-        in memory, in its time.
+        A guarded one-port server works in memory, with the network's clock.
         """
         game = XMLSocketFactory(EchoProtocol)
         guard = GuardFactory(
@@ -126,8 +122,7 @@ class MeetingTests(SynchronousTestCase):
 
     def test_endpoints(self) -> None:
         """
-        Endpoints that are described in text are found here too, and their times
-        are the network's.
+        Endpoints from descriptions work in memory, with the network's clock.
         """
         server = serverFromString(self.reactor, "openfl:tcp:8080:interface=127.0.0.1:grace=5")
         self.network.run(server.listen(BinarySocketFactory(Greeting)))
