@@ -315,12 +315,16 @@ class SendingProtocol(Protocol):
 
     def _waitForTurn(self) -> None:
         """
-        Handle the rest in the next iteration of the reactor, and read nothing
-        until then.
+        Handle the rest in the iteration of the reactor after the next one, and read
+        nothing until then. In every other iteration, the other connections have
+        the reactor for themselves.
         """
         if self._turn is None and not self._minWork:
             self.transport.stopReading()
-            self._turn = self._factoryClock.callLater(0, self._takeTurn)
+            self._turn = self._factoryClock.callLater(0, self._skipTurn)
+
+    def _skipTurn(self) -> None:
+        self._turn = self._factoryClock.callLater(0, self._takeTurn)
 
     @property
     def _factoryClock(self) -> IReactorTime:

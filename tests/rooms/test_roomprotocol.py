@@ -618,7 +618,7 @@ class TurnTests(SynchronousTestCase):
         for member in members:
             for key in range(9):
                 self.lobby.describe(member, str(key), "x")
-        self.assertEqual((few, many, self.flood("<who/>")), (200, 11, 2))
+        self.assertEqual((few, many, self.flood("<who/>")), (200, 10, 2))
 
     def test_comeAndGo(self) -> None:
         """
@@ -630,7 +630,7 @@ class TurnTests(SynchronousTestCase):
             self.lobby.join("a", Ear())
         moves = '<leave/>\0<join room="a"/>'
         # Each move is announced twice.
-        self.assertEqual(self.flood(moves), 3)
+        self.assertEqual(self.flood(moves), 1)
 
 
 class NodeTests(SynchronousTestCase):
