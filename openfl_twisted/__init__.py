@@ -4,7 +4,9 @@ Sockets for OpenFL, Adobe AIR and Flash programs, for Python, on Twisted.
 The packages, from the top down; imports go only down:
 
   - L{openfl_twisted.services}: the C{twistd} commands.
-  - L{openfl_twisted.brokers}: connects the rooms of several servers.
+    L{openfl_twisted.telnetclient}: C{openfl-telnet}.
+  - L{openfl_twisted.dashboard}: metrics and an operator page.
+    L{openfl_twisted.brokers}: connects the rooms of several servers.
     L{openfl_twisted.testing}: an in-memory network for tests.
   - L{openfl_twisted.net}, L{openfl_twisted.events}, L{openfl_twisted.utils} and
     L{openfl_twisted.errors}: the B{OpenFL-compatible API}, with the module names

@@ -5,12 +5,20 @@ policy file first, and all of them in TLS.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -57,6 +65,72 @@ def prepared(port: IListeningPort) -> IListeningPort:
     @return: the port.
     """
     return answerFirst(joinWrites(deepenBacklog(port)))
+
+
+class StartupError(SystemExit, Exception):
+    """
+    The server cannot start.
+
+    As a C{SystemExit} it ends the process with its text and status 1, and
+    without a traceback; as an C{Exception} it lets C{twistd} clean up first.
+    """
+
+    @classmethod
+    def fromError(cls, error: BaseException | None) -> "StartupError":
+        """
+        Describe the failure to open a port.
+
+        @param error: the exception, often a C{CannotListenError}.
+        @return: the error with a text of one line.
+        """
+        if not isinstance(error, CannotListenError):
+            return cls(f"cannot listen: {error}")
+        cause = error.socketError
+        reason = getattr(cause, "strerror", None) or str(cause)
+        if isinstance(cause, PermissionError):
+            reason += "; a port below 1024 needs the right to it, see twistd's --uid"
+        return cls(f"cannot listen on {error.interface or '*'}:{error.port}: {reason}")
+
+
+@implementer(IStreamServerEndpoint)
+class ListeningEndpoint:
+    """
+    The endpoint of a port of a command: it reports the address when the port is
+    open, and prepares the port; see L{prepared}.
+    """
+
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
+    ) -> None:
+        """
+        @param endpoint: the endpoint to listen on.
+        @param opened: called with the address when the port is open.
+        """
+        self._endpoint = endpoint
+        self._opened = opened
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Open the port.
+
+        @return: fires with the port, or fails with L{StartupError}.
+        @raise StartupError: if opening the port fails immediately, as it does for
+            sockets.
+        """
+
+        def announce(port: IListeningPort) -> IListeningPort:
+            self._opened(port.getHost())
+            return prepared(port)
+
+        def failed(failure: Failure) -> NoReturn:
+            raise StartupError.fromError(failure.value) from None
+
+        listening = self._endpoint.listen(protocolFactory).addCallbacks(announce, failed)
+        result = getattr(listening, "result", None)
+        if isinstance(result, Failure):
+            listening.addErrback(lambda _: None)
+            result.raiseException()
+        return listening
 
 
 def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:

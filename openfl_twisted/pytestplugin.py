@@ -1,8 +1,7 @@
 """
-Fixtures for pytest, which finds them by itself where this package is installed.
+Fixtures for pytest, which finds them automatically if this package is installed.
 
-Importing this module imports nothing else of this package, and no reactor: who
-uses none of the fixtures pays for none.
+Importing this module imports nothing else of this package, and no reactor.
 """
 
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def memoryNetwork() -> Iterator["MemoryNetwork"]:
     """
-    A network in memory. Each test has one of its own, and fails at its end if a
-    call or a protocol has failed in it, which a reactor only logs.
+    A network in memory, a new one for each test. At the end of a test it raises the
+    first exception of a call or a protocol, which a reactor only logs.
 
     @return: the network; its time is 0.
     """
@@ -32,9 +31,9 @@ def memoryNetwork() -> Iterator["MemoryNetwork"]:
 @pytest.fixture(scope="session")
 def certificateMaker() -> "CertificateMaker":
     """
-    Makes certificates for C{localhost}; the same authority for all tests of a run.
+    A maker of certificates for C{localhost}, with the same CA for all tests.
 
-    @return: what makes them.
+    @return: the maker.
     """
     from openfl_twisted.testing import CertificateMaker
 

@@ -17,7 +17,7 @@ PACKAGE = Path(openfl_twisted.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS: dict[str, list[set[str]]] = {
-    "commands": [{"services", "telnetclient", "load", "console"}],
+    "commands": [{"services", "telnetclient", "load"}],
     "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing"}],
     "APIs": [
         {"net", "rooms", "endpoints"},
@@ -46,18 +46,13 @@ These import neither Twisted nor any package that does.
 
 OPTIONAL = {
     "hiredis": {"brokers"},
-    "prometheus_client": {"dashboard", "services"},
-    "prompt_toolkit": {"telnetclient", "console"},
+    "prometheus_client": {"dashboard"},
+    "prompt_toolkit": {"telnetclient"},
     "pytest": {"pytestplugin"},
     "txredisapi": {"brokers"},
 }
 """
 Optional dependencies, and the packages that may import them.
-"""
-
-CIRCULAR = {"console", "services", "testing"}
-"""
-Packages whose cycles are tolerated, because they are being rewritten.
 """
 
 
@@ -172,24 +167,7 @@ class ImportTests(SynchronousTestCase):
         """
         No modules import each other.
         """
-        graph = {
-            module: {
-                name
-                for name in imported
-                if part(name) != part(module) or part(name) not in CIRCULAR
-            }
-            for module, imported in GRAPH.items()
-        }
-        self.assertEqual(findCycle(graph), [])
-
-    def test_exceptions(self) -> None:
-        """
-        Every package with tolerated cycles has one.
-        """
-        for name in CIRCULAR:
-            inside = {module for module in MODULES if part(module) == name}
-            graph = {module: GRAPH[module] & inside for module in inside}
-            self.assertNotEqual(findCycle(graph), [], name)
+        self.assertEqual(findCycle(GRAPH), [])
 
     def test_withoutTwisted(self) -> None:
         """

@@ -204,7 +204,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("commands", BROWN, [
         ("twisted/plugins", "names only"),
         ("services", "twistd commands"),
-        ("telnetclient console", "openfl-telnet"),
+        ("telnetclient", "openfl-telnet"),
         ("load", "openfl-load"),
     ]),
     ("add-ons", OCHRE, [

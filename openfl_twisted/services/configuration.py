@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
-_SECRETS = {"console-token"}
+_SECRETS = {"dashboard-token"}
 _NOT_SETTINGS = {"check", "config", "help", "version"}
 _password = re.compile(r"://[^/?#]*@")
 _number = re.compile(r"[0-9]+(\.[0-9]+)?")

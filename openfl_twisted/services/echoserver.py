@@ -129,7 +129,7 @@ class Options(DataServerOptions):
         super().postOptions()
         if self["udp"] and self["tls"] is not None:
             raise usage.UsageError("--udp and --tls-certificate: there is no TLS for datagrams")
-        for site in ("metrics", "console"):
+        for site in ("metrics", "dashboard"):
             if self["udp"] and self[site] is not None:
                 raise usage.UsageError(f"--udp and --{site}: there are no connections to show")
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))

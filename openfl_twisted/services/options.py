@@ -26,7 +26,7 @@ from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8
 """
-The fewest characters of the console's token.
+Minimum length of the dashboard's access token (characters).
 """
 
 _LEVELS = ("debug", "info", "warn", "error")
@@ -119,18 +119,20 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
     return endpoint
 
 
-def siteEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
+def adminEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
     """
-    Read where a site is for those who look after the server: a port that does
-    not say on which interface is opened on that of this machine only.
+    Parse the endpoint of metrics or dashboard. The default interface is the
+    loopback interface.
 
-    @param option: its name, for who has given it something wrong.
-    @param description: a Twisted endpoint, as C{serverFromString} takes it.
-    @param port: one for the example.
-    @raise usage.UsageError: if there is no such endpoint.
+    @param option: the name of the option, for error messages.
+    @param description: the description of a Twisted endpoint, as for
+        C{serverFromString}.
+    @param port: a port number, for the example in error messages.
+    @return: the endpoint.
+    @raise usage.UsageError: if the description is invalid.
     """
     kind, _, *more = [*_colon.split(description), ""]
-    # What stands behind the port without a name is the interface.
+    # A positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
     return endpointOf(option, description, f"tcp:{port}")
@@ -175,7 +177,7 @@ def _named(parameter: list[Any]) -> list[Any]:
 class ServerOptions(usage.Options):
     """
     Options of every server. After parsing, C{listen} is the list of endpoints,
-    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{console} an
+    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} an
     endpoint or C{None} each, and C{policy-file} the path of the policy file or
     C{None}.
 
@@ -217,19 +219,19 @@ class ServerOptions(usage.Options):
             "metrics",
             None,
             None,
-            "Where Prometheus gets metrics, as tcp:9100; for this machine if no interface is said.",
+            "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
         ],
         [
-            "console",
+            "dashboard",
             None,
             None,
-            "Where a browser gets the console, as tcp:9101; for this machine, as with --metrics.",
+            "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
         ],
         [
-            "console-token",
+            "dashboard-token",
             None,
             None,
-            "Who knows it may use the console; if there is none one is made, and is in the log.",
+            "Token of the dashboard (at least 8 characters; default: generated and logged).",
         ],
         [
             "patience",
@@ -271,29 +273,29 @@ class ServerOptions(usage.Options):
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
         self["tls"] = self._certificates()
-        self._readSites()
+        self._readAdminEndpoints()
 
-    def _readSites(self) -> None:
+    def _readAdminEndpoints(self) -> None:
         """
-        Read where metrics and the console are.
+        Parse the endpoints of metrics and dashboard, and check the token.
         """
         if self["metrics"] is not None:
             if find_spec("prometheus_client") is None:
                 raise usage.UsageError(
-                    "--metrics: this needs prometheus-client: pip install 'openfl-twisted[metrics]'"
+                    "--metrics requires prometheus-client: pip install 'openfl-twisted[metrics]'"
                 )
-            self["metrics"] = siteEndpointOf("metrics", self["metrics"], 9100)
-        token = self["console-token"]
-        if self["console"] is None:
+            self["metrics"] = adminEndpointOf("metrics", self["metrics"], 9100)
+        token = self["dashboard-token"]
+        if self["dashboard"] is None:
             if token is not None:
-                raise usage.UsageError("--console-token: --console is missing")
+                raise usage.UsageError("--dashboard-token requires --dashboard")
             return
-        self["console"] = siteEndpointOf("console", self["console"], 9101)
+        self["dashboard"] = adminEndpointOf("dashboard", self["dashboard"], 9101)
         if token is None:
             return
         if len(token) < MIN_TOKEN or not _token.fullmatch(token):
             raise usage.UsageError(
-                f"--console-token: at least {MIN_TOKEN} letters, digits and signs of ._~+/=-"
+                f"--dashboard-token must have at least {MIN_TOKEN} letters, digits or ._~+/=-"
             )
 
     def _certificates(self) -> ServerCertificates | None:

@@ -5,25 +5,18 @@ listens, and ends in good order.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IAddress,
-    IListeningPort,
-    IProtocolFactory,
-    IStreamServerEndpoint,
-)
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from openfl_twisted.addresses import describe, portOf
-from openfl_twisted.endpoints import prepared, readPolicyFile
+from openfl_twisted.endpoints import ListeningEndpoint, StartupError, readPolicyFile
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.guard import GuardFactory
@@ -40,67 +33,6 @@ from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreato
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 T = TypeVar("T")
-
-
-class StartupError(SystemExit, Exception):
-    """
-    The server cannot start.
-
-    As a C{SystemExit} it ends the process with its text and status 1, and
-    without a traceback; as an C{Exception} it lets C{twistd} tidy up before.
-    """
-
-
-def _problemOf(error: BaseException | None) -> str:
-    """
-    Say in a line why a port could not be opened.
-    """
-    if not isinstance(error, CannotListenError):
-        return f"cannot listen: {error}"
-    cause = error.socketError
-    reason = getattr(cause, "strerror", None) or str(cause)
-    if isinstance(cause, PermissionError):
-        reason += "; a port below 1024 needs the right to it, see twistd's --uid"
-    return f"cannot listen on {error.interface or '*'}:{error.port}: {reason}"
-
-
-@implementer(IStreamServerEndpoint)
-class Announced:
-    """
-    An endpoint that says how it went.
-    """
-
-    def __init__(
-        self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
-    ) -> None:
-        """
-        @param endpoint: where to listen.
-        @param opened: called with the address, when the port is open.
-        """
-        self._endpoint = endpoint
-        self._opened = opened
-
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Open the port.
-
-        @return: fires with the port; fails with L{StartupError}.
-        @raise StartupError: if that fails at once, as it does for sockets.
-        """
-
-        def announce(port: IListeningPort) -> IListeningPort:
-            self._opened(port.getHost())
-            return prepared(port)
-
-        def failed(failure: Failure) -> NoReturn:
-            raise StartupError(_problemOf(failure.value)) from None
-
-        listening = self._endpoint.listen(protocolFactory).addCallbacks(announce, failed)
-        result = getattr(listening, "result", None)
-        if isinstance(result, Failure):
-            listening.addErrback(lambda _: None)
-            result.raiseException()
-        return listening
 
 
 class ServerService(MultiService):
@@ -159,26 +91,26 @@ class ServerService(MultiService):
         if tls is not None:
             served = TLSMemoryBIOFactory(ServerConnectionCreator(tls), False, served)
         for endpoint in options["listen"]:
-            port = StreamServerEndpointService(Announced(endpoint, self.portOpened), served)
+            port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
-        for site in self._sites(options):
-            site.setServiceParent(self)
+        for each in self._adminServices(options):
+            each.setServiceParent(self)
         # Not one of the services: SIGHUP must not end the process while the connections close.
         self._reloading = ReloadService(self.reload)
 
-    def _sites(self, options: ServerOptions) -> Iterator[Service]:
+    def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
-        Make the sites for those who look after the server. What they need is
-        only imported if they are wanted.
+        Make the services of metrics and dashboard. Their modules are imported
+        only if they are used.
         """
         if options["metrics"] is not None:
-            from openfl_twisted.services.metrics import MetricsService
+            from openfl_twisted.dashboard.metrics import MetricsService
 
             yield MetricsService(self, options["metrics"])
-        if options["console"] is not None:
-            from openfl_twisted.services.console import ConsoleService
+        if options["dashboard"] is not None:
+            from openfl_twisted.dashboard.page import DashboardService
 
-            yield ConsoleService(self, options["console"], options["console-token"])
+            yield DashboardService(self, options["dashboard"], options["dashboard-token"])
 
     def portOpened(self, host: IAddress) -> None:
         """
@@ -318,7 +250,7 @@ class DatagramService(Service):
                     self._reactor, number, self._makeProtocol(), interface, MAX_DATAGRAM
                 )
             except CannotListenError as error:
-                raise StartupError(_problemOf(error)) from None
+                raise StartupError.fromError(error) from None
             self._ports.append(port)
             self.log.info("listening on {host} (UDP)", host=describe(port.getHost()))
 

@@ -1,37 +1,61 @@
 """
-Attempts to connect in a network in memory.
+The connection attempts of a network in memory.
 """
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from zope.interface import implementer
 
-from openfl_twisted.testing.memorysocket import MemorySocket
-from openfl_twisted.testing.watchedfactory import WatchedFactory
+from openfl_twisted.testing._sockets import MemorySocket
+from openfl_twisted.testing.reactor import MemoryReactor
 
-if TYPE_CHECKING:
-    from openfl_twisted.testing.kernel import Kernel
+
+@implementer(IProtocolFactory)
+class ObservedFactory:
+    """
+    A wrapper of a factory that records its protocols.
+
+    @ivar built: the results of C{buildProtocol}, in order.
+    """
+
+    def __init__(self, factory: IProtocolFactory) -> None:
+        """
+        @param factory: the wrapped factory.
+        """
+        self._factory = factory
+        self.built: list[IProtocol | None] = []
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        self.built.append(self._factory.buildProtocol(addr))
+        return self.built[-1]
 
 
 class Attempt:
     """
-    Somebody who wants to connect.
+    A connection attempt.
 
-    @ivar host: the address to which he wants to connect.
-    @ivar port: the port there.
+    @ivar host: the IP address that the client connects to.
+    @ivar port: the port that the client connects to.
     """
 
-    def __init__(self, kernel: "Kernel", client: MemorySocket, host: str, port: int) -> None:
+    def __init__(self, reactor: MemoryReactor, client: MemorySocket, host: str, port: int) -> None:
         """
-        @param kernel: makes the connection.
-        @param client: the socket that connects.
+        @param reactor: the reactor of the network.
+        @param client: the socket of the client.
         @param host: see the attribute.
         @param port: see the attribute.
         """
         self.host = host
         self.port = port
-        self._kernel = kernel
+        self._reactor = reactor
         self._client = client
 
     def __repr__(self) -> str:
@@ -40,115 +64,98 @@ class Attempt:
     @property
     def over(self) -> bool:
         """
-        Whether the client has given it up, or has got its answer.
+        Whether the attempt was accepted or has failed.
         """
         client = self._client
-        return client.closed or client.connection is not None or bool(client.error)
+        return client.closed or client.connected or bool(client.error)
 
     def answer(self, factory: IProtocolFactory) -> Any:
         """
-        Accept it, whoever listens there, and let both sides say what they say
-        at first.
+        Accept the connection, and run iterations until both sides are idle. The
+        network's own server at the address, if any, is not involved.
 
-        @param factory: the server.
-        @return: the protocol that it has built, or C{None} if it has built
-            none: then the connection is closed.
+        @param factory: the factory of the server.
+        @return: the protocol of the server; C{None} if the factory has built none
+            and the connection is closed.
         @raise ValueError: if the attempt is over.
         """
         self._check()
-        network = self._kernel.network
-        accepted = self._kernel.join(self._client)
-        watched = WatchedFactory(factory)
+        accepted = self._reactor.kernel.join(self._client)
+        observed = ObservedFactory(factory)
         try:
-            network.reactor.adoptStreamConnection(accepted.fileno(), accepted.family, watched)
+            self._reactor.adoptStreamConnection(accepted.fileno(), accepted.family, observed)
         finally:
             accepted.close()
-        network.flush()
-        return watched.built[-1]
+        self._reactor.flush()
+        return observed.built[-1]
 
     def refuse(self, number: int = errno.ECONNREFUSED) -> None:
         """
-        Have it fail, and let the client hear of it.
+        Let the attempt fail, and run iterations until the client is idle.
 
-        @param number: why: one of C{errno}.
+        @param number: the reason, a number of C{errno}.
         @raise ValueError: if the attempt is over.
         """
         self._check()
-        self._client.failed(number)
-        self._kernel.network.flush()
+        self._client.fail(number)
+        self._reactor.flush()
 
     def _check(self) -> None:
         if self.over:
-            raise ValueError(f"it is over: {self!r}")
+            raise ValueError(f"{self!r} is over")
 
     def proceed(self) -> None:
         """
-        Have it arrive where it goes.
+        Let the attempt arrive at its address.
         """
-        kernel, client = self._kernel, self._client
-        latency = kernel.network.latency
-        fault = kernel.faultAt(self.host, self.port)
-
-        def arrived() -> None:
-            if client.closed:
-                return
-            listener = kernel.ports.find(client.family, client.type, self.host, self.port)
-            if fault or listener is None:
-                kernel.later(latency, lambda: client.failed(fault or errno.ECONNREFUSED))
-            else:
-                listener.knock(client)
-
-        if fault != errno.ETIMEDOUT:
-            kernel.later(latency, arrived)
+        self._reactor.kernel.proceed(self._client, self.host, self.port)
 
 
 class Attempts:
     """
-    The attempts to connect in a network. By itself each is answered by who
-    listens there; a test can hold them, and answer each one by hand.
+    The connection attempts of a network. By default, the servers of the network
+    answer them; a test can hold them and answer each one itself.
 
-    @ivar made: all that were made, in order.
-    @ivar holding: whether attempts are held; see L{hold}.
+    @ivar made: all attempts, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: MemoryReactor) -> None:
+        """
+        @param reactor: the reactor of the network.
+        """
         self.made: list[Attempt] = []
-        self.holding = False
+        self._reactor = reactor
         self._held: list[Attempt] = []
+        reactor.kernel.attempted = self._attempted
 
     @property
     def held(self) -> list[Attempt]:
         """
-        Those that are held and not over, in order: they wait for L{release},
+        Held attempts that are not over, in order. They wait for L{release},
         L{Attempt.answer} or L{Attempt.refuse}.
         """
         return [attempt for attempt in self._held if not attempt.over]
 
     def hold(self) -> None:
         """
-        Have no attempt arrive until L{release}; any address can be tried then,
-        also one that the network does not have.
+        Hold all attempts until L{release}. Clients can connect to any address, even
+        if the network does not have it.
         """
-        self.holding = True
+        self._reactor.kernel.holding = True
 
     def release(self) -> None:
         """
-        Have arrive what is held, and what is tried later.
+        Let the held attempts arrive, and stop holding.
         """
         held, self._held = self.held, []
-        self.holding = False
+        self._reactor.kernel.holding = False
         for attempt in held:
             attempt.proceed()
 
-    def begin(self, attempt: Attempt) -> None:
-        """
-        Hear of one.
-
-        @param attempt: one that was made just now. If attempts are not held it
-            goes its way.
-        """
+    def _attempted(self, client: MemorySocket, host: str, port: int) -> None:
+        attempt = Attempt(self._reactor, client, host, port)
         self.made.append(attempt)
-        if self.holding:
+        if self._reactor.kernel.holding:
             self._held.append(attempt)
         else:
             attempt.proceed()

@@ -1,5 +1,5 @@
 """
-Made-up certificates for every status that a client can give them.
+Certificates for tests, for every certificate status.
 """
 
 import ipaddress
@@ -24,20 +24,16 @@ from openfl_twisted.wire.x509.certificates import CertificateStatus
 
 STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items() if name.isupper()))
 """
-Every status, in the order of the alphabet.
+All certificate statuses, in alphabetical order.
 """
 
-# What nothing else is said about is valid for a century: no test depends on its day.
+# By default certificates are valid for a century, so that no test depends on the date.
 _BEGIN, _PAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2010, 1, 1, tzinfo=UTC)
 _FUTURE, _END = datetime(2090, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class _Party:
-    """
-    Somebody with a certificate and a key.
-    """
-
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
@@ -46,14 +42,15 @@ class _Party:
 @dataclass(frozen=True)
 class Credentials:
     """
-    What a server shows, and whom the client believes. It can be given to
-    C{listenSSL} as it is.
+    The certificate chain and the key of a server, and the trust anchors of a
+    client. They are also a context factory for C{listenSSL}.
 
-    @ivar status: what comes of it: one of C{CertificateStatus}.
-    @ivar host: whom the client asks for.
-    @ivar chain: the server's certificate, and those it sends along.
-    @ivar key: the server's private key.
-    @ivar trust: for C{SecureSocket(trust=…)} and all else that judges a server.
+    @ivar status: the resulting status, one of C{CertificateStatus}.
+    @ivar host: the host name or IP address that the client connects to.
+    @ivar chain: the server certificate, then the intermediate certificates.
+    @ivar key: the private key of the server.
+    @ivar trust: the trust anchors, for C{SecureSocket(trust=…)} and all other
+        clients of this package.
     """
 
     status: str
@@ -64,7 +61,7 @@ class Credentials:
 
     def getContext(self) -> SSL.Context:
         """
-        Make what C{listenSSL} and C{TLSMemoryBIOFactory} want of a server.
+        Make the OpenSSL context of the server.
 
         @return: a context for TLS 1.2 and newer.
         """
@@ -78,12 +75,12 @@ class Credentials:
 
     def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
         """
-        Put TLS in front of a server. For the status C{unknown} there is none: a
-        client gets no certificate, so it cannot judge any.
+        Wrap a factory in TLS. For the status C{unknown} it is not wrapped, so that
+        the client receives no certificate.
 
-        @param factory: the server.
+        @param factory: the factory of the server.
         @param clock: the reactor of the network.
-        @return: a factory; for C{unknown} the server itself.
+        @return: the wrapper; for C{unknown} the factory itself.
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
@@ -91,11 +88,10 @@ class Credentials:
 
     def save(self, path: str | Path) -> Path:
         """
-        Write the key and the certificates to a file in PEM, as servers read
-        them.
+        Write the key and the certificate chain to a PEM file.
 
-        @param path: the file.
-        @return: its path.
+        @param path: the path of the file.
+        @return: the path.
         """
         path = Path(path)
         key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -105,10 +101,10 @@ class Credentials:
 
 class CertificateMaker:
     """
-    Makes certificates, of an authority that nobody knows but who is told.
+    Makes certificates of a private CA.
 
-    @ivar host: whom they are for: a name or an IP address.
-    @ivar trust: believes the authority, and nobody else.
+    @ivar host: the host name or IP address of the certificates.
+    @ivar trust: trust anchors with only this CA.
     """
 
     def __init__(self, host: str = "localhost") -> None:
@@ -116,20 +112,18 @@ class CertificateMaker:
         @param host: see the attribute.
         """
         self.host = host
-        # Of two authorities with one name a client believes that both are the same.
+        # CAs need unique names: clients take two CAs of one name for the same.
         self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)
         self.trust = Trust(platform=False, anchors=(self._root.certificate,))
 
     def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:
         """
-        Make a server, and a client's trust, with which a handshake comes to a
-        status.
+        Make credentials whose handshake results in a status.
 
         @param status: one of C{CertificateStatus}.
-        @return: the server's certificates and key, and the trust. Each has a
-            new key; what the status does not say otherwise is valid from 2000
-            to 2100.
-        @raise ValueError: if there is no such status.
+        @return: the credentials, with a new key. Certificates are valid from 2000
+            to 2100, unless the status requires other dates.
+        @raise ValueError: if the status is unknown.
         """
         trust = self.trust
         match status:
@@ -142,10 +136,12 @@ class CertificateMaker:
             case CertificateStatus.PRINCIPAL_MISMATCH:
                 parties = [self._issue("server", self._root, host="other.invalid")]
             case CertificateStatus.UNTRUSTED_SIGNERS:
-                parties = [self._issue("server", self._issue("Stranger", authority=True))]
+                parties = [self._issue("server", self._issue("Unknown Root", authority=True))]
             case CertificateStatus.INVALID_CHAIN:
-                between = self._issue("Test Intermediate", self._root, authority=True, ends=_PAST)
-                parties = [self._issue("server", between), between]
+                intermediate = self._issue(
+                    "Test Intermediate", self._root, authority=True, ends=_PAST
+                )
+                parties = [self._issue("server", intermediate), intermediate]
             case CertificateStatus.INVALID:
                 purpose = ExtendedKeyUsageOID.CLIENT_AUTH
                 parties = [self._issue("server", self._root, purpose=purpose)]
@@ -154,7 +150,7 @@ class CertificateMaker:
                 revoked = self._revoke(parties[0])
                 trust = Trust(platform=False, anchors=trust.anchors, revoked=(revoked,))
             case _:
-                raise ValueError(f"{status!r} is no status: there are {', '.join(STATUSES)}")
+                raise ValueError(f"{status!r} must be one of {', '.join(STATUSES)}")
         chain = tuple(party.certificate for party in parties)
         return Credentials(status, self.host, chain, parties[0].key, trust)
 
@@ -170,7 +166,7 @@ class CertificateMaker:
         ends: datetime = _END,
     ) -> _Party:
         """
-        Issue a certificate; without an issuer it signs itself.
+        Issue a certificate. Without an issuer it is self-signed.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -193,7 +189,7 @@ class CertificateMaker:
 
     def _revoke(self, party: _Party) -> x509.CertificateRevocationList:
         """
-        Revoke a certificate.
+        Make a CRL with a certificate.
         """
         entry = x509.RevokedCertificateBuilder().serial_number(party.certificate.serial_number)
         return (
@@ -207,9 +203,6 @@ class CertificateMaker:
 
 
 def _nameOf(host: str) -> x509.GeneralName:
-    """
-    Write whom a certificate is for.
-    """
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

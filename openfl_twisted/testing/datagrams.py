@@ -1,26 +1,25 @@
 """
-Datagrams on their way in a network in memory.
+The datagrams of a network in memory.
 """
 
 import errno
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
-from openfl_twisted.testing.memoryhandle import anyAddress
+from twisted.internet.abstract import isIPv6Address
 
-if TYPE_CHECKING:
-    from openfl_twisted.testing.kernel import Kernel
+from openfl_twisted.testing._ports import Ports
 
 
 class Datagram(NamedTuple):
     """
     A datagram.
 
-    @ivar data: its bytes.
-    @ivar source: the address and port from which it comes.
-    @ivar destination: the address and port where it goes.
+    @ivar data: the payload.
+    @ivar source: the address and port of the sender.
+    @ivar destination: the address and port of the receiver.
     """
 
     data: bytes
@@ -30,94 +29,83 @@ class Datagram(NamedTuple):
 
 class Datagrams:
     """
-    What happens to the datagrams of a network. By itself each arrives, in
-    order; a test can lose some, hold them, and have them arrive in another
-    order or twice.
+    The datagrams in flight. By default all arrive in order; a test can lose,
+    delay, reorder and duplicate them.
 
-    @ivar latency: how long a datagram is on its way, in seconds; for those that
-        are sent from now on.
-    @ivar held: those that are held; what a test takes out of this list is lost,
-        what it puts in arrives.
-    @ivar filter: says of each datagram that is sent whether it is carried;
-        others are lost.
+    @ivar latency: the delay of datagrams sent from now on (seconds).
+    @ivar held: the delayed datagrams. A test can add and remove some.
+    @ivar filter: called with each datagram sent; returns whether to deliver it.
     """
 
-    def __init__(self, kernel: "Kernel") -> None:
+    def __init__(self, ports: Ports, seconds: Callable[[], float]) -> None:
         """
-        @param kernel: knows who gets a datagram, and what is wrong with an
-            address.
+        @param ports: the sockets and the faults of their addresses.
+        @param seconds: returns the time.
         """
         self.latency = 0.0
         self.held: list[Datagram] = []
         self.filter: Callable[[Datagram], bool] = lambda datagram: True
         self._holding = False
-        self._kernel = kernel
-        self._flying: deque[tuple[float, Datagram, MemoryDatagramSocket | None]] = deque()
+        self._ports = ports
+        self._seconds = seconds
+        self._flying: deque[tuple[float, Datagram, Callable[[], object]]] = deque()
 
     def hold(self) -> None:
         """
-        Have nothing arrive until L{release}.
+        Delay all datagrams until L{release}.
         """
         self._holding = True
 
     def release(self, order: Sequence[int] | None = None) -> None:
         """
-        Have arrive what is held, and what is sent later.
+        Deliver the delayed datagrams, and stop delaying.
 
-        @param order: which ones of L{held}, by their numbers from 0 on: C{(1,
-            0, 0)} has the second one arrive first, and the first one twice.
-            What is not named is lost. C{None} for all in order.
+        @param order: indexes into L{held}: C{(1, 0, 0)} delivers the second
+            datagram, then the first one twice. Others are lost (default: all, in
+            order).
         """
         self._holding = False
         held, self.held = self.held, []
         for number in range(len(held)) if order is None else order:
-            self._launch(held[number], None)
+            self._launch(held[number], lambda: None)
 
-    def send(self, sender: MemoryDatagramSocket, data: bytes, destination: tuple[str, int]) -> None:
+    def send(self, datagram: Datagram, refused: Callable[[], object]) -> None:
         """
-        Carry a datagram.
+        Send a datagram (internal).
 
-        @param sender: the socket; if it has the address of all, the datagram
-            comes from the one that the receiver would reach.
-        @param data: its bytes.
-        @param destination: the address and port where it goes; nobody has to be
-            there.
+        @param datagram: the datagram.
+        @param refused: called if no socket is bound to the destination.
         """
-        host, port = sender.local or ("", 0)
-        if host == anyAddress(sender.family):
-            host = self._kernel.ports.sourceFor(sender.family, destination[0])
-        datagram = Datagram(data, (host, port), destination)
         if not self.filter(datagram):
             return
         if self._holding:
             self.held.append(datagram)
         else:
-            self._launch(datagram, sender)
+            self._launch(datagram, refused)
 
-    def _launch(self, datagram: Datagram, sender: MemoryDatagramSocket | None) -> None:
-        self._flying.append((self._kernel.network.seconds() + self.latency, datagram, sender))
+    def _launch(self, datagram: Datagram, refused: Callable[[], object]) -> None:
+        self._flying.append((self._seconds() + self.latency, datagram, refused))
 
     @property
     def next(self) -> float | None:
         """
-        When the next datagram arrives; C{None} if none does.
+        Arrival time of the next datagram; C{None} if none is in flight.
         """
         return self._flying[0][0] if self._flying else None
 
     def deliver(self, now: float) -> None:
         """
-        Have arrive what is due.
+        Deliver the datagrams that are due (internal).
 
-        @param now: the time, in seconds of the network's clock.
+        @param now: the time (seconds).
         """
         while self._flying and self._flying[0][0] <= now:
-            _, datagram, sender = self._flying.popleft()
-            fault = self._kernel.faultAt(*datagram.destination)
-            receiver = self._kernel.receiverOf(datagram)
+            _, datagram, refused = self._flying.popleft()
+            host, port = datagram.destination
+            fault = self._ports.faultAt(host, port)
+            family = socket.AF_INET6 if isIPv6Address(host) else socket.AF_INET
+            receiver = self._ports.find(family, socket.SOCK_DGRAM, host, port)
             if receiver is not None and not fault:
                 receiver.arrive(datagram.data, datagram.source)
-            elif fault == errno.ETIMEDOUT:
-                continue
-            elif sender is not None and sender.peer is not None:
-                # The system hears that nobody is there, and tells who has a single peer.
-                sender.error = errno.ECONNREFUSED
+            elif fault != errno.ETIMEDOUT:
+                refused()

@@ -1,55 +1,39 @@
 """
-One direction of a connection in memory: what is on its way, what has come, and
-how it is cut.
+The connections of a network in memory, and the faults of each direction.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
-from typing import NamedTuple
 
 WINDOW = 128 * 1024
 """
-How many bytes a network takes from a writer before the reader has read them,
-where nothing else is said: 128 KiB. Beyond it the writer's transport keeps what
-is written, and pauses its producer.
+Default maximum number of bytes in flight or unread (128 KiB). Beyond it, the
+writer's transport buffers the data and pauses its producer.
 """
 
-# What can be on its way besides bytes: the end of what is sent (FIN), and a reset (RST).
-_FINISH, _RESET = b"", None
-
-
-class _Packet(NamedTuple):
-    """
-    Something on its way.
-    """
-
-    time: float
-    data: bytes | None
+# The segments that carry no data: FIN and RST.
+_FIN, _RST = b"", None
 
 
 class Flow:
     """
-    The bytes that one side of a connection sends to the other, with the hands
-    of a test on them.
+    The bytes sent in one direction of a connection. A test can split, delay and
+    lose them, and stall the reader.
 
-    Each segment is one C{dataReceived} at the reader (the reader's transport
-    takes at most 64 KiB at a time). Without L{cut} a segment is what the
-    writer's transport has handed over at once, which is what was written in one
-    turn of the reactor.
+    Each segment is one C{dataReceived} at the reader, up to 64 KiB. Without
+    L{split} a segment contains all data written in one iteration of the reactor.
 
-    @ivar latency: how long a segment is on its way, in seconds; for those that
-        are written from now on.
-    @ivar window: how many bytes are taken before the reader has read them; see
-        L{WINDOW}.
-    @ivar unread: how many bytes have come that the reader has not read.
-    @ivar inFlight: how many bytes are on their way.
-    @ivar delivered: how many bytes have come, ever.
-    @ivar finished: whether the end of what is sent (FIN) has come.
+    @ivar latency: the delay of segments written from now on (seconds).
+    @ivar window: the maximum number of bytes in flight or unread; see L{WINDOW}.
+    @ivar unread: number of bytes that have arrived and were not read.
+    @ivar inFlight: number of bytes that have not arrived.
+    @ivar delivered: number of bytes that have arrived in total.
+    @ivar finished: whether the FIN has arrived.
     @ivar stalled: whether the reader does not read; see L{stall}.
     @ivar closed: whether the reader's socket is closed.
-    @ivar onRefused: called when bytes come to a socket that is closed.
-    @ivar onReset: called when a reset comes.
+    @ivar onRefused: called when data arrives at a closed socket (internal).
+    @ivar onReset: called when a RST arrives (internal).
     """
 
     def __init__(
@@ -62,11 +46,11 @@ class Flow:
         segments: Iterable[int] = (),
     ) -> None:
         """
-        @param seconds: tells the time.
-        @param moving: called when something is on its way that was not.
+        @param seconds: returns the time.
+        @param moving: called when a segment is sent.
         @param latency: see the attribute.
         @param window: see the attribute.
-        @param segments: see L{cut}.
+        @param segments: see L{split}.
         """
         self.latency = latency
         self.window = window
@@ -77,137 +61,135 @@ class Flow:
         self.onReset: Callable[[], object] = lambda: None
         self._seconds = seconds
         self._moving = moving
-        self._flying: deque[_Packet] = deque()
+        # The arrival time and the data of each segment in flight.
+        self._flying: deque[tuple[float, bytes | None]] = deque()
         self._arrived: deque[memoryview] = deque()
         self._held = self._dropped = self._ended = False
         self._sizes: Iterator[int] = iter(())
         self._left = 0
-        self.cut(segments)
+        self.split(segments)
 
-    # What a test does
+    # For tests
 
-    def cut(self, sizes: Iterable[int]) -> None:
+    def split(self, sizes: Iterable[int]) -> None:
         """
-        Cut what is written from now on: the first segment ends after so many
-        bytes, the next one after so many more, and so on; what comes after them
-        is not cut. A segment is shorter where fewer bytes have been written:
-        nothing waits for more.
+        Split data written from now on into segments of these sizes. Later data is
+        not split. A segment is smaller than its size if less data is written in
+        one iteration.
 
-        C{cut(itertools.repeat(1))} makes each byte a segment; a list of numbers
-        from Hypothesis makes any cut there is.
+        C{split(everyByte())} makes a segment of each byte; a list of integers from
+        Hypothesis splits anywhere.
 
-        @param sizes: the sizes in bytes; those that are not above 0 do not
-            count.
+        @param sizes: the sizes (bytes); those below 1 are ignored.
         """
         self._sizes = (size for size in sizes if size > 0)
         self._left = 0
 
     def hold(self) -> None:
         """
-        Have nothing arrive until L{release}; not the end either.
+        Delay all segments, including the FIN, until L{release}.
         """
         self._held = True
 
     def release(self, segments: int | None = None) -> None:
         """
-        Have arrive what is held.
+        Deliver delayed segments.
 
-        @param segments: how many segments arrive now (the end is one), while
-            the rest is held; C{None} for all, and what is written later too.
+        @param segments: the number of segments to deliver now (the FIN is one),
+            while the others stay delayed (default: all, and later ones too).
         """
         if segments is None:
             self._held = False
         elif not self._dropped:
             for _ in range(min(segments, len(self._flying))):
-                self._arrive(self._flying.popleft().data)
+                self._arrive()
         self._moving(self)
 
     def drop(self) -> None:
         """
-        Have nothing arrive any more, for good, as if a cable was pulled: bytes,
-        the end and resets are lost, and nobody is told.
+        Lose all segments from now on, including FIN and RST, as if a cable was
+        unplugged. Neither side is notified.
         """
         self._dropped = True
 
     def stall(self) -> None:
         """
-        Have the reader not read, as if its program was busy. What comes waits,
-        up to C{window}; then the writer's transport keeps what is written.
+        Stop the reader from reading, as if its program was busy. Up to C{window}
+        bytes arrive unread; then the writer's transport buffers the data.
         """
         self.stalled = True
 
     def resume(self) -> None:
         """
-        Have the reader read again.
+        Let the reader read again after L{stall}.
         """
         self.stalled = False
 
-    # What the sockets do
+    # For sockets
 
     @property
-    def room(self) -> int:
+    def free(self) -> int:
         """
-        How many bytes are taken now.
+        Number of bytes that L{write} accepts now.
         """
         return max(0, self.window - self.inFlight - self.unread)
 
     @property
-    def hasRoom(self) -> bool:
+    def writable(self) -> bool:
         """
-        Whether it is worth while to write: whether a third of the window is
-        free. This is Linux's rule, without which a reader of single bytes would
-        make a writer of single bytes.
+        Whether a third of the window is free. This is the rule of Linux; it
+        avoids tiny writes when the reader reads tiny amounts.
         """
-        return 0 < self.window <= 3 * self.room
+        return 0 < self.window <= 3 * self.free
 
     @property
-    def waiting(self) -> bool:
+    def readable(self) -> bool:
         """
-        Whether something has come that the reader could take.
+        Whether data or the FIN has arrived.
         """
         return bool(self._arrived) or self.finished
 
     def write(self, data: bytes | memoryview) -> int:
         """
-        Take bytes from the writer.
+        Send bytes.
 
-        @param data: the bytes; they are copied.
-        @return: how many were taken: as many as there is room for.
+        @param data: the bytes, which are copied.
+        @return: number of bytes accepted; at most L{free}.
         """
-        view = memoryview(data)[: self.room]
-        taken = len(view)
+        view = memoryview(data)[: self.free]
+        accepted = len(view)
         while view:
             if not self._left:
                 self._left = next(self._sizes, 0) or len(view)
-            piece = view[: self._left]
-            self._left -= len(piece)
-            view = view[len(piece) :]
-            self._send(bytes(piece))
-        self.inFlight += taken
-        return taken
+            segment = view[: self._left]
+            self._left -= len(segment)
+            view = view[len(segment) :]
+            self._send(bytes(segment))
+        self.inFlight += accepted
+        return accepted
 
     def finish(self) -> None:
         """
-        Send the end.
+        Send a FIN, once.
         """
         if not self._ended:
             self._ended = True
-            self._send(_FINISH)
+            self._send(_FIN)
 
     def abort(self) -> None:
         """
-        Send a reset, behind what was sent before.
+        Send a RST after the data in flight.
         """
         self._ended = True
-        self._send(_RESET)
+        self._send(_RST)
 
     def read(self, size: int) -> bytes:
         """
-        Give a segment to the reader.
+        Read a segment.
 
-        @param size: how many bytes it wants at most; the rest of a longer
-            segment is the next one.
-        @return: the bytes; none if there are none.
+        @param size: the maximum number of bytes; the rest of a larger segment is
+            the next one.
+        @return: the bytes; empty if there is no data.
         """
         if not self._arrived:
             return b""
@@ -222,37 +204,38 @@ class Flow:
 
     def lose(self) -> None:
         """
-        Lose what is on its way.
+        Lose the segments in flight.
         """
         self._flying.clear()
         self.inFlight = 0
 
     def _send(self, data: bytes | None) -> None:
-        self._flying.append(_Packet(self._seconds() + self.latency, data))
+        self._flying.append((self._seconds() + self.latency, data))
         self._moving(self)
 
-    # What the network does
+    # For the network
 
     @property
     def next(self) -> float | None:
         """
-        When the next segment arrives; C{None} if none does.
+        Arrival time of the next segment; C{None} if none is due.
         """
         if not self._flying or self._held or self._dropped:
             return None
-        return self._flying[0].time
+        return self._flying[0][0]
 
     def deliver(self, now: float) -> None:
         """
-        Have arrive what is due.
+        Deliver the segments that are due.
 
-        @param now: the time, in seconds of the network's clock.
+        @param now: the time (seconds).
         """
         while (time := self.next) is not None and time <= now:
-            self._arrive(self._flying.popleft().data)
+            self._arrive()
 
-    def _arrive(self, data: bytes | None) -> None:
-        if data is _RESET:
+    def _arrive(self) -> None:
+        _, data = self._flying.popleft()
+        if data is _RST:
             self.onReset()
         elif not data:
             self.finished = True
@@ -266,22 +249,63 @@ class Flow:
                 self._arrived.append(memoryview(data))
 
 
+class MemoryConnection:
+    """
+    A connection in a network in memory.
+
+    @ivar toServer: the data that the client sends.
+    @ivar toClient: the data that the server sends.
+    """
+
+    def __init__(self, toServer: Flow, toClient: Flow) -> None:
+        """
+        @param toServer: see the attribute.
+        @param toClient: see the attribute.
+        """
+        self.toServer = toServer
+        self.toClient = toClient
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether both sides have closed the connection.
+        """
+        return self.toServer.closed and self.toClient.closed
+
+    def reset(self) -> None:
+        """
+        Reset the connection on both sides, as a router does that has lost its
+        state. Data in flight is lost, and both sides fail with C{ConnectionLost}
+        in the next iteration of the reactor.
+        """
+        for flow in (self.toClient, self.toServer):
+            flow.lose()
+            flow.onReset()
+
+    def drop(self) -> None:
+        """
+        L{Flow.drop} in both directions.
+        """
+        self.toServer.drop()
+        self.toClient.drop()
+
+
 def everyByte() -> Iterable[int]:
     """
-    Make sizes for L{Flow.cut} with which each byte is a segment of its own.
+    Make sizes for L{Flow.split} that make a segment of each byte.
 
-    @return: ones, without an end.
+    @return: ones, indefinitely.
     """
     return repeat(1)
 
 
-def cutAt(*places: int) -> Iterable[int]:
+def splitAt(*places: int) -> Iterable[int]:
     """
-    Make sizes for L{Flow.cut} from places in the stream: C{cutAt(2, 5)} makes
-    segments of 2 and of 3 bytes, and leaves the rest as it is.
+    Make sizes for L{Flow.split} from places in the stream: C{splitAt(2, 5)} makes
+    segments of 2 and 3 bytes, and does not split the rest.
 
-    @param places: how many bytes are before each cut, in any order.
-    @return: the sizes; one that is not above 0 does not count.
+    @param places: the number of bytes before each place, in any order.
+    @return: the sizes.
     """
     ordered = sorted(places)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]

@@ -1,157 +1,129 @@
 """
-A network in memory, and its clock.
+A network in memory, with its clock.
 """
 
 import errno
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from openfl_twisted.testing._sockets import Settings
 from openfl_twisted.testing.attempts import Attempts
-from openfl_twisted.testing.connection import MemoryConnection
-from openfl_twisted.testing.datagrams import Datagrams
-from openfl_twisted.testing.flow import WINDOW
-from openfl_twisted.testing.kernel import Kernel
-from openfl_twisted.testing.memoryreactor import MemoryReactor
+from openfl_twisted.testing.reactor import MemoryReactor
 
-MAX_TURNS = 1_000_000
+RUN_TIMEOUT = 3600.0
 """
-How many turns may pass without any time, where nothing else is said: as many
-as a megabyte has bytes.
-"""
-
-PATIENCE = 3600.0
-"""
-How long L{MemoryNetwork.run} waits, in seconds of the network's clock.
+Default timeout of L{MemoryNetwork.run} (seconds of the network's clock).
 """
 
 _T = TypeVar("_T")
 
 
-class MemoryNetwork:
+class MemoryNetwork(Settings):
     """
-    One machine with its network and its clock, in memory. Everything that takes
-    a C{reactor} takes L{reactor}; what listens and what connects so meets, and
-    no socket of the system is opened. Nothing happens by itself: the test has
-    turns or time pass.
+    A machine with a network and a clock, in memory. Servers and clients that get
+    its L{reactor} connect to each other; no real socket is opened. Nothing
+    happens until the test runs iterations of the reactor.
 
     The machine has the addresses C{127.0.0.0/8} and C{::1}, and the name
-    C{localhost}; L{addHost} gives it more. By itself a connection is made at
-    once, carries any bytes in order, and a port at which nobody listens refuses.
+    C{localhost}; L{addHost} adds more. By default connections are made without
+    delay, and connections to other ports are refused.
 
-    @ivar reactor: the reactor of this network.
-    @ivar connections: the connections that were made, in order.
-    @ivar attempts: the attempts to connect that were made, and the means to
-        answer them by hand.
-    @ivar datagrams: what happens to datagrams.
-    @ivar names: the addresses of each name; a name that is not here is not
-        found.
-    @ivar lookupTime: how long it takes to look a name up, in seconds.
-    @ivar latency: how long bytes are on their way, in seconds, for connections
-        that are made from now on. To connect takes twice as long.
-    @ivar window: how many bytes each side may send before the other has read
-        them, for connections that are made from now on.
-    @ivar segments: makes the sizes of L{Flow.cut<openfl_twisted.testing.Flow.cut>}
-        for each direction of a connection that is made from now on.
-    @ivar maxTurns: how many turns may pass without any time, before it is taken
-        for a program that never rests; see L{MAX_TURNS}.
+    @ivar reactor: the reactor of the network.
+    @ivar connections: all connections, in order.
+    @ivar attempts: all connection attempts, and the means to answer them.
+    @ivar datagrams: the datagrams in flight.
+    @ivar names: the addresses of each host name.
+    @ivar lookupTime: the time of a DNS lookup (seconds; default 0).
+    @ivar latency: the C{latency} of new connections (seconds; default 0).
+        Connecting takes twice as long.
+    @ivar window: the C{window} of new connections; see
+        L{Flow<openfl_twisted.testing.Flow>}.
+    @ivar segments: called for each direction of a new connection; returns the
+        sizes for L{Flow.split<openfl_twisted.testing.Flow.split>}.
     """
 
     def __init__(self) -> None:
-        self._kernel = Kernel(self)
-        self.reactor = MemoryReactor(self._kernel)
-        self.connections: list[MemoryConnection] = []
-        self.attempts = Attempts()
-        self.datagrams = Datagrams(self._kernel)
-        self.names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}
-        self.lookupTime = 0.0
-        self.latency = 0.0
-        self.window = WINDOW
-        self.segments: Callable[[], Iterable[int]] = lambda: ()
-        self.maxTurns = MAX_TURNS
+        super().__init__()
+        self.reactor = MemoryReactor(self)
+        kernel = self.reactor.kernel
+        self.connections = kernel.connections
+        self.datagrams = kernel.datagrams
+        self.attempts = Attempts(self.reactor)
+        self._ports = kernel.ports
 
-    # The clock
+    # Iterations and time
 
     def seconds(self) -> float:
         """
-        Tell the time, in seconds; it is 0 at first.
+        Return the time, which starts at 0.
 
-        @return: the time; it moves only by L{advance} and L{run}.
+        @return: the time (seconds).
         """
         return self.reactor.seconds()
 
-    def turn(self) -> None:
+    def step(self) -> None:
         """
-        Let one turn of the reactor pass, and no time.
+        Run one iteration of the reactor.
         """
-        self.reactor.turn()
+        self.reactor.step()
 
     def flush(self) -> None:
         """
-        Let turns pass until nothing happens any more without time: until
-        everybody has said what they have to say.
+        Run iterations until nothing more happens at the current time.
 
-        @raise AssertionError: if that never ends.
+        @raise AssertionError: if the program never becomes idle.
         """
-        for _ in range(self.maxTurns):
-            if not self._busy():
-                return
-            self.turn()
-        raise AssertionError(self._restless())
+        self.reactor.flush()
 
     def advance(self, seconds: float) -> None:
         """
-        Let time pass, and all that happens meanwhile, in its order.
+        Advance the clock, and run all iterations in that time.
 
-        @param seconds: how long.
+        @param seconds: the time (seconds).
         """
-        end = self.seconds() + seconds
-        self.flush()
-        while (time := self._next()) is not None and time <= end:
-            self.reactor.rightNow = time
-            self.flush()
-        self.reactor.rightNow = end
+        self.reactor.advance(seconds)
 
-    def run(self, waiting: Awaitable[_T], patience: float = PATIENCE) -> _T:
+    def run(self, awaitable: Awaitable[_T], timeout: float = RUN_TIMEOUT) -> _T:
         """
-        Let turns and time pass until something is done: a C{Deferred}, or what
-        an C{async} function returns.
+        Run iterations and advance the clock until a C{Deferred} fires or a
+        coroutine returns.
 
-        @param waiting: what to wait for.
-        @param patience: how long, in seconds of this clock.
-        @return: its result; if it fails, this raises its exception.
-        @raise AssertionError: if it is not done in that time, or can never be
-            since nothing more will happen, or the program never rests.
+        @param awaitable: the C{Deferred} or the coroutine.
+        @param timeout: the maximum time (seconds of the network's clock).
+        @return: the result. An exception is raised.
+        @raise AssertionError: after the timeout, if nothing more will happen, or
+            if the program never becomes idle.
         """
         results: list[Any] = []
 
         async def wait() -> _T:
-            return await waiting
+            return await awaitable
 
         running = Deferred.fromCoroutine(wait())
         running.addBoth(results.append)
-        end = self.seconds() + patience
-        turns = 0
-        while not results:
-            time = self.seconds() if self._busy() else self._next()
-            if time is None or time > end:
-                when = "ever" if time is None else f"within {patience:g} seconds"
-                problem = f"nothing comes of it {when}: {waiting!r}"
-            elif turns == self.maxTurns:
-                problem = self._restless()
-            elif time > self.seconds():
-                self.reactor.rightNow = time
-                turns = 0
-                continue
-            else:
-                self.turn()
-                turns += 1
-                continue
+        reactor = self.reactor
+        end = reactor.seconds() + timeout
+        iterations = 0
+        try:
+            while not results:
+                time = reactor.seconds() if reactor.busy else reactor.nextTime
+                if time is None or time > end:
+                    when = "ever" if time is None else f"within {timeout:g} seconds"
+                    raise AssertionError(f"no result {when}: {awaitable!r}")
+                if iterations == reactor.maxIterations:
+                    reactor.failRestless()
+                if time > reactor.seconds():
+                    reactor.rightNow = time
+                    iterations = 0
+                else:
+                    reactor.step()
+                    iterations += 1
+        finally:
             running.addErrback(lambda _: None)
             running.cancel()
-            raise AssertionError(problem)
         [result] = results
         if isinstance(result, Failure):
             result.raiseException()
@@ -159,76 +131,59 @@ class MemoryNetwork:
 
     def check(self) -> None:
         """
-        Raise the first exception that was logged for a call or a protocol that
-        has failed. The pytest fixture C{memoryNetwork} calls it at the end.
+        Raise the first exception that a call or a protocol has raised. The pytest
+        fixture C{memoryNetwork} does this at the end of a test.
         """
         if self.reactor.failures:
             self.reactor.failures[0].raiseException()
 
-    def _restless(self) -> str:
-        return f"the program does not rest: {self.maxTurns} turns without any time"
-
-    def _busy(self) -> bool:
-        time = self._kernel.next
-        return self.reactor.busy or (time is not None and time <= self.seconds())
-
-    def _next(self) -> float | None:
-        """
-        Say when something happens next; C{None} if never.
-        """
-        calls = [call.getTime() for call in self.reactor.calls[:1]]
-        arrival = self._kernel.next
-        return min(calls if arrival is None else [*calls, arrival], default=None)
-
-    # What there is, and what goes wrong
+    # Addresses and faults
 
     def addHost(self, name: str, *addresses: str) -> None:
         """
-        Give this machine a name, and the addresses to which it leads.
+        Add a host name and its addresses to the machine.
 
-        @param name: the name.
-        @param addresses: IPv4 and IPv6 addresses, in the order in which a
-            lookup gives them.
+        @param name: the host name.
+        @param addresses: IPv4 and IPv6 addresses, in the order of a DNS lookup.
         """
-        self._kernel.ports.addresses.update(addresses)
+        self._ports.addresses.update(addresses)
         self.names[name] = list(addresses)
 
     def refuse(self, host: str, port: int | None = None) -> None:
         """
-        Have attempts to connect refused, whoever listens there:
-        C{ConnectionRefusedError}.
+        Refuse connections to an address, even if a server listens there: attempts
+        fail with C{ConnectionRefusedError}.
 
-        @param host: an IP address.
+        @param host: the IP address.
         @param port: the port; C{None} for all.
         """
-        self._kernel.faults[host, port] = errno.ECONNREFUSED
+        self._ports.faults[host, port] = errno.ECONNREFUSED
 
     def makeUnreachable(self, host: str, port: int | None = None) -> None:
         """
-        Have no route to an address: C{NoRouteError}, and C{OSError} for
-        datagrams.
+        Remove the route to an address: attempts fail with C{NoRouteError}, and
+        datagrams with C{OSError}.
 
-        @param host: an IP address.
+        @param host: the IP address.
         @param port: the port; C{None} for all.
         """
-        self._kernel.faults[host, port] = errno.ENETUNREACH
+        self._ports.faults[host, port] = errno.ENETUNREACH
 
-    def silence(self, host: str, port: int | None = None) -> None:
+    def blackhole(self, host: str, port: int | None = None) -> None:
         """
-        Have attempts to connect get no answer, as behind a firewall that drops:
-        they end when their time is over. Datagrams are lost.
+        Drop all packets to an address, as some firewalls do: attempts time out,
+        and datagrams are lost.
 
-        @param host: an IP address.
+        @param host: the IP address.
         @param port: the port; C{None} for all.
         """
-        self._kernel.faults[host, port] = errno.ETIMEDOUT
+        self._ports.faults[host, port] = errno.ETIMEDOUT
 
     def restore(self, host: str, port: int | None = None) -> None:
         """
-        Have all be well again with an address.
+        Remove the fault of an address.
 
-        @param host: an IP address.
-        @param port: the port; C{None} undoes what was said of all, and not what
-            was said of one.
+        @param host: the IP address.
+        @param port: the port; C{None} removes the fault set for all ports.
         """
-        self._kernel.faults.pop((host, port), None)
+        self._ports.faults.pop((host, port), None)

@@ -1,5 +1,5 @@
 """
-Remembers the events of a socket.
+A recorder of events.
 """
 
 from collections.abc import Iterable
@@ -30,15 +30,15 @@ The types of all events that the classes of C{openfl_twisted.net} dispatch.
 
 class EventRecorder:
     """
-    Listens to a dispatcher, and remembers what it dispatches.
+    Records the events of a dispatcher.
 
     @ivar events: the events, in order.
     """
 
     def __init__(self, dispatcher: EventDispatcher, types: Iterable[str] = SOCKET_EVENTS) -> None:
         """
-        @param dispatcher: a socket, or any other one.
-        @param types: the types of the events.
+        @param dispatcher: the dispatcher, such as a socket.
+        @param types: the types of the events to record.
         """
         self.events: list[Event] = []
         for type in types:
@@ -47,12 +47,12 @@ class EventRecorder:
     @property
     def types(self) -> list[str]:
         """
-        The types of the events, in order.
+        Types of the events, in order.
         """
         return [event.type for event in self.events]
 
     def clear(self) -> None:
         """
-        Forget the events.
+        Discard the recorded events.
         """
         self.events.clear()

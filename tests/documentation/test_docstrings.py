@@ -22,7 +22,7 @@ import openfl_twisted
 THOROUGH = (
     "addresses",
     "clocks",
-    "console",
+    "dashboard",
     "endpoints",
     "errors",
     "events",
@@ -35,6 +35,7 @@ THOROUGH = (
     "security",
     "services",
     "system",
+    "telnetclient",
     "testing",
     "tls",
     "utils",
@@ -46,15 +47,16 @@ rooms that people come in by; elsewhere a docstring can say it in a sentence.
 """
 
 _NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
-_RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know)\b"
+_RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know|Return|Parse)\b"
 
 
 def modules() -> Iterator[ModuleType]:
     """
-    Import all modules.
+    Import all modules, except private ones.
     """
     for found in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
-        yield importlib.import_module(found.name)
+        if "._" not in found.name:
+            yield importlib.import_module(found.name)
 
 
 def roomOf(module: ModuleType) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors, events
-from openfl_twisted.console import telnet
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
+from openfl_twisted.telnetclient import command
 from tests.documentation.blocks import DOCS
 
 REFERENCE = DOCS / "reference"
-PROGRAMS = (xmlserver, echoserver, policyserver, bridge, telnet)
+PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command)
 
 # What Twisted adds to every command, and what it has before the command.
 STANDARD = {"--help", "--version"}
@@ -107,7 +107,7 @@ class OptionTests(SynchronousTestCase):
             "twistd openfl-echo": (echoserver,),
             "twistd openfl-bridge": (bridge,),
             "twistd openfl-policy": (policyserver,),
-            "openfl-telnet": (telnet,),
+            "openfl-telnet": (command,),
         }
         for section, programs in places.items():
             for option, default, *_ in rowsOf(sections[section]):

@@ -57,7 +57,7 @@ MAKER = CertificateMaker()
 
 def watch(dispatcher: Any, seen: Seen, name: str = "") -> None:
     """
-    Note the events of a socket; data that comes in pieces is noted as one.
+    Record the events of a socket; consecutive data events are one.
     """
 
     def note(event: Any) -> None:
@@ -95,7 +95,7 @@ def once(dispatcher: Any, type: str) -> Deferred[Any]:
 
 async def until(reactor: Any, condition: Callable[[], object]) -> None:
     """
-    Wait until something is so.
+    Wait until a condition is met.
     """
     while not condition():
         await deferLater(reactor, 0.005)
@@ -103,7 +103,7 @@ async def until(reactor: Any, condition: Callable[[], object]) -> None:
 
 def refusal(call: Callable[..., object], *arguments: Any) -> tuple[str, str]:
     """
-    Get the error of a call.
+    Return the error of a call.
     """
     with pytest.raises(errors.Error) as caught:
         call(*arguments)
@@ -112,7 +112,7 @@ def refusal(call: Callable[..., object], *arguments: Any) -> tuple[str, str]:
 
 class Lasting(Peer):
     """
-    A peer that can be waited for.
+    A peer whose end can be awaited.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Lasting(Peer):
 @implementer(IHalfCloseableProtocol)
 class HalfClosing(Lasting):
     """
-    A peer that hears of each direction's end.
+    A peer that records the end of each direction.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ async def acquaint(reactor: Any, kind: type[Any]) -> tuple[Any, Any, Any]:
     """
     Connect two peers.
 
-    @return: both, and the port.
+    @return: both peers, and the port.
     """
     made: list[Any] = []
 
@@ -180,7 +180,7 @@ async def accept(reactor: Any, client: Socket) -> tuple[ServerSocket, Socket]:
 
 async def talking(reactor: Any) -> Seen:
     """
-    A client and a server talk; the server closes.
+    A client and a server exchange data; the server closes.
     """
     seen: Seen = []
     client = Socket(reactor=reactor)
@@ -201,7 +201,7 @@ async def talking(reactor: Any) -> Seen:
 
 async def refused(reactor: Any) -> Seen:
     """
-    Nobody listens.
+    No server listens.
     """
     seen: Seen = []
     server = ServerSocket(reactor=reactor)
@@ -228,8 +228,8 @@ async def refused(reactor: Any) -> Seen:
 
 async def writingMuch(reactor: Any) -> Seen:
     """
-    A client writes much to a server that reads late, and closes: all of it
-    arrives before the end.
+    A client writes much data to a slow server and closes; all data arrives before
+    the end.
     """
     client = Socket(reactor=reactor)
     server, accepted = await accept(reactor, client)
@@ -256,7 +256,7 @@ async def writingMuch(reactor: Any) -> Seen:
 
 async def messages(reactor: Any) -> Seen:
     """
-    Messages go through an echo server, which closes.
+    An echo server returns messages, and closes.
     """
     seen: Seen = []
     factory = XMLSocketFactory(EchoProtocol)
@@ -332,7 +332,7 @@ async def ending(reactor: Any) -> Seen:
 
 async def halfClosing(reactor: Any) -> Seen:
     """
-    Each direction ends by itself.
+    Each direction ends separately.
     """
     client, server, port = await acquaint(reactor, HalfClosing)
     client.send(b"question")
@@ -354,7 +354,7 @@ async def halfClosing(reactor: Any) -> Seen:
 
 async def listening(reactor: Any) -> Seen:
     """
-    Ports are taken, free again, and not there.
+    Ports are in use, free again, and missing.
     """
     seen: Seen = []
     factory = Factory.forProtocol(Peer)
@@ -389,7 +389,7 @@ async def listening(reactor: Any) -> Seen:
 
 async def listenOnlyOnSix(reactor: Any, factory: Any) -> tuple[ServerSocket, Any]:
     """
-    Listen on IPv6, at a port at which no other program can listen on IPv4.
+    Listen on an IPv6 port that other programs cannot use on IPv4.
 
     @return: the socket that reserves the port on IPv4, and the port.
     """
@@ -405,7 +405,7 @@ async def listenOnlyOnSix(reactor: Any, factory: Any) -> tuple[ServerSocket, Any
 
 class Receiver(DatagramProtocol):
     """
-    Remembers datagrams.
+    Records datagrams.
     """
 
     noisy = False
@@ -419,7 +419,7 @@ class Receiver(DatagramProtocol):
 
 async def datagrams(reactor: Any) -> Seen:
     """
-    Datagrams of every size are sent, to somebody and to nobody.
+    Datagrams of every size are sent.
     """
     seen: Seen = []
     sender, receiver = DatagramSocket(reactor=reactor), DatagramSocket(reactor=reactor)
@@ -547,8 +547,8 @@ async def run(program: Program, reactor: Any) -> Seen:
 @live
 async def test_same(name: str) -> None:
     """
-    A program sees the same on the real network, and in memory with any latency
-    and any cut.
+    A program behaves the same on the real network and in memory, with any latency
+    and any split.
     """
     program = PROGRAMS[name]
     expected = await run(program, theReactor())

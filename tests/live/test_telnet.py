@@ -284,7 +284,7 @@ async def test_withoutPromptToolkit(terminal: Path) -> None:
     """
     program = (
         "import sys; sys.modules['prompt_toolkit'] = None\n"
-        "from openfl_twisted.console.telnet import main; main()"
+        "from openfl_twisted.telnetclient.command import main; main()"
     )
     async with serving(SimpleServerFactory()) as (port, _):
         process = run(sys.executable, "-c", program, HOST, str(port), usePTY=True)

@@ -1,5 +1,5 @@
 """
-What the metrics and the console of two servers say while they are joined by
+The metrics and the dashboard of two servers that are joined by
 Redis, and while that is gone.
 """
 
@@ -20,7 +20,7 @@ from tests.live.test_rooms import join, node
 pytestmark = pytest.mark.slow
 
 TOKEN = "to-look-at-it-all"
-SITES = ("--metrics=tcp:0", "--console=tcp:0", f"--console-token={TOKEN}")
+SITES = ("--metrics=tcp:0", "--dashboard=tcp:0", f"--dashboard-token={TOKEN}")
 
 
 async def siteOf(server: Process, name: str) -> int:
@@ -53,9 +53,9 @@ async def metricsOf(port: int) -> dict[str, float]:
 
 async def shown(events: Buffered, wanted: Callable[[Any], bool]) -> Any:
     """
-    Wait until the console sends a state that is as it should be.
+    Wait until the dashboard sends a state that is as it should be.
 
-    @param events: the stream of the console's events.
+    @param events: the stream of the dashboard's events.
     @param wanted: looks at how it is with the relay.
     @return: how that is.
     """
@@ -73,7 +73,7 @@ async def test_gap(tmp_path: Path) -> None:
     When Redis is killed everybody within a server goes on; more is said than
     waits for its return. When it is back, every message was heard on the other
     server or is counted there as lost, in the room, in the metrics and on the
-    console; and it tells when the relay was down, and what it could not hand on.
+    dashboard; and it tells when the relay was down, and what it could not hand on.
     """
     port = freePort()
     command = REDIS.command(port)
@@ -82,7 +82,7 @@ async def test_gap(tmp_path: Path) -> None:
         one, here = await node(REDIS, port, tmp_path, *SITES)
         two, there = await node(REDIS, port, tmp_path, *SITES)
         oneMetrics, twoMetrics = [await siteOf(each, "metrics") for each in (one, two)]
-        streams = [await ask(await siteOf(each, "console"), "/state") for each in (one, two)]
+        streams = [await ask(await siteOf(each, "dashboard"), "/state") for each in (one, two)]
         ann, ben, cleo = await join(here, "Ann"), await join(there, "Ben"), await join(here, "Cleo")
         while b">?<" not in ben.received:
             ann.send(b"<say>?</say>\0")

@@ -10,8 +10,8 @@ from openfl_twisted.testing import Flow, MemoryNetwork
 
 class Peer(testing.Peer):
     """
-    The server at the other end of a socket. What it does is done when its call
-    returns: it has arrived, and what follows from it has happened.
+    A server for the socket under test. Its methods flush the network before they
+    return.
     """
 
     def __init__(self, network: "Network") -> None:
@@ -21,7 +21,7 @@ class Peer(testing.Peer):
     @property
     def received(self) -> bytes:
         """
-        What the socket has sent.
+        Data that the socket has sent.
         """
         self._network.flush()
         return super().received
@@ -29,7 +29,7 @@ class Peer(testing.Peer):
     @property
     def closed(self) -> bool:
         """
-        Whether the connection has ended.
+        Whether the connection is lost.
         """
         self._network.flush()
         return super().closed
@@ -37,20 +37,20 @@ class Peer(testing.Peer):
     @property
     def incoming(self) -> Flow:
         """
-        What comes from the socket.
+        Flow from the socket.
         """
         return self.transport.socket.incoming  # type: ignore[no-any-return]
 
     @property
     def outgoing(self) -> Flow:
         """
-        What goes to the socket.
+        Flow to the socket.
         """
         return self.transport.socket.outgoing  # type: ignore[no-any-return]
 
     def send(self, *pieces: bytes) -> None:
         """
-        Have pieces of data arrive at the socket.
+        Send segments to the socket.
         """
         for piece in pieces:
             super().send(piece)
@@ -66,7 +66,7 @@ class Peer(testing.Peer):
 
 class Network(MemoryNetwork):
     """
-    A network whose attempts to connect wait for the test.
+    A network that holds all connection attempts.
     """
 
     def __init__(self) -> None:
@@ -76,14 +76,14 @@ class Network(MemoryNetwork):
     @property
     def dialled(self) -> list[tuple[str, int]]:
         """
-        The addresses and ports to which somebody has tried to connect.
+        Addresses and ports of all connection attempts.
         """
         self.flush()
         return [(attempt.host, attempt.port) for attempt in self.attempts.made]
 
     def answer(self) -> Peer:
         """
-        Have a server accept the last attempt to connect.
+        Accept the latest attempt.
         """
         self.flush()
         peer = Peer(self)
@@ -92,7 +92,7 @@ class Network(MemoryNetwork):
 
     def turnAway(self) -> None:
         """
-        Have the last attempt to connect fail.
+        Refuse the latest attempt.
         """
         self.flush()
         self.attempts.made[-1].refuse()

@@ -11,7 +11,7 @@ from openfl_twisted import errors
 from openfl_twisted.events import DatagramSocketDataEvent, Event
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.testing import Datagram, EventRecorder, MemoryNetwork
-from openfl_twisted.testing.memorydatagramsocket import MemoryDatagramSocket
+from openfl_twisted.testing._sockets import MemoryDatagramSocket
 
 
 class DatagramSocketTests(SynchronousTestCase):

@@ -208,7 +208,7 @@ class RefusedTests(PermissionTestCase):
         for cls in SOCKETS:
             self.network = Network()
             self.decide(PolicyFile(REFUSING.rules, "master-only"), cls)
-            self.network.turn()
+            self.network.step()
             [event] = self.recorder.events
             assert isinstance(event, SecurityErrorEvent)
             self.assertEqual((event.type, event.errorID), ("securityError", 2048))
@@ -259,7 +259,7 @@ class RefusedTests(PermissionTestCase):
         self.decide(PolicyFile(REFUSING.rules, "none"))
         self.make().connect(HOST, 8080)
         self.assertEqual(self.recorder.events, [])
-        self.network.turn()
+        self.network.step()
         self.assertEqual(self.recorder.types, ["securityError"])
         self.assertAsked(843)
 
@@ -300,7 +300,7 @@ class RefusedTests(PermissionTestCase):
         peer = self.network.answer()
         socket.close()
         self.assertTrue(peer.closed)
-        self.network.turn()
+        self.network.step()
         self.assertEqual(self.recorder.events, [])
         self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
@@ -312,7 +312,7 @@ class RefusedTests(PermissionTestCase):
         socket.connect(HOST, 8080)
         socket.connect("192.0.2.2", 8080)
         self.answer(PolicyFile(REFUSING.rules, "none"))
-        self.network.turn()
+        self.network.step()
         [event] = self.recorder.events
         self.assertIn("192.0.2.2:8080", event.text)  # type: ignore[attr-defined]
 
@@ -365,7 +365,7 @@ class SandboxTests(PermissionTestCase):
             self.assertAsked(843, 8080)
             self.network = Network()
             self.decide(PolicyFile(GRANTING.rules, "master-only"))
-            self.network.turn()
+            self.network.step()
             [event] = self.recorder.events
             self.assertIn("it is not for content of no domain", event.text)  # type: ignore[attr-defined]
         self.assertIn("violation: remote cannot", event.text)  # type: ignore[attr-defined]

@@ -298,7 +298,7 @@ class SecureSocketTests(SynchronousTestCase):
         self.socket.writeBytes(ByteArray(data))
         self.assertEqual(self.socket.bytesPending, len(data))
         self.network.flush()
-        self.network.turn()
+        self.network.step()
         self.assertEqual(server.received, data)
         self.assertEqual(self.socket.bytesPending, 0)
         progress = [each for each in self.recorder.events if isinstance(each, OutputProgressEvent)]

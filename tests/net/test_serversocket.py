@@ -12,7 +12,7 @@ from openfl_twisted import errors
 from openfl_twisted.events import ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
 from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
-from openfl_twisted.testing.memorysocket import MemorySocket
+from openfl_twisted.testing._sockets import MemorySocket
 
 
 class ServerSocketTests(SynchronousTestCase):

@@ -144,7 +144,7 @@ class LifeTests(SocketTestCase):
         A new attempt replaces the one before, whose outcome is not heard of.
         """
         self.socket.connect("127.0.0.1", 80)
-        self.network.turn()
+        self.network.step()
         self.socket.connect("127.0.0.2", 81)
         self.network.answer().send(b"a")
         self.assertEqual(self.recorder.types, ["connect", "socketData"])
@@ -172,9 +172,9 @@ class LifeTests(SocketTestCase):
         An attempt is given up silently.
         """
         self.socket.connect("127.0.0.1", 80)
-        self.network.turn()
+        self.network.step()
         self.socket.close()
-        self.network.turn()
+        self.network.step()
         self.assertEqual(self.recorder.events, [])
         self.assertNotConnected(self.socket.close)
 
@@ -187,7 +187,7 @@ class LifeTests(SocketTestCase):
         self.socket.connect("127.0.0.2", 81)
         self.socket.close()
         with capturedLogs() as logs:
-            self.network.turn()
+            self.network.step()
             gc.collect()
         self.assertEqual((self.recorder.events, logs), ([], []))
 
@@ -222,7 +222,7 @@ class LifeTests(SocketTestCase):
         self.patch(link, "hostEndpoint", lambda *arguments: AtOnce())
         self.socket.connect("127.0.0.1", 80)
         self.socket.close()
-        self.network.turn()
+        self.network.step()
         self.assertTrue(transport.closed)
         self.assertEqual(self.recorder.events, [])
 
@@ -509,7 +509,7 @@ class WriteTests(SocketTestCase):
         self.socket.writeByte(1)
         self.socket.writeByte(2)
         self.assertEqual(self.socket.bytesPending, 2)
-        self.network.turn()
+        self.network.step()
         self.assertEqual(self.socket.bytesPending, 0)
         self.network.flush()
         self.assertEqual(peer.segments, [b"\1\2"])
@@ -534,7 +534,7 @@ class WriteTests(SocketTestCase):
         self.socket.flush()
         self.socket.writeByte(2)
         self.socket.close()
-        self.network.turn()
+        self.network.step()
         self.assertEqual(peer.received, b"\1")
         self.assertTrue(peer.closed)
 
@@ -586,7 +586,7 @@ class WriteTests(SocketTestCase):
         self.socket.writeByte(1)
         self.socket.flush()
         self.assertEqual(self.recorder.events, [])
-        self.network.turn()
+        self.network.step()
         self.assertEqual(
             str(self.recorder.events[0]),
             '[OutputProgressEvent type="outputProgress" bubbles=false cancelable=false '
@@ -601,7 +601,7 @@ class WriteTests(SocketTestCase):
         for _ in range(3):
             self.socket.writeByte(1)
             self.socket.flush()
-        self.network.turn()
+        self.network.step()
         [event] = self.recorder.events
         assert isinstance(event, OutputProgressEvent)
         self.assertEqual((event.bytesPending, event.bytesTotal), (0, 3))

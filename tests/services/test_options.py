@@ -559,7 +559,7 @@ class FileOptionTests(OptionsTestCase):
         with self.assertRaises(SystemExit):
             self.parse(
                 xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--check",
-                "--console=tcp:0", "--console-token=secret-secret-secret-secret",
+                "--dashboard=tcp:0", "--dashboard-token=secret-secret-secret-secret",
             )  # fmt: skip
         self.assertNotIn("secret", printed.getvalue())
         self.assertIn('broker = "redis://***@h"', printed.getvalue())

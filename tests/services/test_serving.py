@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from openfl_twisted.endpoints import StartupError
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
@@ -34,17 +35,17 @@ from openfl_twisted.rooms.pubsub import PubSubState
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
-from openfl_twisted.services.serving import DatagramService, ServerService, StartupError
+from openfl_twisted.services.serving import DatagramService, ServerService
 from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
+from tests.dashboard.browser import ADDRESS
+from tests.dashboard.test_metrics import Hearer
 from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.laboratory import PAST, authority, server
-from tests.services.test_metrics import Hearer
 from tests.services.test_options import Board, Table
-from tests.services.visiting import ADDRESS
 
 
 @implementer(IStreamServerEndpoint)

@@ -16,19 +16,16 @@ from openfl_twisted.testing import MemoryNetwork, Peer
 
 class AttemptTests(SynchronousTestCase):
     """
-    A test answers attempts to connect.
+    A test answers connection attempts itself.
     """
 
     def setUp(self) -> None:
-        """
-        Hold the attempts.
-        """
         self.network = MemoryNetwork()
         self.network.attempts.hold()
 
     def connect(self, host: str = "192.0.2.1", port: int = 80) -> Deferred[Any]:
         """
-        Begin to connect, to an address that the network does not have.
+        Start to connect, to an address that the network does not have.
         """
         kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
         endpoint = kind(self.network.reactor, host, port, timeout=30)
@@ -39,7 +36,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_answer(self) -> None:
         """
-        The server is whoever the test wants, whatever the address.
+        A test accepts an attempt with a server of its own, at any address.
         """
         for host in ("192.0.2.1", "2001:db8::1"):
             waiting = self.connect(host)
@@ -57,7 +54,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_refuse(self) -> None:
         """
-        An attempt can fail, for every reason.
+        A test lets an attempt fail with any error.
         """
         waiting = self.connect()
         self.network.attempts.held[0].refuse()
@@ -68,7 +65,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_over(self) -> None:
         """
-        What is over has no answer.
+        An attempt that is over cannot be answered.
         """
         waiting = self.connect()
         [attempt] = self.network.attempts.held
@@ -81,13 +78,13 @@ class AttemptTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as caught:
                 answer()
             self.assertEqual(
-                str(caught.exception), "it is over: <Attempt to connect to 192.0.2.1 port 80>"
+                str(caught.exception), "<Attempt to connect to 192.0.2.1 port 80> is over"
             )
         self.assertEqual(self.network.attempts.made, [attempt])
 
     def test_noProtocol(self) -> None:
         """
-        A factory that builds no protocol closes the connection.
+        If the factory builds no protocol, the connection is closed.
         """
 
         class Refusing(Factory[Peer]):
@@ -100,7 +97,7 @@ class AttemptTests(SynchronousTestCase):
 
     def test_release(self) -> None:
         """
-        Those that are released arrive where they go, as if nothing had been.
+        Released attempts are answered by the servers of the network.
         """
         self.network.reactor.listenTCP(80, Factory.forProtocol(Peer), interface="127.0.0.1")
         there, nobody = self.connect("127.0.0.1"), self.connect("127.0.0.1", 81)

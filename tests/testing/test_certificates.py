@@ -21,14 +21,14 @@ from openfl_twisted.testing import (
 
 class CertificateTests(SynchronousTestCase):
     """
-    There is a certificate for every status.
+    L{CertificateMaker} makes credentials for every status.
     """
 
     maker = CertificateMaker()
 
     def connect(self, credentials: Credentials) -> tuple[SecureSocket, EventRecorder]:
         """
-        Connect a L{SecureSocket} to a server that greets and closes.
+        Connect a L{SecureSocket} to a server that sends a greeting and closes.
         """
         network = MemoryNetwork()
         network.addHost("games.example", "192.0.2.1")
@@ -43,7 +43,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_nine(self) -> None:
         """
-        Flash has nine statuses.
+        Flash has nine certificate statuses.
         """
         self.assertEqual(
             STATUSES,
@@ -55,8 +55,8 @@ class CertificateTests(SynchronousTestCase):
 
     def test_everyStatus(self) -> None:
         """
-        A client comes to each status, and is connected with the trusted one
-        only.
+        Each handshake results in the requested status, and only C{trusted}
+        connects.
         """
         for status in STATUSES:
             credentials = self.maker.make(status)
@@ -68,7 +68,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_hosts(self) -> None:
         """
-        A certificate is for a name or an address.
+        A certificate is for a host name or an IP address.
         """
         for host in ("games.example", "127.0.0.1", "::1"):
             network = MemoryNetwork()
@@ -84,7 +84,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_otherMaker(self) -> None:
         """
-        One authority knows nothing of another.
+        Different makers do not trust each other.
         """
         credentials = self.maker.make()
         network = MemoryNetwork()
@@ -97,15 +97,15 @@ class CertificateTests(SynchronousTestCase):
 
     def test_wrongStatus(self) -> None:
         """
-        Another status is refused, and the right ones are named.
+        An unknown status is refused, with a list of the known ones.
         """
         with self.assertRaises(ValueError) as caught:
             self.maker.make("good")
-        self.assertIn("'good' is no status: there are expired, ", str(caught.exception))
+        self.assertIn("'good' must be one of expired, ", str(caught.exception))
 
     def test_save(self) -> None:
         """
-        A server's key and certificates are written as servers read them.
+        Key and certificates are written as PEM.
         """
         credentials = self.maker.make(CertificateStatus.INVALID_CHAIN)
         path = credentials.save(Path(self.mktemp()))

@@ -11,12 +11,12 @@ from twisted.internet.protocol import ConnectedDatagramProtocol, DatagramProtoco
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.testing import Datagram, MemoryNetwork
-from openfl_twisted.testing.memorydatagramsocket import DATAGRAM_ROOM
+from openfl_twisted.testing._sockets import RECEIVE_BUFFER
 
 
 class Receiver(DatagramProtocol):
     """
-    Remembers datagrams.
+    Records datagrams.
     """
 
     noisy = False
@@ -31,13 +31,10 @@ class Receiver(DatagramProtocol):
 
 class DatagramTests(SynchronousTestCase):
     """
-    Datagrams arrive, or not.
+    Datagrams are delivered, delayed or lost.
     """
 
     def setUp(self) -> None:
-        """
-        Make two sides.
-        """
         self.network = MemoryNetwork()
         self.sender, self.receiver = Receiver(), Receiver()
         self.network.reactor.listenUDP(1000, self.sender, "127.0.0.1")
@@ -53,13 +50,13 @@ class DatagramTests(SynchronousTestCase):
 
     def received(self) -> list[bytes]:
         """
-        Get what has come.
+        Return the received payloads.
         """
         return [data for data, _ in self.receiver.received]
 
     def test_arrive(self) -> None:
         """
-        By themselves they arrive in order, whole, with their sender.
+        By default datagrams arrive in order, complete, with their source.
         """
         self.send(b"one", b"", b"three")
         address = ("127.0.0.1", 1000)
@@ -69,7 +66,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_latency(self) -> None:
         """
-        They are on their way as long as is said.
+        Datagrams arrive after the latency.
         """
         self.network.datagrams.latency = 2
         self.send(b"slow")
@@ -80,7 +77,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        A test chooses which ones are lost.
+        A filter selects the datagrams to lose.
         """
         self.network.datagrams.filter = lambda datagram: datagram.data != b"two"
         self.send(b"one", b"two", b"three")
@@ -88,8 +85,8 @@ class DatagramTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What is held arrives in any order, as often as is said, and later ones
-        as usual.
+        Held datagrams are released in any order, and can be duplicated; later ones
+        arrive as usual.
         """
         self.network.datagrams.hold()
         self.send(b"one", b"two", b"three")
@@ -106,7 +103,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_heldChanged(self) -> None:
         """
-        What a test takes out is lost, and what it puts in arrives.
+        A test can remove held datagrams, and add others.
         """
         self.network.datagrams.hold()
         self.send(b"one", b"two")
@@ -121,11 +118,11 @@ class DatagramTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """
-        What goes where nobody is is lost, and nobody is told.
+        Datagrams to an address without a receiver are lost without an error.
         """
         self.send(b"lost", port=3000)
         self.send(b"lost", host="192.0.2.1")
-        self.network.silence("127.0.0.1", 2000)
+        self.network.blackhole("127.0.0.1", 2000)
         self.send(b"lost")
         self.network.refuse("127.0.0.1", 2000)
         self.send(b"lost")
@@ -133,7 +130,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A datagram has its longest size, and a reader its own.
+        The size of datagrams is limited; a receiver truncates to its own limit.
         """
         with self.assertRaises(MessageLengthError):
             self.send(bytes(65508))
@@ -142,19 +139,19 @@ class DatagramTests(SynchronousTestCase):
 
     def test_tooMany(self) -> None:
         """
-        What a reader has no room for is lost.
+        Datagrams beyond the receive buffer are lost.
         """
         self.receiver.transport.stopReading()
         size = 50_000
         self.send(*[bytes(size)] * 10)
         self.receiver.transport.startReading()
         self.network.flush()
-        self.assertEqual(len(self.received()), DATAGRAM_ROOM // size)
+        self.assertEqual(len(self.received()), RECEIVE_BUFFER // size)
 
     def test_unbound(self) -> None:
         """
-        A sender at all addresses has the one from which the receiver is
-        reached.
+        The source address of a socket bound to all addresses depends on the
+        receiver.
         """
         sender = Receiver()
         self.network.reactor.listenUDP(0, sender)
@@ -165,7 +162,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_ipv6(self) -> None:
         """
-        IPv6 has its own ports.
+        IPv6 has separate ports.
         """
         six, other = Receiver(), Receiver()
         self.network.reactor.listenUDP(2000, six, "::1")
@@ -176,7 +173,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        A port has one receiver, and is free when it is gone.
+        A port has one receiver, and is free after its end.
         """
         with self.assertRaises(CannotListenError):
             self.network.reactor.listenUDP(2000, Receiver(), "127.0.0.1")
@@ -185,8 +182,8 @@ class DatagramTests(SynchronousTestCase):
 
     def test_singlePeer(self) -> None:
         """
-        With a single peer strangers are not heard, and one hears that nobody is
-        there.
+        A connected socket ignores datagrams of other peers, and is notified if its
+        peer is missing.
         """
         refused: list[None] = []
         heard: list[bytes] = []
@@ -218,8 +215,8 @@ class DatagramTests(SynchronousTestCase):
 
     def test_socket(self) -> None:
         """
-        A socket that was not bound gets an address when it sends; without a
-        peer or an address it cannot.
+        An unbound socket is bound when it sends; without a peer or an address it
+        cannot send.
         """
         made = self.network.reactor.makeSocket(socket.AF_INET, socket.SOCK_DGRAM)
         with self.assertRaises(OSError) as caught:
@@ -234,7 +231,7 @@ class DatagramTests(SynchronousTestCase):
 
     def test_adopted(self) -> None:
         """
-        A socket that a program has bound itself can be listened with.
+        A reactor adopts a bound socket.
         """
         made = self.network.reactor.makeSocket(socket.AF_INET, socket.SOCK_DGRAM)
         made.bind(("127.0.0.1", 5000))

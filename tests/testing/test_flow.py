@@ -15,21 +15,18 @@ from openfl_twisted.testing import (
     MemoryNetwork,
     Peer,
     connectedPair,
-    cutAt,
     everyByte,
+    splitAt,
 )
 from openfl_twisted.testing.flow import WINDOW
 
 
 class FlowTestCase(SynchronousTestCase):
     """
-    Two peers with a connection between them.
+    Base class: two connected peers.
     """
 
     def setUp(self) -> None:
-        """
-        Connect them.
-        """
         self.network = MemoryNetwork()
         self.pair: ConnectedPair[Peer, Peer] = connectedPair(Peer(), Peer(), network=self.network)
         self.sender, self.reader = self.pair.client, self.pair.server
@@ -37,20 +34,20 @@ class FlowTestCase(SynchronousTestCase):
 
     def send(self, data: bytes) -> None:
         """
-        Send, and let it arrive as far as it does.
+        Send data, and flush the network.
         """
         self.sender.send(data)
         self.network.flush()
 
 
-class CutTests(FlowTestCase):
+class SplitTests(FlowTestCase):
     """
-    A test says where the stream is cut.
+    L{Flow.split} splits the stream.
     """
 
     def test_whole(self) -> None:
         """
-        What is written in one turn is one segment.
+        Data written in one iteration is one segment.
         """
         self.sender.send(b"ab")
         self.sender.send(b"cd")
@@ -58,12 +55,12 @@ class CutTests(FlowTestCase):
         self.send(b"ef")
         self.assertEqual(self.reader.segments, [b"abcd", b"ef"])
 
-    def test_cut(self) -> None:
+    def test_split(self) -> None:
         """
-        Sizes cut what is written later, over many writes; then it is whole
-        again. A size that is not above 0 does not count.
+        The sizes split later data, over several writes; then it is not split. Sizes
+        below 1 are ignored.
         """
-        self.flow.cut([1, 0, 3, -2, 2])
+        self.flow.split([1, 0, 3, -2, 2])
         for data in (b"ab", b"cdef", b"ghi"):
             self.send(data)
         self.assertEqual(self.reader.segments, [b"a", b"b", b"cd", b"ef", b"ghi"])
@@ -72,25 +69,25 @@ class CutTests(FlowTestCase):
         """
         Each byte can be a segment.
         """
-        self.flow.cut(everyByte())
+        self.flow.split(everyByte())
         self.send(b"abc")
         self.assertEqual(self.reader.segments, [b"a", b"b", b"c"])
 
-    def test_cutAt(self) -> None:
+    def test_splitAt(self) -> None:
         """
-        Places are counted from where one is.
+        Places count from the current position in the stream.
         """
-        self.flow.cut(cutAt(5, 2))
+        self.flow.split(splitAt(5, 2))
         self.send(b"abcdefg")
         self.assertEqual(self.reader.segments, [b"ab", b"cde", b"fg"])
 
     @given(st.binary(min_size=1, max_size=60), st.lists(st.integers(0, 20)))
-    def test_anyCut(self, data: bytes, sizes: list[int]) -> None:
+    def test_anySplit(self, data: bytes, sizes: list[int]) -> None:
         """
-        Any sizes cut just there, lose nothing, and invent nothing.
+        Any sizes split exactly there, without losing or adding data.
         """
         self.setUp()
-        self.flow.cut(sizes)
+        self.flow.split(sizes)
         self.send(data)
         places = [place for place in accumulate(sizes) if place < len(data)]
         ends = sorted({place for place in places if place > 0} | {len(data)})
@@ -100,12 +97,12 @@ class CutTests(FlowTestCase):
 
 class DelayTests(FlowTestCase):
     """
-    A test says when something arrives.
+    A test delays and drops data.
     """
 
     def test_latency(self) -> None:
         """
-        A segment is on its way as long as is said when it is written.
+        A segment arrives after the latency at the time of writing.
         """
         self.flow.latency = 0.25
         self.send(b"slow")
@@ -118,7 +115,7 @@ class DelayTests(FlowTestCase):
 
     def test_order(self) -> None:
         """
-        A segment never overtakes another one, even when it is faster.
+        Segments stay in order if the latency decreases.
         """
         self.flow.latency = 1
         self.send(b"one ")
@@ -130,11 +127,10 @@ class DelayTests(FlowTestCase):
 
     def test_hold(self) -> None:
         """
-        What is held arrives segment by segment, or all at once; the end is a
-        segment too.
+        Held segments are released one by one or together; the FIN is a segment too.
         """
         self.flow.hold()
-        self.flow.cut(everyByte())
+        self.flow.split(everyByte())
         self.send(b"abc")
         self.sender.close()
         self.network.advance(60)
@@ -149,7 +145,7 @@ class DelayTests(FlowTestCase):
 
     def test_drop(self) -> None:
         """
-        A cable that is pulled tells nobody, and what is sent is lost for good.
+        Dropped data is lost, and neither side is notified.
         """
         self.flow.drop()
         self.send(b"lost")
@@ -161,7 +157,7 @@ class DelayTests(FlowTestCase):
 
     def test_bothDropped(self) -> None:
         """
-        A connection can be dropped in both directions.
+        A connection is dropped in both directions.
         """
         self.pair.connection.drop()
         self.send(b"lost")
@@ -172,13 +168,13 @@ class DelayTests(FlowTestCase):
 
 class StallTests(FlowTestCase):
     """
-    A reader is slow.
+    The reader is slow.
     """
 
     def test_stall(self) -> None:
         """
-        What comes to a reader that does not read waits, up to the window; then
-        it waits at the writer. All of it comes once he reads.
+        Data for a stalled reader is buffered up to the window, then at the writer.
+        All of it arrives after L{Flow.resume}.
         """
         self.flow.window = 10
         self.flow.stall()
@@ -191,7 +187,7 @@ class StallTests(FlowTestCase):
 
     def test_backpressure(self) -> None:
         """
-        The producer of a writer is paused while his transport is full.
+        The producer of a writer is paused while the transport is full.
         """
         told: list[str] = []
 
@@ -220,7 +216,7 @@ class StallTests(FlowTestCase):
 
     def test_pausedByTheProtocol(self) -> None:
         """
-        A reader that pauses its transport has as little.
+        A paused transport buffers data too.
         """
         self.reader.transport.pauseProducing()
         self.send(b"later")
@@ -231,7 +227,7 @@ class StallTests(FlowTestCase):
 
     def test_longSegment(self) -> None:
         """
-        A reader takes at most 64 KiB at a time.
+        A reader receives at most 64 KiB at a time.
         """
         self.send(bytes(100_000))
         self.assertEqual([len(each) for each in self.reader.segments], [65536, 34464])
@@ -239,12 +235,12 @@ class StallTests(FlowTestCase):
 
 class EndTests(FlowTestCase):
     """
-    A connection ends in the ways that there are.
+    A connection ends.
     """
 
     def test_close(self) -> None:
         """
-        What was sent comes before the end.
+        Pending data arrives before the end.
         """
         self.sender.send(b"last")
         self.sender.close()
@@ -256,7 +252,7 @@ class EndTests(FlowTestCase):
 
     def test_abort(self) -> None:
         """
-        A reset is no clean end.
+        The other side loses an aborted connection uncleanly.
         """
         self.sender.abort()
         self.network.flush()
@@ -265,7 +261,7 @@ class EndTests(FlowTestCase):
 
     def test_reset(self) -> None:
         """
-        A network that resets takes from both sides what is on its way.
+        A reset by the network loses the data in flight, on both sides.
         """
         self.flow.latency = 1
         self.send(b"lost")
@@ -279,7 +275,7 @@ class EndTests(FlowTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        Who has sent all can still read, if the other side allows it.
+        After a half-close, data in the other direction still arrives.
         """
         self.reader.transport.stopReading()
         self.sender.transport.loseWriteConnection()
@@ -292,7 +288,7 @@ class EndTests(FlowTestCase):
 
     def test_unreadAtTheEnd(self) -> None:
         """
-        Who closes before he has read all resets, as Linux does.
+        Closing with unread data resets the connection, as on Linux.
         """
         self.flow.stall()
         self.send(b"never read")
@@ -303,7 +299,7 @@ class EndTests(FlowTestCase):
 
     def test_sentToTheClosed(self) -> None:
         """
-        Who sends to somebody who has closed is told so, once it has arrived.
+        Data that arrives at a closed socket resets the connection.
         """
         self.pair.connection.toClient.hold()
         self.reader.close()

@@ -1,5 +1,5 @@
 """
-What C{docs/howto/testing.rst} says runs as it stands.
+The code of C{docs/howto/testing.rst} works as shown.
 """
 
 import re
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.testing.somebodyelse import runPytest
+from tests.testing.pytestrun import runPytest
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "howto" / "testing.rst"
 
 
 class HowToTests(SynchronousTestCase):
     """
-    The code of the page is a file with tests.
+    The code blocks of the page form a file of tests.
     """
 
     def test_runs(self) -> None:
         """
-        All of them pass, in the order of the page.
+        All tests of the page pass, in order.
         """
         blocks = re.findall(r"code-block:: python\n\n((?:    .*\n|\n)+)", PAGE.read_text())
         code = "\n\n".join(textwrap.dedent(block) for block in blocks)

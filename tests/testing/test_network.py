@@ -20,13 +20,10 @@ from openfl_twisted.testing import MemoryNetwork, Peer
 
 class NetworkTestCase(SynchronousTestCase):
     """
-    A network in memory.
+    Base class: a network in memory.
     """
 
     def setUp(self) -> None:
-        """
-        Make it.
-        """
         self.network = MemoryNetwork()
         self.reactor = self.network.reactor
         self.factory = Factory.forProtocol(Peer)
@@ -34,26 +31,26 @@ class NetworkTestCase(SynchronousTestCase):
 
     def connect(self, host: str, port: int = 80, **options: Any) -> Deferred[Any]:
         """
-        Begin to connect to an address.
+        Start to connect to an address.
         """
         endpoint = TCP4ClientEndpoint(self.reactor, host, port, **options)
         return endpoint.connect(self.factory)
 
     def listen(self, port: int = 80, interface: str = "127.0.0.1", **options: Any) -> Any:
         """
-        Listen at an address.
+        Listen on an address.
         """
         return self.reactor.listenTCP(port, self.factory, interface=interface, **options)
 
 
 class ClockTests(NetworkTestCase):
     """
-    Time passes as the test wants it.
+    The test controls iterations and clock.
     """
 
     def test_still(self) -> None:
         """
-        Nothing happens by itself.
+        Nothing happens before the test runs an iteration.
         """
         self.listen()
         waiting = self.connect("127.0.0.1")
@@ -65,8 +62,7 @@ class ClockTests(NetworkTestCase):
 
     def test_advance(self) -> None:
         """
-        What happens while time passes happens at its time, also what follows
-        from it.
+        Calls run at their times, including calls that they schedule.
         """
         seen: list[Any] = []
         self.reactor.callLater(2, lambda: seen.append(("two", self.network.seconds())))
@@ -82,7 +78,7 @@ class ClockTests(NetworkTestCase):
 
     def test_reactorAdvance(self) -> None:
         """
-        The reactor can be advanced as a C{Clock} is.
+        The reactor has the methods of C{Clock}.
         """
         called: list[int] = []
         self.reactor.callLater(1, called.append, 1)
@@ -93,9 +89,9 @@ class ClockTests(NetworkTestCase):
         self.reactor.iterate(1)
         self.assertEqual(self.network.seconds(), 2)
 
-    def test_turn(self) -> None:
+    def test_step(self) -> None:
         """
-        In one turn only those calls are made that were there before.
+        An iteration runs only the calls that were scheduled before.
         """
         seen: list[str] = []
 
@@ -108,18 +104,18 @@ class ClockTests(NetworkTestCase):
         self.reactor.callLater(0, one)
         never = self.reactor.callLater(0, seen.append, "never")
         later = self.reactor.callLater(0, seen.append, "later")
-        self.network.turn()
+        self.network.step()
         self.assertEqual(seen, ["one"])
-        self.network.turn()
+        self.network.step()
         self.assertEqual(seen, ["one", "two"])
         self.network.advance(1)
         self.assertEqual(seen, ["one", "two", "later"])
 
     def test_restless(self) -> None:
         """
-        A program that never rests is found.
+        A program that never becomes idle is an error.
         """
-        self.network.maxTurns = 1000
+        self.network.reactor.maxIterations = 1000
         turns: list[None] = []
 
         def again() -> None:
@@ -129,25 +125,25 @@ class ClockTests(NetworkTestCase):
         again()
         with self.assertRaises(AssertionError) as caught:
             self.network.flush()
-        self.assertIn("does not rest", str(caught.exception))
+        self.assertIn("does not become idle", str(caught.exception))
         self.assertEqual(len(turns), 1001)
 
 
 class RunTests(NetworkTestCase):
     """
-    One can wait for something.
+    L{MemoryNetwork.run} waits for a result.
     """
 
     def test_result(self) -> None:
         """
-        As much time passes as is needed, and no more.
+        The clock advances as far as needed.
         """
         self.assertEqual(self.network.run(deferLater(self.reactor, 5, lambda: "done")), "done")
         self.assertEqual(self.network.seconds(), 5)
 
     def test_coroutine(self) -> None:
         """
-        An C{async} function can be waited for.
+        A coroutine can be awaited.
         """
 
         async def talk() -> int:
@@ -160,7 +156,7 @@ class RunTests(NetworkTestCase):
 
     def test_failure(self) -> None:
         """
-        What goes wrong there is raised.
+        An exception is raised.
         """
 
         async def fail() -> None:
@@ -172,20 +168,20 @@ class RunTests(NetworkTestCase):
 
     def test_never(self) -> None:
         """
-        What can never be done is said at once, and is cancelled.
+        If nothing more will happen, the result is cancelled with an error.
         """
         cancelled: list[Deferred[None]] = []
         waiting: Deferred[None] = Deferred(cancelled.append)
         with self.assertRaises(AssertionError) as caught:
             self.network.run(waiting)
-        self.assertIn("nothing comes of it ever", str(caught.exception))
+        self.assertIn("no result ever", str(caught.exception))
         self.assertEqual(cancelled, [waiting])
 
     def test_restless(self) -> None:
         """
-        A program that never rests is found here too.
+        A program that never becomes idle is an error.
         """
-        self.network.maxTurns = 1000
+        self.network.reactor.maxIterations = 1000
 
         async def again() -> None:
             while True:
@@ -193,20 +189,20 @@ class RunTests(NetworkTestCase):
 
         with self.assertRaises(AssertionError) as caught:
             self.network.run(again())
-        self.assertIn("does not rest", str(caught.exception))
+        self.assertIn("does not become idle", str(caught.exception))
 
-    def test_patience(self) -> None:
+    def test_timeout(self) -> None:
         """
-        What takes too long is given up.
+        A timeout is an error.
         """
         waiting = deferLater(self.reactor, 11, lambda: None)
         with self.assertRaises(AssertionError) as caught:
-            self.network.run(waiting, patience=10)
+            self.network.run(waiting, timeout=10)
         self.assertIn("within 10 seconds", str(caught.exception))
 
     def test_check(self) -> None:
         """
-        A call that fails is logged, and others are made; C{check} raises it.
+        An exception in a call is logged, and other calls run; C{check} raises it.
         """
         called: list[int] = []
 
@@ -224,8 +220,7 @@ class RunTests(NetworkTestCase):
 
     def test_faultyProtocol(self) -> None:
         """
-        A connection whose protocol fails is lost, and it is logged, as Twisted
-        does.
+        An exception in a protocol is logged, and closes the connection.
         """
 
         class Faulty(Peer):
@@ -245,24 +240,27 @@ class RunTests(NetworkTestCase):
 
 class AddressTests(NetworkTestCase):
     """
-    A machine has addresses, ports and names.
+    The machine has addresses, ports and names.
     """
 
     def test_connections(self) -> None:
         """
         Both sides know both addresses.
         """
-        port = self.listen(0)
+        server = Peer()
+        listening = Factory.forProtocol(lambda: server)
+        port: Any = self.reactor.listenTCP(0, listening, interface="127.0.0.1")
         client = self.network.run(self.connect("127.0.0.1", port.getHost().port))
-        [connection] = self.network.connections
+        self.assertEqual(len(self.network.connections), 1)
         self.assertEqual(client.transport.getPeer(), port.getHost())
         self.assertEqual(client.transport.getHost().host, "127.0.0.1")
-        self.assertEqual(connection.server.getpeername(), connection.client.getsockname())
+        self.assertEqual(server.transport.getPeer(), client.transport.getHost())
+        self.assertEqual(server.transport.getHost(), port.getHost())
 
     def test_names(self) -> None:
         """
-        A name leads to the addresses it was given, in the time it takes; others
-        are not found.
+        A host name resolves to its addresses after the lookup time; unknown names
+        do not resolve.
         """
         self.network.addHost("games.example", "192.0.2.1")
         self.network.lookupTime = 0.5
@@ -279,7 +277,7 @@ class AddressTests(NetworkTestCase):
 
     def test_resolve(self) -> None:
         """
-        The old way to look a name up works too.
+        C{reactor.resolve} works too.
         """
         self.assertEqual(self.network.run(self.reactor.resolve("localhost")), "127.0.0.1")
         self.assertEqual(self.network.run(self.reactor.resolve("192.0.2.1")), "192.0.2.1")
@@ -288,7 +286,7 @@ class AddressTests(NetworkTestCase):
 
     def test_lookupGivenUp(self) -> None:
         """
-        A lookup that is given up comes to nothing.
+        A cancelled lookup has no result.
         """
         self.network.lookupTime = 5
         heard: list[str] = []
@@ -314,7 +312,7 @@ class AddressTests(NetworkTestCase):
 
     def test_lookupKinds(self) -> None:
         """
-        Who asks for IPv4 gets no IPv6.
+        A lookup can be limited to IPv4 or IPv6.
         """
         self.network.addHost("both.example", "::1", "127.0.0.1")
         found: list[Any] = []
@@ -339,7 +337,7 @@ class AddressTests(NetworkTestCase):
 
     def test_ipv6(self) -> None:
         """
-        IPv6 has its own ports.
+        IPv6 has separate ports.
         """
         self.listen(80, "::1")
         with self.assertRaises(error.ConnectionRefusedError):
@@ -351,8 +349,8 @@ class AddressTests(NetworkTestCase):
 
     def test_everywhere(self) -> None:
         """
-        A server at all addresses is reached at each one; one at a single
-        address comes before it, and only there.
+        A server on all addresses is reachable at each; a server on one address
+        precedes it there.
         """
         every, single = Peer(), Peer()
         self.reactor.listenTCP(80, Factory.forProtocol(lambda: every))
@@ -372,7 +370,7 @@ class AddressTests(NetworkTestCase):
 
     def test_anyAddressIsThisMachine(self) -> None:
         """
-        Who connects to C{0.0.0.0} connects to this machine, as on Linux.
+        Connecting to C{0.0.0.0} connects to the loopback interface, as on Linux.
         """
         self.listen()
         client = self.network.run(self.connect("0.0.0.0"))
@@ -380,7 +378,7 @@ class AddressTests(NetworkTestCase):
 
     def test_taken(self) -> None:
         """
-        A port has one server, and an address must be one of this machine.
+        A port has one server, and a foreign address cannot be used.
         """
         self.listen()
         for interface in ("127.0.0.1", ""):
@@ -393,20 +391,20 @@ class AddressTests(NetworkTestCase):
 
     def test_chosenPorts(self) -> None:
         """
-        Who wants any port gets one that is free, from the range for that.
+        Port 0 selects a free dynamic port.
         """
         first = self.listen(0).getHost().port
         second = self.listen(0).getHost().port
         self.assertEqual((first, second), (49152, 49153))
         self.listen(49154)
         self.assertEqual(self.listen(0).getHost().port, 49155)
-        self.network._kernel.ports._next = 65535
+        self.reactor.kernel.ports._next = 65535
         self.assertEqual(self.listen(0).getHost().port, 65535)
         self.assertEqual(self.listen(0).getHost().port, 49156)
 
     def test_bindAddress(self) -> None:
         """
-        A client can say where it connects from.
+        A client can bind to an address.
         """
         self.listen()
         client = self.network.run(self.connect("127.0.0.1", bindAddress=("127.0.0.9", 4000)))
@@ -419,7 +417,7 @@ class AddressTests(NetworkTestCase):
 
     def test_latency(self) -> None:
         """
-        To connect takes twice the latency, to be refused too.
+        Connecting takes twice the latency, a refusal too.
         """
         self.listen()
         self.network.latency = 0.5
@@ -432,34 +430,35 @@ class AddressTests(NetworkTestCase):
 
 class FaultTests(NetworkTestCase):
     """
-    A test says what goes wrong.
+    A test injects faults.
     """
 
     def assertFails(self, kind: type[Exception], host: str = "127.0.0.1", port: int = 80) -> None:
         """
-        No connection is made.
+        The connection attempt fails.
         """
         with self.assertRaises(kind):
             self.network.run(self.connect(host, port, timeout=7))
 
     def test_nobody(self) -> None:
         """
-        Where nobody listens one is refused; where nothing is there is no route.
+        Attempts to a port without a server are refused; an unknown address is
+        unreachable.
         """
         self.assertFails(error.ConnectionRefusedError)
         self.assertFails(error.NoRouteError, "192.0.2.1")
 
     def test_faults(self) -> None:
         """
-        A server can be made to refuse, to be out of reach, and to be silent;
-        until all is well again.
+        Addresses can refuse connections, be unreachable, and drop packets, until
+        they are restored.
         """
         self.listen()
         self.listen(81)
         for fault, kind in [
             (self.network.refuse, error.ConnectionRefusedError),
             (self.network.makeUnreachable, error.NoRouteError),
-            (self.network.silence, error.TimeoutError),
+            (self.network.blackhole, error.TimeoutError),
         ]:
             fault("127.0.0.1", 80)
             self.assertFails(kind)
@@ -473,7 +472,7 @@ class FaultTests(NetworkTestCase):
 
     def test_givenUp(self) -> None:
         """
-        Who gives up while he is on his way never arrives.
+        A cancelled attempt never arrives.
         """
         self.listen()
         self.network.latency = 1
@@ -486,8 +485,8 @@ class FaultTests(NetworkTestCase):
 
     def test_backlog(self) -> None:
         """
-        Who comes when nobody accepts waits; who gives up is gone; who waits
-        when the server goes is refused.
+        Attempts beyond the backlog wait; cancelled ones are removed; waiting ones
+        are refused when the server stops.
         """
         port = self.listen(backlog=0)
         port.stopReading()

@@ -1,13 +1,12 @@
 """
-Tests for L{openfl_twisted.pytestplugin}, as it is found by a pytest of
-somebody else's.
+Tests for L{openfl_twisted.pytestplugin} in a separate pytest.
 """
 
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.testing.somebodyelse import runPytest
+from tests.testing.pytestrun import runPytest
 
 TESTS = """
 import sys
@@ -38,7 +37,7 @@ def test_failing(memoryNetwork):
 
 class PluginTests(SynchronousTestCase):
     """
-    The fixtures are there, and nothing is imported before they are used.
+    The pytest plugin has fixtures, and imports nothing before they are used.
     """
 
     def run_(self, *arguments: str) -> str:
@@ -49,8 +48,8 @@ class PluginTests(SynchronousTestCase):
 
     def test_fixtures(self) -> None:
         """
-        Tests that use no fixture import nothing; those that do have a network,
-        whose failures are theirs.
+        Tests without a fixture import nothing; exceptions in a network fail its
+        test.
         """
         printed = self.run_()
         self.assertIn("3 passed, 1 error", printed)
@@ -59,9 +58,9 @@ class PluginTests(SynchronousTestCase):
 
     def test_listed(self) -> None:
         """
-        C{pytest --fixtures} tells what they are.
+        C{pytest --fixtures} describes the fixtures.
         """
         printed = self.run_("--fixtures")
         self.assertIn("memoryNetwork", printed)
-        self.assertIn("A network in memory.", printed)
+        self.assertIn("A network in memory, a new one for each test.", printed)
         self.assertIn("certificateMaker [session scope]", printed)

@@ -85,7 +85,7 @@ async def testInMemory() -> None:
     assert_type(pair, ConnectedPair[Peer, XMLSocketProtocol])
     assert_type(pair.client.received, bytes)
     assert_type(pair.connection.toServer, Flow)
-    pair.connection.toServer.cut(everyByte())
+    pair.connection.toServer.split(everyByte())
     assert_type(connectedPair(Numbers(), Peer()).client, Numbers)
     assert_type(network.run(deferLater(network.reactor, 1, int)), int)
     network.attempts.hold()

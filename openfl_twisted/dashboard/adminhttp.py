@@ -1,0 +1,195 @@
+"""
+A small HTTP server for the operators of a server. It has its own port and its
+own limits, independent of those of the clients.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, cast
+
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import SSL4ServerEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IReactorTime,
+    IStreamServerEndpoint,
+    ITransport,
+)
+from twisted.logger import LogLevel
+from twisted.web.http import NOT_ALLOWED
+from twisted.web.http import Request as HTTPRequest
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.endpoints import ListeningEndpoint
+from openfl_twisted.protocols.guard import GuardFactory
+
+MAX_BODY = 16 * 1024
+"""
+Maximum size of a request body (bytes).
+"""
+
+MAX_CONNECTIONS = 64
+"""
+Maximum number of concurrent connections.
+"""
+
+REQUEST_TIMEOUT = 30.0
+"""
+Seconds that a connection may be idle between requests, or that a request may
+take to arrive.
+"""
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class _AdminRequest(Request):
+    """
+    A request with a small body, whose response has restrictive headers.
+    """
+
+    _left = MAX_BODY
+
+    def gotLength(self, length: int | None) -> None:
+        # The body is small enough for memory.
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        Store the body, up to L{MAX_BODY} bytes.
+        """
+        if self._left < 0:
+            return
+        self._left -= len(data)
+        if self._left >= 0:
+            super().handleContentChunk(data)
+            return
+        answer = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        cast("ITransport", self.channel.transport).write(answer)
+        self.channel.loseConnection()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self._left >= 0:
+            super().requestReceived(command, path, version)
+
+    def process(self) -> None:
+        for name, value in _HEADERS.items():
+            self.setHeader(name, value)
+        super().process()
+
+
+class Directory(Resource):
+    """
+    A resource that has only children.
+    """
+
+    def getChild(self, path: bytes, request: HTTPRequest) -> IResource:
+        return notFound()
+
+
+class ReadOnlyResource(Resource):
+    """
+    A resource for GET and HEAD. Subclasses define C{render_GET}.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        if request.method in (b"GET", b"HEAD"):
+            page: bytes = super().render(request)
+            return page
+        request.setResponseCode(NOT_ALLOWED)
+        request.setHeader("Allow", "GET, HEAD")
+        return b""
+
+
+class AdminSite(Site):
+    """
+    A C{Site} for small requests, without an access log.
+    """
+
+    noisy = False
+
+    def __init__(self, resource: IResource, clock: IReactorTime | None = None) -> None:
+        """
+        @param resource: the root resource.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        super().__init__(
+            resource,
+            _AdminRequest,
+            timeout=REQUEST_TIMEOUT,
+            parsePOSTFormSubmission=False,
+            reactor=clockOrReactor(clock),
+        )
+
+    def log(self, request: HTTPRequest) -> None:
+        """
+        Log nothing.
+        """
+
+
+class _AdminGuard(GuardFactory):
+    # Lines for each connection of an operator would hide those of the clients.
+    logLevel = LogLevel.debug
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        Offer HTTP/1.1 only: the limits of this module do not apply to HTTP/2.
+        """
+        return [b"http/1.1"]
+
+
+class AdminService(MultiService):
+    """
+    An L{AdminSite} on its own port.
+
+    @ivar guard: the guard of the connections.
+    """
+
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        resource: IResource,
+        opened: Callable[[str], object],
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param endpoint: the endpoint to listen on.
+        @param resource: the root resource.
+        @param opened: called with the URL when the port is open, or with the
+            address of a UNIX socket.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        super().__init__()
+        self._opened = opened
+        self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
+        site = AdminSite(resource, clock)
+        self.guard: GuardFactory = _AdminGuard(site, maxConnections=MAX_CONNECTIONS, clock=clock)
+        port = StreamServerEndpointService(ListeningEndpoint(endpoint, self._announce), self.guard)
+        port.setServiceParent(self)
+
+    def _announce(self, host: IAddress) -> None:
+        at = describe(host)
+        self._opened(at if portOf(host) is None else f"{self._scheme}://{at}/")
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Close the port, then the connections.
+
+        @return: fires when all are closed.
+        """
+        stopped: Deferred[object] = super().stopService()
+        return stopped.addCallback(lambda _: self.guard.closeAll(1.0))

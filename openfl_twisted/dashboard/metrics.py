@@ -1,0 +1,219 @@
+"""
+Prometheus metrics (C{--metrics}).
+
+They are read from the counters of the server at each request; nothing is counted
+for them.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.web.server import Request
+
+from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.status import RELAY_COUNTERS, Monitored, ServerStatus, relayCounters
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
+from openfl_twisted.protocols.guard import ENDS
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
+
+Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
+"""
+The values of a metric: label values and number.
+"""
+
+
+def _counter(name: str, meaning: str, values: Values, *labels: str) -> Metric:
+    """
+    Make a counter; C{_total} is appended to its name.
+    """
+    family = CounterMetricFamily(f"openfl_{name}", meaning, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(name: str, meaning: str, values: Values, *labels: str) -> Metric:
+    family = GaugeMetricFamily(f"openfl_{name}", meaning, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def _one(value: float) -> Values:
+    """
+    Return the values of a metric without labels.
+    """
+    return [((), value)]
+
+
+class ServerCollector(Collector):
+    """
+    Collects the metrics of a server.
+    """
+
+    def __init__(self, service: Monitored) -> None:
+        """
+        @param service: the server.
+        """
+        self._status = ServerStatus(service)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._connections()
+        yield from self._traffic()
+        yield from self._refusals()
+        yield from self._certificates()
+        lobby, relay = self._status.lobby, self._status.relay
+        if lobby is not None:
+            yield from self._rooms(lobby)
+        if relay is not None:
+            yield from self._relay(relay)
+
+    def _connections(self) -> Iterator[Metric]:
+        guard = self._status.guard
+        clients = {(kind,): 0 for kind in KINDS}
+        for connection in list(guard.protocols):
+            clients[connection.kind,] += 1
+        yield _gauge("clients", "Connected clients", clients.items(), "kind")
+        yield _gauge(
+            "clients_limit", "Maximum number of clients, 0 for no limit", _one(guard.maxConnections)
+        )
+        yield _counter("connections_opened", "Connections accepted", _one(guard.opened))
+        # Without an initial zero, Prometheus would miss the first event of a series.
+        closed = {(kind, by): guard.closed.get((kind, by), 0) for kind in KINDS for by in ENDS}
+        yield _counter("connections_closed", "Connections closed", closed.items(), "kind", "by")
+
+    def _traffic(self) -> Iterator[Metric]:
+        guard = self._status.guard
+        none = {kind: Traffic() for kind in KINDS if kind != UNDECIDED}
+        traffic = {**none, **guard.traffic()}
+        for name, meaning, attribute in (
+            ("received_bytes", "Bytes received from clients", "bytesIn"),
+            ("sent_bytes", "Bytes sent to clients", "bytesOut"),
+            ("received_pieces", "Chunks in which the bytes were received", "reads"),
+        ):
+            values = {(kind,): getattr(found, attribute) for kind, found in traffic.items()}
+            yield _counter(name, meaning, values.items(), "kind")
+        waiting = guard.waiting()
+        yield _gauge("queue_bytes", "Bytes in send queues", _one(waiting))
+        messages = self._status.messages
+        if messages is not None:
+            received, sent = messages
+            yield _counter("messages_received", "Messages received from clients", _one(received))
+            yield _counter("messages_sent", "Messages sent to clients", _one(sent))
+
+    def _refusals(self) -> Iterator[Metric]:
+        refusals = {(limit,): count for limit, count in self._status.refusals.items()}
+        yield _counter(
+            "connections_refused", "Connections refused at a limit", refusals.items(), "limit"
+        )
+        cut = self._status.cut
+        if cut:
+            limits = {(limit,): count for limit, count in cut.items()}
+            yield _counter(
+                "connections_cut", "Connections closed by a limit", limits.items(), "limit"
+            )
+        foreign = {(name,): count for name, count in self._status.foreign.items()}
+        if foreign:
+            yield _counter(
+                "connections_foreign",
+                "Connections closed because the client spoke another protocol",
+                foreign.items(),
+                "protocol",
+            )
+        requests = self._status.policyRequests
+        if requests is not None:
+            outcomes = {(outcome,): count for outcome, count in requests.items()}
+            yield _counter(
+                "policy_requests", "Requests for the policy file", outcomes.items(), "outcome"
+            )
+
+    def _certificates(self) -> Iterator[Metric]:
+        expiries = {(str(each.path),): each.expiry.timestamp() for each in self._status.identities}
+        if expiries:
+            yield _gauge(
+                "tls_certificate_expiry_timestamp_seconds",
+                "End of the validity of each certificate in use (Unix time)",
+                expiries.items(),
+                "file",
+            )
+
+    def _rooms(self, lobby: Lobby) -> Iterator[Metric]:
+        yield _gauge("rooms", "Rooms", _one(len(lobby.rooms)))
+        yield _gauge("members", "Members of all rooms", _one(lobby.members))
+        refused = {(code,): count for code, count in lobby.refused.items()}
+        yield _counter(
+            "rooms_lost",
+            "Messages lost because a member did not read or was away",
+            _one(lobby.lost),
+        )
+        yield _counter(
+            "rooms_not_kept",
+            "Disconnected members that could not resume because of --max-kept",
+            _one(lobby.notKept),
+        )
+        yield _counter("rooms_refused", "Requests refused by rooms", refused.items(), "code")
+
+    def _relay(self, relay: IPubSub) -> Iterator[Metric]:
+        up = relay.state is PubSubState.UP
+        yield _gauge("relay_up", "Whether the broker is connected", _one(up))
+        yield _gauge("relay_waiting", "Messages queued for the broker", _one(relay.waiting))
+        for name, count in relayCounters(relay).items():
+            yield _counter(f"relay_{name}", RELAY_COUNTERS[name], _one(count))
+
+
+class MetricsResource(ReadOnlyResource):
+    """
+    The resource C{/metrics}.
+    """
+
+    def __init__(self, service: Monitored) -> None:
+        """
+        @param service: the server.
+        """
+        super().__init__()
+        self._registry = CollectorRegistry()
+        self._registry.register(ServerCollector(service))
+        ProcessCollector(registry=self._registry)
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Write the metrics in the requested format.
+
+        @param request: the request. Its C{Accept} field selects OpenMetrics;
+            otherwise it is the older text format of Prometheus.
+        """
+        encode, contentType = choose_encoder(request.getHeader("Accept") or "")
+        request.setHeader("Content-Type", contentType)
+        text: bytes = encode(self._registry)
+        return text
+
+
+class MetricsService(AdminService):
+    """
+    The metrics of a server on their own port.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self, service: Monitored, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
+    ) -> None:
+        """
+        @param service: the server.
+        @param endpoint: the endpoint to listen on.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        root = Directory()
+        root.putChild(b"metrics", MetricsResource(service))
+        super().__init__(endpoint, root, self._logAddress, clock)
+
+    def _logAddress(self, at: str) -> None:
+        self.log.info("metrics on {at}metrics", at=at)

@@ -1,0 +1,303 @@
+"""
+The operator page (C{--dashboard}) and its HTTP interface.
+
+  - The page, its script and its style contain no data, and need no token.
+  - Streams of events need the token.
+  - Commands are C{POST} requests in JSON. They need the token, and are refused
+    for pages of another origin.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from hmac import compare_digest
+from importlib.resources import files
+from typing import IO, Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.status import Monitored
+from openfl_twisted.dashboard.streams import DashboardError, DashboardState
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.protocols.hosts import hostOf
+from openfl_twisted.wire.tokenbucket import TokenBucket
+
+MAX_GUESSES = 10
+"""
+Maximum number of wrong tokens of one address in quick succession.
+"""
+
+GUESS_RATE = 1.0
+"""
+Number of further wrong tokens of one address per second.
+"""
+
+# Beyond this number, the address with the oldest attempt is forgotten.
+_MAX_GUESSERS = 1000
+
+MAX_REASON = 200
+"""
+Maximum length of a reason (characters).
+"""
+
+_log = packageLogger()
+
+_FILES = {
+    b"": ("index.html", "text/html; charset=utf-8"),
+    b"dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+    b"dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
+}
+
+
+class _File(ReadOnlyResource):
+    def __init__(self, name: str, contentType: str) -> None:
+        super().__init__()
+        self._content = (files(__package__) / "static" / name).read_bytes()
+        self._type = contentType
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader("Content-Type", self._type)
+        return self._content
+
+
+class _TokenChecker:
+    """
+    Checks the token of requests.
+    """
+
+    def __init__(self, token: str, clock: IReactorTime) -> None:
+        self._expected = f"Bearer {token}".encode()
+        self._refusing = False
+        self._clock = clock
+        # The addresses that sent a wrong token, latest last.
+        self._guesses: dict[str | None, TokenBucket] = {}
+
+    def check(self, request: Request) -> None:
+        """
+        Check the token of a request.
+
+        @raise DashboardError: if the token is missing or wrong, or if the address
+            has sent too many wrong ones.
+        """
+        given = request.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
+        host = hostOf(request.getClientAddress())
+        if given and not self._mayGuess(host):
+            request.setHeader("Retry-After", "1")
+            raise DashboardError(429, "too many wrong tokens from this address; try again later")
+        if compare_digest(given, self._expected):
+            self._refusing = False
+            self._guesses.pop(host, None)
+            return
+        # One line for consecutive guesses. A request without a token is not a guess.
+        if given and not self._refusing:
+            self._refusing = True
+            _log.warn(
+                "{peer} refused: wrong dashboard token",
+                peer=describe(request.getClientAddress()),
+            )
+        request.setHeader("WWW-Authenticate", "Bearer")
+        raise DashboardError(401, "wrong dashboard token")
+
+    def _mayGuess(self, host: str | None) -> bool:
+        """
+        Count an attempt of an address. A correct token resets the count.
+        """
+        now = self._clock.seconds()
+        guesses = self._guesses.pop(host, None) or TokenBucket(GUESS_RATE, now, MAX_GUESSES)
+        self._guesses[host] = guesses
+        if len(self._guesses) > _MAX_GUESSERS:
+            del self._guesses[next(iter(self._guesses))]
+        return guesses.take(1, now)
+
+
+class _ProtectedResource(Resource):
+    """
+    A resource that needs the token.
+
+    @cvar method: the only method of the resource.
+    """
+
+    isLeaf = True
+    method = b"GET"
+
+    def __init__(self, checker: _TokenChecker, state: DashboardState) -> None:
+        super().__init__()
+        self._checker = checker
+        self.state = state
+
+    def render(self, request: Request) -> bytes | int:
+        """
+        Check the token, then respond; errors are reported as JSON.
+        """
+        try:
+            self._checker.check(request)
+            if request.method != self.method:
+                request.setHeader("Allow", self.method)
+                raise DashboardError(405, f"the method must be {self.method.decode()}")
+            return self.answer(request)
+        except DashboardError as problem:
+            request.setResponseCode(problem.status)
+            return _json(request, {"problem": str(problem)})
+
+    def answer(self, request: Request) -> bytes | int:
+        """
+        Respond to a request with a valid token. Subclasses must override this
+        method.
+
+        @raise DashboardError: if the request fails.
+        """
+        raise NotImplementedError
+
+
+def _json(request: Request, answer: dict[str, Any]) -> bytes:
+    request.setHeader("Content-Type", "application/json")
+    return json.dumps(answer).encode("ascii")
+
+
+class _StateResource(_ProtectedResource):
+    def answer(self, request: Request) -> int:
+        find = (request.args or {}).get(b"find", [b""])[0]
+        self.state.showState(request, find.decode(errors="replace"))
+        return NOT_DONE_YET
+
+
+class _MessagesResource(_ProtectedResource):
+    """
+    The stream of a client's messages. The rest of the path is its number.
+    """
+
+    def answer(self, request: Request) -> int:
+        number = b"/".join(request.postpath or [])
+        # No server will ever have a number of more than twelve digits.
+        if not number.isdigit() or len(number) > 12:
+            raise DashboardError(404, "the path must end with the number of a client")
+        self.state.showMessages(request, int(number))
+        return NOT_DONE_YET
+
+
+class _CommandResource(_ProtectedResource):
+    method = b"POST"
+
+    def __init__(
+        self,
+        checker: _TokenChecker,
+        state: DashboardState,
+        do: Callable[[DashboardState, dict[str, Any], str], Any],
+    ) -> None:
+        """
+        @param do: called with the state, the body of the request, and the address
+            of the client; returns the body of the response.
+        """
+        super().__init__(checker, state)
+        self._do = do
+
+    def answer(self, request: Request) -> bytes:
+        origin, host = request.getHeader("Origin"), request.getHeader("Host")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise DashboardError(403, "pages of another origin cannot use this resource")
+        kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise DashboardError(415, "the content type must be application/json")
+        try:
+            asked = json.load(cast("IO[bytes]", request.content))
+        except (ValueError, RecursionError):
+            raise DashboardError(400, "the body must be JSON") from None
+        if not isinstance(asked, dict):
+            raise DashboardError(400, "the body must be a JSON object")
+        return _json(request, self._do(self.state, asked, describe(request.getClientAddress())))
+
+
+def _kick(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
+    """
+    Close the connection with the number C{id}, for a C{reason}.
+    """
+    id, reason = asked.get("id"), asked.get("reason", "")
+    if type(id) is not int or not isinstance(reason, str):
+        raise DashboardError(400, "id must be a number and reason a string")
+    printable = "".join(each if each.isprintable() else " " for each in reason[:MAX_REASON])
+    if not state.server.guard.kick(id, f"{printable.strip() or 'no reason'} (dashboard, {by})"):
+        raise DashboardError(404, "this client is no longer connected")
+    return {"kicked": id}
+
+
+def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
+    """
+    Send the message C{text} to all clients.
+    """
+    text, served = asked.get("text"), state.server.served
+    if not isinstance(text, str) or "\0" in text:
+        raise DashboardError(400, "text must be a string without NUL characters")
+    if not hasattr(served, "broadcast"):
+        raise DashboardError(409, "this server does not send messages")
+    count = len(served.connections)
+    served.broadcast(text)
+    _log.info("dashboard, {by}: message sent to {count} clients", by=by, count=count)
+    return {"hearers": count}
+
+
+def dashboardResource(state: DashboardState, token: str) -> Resource:
+    """
+    Make the resources of a dashboard.
+
+    @param state: the streams.
+    @param token: the access token.
+    @return: the root resource, with the page at C{/}.
+    """
+    root = Directory()
+    for path, (name, contentType) in _FILES.items():
+        root.putChild(path, _File(name, contentType))
+    checker = _TokenChecker(token, state.clock)
+    root.putChild(b"state", _StateResource(checker, state))
+    root.putChild(b"messages", _MessagesResource(checker, state))
+    root.putChild(b"kick", _CommandResource(checker, state, _kick))
+    root.putChild(b"say", _CommandResource(checker, state, _broadcast))
+    return root
+
+
+class DashboardService(AdminService):
+    """
+    The dashboard of a server on its own port.
+
+    @ivar token: the access token.
+    @ivar state: the streams.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        service: Monitored,
+        endpoint: IStreamServerEndpoint,
+        token: str | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param service: the server.
+        @param endpoint: the endpoint to listen on.
+        @param token: the access token (default: generated and logged).
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        self.token = token or secrets.token_urlsafe(16)
+        self.state = DashboardState(service, clock)
+        super().__init__(
+            endpoint, dashboardResource(self.state, self.token), self._logAddress, clock
+        )
+        self._isSecret = token is not None
+
+    def _logAddress(self, at: str) -> None:
+        if self._isSecret:
+            self.log.info("dashboard on {at}", at=at)
+        else:
+            self.log.info("dashboard on {at}#{token}", at=at, token=self.token)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End the streams, then close the port and the connections.
+        """
+        self.state.close()
+        return super().stopService()

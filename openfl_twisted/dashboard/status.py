@@ -1,0 +1,176 @@
+"""
+The state of a running server as plain values, for the metrics and the dashboard.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.pubsub import IPubSub
+from openfl_twisted.tls.identities import Identity
+
+
+class Monitored(Protocol):
+    """
+    The interface of a monitored service, such as
+    L{openfl_twisted.services.serving.ServerService}.
+
+    @ivar factory: the guard of all connections.
+    @ivar lobby: the rooms, if any.
+    @ivar relay: the relay to other nodes, if any.
+    """
+
+    factory: GuardFactory
+    lobby: Lobby | None
+    relay: IPubSub | None
+
+
+RELAY_COUNTERS = {
+    "published": "Messages handed to the broker",
+    "received": "Messages of other nodes received",
+    "dropped": "Messages not handed to the broker",
+    "gaps": "Gaps in the messages of another node",
+    "missed": "Messages missing in all gaps",
+    "duplicates": "Messages dropped because they were duplicates or too late",
+    "malformed": "Messages dropped because they were malformed",
+    "refused": "Commands refused by the broker",
+    "reconnects": "Reconnections to the broker",
+}
+"""
+The counters of a relay, and their meanings.
+"""
+
+
+class ServerStatus:
+    """
+    The state of a service. Values of parts that the service does not have are
+    C{None} or missing.
+    """
+
+    def __init__(self, service: Monitored) -> None:
+        """
+        @param service: the service; its attributes are read when they are needed.
+        """
+        self._service = service
+
+    @property
+    def guard(self) -> GuardFactory:
+        """
+        Guard of the connections.
+        """
+        return self._service.factory
+
+    @property
+    def onePort(self) -> OnePortFactory | None:
+        """
+        Factory that detects the client type, if any.
+        """
+        wrapped = self.guard.wrappedFactory
+        return wrapped if isinstance(wrapped, OnePortFactory) else None
+
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """
+        Certificates in use for TLS.
+        """
+        certificates = getattr(self._service, "certificates", None)
+        return [] if certificates is None else certificates.identities
+
+    @property
+    def served(self) -> Any:
+        """
+        Innermost wrapped factory.
+        """
+        factory: Any = self.guard
+        while (inner := getattr(factory, "wrappedFactory", None)) is not None:
+            factory = inner
+        return factory
+
+    @property
+    def messages(self) -> tuple[int, int] | None:
+        """
+        Number of messages received and sent, if they are counted.
+        """
+        served = self.served
+        if not hasattr(served, "messagesIn"):
+            return None
+        return served.messagesIn, served.messagesOut
+
+    @property
+    def refusals(self) -> dict[str, int]:
+        """
+        Number of connections refused, by limit.
+        """
+        onePort = self.onePort
+        undecided = {} if onePort is None else {"undecided": onePort.refusals}
+        return {**self.guard.refusals, **undecided}
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """
+        Number of connections closed because of a limit, by limit; empty if they
+        are not counted.
+        """
+        return getattr(self.served, "cut", {})
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        """
+        Number of connections closed because the client spoke another protocol,
+        by that protocol; empty if they are not counted.
+        """
+        found = [getattr(each, "foreign", None) or {} for each in (self.onePort, self.served)]
+        names = sorted({name for counted in found for name in counted})
+        return {name: sum(counted.get(name, 0) for counted in found) for name in names}
+
+    @property
+    def policyRequests(self) -> dict[str, int] | None:
+        """
+        Number of policy requests by outcome, if the server answers any.
+        """
+        onePort, served = self.onePort, self.served
+        if onePort is not None:
+            # Late requests are answered by the wrapped factory.
+            late = [served] if isinstance(served, XMLSocketFactory) else []
+            counters: list[OnePortFactory | XMLSocketFactory] = [onePort, *late]
+            outcomes = {
+                "answered": sum(each.answered for each in counters),
+                "unanswered": sum(each.unanswered for each in counters),
+            }
+        elif isinstance(served, PolicyFileFactory):
+            outcomes = {
+                "answered": served.answered,
+                "unanswered": served.unanswered,
+                "refused": served.refused,
+            }
+        else:
+            return None
+        return outcomes
+
+    @property
+    def lobby(self) -> Lobby | None:
+        """
+        Rooms, if any.
+        """
+        return self._service.lobby
+
+    @property
+    def relay(self) -> IPubSub | None:
+        """
+        Relay to other nodes, if any.
+        """
+        return self._service.relay
+
+
+def relayCounters(relay: IPubSub) -> dict[str, int]:
+    """
+    Return the L{RELAY_COUNTERS} of a relay.
+
+    @param relay: the relay; it need not be up.
+    @return: the counters by name.
+    """
+    return {name: getattr(relay, name) for name in RELAY_COUNTERS}

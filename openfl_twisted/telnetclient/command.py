@@ -1,0 +1,355 @@
+"""
+The options and the main function of C{openfl-telnet}.
+"""
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import react
+from twisted.python import usage
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import tookTooLong
+from openfl_twisted.hostnames import hostEndpoint
+from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.telnetclient.connection import (
+    CLOSE_TIMEOUT,
+    TelnetClientProtocol,
+    XMLClientProtocol,
+    problemOf,
+)
+from openfl_twisted.telnetclient.terminal import PlainTerminal, Terminal
+from openfl_twisted.tls import Trust
+from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import Decision
+from openfl_twisted.wire.policy.file import MASTER_PORT
+
+NO_CONNECTION = 1
+"""
+Exit status if the connection attempt fails.
+"""
+
+WRONG_USAGE = 2
+"""
+Exit status of usage errors.
+"""
+
+_NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
+_LONGEST = 86400
+
+
+def seconds(text: str) -> float:
+    """
+    Parse a time in seconds.
+
+    @param text: a number from 0 to 86400, as C{float} parses it.
+    @raise ValueError: if C{text} is not such a number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _LONGEST:
+        raise ValueError(f"{text!r} is not a number of seconds from 0 to {_LONGEST}")
+    return number
+
+
+class Options(usage.Options):
+    """
+    The options of C{openfl-telnet}. After parsing, C{host} and C{port} are set,
+    C{newline} is bytes, and C{trust} a L{Trust}.
+    """
+
+    synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
+    longdesc = (
+        "Connects to a server, sends each line that is typed, and shows what comes. At a "
+        "terminal, Ctrl-D ends it; at the end of a file or a pipe it waits for the answers. "
+        "PORT is 23 if it is not given, 992 with --tls, and 8080 with --xml. "
+        "Ends with status 1 if it cannot connect."
+    )
+
+    optFlags = [
+        ["xml", None, "Speak XMLSocket: each line is a message, each message a line."],
+        ["tls", None, "Speak TLS; the server's certificate must be a good one."],
+        ["older-rules", None, "With --as-flash: decide as Flash Player 6 to 8, by host and port."],
+    ]
+    optParameters: list[list[Any]] = [
+        ["ca", None, None, "With --tls: trust the authorities in this PEM file, and no others."],
+        ["as-flash", None, None, "Look for a policy file first, for a program from this URL."],
+        ["master-port", None, None, "With --as-flash: a port that stands for port 843."],
+        ["newline", None, None, "What ends a line that is sent: crlf or lf.  [default: crlf]"],
+        ["encoding", None, None, "The character set of the text.  [default: utf-8]"],
+        ["timeout", None, 20.0, "How many seconds connecting may take.", seconds],
+        [
+            "wait",
+            None,
+            3.0,
+            "After the end of the input, how many seconds the server may be silent.",
+            seconds,
+        ],
+    ]
+
+    def opt_version(self) -> NoReturn:
+        """
+        Display the version of openfl-twisted and exit.
+        """
+        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
+        sys.exit(0)
+
+    def parseArgs(self, host: str = "", port: str | None = None, *rest: str) -> None:
+        """
+        Store the host and the port.
+
+        @param host: a name or an IP address; IPv6 may be in brackets.
+        @param port: the port, not validated yet; C{None} for the default.
+        @param rest: further arguments, which are not allowed.
+        @raise usage.UsageError: if the host is missing or there are more than
+            two arguments.
+        """
+        if not host or rest:
+            raise usage.UsageError("give a host, and a port if you like")
+        self["host"] = host.removeprefix("[").removesuffix("]")
+        self["port"] = port
+
+    def postOptions(self) -> None:
+        """
+        Validate the options.
+
+        @raise usage.UsageError: if a value is invalid, or if two options cannot
+            be used together.
+        """
+        self["port"] = self._port(self["port"])
+        for option in ("newline", "encoding"):
+            if self["xml"] and self[option] is not None:
+                raise usage.UsageError(
+                    f"--{option} goes without --xml: it always is the same there"
+                )
+        newline = self["newline"] or "crlf"
+        if newline not in _NEWLINES:
+            raise usage.UsageError(f"--newline={newline}: there are {', '.join(_NEWLINES)}")
+        self["newline"] = _NEWLINES[newline]
+        try:
+            self["encoding"] = checkEncoding(self["encoding"] or "utf-8")
+        except ValueError as problem:
+            raise usage.UsageError(f"--encoding: {problem}") from None
+        self["trust"] = self._trust(self["ca"])
+        self["content"] = self._content(self["as-flash"])
+        master = self["master-port"]
+        self["master-port"] = MASTER_PORT if master is None else self._port(master)
+
+    def _content(self, url: str | None) -> Content | None:
+        if url is None:
+            for option in ("older-rules", "master-port"):
+                if self[option]:
+                    raise usage.UsageError(f"--{option} goes with --as-flash")
+            return None
+        try:
+            return Content.fromURL(url)
+        except ValueError as problem:
+            raise usage.UsageError(f"--as-flash: {problem}") from None
+
+    def _port(self, port: str | None) -> int:
+        if port is None:
+            return 8080 if self["xml"] else 992 if self["tls"] else 23
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            raise usage.UsageError(f"{port!r} is not a port: a number from 1 to 65535")
+        return int(port)
+
+    def _trust(self, path: str | None) -> Trust:
+        if path is None:
+            return Trust()
+        if not self["tls"]:
+            raise usage.UsageError("--ca goes with --tls")
+        try:
+            return Trust.fromPEM(path)
+        except OSError as problem:
+            raise usage.UsageError(f"--ca={path}: {problem.strerror}") from None
+        except ValueError as problem:
+            raise usage.UsageError(f"--ca={problem}") from None
+
+
+class NotPermitted(Exception):
+    """
+    No policy file permits the connection.
+    """
+
+
+def makeEndpoint(
+    reactor: Any, options: Options, tell: Callable[[str], object]
+) -> IStreamClientEndpoint:
+    """
+    Make the endpoint of the server.
+
+    @param reactor: provides TCP, name resolution and the time.
+    @param options: C{host}, C{port} and C{timeout}; C{tls} and C{trust}; and
+        C{as-flash}, with C{content}, C{master-port} and C{older-rules}.
+    @param tell: called with a line for each step of the policy check that
+        C{as-flash} requests.
+    """
+    endpoint: IStreamClientEndpoint = hostEndpoint(
+        reactor, options["host"], options["port"], options["timeout"]
+    )
+    if options["tls"]:
+        endpoint = SecureEndpoint(
+            endpoint,
+            options["host"],
+            options["trust"],
+            timeout=options["timeout"],
+            clock=reactor,
+        )
+    if options["as-flash"] is not None:
+        endpoint = PermittedEndpoint(endpoint, lambda: _permission(reactor, options, tell))
+    return endpoint
+
+
+def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -> Deferred[None]:
+    """
+    Check policy files as Flash Player does before it connects.
+    """
+    checker = PolicyChecker(
+        lambda host, port: hostEndpoint(reactor, host, port, options["timeout"]),
+        masterPort=options["master-port"],
+        olderRules=bool(options["older-rules"]),
+        clock=reactor,
+    )
+
+    def decided(decision: Decision) -> None:
+        origin = options["as-flash"]
+        if not decision.permitted:
+            raise NotPermitted(f"refused: a program from {origin} gets a securityError, #2048")
+        tell(f"permitted: a program from {origin} may connect")
+
+    checking = checker.check(options["content"], options["host"], options["port"], tell=tell)
+    return checking.addCallback(decided)
+
+
+def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
+    """
+    Make the factory of the connection.
+
+    @param reactor: an C{IReactorTime} provider.
+    @param options: C{xml} and C{wait}, and without C{xml} also C{encoding} and
+        C{newline}.
+    """
+    wait = options["wait"]
+    if options["xml"]:
+        return XMLSocketFactory(lambda: XMLClientProtocol(reactor, wait=wait), policy=None)
+    return TelnetFactory(
+        lambda: TelnetClientProtocol(reactor, wait=wait),
+        encoding=options["encoding"],
+        newline=options["newline"],
+    )
+
+
+def chooseTerminal(reactor: Any) -> Terminal:
+    """
+    Make the terminal: interactive if standard input and output are a terminal
+    and C{prompt_toolkit} is installed.
+
+    @param reactor: an C{IReactorFDSet} and C{IReactorFromThreads} provider.
+    @return: a L{PromptTerminal<openfl_twisted.telnetclient.prompt.PromptTerminal>}
+        or a L{PlainTerminal}, which makes control characters visible if standard
+        output is a terminal.
+    """
+    toTerminal = sys.stdout.isatty()
+    if toTerminal and sys.stdin.isatty():
+        with contextlib.suppress(ImportError):
+            from openfl_twisted.telnetclient.prompt import PromptTerminal
+
+            return PromptTerminal(reactor)
+    return PlainTerminal(
+        reactor,
+        safe=toTerminal,
+        inputEncoding=sys.stdin.encoding,
+        outputEncoding=sys.stdout.encoding,
+    )
+
+
+async def talk(
+    reactor: Any,
+    options: Options,
+    endpoint: IStreamClientEndpoint,
+    terminal: Terminal,
+    tell: Callable[[str], object],
+) -> int:
+    """
+    Connect a terminal to a server until either ends.
+
+    @param reactor: an C{IReactorTime} and C{IReactorCore} provider.
+    @param options: see L{makeFactory}. C{timeout} includes the policy check and
+        the TLS handshake.
+    @param endpoint: the endpoint of the server; see L{makeEndpoint}.
+    @param terminal: the terminal.
+    @param tell: called with lines about the connection.
+    @return: the exit status: 0, or L{NO_CONNECTION}.
+    """
+    factory = makeFactory(reactor, options)
+    try:
+        # One timeout for the policy check, name resolution, TCP and TLS together.
+        connecting: Deferred[Any] = endpoint.connect(factory)
+        connection = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
+    except NotPermitted as refusal:
+        tell(str(refusal))
+        return NO_CONNECTION
+    except Exception as problem:
+        tell(problemOf(problem, options["host"], options["port"], options["timeout"]))
+        return NO_CONNECTION
+    tell(f"connected to {describe(connection.transport.getPeer())}")
+    connection.show = terminal.show
+    terminal.start(connection)
+
+    def interrupted() -> Deferred[None]:
+        stopped = terminal.stop().addTimeout(CLOSE_TIMEOUT, reactor)
+        return stopped.addErrback(lambda failure: failure.trap(defer.TimeoutError))
+
+    # If a signal ends the program, the state of the terminal must be restored.
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    farewell = await connection.lost
+    await terminal.stop()
+    tell(farewell)
+    return 0
+
+
+def _tell(line: str) -> None:
+    # Standard error may be missing or closed.
+    with contextlib.suppress(AttributeError, OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """
+    Run the program.
+
+    @param arguments: the arguments, without the program's name (default: those
+        of the process).
+    @raise SystemExit: always, with 0, L{NO_CONNECTION} or L{WRONG_USAGE}.
+    """
+    options = Options()
+    try:
+        options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
+    except usage.UsageError as problem:
+        _tell(f"openfl-telnet: {problem}\nSee openfl-telnet --help.")
+        sys.exit(WRONG_USAGE)
+    if sys.stdin is None or sys.stdout is None:
+        _tell("openfl-telnet: there is no standard input, or no standard output")
+        sys.exit(WRONG_USAGE)
+
+    async def run(reactor: Any) -> None:
+        endpoint = makeEndpoint(reactor, options, _tell)
+        status = await talk(reactor, options, endpoint, chooseTerminal(reactor), _tell)
+        if status:
+            raise SystemExit(status)
+
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))

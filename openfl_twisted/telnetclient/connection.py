@@ -1,0 +1,181 @@
+"""
+The connection of the terminal client to a server.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.telnet import TelnetProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.tls import HandshakeFailed
+from openfl_twisted.wire.messages import MessageTooLong
+
+CLOSE_TIMEOUT = 5.0
+"""
+Seconds to wait for the server to read the pending data when this side closes.
+"""
+
+_POLL_DELAY = 1.0
+_NOT_READING = "the server does not read"
+
+
+class ClientProtocol(SendingProtocol):
+    """
+    A connection to a server. Subclasses override L{sendInput}, and call C{show}
+    with the text that the server sends.
+
+    @ivar show: called with text to display.
+    @ivar lost: fires when the connection is lost, with a line that says how.
+    """
+
+    def __init__(self, clock: Any, *, wait: float = 0.0) -> None:
+        """
+        @param clock: an C{IReactorTime} provider.
+        @param wait: the time after L{inputEnded} that the server may be idle
+            before this side closes (seconds).
+        """
+        self.show: Callable[[str], object] = lambda text: None
+        self.lost: Deferred[str] = Deferred()
+        self._clock = clock
+        self._wait = wait
+        self._problem = ""
+        # The idle timeout after the end of the input, or the timeout of closing.
+        self._ending: IDelayedCall | None = None
+        # The pending bytes when the idle timeout expired the last time.
+        self._pending: float = math.inf
+
+    def bytesReceived(self, data: bytes) -> None:
+        """
+        Restart the idle timeout.
+        """
+        if self._ending is not None:
+            self._ending.reset(self._wait)
+        super().bytesReceived(data)
+
+    def sendInput(self, line: str) -> None:
+        """
+        Send a line of input. Subclasses must override this method.
+
+        @param line: the line, without its newline.
+        """
+        raise NotImplementedError
+
+    def inputEnded(self) -> None:
+        """
+        Called at the end of the input. Closes the connection once the server is
+        idle.
+
+        The connection is not half-closed. Many servers, including OpenFL's and
+        most of Twisted's, treat EOF as the end of the connection and do not send
+        their answer.
+        """
+        if not (self.transport.disconnecting or self.lost.called):
+            self._ending = self._clock.callLater(self._wait, self._idle)
+
+    def _idle(self) -> None:
+        before, self._pending = self._pending, self.transport.pending
+        # Not idle: this side does not read, or the server is still reading pending data.
+        if self.transport.paused or 0 < self._pending < before:
+            self._ending = self._clock.callLater(self._wait or _POLL_DELAY, self._idle)
+        else:
+            self.close(_NOT_READING if self._pending else "")
+
+    def close(self, problem: str = "") -> None:
+        """
+        Send the pending data, then close the connection. The connection is
+        aborted after L{CLOSE_TIMEOUT} seconds.
+
+        @param problem: the reason, if it is an error.
+        """
+        if self.transport.disconnecting or self.lost.called:
+            return
+        self._problem = problem
+        self._cancelTimeout()
+        self._ending = self._clock.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    def _cancelTimeout(self) -> None:
+        if self._ending is not None and self._ending.active():
+            self._ending.cancel()
+        self._ending = None
+
+    def sendQueueExceeded(self) -> None:
+        self._problem = _NOT_READING
+        super().sendQueueExceeded()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Fire C{lost}.
+        """
+        super().connectionLost(reason)
+        self._cancelTimeout()
+        if not (
+            self._problem or self.transport.disconnecting or reason.check(error.ConnectionDone)
+        ):
+            self._problem = "the connection broke"
+        self.lost.callback(f"closed: {self._problem}" if self._problem else "closed")
+
+
+class TelnetClientProtocol(ClientProtocol, TelnetProtocol):
+    """
+    A connection to a Telnet server: each line of input is a line of Telnet.
+    """
+
+    def textReceived(self, text: str) -> None:
+        self.show(text)
+
+    def sendInput(self, line: str) -> None:
+        self.sendLine(line)
+
+
+_visibleNewlines = str.maketrans({"\n": "^J", "\r": "^M"})
+
+
+class XMLClientProtocol(ClientProtocol, XMLSocketProtocol):
+    """
+    A connection to an C{XMLSocket} server: each line of input is a message, and
+    each message is shown on one line, with C{^J} and C{^M} for its newlines.
+    """
+
+    def messageReceived(self, message: str) -> None:
+        self.show(message.translate(_visibleNewlines) + "\n")
+
+    def lineLengthExceeded(self, line: MessageTooLong) -> None:
+        self._problem = str(line)
+
+    def sendInput(self, line: str) -> None:
+        self.sendMessage(line)
+
+
+def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
+    """
+    Describe a failed connection attempt in one line.
+
+    @param problem: the failure of the endpoint.
+    @param host: the name or the IP address of the server (IPv6 without brackets).
+    @param port: the port of the server.
+    @param timeout: the timeout of the attempt (seconds).
+    @return: the line, without a newline; it names the server.
+    """
+    server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match problem:
+        case error.DNSLookupError():
+            return f"there is no address for {host}"
+        case error.ConnectionRefusedError():
+            return f"{server} refuses connections"
+        case error.TimeoutError():
+            return f"{server} has not answered within {timeout:g} seconds"
+        case HandshakeFailed():
+            return f"{server}: {problem}"
+        case error.ConnectError(args=(str(reason), *_)) if reason:
+            return f"cannot reach {server}: {reason}"
+        case _:
+            return f"cannot reach {server}: {problem}"

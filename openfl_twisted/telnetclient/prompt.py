@@ -1,0 +1,285 @@
+"""
+A terminal with an input line at the bottom, with history, and scrolling text
+above it. This is the only module that imports C{prompt_toolkit}.
+
+The prompt runs in a separate thread with its own event loop. The methods in the
+last section run in that thread; all others run in the reactor's thread.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import History
+from prompt_toolkit.input import Input
+from prompt_toolkit.output import Output
+from twisted.internet.defer import Deferred
+
+from openfl_twisted.telnetclient.connection import ClientProtocol
+from openfl_twisted.telnetclient.terminal import visible
+
+MAX_HISTORY = 1000
+"""
+Maximum number of lines in the history.
+"""
+
+MAX_HISTORY_BYTES = 256 * 1024
+"""
+Maximum number of bytes read from the history file.
+"""
+
+MAX_WAITING = 256 * 1024
+"""
+Maximum number of characters queued for a slow terminal. Beyond it, the
+connection is paused.
+"""
+
+MAX_UNFINISHED = 4096
+"""
+Maximum length of an unfinished line of the server shown as the prompt
+(characters).
+"""
+
+_secret = re.compile("pass ?(word|wort|phrase|code)", re.IGNORECASE)
+
+
+def historyFile() -> Path:
+    """
+    Return the path of the history file, as in the XDG Base Directory
+    Specification.
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.expanduser("~/.local/state")
+    # Without a home directory there is no history file: none can be created below os.devnull.
+    folder = Path(state if os.path.isabs(state) else os.devnull)
+    return folder / "openfl-twisted" / "telnet-history"
+
+
+class FileHistory(History):
+    """
+    The input history, in a file that only its owner can read, one entry per
+    line. Errors of reading and writing the file are ignored.
+    """
+
+    def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:
+        """
+        @param path: the history file.
+        @param isSecret: returns whether the latest line of input is secret. It
+            is not added to the history then.
+        """
+        super().__init__()
+        self._path = path
+        self._isSecret = isSecret
+
+    def load_history_strings(self) -> Iterable[str]:
+        """
+        Read the history, latest line first. A file that has become too long is
+        truncated.
+        """
+        with contextlib.suppress(OSError):
+            with self._path.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_HISTORY_BYTES))
+                data = file.read(MAX_HISTORY_BYTES)
+            lines = data.decode(errors="replace").split("\n")[:-1]
+            if len(lines) > MAX_HISTORY or len(data) == MAX_HISTORY_BYTES:
+                # The first line may be incomplete.
+                lines = lines[1:][-MAX_HISTORY:]
+                self._write("w", "".join(f"{line}\n" for line in lines))
+            return lines[::-1]
+        return []
+
+    def append_string(self, string: str) -> None:
+        if not self._isSecret():
+            super().append_string(string)
+            del self._loaded_strings[MAX_HISTORY:]
+
+    def store_string(self, string: str) -> None:
+        self._write("a", string.replace("\n", " ") + "\n")
+
+    def _write(self, mode: str, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(
+                self._path, mode, encoding="utf-8", errors="replace", opener=_private
+            ) as file:
+                file.write(text)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+class PromptTerminal:
+    """
+    An interactive terminal.
+
+    An unfinished line of the server is shown as the prompt, as in C{login: }. If
+    it asks for a password, the input is neither shown nor added to the history.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        history: Path | None = None,
+        *,
+        input: Input | None = None,
+        output: Output | None = None,
+    ) -> None:
+        """
+        @param reactor: an C{IReactorFromThreads} provider.
+        @param history: the history file (default: L{historyFile}).
+        @param input: the input (default: the terminal).
+        @param output: the output (default: the terminal).
+        """
+        self._reactor = reactor
+        self._input = input
+        self._output = output
+        self._history = FileHistory(history or historyFile(), self._asksForSecret)
+        self._stopped: Deferred[None] = Deferred()
+        self._waiting = ""
+        self._pausing = False
+        self._stopping = False
+        # Whether the prompt is running and has written all text.
+        self._idle = False
+        self._problem = ""
+        # Used by the thread of the prompt.
+        self._unfinished = ""
+
+    # The interface Terminal
+
+    def start(self, connection: ClientProtocol) -> None:
+        """
+        Start to prompt for lines.
+
+        @param connection: the connection. Its C{sendInput} is called with each
+            line, and its C{close} at the end of the input.
+        """
+        self._connection = connection
+        self._thread = Thread(target=self._run, name="prompt", daemon=True)
+        self._thread.start()
+
+    def show(self, text: str) -> None:
+        """
+        Write text above the input line, with control characters made
+        L{visible}.
+
+        @param text: text of the server, in chunks of any size. While more than
+            L{MAX_WAITING} characters are queued, the connection is paused.
+        """
+        if self._stopped.called:
+            return
+        self._waiting += visible(text)
+        if len(self._waiting) > MAX_WAITING and not self._pausing:
+            self._pausing = True
+            self._connection.transport.pauseProducing()
+        self._process()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop the prompt.
+
+        @return: fires when all text has been written, and the terminal is in its
+            previous state.
+        """
+        self._stopping = True
+        self._process()
+        return self._stopped
+
+    # Called in the reactor's thread by the prompt
+
+    def _ready(self) -> None:
+        self._idle = True
+        if self._pausing and len(self._waiting) <= MAX_WAITING:
+            self._pausing = False
+            self._connection.transport.resumeProducing()
+        self._process()
+
+    def _process(self) -> None:
+        """
+        Give the idle prompt its next task.
+        """
+        if not self._idle:
+            return
+        if self._waiting:
+            text, self._waiting = self._waiting, ""
+            self._idle = False
+            self._inPrompt(self._write, text)
+        elif self._stopping:
+            self._idle = False
+            self._inPrompt(self._asking.cancel)
+
+    def _inPrompt(self, function: Callable[..., object], *arguments: Any) -> None:
+        # The event loop may have ended already; _ended() is called soon.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
+
+    def _ended(self) -> None:
+        self._idle = False
+        self._connection.close(self._problem)
+        self._stopped.callback(None)
+
+    # Called in the thread of the prompt
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._ask())
+        except (EOFError, asyncio.CancelledError):
+            pass
+        except Exception as problem:
+            # A closed terminal can cause any exception, and could not show a traceback.
+            self._problem = f"the terminal failed: {problem}"
+        self._reactor.callFromThread(self._ended)
+
+    async def _ask(self) -> None:
+        self._session: PromptSession[str] = PromptSession(
+            lambda: self._unfinished,
+            history=self._history,
+            is_password=Condition(self._asksForSecret),
+            input=self._input,
+            output=self._output,
+            # Ctrl-C acts as Ctrl-D: a KeyboardInterrupt could stop the event loop anywhere.
+            interrupt_exception=EOFError,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._asking: asyncio.Future[None] = asyncio.ensure_future(self._askOn())
+        self._reactor.callFromThread(self._ready)
+        await self._asking
+
+    async def _askOn(self) -> None:
+        while True:
+            text = await self._session.prompt_async()
+            self._unfinished = ""
+            # Pasted text can contain several lines.
+            for line in text.split("\n"):
+                self._reactor.callFromThread(self._connection.sendInput, line)
+
+    def _asksForSecret(self) -> bool:
+        return _secret.search(self._unfinished) is not None
+
+    def _write(self, text: str) -> None:
+        lines, newline, rest = (self._unfinished + text).rpartition("\n")
+        if len(rest) > MAX_UNFINISHED:
+            lines, newline, rest = lines + newline + rest, "\n", ""
+        self._unfinished = rest
+        self._session.app.invalidate()
+        self._writing = asyncio.ensure_future(self._writeAbove(lines + newline))
+
+    async def _writeAbove(self, text: str) -> None:
+        if text:
+            await run_in_terminal(lambda: self._print(text))
+        self._reactor.callFromThread(self._ready)
+
+    def _print(self, text: str) -> None:
+        self._session.app.output.write(text)
+        self._session.app.output.flush()

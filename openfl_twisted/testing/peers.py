@@ -1,0 +1,447 @@
+"""
+Peers: test doubles for the other end of a connection.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.testing.attempts import ObservedFactory
+from openfl_twisted.testing.certificates import Credentials
+from openfl_twisted.testing.flow import MemoryConnection
+from openfl_twisted.testing.network import MemoryNetwork
+
+_Client = TypeVar("_Client", bound=Protocol)
+_Server = TypeVar("_Server", bound=Protocol)
+
+# Maximum number of bytes shown in an error message.
+_SHOWN = 80
+
+
+class Peer(Protocol):
+    """
+    A protocol that records the received data, and sends data for the test.
+
+    Data is sent and received while the test runs iterations of the network. The
+    C{transport} is Twisted's: it can be paused, and accepts a producer.
+
+    @ivar segments: the received data, an item for each C{dataReceived}.
+    @ivar reason: the reason of C{connectionLost}, or C{None}.
+    @ivar transport: the transport, once connected.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.segments: list[bytes] = []
+        self.reason: BaseException | None = None
+
+    @property
+    def received(self) -> bytes:
+        """
+        All received data.
+        """
+        return b"".join(self.segments)
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether the connection is lost.
+        """
+        return self.reason is not None
+
+    def send(self, data: bytes) -> None:
+        """
+        Send data.
+
+        @param data: the bytes.
+        """
+        self.transport.write(data)
+
+    def close(self) -> None:
+        """
+        Send the pending data, then close the connection.
+        """
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        Reset the connection; pending data is lost.
+        """
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.segments.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.reason = reason.value
+
+
+class _Step(NamedTuple):
+    """
+    A step of a script: a method of L{ScriptedPeer} and its data.
+    """
+
+    kind: str
+    data: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.kind}({_show(self.data)})" if self.data else f"{self.kind}()"
+
+
+class ScriptedPeer(Factory["_ScriptProtocol"]):
+    r"""
+    A peer that follows a script, on one connection. Only the bytes matter,
+    however the stream is split::
+
+        peer = ScriptedPeer().expect(b"<hello/>\0").send(b"<welcome/>\0").close()
+        peer.listen(network, 8080)
+        ...
+        peer.verify()
+
+    The peer is a factory, so it can be wrapped by other factories and used with
+    endpoints. It aborts the connection when it receives unexpected data.
+    """
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self._steps: list[_Step] = []
+        self._done = 0
+        self._problem = ""
+        self._received = bytearray()
+        # The number of received bytes that match the current step.
+        self._compared = 0
+        self._protocol: _ScriptProtocol | None = None
+        self._closed = self._closing = False
+
+    # The script
+
+    def expect(self, data: bytes) -> Self:
+        """
+        Add a step: wait for these bytes, and no others.
+
+        @param data: the bytes, in any number of segments.
+        @return: the peer, for the next step.
+        """
+        return self._add("expect", data)
+
+    def send(self, data: bytes) -> Self:
+        """
+        Add a step: send bytes.
+
+        @param data: the bytes.
+        @return: the peer, for the next step.
+        """
+        return self._add("send", data)
+
+    def close(self) -> Self:
+        """
+        Add a step: send the pending data, then close the connection.
+
+        @return: the peer, for the next step.
+        """
+        return self._add("close")
+
+    def abort(self) -> Self:
+        """
+        Add a step: reset the connection.
+
+        @return: the peer, for the next step.
+        """
+        return self._add("abort")
+
+    def waitForClose(self) -> Self:
+        """
+        Add a step: wait until the other side closes the connection, without
+        receiving data.
+
+        @return: the peer, for the next step.
+        """
+        return self._add("waitForClose")
+
+    @classmethod
+    def fromRuffle(cls, script: str | bytes) -> Self:
+        """
+        Read a script of Ruffle's socket tests, a file C{socket.json}. It is a list
+        of objects with the C{type} C{Receive} and bytes C{expected}, C{Send} and
+        bytes C{payload}, C{WaitForDisconnect}, or C{Disconnect}. Bytes are lists of
+        integers.
+
+        Source: C{ruffle_socket_format::SocketEvent} in Ruffle's tests. There,
+        C{Receive} compares the bytes of one flush; here, the next bytes.
+
+        @param script: the content of the file.
+        @return: a peer with this script.
+        @raise ValueError: if the script is invalid.
+        """
+        try:
+            events = json.loads(script)
+        except ValueError as problem:
+            raise ValueError(f"invalid Ruffle script: {problem}") from None
+        if not isinstance(events, list):
+            raise ValueError("invalid Ruffle script: must be a list")
+        peer = cls()
+        for number, event in enumerate(events, 1):
+            try:
+                _READERS[event["type"]](peer, event)
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"invalid Ruffle script: event {number} is {event!r}") from None
+        return peer
+
+    def _add(self, kind: str, data: bytes = b"") -> Self:
+        self._steps.append(_Step(kind, bytes(data)))
+        return self
+
+    # The connection
+
+    def listen(self, network: MemoryNetwork, port: int, interface: str = "127.0.0.1") -> Any:
+        """
+        Listen as a server.
+
+        @param network: the network.
+        @param port: the port; 0 for any.
+        @param interface: the IP address.
+        @return: the listening port, as from C{listenTCP}.
+        """
+        return network.reactor.listenTCP(port, self, interface=interface)
+
+    def connect(self, network: MemoryNetwork, port: int, host: str = "127.0.0.1") -> Any:
+        """
+        Connect as a client.
+
+        @param network: the network.
+        @param port: the port of the server.
+        @param host: the IPv4 address of the server.
+        @return: a C{Deferred} that fires when connected.
+        """
+        return TCP4ClientEndpoint(network.reactor, host, port).connect(self)
+
+    def buildProtocol(self, addr: object) -> "_ScriptProtocol | None":
+        """
+        Build the protocol of the first connection, and refuse others.
+        """
+        if self._protocol is not None:
+            self._fail("a second client has connected")
+            return None
+        self._protocol = _ScriptProtocol(self._proceed, self._dataReceived, self._connectionLost)
+        return self._protocol
+
+    # The result
+
+    @property
+    def done(self) -> bool:
+        """
+        Whether the script is complete, without unexpected data.
+        """
+        return not self._problem and self._done == len(self._steps)
+
+    def verify(self) -> None:
+        """
+        Check that the script is complete, without unexpected data.
+
+        @raise AssertionError: if not. The text has the failed or pending step, the
+            expected data, and the received data.
+        """
+        if self._problem:
+            raise AssertionError(self._problem)
+        if self._done < len(self._steps):
+            state = "no client has connected" if self._protocol is None else self._describeData()
+            raise AssertionError(f"{self._describeStep()} is pending: {state}")
+
+    def _describeStep(self) -> str:
+        return f"step {self._done + 1} of {len(self._steps)}, {self._steps[self._done]},"
+
+    def _describeData(self) -> str:
+        return f"received {_show(bytes(self._received))}"
+
+    def _fail(self, problem: str) -> None:
+        """
+        Record the first problem, and abort the connection.
+        """
+        if not self._problem:
+            self._problem = problem
+            if self._protocol is not None and not self._closed:
+                self._protocol.transport.abortConnection()
+
+    # Following the script
+
+    def _proceed(self) -> None:
+        """
+        Take all steps that are possible now.
+        """
+        while not self._problem and self._done < len(self._steps) and self._take():
+            self._done += 1
+        if not self._problem and self._done == len(self._steps) and self._received:
+            self._fail(f"the script is complete, then {self._describeData()}")
+
+    def _dataReceived(self, data: bytes) -> None:
+        self._received += data
+        self._proceed()
+
+    def _connectionLost(self) -> None:
+        self._closed = True
+        self._proceed()
+        if not self._problem and not self._closing and self._done < len(self._steps):
+            step, data = self._describeStep(), self._describeData()
+            self._fail(f"{step} failed: the connection was closed; {data}")
+
+    def _take(self) -> bool:
+        """
+        Try to take the current step.
+
+        @return: whether the step is complete.
+        """
+        assert self._protocol is not None  # noqa: S101 - for the type checker
+        kind, data = self._steps[self._done]
+        if kind == "expect":
+            return self._compare(data)
+        if kind == "waitForClose":
+            if self._received:
+                self._fail(f"{self._describeStep()} failed: {self._describeData()}")
+            return self._closed and not self._problem
+        if kind == "send":
+            self._protocol.transport.write(data)
+        elif kind == "close":
+            self._closing = True
+            self._protocol.transport.loseConnection()
+        else:
+            self._closing = True
+            self._protocol.transport.abortConnection()
+        return True
+
+    def _compare(self, expected: bytes) -> bool:
+        """
+        Compare the data received since the last comparison.
+
+        @return: whether all expected data was received.
+        """
+        before, self._compared = self._compared, min(len(self._received), len(expected))
+        wanted = expected[before : self._compared]
+        received = self._received[before : self._compared]
+        if received != wanted:
+            pairs = enumerate(zip(received, wanted, strict=True), before)
+            place = next(number for number, (one, other) in pairs if one != other)
+            self._fail(f"{self._describeStep()} failed at byte {place}: {self._describeData()}")
+            return False
+        if self._compared < len(expected):
+            return False
+        del self._received[: len(expected)]
+        self._compared = 0
+        return True
+
+
+class _ScriptProtocol(Protocol):
+    transport: Any
+
+    def __init__(
+        self,
+        made: Callable[[], object],
+        received: Callable[[bytes], object],
+        lost: Callable[[], object],
+    ) -> None:
+        self._made = made
+        self._received = received
+        self._lost = lost
+
+    def connectionMade(self) -> None:
+        self._made()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost()
+
+
+_READERS: dict[str, Callable[[ScriptedPeer, dict[str, Any]], object]] = {
+    "Receive": lambda peer, event: peer.expect(_bytesOf(event["expected"])),
+    "Send": lambda peer, event: peer.send(_bytesOf(event["payload"])),
+    "WaitForDisconnect": lambda peer, event: peer.waitForClose(),
+    "Disconnect": lambda peer, event: peer.close(),
+}
+
+
+def _bytesOf(numbers: Any) -> bytes:
+    if not isinstance(numbers, list):
+        raise ValueError(numbers)
+    return bytes(numbers)
+
+
+def _show(data: bytes) -> str:
+    if not data:
+        return "nothing"
+    if len(data) <= _SHOWN:
+        return repr(data)
+    return f"{data[:_SHOWN]!r} and {len(data) - _SHOWN} more bytes"
+
+
+@dataclass(frozen=True)
+class ConnectedPair(Generic[_Client, _Server]):
+    """
+    Two connected protocols.
+
+    @ivar client: the protocol of the client.
+    @ivar server: the protocol of the server.
+    @ivar network: the network.
+    @ivar connection: the connection, whose flows a test can split and hold.
+    """
+
+    client: _Client
+    server: _Server
+    network: MemoryNetwork
+    connection: MemoryConnection
+
+
+def connectedPair(
+    client: _Client | Factory[_Client],
+    server: _Server | Factory[_Server],
+    *,
+    network: MemoryNetwork | None = None,
+    tls: Credentials | None = None,
+) -> ConnectedPair[_Client, _Server]:
+    """
+    Connect two protocols, and run iterations until both are idle.
+
+    @param client: the protocol of the client, or its factory.
+    @param server: the protocol of the server, or its factory.
+    @param network: the network (default: a new one).
+    @param tls: the credentials of the server (default: no TLS). The client
+        verifies them as a C{SecureSocket} does.
+    @return: the protocols. C{server} is the one that the factory has built, which
+        may be a wrapper.
+    @raise HandshakeFailed: if the client does not trust the server; see
+        L{openfl_twisted.tls}.
+    @raise TimeoutError: Twisted's, if the server does not use TLS.
+    """
+    network = MemoryNetwork() if network is None else network
+    observed = ObservedFactory(_factoryOf(server))
+    listening: Any = observed if tls is None else tls.serverFactory(observed, network.reactor)
+    port = network.reactor.listenTCP(0, listening, interface="127.0.0.1")
+    endpoint: IStreamClientEndpoint = TCP4ClientEndpoint(
+        network.reactor, "127.0.0.1", port.getHost().port
+    )
+    if tls is not None:
+        endpoint = SecureEndpoint(endpoint, tls.host, tls.trust, clock=network.reactor)
+    made: Any = network.run(endpoint.connect(_factoryOf(client)))
+    port.stopListening()
+    network.flush()
+    built: Any = observed.built[-1]
+    return ConnectedPair(made, built, network, network.connections[-1])
+
+
+def _factoryOf(given: Any) -> IProtocolFactory:
+    """
+    Return a factory, or make one for a protocol.
+    """
+    made: IProtocolFactory = (
+        given if IProtocolFactory.providedBy(given) else Factory.forProtocol(lambda: given)
+    )
+    return made

@@ -1,0 +1,238 @@
+"""
+Tests for L{openfl_twisted.dashboard.page}.
+"""
+
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.logger import capturedLogs
+
+from openfl_twisted.dashboard.page import MAX_GUESSES, MAX_REASON
+from openfl_twisted.protocols.clients import innermost
+from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from tests.dashboard.browser import Visit, visit
+from tests.dashboard.servers import KEY, TOKEN, DashboardTestCase
+from tests.doubles import linesOf
+
+
+class PageTests(DashboardTestCase):
+    """
+    The page.
+    """
+
+    def test_files(self) -> None:
+        """
+        The page, its script and its style need no token, and load nothing from
+        other servers.
+        """
+        for path, kind in [
+            ("/", "text/html"),
+            ("/dashboard.js", "text/javascript"),
+            ("/dashboard.css", "text/css"),
+        ]:
+            answer = self.get(path)
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.headers["Content-Type"].startswith(kind))
+            self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
+            for elsewhere in (b"://", b"innerHTML", b"style=", b"eval("):
+                self.assertNotIn(elsewhere, answer.body)
+        self.assertEqual(visit(self.dashboard.guard, "/", method="HEAD").body, b"")
+        self.assertEqual(visit(self.dashboard.guard, "/", method="POST").status, 405)
+        self.assertEqual(self.get("/other").status, 404)
+
+    def test_start(self) -> None:
+        """
+        The URL is logged, with the token if it was generated.
+        """
+        tokens = []
+        for token in (TOKEN, None, None):
+            self.open(token=token)
+            with capturedLogs() as logs:
+                self.dashboard.startService()
+            self.dashboard.stopService()
+            end = "" if token else f"#{self.dashboard.token}"
+            self.assertEqual(linesOf(logs), [f"dashboard on http://0.0.0.0:9101/{end}"])
+            tokens.append(self.dashboard.token)
+        self.assertEqual(len(set(tokens)), 3)
+        self.assertGreater(len(tokens[1]), 20)
+
+
+class TokenTests(DashboardTestCase):
+    """
+    All data and commands need the token.
+    """
+
+    def test_refused(self) -> None:
+        """
+        Requests with a wrong token or without one are refused.
+        """
+        for path in ("/state", "/messages/1", "/kick", "/say"):
+            self.clock.advance(MAX_GUESSES)
+            for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
+                answer = self.get(path, Authorization=key)
+                self.assertEqual(answer.status, 401)
+                self.assertEqual(answer.json, {"problem": "wrong dashboard token"})
+        self.assertEqual(self.dashboard.state.streams, 0)
+
+    def test_log(self) -> None:
+        """
+        Consecutive wrong tokens are one log line; requests without a token are not
+        logged.
+        """
+        with capturedLogs() as logs:
+            for key in ("", "Bearer x", "Bearer y", KEY, "Bearer z"):
+                self.get("/kick", Authorization=key)
+        line = "127.0.0.1:5 refused: wrong dashboard token"
+        self.assertEqual(linesOf(logs), [line, line])
+
+    def test_guessing(self) -> None:
+        """
+        Wrong tokens of one address are limited to ten, and one per second after
+        that; beyond the limit the right token is refused too. The right token
+        resets the count.
+        """
+        wrong = ["Bearer x"] * MAX_GUESSES
+        keys = [*wrong, "Bearer y", KEY]
+        statuses = [self.get("/kick", Authorization=key).status for key in keys]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429, 429])
+        answer = self.get("/kick", Authorization=KEY)
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertIn("too many wrong tokens", answer.json["problem"])
+        self.clock.advance(1)
+        self.assertEqual(self.get("/kick", Authorization=KEY).status, 405)
+        statuses = [self.get("/kick", Authorization=key).status for key in [*wrong, KEY]]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+
+    def test_guessers(self) -> None:
+        """
+        Other addresses are not limited. Only the latest 1,000 addresses are
+        remembered.
+        """
+
+        def guess(host: str) -> int:
+            visitor = Visit(self.dashboard.guard, peer=IPv4Address("TCP", host, 1))
+            visitor.ask("GET", "/kick", Authorization="Bearer x")
+            status = visitor.answer.status
+            visitor.transport.drainAll()
+            return status
+
+        statuses = [guess("10.1.0.0") for _ in range(MAX_GUESSES + 1)]
+        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+        for number in range(1000):
+            self.assertEqual(guess(f"10.0.{number // 250}.{number % 250}"), 401)
+        self.assertEqual(guess("10.1.0.0"), 401)
+
+    @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"])))
+    def test_any(self, text: str) -> None:
+        """
+        No other text is accepted as the token.
+        """
+        self.setUp()
+        status = self.get("/kick", Authorization=f"Bearer {text}").status
+        self.assertEqual(status, 405 if text.strip() == TOKEN else 401)
+
+    def test_methods(self) -> None:
+        """
+        Streams need C{GET} and commands C{POST}.
+        """
+        self.assertEqual(self.post("/state", {}).status, 405)
+        answer = self.get("/kick", Authorization=KEY)
+        self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST"))
+
+
+class CommandTests(DashboardTestCase):
+    """
+    The commands of the dashboard.
+    """
+
+    def test_kick(self) -> None:
+        """
+        A client is disconnected; reason and operator are logged.
+        """
+        self.server.connect()
+        client = self.server.connect()
+        told: list[str] = []
+        # As those have who are in a room.
+        innermost(self.server.factory.find(2)).kicked = partial(told.append, "kicked")
+        with capturedLogs() as logs:
+            answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})
+        self.assertEqual((answer.status, answer.json), (200, {"kicked": 2}))
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(told, ["kicked"])
+        self.assertEqual(
+            linesOf(logs),
+            ["192.168.1.1:54321 kicked: too loud (dashboard, 127.0.0.1:5)"],
+        )
+        client.transport._close(ConnectionDone())
+        self.assertEqual(self.post("/kick", {"id": 2}).status, 404)
+
+    def test_reason(self) -> None:
+        """
+        The reason is optional, and its length is limited.
+        """
+        for reason, words in [({}, "no reason"), ({"reason": "x" * 999}, "x" * MAX_REASON)]:
+            self.setUp()
+            self.server.connect()
+            with capturedLogs() as logs:
+                self.post("/kick", {"id": 1, **reason})
+            self.assertIn(f" kicked: {words} (dashboard", linesOf(logs)[0])
+
+    def test_say(self) -> None:
+        """
+        A message is sent to all clients.
+        """
+        clients = [self.server.connect(), self.server.connect()]
+        answer = self.post("/say", {"text": "gr\u00fc\u00dfe"})
+        self.assertEqual((answer.status, answer.json), (200, {"hearers": 2}))
+        for client in clients:
+            client.exchange()
+            self.assertTrue(client.received.endswith("gr\u00fc\u00dfe\0".encode()))
+
+    def test_nothingToSay(self) -> None:
+        """
+        A server without messages refuses the command.
+        """
+        self.open(ServerSocketExampleFactory())
+        self.assertEqual(self.post("/say", {"text": "a"}).status, 409)
+
+    def test_origin(self) -> None:
+        """
+        Pages of another origin, and HTML forms, are refused.
+        """
+        self.server.connect()
+        headers = {"Host": "127.0.0.1:9101"}
+        for origin in ("http://evil.example", "null", "http://127.0.0.1:9102", ""):
+            answer = self.post("/kick", {"id": 1}, Origin=origin, **headers)
+            self.assertEqual(answer.status, 403)
+        for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+            answer = self.post("/kick", {"id": 1}, Content_Type=kind)
+            self.assertEqual(answer.status, 415)
+        own = {"Origin": "http://127.0.0.1:9101", "Content_Type": "Application/JSON; charset=utf-8"}
+        self.assertEqual(self.post("/kick", {"id": 1}, **own, **headers).status, 200)
+
+    def test_badInput(self) -> None:
+        """
+        Invalid input is refused with a reason.
+        """
+        self.server.connect()
+        for path, body in [
+            ("/kick", b""), ("/kick", b"{"), ("/kick", b"[" * 9999), ("/kick", b"\xff"),
+            ("/kick", b"[]"), ("/kick", b"{}"), ("/kick", b'{"id": true}'),
+            ("/kick", b'{"id": "1"}'), ("/kick", b'{"id": 1, "reason": 2}'),
+            ("/say", b"{}"), ("/say", b'{"text": 1}'), ("/say", b'{"text": "a\\u0000b"}'),
+        ]:  # fmt: skip
+            answer = self.post(path, body)
+            self.assertEqual(answer.status, 400, (path, body))
+            self.assertTrue(answer.json["problem"])
+
+    @given(st.binary(max_size=100))
+    def test_anything(self, body: bytes) -> None:
+        """
+        Any body gets a response.
+        """
+        self.setUp()
+        for path in ("/kick", "/say"):
+            self.assertIn(self.post(path, body).status, (200, 400, 404))
