@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.web.server import Request
 
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
-from openfl_twisted.dashboard.status import RELAY_COUNTERS, Monitored, ServerStatus, relayCounters
+from openfl_twisted.dashboard.status import BROKER_COUNTERS, Monitored, ServerStatus, brokerCounters
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
 from openfl_twisted.protocols.guard import ENDS
@@ -70,11 +70,11 @@ class ServerCollector(Collector):
         yield from self._traffic()
         yield from self._refusals()
         yield from self._certificates()
-        lobby, relay = self._status.lobby, self._status.relay
+        lobby, pubSub = self._status.lobby, self._status.pubSub
         if lobby is not None:
             yield from self._rooms(lobby)
-        if relay is not None:
-            yield from self._relay(relay)
+        if pubSub is not None:
+            yield from self._broker(pubSub)
 
     def _connections(self) -> Iterator[Metric]:
         guard = self._status.guard
@@ -161,12 +161,12 @@ class ServerCollector(Collector):
         )
         yield _counter("rooms_refused", "Requests refused by rooms", refused.items(), "code")
 
-    def _relay(self, relay: IPubSub) -> Iterator[Metric]:
-        up = relay.state is PubSubState.UP
-        yield _gauge("relay_up", "Whether the broker is connected", _one(up))
-        yield _gauge("relay_waiting", "Messages queued for the broker", _one(relay.waiting))
-        for name, count in relayCounters(relay).items():
-            yield _counter(f"relay_{name}", RELAY_COUNTERS[name], _one(count))
+    def _broker(self, pubSub: IPubSub) -> Iterator[Metric]:
+        up = pubSub.state is PubSubState.UP
+        yield _gauge("broker_up", "Whether the broker is connected", _one(up))
+        yield _gauge("broker_waiting", "Messages queued for the broker", _one(pubSub.waiting))
+        for name, count in brokerCounters(pubSub).items():
+            yield _counter(f"broker_{name}", BROKER_COUNTERS[name], _one(count))
 
 
 class MetricsResource(ReadOnlyResource):

@@ -21,15 +21,15 @@ class Monitored(Protocol):
 
     @ivar factory: the guard of all connections.
     @ivar lobby: the rooms, if any.
-    @ivar relay: the relay to other nodes, if any.
+    @ivar pubSub: sends messages to other nodes, if any.
     """
 
     factory: GuardFactory
     lobby: Lobby | None
-    relay: IPubSub | None
+    pubSub: IPubSub | None
 
 
-RELAY_COUNTERS = {
+BROKER_COUNTERS = {
     "published": "Messages handed to the broker",
     "received": "Messages of other nodes received",
     "dropped": "Messages not handed to the broker",
@@ -41,7 +41,7 @@ RELAY_COUNTERS = {
     "reconnects": "Reconnections to the broker",
 }
 """
-The counters of a relay, and their meanings.
+The counters of an L{IPubSub}, and their meanings.
 """
 
 
@@ -159,18 +159,18 @@ class ServerStatus:
         return self._service.lobby
 
     @property
-    def relay(self) -> IPubSub | None:
+    def pubSub(self) -> IPubSub | None:
         """
-        Relay to other nodes, if any.
+        Sends messages to other nodes, if any.
         """
-        return self._service.relay
+        return self._service.pubSub
 
 
-def relayCounters(relay: IPubSub) -> dict[str, int]:
+def brokerCounters(pubSub: IPubSub) -> dict[str, int]:
     """
-    Return the L{RELAY_COUNTERS} of a relay.
+    Return the L{BROKER_COUNTERS} of an L{IPubSub}.
 
-    @param relay: the relay; it need not be up.
+    @param pubSub: connected to its broker or not.
     @return: the counters by name.
     """
-    return {name: getattr(relay, name) for name in RELAY_COUNTERS}
+    return {name: getattr(pubSub, name) for name in BROKER_COUNTERS}

@@ -17,7 +17,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.dashboard.status import Monitored, ServerStatus, relayCounters
+from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
 from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
@@ -336,7 +336,7 @@ class DashboardState:
         @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest
             first, and their total number; the counters of the guard; C{bytes} and
             C{messages} as two numbers each, received and sent; C{rooms} and
-            C{relay}. Parts that the server does not have are C{None}. Times are in
+            C{broker}. Parts that the server does not have are C{None}. Times are in
             seconds.
         """
         guard = self.server.guard
@@ -363,7 +363,7 @@ class DashboardState:
             "speaks": hasattr(self.server.served, "broadcast"),
             "missedByAll": self.missed,
             "rooms": self._rooms(),
-            "relay": self._relay(),
+            "broker": self._broker(),
         }
 
     def _rooms(self) -> dict[str, Any] | None:
@@ -378,16 +378,16 @@ class DashboardState:
             "shown": [[name, len(room.members)] for name, room in most[:MAX_SHOWN]],
         }
 
-    def _relay(self) -> dict[str, Any] | None:
-        relay = self.server.relay
-        if relay is None:
+    def _broker(self) -> dict[str, Any] | None:
+        pubSub = self.server.pubSub
+        if pubSub is None:
             return None
         return {
-            "state": relay.state.value,
-            "description": relay.description,
-            "problem": relay.problem,
-            "waiting": relay.waiting,
-            **relayCounters(relay),
+            "state": pubSub.state.value,
+            "description": pubSub.description,
+            "problem": pubSub.problem,
+            "waiting": pubSub.waiting,
+            **brokerCounters(pubSub),
         }
 
 

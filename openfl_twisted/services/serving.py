@@ -46,15 +46,15 @@ class ServerService(MultiService):
         service stops.
     @ivar farewell: called before the connections are closed.
     @ivar lobby: the rooms, if there are any.
-    @ivar relay: the way to other machines, if there is one.
+    @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
-    @ivar brokers: what is to be started and stopped with the server: the relay,
-        and what knows who is where.
+    @ivar brokers: the connections to a broker, which start and stop with the
+        server: pub/sub and presence.
     """
 
     farewell: Callable[[], object] = staticmethod(lambda: None)
     lobby: Lobby | None = None
-    relay: IPubSub | None = None
+    pubSub: IPubSub | None = None
 
     log = packageLogger()
 

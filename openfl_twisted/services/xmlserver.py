@@ -273,7 +273,7 @@ def makeService(options: Options) -> IService:
     service.farewell = partial(_sayFarewell, factory, farewell)
     service.lobby = lobby
     if pubSub is not None:
-        service.relay, presence = pubSub, options["presence"]
+        service.pubSub, presence = pubSub, options["presence"]
         DistributedRooms(lobby, pubSub, presence, announces=announces)
         service.brokers = [each for each in (pubSub, presence) if each is not None]
     return service

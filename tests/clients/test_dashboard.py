@@ -44,7 +44,7 @@ function look() {
 	if (!kinds.includes("")) tell("clients", ...kinds);
 	for (const item of $("messages").children) tell("line", item.lastChild.textContent);
 	if ($("said").textContent) tell("said", $("said").textContent);
-	if (!document.querySelector("section.relay").hidden) tell("relay", $("relay").textContent);
+	if (!document.querySelector("section.broker").hidden) tell("broker", $("broker").textContent);
 	if (!document.querySelector(".missed").hidden) tell("missed", $("missed").textContent);
 	const pen = $("chart").getContext("2d");
 	const drawn = $("chart").width && pen.getImageData(0, 0, $("chart").width, $("chart").height);
@@ -72,7 +72,7 @@ class Script(ReadOnlyResource):
 
 @asynccontextmanager
 async def dashboard(
-    page: Page, acts: str, *arguments: str, relay: IPubSub | None = None
+    page: Page, acts: str, *arguments: str, pubSub: IPubSub | None = None
 ) -> AsyncIterator[tuple[int, str, str]]:
     """
     Run a server with a dashboard in the block.
@@ -80,12 +80,12 @@ async def dashboard(
     @param page: receives the reports of the dashboard's page.
     @param acts: additional code for the page.
     @param arguments: additional arguments of the server.
-    @param relay: the relay to other servers, if any.
+    @param pubSub: sends messages to other servers, if any.
     @return: the port of the server, the URL of the dashboard, and the token.
     """
     options = xmlserver.Options()
     options.parseOptions([f"--listen={ANY}", f"--dashboard={ANY}", *arguments])
-    options["relay"], options["presence"] = relay, None
+    options["broker"], options["presence"] = pubSub, None
     service: Any = xmlserver.makeService(options)
     [_, site] = service.services
     assert isinstance(site, DashboardService)
@@ -165,9 +165,9 @@ async def test_page() -> None:
 
 
 @inBrowser
-async def test_relay() -> None:
+async def test_broker() -> None:
     """
-    The page shows the state of the relay, and the number of lost messages if there
+    The page shows the state of the broker, and the number of lost messages if there
     are any.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
@@ -177,16 +177,16 @@ async def test_relay() -> None:
     here.subscribe("a", lambda payload: None)
     await there.start()
     idle = "function act() {}\nlook();"
-    async with dashboard(page, idle, "--rooms=xml", relay=here) as (_, url, token):
+    async with dashboard(page, idle, "--rooms=xml", pubSub=here) as (_, url, token):
         there.publish("a", b"1")
         async with shown(page, f"{url}#{token}"):
-            await page.until("relay", "up")
+            await page.until("broker", "up")
             assert not [report for report in page.reports if report[0] == "missed"]
             joint.copies = 0
             for _ in range(3):
                 there.publish("a", b"lost")
             joint.cut()
-            await page.until("relay", "down")
+            await page.until("broker", "down")
             joint.mend()
             joint.copies = 1
             there.publish("a", b"2")

@@ -33,7 +33,7 @@ class MonitoredServer:
         self.onePort = OnePortFactory(self.wrapped, clock=self.clock)
         self.factory = GuardFactory(self.onePort, clock=self.clock, **limits)
         self.lobby: Lobby | None = None
-        self.relay: IPubSub | None = None
+        self.pubSub: IPubSub | None = None
         self.certificates: ServerCertificates | None = None
 
     def connect(self, data: bytes = b"\0") -> Client:

@@ -186,17 +186,17 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_rooms_refused_total", "full"], 0)
         self.assertEqual(metrics["openfl_rooms_lost_total"], 0)
 
-    def test_relay(self) -> None:
+    def test_broker(self) -> None:
         """
-        The state of the relay and its lost messages are shown.
+        The state of the broker and its lost messages are shown.
         """
         broker = LossyBroker()
-        relay = self.server.relay = LossyPubSub(broker, clock=self.server.clock)
+        pubSub = self.server.pubSub = LossyPubSub(broker, clock=self.server.clock)
         other = LossyPubSub(broker, clock=self.server.clock)
-        self.assertEqual(self.read()["openfl_relay_up"], 0)
-        relay.start()
+        self.assertEqual(self.read()["openfl_broker_up"], 0)
+        pubSub.start()
         other.start()
-        relay.subscribe("a", lambda payload: None)
+        pubSub.subscribe("a", lambda payload: None)
         # The first of two gaps is of one message, the second of two.
         for copies in (1, 0, 1, 0, 0, 1, 2):
             broker.copies = copies
@@ -211,11 +211,11 @@ class MetricsTests(MetricsTestCase):
             ("duplicates_total", 1),
             ("published_total", 0),
         ]:
-            self.assertEqual(metrics[f"openfl_relay_{name}"], count, name)
+            self.assertEqual(metrics[f"openfl_broker_{name}"], count, name)
         broker.cut()
-        relay.publish("a", b"x")
+        pubSub.publish("a", b"x")
         metrics = self.read()
-        self.assertEqual((metrics["openfl_relay_up"], metrics["openfl_relay_waiting"]), (0, 1))
+        self.assertEqual((metrics["openfl_broker_up"], metrics["openfl_broker_waiting"]), (0, 1))
 
     def test_form(self) -> None:
         """
@@ -276,7 +276,7 @@ class DocumentationTests(MetricsTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.server.lobby = Lobby(clock=self.server.clock)
-        self.server.relay = LossyPubSub(clock=self.server.clock)
+        self.server.pubSub = LossyPubSub(clock=self.server.clock)
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.server.certificates = ServerCertificates(LEAF.save(Path(folder.name) / "a.pem"))

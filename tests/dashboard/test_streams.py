@@ -44,7 +44,7 @@ class StateTests(DashboardTestCase):
         self.assertEqual(state["messages"], [3, 1])
         self.assertEqual(state["bytes"], [5, 1])
         self.assertTrue(state["speaks"])
-        self.assertEqual((state["rooms"], state["relay"]), (None, None))
+        self.assertEqual((state["rooms"], state["broker"]), (None, None))
 
     def test_interval(self) -> None:
         """
@@ -115,27 +115,27 @@ class StateTests(DashboardTestCase):
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
         )
 
-    def test_relay(self) -> None:
+    def test_broker(self) -> None:
         """
-        An event has the state of the relay and its lost messages.
+        An event has the state of the broker and its lost messages.
         """
         broker = LossyBroker()
-        relay = self.server.relay = LossyPubSub(broker, clock=self.clock)
+        pubSub = self.server.pubSub = LossyPubSub(broker, clock=self.clock)
         other = LossyPubSub(broker, clock=self.clock)
-        for each in (relay, other):
+        for each in (pubSub, other):
             each.start()
-        relay.subscribe("a", lambda payload: None)
+        pubSub.subscribe("a", lambda payload: None)
         browser = self.watch()
         for copies in (1, 0, 0, 1):
             broker.copies = copies
             other.publish("a", b"x")
         self.clock.advance(INTERVAL)
-        shown = self.lastOf(browser)["relay"]
+        shown = self.lastOf(browser)["broker"]
         self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 2))
         self.assertEqual(shown["description"], "memory:")
         broker.cut("no way")
         self.clock.advance(INTERVAL)
-        shown = self.lastOf(browser)["relay"]
+        shown = self.lastOf(browser)["broker"]
         self.assertEqual((shown["state"], shown["problem"]), ("down", "no way"))
 
     def test_slow(self) -> None:

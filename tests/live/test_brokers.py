@@ -1,5 +1,5 @@
 """
-Relays through real brokers, which the tests start themselves.
+Publish and subscribe through real brokers, which the tests start.
 """
 
 import random

@@ -33,10 +33,10 @@ async def node(
     kind: Kind, port: int, path: Path, *arguments: str, rooms: str = "xml"
 ) -> tuple[Process, int]:
     """
-    Start a server whose relay is up.
+    Start a server whose broker is up.
     """
-    relay = f"--broker={kind.scheme}://{HOST}:{port}"
-    server = twistd("openfl-xml", f"--rooms={rooms}", relay, ANY_PORT, *arguments, path=str(path))
+    option = f"--broker={kind.scheme}://{HOST}:{port}"
+    server = twistd("openfl-xml", f"--rooms={rooms}", option, ANY_PORT, *arguments, path=str(path))
     await server.until(b"is up")
     return server, await portOf(server)
 
@@ -81,7 +81,7 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
     async with broker(kind, tmp_path, command):
         for server in (one, two):
             await server.until(b"is up")
-        # The relay kept what was said meanwhile; or it was lost, and that is told.
+        # The messages were kept; or they were lost, and members are notified.
         ann.send(b"<say>again</say>\0")
         heard = await ben.until(b'<say from="Ann">again</say>\0')
         missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', heard)))
@@ -99,7 +99,7 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
 async def test_oneSocket(tmp_path: Path) -> None:
     """
     Several processes can share a socket, as systemd gives it to them; joined by
-    a relay they are one server to their clients.
+    a broker they are one server to their clients.
     """
     port = freePort()
     shared = socket.create_server((HOST, 0))

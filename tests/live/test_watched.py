@@ -56,14 +56,14 @@ async def shown(events: Buffered, wanted: Callable[[Any], bool]) -> Any:
     Wait until the dashboard sends a state that is as it should be.
 
     @param events: the stream of the dashboard's events.
-    @param wanted: looks at how it is with the relay.
+    @param wanted: looks at the state of the broker.
     @return: how that is.
     """
     while True:
         *_, last = [b"null", *re.findall(rb"event: state\ndata: (.*)\n\n", events.received)]
         state = json.loads(last)
-        if state is not None and wanted(state["relay"]):
-            return state["relay"]
+        if state is not None and wanted(state["broker"]):
+            return state["broker"]
         await pause(0.05)
 
 
@@ -73,7 +73,7 @@ async def test_gap(tmp_path: Path) -> None:
     When Redis is killed everybody within a server goes on; more is said than
     waits for its return. When it is back, every message was heard on the other
     server or is counted there as lost, in the room, in the metrics and on the
-    dashboard; and it tells when the relay was down, and what it could not hand on.
+    dashboard; and it tells when the broker was down, and what it could not hand on.
     """
     port = freePort()
     command = REDIS.command(port)
@@ -88,21 +88,21 @@ async def test_gap(tmp_path: Path) -> None:
             ann.send(b"<say>?</say>\0")
             await pause(0.05)
         for stream in streams:
-            relay = await shown(stream, lambda relay: relay["state"] == "up")
-            assert (relay["missed"], relay["dropped"], relay["reconnects"]) == (0, 0, 0)
-        assert (await metricsOf(twoMetrics))["openfl_relay_up"] == 1
+            state = await shown(stream, lambda state: state["state"] == "up")
+            assert (state["missed"], state["dropped"], state["reconnects"]) == (0, 0, 0)
+        assert (await metricsOf(twoMetrics))["openfl_broker_up"] == 1
     for stream in streams:
-        await shown(stream, lambda relay: relay["state"] == "down" and relay["problem"])
+        await shown(stream, lambda state: state["state"] == "down" and state["problem"])
     metrics = await metricsOf(twoMetrics)
-    assert (metrics["openfl_relay_up"], metrics["openfl_members"]) == (0, 1)
+    assert (metrics["openfl_broker_up"], metrics["openfl_members"]) == (0, 1)
     for number in range(count):
         ann.send(b"<say>%d:%b</say>\0" % (number, b"x" * size))
     # Nothing is lost within a server.
     heard = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
     assert len(re.findall(rb">\d+:x", heard)) == count
-    relay = await shown(streams[0], lambda relay: relay["dropped"])
-    dropped = relay["dropped"]
-    assert relay["waiting"] + dropped == count
+    state = await shown(streams[0], lambda state: state["dropped"])
+    dropped = state["dropped"]
+    assert state["waiting"] + dropped == count
     one.printed = two.printed = b""
     async with broker(REDIS, tmp_path, command):
         for server in (one, two):
@@ -112,15 +112,15 @@ async def test_gap(tmp_path: Path) -> None:
         missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', heard)))
         assert missed >= dropped
         assert missed + len(re.findall(rb">\d+:x", heard)) == count
-        relay = await shown(streams[1], lambda relay: relay["missed"])
-        assert (relay["missed"], relay["state"], relay["reconnects"]) == (missed, "up", 1)
-        assert relay["gaps"] == heard.count(b"<gap ")
+        state = await shown(streams[1], lambda state: state["missed"])
+        assert (state["missed"], state["state"], state["reconnects"]) == (missed, "up", 1)
+        assert state["gaps"] == heard.count(b"<gap ")
         metrics = await metricsOf(twoMetrics)
-        assert metrics["openfl_relay_missed_total"] == missed
-        assert metrics["openfl_relay_up"] == 1
+        assert metrics["openfl_broker_missed_total"] == missed
+        assert metrics["openfl_broker_up"] == 1
         metrics = await metricsOf(oneMetrics)
-        assert metrics["openfl_relay_dropped_total"] == dropped
-        assert metrics["openfl_relay_missed_total"] == 0
+        assert metrics["openfl_broker_dropped_total"] == dropped
+        assert metrics["openfl_broker_missed_total"] == 0
         for server in (one, two):
             await stop(server)
     for client in (ann, ben, cleo, *streams):

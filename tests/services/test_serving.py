@@ -474,23 +474,23 @@ class RoomServiceTests(ServingTestCase):
             self.assertEqual(factory.lobby.limits.maxRooms, 2)
             self.assertEqual(len(factory.lobby.watchers), announces)
 
-    def test_relay(self) -> None:
+    def test_broker(self) -> None:
         """
-        A relay starts and stops with the server; so does what knows who is where.
+        The connections to a broker start and stop with the server.
         """
         service: Any = self.service(xmlserver, "--rooms=xml", "--broker=memory:")
         self.assertEqual(len(service.brokers), 2)
         service.startService()
-        self.assertIs(service.relay.state, PubSubState.UP)
+        self.assertIs(service.pubSub.state, PubSubState.UP)
         self.successResultOf(service.stopService())
-        self.assertIs(service.relay.state, PubSubState.STOPPED)
+        self.assertIs(service.pubSub.state, PubSubState.STOPPED)
 
-    def test_relayWithoutPresence(self) -> None:
+    def test_brokerWithoutPresence(self) -> None:
         """
         Through NATS nobody knows who is where.
         """
         service = self.service(xmlserver, "--rooms=path", "--broker=nats://127.0.0.1:4222")
-        self.assertEqual(service.brokers, [service.relay])
+        self.assertEqual(service.brokers, [service.pubSub])
 
     def test_farewell(self) -> None:
         """

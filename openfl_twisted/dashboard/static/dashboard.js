@@ -123,7 +123,7 @@ function state(now) {
 	$("found").textContent = now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "";
 	clients(now.clients, seconds);
 	rooms(now.rooms);
-	relay(now.relay);
+	broker(now.broker);
 	last = now;
 	draw();
 }
@@ -200,15 +200,15 @@ function rooms(now) {
 	$("roomlist").replaceChildren(...now.shown.map(([name, members]) => element("li", `${name} \u00b7 ${members}`)));
 }
 
-function relay(now) {
-	show("relay", now);
+function broker(now) {
+	show("broker", now);
 	if (!now) return;
-	$("relay").textContent = now.state;
-	$("relay").className = now.state === "up" ? "" : "bad";
+	$("broker").textContent = now.state;
+	$("broker").className = now.state === "up" ? "" : "bad";
 	show("missed", now.missed);
 	$("missed").textContent = numbers.format(now.missed);
 	const parts = Object.entries(now).filter(([, value]) => value !== "");
-	$("relaylist").replaceChildren(...parts.flatMap(([name, value]) =>
+	$("brokerlist").replaceChildren(...parts.flatMap(([name, value]) =>
 		[element("dt", name), element("dd", typeof value === "number" ? numbers.format(value) : value)]));
 }
 
