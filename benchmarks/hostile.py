@@ -30,7 +30,6 @@ from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
 from benchmarks import hostilefloods, hostiletls
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.relay import EchoProtocol
@@ -39,6 +38,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
+from openfl_twisted.transports.guard import GuardFactory
 
 HOST = "127.0.0.1"
 MIB = 1024 * 1024

@@ -24,10 +24,10 @@ from zope.interface import implementer
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
-from openfl_twisted.reactors.answering import answerFirst
 from openfl_twisted.reactors.backlog import deepenBacklog
-from openfl_twisted.reactors.tcp import joinWrites
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.transports.acceptanswer import answerFirst
+from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError
@@ -64,7 +64,7 @@ def prepared(port: IListeningPort) -> IListeningPort:
     @param port: the port.
     @return: the port.
     """
-    return answerFirst(joinWrites(deepenBacklog(port)))
+    return answerFirst(coalesceWrites(deepenBacklog(port)))
 
 
 class StartupError(SystemExit, Exception):

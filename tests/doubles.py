@@ -2,7 +2,8 @@
 Stand-ins for the parts of a network, in memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IPushProducer,
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.testing import StringTransport
@@ -18,7 +20,22 @@ from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.protocols.sendqueue import IMessageTransport
+from openfl_twisted.transports.connection import Connection, Guard, Owner
+from openfl_twisted.transports.receivebuffer import ReceiveBuffer
+from openfl_twisted.transports.writebatch import currentBatch
+
+
+@contextmanager
+def batch() -> Iterator[None]:
+    """
+    Make a write batch, as each read of the reactor is one.
+    """
+    currentBatch.waiting = []
+    try:
+        yield
+    finally:
+        currentBatch.flush()
+        currentBatch.waiting = None
 
 
 def linesOf(logs: Iterable[LogEvent]) -> list[str]:
@@ -153,25 +170,6 @@ class TightTransport(StringTransport):
             self.protocol.connectionLost(Failure(reason))
 
 
-class JoiningTransport(TightTransport):
-    """
-    One that joins what is written in a read itself.
-
-    @ivar sequences: the pieces that were written together.
-    """
-
-    joinsWrites = True
-
-    def __init__(self, protocol: IProtocol | None = None, room: int = 10) -> None:
-        super().__init__(protocol, room)
-        self.sequences: list[list[bytes]] = []
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        pieces = [*data]
-        self.sequences.append(pieces)
-        self.write(b"".join(pieces))
-
-
 class RecordingProducer:
     """
     A push producer that remembers what it was told.
@@ -190,12 +188,70 @@ class RecordingProducer:
         self.told.append("stop")
 
 
-@implementer(IMessageTransport)
-class MessageTransport(TightTransport):
+class TightConnection(Connection, TightTransport):
     """
-    A transport that keeps messages apart.
+    A connection that a protocol can own; it has no limit.
     """
 
-    def writeMessages(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self.write(message)
+    hasReceived = True
+
+    def __init__(self, protocol: IProtocol | None = None, room: int = 10, **options: Any) -> None:
+        TightTransport.__init__(self, protocol, room, **options)
+        self.paused = False
+        self.reading = True
+        self.receiveBuffer: ReceiveBuffer | None = None
+        self.work = self.bytesIn = self.bytesOut = 0
+        self.tap: Callable[[bytes], object] | None = None
+        self.guard: Guard | None = None
+        self.owner: Owner | None = None
+        self.clientType: str | None = None
+
+    @property
+    def pending(self) -> int:
+        return len(self.value())
+
+    @property
+    def isFull(self) -> bool:
+        return len(self.value()) > self.room
+
+    def bind(self, owner: Owner) -> bool:
+        self.owner = owner
+        return True
+
+    def getClock(self) -> IReactorTime:
+        assert self.owner is not None
+        return self.owner.getClock()
+
+    def loseConnection(self) -> None:
+        """
+        Close; a push producer does not keep the connection open.
+        """
+        producer: IPushProducer | None = self.producer
+        if producer is not None and self.streaming:
+            self.producer = None
+            self._paused = False
+            producer.stopProducing()
+        super().loseConnection()
+
+    def abortConnection(self) -> None:
+        self.disconnecting = True
+        self.clear()
+        self._close(ConnectionAborted())
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def stopReading(self) -> None:
+        TightTransport.pauseProducing(self)
+
+    def startReading(self) -> None:
+        if not self.closed:
+            TightTransport.resumeProducing(self)
+
+
+class MessageTransport(TightConnection):
+    """
+    A connection that preserves messages.
+    """
+
+    preservesMessages = True

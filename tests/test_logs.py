@@ -20,7 +20,7 @@ PACKAGE = Path(openfl_twisted.__file__).parent
 LEVELS = {"debug", "info", "warn", "error", "critical", "emit", "failure"}
 
 # Modules that log as the module of Twisted does that they replace.
-AS_TWISTED = {"reactors/epoll.py", "reactors/tcp.py", "testing/reactor.py", "logs.py"}
+AS_TWISTED = {"reactors/epoll.py", "transports/tcp.py", "testing/reactor.py", "logs.py"}
 
 
 class EscapeTests(SynchronousTestCase):

@@ -18,7 +18,7 @@ from twisted.internet import tcp
 from twisted.trial.reporter import TreeReporter
 from twisted.trial.runner import TestLoader, TrialRunner
 
-from openfl_twisted.reactors.tcp import Server
+from openfl_twisted.transports.tcp import ServerTransport
 
 # What moves bytes, and what is built on it.
 SUITES = [
@@ -81,7 +81,7 @@ def prepare(mode: str) -> None:
     if mode != "reactor":
         installReactor("epoll")
         if mode == "transport":
-            tcp.Port.transport = Server
+            tcp.Port.transport = ServerTransport
         return
     installReactor("openfl")
     from twisted.internet import epollreactor

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.transports.guard import GuardFactory
 
 
 class Player(XMLSocketProtocol):

@@ -61,6 +61,9 @@ class RedisPresenceConnection(RedisConnection):
         return self.writable and len(self._replies) < MAX_PENDING
 
     def welcomed(self) -> None:
+        """
+        Note that the login has succeeded.
+        """
         self.ready()
 
     def ask(self, *words: bytes) -> Deferred[Reply]:
@@ -98,6 +101,9 @@ class RedisPresenceConnection(RedisConnection):
         return last
 
     def writePing(self) -> None:
+        """
+        Send a ping.
+        """
         self.ask(b"PING")
 
     def replyReceived(self, reply: Reply) -> None:
@@ -182,6 +188,9 @@ class RedisPresence(LinkUser):
         self._stale: dict[str, None] = {}
 
     def start(self) -> Deferred[bool]:
+        """
+        Connect, and stay connected.
+        """
         return self._link.start()
 
     def stop(self) -> Deferred[None]:
@@ -202,6 +211,9 @@ class RedisPresence(LinkUser):
         self._change(room, (b"HSET", self._here(room), member.encode(), data))
 
     def remove(self, room: str, member: str) -> None:
+        """
+        Remove a member of this node.
+        """
         if self._members.remove(room, member):
             self._change(room, (b"HDEL", self._here(room), member.encode()))
 
@@ -242,6 +254,9 @@ class RedisPresence(LinkUser):
         self._warn(f"cannot be reached: {reason}")
 
     def linkWritable(self) -> None:
+        """
+        Write the rooms that have changed.
+        """
         self._writeRooms(self._stale)
 
     def _refresh(self) -> None:

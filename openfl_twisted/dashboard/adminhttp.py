@@ -27,7 +27,7 @@ from twisted.web.server import Request, Site
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.endpoints import ListeningEndpoint
-from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.transports.guard import GuardFactory
 
 MAX_BODY = 16 * 1024
 """

@@ -19,10 +19,10 @@ from twisted.web.server import Request
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
 from openfl_twisted.dashboard.status import BROKER_COUNTERS, Monitored, ServerStatus, brokerCounters
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.clients import KINDS, UNDECIDED, Traffic
-from openfl_twisted.protocols.guard import ENDS
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
+from openfl_twisted.transports.connectioninfo import KINDS, UNDECIDED, Traffic
+from openfl_twisted.transports.guard import ENDS
 
 Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 """
@@ -97,7 +97,6 @@ class ServerCollector(Collector):
         for name, meaning, attribute in (
             ("received_bytes", "Bytes received from clients", "bytesIn"),
             ("sent_bytes", "Bytes sent to clients", "bytesOut"),
-            ("received_pieces", "Chunks in which the bytes were received", "reads"),
         ):
             values = {(kind,): getattr(found, attribute) for kind, found in traffic.items()}
             yield _counter(name, meaning, values.items(), "kind")

@@ -24,7 +24,7 @@ from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnly
 from openfl_twisted.dashboard.status import Monitored
 from openfl_twisted.dashboard.streams import DashboardError, DashboardState
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.hosts import hostOf
+from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
 MAX_GUESSES = 10

@@ -5,13 +5,13 @@ The state of a running server as plain values, for the metrics and the dashboard
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.identities import Identity
+from openfl_twisted.transports.guard import GuardFactory
 
 
 class Monitored(Protocol):

@@ -18,9 +18,9 @@ from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
-from openfl_twisted.protocols.clients import innermost
-from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.transports.connectioninfo import innermost
+from openfl_twisted.transports.guard import GuardedConnection
 
 INTERVAL = 0.5
 """

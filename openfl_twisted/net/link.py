@@ -26,8 +26,8 @@ from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.net.ports import toPort
 from openfl_twisted.net.reasons import socketError
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.sendqueue import SendQueue
-from openfl_twisted.protocols.watchedqueue import WatchedQueue
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.progress import ProgressTransport
 
 DEFAULT_TIMEOUT = 20_000
 """
@@ -46,7 +46,7 @@ connection is given up. Flash has no limit.
 """
 
 
-class Connection(SendingProtocol):
+class LinkProtocol(SendingProtocol):
     """
     The protocol of a connection: it hands on what comes to its link.
 
@@ -59,11 +59,11 @@ class Connection(SendingProtocol):
     def __init__(self) -> None:
         self.link: Link | None = None
 
-    def queueFor(self, transport: ITransport) -> WatchedQueue:
+    def connectionOver(self, transport: ITransport) -> ProgressTransport:
         """
-        Watch what the peer takes.
+        Report what the peer accepts.
         """
-        return WatchedQueue(transport, self)
+        return ProgressTransport(transport, self)
 
     def handedOver(self) -> None:
         """
@@ -88,12 +88,12 @@ class Connection(SendingProtocol):
             self.link.lost()
 
 
-class _ConnectionFactory(Factory[Connection]):
+class _ConnectionFactory(Factory[LinkProtocol]):
     """
     Makes the connection of an attempt.
     """
 
-    protocol = Connection
+    protocol = LinkProtocol
     noisy = False
 
 
@@ -112,12 +112,12 @@ class _Life(Protocol):
         The program wants none any more.
         """
 
-    def accepted(self, connection: Connection) -> None:
+    def accepted(self, connection: LinkProtocol) -> None:
         """
         A server has got a connection for this link.
         """
 
-    def established(self, connection: Connection) -> None:
+    def established(self, connection: LinkProtocol) -> None:
         """
         The attempt to connect has succeeded.
         """
@@ -158,11 +158,11 @@ def _makeLife() -> "Callable[[Link], _Life]":
         link.drop()
 
     @unconnected.upon(_Life.accepted).to(connected)
-    def accepted(life: _Life, link: Link, connection: Connection) -> None:
+    def accepted(life: _Life, link: Link, connection: LinkProtocol) -> None:
         link.begin(connection)
 
     @connecting.upon(_Life.established).to(connected)
-    def established(life: _Life, link: Link, connection: Connection) -> None:
+    def established(life: _Life, link: Link, connection: LinkProtocol) -> None:
         link.begin(connection)
         link.note(Event(Event.CONNECT))
 
@@ -222,7 +222,7 @@ class Link:
         if reactor is None:
             from twisted.internet import reactor
         self.reactor = reactor
-        self.connection: Connection | None = None
+        self.connection: LinkProtocol | None = None
         self.received = received
         self.progressed = progressed
         self._owner = owner
@@ -271,7 +271,7 @@ class Link:
         self._life.close()
         self._tell()
 
-    def accept(self, connection: Connection) -> None:
+    def accept(self, connection: LinkProtocol) -> None:
         """
         Take a connection that a server has got.
 
@@ -279,7 +279,7 @@ class Link:
         """
         self._life.accepted(connection)
 
-    def transport(self) -> SendQueue:
+    def transport(self) -> Connection:
         """
         Get the transport of the connection.
 
@@ -363,7 +363,7 @@ class Link:
         Wait for the outcome of an attempt, unless it has been given up.
         """
 
-        def established(connection: Connection | None) -> None:
+        def established(connection: LinkProtocol | None) -> None:
             if connection is None:
                 # It was given up before anybody waited for it.
                 return
@@ -380,7 +380,7 @@ class Link:
 
         attempt.addCallbacks(established, failed)
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: LinkProtocol) -> None:
         """
         Take a connection.
 

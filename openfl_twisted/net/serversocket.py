@@ -13,12 +13,12 @@ from twisted.internet.protocol import Factory
 from openfl_twisted import errors
 from openfl_twisted.events import ServerSocketConnectEvent
 from openfl_twisted.net.bound import BoundSocket, invalidSocket
-from openfl_twisted.net.link import Connection
+from openfl_twisted.net.link import LinkProtocol
 from openfl_twisted.net.socket import Socket
-from openfl_twisted.reactors.tcp import joinWrites
+from openfl_twisted.transports.tcp import coalesceWrites
 
 
-class _AcceptedConnection(Connection):
+class _AcceptedConnection(LinkProtocol):
     """
     A connection that a program has made to a server.
     """
@@ -60,9 +60,9 @@ class _Server:
         port: IListeningPort = self.reactor.adoptStreamPort(
             bound.fileno(), bound.family, _AcceptingFactory(self)
         )
-        return joinWrites(port)
+        return coalesceWrites(port)
 
-    def accepted(self, connection: Connection) -> None:
+    def accepted(self, connection: LinkProtocol) -> None:
         """
         Hand a socket to the listeners; without one nobody could ever use it.
         """

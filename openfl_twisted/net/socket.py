@@ -8,7 +8,7 @@ end comes once, nothing comes after C{close}, and objects are AMF.
 from typing import Any, Self
 
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
-from openfl_twisted.net.link import Connection
+from openfl_twisted.net.link import LinkProtocol
 from openfl_twisted.net.streamsocket import StreamSocket
 from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
@@ -80,7 +80,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         return self._link.port("getPeer")
 
     @classmethod
-    def accepted(cls, connection: Connection, reactor: Any = None) -> Self:
+    def accepted(cls, connection: LinkProtocol, reactor: Any = None) -> Self:
         """
         Make the socket of a connection that a server has got. It never
         dispatches C{connect}.

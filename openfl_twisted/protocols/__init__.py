@@ -17,12 +17,12 @@ Twisted's door: one module, one Protocol/Factory pair.
     the protocol above it.
   - L{openfl_twisted.protocols.bridge}: leads clients on to a server that only
     speaks TCP.
-  - L{openfl_twisted.protocols.guard}: counts, limits and logs the connections
+  - L{openfl_twisted.transports.guard}: counts, limits and logs the connections
     of any factory.
   - L{openfl_twisted.protocols.simpleserver} and
     L{openfl_twisted.protocols.serversocketexample}: the two servers of the
     guide's chapter on sockets.
 
-Beneath them all lies L{openfl_twisted.protocols.sendqueue}: bytes leave in one
+Beneath them all lies L{openfl_twisted.transports.buffered}: bytes leave in one
 write for each read, and a peer that does not read is cut off.
 """

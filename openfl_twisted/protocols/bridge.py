@@ -26,10 +26,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
-from openfl_twisted.protocols.guard import CLOSE_TIMEOUT
-from openfl_twisted.protocols.keepalive import keepAlive
 from openfl_twisted.protocols.sending import POLICY_VIOLATION, SendingFactory, SendingProtocol
-from openfl_twisted.protocols.sendqueue import MAX_QUEUE, SendQueue
+from openfl_twisted.transports.buffered import MAX_QUEUE
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.keepalive import keepAlive
+from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 
 CONNECT_TIMEOUT = 10.0
@@ -94,8 +95,7 @@ class BridgeProtocol(SendingProtocol):
         """
         Connect to the server; until then nothing is read from the client.
         """
-        # Only a WebSocket has a path.
-        target = self.factory.targetFor(getattr(self.transport, "requestPath", "/"))
+        target = self.factory.targetFor(self.transport.requestPath)
         if target is None:
             self.log.warn(
                 "{peer} disconnected: no target has the name in the request path {path}",
@@ -192,6 +192,8 @@ class BridgeProtocol(SendingProtocol):
         """
         The client has gone: so does its connection to the server.
         """
+        # What is held is for the server, also if it is not connected yet.
+        self.transport.paused = False
         super().connectionLost(reason)
         self._gone = True
         # Whoever has said something and gone wants the server to have it.
@@ -211,7 +213,7 @@ class _Reader:
     sent.
     """
 
-    def __init__(self, transport: SendQueue) -> None:
+    def __init__(self, transport: Connection) -> None:
         self.pauseProducing = transport.pauseProducing
         self.resumeProducing = transport.resumeProducing
 
@@ -262,6 +264,7 @@ class BackendProtocol(SendingProtocol):
         """
         Tell the other side.
         """
+        self.transport.paused = False
         super().connectionLost(reason)
         if self._closing is not None and self._closing.active():
             self._closing.cancel()

@@ -116,7 +116,7 @@ class LineEchoProtocol(SendingProtocol):
             split: list[Line | MessageTooLong] = [*lines]
             if tooLong is not None:
                 split.append(tooLong)
-            self.handOut(split, self._splitReceived)
+            self.deliver(split, self._splitReceived)
 
     def _splitReceived(self, split: Line | MessageTooLong) -> None:
         if isinstance(split, MessageTooLong):

@@ -17,34 +17,28 @@ waits. Detection continues until the first bytes exclude every signature, for
 protocol has written to it already.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import cast
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IHalfCloseableProtocol,
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
-    ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import implementer
 
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.clients import PLAIN, POLICY, UNDECIDED, WEBSOCKET, inTLS
-from openfl_twisted.protocols.closedtransport import ClosedTransport
 from openfl_twisted.protocols.foreign import REASONS, refuse
-from openfl_twisted.protocols.holding import HoldingConnection
-from openfl_twisted.protocols.patience import Patience
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
     answerRequest,
@@ -52,8 +46,12 @@ from openfl_twisted.protocols.policyfile import (
     policyFor,
 )
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from openfl_twisted.protocols.wrapping import FrontFactory
-from openfl_twisted.reactors.answering import IFirstAnswer
+from openfl_twisted.transports.acceptanswer import IFirstAnswer
+from openfl_twisted.transports.closed import ClosedTransport
+from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDECIDED, WEBSOCKET
+from openfl_twisted.transports.detection import DetectionProtocol
+from openfl_twisted.transports.detectiontimer import Patience
+from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.wire.firstbytes import (
     EVERYBODY,
     FOREIGN,
@@ -76,27 +74,19 @@ MAX_UNDECIDED = 5000
 How many callers may be undecided at once, if nobody says otherwise.
 """
 
-GOING_AWAY = 1001
-"""
-The code of WebSocket for a server that ends.
-"""
-
 
 @implementer(IHandshakeListener)
-class OnePortProtocol(HoldingConnection):
+class OnePortProtocol(DetectionProtocol):
     """
-    Recognizes the caller on one connection; made by L{OnePortFactory}.
+    Detects the protocol of one connection; made by L{OnePortFactory}. Then it hands
+    the connection over, and leaves.
 
-    To the wrapped protocol this is its transport. The protocol's
-    C{connectionMade} and C{connectionLost} are called once each, or never, if
-    nobody was connected to it.
-
-    Inside TLS there is another one of these, whose transport is TLS.
+    Inside TLS there is another one of these.
     """
 
     factory: "OnePortFactory"
 
-    __slots__ = ("_among", "_kind", "_patience", "_undecided", "_written")
+    __slots__ = ("_inTLS", "_isCounted", "_patience")
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         """
@@ -104,86 +94,62 @@ class OnePortProtocol(HoldingConnection):
         @param inTLS: whether the transport is TLS.
         """
         super().__init__(factory)
-        # Until it is known who is calling.
         self._patience: Patience | None = None
-        self._undecided = False
-        self._kind = UNDECIDED
-        # Whether the wrapped protocol has written, so that no other protocol can start.
-        self._written = False
-        if inTLS:
-            self._inTLS = True
+        # Whether it counts among those whose protocol is not detected.
+        self._isCounted = False
+        self._inTLS = inTLS
 
-    def logPrefix(self) -> str:
+    def connectionMade(self) -> None:
         """
-        Name the wrapped factory too.
+        Wait for data. In TLS this begins with the end of the handshake.
         """
-        return self.factory.logPrefix()
-
-    @property
-    def clientKind(self) -> str:
-        """
-        Who is calling, see L{openfl_twisted.protocols.clients.KINDS}.
-        """
-        match self.wrappedProtocol:
-            case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
-                return inTLS(inside.clientKind)
-            case OnePortProtocol() as successor:
-                return successor.clientKind
-            case _:
-                return self._kind
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """
-        Give the caller time to say something. In TLS it begins with the end of
-        the handshake.
-        """
-        directlyProvides(self, providedBy(transport), IHalfCloseableProtocol)
-        Protocol.makeConnection(self, transport)
+        self.transport.clientType = UNDECIDED
         if not self._inTLS:
             self._begin()
 
     def handshakeCompleted(self) -> None:
         """
-        Give the caller time to say something, now that it can.
+        Wait for data: the client can send now.
         """
         self._begin()
 
     def _begin(self) -> None:
         if 0 < self.factory.maxUndecided <= self.factory.undecided:
-            self.factory.refuse(self.getPeer())
-            self.abortConnection()
+            self.factory.refuse(self.transport.getPeer())
+            self.decided = True
+            self.transport.abortConnection()
             return
-        self._undecided = True
+        self._isCounted = True
         self.factory.undecided += 1
         self._expectMore()
 
-    def _decided(self) -> None:
+    def _waitNoMore(self) -> None:
         """
-        Wait for nothing more.
+        Stop the timer.
         """
         if self._patience is not None:
             self._patience.end()
             self._patience = None
-        if self._undecided:
-            self._undecided = False
+        if self._isCounted:
+            self._isCounted = False
             self.factory.decided()
 
     def _expectMore(self) -> None:
         """
-        Wait for bytes, but not for ever. Who was greeted may still ask for the
-        policy file, but not for ever either.
+        Wait for data, for a limited time. A client that was greeted can still request
+        the policy file, for a limited time, too.
         """
         if self._patience is None:
             self._patience = Patience(self.factory.clock, self.factory.grace)
-        self._patience.expectMore(partial(self._orAbort, self._silent))
+        self._patience.expectMore(partial(self.orAbort, self._silent))
 
     # Recognizing
 
-    def look(self) -> None:
+    def inspect(self) -> None:
         """
         Recognize the caller, if that is possible yet.
         """
-        match recognize(self._received, self.factory.signatures):
+        match recognize(self.received, self.factory.signatures):
             case Signature.POLICY:
                 self._answer()
             case Signature.TLS if Caller.TLS not in self.factory.accept or self._inTLS:
@@ -197,13 +163,13 @@ class OnePortProtocol(HoldingConnection):
             case None:
                 self._expectMore()
             case signature:
-                self._handOver(signature)
+                self._goOnIn(signature)
 
-    def lookAtLast(self) -> bool:
+    def inspectAtEOF(self) -> bool:
         """
         Recognize the caller by what has come, which is all.
         """
-        if isRequest(self._received):
+        if isRequest(self.received):
             self._answer()
             return False
         if self._isPartialRequest():
@@ -217,7 +183,7 @@ class OnePortProtocol(HoldingConnection):
         Check whether the first bytes are an HTTP request that is not complete,
         on a port where requests are refused.
         """
-        return Signature.HTTP in self.factory.refused and isPartial(self._received)
+        return Signature.HTTP in self.factory.refused and isPartial(self.received)
 
     def _silent(self) -> None:
         """
@@ -225,21 +191,23 @@ class OnePortProtocol(HoldingConnection):
         send first. Part of a signature is held until the end: the rest could be that
         of an HTTP request, a TLS handshake or a PROXY header.
         """
-        if isRequest(self._received):
+        if self.transport.disconnecting:
+            self._waitNoMore()
+        elif isRequest(self.received):
             # Only its zero byte is missing, and some clients never send that.
             self._answer()
-        elif not self._received and self._acceptsPlain:
+        elif not self.received and self._acceptsPlain:
             self._connect()
         elif self._waitToTheEnd():
             pass
         elif self._isPartialRequest():
             self._refuse(Signature.HTTP)
         else:
-            if self._received:
+            if self.received:
                 self.factory.log.info(
                     "{peer}: protocol detection timed out after an incomplete request; "
                     "treating it as a plain client",
-                    peer=describe(self.getPeer()),
+                    peer=describe(self.transport.getPeer()),
                 )
             self._passOn()
 
@@ -260,31 +228,32 @@ class OnePortProtocol(HoldingConnection):
         """
         if self._patience is None or self._patience.isOver:
             return False
-        self._patience.waitToTheEnd(partial(self._orAbort, self._silent))
+        self._patience.waitToTheEnd(partial(self.orAbort, self._silent))
         return True
 
     def _answer(self) -> None:
         """
-        The caller asks for the policy file.
+        Answer a policy request.
         """
-        self._recognized = True
-        self._decided()
-        if self._kind == UNDECIDED:
-            self._kind = POLICY
-        self._received = b""
-        if answerRequest(cast("ITransport", self), self.factory.policy, self.factory.log):
+        self._waitNoMore()
+        self.decided = True
+        connection = self.transport
+        if connection.clientType == UNDECIDED:
+            connection.clientType = POLICY
+        self.received = b""
+        self._disconnectWrapped()
+        if answerRequest(connection, self.factory.policy, self.factory.log):
             self.factory.answered += 1
         else:
             self.factory.unanswered += 1
-        self._disconnectWrapped()
 
     def _refuse(self, signature: Signature) -> None:
         """
         Refuse a client of another protocol.
         """
-        self._decided()
-        self._recognized = True
-        self._received = b""
+        self._waitNoMore()
+        self.decided = True
+        self.received = b""
         self.factory.countRefused(signature)
         reason = REASONS[signature]
         if signature is Signature.HTTP:
@@ -295,88 +264,53 @@ class OnePortProtocol(HoldingConnection):
             reason = "client sent a TLS handshake inside TLS"
         elif signature is Signature.TLS and self.factory.hasTLS:
             reason = "client sent a TLS handshake, but this port does not accept TLS"
-        refuse(self, signature, reason, self.factory.log)
         self._disconnectWrapped()
-
-    def _handOver(self, signature: Signature) -> None:
-        """
-        Hand the connection over to TLS or a WebSocket. A wrapped protocol that
-        was connected during a silence is disconnected before, unless it has
-        written already: then it is too late.
-        """
-        if self.wrappedProtocol is None:
-            self._goOnIn(signature)
-        elif not self._written:
-            self._replace()
-        elif signature in self.factory.refused:
-            self._refuse(signature)
-        else:
-            self._passOn()
-
-    def _replace(self) -> None:
-        """
-        Disconnect the wrapped protocol, and begin again in its place.
-        """
-        self._decided()
-        self._recognized = True
-        received, self._received = self._received, b""
-        transport = self.transport
-        self._stopProducer()
-        # The wrapped protocol may write later, as to a connection that is lost.
-        self.transport = ClosedTransport(self.getPeer(), self.getHost())
-        self.lost = True
-        self._disconnectWrapped()
-        successor = OnePortProtocol(self.factory, inTLS=self._inTLS)
-        self.wrappedProtocol = successor
-        successor.makeConnection(transport)
-        if self._inTLS:
-            successor.handshakeCompleted()
-        successor.dataReceived(received)
-
-    def _disconnectWrapped(self) -> None:
-        """
-        Disconnect a wrapped protocol that was connected during a silence, so that
-        it gets no bytes of another protocol.
-        """
-        self._stopProducer()
-        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
-        if wrapped is not None:
-            wrapped.connectionLost(Failure(ConnectionDone()))
-
-    def _stopProducer(self) -> None:
-        """
-        Stop the producer of a wrapped protocol that is disconnected. A transport
-        that closes does not end while it waits for a producer.
-        """
-        if self._producer is not None:
-            self._producer.stopProducing()
-            self.unregisterProducer()
+        refuse(self.transport, signature, reason, self.factory.log)
 
     def _goOnIn(self, signature: Signature) -> None:
         """
-        Hand the connection over to TLS or a WebSocket.
+        Hand the connection over to TLS or a WebSocket. A wrapped protocol that was
+        connected during a silence is disconnected before, unless it has written
+        already: then it is too late.
         """
+        if self.wrappedProtocol is not None:
+            if self.transport.hasWritten:
+                if signature in self.factory.refused:
+                    self._refuse(signature)
+                else:
+                    self._passOn()
+                return
+            self._disconnectWrapped()
+            self.transport.clientType = UNDECIDED
+        self._waitNoMore()
         protocol: IProtocol
         if signature is Signature.TLS:
-            protocol = self.factory.buildTLS(self.getPeer())
+            protocol = self.factory.buildTLS(self.transport.getPeer())
         else:
-            self._kind = WEBSOCKET
+            self.transport.clientType = WEBSOCKET
             otherwise = None if Signature.HTTP in self.factory.refused else self._passHTTP
-            protocol = self.factory.buildWebSocket(self.getHost(), otherwise)
-        self._decided()
-        self._recognized = True
-        self.wrappedProtocol = protocol
-        protocol.makeConnection(cast("ITransport", self))
-        self._deliver()
+            protocol = self.factory.buildWebSocket(self.transport.getHost(), otherwise)
+        self.handOver(self.connect(protocol))
+
+    def _disconnectWrapped(self) -> None:
+        """
+        Disconnect a wrapped protocol that was connected during a silence, so that it
+        gets no bytes of another protocol, and cannot send any.
+        """
+        wrapped, self.wrappedProtocol = self.wrappedProtocol, None
+        if wrapped is None:
+            return
+        connection = self.transport
+        wrapped.transport = ClosedTransport(connection.getPeer(), connection.getHost())
+        connection.unbind()
+        wrapped.connectionLost(Failure(ConnectionDone()))
 
     def _passHTTP(self, data: bytes) -> None:
         """
-        It is HTTP, and not for a WebSocket: the wrapped protocol speaks it.
+        Deliver an HTTP request that opens no WebSocket to the wrapped protocol.
         """
-        self.wrappedProtocol = None
-        self._received = data
-        self._connect()
-        self._deliver()
+        self.received = data
+        self._passOn()
 
     # Passing on
 
@@ -384,106 +318,51 @@ class OnePortProtocol(HoldingConnection):
         """
         Connect the wrapped protocol.
         """
-        self._decided()
-        self._kind = PLAIN
-        wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
+        self._waitNoMore()
+        connection = self.transport
+        connection.clientType = PLAIN
+        wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
         if wrapped is None:
-            self._recognized = True
-            self._received = b""
-            self.loseConnection()
+            self.decided = True
+            self.received = b""
+            connection.loseConnection()
             return
-        self.wrappedProtocol = wrapped
-        wrapped.makeConnection(cast("ITransport", self))
+        self.wrappedProtocol = self.connect(wrapped)
+        connection.handOver(self)
 
     def _passOn(self) -> None:
         """
-        The caller is plain: what it has said is for the wrapped protocol.
+        Hand the connection of a plain client over to the wrapped protocol.
         """
-        self._decided()
-        self._recognized = True
+        self._waitNoMore()
         if self.wrappedProtocol is None:
             if not self._acceptsPlain:
                 self.factory.log.warn(
                     '{peer} disconnected: client type "plain" is not accepted on this port',
-                    peer=describe(self.getPeer()),
+                    peer=describe(self.transport.getPeer()),
                 )
-                self._received = b""
-                self.loseConnection()
+                self.decided = True
+                self.received = b""
+                self.transport.loseConnection()
                 return
             self._connect()
-        self._deliver()
-
-    def write(self, data: bytes) -> None:
-        """
-        Send bytes of the wrapped protocol.
-
-        @param data: the bytes.
-        """
-        self._written = True
-        self.transport.write(data)
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        """
-        Send bytes of the wrapped protocol.
-
-        @param data: the chunks.
-        """
-        self._written = True
-        self.transport.writeSequence(data)
-
-    def pauseProducing(self) -> None:
-        """
-        Stop reading from the peer. It has no effect once the wrapped protocol has
-        been replaced: the connection is that of its successor.
-        """
-        if not isinstance(self.transport, ClosedTransport):
-            super().pauseProducing()
-
-    # Ending
-
-    def loseConnection(self) -> None:
-        """
-        Close the connection.
-        """
-        self._decided()
-        super().loseConnection()
-
-    def abortConnection(self) -> None:
-        """
-        Close the connection now.
-        """
-        self._decided()
-        super().abortConnection()
-
-    def finishConnection(self) -> None:
-        """
-        Close the connection, asked from beneath: TLS and WebSocket have their
-        farewells, so whoever stands above them closes first.
-        """
-        match self.wrappedProtocol:
-            case TLSMemoryBIOProtocol(wrappedProtocol=OnePortProtocol() as inside):
-                inside.finishConnection()
-            case OnePortProtocol() as successor:
-                successor.finishConnection()
-            case WebSocketProtocol() as above:
-                above.closeAs(GOING_AWAY)
-                above.loseConnection()
-            case _:
-                self.loseConnection()
+        if self.wrappedProtocol is not None:
+            wrapped, self.wrappedProtocol = self.wrappedProtocol, None
+            self.handOver(wrapped)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass on the end. A request that is held is not for the wrapped protocol:
-        in TLS, the connection ends without C{readConnectionLost}.
+        Tell a protocol that was connected during a silence. A request that is held is
+        not for it: in TLS, the connection ends without C{readConnectionLost}.
         """
-        self._decided()
-        if not self._recognized and (self._isPartialRequest() or isRequest(self._received)):
-            self._received = b""
+        self._waitNoMore()
+        if not self.decided and (self._isPartialRequest() or isRequest(self.received)):
+            self.received = b""
         super().connectionLost(reason)
 
 
 @implementer(IFirstAnswer)
-class OnePortFactory(FrontFactory[OnePortProtocol]):
+class OnePortFactory(WrapperFactory[Any]):
     """
     Puts every kind of client in front of another factory.
 
@@ -577,12 +456,12 @@ class OnePortFactory(FrontFactory[OnePortProtocol]):
         if tls is not None:
             self._tls = TLSMemoryBIOFactory(tls, False, _InsideFactory(self), self.clock)
 
-    def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         """
-        Make the door for a connection. The wrapped factory is asked when it is
-        known that the connection is for it.
+        Make the protocol that detects. The wrapped factory makes one when the
+        connection is for it.
         """
-        return OnePortProtocol(self)
+        return ConnectionWrapper(OnePortProtocol(self), self.clock)
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
@@ -687,7 +566,7 @@ _SIGNATURES = {
 }
 
 
-class _InsideFactory(Factory[OnePortProtocol]):
+class _InsideFactory(Factory[Any]):
     """
     Makes the doors inside TLS.
     """
@@ -697,8 +576,8 @@ class _InsideFactory(Factory[OnePortProtocol]):
     def __init__(self, factory: OnePortFactory) -> None:
         self._factory = factory
 
-    def buildProtocol(self, addr: IAddress | None) -> OnePortProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         """
-        Make the door for a connection.
+        Make the protocol that detects inside TLS.
         """
-        return OnePortProtocol(self._factory, inTLS=True)
+        return ConnectionWrapper(OnePortProtocol(self._factory, inTLS=True), self._factory.clock)

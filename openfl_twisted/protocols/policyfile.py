@@ -25,7 +25,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.reactors.answering import MAX_ANSWER, IFirstAnswer
+from openfl_twisted.transports.acceptanswer import MAX_ANSWER, IFirstAnswer
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH, isRequest, startsRequest
 

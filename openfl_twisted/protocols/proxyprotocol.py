@@ -6,32 +6,29 @@ Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header
 arrives, waits indefinitely for it, and accepts any text as an address.
 """
 
-from typing import cast
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
-    IHalfCloseableProtocol,
     IListeningPort,
     IProtocolFactory,
     IReactorTime,
     IStreamServerEndpoint,
-    ITransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.holding import HoldingConnection
-from openfl_twisted.protocols.wrapping import FrontFactory
+from openfl_twisted.transports.detection import DetectionProtocol
+from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.wire.forwarded import IPAddress
 from openfl_twisted.wire.proxyheader import (
-    ProxiedAddresses,
     ProxyHeaderError,
     parseProxyHeader,
 )
@@ -47,78 +44,54 @@ Maximum number of connections whose header is not complete.
 """
 
 
-class ProxyProtocolConnection(HoldingConnection):
+class ProxyHeaderProtocol(DetectionProtocol):
     """
     Reads the header of one connection; made by L{ProxyProtocolFactory}.
     """
 
     factory: "ProxyProtocolFactory"
-    _addresses: ProxiedAddresses | None = None
     _timeout: IDelayedCall | None = None
 
-    def logPrefix(self) -> str:
-        """
-        Name the wrapped factory too.
-        """
-        return self.factory.logPrefix()
-
-    def makeConnection(self, transport: ITransport) -> None:
+    def connectionMade(self) -> None:
         """
         Start the timeout of the header.
         """
-        directlyProvides(self, providedBy(transport), IHalfCloseableProtocol)
-        Protocol.makeConnection(self, transport)
         if self.factory.pending >= self.factory.maxPending:
             self._refuse(f"too many connections without a PROXY header ({self.factory.maxPending})")
             return
         self.factory.pending += 1
         self._timeout = self.factory.clock.callLater(HEADER_TIMEOUT, self._timedOut)
 
-    def getPeer(self) -> IAddress:
-        """
-        Get the address of the client, or that of the proxy as long as the header
-        has none.
-        """
-        addresses = self._addresses
-        return self.transport.getPeer() if addresses is None else _addressOf(*addresses.source)
-
-    def getHost(self) -> IAddress:
-        """
-        Get the address to which the client connected.
-        """
-        addresses = self._addresses
-        return self.transport.getHost() if addresses is None else _addressOf(*addresses.destination)
-
-    def look(self) -> None:
+    def inspect(self) -> None:
         """
         Parse the header, and connect the wrapped protocol.
         """
         try:
-            header = parseProxyHeader(self._received)
+            header = parseProxyHeader(self.received)
         except ProxyHeaderError as problem:
             self._refuse(f"invalid PROXY header: {problem}")
             return
         if header is None:
             return
         self._stopWaiting()
-        self._recognized = True
-        self._addresses = header.addresses
-        self._received = self._received[header.length :]
-        wrapped = self.factory.wrappedFactory.buildProtocol(self.getPeer())
+        connection = self.transport
+        if header.addresses is not None:
+            peer, host = header.addresses.source, header.addresses.destination
+            connection.setAddresses(_addressOf(*peer), _addressOf(*host))
+        self.received = self.received[header.length :]
+        wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
         if wrapped is None:
-            self._received = b""
-            self.loseConnection()
+            self.decided = True
+            connection.loseConnection()
             return
-        self.wrappedProtocol = wrapped
-        wrapped.makeConnection(cast("ITransport", self))
-        self._deliver()
+        self.handOver(self.connect(wrapped))
 
-    def lookAtLast(self) -> bool:
+    def inspectAtEOF(self) -> bool:
         """
         Close a connection that ends before its header.
         """
-        self._recognized = True
-        self.loseConnection()
+        self.decided = True
+        self.transport.loseConnection()
         return False
 
     def _timedOut(self) -> None:
@@ -126,12 +99,11 @@ class ProxyProtocolConnection(HoldingConnection):
 
     def _refuse(self, reason: str) -> None:
         self._stopWaiting()
-        self._recognized = True
-        self._received = b""
+        self.decided = True
         self.factory.refused += 1
         peer = describe(self.transport.getPeer())
         self.factory.log.warn("{peer} refused: {reason}", peer=peer, reason=reason)
-        self.abortConnection()
+        self.transport.abortConnection()
 
     def _stopWaiting(self) -> None:
         if self._timeout is not None:
@@ -142,7 +114,7 @@ class ProxyProtocolConnection(HoldingConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Stop the timeout, and pass on the end.
+        Stop the timeout.
         """
         self._stopWaiting()
         super().connectionLost(reason)
@@ -153,7 +125,7 @@ def _addressOf(address: IPAddress, port: int) -> IAddress:
     return kind("TCP", str(address), port)
 
 
-class ProxyProtocolFactory(FrontFactory[ProxyProtocolConnection]):
+class ProxyProtocolFactory(WrapperFactory[Any]):
     """
     Reads PROXY headers in front of another factory.
 
@@ -183,12 +155,12 @@ class ProxyProtocolFactory(FrontFactory[ProxyProtocolConnection]):
         self.refused = 0
         self.clock = clockOrReactor(clock)
 
-    def buildProtocol(self, addr: IAddress | None) -> ProxyProtocolConnection:
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         """
-        Make the connection; the wrapped factory is asked when the header is
-        complete.
+        Make the protocol that reads the header. The wrapped factory makes one when the
+        header is complete.
         """
-        return ProxyProtocolConnection(self)
+        return ConnectionWrapper(ProxyHeaderProtocol(self), self.clock)
 
 
 @implementer(IStreamServerEndpoint)

@@ -3,8 +3,8 @@ The two simplest servers for C{XMLSocket}: one hands each message on to everybod
 else, the other hands it back.
 """
 
-from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.transports.receivebuffer import MAX_WORK
 
 # Number of messages, times receivers, that are sent before other clients are served.
 _MAX_WRITES = 65536
@@ -26,7 +26,7 @@ class RelayProtocol(XMLSocketProtocol):
             self._forward(messages)
         else:
             batches = [messages[at : at + most] for at in range(0, len(messages), most)]
-            self.handOut(batches, self._forward)
+            self.deliver(batches, self._forward)
 
     def _forward(self, messages: list[str]) -> None:
         """

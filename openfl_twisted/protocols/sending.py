@@ -3,19 +3,17 @@ Protocols that send through a queue, and their factories: the base of those of
 this package.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self, TypeVar
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
     ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -23,9 +21,11 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
-from openfl_twisted.protocols.patience import DECISION_TIME, Patience
-from openfl_twisted.protocols.reading import read
-from openfl_twisted.protocols.sendqueue import HEARD, MAX_QUEUE, SendQueue
+from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.detectiontimer import DECISION_TIME, Patience
+from openfl_twisted.transports.receivebuffer import MAX_WORK
+from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
 from openfl_twisted.wire.httprequest import hasRequestLine
 from openfl_twisted.wire.policy.request import isRequest
@@ -35,19 +35,6 @@ T = TypeVar("T")
 POLICY_VIOLATION = 1008
 """
 The code of WebSocket for a peer that may not do what it does.
-"""
-
-MESSAGE_TOO_BIG = 1009
-"""
-The code of WebSocket for a message that is too long.
-"""
-
-
-MAX_WORK = 512
-"""
-Maximum number of messages of one connection that are handled before others are
-served. A message sent to many receivers counts as several, see
-L{SendingProtocol.spend}.
 """
 
 
@@ -61,28 +48,20 @@ more than it may, or one message that is too long.
 @implementer(IHalfCloseableProtocol)
 class SendingProtocol(Protocol):
     """
-    A protocol that sends through a L{SendQueue}. Subclasses override
-    L{bytesReceived}.
+    A protocol that owns its connection: its send queue is bounded, and it receives
+    nothing while it has paused. Subclasses override L{bytesReceived}.
 
-    @cvar maxQueue: maximum length of the queue for a peer that does not read
+    @cvar maxQueue: maximum length of the send queue for a peer that does not read
         (bytes); 0 for no limit. The default is 2 MiB.
     @cvar refused: the protocols whose clients are refused, for subclasses that
         call L{inspect} (default none).
     """
 
-    # Twisted has defaults for some of these in its classes. As slots, what is asked for each
-    # message is found faster and takes less; what a program adds has a dictionary, as everywhere.
-    __slots__ = (
-        "_delivering",
-        "_failed",
-        "_undelivered",
-        "_work",
-        "connected",
-        "factory",
-        "transport",
-    )
+    # Twisted has defaults for some of these in its classes. As slots they are found faster, and
+    # take less memory.
+    __slots__ = ("connected", "factory", "transport")
 
-    transport: SendQueue
+    transport: Connection
     factory: Any
     log = packageLogger()
     maxQueue = MAX_QUEUE
@@ -92,275 +71,159 @@ class SendingProtocol(Protocol):
     _patience: Patience | None = None
     # Whether the first message can be an HTTP request with a method that is not registered.
     _mayBeRequest = False
-    # The rest of the received items is handled then; None if nothing is left.
-    _turn: IDelayedCall | None = None
-    # The work counted at the beginning of each read: MAX_WORK while reading is blocked.
-    _minWork = 0
-    # Whether the connection is lost, so that reading cannot be blocked any more.
-    _finishing = False
-    _delivering: bool
-    _failed: bool
-    # What waits to be handed to a method; None if nothing does, and none is being handed out.
-    # Items are in groups: a read can have 65,536, and a tuple for each would take 5 MB.
-    _undelivered: deque[tuple[Callable[[Any], object], deque[Any]]] | None
+    # Whether a handler has raised.
+    _failed = False
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Make one that is not connected yet. Not in C{__init__}, which Twisted's
-        protocols have not, so those of programs do not call it.
+        Make one that is not connected yet. Not in C{__init__}: Twisted's protocols have
+        none, so those of programs do not call it.
         """
         self = super().__new__(cls)
         # As in all protocols of Twisted; a subclass may have something else in its class.
         _setConnected(self, 0)
         _setFactory(self, None)
         _setTransport(self, None)
-        self._failed = self._delivering = False
-        # The work since the last time that others were served.
-        self._work = 0
-        self._undelivered = None
         return self
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Put a L{SendQueue} in front of the transport.
+        Own the connection.
         """
-        super().makeConnection(self.queueFor(transport))
+        super().makeConnection(self.connectionOver(transport))
 
-    def queueFor(self, transport: ITransport) -> SendQueue:
+    def connectionOver(self, transport: ITransport) -> Any:
         """
-        Make the queue; subclasses that want to know more of it override this.
+        Bind a transport; put a L{BufferedTransport} in front of one that cannot be
+        bound.
 
-        @param transport: the transport beneath.
-        @return: the queue, which becomes L{transport}.
+        @param transport: the transport.
+        @return: the connection, which becomes C{transport}.
         """
-        return SendQueue(transport, self)
+        if isinstance(transport, Connection) and transport.bind(self):
+            return transport
+        return BufferedTransport(transport, self)
+
+    def transportChanged(self, connection: Connection) -> None:
+        """
+        Use another connection from now on.
+
+        @param connection: the connection.
+        """
+        self.transport = connection
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Deal with a piece of data, and then send what that has made anybody
-        write. Nothing is received any more once this side is closing, or has
-        failed: the reactor then ends the connection, but a TLS transport goes
-        on with what it still has.
+        Process a chunk, and send what is written meanwhile. While this side does not
+        read, the chunk is held. After this side has closed the connection, or a handler
+        has raised, it is dropped: the reactor then ends the connection, but a TLS
+        transport goes on with what it still has.
         """
         transport = self.transport
-        if transport.disconnecting or self._failed:
+        if not transport.hasReceived:
+            transport.hasReceived = True
+        if not transport.reading or transport.receiveBuffer is not None:
+            if not (transport.disconnecting or self._failed):
+                transport.hold().put(self.bytesReceived, (data,))
             return
-        if transport.lastRead < 0:
-            transport.lastRead = HEARD
-        self._work = self._minWork
-        # This is "with read", without the price of it: it is what every byte passes.
-        read.number = (read.number + 1) & 0xFF
-        read.depth += 1
+        transport.work = 0
         try:
-            self.bytesReceived(data)
+            if currentBatch.waiting is None:
+                currentBatch.run(self.bytesReceived, data)
+            else:
+                self.bytesReceived(data)
         except BaseException:
             self._failed = True
+            transport.reading = False
             raise
-        finally:
-            read.depth -= 1
-            if read.waiting and not read.depth:
-                read.flush()
 
     def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
         Call a method with each item received, until this side is closing or stops
-        reading. Further items are held until it reads again, so that a peer that
-        does not read its answers gets no more of them. After L{MAX_WORK} items
-        the rest is held until other connections have been served; meanwhile
-        nothing is read.
+        reading. The rest is held until it reads again, so that a peer that does not
+        read its answers gets no more of them. After C{MAX_WORK} items, the rest is held
+        until other connections have been served.
 
         @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
         """
         transport = self.transport
         for number, item in enumerate(items):
-            if self._undelivered is not None or transport.paused or self._work >= MAX_WORK:
-                # What is held already was received before.
-                held = self._undelivered = self._undelivered or deque()
-                if held and held[-1][0] == receive:
-                    held[-1][1].extend(items[number:])
-                else:
-                    held.append((receive, deque(items[number:])))
-                if not transport.paused:
-                    self._waitForTurn()
+            if not transport.reading:
+                if not transport.disconnecting:
+                    transport.hold().putBack(receive, items[number:])
                 return
-            if transport.disconnecting:
+            if transport.work >= MAX_WORK:
+                buffer = transport.hold()
+                buffer.putBack(receive, items[number:])
+                buffer.letOthers()
                 return
             receive(item)
-            self._work += _workOf(item)
-
-    def handOut(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
-        """
-        Do what L{deliver} does, for what has been delivered in one and is now
-        taken apart: what is left comes before everything else that waits.
-
-        @param items: what it was taken apart into.
-        @param receive: what takes each.
-        """
-        transport = self.transport
-        first = self._undelivered[0] if self._undelivered else None
-        for number, item in enumerate(items):
-            if transport.disconnecting:
-                return
-            if transport.paused or self._work >= MAX_WORK:
-                held = self._undelivered = self._undelivered or deque()
-                # The method may have postponed its item, which was received before the rest.
-                before = []
-                while held and held[0] is not first:
-                    before.append(held.popleft())
-                held.appendleft((receive, deque(items[number:])))
-                held.extendleft(reversed(before))
-                if not transport.paused:
-                    self._waitForTurn()
-                return
-            receive(item)
-            self._work += 1
+            transport.work += len(item) if isinstance(item, list) else 1
 
     def spend(self, work: int) -> None:
         """
         Count further work for the message that is being handled, such as its
         receivers.
 
-        @param work: in units of L{MAX_WORK}.
+        @param work: in units of C{MAX_WORK}.
         """
-        self._work += work
-
-    def readsAgain(self) -> bool:
-        """
-        Handle the items that were held, as long as this side reads. If one of them
-        raises, the connection is closed and the error logged.
-
-        @return: whether to read from the peer again.
-        """
-        if self._turn is not None or self._minWork:
-            return False
-        if self._undelivered is not None and not self._delivering:
-            self._work = 0
-            try:
-                self._handleHeld()
-            except Exception:
-                # The caller is not the reactor, which would end the connection.
-                self._fail()
-                return False
-        return self._turn is None and not self._minWork
-
-    def _fail(self) -> None:
-        """
-        Log the current exception and end the connection, as the reactor does if
-        L{dataReceived} raises.
-        """
-        self._failed = True
-        self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
-        self.transport.abortConnection()
-
-    def blockReading(self) -> None:
-        """
-        Read and handle nothing more until L{unblockReading}, because the
-        application cannot take it. The protocol is not paused. It has no effect
-        once the connection is lost.
-        """
-        if not self._finishing:
-            self._minWork = self._work = MAX_WORK
-            self.transport.stopReading()
+        self.transport.work += work
 
     def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
         """
-        Hold the item that is being handled, and call L{blockReading}.
+        Hold the item that is being handled, and everything that was received after it,
+        until L{unblockReading}, because the application cannot accept it. The protocol
+        is not paused.
 
         @param item: the item.
         @param receive: the method that handles it.
         @return: whether it is held; C{False} once the connection is lost.
         """
-        if self._finishing:
+        buffer = self.transport.hold()
+        if buffer.isEnding:
             return False
-        if self._undelivered is None:
-            self._undelivered = deque()
-        # The items held already were received after it.
-        self._undelivered.appendleft((receive, deque((item,))))
-        self.blockReading()
+        buffer.putBack(receive, (item,))
+        buffer.block()
         return True
 
     def unblockReading(self) -> None:
         """
-        Read and handle messages again. It is not an error if the connection is
-        lost.
+        Read and handle messages again. It is not an error if the connection is lost.
         """
-        if self._minWork:
-            self._minWork = 0
-            if self._turn is None:
-                self._takeTurn()
+        buffer = self.transport.receiveBuffer
+        if buffer is not None:
+            buffer.unblock()
 
-    def _handleHeld(self) -> None:
+    def getClock(self) -> IReactorTime:
         """
-        Handle the items that were held, until this side stops reading or others
-        are to be served.
-        """
-        transport = self.transport
-        self._delivering = True
-        try:
-            with read:
-                while self._undelivered and not (transport.paused or transport.disconnecting):
-                    if self._work >= MAX_WORK:
-                        self._waitForTurn()
-                        return
-                    receive, items = self._undelivered[0]
-                    item = items.popleft()
-                    if not items:
-                        self._undelivered.popleft()
-                    receive(item)
-                    self._work += _workOf(item)
-        finally:
-            self._delivering = False
-            self._undelivered = self._undelivered or None
+        Return the clock of the factory; the reactor if it has none.
 
-    def _waitForTurn(self) -> None:
-        """
-        Handle the rest in the iteration of the reactor after the next one, and read
-        nothing until then. In every other iteration, the other connections have
-        the reactor for themselves.
-        """
-        if self._turn is None and not self._minWork:
-            self.transport.stopReading()
-            self._turn = self._factoryClock.callLater(0, self._skipTurn)
-
-    def _skipTurn(self) -> None:
-        self._turn = self._factoryClock.callLater(0, self._takeTurn)
-
-    @property
-    def _factoryClock(self) -> IReactorTime:
-        """
-        The clock of the factory; the reactor if it has none.
+        @return: the clock.
         """
         own = isinstance(self.factory, SendingFactory)
         return clockOrReactor(self.factory.clock if own else None)
 
-    def _takeTurn(self) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the rest, and read again.
+        Handle what is held, see L{finishReading}.
+
+        A subclass that overrides this must call it.
         """
-        self._turn = None
-        try:
-            if self.readsAgain():
-                self.transport.startReading()
-        except Exception:
-            # No reactor method was running that would end the connection.
-            self._fail()
+        self.finishReading(reason)
+        super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:
         """
-        Handle the items that were only held so that others are served. Called
-        when the connection is lost; after a reset they are dropped.
+        Handle the messages that are held so that others are served, when the connection
+        is lost; after a reset they are dropped. A transport that is bound has done that
+        before.
 
         @param reason: why the connection is lost.
         """
-        self._finishing = True
-        while self._turn is not None or self._minWork:
-            if self._turn is not None:
-                self._turn.cancel()
-                self._turn = None
-            self._minWork = self._work = 0
-            if reason.check(ConnectionDone) and self._undelivered is not None:
-                self._handleHeld()
+        buffer = self.transport.receiveBuffer
+        if buffer is not None:
+            buffer.deliverNow(drop=reason.check(ConnectionDone) is None)
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -382,16 +245,18 @@ class SendingProtocol(Protocol):
         """
         first = self._firstBytes or FirstBytes(self.refused)
         # A WebSocket is not TCP: its first bytes are those of a message.
-        found = Signature.NONE if self.transport.keepsApart else first.receive(data)
+        found = Signature.NONE if self.transport.preservesMessages else first.receive(data)
         if found is None:
             self._firstBytes = first
             if self._patience is None:
-                self._patience = Patience(self._factoryClock, DECISION_TIME)
+                self._patience = Patience(self.getClock(), DECISION_TIME)
                 self._patience.waitToTheEnd(self._heldTooLong)
             return b""
         self._endInspection()
         if found is Signature.NONE:
-            self._mayBeRequest = Signature.HTTP in self.refused and not self.transport.keepsApart
+            self._mayBeRequest = (
+                Signature.HTTP in self.refused and not self.transport.preservesMessages
+            )
             self.refused = frozenset()
             return first.received or data
         self.refused = frozenset()
@@ -452,8 +317,9 @@ class SendingProtocol(Protocol):
         try:
             self.dataReceived(self.heldBytes())
         except Exception:
-            # No reactor method was running that would end the connection.
-            self._fail()
+            # The caller is not the reactor, which would end the connection.
+            self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
+            self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:
         """
@@ -480,13 +346,18 @@ class SendingProtocol(Protocol):
         self.limitReached("queue")
         self.transport.abortConnection()
 
-    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        The connection ends without these having been handed over; see
-        L{QueueOwner<openfl_twisted.protocols.sendqueue.QueueOwner>}.
+        The connection ends before these were sent; see
+        L{Owner<openfl_twisted.transports.connection.Owner>}.
 
-        @param pieces: what has waited, in order, but not as it was written:
-            small pieces may have been joined, and large ones cut.
+        @param chunks: what was in the send queue, in order, but not as it was written:
+            small writes may have been joined, and large ones cut.
+        """
+
+    def disconnectedByOperator(self) -> None:
+        """
+        Do nothing. Called before an operator closes the connection.
         """
 
     def limitReached(self, limit: str) -> None:
@@ -516,9 +387,7 @@ class SendingProtocol(Protocol):
         @param code: the reason as a code of WebSocket (RFC 6455, 7.4).
         @param reason: the reason in words.
         """
-        tell = getattr(self.transport, "closeAs", None)
-        if tell is not None:
-            tell(code, reason)
+        self.transport.setCloseReason(code, reason)
         self.transport.loseConnection()
 
     def describePeer(self) -> str:
@@ -526,13 +395,6 @@ class SendingProtocol(Protocol):
         Name the other side for a log line.
         """
         return describe(self.transport.getPeer())
-
-
-def _workOf(item: object) -> int:
-    """
-    Count the messages in an item.
-    """
-    return len(item) if type(item) is list else 1
 
 
 _slots: Any = SendingProtocol

@@ -8,22 +8,21 @@ messages of either kind, is a stream of bytes.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
-    IHalfCloseableProtocol,
     IProtocolFactory,
     IReactorTime,
     ITransport,
 )
-from zope.interface import directlyProvides, providedBy
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.protocols.sharedtimer import SharedTimer
-from openfl_twisted.protocols.websockettransport import WebSocketTransport
-from openfl_twisted.protocols.wrapping import FrontFactory
+from openfl_twisted.transports.sharedtimer import SharedTimer
+from openfl_twisted.transports.websocket import WebSocketTransport
+from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
 from openfl_twisted.wire.httprequest import (
     MAX_HEAD,
@@ -107,11 +106,9 @@ class WebSocketProtocol(WebSocketTransport):
         """
         Give the request its time.
         """
-        # What is beneath can be such a protocol itself; here nothing is closed half.
-        directlyProvides(self, providedBy(transport) - IHalfCloseableProtocol)
         super().makeConnection(transport)
         self._collector = HeadCollector(self.factory.maxHead)
-        self._arm(self.factory.openTimeout, self._openTimedOut)
+        self.arm(self.factory.openTimeout, self._openTimedOut)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -142,7 +139,7 @@ class WebSocketProtocol(WebSocketTransport):
                 self._answer(answer, body=not collector.isHEAD)
             else:
                 self._ended = True
-                self._waitNoMore()
+                self.waitNoMore()
                 self._otherwise(bytes(collector.received))
         else:
             self._collector = None
@@ -171,8 +168,8 @@ class WebSocketProtocol(WebSocketTransport):
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )
-        self.wrappedProtocol = factory.wrappedFactory.buildProtocol(self.getPeer())
-        if self.wrappedProtocol is None:
+        self.protocol = factory.wrappedFactory.buildProtocol(self.getPeer())
+        if self.protocol is None:
             raise HTTPAnswer(503, "There is no room for another connection.")
         return WebSocketFrames(factory.maxFrame, extension), response
 
@@ -210,7 +207,7 @@ class WebSocketProtocol(WebSocketTransport):
                 text=answer.text,
             )
         self.transport.write(answer.encode(body=body))
-        self._end(self.factory.closeTimeout)
+        self.end(self.factory.closeTimeout)
 
     @property
     def requestHeaders(self) -> dict[str, str]:
@@ -229,7 +226,7 @@ class WebSocketProtocol(WebSocketTransport):
         return self._head.headers
 
 
-class WebSocketFactory(FrontFactory[WebSocketProtocol]):
+class WebSocketFactory(WrapperFactory[Any]):
     """
     Puts WebSockets in front of another factory, whose protocols need not know.
 
@@ -302,15 +299,15 @@ class WebSocketFactory(FrontFactory[WebSocketProtocol]):
         self.accept = accept
         self.refusedRequests = 0
         self.clock = clockOrReactor(clock)
-        self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.lookAtSilence)
-        self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.lookForPong)
+        self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.checkSilence)
+        self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.checkPong)
 
-    def buildProtocol(self, addr: IAddress | None) -> WebSocketProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         """
-        Make the WebSocket for a connection. The wrapped factory is asked when
-        the peer has asked for one.
+        Make the WebSocket for a connection. The wrapped factory makes a protocol after
+        the opening handshake.
         """
-        return WebSocketProtocol(self)
+        return ConnectionWrapper(WebSocketProtocol(self), self.clock)
 
 
 def _shown(text: str | None) -> str:

@@ -16,12 +16,10 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.pace import Pace
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
-from openfl_twisted.protocols.sending import (
-    MAX_WORK,
-    MESSAGE_TOO_BIG,
-    SendingFactory,
-    SendingProtocol,
-)
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.transports.receivebuffer import MAX_WORK
+from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
+from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.messages import (
     END,
@@ -86,8 +84,9 @@ class XMLSocketProtocol(SendingProtocol):
     _pace: Pace | None = None
     _tap: Tap | None = None
     _toldBroken = False
-    # Whether a subclass wants bytes.
+    # Whether a subclass wants bytes, or the messages of a read together.
     _wantsLines = False
+    _wantsLists = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -97,6 +96,7 @@ class XMLSocketProtocol(SendingProtocol):
                 " use twisted.protocols.basic.LineReceiver for another delimiter"
             )
         cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
+        cls._wantsLists = cls.messagesReceived is not XMLSocketProtocol.messagesReceived
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -112,7 +112,7 @@ class XMLSocketProtocol(SendingProtocol):
         Begin, and be counted among the factory's connections.
         """
         if self.messageRate or self.byteRate:
-            self._pace = Pace(self.messageRate, self.byteRate, self._factoryClock)
+            self._pace = Pace(self.messageRate, self.byteRate, self.getClock())
         if self.policy is not None:
             self.refused = {*self.refused, Signature.POLICY}
         self._counter: XMLSocketFactory | XMLSocketProtocol = self
@@ -162,6 +162,40 @@ class XMLSocketProtocol(SendingProtocol):
 
     # What comes
 
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Process a chunk, see L{SendingProtocol.dataReceived}.
+        """
+        transport = self.transport
+        if (
+            self._looks
+            or data[-1:] != END
+            or self._splitter is not None
+            or len(data) > self.MAX_LENGTH
+            or currentBatch.waiting is None
+            or transport.receiveBuffer is not None
+            or not transport.reading
+            or not transport.hasReceived
+        ):
+            super().dataReceived(data)
+            return
+        # What nearly every read is: whole messages, which nobody inspects.
+        transport.work = 0
+        try:
+            try:
+                text = data[:-1].decode()
+            except UnicodeDecodeError:
+                text = self._decodeBroken(data[:-1])
+            if self._wantsLists or "\0" in text:
+                self._handOnTexts(text)
+            else:
+                self._counter.messagesIn += 1
+                self.messageReceived(text)
+        except BaseException:
+            self._failed = True
+            transport.reading = False
+            raise
+
     def bytesReceived(self, data: bytes) -> None:
         """
         Split the stream into messages.
@@ -175,7 +209,7 @@ class XMLSocketProtocol(SendingProtocol):
         elif self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
             self._pieceReceived(data)
         else:
-            self._handOnTexts(data[:-1])
+            self._handOn(data[:-1])
 
     def _inspectedReceived(self, data: bytes) -> None:
         """
@@ -206,32 +240,36 @@ class XMLSocketProtocol(SendingProtocol):
         if self._looks:
             self._lookAt(messages, len(data))
         elif together is not None or messages:
-            self._handOnTexts(END.join(messages) if together is None else together)
+            self._handOn(END.join(messages) if together is None else together)
         if tooLong is not None:
             self.deliver((tooLong,), self._tooLong)
 
-    def _handOnTexts(self, together: bytes) -> None:
+    def _handOn(self, together: bytes) -> None:
         """
         Hand on messages as text.
 
-        @param together: the messages, with a zero byte between two. They are
-            decoded together: no character goes over the end of a message.
+        @param together: the messages, with a NUL byte between two. They are decoded
+            together: no character extends over the end of a message.
         """
         try:
             text = together.decode()
         except UnicodeDecodeError:
             text = self._decodeBroken(together)
-        # To look first is faster: a split looks at each character, and so for long messages.
-        messages = text.split("\0") if END in together else [text]
+        self._handOnTexts(text)
+
+    def _handOnTexts(self, text: str) -> None:
+        # To search first is faster: a split looks at each character, and so for long messages.
+        messages = text.split("\0") if "\0" in text else [text]
         self._counter.messagesIn += len(messages)
-        transport = self.transport
-        if len(messages) > MAX_WORK or transport.paused or self._undelivered is not None:
+        if not self._wantsLists:
+            self.deliver(messages, self.messageReceived)
+        elif self.transport.reading and len(messages) <= MAX_WORK:
+            self.messagesReceived(messages)
+        else:
             self.deliver(
                 [messages[at : at + MAX_WORK] for at in range(0, len(messages), MAX_WORK)],
                 self.messagesReceived,
             )
-        elif not transport.disconnecting:
-            self.messagesReceived(messages)
 
     def _lookAt(self, messages: Sequence[bytes], length: int) -> None:
         """
@@ -257,7 +295,7 @@ class XMLSocketProtocol(SendingProtocol):
                 self._counter.messagesIn += len(messages)
                 self.deliver(messages, self.lineReceived)
             else:
-                self._handOnTexts(END.join(messages))
+                self._handOn(END.join(messages))
 
     def _lookOrNot(self) -> None:
         """
@@ -322,10 +360,7 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param messages: their texts, in order; at least one.
         """
-        if len(messages) == 1:
-            self.messageReceived(messages[0])
-        else:
-            self.handOut(messages, self.messageReceived)
+        self.deliver(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """
@@ -373,7 +408,7 @@ class XMLSocketProtocol(SendingProtocol):
         @param messages: their texts.
         """
         count = len(messages)
-        if count > 1 and self.transport.keepsApart:
+        if count > 1 and self.transport.preservesMessages:
             for message in messages:
                 self.sendMessage(message)
             return
@@ -543,7 +578,7 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         block = b"".join(lines)
         for connection in hearers:
             transport = connection.transport
-            if transport.keepsApart:
+            if transport.preservesMessages:
                 for line in lines:
                     transport.write(line)
             else:

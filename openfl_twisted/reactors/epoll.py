@@ -21,8 +21,9 @@ from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory
 from twisted.logger import Logger
 from twisted.python import context, log
 
-from openfl_twisted.reactors.tcp import Accepted, Joining
 from openfl_twisted.reactors.udp import Port as DatagramPort
+from openfl_twisted.transports.tcp import AcceptedTransport, CoalescingTransport
+from openfl_twisted.transports.writebatch import currentBatch
 
 try:
     from twisted.internet.epollreactor import EPOLLIN, EPollReactor
@@ -38,48 +39,35 @@ _TCP = (socket.AF_INET, socket.AF_INET6)
 _GONE = ConnectionFdescWentAway("File descriptor lost")
 
 
-class _Turned(Joining):
+class EpollServerTransport(AcceptedTransport):
     """
-    A connection whose bytes are sent at the end of the reactor's turn.
-    """
-
-    def enqueue(self) -> bool:
-        """
-        Wait for the end of the turn.
-        """
-        self.reactor.unsent.append(self)
-        return True
-
-
-class Server(_Turned, Accepted):
-    """
-    A connection that somebody has made to us.
+    A connection that a client has made.
     """
 
 
-class Client(_Turned, tcp.Client):
+class EpollClientTransport(CoalescingTransport, tcp.Client):
     """
-    A connection that we have made.
+    A connection that this program has made.
     """
 
 
 class Port(tcp.Port):
     """
-    A port whose connections are L{Server}s.
+    A port whose connections are L{EpollServerTransport}s.
 
     @cvar transport: the class of the connections.
     """
 
-    transport = Server
+    transport = EpollServerTransport
 
 
 class Connector(tcp.Connector):
     """
-    Makes a L{Client}.
+    Makes an L{EpollClientTransport}.
     """
 
-    def _makeTransport(self) -> Client:
-        return Client(self.host, self.port, self.bindAddress, self, self.reactor)
+    def _makeTransport(self) -> EpollClientTransport:
+        return EpollClientTransport(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
 class _EventContext:
@@ -151,15 +139,12 @@ class _Descriptors(dict[int, None]):
 
 class OpenFLReactor(EPollReactor):
     """
-    The reactor.
-
-    @ivar unsent: the connections with something to send at the end of the turn.
+    The reactor. While it runs there is always a write batch.
     """
 
     _log = Logger(namespace="twisted.internet.base")
 
     def __init__(self) -> None:
-        self.unsent: list[Joining] = []
         super().__init__()
         # Only what wakes the reactor is there so far. Few wait to write, so those stay in a set.
         self._reads: Any = _Descriptors.fromkeys(self._reads)
@@ -175,6 +160,7 @@ class OpenFLReactor(EPollReactor):
                     self.runUntilCurrent()
                     timeout = self.timeout()
                     self.doIteration(self.running and timeout)
+        currentBatch.waiting = None
         self._log.info("Main loop terminated.")
 
     def doPoll(self, timeout: float | None) -> None:
@@ -185,9 +171,11 @@ class OpenFLReactor(EPollReactor):
         @param timeout: how long to wait, in seconds; C{None} for as long as it
             takes.
         """
-        if self.unsent:
-            self._flush()
-            # That may have made somebody call us, or stop us.
+        if currentBatch.waiting is None:
+            currentBatch.waiting = []
+        if currentBatch.waiting:
+            currentBatch.flush()
+            # That may have scheduled a call, or stopped the reactor.
             timeout = 0
         elif timeout is None:
             timeout = -1
@@ -213,7 +201,10 @@ class OpenFLReactor(EPollReactor):
                         why: BaseException | None
                         inRead = False
                         try:
-                            if selectable.__class__ is not Server and selectable.fileno() == -1:
+                            if (
+                                selectable.__class__ is not EpollServerTransport
+                                and selectable.fileno() == -1
+                            ):
                                 why = _GONE
                             else:
                                 why = selectable.doRead()
@@ -234,8 +225,8 @@ class OpenFLReactor(EPollReactor):
                     contexts[-1] = current = _EventContext(logContext)
         finally:
             contexts.pop()
-        if self.unsent:
-            self._flush()
+        if currentBatch.waiting:
+            currentBatch.flush()
 
     doIteration = doPoll
 
@@ -244,26 +235,19 @@ class OpenFLReactor(EPollReactor):
         Do one turn. Who is within a read and waits for an answer to what it has
         written, waits for something that has left.
         """
-        for selectable in [*self._selectables.values()]:
-            if isinstance(selectable, Joining):
-                selectable.flush()
+        currentBatch.flush()
         super().iterate(delay)
 
-    def _flush(self) -> None:
+    def _unsentOnly(self) -> list[CoalescingTransport]:
         """
-        Send what has been written. What a producer writes when its bytes have
-        left waits for the next turn.
+        Return the connections that C{epoll} does not watch for writing, although they
+        have data to send.
         """
-        unsent, self.unsent = self.unsent, []
-        for connection in unsent:
-            connection.flush()
-
-    def _unsentOnly(self) -> list[Any]:
-        """
-        Find the connections that C{epoll} does not watch for us, although they
-        have something to send.
-        """
-        return [connection for connection in self.unsent if connection.queued]
+        return [
+            sender
+            for sender in currentBatch.waiting or ()
+            if isinstance(sender, CoalescingTransport) and sender.queued
+        ]
 
     def getWriters(self) -> list[Any]:
         """
@@ -278,7 +262,7 @@ class OpenFLReactor(EPollReactor):
         @return: what was forgotten.
         """
         unsent = self._unsentOnly()
-        self.unsent = []
+        currentBatch.waiting = None
         for connection in unsent:
             connection.queued = False
         removed: list[Any] = super().removeAll()
@@ -334,7 +318,7 @@ class OpenFLReactor(EPollReactor):
         if addressFamily not in _TCP:
             return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
         # As in Twisted's own.
-        return Server._fromConnectedSocket(  # noqa: SLF001
+        return EpollServerTransport._fromConnectedSocket(  # noqa: SLF001
             fileDescriptor, addressFamily, factory, self
         )
 

@@ -53,18 +53,17 @@ class RoomProtocol(XMLSocketProtocol):
         Come into the room that the path names, if there is a path.
         """
         super().makeConnection(transport)
-        # Only a WebSocket has one.
-        path = getattr(self.transport, "requestPath", "/").partition("?")[0].strip("/")
+        path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
             self._try(lambda: self.enter(unquote(path)))
 
-    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
         Count what waited here for a client that is cut off: it is lost, also if
         the client comes back.
         """
         if self.member is not None:
-            self.lobby.lose(self.member, sum(piece.count(END) for piece in pieces))
+            self.lobby.lose(self.member, sum(chunk.count(END) for chunk in chunks))
 
     def enter(self, room: str, name: str | None = None) -> None:
         """
@@ -109,7 +108,7 @@ class RoomProtocol(XMLSocketProtocol):
         self.member = None
         self.transport.loseConnection()
 
-    def kicked(self) -> None:
+    def disconnectedByOperator(self) -> None:
         """
         Leave for good: who is not wanted does not keep the place.
         """
@@ -124,7 +123,7 @@ class RoomProtocol(XMLSocketProtocol):
         """
         super().limitReached(limit)
         if limit != "queue":
-            self.kicked()
+            self.disconnectedByOperator()
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
@@ -132,7 +131,7 @@ class RoomProtocol(XMLSocketProtocol):
         place for it.
         """
         super().closeFor(reason, code)
-        self.kicked()
+        self.disconnectedByOperator()
 
     def _try(self, do: Callable[[], object]) -> None:
         """

@@ -19,10 +19,10 @@ from openfl_twisted.protocols.bridge import (
     BridgeFraming,
     Target,
 )
-from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, oneOf, size
 from openfl_twisted.services.serving import serveData
+from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 _FRAMINGS = tuple(framing.value for framing in BridgeFraming)

@@ -16,12 +16,12 @@ from twisted.python import usage
 
 from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.protocols.oneport import GRACE
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates
+from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 
 MIN_TOKEN = 8

@@ -19,7 +19,6 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.endpoints import ListeningEndpoint, StartupError, readPolicyFile
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
 from openfl_twisted.protocols.websocket import WebSocketFactory
@@ -30,6 +29,7 @@ from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 T = TypeVar("T")

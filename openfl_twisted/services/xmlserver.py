@@ -15,7 +15,6 @@ from twisted.python.reflect import namedModule
 from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
-from openfl_twisted.protocols.sendqueue import MAX_QUEUE
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby
@@ -30,6 +29,7 @@ from openfl_twisted.rooms.roomprotocol import (
 )
 from openfl_twisted.services.options import DataServerOptions, count, oneOf, rate, size
 from openfl_twisted.services.serving import serveData
+from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 

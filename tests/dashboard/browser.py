@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address
 
-from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.transports.guard import GuardFactory
 from tests.doubles import TightTransport
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)

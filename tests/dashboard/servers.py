@@ -11,13 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import INTERVAL
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.server import ServerCertificates
+from openfl_twisted.transports.guard import GuardFactory
 from tests.dashboard.browser import Answer, Visit, visit
 from tests.protocols.test_callers import Client
 

@@ -17,14 +17,14 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.metrics import MetricsService
-from openfl_twisted.protocols.clients import KINDS
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.tls.server import ServerCertificates
+from openfl_twisted.transports.connectioninfo import KINDS
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
@@ -122,7 +122,6 @@ class MetricsTests(MetricsTestCase):
         metrics = self.read()
         self.assertEqual(metrics["openfl_received_bytes_total", "plain"], 5)
         self.assertEqual(metrics["openfl_sent_bytes_total", "plain"], 4)
-        self.assertEqual(metrics["openfl_received_pieces_total", "plain"], 2)
         self.assertEqual(metrics["openfl_received_bytes_total", "tls"], 0)
         self.assertEqual(metrics["openfl_messages_received_total"], 3)
         self.assertEqual(metrics["openfl_messages_sent_total"], 2)

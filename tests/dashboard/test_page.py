@@ -11,8 +11,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import capturedLogs
 
 from openfl_twisted.dashboard.page import MAX_GUESSES, MAX_REASON
-from openfl_twisted.protocols.clients import innermost
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.transports.connectioninfo import innermost
 from tests.dashboard.browser import Visit, visit
 from tests.dashboard.servers import KEY, TOKEN, DashboardTestCase
 from tests.doubles import linesOf
@@ -156,7 +156,8 @@ class CommandTests(DashboardTestCase):
         client = self.server.connect()
         told: list[str] = []
         # As those have who are in a room.
-        innermost(self.server.factory.find(2)).kicked = partial(told.append, "kicked")
+        protocol = innermost(self.server.factory.find(2))
+        protocol.disconnectedByOperator = partial(told.append, "kicked")
         with capturedLogs() as logs:
             answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})
         self.assertEqual((answer.status, answer.json), (200, {"kicked": 2}))

@@ -21,7 +21,6 @@ import openfl_twisted
 
 THOROUGH = (
     "addresses",
-    "brokers",
     "clocks",
     "dashboard",
     "endpoints",

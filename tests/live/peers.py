@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.guard import GuardFactory
+from openfl_twisted.transports.guard import GuardFactory
 
 HOST = "127.0.0.1"
 

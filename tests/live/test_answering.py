@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.reactors.answering}: it is the kernel that says what
+Tests for L{openfl_twisted.transports.acceptanswer}: it is the kernel that says what
 has come when a connection is accepted.
 """
 
@@ -17,15 +17,15 @@ from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
 from twisted.logger import capturedLogs
 
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.reactors.answering import (
+from openfl_twisted.transports.acceptanswer import (
     MAX_ANSWER,
     MAX_FIRST_BYTES,
     _Listener,
     answerFirst,
 )
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
@@ -240,7 +240,7 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
             return super().firstAnswer(data, peer, host)
 
     log = NullLog()
-    monkeypatch.setattr("openfl_twisted.reactors.answering._Listener.log", log)
+    monkeypatch.setattr("openfl_twisted.transports.acceptanswer._Listener.log", log)
     async with listening(Failing(POLICY)) as (port, _):
         with contextlib.suppress(ConnectionResetError):
             assert await Asker(port, REQUEST).answer() == b""

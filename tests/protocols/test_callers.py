@@ -21,13 +21,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.holding import CLOSE_TIMEOUT
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.patience import DECISION_TIME
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
 from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
@@ -499,7 +499,7 @@ class SlowTests(CallerTestCase):
             self.wrapped.inner = Greeter
             client.send(UPGRADE)
             protocol: Any = client.transport.protocol
-            self.assertEqual(protocol.clientKind, "websocket")
+            self.assertEqual(protocol.clientType, "websocket")
             if end == "finish":
                 protocol.finishConnection()
                 client.exchange()
@@ -543,8 +543,8 @@ class PausedTests(CallerTestCase):
         """
         If it pauses again the end waits too.
         """
+        self.patch(Pausing, "dataReceived", lambda greeter, data: greeter.pausable.pauseProducing())
         greeter = self.lose()
-        greeter.dataReceived = lambda data: greeter.pausable.pauseProducing()  # type: ignore[method-assign]
         greeter.pausable.resumeProducing()
         self.assertEqual(greeter.told, ["made"])
         greeter.pausable.resumeProducing()
@@ -565,6 +565,7 @@ class PausedTests(CallerTestCase):
         for end in ("loseConnection", "abortConnection"):
             greeter = self.lose()
             getattr(greeter.pausable, end)()
+            self.clock.advance(0)
             self.assertEqual((greeter.told, greeter.received), (["made", "lost"], b""))
             self.assertEqual(self.clock.getDelayedCalls(), [])
 

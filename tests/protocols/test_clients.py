@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.clients}, and for what a guard tells of its
+Tests for L{openfl_twisted.transports.connectioninfo}, and for what a guard tells of its
 clients.
 """
 
@@ -17,12 +17,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-from openfl_twisted.protocols.clients import KINDS, Traffic, inTLS
-from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.guardedconnection import GuardedConnection
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.transports.connectioninfo import KINDS, Traffic, inTLS
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.doubles import TightTransport, linesOf
@@ -157,7 +157,7 @@ class SnapshotTests(ClientTestCase):
         self.assertEqual(first.address, "192.168.1.1:54321")
         self.assertEqual((first.id, second.id), (1, 2))
         self.assertEqual((first.age, second.age), (3, 0))
-        self.assertEqual((first.bytesIn, first.bytesOut, first.reads), (4, 4, 1))
+        self.assertEqual((first.bytesIn, first.bytesOut), (4, 4))
         self.assertEqual((first.waiting, first.name, first.room), (0, None, None))
 
     def test_newest(self) -> None:
@@ -216,10 +216,10 @@ class SnapshotTests(ClientTestCase):
         ended.transport._close(ConnectionDone())
         self.call(b"c\0")
         half = self.call(b"<policy-file-re")
-        self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5, 2)})
+        self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5)})
         half.transport._close(ConnectionDone())
         traffic = self.guard.traffic()
-        self.assertEqual(traffic["undecided"], Traffic(15, 0, 1))
+        self.assertEqual(traffic["undecided"], Traffic(15, 0))
         # It is nobody's but who asked.
         traffic["plain"].bytesIn = 0
         self.assertEqual(self.guard.traffic()["plain"].bytesIn, 5)
@@ -290,7 +290,7 @@ class AddressLimitTests(SynchronousTestCase):
         protocol = self.guard.buildProtocol(IPv4Address("TCP", host, 5))
         transport = TightTransport(protocol)
         protocol.makeConnection(transport)
-        if not isinstance(protocol, GuardedConnection):
+        if not isinstance(protocol, ConnectionWrapper):
             self.assertTrue(transport.closed)
             return None
         return protocol

@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
-from openfl_twisted.protocols.patience import DECISION_TIME
-from openfl_twisted.protocols.sending import MAX_WORK
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
+from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.lines import Framing
 from tests.doubles import TightTransport, linesOf

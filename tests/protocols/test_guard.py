@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.guard}.
+Tests for L{openfl_twisted.transports.guard}.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.guardedconnection import GuardedConnection
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
 
 done = Failure(ConnectionDone())
@@ -74,12 +74,12 @@ class GuardTestCase(SynchronousTestCase):
         self.clock = Clock()
         return GuardFactory(Factory.forProtocol(self.inner), clock=self.clock, **options)
 
-    def connect(self, guard: GuardFactory) -> tuple[GuardedConnection, TightTransport]:
+    def connect(self, guard: GuardFactory) -> tuple[ConnectionWrapper, TightTransport]:
         """
         Connect a client.
         """
         connection = guard.buildProtocol(None)
-        assert isinstance(connection, GuardedConnection)
+        assert isinstance(connection, ConnectionWrapper)
         transport = TightTransport(connection, 10)
         connection.makeConnection(transport)
         return connection, transport
@@ -89,12 +89,12 @@ class GuardTestCase(SynchronousTestCase):
         A client is sent away.
         """
         protocol = guard.buildProtocol(None)
-        self.assertNotIsInstance(protocol, GuardedConnection)
+        self.assertNotIsInstance(protocol, ConnectionWrapper)
         transport = TightTransport(protocol)
         protocol.makeConnection(transport)
         self.assertTrue(transport.closed)
 
-    def told(self, connection: GuardedConnection) -> list[Any]:
+    def told(self, connection: ConnectionWrapper) -> list[Any]:
         """
         Get what the wrapped protocol was told.
         """
@@ -251,13 +251,15 @@ class CountTests(GuardTestCase):
 
     def test_halfClose(self) -> None:
         """
-        A wrapped protocol hears of half-closed connections if it wants to.
+        A wrapped protocol is told of half-closed connections if it provides the
+        interface; otherwise this side is closed, too.
         """
-        connection, _ = self.connect(self.guard())
-        self.assertFalse(IHalfCloseableProtocol.providedBy(connection))
+        connection, transport = self.connect(self.guard())
+        connection.readConnectionLost()
+        connection.writeConnectionLost()
+        self.assertTrue(transport.disconnecting)
         self.inner = HalfInner
         connection, _ = self.connect(self.guard())
-        self.assertTrue(IHalfCloseableProtocol.providedBy(connection))
         connection.readConnectionLost()
         connection.writeConnectionLost()
         self.assertEqual(self.told(connection), ["made", "read lost", "write lost"])

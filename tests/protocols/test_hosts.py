@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.hosts}.
+Tests for L{openfl_twisted.transports.hostlimit}.
 """
 
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.hosts import HostLimit, hostOf
+from openfl_twisted.transports.hostlimit import HostLimit, hostOf
 
 
 class HostTests(SynchronousTestCase):

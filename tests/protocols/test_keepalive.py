@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.keepalive}.
+Tests for L{openfl_twisted.transports.keepalive}.
 """
 
 import socket
@@ -10,8 +10,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
-from openfl_twisted.protocols import keepalive
-from openfl_twisted.protocols.keepalive import keepAlive
+from openfl_twisted.transports import keepalive
+from openfl_twisted.transports.keepalive import keepAlive
 
 
 class SocketTransport(StringTransport):

@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from openfl_twisted.protocols.guard import GuardFactory
-from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
+from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, Signature, recognize
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
@@ -120,7 +121,7 @@ class OnePortTestCase(SynchronousTestCase):
     A one-port door in front of L{Greeter}s.
     """
 
-    def connect(self, inner: type[Greeter] = Greeter) -> tuple[OnePortProtocol, TightTransport]:
+    def connect(self, inner: type[Greeter] = Greeter) -> tuple[ConnectionWrapper, TightTransport]:
         """
         Connect a client.
         """
@@ -467,7 +468,7 @@ class PlainTests(OnePortTestCase):
         self.clock.advance(0.5)
         for _ in range(3):
             protocol.dataReceived(b"x" * 1000)
-        self.assertEqual(protocol._received, b"")
+        self.assertEqual(protocol.protocol.received, b"")
         transport.drainAll()
         self.assertEqual((self.greeter.told, self.greeter.received), (["made", "lost"], b""))
         self.assertNothingWaits()

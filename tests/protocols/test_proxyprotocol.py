@@ -15,11 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.endpoints import serverEndpoint
-from openfl_twisted.protocols.proxyprotocol import (
-    HEADER_TIMEOUT,
-    ProxyProtocolConnection,
-    ProxyProtocolFactory,
-)
+from openfl_twisted.protocols.proxyprotocol import HEADER_TIMEOUT, ProxyProtocolFactory
+from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
 from tests.protocols.test_oneport import Closer, Greeter, GreeterFactory
 from tests.segments import cuts
@@ -48,7 +45,7 @@ class ProxyProtocolTests(SynchronousTestCase):
 
     def connect(
         self, inner: type[Greeter] = Addressed, **settings: Any
-    ) -> tuple[ProxyProtocolConnection, TightTransport]:
+    ) -> tuple[ConnectionWrapper, TightTransport]:
         """
         Connect the proxy.
         """
@@ -57,7 +54,7 @@ class ProxyProtocolTests(SynchronousTestCase):
         self.factory = ProxyProtocolFactory(self.wrapped, clock=self.clock, **settings)
         return self.connectAgain()
 
-    def connectAgain(self) -> tuple[ProxyProtocolConnection, TightTransport]:
+    def connectAgain(self) -> tuple[ConnectionWrapper, TightTransport]:
         """
         Connect the proxy to the same factory.
         """

@@ -1,31 +1,31 @@
 """
-Tests for L{openfl_twisted.protocols.sendqueue} and
+Tests for L{openfl_twisted.transports.buffered} and
 L{openfl_twisted.protocols.sending}.
 """
 
 import io
-from typing import Any, cast
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import ITransport
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols import sendqueue, watchedqueue
-from openfl_twisted.protocols.producers import Room
-from openfl_twisted.protocols.reading import read
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.sendqueue import SendQueue
-from openfl_twisted.protocols.watchedqueue import WatchedQueue
+from openfl_twisted.transports import buffered, progress
+from openfl_twisted.transports.buffered import BufferedTransport
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.flowcontrol import PushAdapter
+from openfl_twisted.transports.progress import ProgressTransport
 from tests.doubles import (
-    JoiningTransport,
-    MessageTransport,
     RecordingProducer,
     TightTransport,
+    batch,
     linesOf,
 )
 
@@ -60,22 +60,31 @@ class Owner:
     def __init__(self, maxQueue: int = 1000) -> None:
         self.maxQueue = maxQueue
         self.exceeded = 0
-        self.queue: SendQueue | None = None
+        self.queue: BufferedTransport | None = None
         self.pending: list[int] = []
 
     def sendQueueExceeded(self) -> None:
         self.exceeded += 1
 
-    def sendQueueDropped(self, pieces: list[bytes]) -> None:
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
         Nobody wants to know.
         """
 
     def handedOver(self) -> None:
-        self.pending.append(cast("SendQueue", self.queue).pending)
+        self.pending.append(cast("BufferedTransport", self.queue).pending)
 
-    def readsAgain(self) -> bool:
-        return True
+    def limitReached(self, limit: str) -> None:
+        raise NotImplementedError
+
+    def disconnectedByOperator(self) -> None:
+        raise NotImplementedError
+
+    def transportChanged(self, connection: Connection) -> None:
+        raise NotImplementedError
+
+    def getClock(self) -> Clock:
+        return Clock()
 
 
 def connect(room: int = 10) -> tuple[Sender, TightTransport]:
@@ -365,7 +374,7 @@ class QueueTests(SynchronousTestCase):
         One read cannot make more wait than is allowed, even if the peer reads
         nothing of it.
         """
-        self.patch(sendqueue, "PORTION", 10)
+        self.patch(buffered, "PORTION", 10)
 
         class Amplifier(Sender):
             def bytesReceived(self, data: bytes) -> None:
@@ -404,7 +413,7 @@ class QueueTests(SynchronousTestCase):
             if close == "self":
                 sender.transport.loseConnection()
             else:
-                cast("Room", transport.producer).finish()
+                cast("PushAdapter", transport.producer).finish()
             self.assertEqual(transport.producerState, "producing")
 
     def test_readsOnToCloseWhenBlocked(self) -> None:
@@ -417,11 +426,11 @@ class QueueTests(SynchronousTestCase):
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
-            sender.blockReading()
+            sender.transport.hold().block()
             if close == "self":
                 sender.transport.loseConnection()
             elif close == "beneath":
-                cast("Room", transport.producer).finish()
+                cast("PushAdapter", transport.producer).finish()
             self.assertEqual(transport.producerState, "producing")
 
     def test_pullProducer(self) -> None:
@@ -455,7 +464,7 @@ class QueueTests(SynchronousTestCase):
         """
         sender, transport = connect(room=3)
         producer = FileSender()
-        with read:
+        with batch():
             sending = producer.beginFileTransfer(io.BytesIO(b"x" * 100_000), sender.transport)
             transport.drain()
         self.assertEqual(transport.drainAll(), b"x" * 100_000)
@@ -528,46 +537,12 @@ class QueueTests(SynchronousTestCase):
         sender.transport.loseConnection()
         self.assertTrue(transport.closed)
 
-
-class JoiningTests(SynchronousTestCase):
-    """
-    A transport that joins what is written in a read itself gets the first piece
-    at once.
-    """
-
-    def connect(self, *, silent: bool = False) -> tuple[Sender, JoiningTransport]:
-        """
-        Connect to a peer that has spoken, or has not.
-        """
-        sender = Sender()
-        transport = JoiningTransport(sender)
-        sender.makeConnection(transport)
-        if not silent:
-            with read:
-                sender.dataReceived(b"")
-        return sender, transport
-
-    def test_first(self) -> None:
-        """
-        The first piece of a read goes straight to it, and of the next one too;
-        what else is written leaves in one piece behind it. So it is also with a
-        peer that has never said anything.
-        """
-        for silent in (False, True):
-            sender, transport = self.connect(silent=silent)
-            for number in range(2):
-                with read:
-                    for data in (b"a", b"b", b"c"):
-                        sender.transport.write(data)
-                    self.assertEqual(len(transport.writes), 2 * number + 1)
-            self.assertEqual(transport.writes, [b"a", b"bc"] * 2)
-
     def test_greeting(self) -> None:
         """
         Who writes before anything has come, and reads only while there is room,
         goes on reading: or in TLS nobody could ever shake hands.
         """
-        sender, transport = self.connect(silent=True)
+        sender, transport = connect()
         sender.transport.registerProducer(sender.transport, True)
         sender.transport.write(b"ready")
         sender.transport.write(b"x" * 11)
@@ -576,98 +551,6 @@ class JoiningTests(SynchronousTestCase):
         transport.drain()
         sender.transport.write(b"x" * 11)
         self.assertEqual(transport.producerState, "paused")
-
-    def test_fault(self) -> None:
-        """
-        The fault of one receiver is not that of who writes to many in a read:
-        only its own connection ends. Elsewhere it is told.
-        """
-
-        def fail() -> None:
-            raise ZeroDivisionError
-
-        for write in ("write", "writeSequence"):
-            sender, transport = self.connect()
-            producer: Any = RecordingProducer()
-            sender.transport.registerProducer(producer, True)
-            producer.pauseProducing = fail
-            what = b"x" * 11 if write == "write" else [b"x" * 11, b"y"]
-            with read:
-                getattr(sender.transport, write)(what)
-            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-            self.assertTrue(transport.closed)
-            sender, transport = self.connect()
-            sender.transport.registerProducer(producer, True)
-            with self.assertRaises(ZeroDivisionError):
-                getattr(sender.transport, write)(what)
-
-    def test_sequence(self) -> None:
-        """
-        Several pieces go straight to it as they are, but behind what waits; what
-        somebody may change is copied.
-        """
-        sender, transport = self.connect()
-        changing: Any = bytearray(b"a")
-        sender.transport.writeSequence([changing, b"b"])
-        changing[0] = 0
-        sender.transport.writeSequence(iter([b"", b""]))
-        with read:
-            sender.transport.write(b"c")
-            sender.transport.write(b"d")
-            sender.transport.writeSequence([b"e", b"f"])
-        self.assertEqual(transport.sequences, [[b"a", b"b"]])
-        self.assertEqual(transport.writes, [b"ab", b"c", b"def"])
-
-
-class MessageTests(SynchronousTestCase):
-    """
-    To a transport that keeps messages apart each write is one.
-    """
-
-    def setUp(self) -> None:
-        self.owner = Owner()
-        self.transport = MessageTransport(room=10)
-        self.queue = SendQueue(self.transport, self.owner)
-
-    def test_apart(self) -> None:
-        """
-        What is written in one read stays apart.
-        """
-        with read:
-            self.queue.write(b"one")
-            self.queue.write(b"two")
-            self.assertEqual(self.transport.writes, [])
-        self.assertEqual(self.transport.writes, [b"one", b"two"])
-
-    def test_sequence(self) -> None:
-        """
-        A sequence is one message.
-        """
-        self.queue.writeSequence([b"line", b"\r\n"])
-        self.assertEqual(self.transport.writes, [b"line\r\n"])
-
-    def test_held(self) -> None:
-        """
-        What waits for the peer stays apart too, however many they are.
-        """
-        self.owner.maxQueue = 1_000_000
-        self.queue.write(b"x" * 11)
-        for _ in range(2000):
-            self.queue.write(b"y")
-        self.transport.drainAll()
-        self.assertEqual(self.transport.writes[1:], [b"y"] * 2000)
-
-    def test_limit(self) -> None:
-        """
-        Each message that waits counts for more than its bytes, since it costs
-        more.
-        """
-        self.queue.write(b"x" * 11)
-        for _ in range(15):
-            self.queue.write(b"y")
-        self.assertEqual(self.owner.exceeded, 0)
-        self.queue.write(b"y")
-        self.assertEqual(self.owner.exceeded, 1)
 
 
 class PortionTests(SynchronousTestCase):
@@ -679,8 +562,8 @@ class PortionTests(SynchronousTestCase):
         """
         Make portions small, and a queue that counts.
         """
-        self.patch(sendqueue, "PORTION", 10)
-        self.patch(watchedqueue, "PORTION", 10)
+        self.patch(buffered, "PORTION", 10)
+        self.patch(progress, "PORTION", 10)
         self.begin()
 
     def begin(self) -> None:
@@ -690,7 +573,7 @@ class PortionTests(SynchronousTestCase):
         self.transport = TightTransport(room=15)
         owner = Owner(10_000)
         self.told = owner.pending
-        self.queue = owner.queue = WatchedQueue(self.transport, owner)
+        self.queue = owner.queue = ProgressTransport(self.transport, owner)
 
     def test_portions(self) -> None:
         """
@@ -797,7 +680,7 @@ class CloseTests(SynchronousTestCase):
             sender.dataReceived(b"abcd")
             sender.dataReceived(b"ef")
             transport.loseConnection()
-            cast("Room", transport.producer).finish()
+            cast("PushAdapter", transport.producer).finish()
             sender.transport.write(b"late")
             self.assertEqual(transport.drainAll(), b"abcdef")
             self.assertTrue(transport.closed)
@@ -834,7 +717,7 @@ class CloseTests(SynchronousTestCase):
         """
         for end in ("loseConnection", "abortConnection"):
             sender, transport = connect()
-            Room(sender.transport).stopProducing()
+            PushAdapter(sender.transport).stopProducing()
             getattr(sender.transport, end)()
             self.assertTrue(transport.disconnecting)
             self.assertFalse(transport.disconnected)
@@ -912,7 +795,7 @@ class TransportTests(SynchronousTestCase):
         """
         It provides what every transport provides.
         """
-        queue = SendQueue(StringTransport(), Owner())
+        queue = BufferedTransport(StringTransport(), Owner())
         self.assertTrue(verifyObject(ITransport, queue))
 
     def test_passesThrough(self) -> None:

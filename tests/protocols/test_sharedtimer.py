@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.sharedtimer}.
+Tests for L{openfl_twisted.transports.sharedtimer}.
 """
 
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.sharedtimer import Group, SharedTimer
+from openfl_twisted.transports.sharedtimer import Group, SharedTimer
 
 SECONDS = 64.0
 

@@ -20,7 +20,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtoc
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.rule import AccessRule
-from tests.doubles import TightTransport, linesOf
+from tests.doubles import TightConnection, TightTransport, linesOf
 from tests.frames import BINARY, KEY, REQUEST, RESPONSE, closing, frame, framesIn
 from tests.protocols.websocketcase import Inner, WebSocketTestCase
 from tests.segments import cuts
@@ -257,11 +257,11 @@ class HandshakeTests(WebSocketTestCase):
         """
         What is beneath can know half-closed connections; a WebSocket does not.
         """
-        connection = self.factory().buildProtocol(None)
-        transport = TightTransport(connection)
+        wrapper = self.factory().buildProtocol(None)
+        transport = TightTransport(wrapper)
         alsoProvides(transport, IHalfCloseableProtocol)
-        connection.makeConnection(transport)
-        self.assertFalse(IHalfCloseableProtocol.providedBy(connection))
+        wrapper.makeConnection(transport)
+        self.assertFalse(IHalfCloseableProtocol.providedBy(wrapper.wrappedProtocol))
 
 
 class OtherwiseTests(WebSocketTestCase):
@@ -276,7 +276,7 @@ class OtherwiseTests(WebSocketTestCase):
         super().setUp()
         self.other: list[bytes] = []
         self.connection = WebSocketProtocol(self.factory(), self.other.append)
-        self.transport = TightTransport(self.connection)
+        self.transport = TightConnection(self.connection)
         self.connection.makeConnection(self.transport)
 
     def test_handedOver(self) -> None:
@@ -470,7 +470,9 @@ class FactoryTests(WebSocketTestCase):
                 self.sendMessage(text.upper())
 
         factory = WebSocketFactory(XMLSocketFactory(Twice), clock=self.clock)
-        connection, transport = self.connect(factory)
+        connection = factory.buildProtocol(None)
+        transport = TightTransport(connection, 1000)
+        connection.makeConnection(transport)
         connection.dataReceived(REQUEST)
         transport.drain()
         connection.dataReceived(frame(BINARY, b"one\0two\0par") + frame(BINARY, b"tial\0"))

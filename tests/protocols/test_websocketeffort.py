@@ -12,10 +12,11 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 
-from openfl_twisted.protocols.oneport import OnePortFactory, OnePortProtocol
+from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from tests.effort import callsOf
+from openfl_twisted.transports.wrapper import ConnectionWrapper
+from tests.costs import costsOf
 from tests.frames import BINARY, REQUEST, TEXT, frame, framesIn
 from tests.protocols.websocketcase import WebSocketTestCase
 
@@ -54,7 +55,7 @@ class EffortTests(WebSocketTestCase):
     A browser that has come to the port for everybody.
     """
 
-    def reach(self, factory: IProtocolFactory, transport: Any) -> OnePortProtocol:
+    def reach(self, factory: IProtocolFactory, transport: Any) -> ConnectionWrapper:
         """
         Open a WebSocket.
         """
@@ -70,14 +71,14 @@ class EffortTests(WebSocketTestCase):
         """
         plain = Factory.forProtocol(Echo)
         messages = XMLSocketFactory(EchoProtocol)
-        cases: list[tuple[IProtocolFactory, int, float]] = [(plain, 28, 3.5), (messages, 50, 13)]
+        cases: list[tuple[IProtocolFactory, int, float]] = [(plain, 17, 0.1), (messages, 26, 4.1)]
         for factory, ofRead, ofMessage in cases:
             for opcode in (BINARY, TEXT):
                 connection = self.reach(factory, Nowhere())
                 data = frame(opcode, b"x" * 63 + b"\0")
                 connection.dataReceived(data)
-                one = callsOf(partial(connection.dataReceived, data))
-                many = callsOf(partial(connection.dataReceived, data * 101))
+                one = costsOf(partial(connection.dataReceived, data)).calls
+                many = costsOf(partial(connection.dataReceived, data * 101)).calls
                 self.assertLessEqual(one, ofRead)
                 self.assertLessEqual((many - one) / 100, ofMessage)
 

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from tests.doubles import TightTransport
+from tests.doubles import TightConnection
 from tests.frames import REQUEST, RESPONSE
 
 
@@ -63,18 +63,19 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def connect(
         self, factory: WebSocketFactory, room: int = 1000, **options: Any
-    ) -> tuple[WebSocketProtocol, TightTransport]:
+    ) -> tuple[WebSocketProtocol, TightConnection]:
         """
         Connect a client that has said nothing.
         """
-        connection = factory.buildProtocol(None)
-        transport = TightTransport(connection, room, **options)
-        connection.makeConnection(transport)
+        transport = TightConnection(None, room, **options)
+        factory.buildProtocol(None).makeConnection(transport)
+        connection = transport.protocol
+        assert isinstance(connection, WebSocketProtocol)
         return connection, transport
 
     def open(
         self, *, room: int = 1000, **options: Any
-    ) -> tuple[WebSocketProtocol, TightTransport, Inner]:
+    ) -> tuple[WebSocketProtocol, TightConnection, Inner]:
         """
         Connect a client and shake hands.
         """

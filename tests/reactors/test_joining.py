@@ -18,8 +18,9 @@ from twisted.internet.tcp import Port
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from openfl_twisted.reactors import tcp
-from openfl_twisted.reactors.tcp import Server, joinWrites
+from openfl_twisted.transports import tcp
+from openfl_twisted.transports.tcp import ServerTransport, coalesceWrites
+from openfl_twisted.transports.writebatch import currentBatch
 from tests.reactors.conversations import Recorder
 from tests.reactors.ways import HOST, WAYS, Peer, Way, way
 
@@ -167,9 +168,9 @@ class CostTests(SynchronousTestCase):
         port: Any = SimpleNamespace(_realPortNumber=1)
         own: Any = Socket()
 
-        def connect() -> Server:
+        def connect() -> ServerTransport:
             protocol = Protocol()
-            server = Server(own, protocol, ("127.0.0.1", 1), port, 1, reactor)
+            server = ServerTransport(own, protocol, ("127.0.0.1", 1), port, 1, reactor)
             protocol.transport = server
             protocol.dataReceived = server.write  # type: ignore[method-assign]
             return server
@@ -260,7 +261,7 @@ class RoomTests(SynchronousTestCase):
         self.server = Recorder()
         port = SimpleNamespace(_realPortNumber=1)
         own: Any = self.socket
-        self.transport = Server(
+        self.transport = ServerTransport(
             own, self.server, (HOST, 1), cast("Any", port), 1, cast("Any", reactor)
         )
         self.server.makeConnection(self.transport)
@@ -313,13 +314,13 @@ class RoomTests(SynchronousTestCase):
         """
         It is so for what somebody else's read has had it write.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
         self.transport.loseConnection()
         self.socket.room = 2
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual((self.waiting, self.socket.sent), ([self.transport], b"an"))
-        self.transport.flush()
+        currentBatch.flush()
         self.socket.room = 100
         self.assertIs(self.transport.doWrite(), CONNECTION_DONE)
 
@@ -327,11 +328,11 @@ class RoomTests(SynchronousTestCase):
         """
         With room it is sent and closed at once.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
         self.transport.loseConnection()
         self.socket.room = 100
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.socket.sent, b"answer.")
         self.assertTrue(self.server.lost())
 
@@ -339,10 +340,10 @@ class RoomTests(SynchronousTestCase):
         """
         What is long is offered whole: a socket takes what it has room for.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"x" * 1_000_000)
         self.socket.room = 1 << 20
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(len(self.socket.sent), 1_000_000)
         self.assertEqual(self.waiting, [])
 
@@ -350,34 +351,34 @@ class RoomTests(SynchronousTestCase):
         """
         What is long is not joined with what comes with it, but leaves with it.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         for length in (3, 100_000, 1):
             self.transport.write(bytes(length))
         self.socket.room = 1 << 20
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.socket.offered, [[3, 100_000, 1]])
 
     def test_onePieceOnly(self) -> None:
         """
         Where a system has no call for several pieces, they are joined.
         """
-        self.patch(tcp, "_MAX_PIECES", 1)
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(tcp, "_MAX_CHUNKS", 1)
+        self.patch(currentBatch, "waiting", [])
         for length in (3, 100_000, 1):
             self.transport.write(bytes(length))
         self.socket.room = 1 << 20
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.socket.offered, [[100_004]])
 
     def test_manyAndLong(self) -> None:
         """
         Very many pieces are joined, however long they are together.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         for _ in range(2000):
             self.transport.write(bytes(100))
         self.socket.room = 1 << 20
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.socket.offered, [[200_000]])
 
     @given(
@@ -390,19 +391,19 @@ class RoomTests(SynchronousTestCase):
         in order, and behind it what was written meanwhile.
         """
         self.setUp()
-        self.transport.enqueue = lambda: True  # type: ignore[method-assign]
+        self.patch(currentBatch, "waiting", [])
         written = b""
         for number, length in enumerate(lengths):
             written += bytes([number]) * length
             self.transport.write(bytes([number]) * length)
-        self.transport.flush()
+        currentBatch.flush()
         for room in [*rooms, 1 << 20]:
             self.socket.room = room
             if self.waiting:
                 self.transport.doWrite()
             self.transport.write(b"!")
             written += b"!"
-            self.transport.flush()
+            currentBatch.flush()
         self.socket.room = 1 << 20
         while self.waiting:
             self.transport.doWrite()
@@ -412,10 +413,10 @@ class RoomTests(SynchronousTestCase):
         """
         What is gone says so to who sends the rest.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
         self.socket.room = 2
-        self.transport.flush()
+        currentBatch.flush()
         self.socket.room = None
         self.assertIs(self.transport.doWrite(), CONNECTION_LOST)
 
@@ -423,11 +424,11 @@ class RoomTests(SynchronousTestCase):
         """
         Half an end leaves with what was written before it.
         """
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
         self.transport.loseWriteConnection()
         self.socket.room = 100
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.socket.sent, b"answer")
         self.assertEqual(self.waiting, [])
         self.assertFalse(self.server.lost())
@@ -439,9 +440,9 @@ class RoomTests(SynchronousTestCase):
         self.server.react = lambda data: setattr(self.socket, "room", None)
         self.transport.doRead()
         self.assertIs(self.transport.doRead(), CONNECTION_LOST)
-        self.patch(self.transport, "enqueue", lambda: True)
+        self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
-        self.transport.flush()
+        currentBatch.flush()
         self.assertEqual(self.server.events[-1], ("lost", "ConnectionLost"))
 
     def test_nothing(self) -> None:
@@ -467,11 +468,11 @@ class JoinWritesTests(SynchronousTestCase):
         Those of Twisted's own TCP ports, unless they have another transport.
         """
         port = Port(0, Factory(), reactor=SimpleNamespace())
-        self.assertIs(joinWrites(port), port)
-        self.assertIs(port.transport, Server)
+        self.assertIs(coalesceWrites(port), port)
+        self.assertIs(port.transport, ServerTransport)
         special = Port(0, Factory(), reactor=SimpleNamespace())
         special.transport = cast("Any", object)
-        joinWrites(special)
+        coalesceWrites(special)
         self.assertIs(special.transport, object)
 
     def test_others(self) -> None:
@@ -479,7 +480,7 @@ class JoinWritesTests(SynchronousTestCase):
         What is no such port stays as it is.
         """
         port = cast("IListeningPort", object())
-        self.assertIs(joinWrites(port), port)
+        self.assertIs(coalesceWrites(port), port)
 
     def test_withinARead(self) -> None:
         """

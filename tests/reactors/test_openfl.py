@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.reactors import epoll
-from openfl_twisted.reactors.epoll import Client, OpenFLReactor, Server
+from openfl_twisted.reactors.epoll import EpollClientTransport, EpollServerTransport, OpenFLReactor
 from tests.reactors.conversations import Boom, Recorder
 from tests.reactors.ways import HOST, MANY, Way
 
@@ -350,8 +350,8 @@ class OpenFLReactorTests(SynchronousTestCase):
         connecting = cast("ClientFactory[Any]", ClientFactory.forProtocol(lambda: client))
         self.reactor.connectTCP(HOST, self.way.listen(listening), connecting)
         self.way.until(lambda: len(server.events) > 1 and b"got welcome" in server.events[1])
-        self.assertIsInstance(client.transport, Client)
-        self.assertIsInstance(server.transport, Server)
+        self.assertIsInstance(client.transport, EpollClientTransport)
+        self.assertIsInstance(server.transport, EpollServerTransport)
         client.transport.loseConnection()
         self.way.until(lambda: client.lost() and server.lost())
 
@@ -378,7 +378,8 @@ class OpenFLReactorTests(SynchronousTestCase):
                     peer.connect(bound.getsockname())
                     self.way.until(lambda: made)
                     self.assertEqual(
-                        isinstance(made[-1].transport, Server), family == socket.AF_INET
+                        isinstance(made[-1].transport, EpollServerTransport),
+                        family == socket.AF_INET,
                     )
                     own = os.dup(made[-1].transport.fileno())
                     try:
@@ -386,7 +387,8 @@ class OpenFLReactorTests(SynchronousTestCase):
                     finally:
                         os.close(own)
                     self.assertEqual(
-                        isinstance(made[-1].transport, Server), family == socket.AF_INET
+                        isinstance(made[-1].transport, EpollServerTransport),
+                        family == socket.AF_INET,
                     )
                 self.way.until(lambda: all(each.lost() for each in made))
                 port.stopListening()

@@ -19,7 +19,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 
 from openfl_twisted.reactors.epoll import OpenFLReactor
-from openfl_twisted.reactors.tcp import joinWrites
+from openfl_twisted.transports.tcp import coalesceWrites
 
 HOST = "127.0.0.1"
 
@@ -129,7 +129,7 @@ class Way:
         """
         port = self.reactor.listenTCP(0, factory, interface=HOST)
         if self._joined:
-            joinWrites(port)
+            coalesceWrites(port)
         self._ports.append(port)
         return cast("int", port.getHost().port)
 

@@ -16,9 +16,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.guard import MAX_CONNECTIONS
 from openfl_twisted.rooms.lobby import Lobby, Watcher
 from openfl_twisted.rooms.room import Limits, LobbyError, Member, Room
+from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from tests.doubles import linesOf
 
 

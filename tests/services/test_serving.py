@@ -24,7 +24,6 @@ from zope.interface import implementer
 
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.relay import RelayProtocol
@@ -36,6 +35,7 @@ from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -428,7 +428,7 @@ class RoomServiceTests(ServingTestCase):
                 "--message-rate=5", "--byte-rate=6K", *(["--resume=4"] if kind == "xml" else []),
                 "--max-name=9", "--room-members=duel=2",
             )  # fmt: skip
-            factory = service.factory.wrappedFactory.wrappedFactory
+            factory = cast("Any", service.factory.wrappedFactory).wrappedFactory
             assert isinstance(factory, RoomFactory)
             self.assertIs(factory.protocol, protocol)
             self.assertIs(service.lobby, factory.lobby)
@@ -468,7 +468,7 @@ class RoomServiceTests(ServingTestCase):
         for protocol, announces in ((Table, False), (Board, True)):
             name = f"--app={protocol.__module__}:{protocol.__name__}"
             service = self.service(xmlserver, name, "--max-rooms=2")
-            factory = service.factory.wrappedFactory.wrappedFactory
+            factory = cast("Any", service.factory.wrappedFactory).wrappedFactory
             assert isinstance(factory, RoomFactory)
             self.assertIs(factory.protocol, protocol)
             self.assertEqual(factory.lobby.limits.maxRooms, 2)

@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted import errors
 from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 

@@ -15,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.net import Socket, XMLSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import (
@@ -29,6 +28,7 @@ from openfl_twisted.testing import (
     everyByte,
 )
 from openfl_twisted.tls import HandshakeFailed
+from openfl_twisted.transports.guard import GuardFactory
 
 PORT = 8080
 

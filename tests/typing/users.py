@@ -12,10 +12,8 @@ from twisted.internet.task import deferLater
 from openfl_twisted.events import Event
 from openfl_twisted.net import Socket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.sendqueue import SendQueue
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.security import CertificateStatus
 from openfl_twisted.testing import (
@@ -32,6 +30,8 @@ from openfl_twisted.testing import (
     everyByte,
 )
 from openfl_twisted.tls import Trust
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 
@@ -42,7 +42,7 @@ class Game(XMLSocketProtocol):
     """
 
     def messageReceived(self, message: str) -> None:
-        assert_type(self.transport, SendQueue)
+        assert_type(self.transport, Connection)
         self.sendMessage(message)
         self.factory.broadcast(message, exclude=[self])
 

@@ -12,6 +12,9 @@ from websockets.frames import Close, Frame, Opcode
 # The highest bit of the first byte of a frame: it is the last frame of its message.
 _FIN = 0x80
 
+# The bits of the first byte that are the opcode.
+_OPCODE = 0x0F
+
 # The first byte of a binary message in one frame.
 _BINARY = _FIN | Opcode.BINARY
 
@@ -21,8 +24,10 @@ _MAX_SHARED = 64 * 1024
 # The maximum payload of a control frame is 125 bytes, two of them for the code (RFC 6455, 5.5).
 _MAX_REASON = 123
 
-# The headers of short binary messages, by the length of their payloads.
-_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
+SHORT_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
+"""
+The headers of short binary messages, by the length of their payloads.
+"""
 
 _packHeader = struct.Struct("!BBH").pack
 _packLongHeader = struct.Struct("!BBQ").pack
@@ -33,10 +38,29 @@ def _header(length: int) -> bytes:
     Make the header of a binary message.
     """
     if length < 126:
-        return _HEADERS[length]
+        return SHORT_HEADERS[length]
     if length < 65536:
         return _packHeader(_BINARY, 126, length)
     return _packLongHeader(_BINARY, 127, length)
+
+
+def payloadsOf(frames: bytes) -> list[bytes]:
+    """
+    Return the payloads of the binary messages in frames that were not sent.
+
+    @param frames: the frames, joined. They begin with a complete frame.
+    @return: the payloads, in order; compressed ones as they are in the frame.
+    """
+    payloads, at = [], 0
+    while at < len(frames):
+        first, length, start = frames[at], frames[at + 1], at + 2
+        if length >= 126:
+            start = at + (4 if length == 126 else 10)
+            length = int.from_bytes(frames[at + 2 : start])
+        if first & _OPCODE == Opcode.BINARY:
+            payloads.append(frames[start : start + length])
+        at = start + length
+    return payloads
 
 
 PING = bytes((_FIN | Opcode.PING, 0))

@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.text import decodeUTF8
 
 _field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)

@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from openfl_twisted.protocols.guard import GuardFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import Limits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.text import decodeUTF8
 

@@ -1,8 +1,6 @@
 """
 The guard at a port: counts, limits and logs the connections of any factory, and
-ends them in good order.
-
-Beneath it the wrapped protocol is as it was: any Twisted protocol will do.
+closes them gracefully.
 """
 
 from collections.abc import Callable
@@ -12,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IProtocolFactory,
     IProtocolNegotiationFactory,
     IReactorTime,
@@ -20,14 +19,15 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 from twisted.logger import LogLevel
-from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.protocols.clients import (
+from openfl_twisted.transports.acceptanswer import IFirstAnswer
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.connectioninfo import (
     POLICY,
     UNDECIDED,
     Client,
@@ -35,22 +35,192 @@ from openfl_twisted.protocols.clients import (
     Traffic,
     describeClient,
     innermost,
+    kindOf,
     waitingFor,
 )
-from openfl_twisted.protocols.guardedconnection import GuardedConnection
-from openfl_twisted.protocols.hosts import HostLimit, hostOf
-from openfl_twisted.reactors.answering import IFirstAnswer
+from openfl_twisted.transports.hostlimit import HostLimit, hostOf
+from openfl_twisted.transports.keepalive import keepAlive
+from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT, ConnectionWrapper, WrapperFactory
 
 MAX_CONNECTIONS = 10_000
 """
-How many connections are open at once, if nobody says otherwise.
+Default for the maximum number of connections.
 """
 
-CLOSE_TIMEOUT = 30.0
-"""
-How long a connection that this side closes may take to send what was written,
-in seconds; then it is aborted.
-"""
+
+class GuardedConnection:
+    """
+    What a guard knows of one connection. It is not on the way of the data: the
+    connection counts, and calls the methods of
+    L{Guard<openfl_twisted.transports.connection.Guard>}.
+
+    @ivar id: its number; no other connection of the factory has it.
+    @ivar since: when it was opened, by the factory's clock.
+    @ivar host: what it is counted for, see
+        L{openfl_twisted.transports.hostlimit.hostOf}.
+    @ivar endedByPeer: whether the peer has closed its side first.
+    @ivar seen: number of bytes received when it was last checked whether the
+        connection is idle.
+    @ivar quietSpans: number of checks in a row without new data.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_factory",
+        "_kind",
+        "_outer",
+        "endedByPeer",
+        "host",
+        "id",
+        "quietSpans",
+        "seen",
+        "since",
+    )
+
+    def __init__(self, factory: "GuardFactory", host: str | None) -> None:
+        """
+        @param factory: the factory.
+        @param host: what the connection is counted for; C{None} for nothing.
+        """
+        self._factory = factory
+        self._connection: Any = None
+        # The record of a guard in front of this one.
+        self._outer: Any = None
+        self._closing: IDelayedCall | None = None
+        self._kind: str | None = None
+        self.host = host
+        self.id = 0
+        self.since = 0.0
+        self.endedByPeer = False
+        self.seen = 0
+        # A new connection can have been made just before the first check.
+        self.quietSpans = -1
+
+    def begin(self, connection: Connection, protocol: Any) -> None:
+        """
+        Count the connection, and connect the protocol.
+
+        @param connection: the connection.
+        @param protocol: the protocol.
+        """
+        self._connection = connection
+        self._outer, connection.guard = connection.guard, self
+        keepAlive(connection)
+        self._factory.opening(self)
+        protocol.makeConnection(connection)
+
+    @property
+    def wrappedProtocol(self) -> Any:
+        """
+        The protocol that has the connection; C{None} once it is lost.
+        """
+        return None if self.lost else self._connection.protocol
+
+    @property
+    def lost(self) -> bool:
+        """
+        Whether the connection is lost.
+        """
+        return self._kind is not None
+
+    @property
+    def kind(self) -> str:
+        """
+        The type of the client, see L{openfl_twisted.transports.connectioninfo.KINDS}.
+        """
+        return kindOf(self._connection) if self._kind is None else self._kind
+
+    @property
+    def bytesIn(self) -> int:
+        """
+        Number of bytes received.
+        """
+        return cast("int", self._connection.bytesIn)
+
+    @property
+    def bytesOut(self) -> int:
+        """
+        Number of bytes sent.
+        """
+        return cast("int", self._connection.bytesOut)
+
+    @property
+    def disconnecting(self) -> bool:
+        """
+        Whether this side closes the connection.
+        """
+        return bool(self._connection.disconnecting)
+
+    def getPeer(self) -> IAddress:
+        """
+        Return the address of the peer.
+        """
+        return cast("IAddress", self._connection.getPeer())
+
+    def finishConnection(self) -> None:
+        """
+        Close the connection gracefully.
+        """
+        self.closing()
+        self._connection.finishConnection()
+
+    def disconnectedByOperator(self) -> None:
+        """
+        Tell the owner that an operator is about to close the connection.
+        """
+        self._connection.disconnectedByOperator()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection immediately.
+        """
+        self._connection.abortConnection()
+
+    # What the connection calls
+
+    def closing(self) -> None:
+        """
+        Limit the time that it takes to close.
+        """
+        if self._closing is None and not self.lost:
+            factory = self._factory
+            self._closing = factory.clock.callLater(factory.closeTimeout, self._abortLate)
+
+    def _abortLate(self) -> None:
+        self._factory.log.warn(
+            "{peer} aborted: it has not let the connection close for {seconds:g} seconds",
+            peer=describe(self.getPeer()),
+            seconds=self._factory.closeTimeout,
+        )
+        self.abortConnection()
+
+    def peerEnded(self) -> None:
+        """
+        Note who has closed first.
+        """
+        self.endedByPeer = True
+        if self._outer is not None:
+            self._outer.peerEnded()
+
+    def transportLost(self) -> None:
+        """
+        Keep the type of the client, and count the connection out.
+        """
+        self._kind = self.kind
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        self._factory.protocols.pop(self, None)
+        if self._outer is not None:
+            self._outer.transportLost()
+
+    def ended(self, reason: Failure) -> None:
+        """
+        Log the end.
+        """
+        self._factory.connectionEnded(self, reason)
+        if self._outer is not None:
+            self._outer.ended(reason)
 
 
 class _RefusedConnection(Protocol):
@@ -69,10 +239,12 @@ class _RefusedConnection(Protocol):
 
 
 @implementer(IProtocolNegotiationFactory)
-class GuardFactory(WrappingFactory[GuardedConnection]):
+class GuardFactory(WrapperFactory[Any]):
     """
     Guards the connections of another factory.
 
+    @ivar protocols: the records of the open connections, in the order in which they
+        were opened.
     @ivar log: where the lines go: one for each connection opened and closed,
         at C{logLevel}; one for each limit that is reached, at the level
         C{warn}.
@@ -85,10 +257,9 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         L{ENDS}.
     """
 
-    protocol: Callable[..., GuardedConnection] = GuardedConnection
     log = packageLogger()
     logLevel: Any = LogLevel.info
-    noisy = False
+    kind = "guard"
 
     def __init__(
         self,
@@ -119,6 +290,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if IFirstAnswer.providedBy(wrappedFactory):
             alsoProvides(self, IFirstAnswer)
         self.clock = clockOrReactor(clock)
+        self.protocols: dict[GuardedConnection, None] = {}
         self.maxConnections = maxConnections
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
@@ -190,10 +362,10 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if self._hosts.isFull(host):
             self._refuseHost(host)
             return _RefusedConnection()
-        wrapped = self.wrappedFactory.buildProtocol(addr)
+        wrapped = self.wrappedFactory.buildProtocol(cast("IAddress", addr))
         if wrapped is None:
             return _RefusedConnection()
-        return self.protocol(self, wrapped, host)
+        return ConnectionWrapper(wrapped, self.clock, GuardedConnection(self, host).begin)
 
     @property
     def firstWait(self) -> int:
@@ -220,7 +392,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         answer: bytes | None = cast("Any", self.wrappedFactory).firstAnswer(data, peer, host)
         if answer is not None:
             self.opened += 1
-            self._countOut(POLICY, "server", Traffic(len(data), len(answer), 1))
+            self._countOut(POLICY, "server", Traffic(len(data), len(answer)))
         return answer
 
     def _refuse(self, addr: IAddress | None) -> None:
@@ -243,19 +415,21 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
                 limit=self.maxPerAddress,
             )
 
-    def registerProtocol(self, p: GuardedConnection) -> None:
+    def opening(self, connection: GuardedConnection) -> None:
         """
         Count a connection in.
+
+        @param connection: the connection.
         """
-        super().registerProtocol(p)
+        self.protocols[connection] = None
         self.opened += 1
-        p.id = self.opened
-        p.since = self.clock.seconds()
-        self._hosts.opened(p.host)
+        connection.id = self.opened
+        connection.since = self.clock.seconds()
+        self._hosts.opened(connection.host)
         self.log.emit(
             self.logLevel,
             "{peer} opened ({open} open)",
-            peer=describe(p.getPeer()),
+            peer=describe(connection.getPeer()),
             open=len(self.protocols),
         )
 
@@ -347,8 +521,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
 
     def kick(self, id: int, reason: str) -> bool:
         """
-        Close a connection in good order. Its protocol is told, if it has a
-        method C{kicked}: that it is not cut off, but not wanted.
+        Close a connection gracefully. Its owner is told before.
 
         @param id: the number of the connection.
         @param reason: why, for the log.
@@ -358,9 +531,7 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         if connection is None:
             return False
         self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
-        tell = getattr(innermost(connection), "kicked", None)
-        if tell is not None:
-            tell()
+        connection.disconnectedByOperator()
         connection.finishConnection()
         return True
 
@@ -373,8 +544,8 @@ class GuardFactory(WrappingFactory[GuardedConnection]):
         self._forEach(self._closeIfIdle)
 
     def _closeIfIdle(self, connection: GuardedConnection) -> None:
-        if connection.reads != connection.readsSeen:
-            connection.readsSeen = connection.reads
+        if connection.bytesIn != connection.seen:
+            connection.seen = connection.bytesIn
             connection.quietSpans = 0
             return
         connection.quietSpans += 1

@@ -5,10 +5,11 @@ Who is connected, in plain values: for metrics, and for people who look.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from openfl_twisted.addresses import describe
-from openfl_twisted.protocols.sendqueue import SendQueue
+from openfl_twisted.transports import connection as connections
 
 PLAIN = "plain"
 """
@@ -51,21 +52,25 @@ def inTLS(kind: str) -> str:
 class Counted(Protocol):
     """
     What counts its traffic.
-
-    @ivar bytesIn: how many bytes have come.
-    @ivar bytesOut: how many bytes have been written.
-    @ivar reads: in how many pieces they have come.
     """
 
-    bytesIn: int
-    bytesOut: int
-    reads: int
+    @property
+    def bytesIn(self) -> int:
+        """
+        Number of bytes received.
+        """
+
+    @property
+    def bytesOut(self) -> int:
+        """
+        Number of bytes sent.
+        """
 
 
 class Connection(Counted, Protocol):
     """
     A connection that is counted; see
-    L{openfl_twisted.protocols.guard.GuardedConnection}.
+    L{openfl_twisted.transports.guard.GuardedConnection}.
 
     @ivar id: its number; no other connection of the same guard has it.
     @ivar since: when it was opened, in seconds by the guard's clock.
@@ -93,12 +98,10 @@ class Traffic:
 
     @ivar bytesIn: how many bytes have come.
     @ivar bytesOut: how many bytes have been sent.
-    @ivar reads: in how many pieces they have come.
     """
 
     bytesIn: int = 0
     bytesOut: int = 0
-    reads: int = 0
 
     def add(self, counted: Counted) -> None:
         """
@@ -108,7 +111,6 @@ class Traffic:
         """
         self.bytesIn += counted.bytesIn
         self.bytesOut += counted.bytesOut
-        self.reads += counted.reads
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,6 @@ class Client:
     @ivar age: for how many seconds it is connected.
     @ivar bytesIn: how many bytes have come from it.
     @ivar bytesOut: how many bytes have been sent to it.
-    @ivar reads: in how many pieces they have come.
     @ivar waiting: how many bytes wait for it, since it does not read.
     @ivar name: how it is called in its room, if it is in one.
     @ivar room: the name of the room.
@@ -134,10 +135,25 @@ class Client:
     age: float
     bytesIn: int
     bytesOut: int
-    reads: int
     waiting: int
     name: str | None
     room: str | None
+
+
+def kindOf(connection: Any) -> str:
+    """
+    Find out the type of the client of a connection.
+
+    @param connection: a L{Connection<openfl_twisted.transports.connection.Connection>}.
+    @return: one of L{KINDS}.
+    """
+    above = connection.protocol
+    if isinstance(above, TLSMemoryBIOProtocol) and isinstance(
+        above.wrappedProtocol, connections.Connection
+    ):
+        return inTLS(kindOf(above.wrappedProtocol))
+    kind = connection.clientType or PLAIN
+    return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 
 def innermost(protocol: Any) -> Any:
@@ -161,10 +177,10 @@ def waitingFor(inner: Any) -> int:
     read.
 
     @param inner: see L{innermost}.
-    @return: how many; 0 if the protocol does not send through a L{SendQueue}.
+    @return: how many; 0 if the protocol does not own its connection.
     """
     transport = getattr(inner, "transport", None)
-    return transport.pending if isinstance(transport, SendQueue) else 0
+    return transport.pending if isinstance(transport, connections.Connection) else 0
 
 
 def describeClient(connection: Connection, now: float) -> Client:
@@ -187,7 +203,6 @@ def describeClient(connection: Connection, now: float) -> Client:
         age=now - connection.since,
         bytesIn=connection.bytesIn,
         bytesOut=connection.bytesOut,
-        reads=connection.reads,
         waiting=waitingFor(inner),
         name=getattr(member, "name", None),
         room=getattr(getattr(member, "room", None), "name", None),

@@ -4,6 +4,7 @@ with another protocol.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IConsumer, IProducer, IPushProducer, ITransport
 from zope.interface import implementer
@@ -15,6 +16,15 @@ class ClosedTransport:
     A closed connection: it ignores writes and requests to close, and stops
     producers.
     """
+
+    # What a protocol of this package expects, see L{openfl_twisted.transports.connection}.
+    preservesMessages = False
+    disconnecting = True
+    reading = False
+    paused = False
+    receiveBuffer: Any = None
+    pending = 0
+    work = 0
 
     def __init__(self, peer: IAddress, host: IAddress) -> None:
         """

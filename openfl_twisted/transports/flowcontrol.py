@@ -9,30 +9,30 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 
-class Between(Protocol):
+class FlowListener(Protocol):
     """
     Stands between a transport and who makes the bytes, and hears what the
     transport says.
     """
 
-    def transportFull(self) -> None:
+    def bufferFull(self) -> None:
         """
         There is no room.
         """
 
-    def transportEmpty(self) -> None:
+    def bufferDrained(self) -> None:
         """
         There is room again.
         """
 
-    def transportPulls(self, producer: IPullProducer) -> None:
+    def produceOnce(self, producer: IPullProducer) -> None:
         """
         There is room, and the pull producer is to be asked.
 
         @param producer: the pull producer.
         """
 
-    def transportGone(self) -> None:
+    def transportLost(self) -> None:
         """
         The connection is lost.
         """
@@ -49,7 +49,7 @@ class Between(Protocol):
 
 
 @implementer(IPushProducer)
-class Room:
+class PushAdapter:
     """
     What a transport tells whether it has room for more.
 
@@ -57,41 +57,41 @@ class Room:
     that it wants to. So who closes a transport beneath calls L{finish}.
     """
 
-    __slots__ = ("_between",)
+    __slots__ = ("_listener",)
 
-    def __init__(self, between: Between) -> None:
+    def __init__(self, listener: FlowListener) -> None:
         """
-        @param between: who hears what the transport says.
+        @param listener: who hears what the transport says.
         """
-        self._between = between
+        self._listener = listener
 
     def pauseProducing(self) -> None:
         """
         There is no room.
         """
-        self._between.transportFull()
+        self._listener.bufferFull()
 
     def resumeProducing(self) -> None:
         """
         There is room again.
         """
-        self._between.transportEmpty()
+        self._listener.bufferDrained()
 
     def stopProducing(self) -> None:
         """
         The connection is lost.
         """
-        self._between.transportGone()
+        self._listener.transportLost()
 
     def finish(self) -> None:
         """
         The transport was asked to close.
         """
-        self._between.transportClosing()
+        self._listener.transportClosing()
 
 
 @implementer(IPullProducer)
-class Pull:
+class PullAdapter:
     """
     A pull producer, which the transport asks itself while there is one.
 
@@ -99,14 +99,14 @@ class Pull:
     @ivar asked: whether the transport asks it; for who makes this before.
     """
 
-    __slots__ = ("_between", "asked", "producer")
+    __slots__ = ("_listener", "asked", "producer")
 
-    def __init__(self, between: Between, producer: IPullProducer) -> None:
+    def __init__(self, listener: FlowListener, producer: IPullProducer) -> None:
         """
-        @param between: who hears what the transport says.
+        @param listener: who hears what the transport says.
         @param producer: the pull producer.
         """
-        self._between = between
+        self._listener = listener
         self.producer = producer
         self.asked = False
 
@@ -114,16 +114,16 @@ class Pull:
         """
         There is room.
         """
-        self._between.transportPulls(self.producer)
+        self._listener.produceOnce(self.producer)
 
     def stopProducing(self) -> None:
         """
         The connection is lost.
         """
-        self._between.transportGone()
+        self._listener.transportLost()
 
     def finish(self) -> None:
         """
         The transport was asked to close: it does when the producer is done.
         """
-        self._between.transportClosingPulled()
+        self._listener.transportClosingPulled()

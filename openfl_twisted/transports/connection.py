@@ -1,0 +1,386 @@
+"""
+The contracts between a connection, the protocol that owns it, and the guard that
+counts it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IHalfCloseableProtocol,
+    IProducer,
+    IPushProducer,
+    IReactorTime,
+    ITransport,
+)
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from openfl_twisted.transports.receivebuffer import ReceiveBuffer
+
+
+class Owner(Protocol):
+    """
+    A protocol that owns a connection, see L{Connection.bind}.
+    """
+
+    @property
+    def maxQueue(self) -> int:
+        """
+        Maximum length of the send queue for a peer that does not read (bytes); 0 for
+        no limit.
+        """
+
+    def sendQueueExceeded(self) -> None:
+        """
+        Called when the send queue is over its limit. It is empty then, and accepts
+        nothing more.
+        """
+
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+        """
+        Called when the connection ends before these were sent.
+
+        @param chunks: what was in the send queue, in order; small writes may have
+            been joined, and large ones cut.
+        """
+
+    def limitReached(self, limit: str) -> None:
+        """
+        Called when the connection is closed by a limit of the transport.
+
+        @param limit: its name.
+        """
+
+    def disconnectedByOperator(self) -> None:
+        """
+        Called before an operator closes the connection.
+        """
+
+    def transportChanged(self, connection: "Connection") -> None:
+        """
+        Use another connection from now on.
+
+        @param connection: the connection.
+        """
+
+    def getClock(self) -> IReactorTime:
+        """
+        Return the clock.
+        """
+
+
+def really(interface: Any, protocol: Any) -> bool:
+    """
+    Check whether a protocol provides an interface itself. What wraps a transport, such
+    as TLS, provides all interfaces of the transport, and forwards their methods to it.
+
+    @param interface: C{IHalfCloseableProtocol} or C{IHandshakeListener}.
+    @param protocol: the protocol.
+    @return: whether it does.
+    """
+    methods = interface.names()
+    return interface.providedBy(protocol) and all(hasattr(type(protocol), n) for n in methods)
+
+
+class Guard(Protocol):
+    """
+    Counts a connection, and limits the time that it takes to close.
+    """
+
+    def closing(self) -> None:
+        """
+        Called when this side closes the connection.
+        """
+
+    def peerEnded(self) -> None:
+        """
+        Called when the peer has closed its side first.
+        """
+
+    def transportLost(self) -> None:
+        """
+        Called when the connection is lost, before its protocol is told.
+        """
+
+    def ended(self, reason: Failure) -> None:
+        """
+        Called when its protocol was told.
+
+        @param reason: why the connection is lost.
+        """
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class Connection:
+    """
+    A transport with a send queue and a receive buffer: everything that a protocol of
+    this package expects of its transport, beyond C{ITransport}, C{IConsumer} and
+    C{IPushProducer}.
+
+    @cvar preservesMessages: whether each write is a message of its own, as in a
+        WebSocket.
+    @cvar requestPath: the path of the WebSocket handshake with its query:
+        C{/path?query}; other connections have none.
+    @ivar disconnecting: whether this side closes the connection.
+    @ivar paused: whether the protocol has called C{pauseProducing}.
+    @ivar reading: whether the protocol receives data: it has not paused, nothing is
+        closing, and nobody else's turn is waited for.
+    @ivar receiveBuffer: what was received while that was not so; C{None} for nothing.
+    @ivar work: the messages handled since others were served, see
+        L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
+    @ivar hasReceived: whether the peer has sent anything.
+    @ivar tap: called with each chunk that is written; C{None} for nobody.
+    @ivar protocol: receives the data, and the end.
+    @ivar owner: the protocol that has bound it; C{None} for none.
+    @ivar guard: counts the connection; C{None} for nobody.
+    @ivar clientType: the type of the client, if protocol detection has found it, see
+        L{openfl_twisted.transports.connectioninfo.KINDS}.
+    @ivar bytesIn: number of bytes received.
+    @ivar bytesOut: number of bytes sent.
+    """
+
+    preservesMessages = False
+    requestPath = "/"
+    disconnecting: Any
+    paused: bool
+    reading: bool
+    receiveBuffer: ReceiveBuffer | None
+    work: int
+    hasReceived: bool
+    tap: Callable[[bytes], object] | None
+    protocol: Any
+    guard: Guard | None
+    owner: Owner | None
+    clientType: str | None
+    bytesIn: int
+    bytesOut: int
+
+    if not TYPE_CHECKING:
+        # Each implementation has slots for these.
+        __slots__ = ()
+    else:
+        # Each implementation has its own, or those of Twisted.
+        def __getattr__(self, name: str) -> Any: ...
+        def write(self, data: bytes) -> None: ...
+        def writeSequence(self, iovec: Iterable[bytes]) -> None: ...
+        def loseConnection(self) -> None: ...
+        def loseWriteConnection(self) -> None: ...
+        def abortConnection(self) -> None: ...
+        def registerProducer(self, producer: IProducer, streaming: bool) -> None: ...
+        def unregisterProducer(self) -> None: ...
+        def stopProducing(self) -> None: ...
+        def getPeer(self) -> IAddress:
+            raise NotImplementedError
+
+        def getHost(self) -> IAddress:
+            raise NotImplementedError
+
+    @property
+    def pending(self) -> int:
+        """
+        The length of the send queue (bytes).
+        """
+        raise NotImplementedError
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the peer does not read: what is written is held.
+        """
+        raise NotImplementedError
+
+    @property
+    def hasWritten(self) -> bool:
+        """
+        Whether anything has been written.
+        """
+        return self.bytesOut > 0 or self.pending > 0
+
+    def bind(self, owner: Owner) -> bool:
+        """
+        Limit the send queue as a protocol wants it, and call its methods.
+
+        @param owner: the protocol.
+        @return: whether the connection can be bound.
+        """
+        raise NotImplementedError
+
+    def unbind(self) -> None:
+        """
+        Be as new for another protocol: without owner and receive buffer, and with the
+        producer stopped.
+        """
+        raise NotImplementedError
+
+    @property
+    def isBound(self) -> bool:
+        """
+        Whether a protocol owns the connection.
+        """
+        return self.owner is not None
+
+    def setAddresses(self, peer: IAddress, host: IAddress) -> None:
+        """
+        Have C{getPeer} and C{getHost} return other addresses.
+
+        @param peer: the address of the client behind a proxy.
+        @param host: the address to which the client connected.
+        """
+        raise NotImplementedError
+
+    # Which protocol has the connection
+
+    def handOver(self, protocol: Any) -> None:
+        """
+        Have another protocol receive the data, and the end.
+
+        @param protocol: the protocol; its C{makeConnection} is not called.
+        """
+        self.protocol = protocol
+
+    def deliver(self, data: bytes) -> None:
+        """
+        Deliver bytes that were received before the protocol had the connection.
+
+        @param data: the bytes.
+        """
+        if self.disconnecting or not data:
+            return
+        if self.isBound or (self.reading and self.receiveBuffer is None):
+            # An owner holds them itself if it does not read.
+            self.protocol.dataReceived(data)
+        else:
+            self.hold().put(self.protocol.dataReceived, (data,))
+
+    def deliverHalfClose(self) -> None:
+        """
+        Tell the protocol that the peer has closed its side, after what is held. A
+        protocol that does not know half-closed connections closes this side, too.
+        """
+        if self.receiveBuffer is None:
+            self._halfClosed(self.protocol)
+        else:
+            self.receiveBuffer.put(self._halfClosed, (self.protocol,))
+
+    def _halfClosed(self, protocol: Any) -> None:
+        if really(IHalfCloseableProtocol, protocol):
+            protocol.readConnectionLost()
+        else:
+            self.loseConnection()
+
+    def finishConnection(self) -> None:
+        """
+        Close the connection gracefully. TLS and WebSocket have a closing handshake, so
+        what is above them closes first.
+        """
+        above = self._above
+        if above is None:
+            self.loseConnection()
+        else:
+            above.finishConnection()
+
+    @property
+    def _above(self) -> "Connection | None":
+        """
+        The WebSocket on this connection, or the connection in TLS on it.
+        """
+        top = self.protocol
+        if isinstance(top, TLSMemoryBIOProtocol):
+            top = top.wrappedProtocol
+        return top if isinstance(top, Connection) else None
+
+    def setCloseReason(self, code: int, reason: str = "") -> None:
+        """
+        Set what the peer is told when this side closes the connection. TCP has nothing
+        to tell it.
+
+        @param code: the WebSocket close code (RFC 6455, 7.4).
+        @param reason: the reason in words.
+        """
+
+    def disconnectedByOperator(self) -> None:
+        """
+        Tell the owner that an operator is about to close the connection.
+        """
+        above = self._above
+        if above is not None:
+            above.disconnectedByOperator()
+        elif self.owner is not None:
+            self.owner.disconnectedByOperator()
+
+    def peerEnded(self) -> None:
+        """
+        Called from above: the peer ends the connection, although it is this side that
+        closes it.
+        """
+        if self.guard is not None:
+            self.guard.peerEnded()
+
+    def getClock(self) -> IReactorTime:
+        """
+        Return the clock of the receive buffer.
+        """
+        raise NotImplementedError
+
+    def hold(self) -> ReceiveBuffer:
+        """
+        Return the receive buffer; make one if there is none.
+        """
+        buffer = self.receiveBuffer
+        if buffer is None:
+            buffer = self.receiveBuffer = ReceiveBuffer(self, self.getClock())
+        return buffer
+
+    # What the protocol and the receive buffer call
+
+    def pauseProducing(self) -> None:
+        """
+        Deliver nothing to the protocol until C{resumeProducing}.
+        """
+        self.paused = True
+        self.reading = False
+        self.stopReading()
+
+    def resumeProducing(self) -> None:
+        """
+        Deliver what was received in the meantime, then read from the peer again.
+        """
+        self.paused = False
+        self.readAgain()
+
+    def readAgain(self) -> None:
+        """
+        Deliver what is in the receive buffer, then read from the peer, unless the
+        protocol is paused.
+        """
+        buffer = self.receiveBuffer
+        if self.paused or self.disconnecting or (buffer is not None and buffer.isBlocked):
+            return
+        self.reading = True
+        if (buffer is None or buffer.deliver()) and self.reading:
+            self.startReading()
+
+    def dropReceived(self) -> None:
+        """
+        Deliver nothing more: this side closes the connection.
+        """
+        self.reading = False
+        buffer, self.receiveBuffer = self.receiveBuffer, None
+        if buffer is not None:
+            buffer.discard()
+
+    def stopReading(self) -> Any:
+        """
+        Read nothing from the underlying transport.
+        """
+        raise NotImplementedError
+
+    def startReading(self) -> Any:
+        """
+        Read from the underlying transport.
+        """
+        raise NotImplementedError

@@ -1,0 +1,65 @@
+"""
+A connection whose owner is told what the peer accepts.
+"""
+
+from typing import Protocol, cast
+
+from openfl_twisted.transports.buffered import PORTION, BufferedTransport
+from openfl_twisted.transports.connection import Owner
+
+
+class ProgressListener(Owner, Protocol):
+    """
+    The owner of a L{ProgressTransport}.
+    """
+
+    def handedOver(self) -> None:
+        """
+        Called when bytes have been written to the underlying transport.
+        """
+
+
+class ProgressTransport(BufferedTransport):
+    """
+    A buffered transport that writes L{PORTION<buffered.PORTION>} bytes at a time:
+    what is pending here is what the peer has not accepted.
+
+    It is for bytes, not for a WebSocket.
+    """
+
+    __slots__ = ()
+
+    def flush(self) -> None:
+        """
+        Write portions until the transport has no room.
+        """
+        self.queued = False
+        if self._unsent is None or self._full:
+            return
+        while self._unsent and not self._full:
+            portion = self._takePortion(self._unsent)
+            self._unsentLength -= len(portion)
+            self._transport.write(portion)
+        self._unsent = self._unsent or None
+        cast("ProgressListener", self.owner).handedOver()
+
+    def _takePortion(self, chunks: list[bytes]) -> bytes:
+        """
+        Take the next portion off the queue. A large chunk is cut once, not for each
+        of its portions.
+        """
+        count = length = 0
+        for chunk in chunks:
+            if count and length + len(chunk) > PORTION:
+                break
+            count += 1
+            length += len(chunk)
+        taken, chunks[:count] = chunks[:count], []
+        self._dense = max(0, self._dense - count)
+        data = taken[0] if count == 1 else b"".join(taken)
+        if length <= PORTION:
+            return data
+        first, *rest = [data[at : at + PORTION] for at in range(0, length, PORTION)]
+        chunks[:0] = rest
+        self._dense += len(rest)
+        return first

@@ -1,0 +1,759 @@
+"""
+TCP connections that send what was written during a batch in one go, at its end.
+
+Twisted's own transports note what is written, ask the reactor when the socket
+accepts bytes, and send then: two C{epoll_ctl} calls and a second iteration for each
+message, although the socket nearly always accepts it immediately. Here, one C{recv}
+and one C{send} are all that a message costs.
+
+For any Twisted program these are Twisted's transports: they call the protocol, the
+producer and C{connectionLost} in the same order. Only the bytes, and the end of a
+connection that was closed, do not wait for another iteration. Once a protocol has
+bound one, see L{CoalescingTransport.bind}, the send queue is limited, and what is
+written after C{loseConnection} is not sent.
+"""
+
+import socket
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from typing import Any, Self, TypeVar, cast
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IAddress, IListeningPort, IProducer, IProtocol, IReactorTime
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.python import log
+from twisted.python.failure import Failure
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.transports.buffered import BufferedTransport
+from openfl_twisted.transports.connection import Connection, Owner
+from openfl_twisted.transports.writebatch import currentBatch
+
+P = TypeVar("P", bound=IListeningPort)
+
+_log = packageLogger()
+
+# An empty buffer. Twisted has a list for each connection.
+_NOTHING: Any = ()
+
+# Chunks of more than this, in bytes, are not joined: that would cost more than to send them as
+# they are. So much is sent before the end of a batch.
+_LONG = 64 * 1024
+
+# So many chunks are sent in one call, where there is one for it; IOV_MAX of Linux is 1024.
+_MAX_CHUNKS = 64 if hasattr(socket.socket, "sendmsg") else 1
+
+# So many chunks of a send queue are joined.
+_LOOSE_CHUNKS = 1000
+
+
+class CoalescingTransport(Connection, tcp.Connection):
+    """
+    A mixin for the TCP transports of Twisted.
+
+    @ivar owner: the protocol that has bound it; C{None} for any Twisted protocol.
+    @ivar queued: whether it has data for the end of the batch.
+    @ivar _open: whether there is nothing to do but to send. If not, the slow way
+        checks whether it is true again.
+    @ivar _writing: whether the reactor was asked when the socket accepts bytes.
+    """
+
+    # Twisted has defaults for these in its classes. As slots they are found faster, and a
+    # connection needs no dictionary.
+    __slots__ = (
+        "TLS",
+        "_aborting",
+        "_open",
+        "_tempDataBuffer",
+        "_tempDataLen",
+        "_writeDisconnected",
+        "_writeDisconnecting",
+        "_writing",
+        "bytesIn",
+        "bytesOut",
+        "clientType",
+        "connected",
+        "dataBuffer",
+        "disconnecting",
+        "guard",
+        "owner",
+        "paused",
+        "producer",
+        "producerPaused",
+        "protocol",
+        "queued",
+        "reactor",
+        "reading",
+        "receiveBuffer",
+        "socket",
+        "streamingProducer",
+        "work",
+    )
+
+    # Without TLS, nothing must be received before something can be sent.
+    hasReceived = True
+    _tap: Callable[[bytes], object] | None = None
+    # The number of chunks at the beginning of the send queue that have been joined.
+    _dense = 0
+    # The addresses behind a proxy.
+    _peer: IAddress | None = None
+    _host: IAddress | None = None
+
+    # What Twisted's classes have without saying so to a type checker.
+    reactor: Any
+    owner: Owner | None
+    _tempDataBuffer: list[bytes]
+    _tempDataLen: int
+
+    def __new__(cls, *args: object, **named: object) -> Self:
+        """
+        Make one that is not connected yet.
+        """
+        self = super().__new__(cls)
+        # Those that Twisted itself sets are missing until it does: it checks whether they exist.
+        self.connected = self.disconnecting = 0
+        self.TLS = self._aborting = self._open = self.queued = self._writing = self.paused = False
+        self._writeDisconnecting = self._writeDisconnected = False
+        self.producerPaused = self.streamingProducer = False
+        self.reading = True
+        self.producer = self.receiveBuffer = self.owner = self.guard = self.clientType = None
+        self.dataBuffer = b""
+        self.work = self.bytesIn = self.bytesOut = 0
+        return self
+
+    # The contract of Connection
+
+    def bind(self, owner: Owner) -> bool:
+        """
+        Limit the send queue, unless this is TLS: then Twisted's TLS has a queue of its
+        own.
+        """
+        if self.TLS:
+            return False
+        self.owner = owner
+        return True
+
+    @property
+    def isFull(self) -> bool:
+        """
+        Whether the socket does not accept data.
+        """
+        return self._writing
+
+    def unbind(self) -> None:
+        """
+        Be as new for another protocol.
+        """
+        self.owner = None
+        producer = self.producer
+        if producer is not None:
+            self.unregisterProducer()
+            if producer is not self:
+                producer.stopProducing()
+        self.tap = None
+        self.dropReceived()
+        self.paused = False
+        self.readAgain()
+
+    def setAddresses(self, peer: IAddress, host: IAddress) -> None:
+        """
+        Have C{getPeer} and C{getHost} return other addresses.
+        """
+        self._peer, self._host = peer, host
+
+    def getPeer(self) -> IAddress:
+        """
+        Return the address of the peer.
+        """
+        return self._peer or super().getPeer()
+
+    def getHost(self) -> IAddress:
+        """
+        Return the local address.
+        """
+        return self._host or super().getHost()
+
+    def getClock(self) -> IReactorTime:
+        """
+        Return the clock of the owner, or the reactor.
+        """
+        clock: IReactorTime = self.reactor if self.owner is None else self.owner.getClock()
+        return clock
+
+    @property
+    def pending(self) -> int:
+        """
+        The length of the send queue (bytes).
+        """
+        return len(self.dataBuffer) - self.offset + self._tempDataLen
+
+    @property
+    def tap(self) -> Callable[[bytes], object] | None:
+        """
+        Called with each chunk that is written; C{None} for nobody.
+        """
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Callable[[bytes], object] | None) -> None:
+        if tap is not None or self._tap is not None:
+            self._tap = tap
+        self._open = False
+
+    def stopReading(self) -> None:
+        """
+        Read nothing from the socket.
+        """
+        if self.fileno() != -1:
+            tcp.Connection.stopReading(self)
+
+    def startReading(self) -> None:
+        """
+        Read from the socket.
+        """
+        if self.fileno() != -1:
+            tcp.Connection.startReading(self)
+
+    def _isOpen(self) -> bool:
+        """
+        Check whether there is nothing to do but to send.
+        """
+        self._open = bool(
+            self.connected
+            and not self.disconnecting
+            and not self.TLS
+            and not self._writeDisconnecting
+            and not self._writeDisconnected
+            and not self._aborting
+            and self._tap is None
+            and (self.producer is None or self.streamingProducer)
+        )
+        return self._open
+
+    # Receiving
+
+    def doRead(self) -> Any:
+        """
+        Receive data, and send what was written meanwhile.
+        """
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        self.bytesIn += len(data)
+        try:
+            self.protocol.dataReceived(data)
+        except BaseException:
+            # The reactor ends the connection, and the send queue is dropped, as in Twisted.
+            self.queued = False
+            raise
+        if self.queued:
+            self.flush()
+        return None
+
+    # Sending
+
+    def write(self, data: bytes) -> None:
+        """
+        Send bytes at the end of the batch; without one, when the socket accepts them.
+        """
+        if not self._open or data.__class__ is not bytes or not data:
+            self._writeSpecial(data)
+            return
+        if self._tempDataBuffer:
+            self._tempDataBuffer.append(data)
+        else:
+            self._tempDataBuffer = [data]
+        self._tempDataLen = length = self._tempDataLen + len(data)
+        if self._writing or length > _LONG:
+            self._muchWritten()
+        elif not self.queued:
+            waiting = currentBatch.waiting
+            if waiting is None:
+                self._ask()
+            else:
+                self.queued = True
+                waiting.append(self)
+
+    def _writeSpecial(self, data: bytes) -> None:
+        """
+        Do what L{write} does, in any state.
+        """
+        if self.owner is not None:
+            if data.__class__ is not bytes:
+                # The caller can change it before it is sent.
+                data = bytes(memoryview(data))
+            if self.disconnecting and (self.producer is None or self.streamingProducer):
+                # A pull producer may finish before the connection is closed.
+                return
+            if self._tap is not None and data and self.connected:
+                self._tap(data)
+        if not self._open and self._isOpen() and data.__class__ is bytes and data:
+            self.write(data)
+            return
+        self._beginBuffer()
+        super().write(data)
+        if self.owner is not None and self._writing:
+            self._muchWritten()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """
+        Send several chunks.
+        """
+        if self.owner is None:
+            self._beginBuffer()
+            super().writeSequence(iovec)
+            return
+        chunks = [each if type(each) is bytes else bytes(memoryview(each)) for each in iovec]
+        if chunks and (self._open or self._isOpen()):
+            # Nothing is sent before the last of them.
+            self._tempDataBuffer = [*self._tempDataBuffer, *chunks[:-1]]
+            self._tempDataLen += sum(map(len, chunks[:-1]))
+            self.write(chunks[-1])
+        else:
+            self.write(b"".join(chunks))
+
+    def _muchWritten(self) -> None:
+        """
+        Pause the producer, and limit the send queue.
+        """
+        if self.owner is None:
+            self._maybePauseProducer()
+            self.startWriting()
+            return
+        if not self._writing:
+            # Whether the peer reads must be known before much is written.
+            self.flush()
+        if self._writing:
+            self._maybePauseProducer()
+            chunks = self._tempDataBuffer
+            if len(chunks) - self._dense >= _LOOSE_CHUNKS:
+                chunks[self._dense :] = [b"".join(chunks[self._dense :])]
+                self._dense += 1
+            if 0 < self.owner.maxQueue < self._tempDataLen:
+                self._disconnectSlowPeer(self.owner)
+
+    def _disconnectSlowPeer(self, owner: Owner) -> None:
+        """
+        Disconnect a peer that does not read.
+        """
+        self._drop()
+        self.disconnecting = True
+        self._open = False
+        self.dropReceived()
+        try:
+            owner.sendQueueExceeded()
+        except Exception:
+            # The caller may be writing to many; the others receive their data.
+            _log.failure("error in sendQueueExceeded; the connection is closed")
+            self.abortConnection()
+
+    def _drop(self) -> None:
+        """
+        Drop the send queue.
+        """
+        chunks = [*self._tempDataBuffer]
+        self._tempDataBuffer = _NOTHING
+        self._tempDataLen = self._dense = 0
+        if chunks and self.owner is not None:
+            self.owner.sendQueueDropped(chunks)
+
+    def flush(self) -> None:
+        """
+        Send what was written; called at the end of the batch.
+        """
+        self.queued = False
+        if not self._open and not self._isOpen():
+            self._flushSpecial()
+            return
+        chunks = self._tempDataBuffer
+        length = self._tempDataLen
+        apart = False
+        if len(chunks) == 1:
+            data = chunks[0]
+        elif length > _LONG and len(chunks) <= _MAX_CHUNKS:
+            apart = True
+        else:
+            data = b"".join(chunks)
+        try:
+            sent = self.socket.sendmsg(chunks) if apart else self.socket.send(data)
+        except BlockingIOError:
+            # What is written from now on counts for the limit.
+            sent = 0
+        except OSError:
+            # Twisted's own code tries again, and reports the reason.
+            log.callWithLogger(self, self._write)
+            return
+        self._tempDataBuffer = _NOTHING
+        self._tempDataLen = 0
+        self.bytesOut += sent
+        if sent < length:
+            self._keepRest(chunks if apart else [data], sent)
+            self._ask()
+        elif self.producerPaused and self.producer is not None:
+            self._ask()
+
+    def _flushSpecial(self) -> None:
+        """
+        Do what L{flush} does, in any state.
+        """
+        if self.producer is not None and self.connected:
+            self._ask()
+        else:
+            log.callWithLogger(self, self._write)
+
+    def _write(self) -> None:
+        """
+        Send and close, as the reactor does when the socket accepts bytes.
+        """
+        if not self.connected:
+            return
+        why = self.doWrite()
+        if why:
+            self.stopReading()
+            self.stopWriting()
+            self.connectionLost(Failure(why))
+        elif self.dataBuffer:
+            self._ask()
+
+    def _keepRest(self, chunks: list[bytes], sent: int) -> None:
+        """
+        Keep what the socket has not accepted.
+
+        @param sent: the number of bytes that it has accepted.
+        """
+        at = 0
+        while sent >= len(chunks[at]):
+            sent -= len(chunks[at])
+            at += 1
+        self.dataBuffer, self.offset = chunks[at], sent
+        rest = chunks[at + 1 :]
+        if rest:
+            self._tempDataBuffer = rest
+            self._tempDataLen = sum(map(len, rest))
+
+    def writeSomeData(self, data: bytes | memoryview) -> Any:
+        """
+        Send all that the socket accepts; Twisted's own method offers 128 KiB at most.
+        If something follows, the last bytes wait and are sent with that: alone they
+        could be kept back until the peer has acknowledged what is before them (RFC
+        896).
+
+        @param data: the bytes.
+        @return: the number of bytes that the socket has accepted, or why the
+            connection is lost.
+        """
+        if self._tempDataLen and len(data) > _LONG:
+            data = memoryview(data)[:-_LONG]
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # It tries again with less, and reports the reason.
+            return super().writeSomeData(bytes(data[:_LONG]))
+        self.bytesOut += sent
+        return sent
+
+    def _beginBuffer(self) -> None:
+        """
+        Make the list to which Twisted's own code appends.
+        """
+        if self._tempDataBuffer is _NOTHING:
+            self._tempDataBuffer = []
+
+    def doWrite(self) -> Any:
+        """
+        Send what the socket accepts.
+        """
+        self._beginBuffer()
+        self._dense = 0
+        return super().doWrite()
+
+    def _ask(self) -> None:
+        """
+        Ask the reactor to call L{doWrite} when the socket accepts bytes.
+        """
+        self._writing = True
+        self.reactor.addWriter(self)
+
+    def startWriting(self) -> None:
+        """
+        Send at the end of the batch; without one, when the socket accepts bytes.
+        """
+        if self.queued:
+            return
+        # Before it is connected, this is how it learns that it is.
+        if self.connected and not self._writing and currentBatch.waiting is not None:
+            self.queued = True
+            currentBatch.waiting.append(self)
+        else:
+            self._ask()
+
+    def stopWriting(self) -> None:
+        """
+        Send nothing more.
+        """
+        self.queued = False
+        if self._writing:
+            self._writing = False
+            self.reactor.removeWriter(self)
+
+    # Changes of state
+
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        """
+        Start TLS. The owner gets another transport, which limits the queue in front of
+        TLS.
+
+        @raise RuntimeError: if the peer has not read what was sent before.
+        """
+        owner, self.owner = self.owner, None
+        if owner is not None and self._tempDataLen:
+            self.flush()
+        if owner is not None and self.pending:
+            self.owner = owner
+            raise RuntimeError("TLS cannot start: the peer has not read what was sent before it")
+        self._open = False
+        self._beginBuffer()
+        super().startTLS(ctx, normal)
+        if owner is not None:
+            owner.transportChanged(BufferedTransport(cast("Any", self), owner))
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """
+        Register a producer. A push producer that is registered while the peer does not
+        read is paused immediately.
+        """
+        self._open = False
+        if self.owner is not None and self.disconnecting:
+            producer.stopProducing()
+            return
+        super().registerProducer(producer, streaming)
+        if self.owner is not None and self._writing and streaming and self.producer is producer:
+            self.producerPaused = True
+            cast("Any", producer).pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        """
+        Unregister the producer.
+        """
+        self._open = False
+        super().unregisterProducer()
+
+    def loseConnection(self) -> None:
+        """
+        Close the connection when everything written so far has been sent.
+        """
+        buffer = self.receiveBuffer
+        if buffer is not None and buffer.isEnding:
+            buffer.finishSoon()
+            return
+        self._open = False
+        self.dropReceived()
+        if self.guard is not None and self.connected:
+            self.guard.closing()
+        if self.owner is not None and self.streamingProducer and not self.disconnecting:
+            producer, self.producer = self.producer, None
+            self.producerPaused = False
+            if producer is not None and producer is not self:
+                producer.stopProducing()
+        super().loseConnection()
+
+    def loseWriteConnection(self) -> None:
+        """
+        Close the write side when everything written so far has been sent.
+        """
+        self._open = False
+        super().loseWriteConnection()
+
+    def abortConnection(self) -> None:
+        """
+        Close the connection immediately. The send queue is dropped.
+        """
+        buffer = self.receiveBuffer
+        if buffer is not None and buffer.isEnding:
+            buffer.finishSoon()
+            return
+        self._open = False
+        self.dropReceived()
+        if self.owner is not None and self.connected and not self._aborting:
+            self.disconnecting = True
+            self._drop()
+        super().abortConnection()
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """
+        Tell the protocol that the peer has closed its side, after what is held.
+        """
+        if self.guard is not None and not self.disconnecting:
+            self.guard.peerEnded()
+        buffer = self.receiveBuffer
+        if buffer is None:
+            super().readConnectionLost(reason)
+        else:
+            buffer.put(super().readConnectionLost, (reason,))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Tell the protocol that the connection is lost, after what is held.
+        """
+        if not hasattr(self, "socket"):
+            return
+        self._open = self.queued = False
+        self._drop()
+        if self.producer is self:
+            # It would be closed as the producer.
+            self.producer = None
+        guard, self.guard = self.guard, None
+        if guard is not None:
+            guard.transportLost()
+        buffer = self.receiveBuffer
+        try:
+            if buffer is None:
+                super().connectionLost(reason)
+            else:
+                protocol, self.protocol = self.protocol, cast("Any", _Ended())
+                super().connectionLost(reason)
+                buffer.end(partial(protocol.connectionLost, reason))
+        finally:
+            if guard is not None:
+                guard.ended(reason)
+
+
+class _Ended:
+    """
+    Takes the place of a protocol whose connection is lost, but which has not received
+    everything yet.
+    """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Do nothing: the receive buffer passes on the end.
+        """
+
+
+def _noFileno() -> int:
+    """
+    Return the descriptor of a lost connection.
+    """
+    return -1
+
+
+@lru_cache(maxsize=256)
+def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
+    """
+    Keep the names once that all connections of a port have.
+    """
+    return prefix, protocol, port
+
+
+class AcceptedTransport(CoalescingTransport, tcp.Server):
+    """
+    A connection of a client. Twisted gives each some attributes that are made of
+    others: two texts, for the log and for C{repr}, and two shortcuts. These are made
+    when they are used.
+    """
+
+    __slots__ = ("_names", "client", "server", "sessionno")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: IProtocol,
+        client: tuple[Any, ...],
+        server: tcp.Port | None,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        """
+        Do what C{twisted.internet.tcp.Server} does.
+
+        @param sock: the socket.
+        @param protocol: the protocol.
+        @param client: the address of the peer, as C{accept} returns it.
+        @param server: the port; C{None} for a connection that was adopted.
+        @param sessionno: the number of the connection on its port.
+        @param reactor: the reactor.
+        """
+        # As they are now: the protocol may be another one later.
+        self._names = _share(
+            str(self._getLogPrefix(protocol)),
+            type(protocol).__name__,
+            # As in Twisted's own.
+            sock.getsockname()[1] if server is None else server._realPortNumber,  # noqa: SLF001
+        )
+        # A connection that was adopted has no port; Twisted's own code allows it.
+        super().__init__(sock, protocol, client, cast("tcp.Port", server), sessionno, reactor)
+        self._tempDataBuffer = _NOTHING
+
+    def _getLogstr(self) -> str:
+        """
+        Return the prefix of log lines for this connection.
+        """
+        prefix, _, _ = self._names
+        return f"{prefix},{self.sessionno},{self.hostname}"
+
+    def _getRepstr(self) -> str:
+        """
+        Return the result of C{repr}.
+        """
+        _, protocol, port = self._names
+        return f"<{protocol} #{self.sessionno} on {port}>"
+
+    def _getFileno(self) -> Callable[[], int]:
+        """
+        Return a function that returns the descriptor: -1 once the connection is lost.
+        """
+        try:
+            return self.socket.fileno
+        except AttributeError:
+            return _noFileno
+
+    def _leaveOut(self, *made: object) -> None:
+        """
+        Do not keep what Twisted has made; so there is nothing to delete.
+        """
+
+    def _getHostname(self) -> Any:
+        """
+        Return the address of the peer, without the port.
+        """
+        return self.client[0]
+
+    fileno = property(_getFileno, _leaveOut, _leaveOut)
+    hostname = property(_getHostname, _leaveOut)
+    logstr = property(_getLogstr, _leaveOut)
+    repstr = property(_getRepstr, _leaveOut)
+
+
+class ServerTransport(AcceptedTransport):
+    """
+    A connection of a client, under any reactor: each read is a batch.
+    """
+
+    def doRead(self) -> Any:
+        """
+        Receive data, and send what was written meanwhile.
+        """
+        return currentBatch.run(super().doRead)
+
+
+def coalesceWrites(port: P) -> P:
+    """
+    Have the connections of a port coalesce their writes, see L{ServerTransport}. The
+    present connections stay as they are.
+
+    This needs a port of C{twisted.internet.tcp}, which is what nearly all reactors
+    have for TCP and for TLS over it. Any other port stays as it is.
+
+    @param port: the port.
+    @return: the port.
+    """
+    if isinstance(port, tcp.Port) and port.transport is tcp.Server:
+        port.transport = ServerTransport
+    return port
