@@ -144,9 +144,6 @@ class BrokerConnection(Protocol):
     # Called by Twisted
 
     def connectionMade(self) -> None:
-        """
-        Start the timeout of the login.
-        """
         if ITCPTransport.providedBy(self.transport):
             # Messages are small, and the broker does not answer them.
             self.transport.setTcpNoDelay(True)
@@ -170,9 +167,6 @@ class BrokerConnection(Protocol):
             self.fail(f"the broker cannot be understood: {problem}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Notify the link.
-        """
         self._end()
         self.link.connectionEnded(self, self._reason or reason.getErrorMessage())
 
@@ -183,16 +177,10 @@ class BrokerConnection(Protocol):
         self.writable = False
 
     def resumeProducing(self) -> None:
-        """
-        Called when the broker reads again.
-        """
         self.writable = True
         self.link.user.linkWritable()
 
     def stopProducing(self) -> None:
-        """
-        Called when the connection is lost.
-        """
         self.writable = False
 
     def _ping(self) -> None:
@@ -369,7 +357,4 @@ class _ReportingEndpoint:
         return self._description
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect.
-        """
         return self._endpoint.connect(protocolFactory).addErrback(self._failed)

@@ -101,31 +101,19 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         raise NotImplementedError
 
     def start(self) -> Deferred[bool]:
-        """
-        Connect, and stay connected.
-        """
         self.state = PubSubState.CONNECTING
         return self._link.start()
 
     def stop(self) -> Deferred[None]:
-        """
-        Close the connection.
-        """
         self.wasStopped()
         self.speaker = None
         return self._link.stop()
 
     def isWritable(self) -> bool:
-        """
-        Check whether the broker reads.
-        """
         connection = self._link.connection
         return connection is not None and connection.writable
 
     def transmit(self, topic: str, data: bytes) -> bool:
-        """
-        Send an envelope to the broker.
-        """
         return cast("C", self._link.connection).publish(topic, data)
 
     def listen(self, topic: str) -> None:
@@ -143,9 +131,6 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
             self.speaker.unsubscribe(topic)
 
     def linkUp(self) -> None:
-        """
-        Called when the broker is reached.
-        """
         self.wentUp()
 
     def linkDown(self, reason: str) -> None:
@@ -156,7 +141,4 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         self.wentDown(reason)
 
     def linkWritable(self) -> None:
-        """
-        Called when the broker reads again.
-        """
         self.flush()

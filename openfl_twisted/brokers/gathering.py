@@ -61,7 +61,7 @@ class Gathering:
         self._clock = clock
         self._transmit = transmit
         self._complete = complete
-        # In the order in which they were last heard of.
+        # In the order of their last messages.
         self._known: dict[bytes, None] = {}
         self._deadline: IDelayedCall | None = None
 

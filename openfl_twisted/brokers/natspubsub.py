@@ -70,17 +70,11 @@ class NATSConnection(PubSubConnection):
         self._number = 0
 
     def read(self, data: bytes) -> Iterable[object]:
-        """
-        Parse received bytes.
-        """
         yield from self._reader.receive(data)
         if self._securing and self._reader.pending:
             self.fail("the broker has sent more than INFO before TLS")
 
     def eventReceived(self, event: Any) -> None:
-        """
-        Handle an event of the server.
-        """
         if self._securing:
             self.fail("the broker has sent more than INFO before TLS")
             return
@@ -128,9 +122,6 @@ class NATSConnection(PubSubConnection):
             self.fail("the broker does not support TLS, which nats+tls:// requires")
 
     def handshakeCompleted(self) -> None:
-        """
-        Called when the server is verified.
-        """
         self._securing = False
         self._introduce()
 
@@ -155,9 +146,6 @@ class NATSConnection(PubSubConnection):
         self.writePing()
 
     def writePing(self) -> None:
-        """
-        Send a ping.
-        """
         self.transport.write(nats.PING)
 
     def publish(self, topic: str, data: bytes) -> bool:
@@ -171,9 +159,6 @@ class NATSConnection(PubSubConnection):
         return True
 
     def subscribe(self, topic: str) -> None:
-        """
-        Subscribe to a topic.
-        """
         self._number += 1
         self._numbers[topic] = self._number
         self._topics[self._number] = topic
@@ -182,9 +167,6 @@ class NATSConnection(PubSubConnection):
         )
 
     def unsubscribe(self, topic: str) -> None:
-        """
-        Unsubscribe from a topic.
-        """
         number = self._numbers.pop(topic)
         del self._topics[number]
         self.transport.write(nats.unsubscribe(number))
@@ -227,7 +209,4 @@ class NATSPubSub(BrokerPubSub[NATSConnection]):
         self.login = login or NATSLogin()
 
     def build(self, link: BrokerLink) -> NATSConnection:
-        """
-        Make a connection.
-        """
         return NATSConnection(link, self)

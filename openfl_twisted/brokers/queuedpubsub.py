@@ -120,9 +120,6 @@ class QueuedPubSub(BasePubSub):
 
     @property
     def waiting(self) -> int:
-        """
-        Number of queued messages.
-        """
         return len(self._outbox)
 
     @property

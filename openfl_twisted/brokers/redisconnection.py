@@ -120,22 +120,13 @@ class RedisConnection(BrokerConnection):
         raise NotImplementedError
 
     def connectionMade(self) -> None:
-        """
-        Send the login.
-        """
         super().connectionMade()
         self.transport.write(self._login.hello())
 
     def read(self, data: bytes) -> Iterator[Reply]:
-        """
-        Parse received bytes.
-        """
         return self._reader.receive(data)
 
     def eventReceived(self, event: Any) -> None:
-        """
-        Handle a reply.
-        """
         if self.greeted:
             self.replyReceived(event)
         elif isinstance(event, RedisProblem):

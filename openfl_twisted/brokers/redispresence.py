@@ -61,9 +61,6 @@ class RedisPresenceConnection(RedisConnection):
         return self.writable and len(self._replies) < MAX_PENDING
 
     def welcomed(self) -> None:
-        """
-        Note that the login has succeeded.
-        """
         self.ready()
 
     def ask(self, *words: bytes) -> Deferred[Reply]:
@@ -101,9 +98,6 @@ class RedisPresenceConnection(RedisConnection):
         return last
 
     def writePing(self) -> None:
-        """
-        Send a ping.
-        """
         self.ask(b"PING")
 
     def replyReceived(self, reply: Reply) -> None:
@@ -188,9 +182,6 @@ class RedisPresence(LinkUser):
         self._stale: dict[str, None] = {}
 
     def start(self) -> Deferred[bool]:
-        """
-        Connect, and stay connected.
-        """
         return self._link.start()
 
     def stop(self) -> Deferred[None]:
@@ -211,9 +202,6 @@ class RedisPresence(LinkUser):
         self._change(room, (b"HSET", self._here(room), member.encode(), data))
 
     def remove(self, room: str, member: str) -> None:
-        """
-        Remove a member of this node.
-        """
         if self._members.remove(room, member):
             self._change(room, (b"HDEL", self._here(room), member.encode()))
 
@@ -254,9 +242,6 @@ class RedisPresence(LinkUser):
         self._warn(f"cannot be reached: {reason}")
 
     def linkWritable(self) -> None:
-        """
-        Write the rooms that have changed.
-        """
         self._writeRooms(self._stale)
 
     def _refresh(self) -> None:

@@ -38,9 +38,6 @@ class RedisPubSubConnection(RedisConnection, PubSubConnection):
         self._prefix = f"{pubSub.prefix}:".encode()
 
     def welcomed(self) -> None:
-        """
-        Subscribe to all topics.
-        """
         self.speaking = True
         self._pubSub.speaker = self
         for topic in self._pubSub.channels:
@@ -62,28 +59,16 @@ class RedisPubSubConnection(RedisConnection, PubSubConnection):
                     self.ready()
 
     def writePing(self) -> None:
-        """
-        Send a ping.
-        """
         self.transport.write(_PING)
 
     def publish(self, topic: str, data: bytes) -> bool:
-        """
-        Publish an envelope.
-        """
         self.transport.write(command(b"PUBLISH", self._channel(topic), data))
         return True
 
     def subscribe(self, topic: str) -> None:
-        """
-        Subscribe to a topic.
-        """
         self.transport.write(command(b"SUBSCRIBE", self._channel(topic)))
 
     def unsubscribe(self, topic: str) -> None:
-        """
-        Unsubscribe from a topic.
-        """
         self.transport.write(command(b"UNSUBSCRIBE", self._channel(topic)))
 
     def _channel(self, topic: str) -> bytes:
@@ -125,7 +110,4 @@ class RedisPubSub(BrokerPubSub[RedisPubSubConnection]):
         self.login = login or RedisLogin()
 
     def build(self, link: BrokerLink) -> RedisPubSubConnection:
-        """
-        Make a connection.
-        """
         return RedisPubSubConnection(link, self)

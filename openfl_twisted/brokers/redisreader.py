@@ -129,9 +129,6 @@ class RedisReader(BaseRedisProtocol):
         super().handleMultiBulkElement(_read(element))
 
     def replyReceived(self, reply: Any) -> None:
-        """
-        Handle a complete reply.
-        """
         self._size = 0
         self._replies.append(_read(reply))
 

@@ -21,6 +21,7 @@ import openfl_twisted
 
 THOROUGH = (
     "addresses",
+    "brokers",
     "clocks",
     "dashboard",
     "endpoints",
