@@ -19,7 +19,7 @@ from zope.interface import implementer
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.transports.connectioninfo import innermost
+from openfl_twisted.transports.connectioninfo import Client
 from openfl_twisted.transports.guard import GuardedConnection
 
 INTERVAL = 0.5
@@ -261,7 +261,7 @@ class DashboardState:
         connection = self.server.guard.find(id)
         if connection is None:
             raise DashboardError(404, "this client is no longer connected")
-        protocol = innermost(connection)
+        protocol = connection.top.owner
         taps = self._taps.get(id)
         if not isinstance(protocol, XMLSocketProtocol):
             raise DashboardError(409, "this client does not send messages")
@@ -290,7 +290,7 @@ class DashboardState:
         self._taps[id].remove(stream)
         if not self._taps[id]:
             del self._taps[id]
-            protocol = innermost(stream.connection)
+            protocol = stream.connection.top.owner
             # A lost connection may no longer have a wrapped protocol.
             if isinstance(protocol, XMLSocketProtocol):
                 protocol.tap = None
@@ -350,7 +350,7 @@ class DashboardState:
         messages = self.server.messages
         return {
             "time": self.clock.seconds(),
-            "clients": [vars(client) for client in found[: -MAX_SHOWN - 1 : -1]],
+            "clients": [_shown(client) for client in found[: -MAX_SHOWN - 1 : -1]],
             "found": count,
             "connected": guard.connections,
             "limit": guard.maxConnections,
@@ -391,8 +391,17 @@ class DashboardState:
         }
 
 
-def _searchText(client: Any) -> str:
+def _shown(client: Client) -> dict[str, Any]:
+    """
+    Return the values of a client for the page.
+    """
+    values = {**vars(client)}
+    labels = values.pop("labels")
+    return {**values, "name": labels.get("name"), "room": labels.get("room")}
+
+
+def _searchText(client: Client) -> str:
     """
     Return the text of a client that C{find} searches.
     """
-    return f"{client.address}\n{client.kind}\n{client.name or ''}\n{client.room or ''}".lower()
+    return "\n".join([client.address, client.kind, *client.labels.values()]).lower()

@@ -3,7 +3,7 @@ Protocols that send through a queue, and their factories: the base of those of
 this package.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from twisted.internet.error import ConnectionDone
@@ -354,6 +354,13 @@ class SendingProtocol(Protocol):
         @param chunks: what was in the send queue, in order, but not as it was written:
             small writes may have been joined, and large ones cut.
         """
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """
+        Names by which operators know the client (default: none).
+        """
+        return {}
 
     def disconnectedByOperator(self) -> None:
         """

@@ -7,7 +7,7 @@ C{XMLSocket} clients in rooms.
     L{openfl_twisted.rooms.vocabulary}.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import unquote
 
@@ -107,6 +107,19 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = None
         self.transport.loseConnection()
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """
+        The name of the member, and that of its room.
+        """
+        member = self.member
+        if member is None:
+            return {}
+        labels = {"name": member.name}
+        if member.room is not None:
+            labels["room"] = member.room.name
+        return labels
 
     def disconnectedByOperator(self) -> None:
         """

@@ -478,25 +478,6 @@ class BufferedTransport(Connection):
             self._transport.unregisterProducer()
             self._transport.registerProducer(PushAdapter(self), True)
 
-    def transportClosing(self) -> None:
-        """
-        Accept no more writes: the transport was asked to close.
-        """
-        if not self.disconnecting:
-            self.flush()
-            self.disconnecting = True
-            self._closeAgain()
-            self._readToTheEnd()
-            self._finish()
-
-    def transportClosingPulled(self) -> None:
-        """
-        Accept no more writes: the transport was asked to close, and does so when the
-        pull producer has finished.
-        """
-        self.disconnecting = True
-        self.dropReceived()
-
     def _closeAgain(self) -> None:
         """
         Ask the transport to close once more: this makes a TLS transport send what it

@@ -3,7 +3,7 @@ The contracts between a connection, the protocol that owns it, and the guard tha
 counts it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import (
@@ -46,6 +46,12 @@ class Owner(Protocol):
 
         @param chunks: what was in the send queue, in order; small writes may have
             been joined, and large ones cut.
+        """
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """
+        Names by which operators know the client, such as that of its room.
         """
 
     def limitReached(self, limit: str) -> None:
@@ -302,15 +308,14 @@ class Connection:
         @param reason: the reason in words.
         """
 
-    def disconnectedByOperator(self) -> None:
+    @property
+    def top(self) -> "Connection":
         """
-        Tell the owner that an operator is about to close the connection.
+        The connection that the application has: this one, or the WebSocket or the
+        connection in TLS on it.
         """
         above = self._above
-        if above is not None:
-            above.disconnectedByOperator()
-        elif self.owner is not None:
-            self.owner.disconnectedByOperator()
+        return self if above is None else above.top
 
     def peerEnded(self) -> None:
         """

@@ -2,10 +2,11 @@
 Who is connected, in plain values: for metrics, and for people who look.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.internet.interfaces import ISSLTransport
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from openfl_twisted.addresses import describe
@@ -85,9 +86,10 @@ class Connection(Counted, Protocol):
         Who is calling, one of L{KINDS}.
         """
 
-    def getPeer(self) -> IAddress:
+    @property
+    def top(self) -> connections.Connection:
         """
-        Get the address of the other side.
+        The connection that the application has.
         """
 
 
@@ -125,8 +127,8 @@ class Client:
     @ivar bytesIn: how many bytes have come from it.
     @ivar bytesOut: how many bytes have been sent to it.
     @ivar waiting: how many bytes wait for it, since it does not read.
-    @ivar name: how it is called in its room, if it is in one.
-    @ivar room: the name of the room.
+    @ivar labels: names by which operators know it, such as those of its room and of
+        its member.
     """
 
     id: int
@@ -136,8 +138,7 @@ class Client:
     bytesIn: int
     bytesOut: int
     waiting: int
-    name: str | None
-    room: str | None
+    labels: Mapping[str, str]
 
 
 def kindOf(connection: Any) -> str:
@@ -156,54 +157,22 @@ def kindOf(connection: Any) -> str:
     return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 
-def innermost(protocol: Any) -> Any:
-    """
-    Find the protocol behind all that stands in front of it.
-
-    @param protocol: the outermost.
-    @return: the protocol that serves; or, if nobody is connected to that yet,
-        what is in front of it.
-    """
-    while True:
-        inner = getattr(protocol, "wrappedProtocol", None)
-        if inner is None:
-            return protocol
-        protocol = inner
-
-
-def waitingFor(inner: Any) -> int:
-    """
-    Count the bytes that wait for the client of a protocol, since it does not
-    read.
-
-    @param inner: see L{innermost}.
-    @return: how many; 0 if the protocol does not own its connection.
-    """
-    transport = getattr(inner, "transport", None)
-    return transport.pending if isinstance(transport, connections.Connection) else 0
-
-
 def describeClient(connection: Connection, now: float) -> Client:
     """
-    Tell what is known of the client of a connection.
+    Describe the client of a connection.
 
-    @param connection: the connection, as the guard has it.
+    @param connection: the record that the guard has of it.
     @param now: the time, by the same clock as C{connection.since}.
-    @return: what is known. Without rooms C{name} and C{room} are C{None}.
+    @return: the description.
     """
-    inner = innermost(connection)
-    # Rooms put it there.
-    member = getattr(inner, "member", None)
-    # A proxy that is trusted has said who is behind it.
-    address = (getattr(inner, "transport", None) or connection).getPeer()
+    top = connection.top
     return Client(
         id=connection.id,
-        address=describe(address),
+        address=describe(top.getPeer()),
         kind=connection.kind,
         age=now - connection.since,
         bytesIn=connection.bytesIn,
         bytesOut=connection.bytesOut,
-        waiting=waitingFor(inner),
-        name=getattr(member, "name", None),
-        room=getattr(getattr(member, "room", None), "name", None),
+        waiting=top.pending,
+        labels={} if top.owner is None else top.owner.labels,
     )

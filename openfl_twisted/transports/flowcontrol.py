@@ -1,6 +1,6 @@
 """
-What a transport knows as its producer, where something stands between it and who
-makes the bytes: a queue, or a protocol that is a transport itself.
+Adapters between the producer interfaces of Twisted and a connection that stands
+between a transport and a producer.
 """
 
 from typing import Protocol
@@ -11,69 +11,55 @@ from zope.interface import implementer
 
 class FlowListener(Protocol):
     """
-    Stands between a transport and who makes the bytes, and hears what the
-    transport says.
+    A connection that is told what its transport tells its producer.
     """
 
     def bufferFull(self) -> None:
         """
-        There is no room.
+        Called when the transport has no room.
         """
 
     def bufferDrained(self) -> None:
         """
-        There is room again.
+        Called when it has room again.
         """
 
     def produceOnce(self, producer: IPullProducer) -> None:
         """
-        There is room, and the pull producer is to be asked.
+        Called when it has room for a pull producer.
 
         @param producer: the pull producer.
         """
 
     def transportLost(self) -> None:
         """
-        The connection is lost.
-        """
-
-    def transportClosing(self) -> None:
-        """
-        The transport was asked to close.
-        """
-
-    def transportClosingPulled(self) -> None:
-        """
-        It was, while it asks a pull producer.
+        Called when the connection is lost.
         """
 
 
 @implementer(IPushProducer)
 class PushAdapter:
     """
-    What a transport tells whether it has room for more.
-
-    A TLS transport does not close while it has a producer, and does not tell it
-    that it wants to. So who closes a transport beneath calls L{finish}.
+    The producer of a transport, on behalf of a connection.
     """
 
     __slots__ = ("_listener",)
 
     def __init__(self, listener: FlowListener) -> None:
         """
-        @param listener: who hears what the transport says.
+        @param listener: the connection.
         """
         self._listener = listener
 
     def pauseProducing(self) -> None:
         """
-        There is no room.
+        The transport has no room.
         """
         self._listener.bufferFull()
 
     def resumeProducing(self) -> None:
         """
-        There is room again.
+        The transport has room again.
         """
         self._listener.bufferDrained()
 
@@ -83,28 +69,22 @@ class PushAdapter:
         """
         self._listener.transportLost()
 
-    def finish(self) -> None:
-        """
-        The transport was asked to close.
-        """
-        self._listener.transportClosing()
-
 
 @implementer(IPullProducer)
 class PullAdapter:
     """
-    A pull producer, which the transport asks itself while there is one.
+    The pull producer of a transport, on behalf of a connection.
 
-    @ivar producer: the producer.
-    @ivar asked: whether the transport asks it; for who makes this before.
+    @ivar producer: the registered producer.
+    @ivar asked: whether the transport has this adapter.
     """
 
     __slots__ = ("_listener", "asked", "producer")
 
     def __init__(self, listener: FlowListener, producer: IPullProducer) -> None:
         """
-        @param listener: who hears what the transport says.
-        @param producer: the pull producer.
+        @param listener: the connection.
+        @param producer: the registered producer.
         """
         self._listener = listener
         self.producer = producer
@@ -112,7 +92,7 @@ class PullAdapter:
 
     def resumeProducing(self) -> None:
         """
-        There is room.
+        The transport has room.
         """
         self._listener.produceOnce(self.producer)
 
@@ -121,9 +101,3 @@ class PullAdapter:
         The connection is lost.
         """
         self._listener.transportLost()
-
-    def finish(self) -> None:
-        """
-        The transport was asked to close: it does when the producer is done.
-        """
-        self._listener.transportClosingPulled()

@@ -34,9 +34,7 @@ from openfl_twisted.transports.connectioninfo import (
     Counted,
     Traffic,
     describeClient,
-    innermost,
     kindOf,
-    waitingFor,
 )
 from openfl_twisted.transports.hostlimit import HostLimit, hostOf
 from openfl_twisted.transports.keepalive import keepAlive
@@ -111,11 +109,11 @@ class GuardedConnection:
         protocol.makeConnection(connection)
 
     @property
-    def wrappedProtocol(self) -> Any:
+    def top(self) -> Connection:
         """
-        The protocol that has the connection; C{None} once it is lost.
+        The connection that the application has.
         """
-        return None if self.lost else self._connection.protocol
+        return cast("Connection", self._connection.top)
 
     @property
     def lost(self) -> bool:
@@ -164,12 +162,6 @@ class GuardedConnection:
         """
         self.closing()
         self._connection.finishConnection()
-
-    def disconnectedByOperator(self) -> None:
-        """
-        Tell the owner that an operator is about to close the connection.
-        """
-        self._connection.disconnectedByOperator()
 
     def abortConnection(self) -> None:
         """
@@ -507,7 +499,7 @@ class GuardFactory(WrapperFactory[Any]):
         @return: how many; what transports and the kernel hold for them is not in
             it.
         """
-        return sum(waitingFor(innermost(connection)) for connection in list(self.protocols))
+        return sum(connection.top.pending for connection in list(self.protocols))
 
     def find(self, id: int) -> GuardedConnection | None:
         """
@@ -531,7 +523,9 @@ class GuardFactory(WrapperFactory[Any]):
         if connection is None:
             return False
         self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
-        connection.disconnectedByOperator()
+        owner = connection.top.owner
+        if owner is not None:
+            owner.disconnectedByOperator()
         connection.finishConnection()
         return True
 

@@ -14,7 +14,7 @@ frames. Its states, above those of a connection:
     beneath closes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -291,6 +291,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self.owner is not None:
             self.owner.sendQueueDropped(payloadsOf(b"".join(chunks)))
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """
+        Those of the owner.
+        """
+        return {} if self.owner is None else self.owner.labels
 
     def limitReached(self, limit: str) -> None:
         """

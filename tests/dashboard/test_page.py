@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.dashboard.page}.
 """
 
 from functools import partial
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,6 @@ from twisted.logger import capturedLogs
 
 from openfl_twisted.dashboard.page import MAX_GUESSES, MAX_REASON
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
-from openfl_twisted.transports.connectioninfo import innermost
 from tests.dashboard.browser import Visit, visit
 from tests.dashboard.servers import KEY, TOKEN, DashboardTestCase
 from tests.doubles import linesOf
@@ -156,7 +156,8 @@ class CommandTests(DashboardTestCase):
         client = self.server.connect()
         told: list[str] = []
         # As those have who are in a room.
-        protocol = innermost(self.server.factory.find(2))
+        protocol: Any = self.server.factory.find(2)
+        protocol = protocol.top.owner
         protocol.disconnectedByOperator = partial(told.append, "kicked")
         with capturedLogs() as logs:
             answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})

@@ -3,7 +3,6 @@ Tests for L{openfl_twisted.transports.connectioninfo}, and for what a guard tell
 clients.
 """
 
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -158,7 +157,7 @@ class SnapshotTests(ClientTestCase):
         self.assertEqual((first.id, second.id), (1, 2))
         self.assertEqual((first.age, second.age), (3, 0))
         self.assertEqual((first.bytesIn, first.bytesOut), (4, 4))
-        self.assertEqual((first.waiting, first.name, first.room), (0, None, None))
+        self.assertEqual((first.waiting, first.labels), (0, {}))
 
     def test_newest(self) -> None:
         """
@@ -168,19 +167,6 @@ class SnapshotTests(ClientTestCase):
             self.call()
         for newest, ids in [(None, [1, 2, 3]), (4, [1, 2, 3]), (2, [2, 3]), (0, [])]:
             self.assertEqual([client.id for client in self.guard.clients(newest)], ids)
-
-    def test_room(self) -> None:
-        """
-        A protocol that has a member is in its room.
-        """
-        self.call(b"\0")
-        [protocol] = self.door.wrappedFactory.connections  # type: ignore[attr-defined]
-        protocol.member = SimpleNamespace(name="Ann", room=SimpleNamespace(name="chess"))
-        [client] = self.guard.clients()
-        self.assertEqual((client.name, client.room), ("Ann", "chess"))
-        protocol.member.room = None
-        [client] = self.guard.clients()
-        self.assertEqual((client.name, client.room), ("Ann", None))
 
     def test_waiting(self) -> None:
         """

@@ -74,6 +74,10 @@ class Owner:
     def handedOver(self) -> None:
         self.pending.append(cast("BufferedTransport", self.queue).pending)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        raise NotImplementedError
+
     def limitReached(self, limit: str) -> None:
         raise NotImplementedError
 
@@ -406,31 +410,25 @@ class QueueTests(SynchronousTestCase):
         Who is paused reads on when the connection is to be closed: inside TLS
         the peer's end must be read.
         """
-        for close in ("self", "beneath"):
-            sender, transport = connect(room=3)
-            sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
-            sender.transport.pauseProducing()
-            if close == "self":
-                sender.transport.loseConnection()
-            else:
-                cast("PushAdapter", transport.producer).finish()
-            self.assertEqual(transport.producerState, "producing")
+        sender, transport = connect(room=3)
+        sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
+        sender.transport.pauseProducing()
+        sender.transport.loseConnection()
+        self.assertEqual(transport.producerState, "producing")
 
     def test_readsOnToCloseWhenBlocked(self) -> None:
         """
         A protocol that is blocked reads until the peer's end too, when the
         connection is to be closed.
         """
-        for close in ("self", "beneath", "before"):
+        for close in ("after", "before"):
             sender, transport = connect(room=3)
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
             sender.transport.hold().block()
-            if close == "self":
+            if close == "after":
                 sender.transport.loseConnection()
-            elif close == "beneath":
-                cast("PushAdapter", transport.producer).finish()
             self.assertEqual(transport.producerState, "producing")
 
     def test_pullProducer(self) -> None:
@@ -669,22 +667,6 @@ class CloseTests(SynchronousTestCase):
             sender.transport.write(b"abc")
             sender.transport.loseConnection()
             self.assertEqual((sender.transport.pending, transport.writes), (0, []))
-
-    def test_closedFromBeneath(self) -> None:
-        """
-        Whoever closes the transport beneath the queue tells it so, and what it
-        holds is sent before the end.
-        """
-        for room in (3, 100):
-            sender, transport = connect(room)
-            sender.dataReceived(b"abcd")
-            sender.dataReceived(b"ef")
-            transport.loseConnection()
-            cast("PushAdapter", transport.producer).finish()
-            sender.transport.write(b"late")
-            self.assertEqual(transport.drainAll(), b"abcdef")
-            self.assertTrue(transport.closed)
-            sender.transport.transportClosing()
 
     def test_closedByThePeer(self) -> None:
         """
