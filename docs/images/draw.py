@@ -9,6 +9,7 @@ from pathlib import Path
 
 import openfl_twisted
 from openfl_twisted.net import link
+from openfl_twisted.transports.states import TRANSITIONS, Event, State
 
 INK, PALE = "#2b2b33", "#6b6b76"
 BLUE, BROWN, GREEN, VIOLET = "#1a6b8f", "#b4532a", "#4f7a28", "#7a4e9c"
@@ -164,6 +165,74 @@ def life() -> str:
     return picture(870, 500, "The life of a Socket", parts)
 
 
+# The states of a connection
+
+STATES = {
+    State.OPEN: (40, 40),
+    State.FULL: (400, 40),
+    State.CLOSING: (40, 220),
+    State.ABORTED: (400, 220),
+    State.ENDING: (760, 40),
+    State.LOST: (400, 400),
+}
+"""
+The place of each state.
+"""
+
+STATE_WORDS = {
+    State.OPEN: "sends and receives",
+    State.FULL: "the send queue is held",
+    State.CLOSING: "sends the queue",
+    State.ABORTED: "drops the queue",
+    State.ENDING: "delivers what is held",
+    State.LOST: "the protocol was told",
+}
+
+STATE_ARROWS = {
+    (State.OPEN, State.FULL): ("M222 58L398 58", (310, 50)),
+    (State.FULL, State.OPEN): ("M398 84L222 84", (310, 104)),
+    (State.OPEN, State.CLOSING): ("M110 102L110 218", (118, 165)),
+    (State.OPEN, State.ABORTED): ("M200 102L400 230", (268, 132)),
+    (State.FULL, State.CLOSING): ("M410 102C380 170 300 230 224 240", (300, 214)),
+    (State.FULL, State.ABORTED): ("M490 102L490 218", (500, 165)),
+    (State.CLOSING, State.ABORTED): ("M222 258L398 258", (310, 276)),
+    (State.CLOSING, State.LOST): ("M130 282C150 380 280 420 398 428", (150, 380)),
+    (State.ABORTED, State.LOST): ("M490 282L490 398", (498, 345)),
+    (State.OPEN, State.LOST): ("M60 102C-20 300 60 520 420 462", (70, 492)),
+    (State.FULL, State.LOST): ("M582 90C690 200 690 380 584 420", (676, 300)),
+    (State.OPEN, State.ENDING): ("M150 38C250 0 650 0 800 38", (480, 26)),
+    (State.FULL, State.ENDING): ("M582 68L758 68", (670, 60)),
+    (State.ENDING, State.LOST): ("M850 102C840 330 700 440 584 440", (790, 400)),
+}
+"""
+The arrow of each transition, and where its words are.
+"""
+
+
+def connection() -> str:
+    """
+    Draw the states of a connection from their table.
+    """
+    found: dict[tuple[State, State], list[Event]] = {}
+    for (before, event), after in TRANSITIONS.items():
+        found.setdefault((before, after), []).append(event)
+    parts = []
+    for ends, events in found.items():
+        path, (x, y) = STATE_ARROWS[ends]
+        parts.append(arrow(path))
+        for number, event in enumerate(events):
+            color = BLUE if event in (Event.CLOSE, Event.ABORT) else BROWN
+            parts.append(text(x, y + number * 16, event.value, size=12, color=color))
+    for state, (x, y) in STATES.items():
+        color = GREEN if state is State.OPEN else INK
+        parts += box(x, y, 182, 62, [state.value, STATE_WORDS[state]], color)
+    parts += [
+        text(640, 492, "caused by the protocol", color=BLUE, anchor="start", size=13),
+        text(640, 512, "caused by the peer or the network", color=BROWN, anchor="start", size=13),
+    ]
+    return picture(980, 530, "The states of a connection", parts)
+
+
 # Who is calling on one port
 
 
@@ -264,7 +333,12 @@ def architecture() -> str:
     return picture(1000, end + 24, "The architecture of openfl_twisted", parts)
 
 
-PICTURES = {"life.svg": life, "oneport.svg": onePort, "architecture.svg": architecture}
+PICTURES = {
+    "life.svg": life,
+    "connection.svg": connection,
+    "oneport.svg": onePort,
+    "architecture.svg": architecture,
+}
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ class BufferedTransport(Connection):
 
     # There is one for each connection.
     __slots__ = (
+        "_aborted",
         "_dense",
         "_full",
         "_halfClosing",
@@ -92,6 +93,7 @@ class BufferedTransport(Connection):
         self._transport: Any = transport
         self.owner: Owner | None = None
         self.disconnecting = self.paused = self.hasReceived = self.queued = False
+        self._aborted = False
         self.reading = True
         self.receiveBuffer: ReceiveBuffer | None = None
         self.work = self.bytesIn = self.bytesOut = 0
@@ -130,6 +132,20 @@ class BufferedTransport(Connection):
         Whether the transport has no room.
         """
         return self._full
+
+    @property
+    def isLost(self) -> bool:
+        """
+        Whether the connection is lost.
+        """
+        return self._stage >= _LOST
+
+    @property
+    def isAborted(self) -> bool:
+        """
+        Whether this side has aborted the connection.
+        """
+        return self._aborted
 
     @property
     def pending(self) -> int:
@@ -234,7 +250,7 @@ class BufferedTransport(Connection):
         if self._stage >= _LOST:
             self._endLate()
             return
-        self.disconnecting = True
+        self.disconnecting = self._aborted = True
         self.dropReceived()
         self._drop()
         self._transport.abortConnection()

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
+from openfl_twisted.transports.states import State
 
 
 class Owner(Protocol):
@@ -198,6 +199,36 @@ class Connection:
         Whether the peer does not read: what is written is held.
         """
         raise NotImplementedError
+
+    @property
+    def isLost(self) -> bool:
+        """
+        Whether the underlying connection is lost.
+        """
+        raise NotImplementedError
+
+    @property
+    def isAborted(self) -> bool:
+        """
+        Whether this side has aborted the connection.
+        """
+        raise NotImplementedError
+
+    @property
+    def state(self) -> State:
+        """
+        The state of the connection.
+        """
+        buffer = self.receiveBuffer
+        if buffer is not None and buffer.isEnding:
+            return State.ENDING
+        if self.isLost:
+            return State.LOST
+        if self.isAborted:
+            return State.ABORTED
+        if self.disconnecting:
+            return State.CLOSING
+        return State.FULL if self.isFull else State.OPEN
 
     @property
     def hasWritten(self) -> bool:

@@ -140,6 +140,20 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         return self._writing
 
+    @property
+    def isLost(self) -> bool:
+        """
+        Whether the connection is lost.
+        """
+        return not self.connected
+
+    @property
+    def isAborted(self) -> bool:
+        """
+        Whether this side has aborted the connection.
+        """
+        return self._aborting
+
     def unbind(self) -> None:
         """
         Be as new for another protocol.

@@ -229,6 +229,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
         return self.transport.pending
 
     @property
+    def isLost(self) -> bool:
+        """
+        Whether the connection is lost.
+        """
+        return self._lost
+
+    @property
+    def isAborted(self) -> bool:
+        """
+        Whether this side has aborted the connection.
+        """
+        return self.transport.isAborted
+
+    @property
     def isFull(self) -> bool:
         """
         Whether the peer does not read.

@@ -232,6 +232,9 @@ class TightSocket:
     def shutdown(self, how: int) -> None:
         pass
 
+    def setsockopt(self, *options: object) -> None:
+        pass
+
     def close(self) -> None:
         self.sent += b"."
 
