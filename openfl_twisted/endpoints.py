@@ -44,9 +44,6 @@ class _OpenFLEndpoint:
         self._settings = settings
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Open the port.
-        """
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
@@ -306,9 +303,6 @@ def parseServer(
 
 
 def _describe(arguments: tuple[str, ...], rest: dict[str, str]) -> str:
-    """
-    Write the description of the endpoint behind.
-    """
     return ":".join(
         [quoteStringArgument(each) for each in arguments]
         + [f"{name}={quoteStringArgument(value)}" for name, value in rest.items()]

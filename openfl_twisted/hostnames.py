@@ -117,9 +117,6 @@ class _RenamingReactor:
 
     @property
     def nameResolver(self) -> IHostnameResolver:
-        """
-        The resolver: this object.
-        """
         return self
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:

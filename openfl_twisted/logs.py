@@ -26,9 +26,6 @@ class _PackageLogger(Logger):
     least: Any = LogLevel.info
 
     def emit(self, level: Any, format: str | None = None, **keywords: object) -> None:  # noqa: A002 - Twisted names it so
-        """
-        Log, if the level is high enough.
-        """
         if level >= _PackageLogger.least:
             super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
 

@@ -31,9 +31,6 @@ class X500DistinguishedName:
         self._name = name
 
     def _first(self, kind: x509.ObjectIdentifier) -> str | None:
-        """
-        Get an attribute.
-        """
         for attribute in self._name.get_attributes_for_oid(kind):
             value = attribute.value
             return value if isinstance(value, str) else value.hex()

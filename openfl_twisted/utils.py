@@ -125,31 +125,18 @@ class FlashProblems(Problems):
 
     @staticmethod
     def null(parameter: str) -> Exception:
-        """
-        A parameter is C{None}: #2007.
-        """
         return errors.TypeError.numbered(2007, parameter)
 
     @staticmethod
     def notAccepted(parameter: str) -> Exception:
-        """
-        A parameter is none of the accepted values: #2008.
-        """
         return errors.ArgumentError.numbered(2008, parameter)
 
     @staticmethod
     def outOfBounds() -> Exception:
-        """
-        A place is not inside an array, or a text is longer than its length can
-        say: #2006.
-        """
         return errors.RangeError.numbered(2006)
 
     @staticmethod
     def endOfFile() -> Exception:
-        """
-        There are fewer bytes than are wanted: #2030.
-        """
         return errors.EOFError()
 
 
@@ -341,9 +328,6 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     @property
     def bytesAvailable(self) -> int:
-        """
-        The bytes from the position to the end.
-        """
         return max(0, len(self) - self._position)
 
     def __getitem__(self, index: Any) -> Any:

@@ -154,9 +154,6 @@ class BrokerConnection(Protocol):
         self.link.connectionOpened(self)
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Parse the bytes, and handle the events.
-        """
         self._heard = True
         try:
             for event in self.read(data):
@@ -171,9 +168,6 @@ class BrokerConnection(Protocol):
         self.link.connectionEnded(self, self._reason or reason.getErrorMessage())
 
     def pauseProducing(self) -> None:
-        """
-        Called when the broker does not read.
-        """
         self.writable = False
 
     def resumeProducing(self) -> None:
@@ -318,9 +312,6 @@ class BrokerLink:
         self._failedBecause(reason)
 
     def _failed(self, reason: Failure) -> Failure:
-        """
-        Note that a connection attempt has failed.
-        """
         self._failedBecause(reason.getErrorMessage())
         return reason
 

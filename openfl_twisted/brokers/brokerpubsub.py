@@ -117,16 +117,10 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         return cast("C", self._link.connection).publish(topic, data)
 
     def listen(self, topic: str) -> None:
-        """
-        Subscribe to a topic at the broker.
-        """
         if self.speaker is not None:
             self.speaker.subscribe(topic)
 
     def ignore(self, topic: str) -> None:
-        """
-        Unsubscribe from a topic at the broker.
-        """
         if self.speaker is not None:
             self.speaker.unsubscribe(topic)
 
@@ -134,9 +128,6 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         self.wentUp()
 
     def linkDown(self, reason: str) -> None:
-        """
-        Called when the broker cannot be reached.
-        """
         self.speaker = None
         self.wentDown(reason)
 

@@ -132,9 +132,6 @@ def parseBrokerURL(url: str) -> BrokerURL:
 
 
 def _checkPath(path: str, fragment: str, isRedis: bool) -> None:
-    """
-    Check that the URL has no path and no fragment.
-    """
     if isRedis and path not in ("", "/", "/0"):
         raise ValueError("pub/sub of Redis has no databases: remove the path after the /")
     if not isRedis and path not in ("", "/"):
@@ -144,9 +141,6 @@ def _checkPath(path: str, fragment: str, isRedis: bool) -> None:
 
 
 def _optionsIn(query: dict[str, list[str]], secure: bool) -> tuple[str, Trust | None]:
-    """
-    Read the options in the query of a URL.
-    """
     options = {name: values[-1] for name, values in query.items()}
     prefix = options.pop("prefix", PREFIX)
     if not prefix or len(prefix.encode(errors="replace")) > 100:

@@ -66,19 +66,9 @@ class QueuedPubSub(BasePubSub):
     # Implemented by subclasses
 
     def start(self) -> Deferred[bool]:
-        """
-        Connect, and stay connected.
-
-        @return: see L{IPubSub}.
-        """
         raise NotImplementedError
 
     def stop(self) -> Deferred[None]:
-        """
-        Close the connection.
-
-        @return: see L{IPubSub}.
-        """
         raise NotImplementedError
 
     def isWritable(self) -> bool:
@@ -132,10 +122,6 @@ class QueuedPubSub(BasePubSub):
 
     @property
     def congested(self) -> bool:
-        """
-        Whether the broker takes messages more slowly than they are published, see
-        L{IPubSub}.
-        """
         if not self._mayBlock():
             return False
         self._congested = self._congested or self._outbox.exceeds(_CONGESTED)
@@ -180,23 +166,11 @@ class QueuedPubSub(BasePubSub):
         return self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock())
 
     def subscribe(self, topic: str, callback: Callback) -> None:
-        """
-        Receive the messages of other nodes on a topic.
-
-        @param topic: 1 to 1024 bytes of UTF-8.
-        @param callback: called with each payload. An exception is logged.
-        @raise ValueError: see L{IPubSub}.
-        """
         super().subscribe(topic, callback)
         self._losses[topic] = LossCounter()
         self.listen(topic)
 
     def unsubscribe(self, topic: str) -> None:
-        """
-        Receive no more messages on a topic.
-
-        @param topic: the topic, subscribed to or not.
-        """
         super().unsubscribe(topic)
         if self._losses.pop(topic, None) is not None:
             self.ignore(topic)
@@ -269,9 +243,6 @@ class QueuedPubSub(BasePubSub):
             self._notifyDrained()
 
     def _notifyDrained(self) -> None:
-        """
-        Notify the listeners that messages can be published again.
-        """
         if self._congested:
             self._congested = False
             self.notify(lambda listener: listener.drained())
@@ -308,9 +279,6 @@ class QueuedPubSub(BasePubSub):
             self._accept(topic, losses, envelope)
 
     def _accept(self, topic: str, losses: LossCounter, envelope: Envelope) -> None:
-        """
-        Deliver the envelope of another node.
-        """
         missed = losses.note(envelope)
         if missed is None:
             self.duplicates += 1
@@ -337,9 +305,6 @@ class QueuedPubSub(BasePubSub):
             )
 
     def _drop(self, count: int, reason: str) -> None:
-        """
-        Count messages that are not sent.
-        """
         self.dropped += count
         if count and not self._dropping:
             self._dropping = True

@@ -116,9 +116,6 @@ class RedisPresenceConnection(RedisConnection):
             waiting.callback(reply)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Fire all Deferreds that wait for a reply.
-        """
         super().connectionLost(reason)
         while self._replies:
             self._answer(RedisProblem("the connection is lost"))
@@ -185,9 +182,6 @@ class RedisPresence(LinkUser):
         return self._link.start()
 
     def stop(self) -> Deferred[None]:
-        """
-        Remove all members of this node, and close the connection.
-        """
         rooms = dict.fromkeys(self._members.rooms)
         self._members.rooms.clear()
         self._writeRooms(rooms)
@@ -195,9 +189,6 @@ class RedisPresence(LinkUser):
         return self._link.stop()
 
     def set(self, room: str, member: str, data: bytes) -> None:
-        """
-        Add a member of this node, or change its data.
-        """
         self._members.set(room, member, data)
         self._change(room, (b"HSET", self._here(room), member.encode(), data))
 
@@ -206,9 +197,6 @@ class RedisPresence(LinkUser):
             self._change(room, (b"HDEL", self._here(room), member.encode()))
 
     def membersOf(self, room: str) -> Deferred[list[Present]]:
-        """
-        List the members of a room on all nodes.
-        """
         return Deferred.fromCoroutine(self._lookUp(room))
 
     async def _lookUp(self, room: str) -> list[Present]:
@@ -311,9 +299,6 @@ class RedisPresence(LinkUser):
         return self._connection.ask(*words)
 
     def _check(self, reply: Reply) -> None:
-        """
-        Log an error reply.
-        """
         if isinstance(reply, RedisProblem) and self._connection is not None:
             self._warn(f"says: {reply.text}")
 
@@ -337,9 +322,6 @@ class RedisPresence(LinkUser):
 
 
 def _membersIn(node: bytes, fields: Reply) -> list[Present]:
-    """
-    Convert the hash of a node to members.
-    """
     if not isinstance(fields, list):
         return []
     return [

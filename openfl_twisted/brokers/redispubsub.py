@@ -45,9 +45,6 @@ class RedisPubSubConnection(RedisConnection, PubSubConnection):
         self.writePing()
 
     def replyReceived(self, reply: Reply) -> None:
-        """
-        Handle messages and errors; other replies to commands are ignored.
-        """
         match reply:
             case [b"message", bytes(channel), bytes(payload)]:
                 topic = channel[len(self._prefix) :].decode(errors="replace")

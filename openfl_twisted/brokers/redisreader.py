@@ -133,11 +133,6 @@ class RedisReader(BaseRedisProtocol):
         self._replies.append(_read(reply))
 
     def _check(self, more: int) -> None:
-        """
-        Check the size of a reply.
-
-        @param more: the number of announced bytes.
-        """
         if self._size + more > self._maxReply:
             raise StreamError(f"a reply is larger than {self._maxReply} bytes")
 

@@ -136,9 +136,7 @@ class AdminSite(Site):
         )
 
     def log(self, request: HTTPRequest) -> None:
-        """
-        Log nothing.
-        """
+        pass
 
 
 class _AdminGuard(GuardFactory):
@@ -186,10 +184,5 @@ class AdminService(MultiService):
         self._opened(at if portOf(host) is None else f"{self._scheme}://{at}/")
 
     def stopService(self) -> Deferred[Any]:
-        """
-        Close the port, then the connections.
-
-        @return: fires when all are closed.
-        """
         stopped: Deferred[object] = super().stopService()
         return stopped.addCallback(lambda _: self.guard.closeAll(1.0))

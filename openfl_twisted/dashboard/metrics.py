@@ -48,9 +48,6 @@ def _gauge(name: str, meaning: str, values: Values, *labels: str) -> Metric:
 
 
 def _one(value: float) -> Values:
-    """
-    Return the values of a metric without labels.
-    """
     return [((), value)]
 
 

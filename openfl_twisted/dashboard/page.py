@@ -213,9 +213,6 @@ class _CommandResource(_ProtectedResource):
 
 
 def _kick(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
-    """
-    Close the connection with the number C{id}, for a C{reason}.
-    """
     id, reason = asked.get("id"), asked.get("reason", "")
     if type(id) is not int or not isinstance(reason, str):
         raise DashboardError(400, "id must be a number and reason a string")
@@ -226,9 +223,6 @@ def _kick(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, An
 
 
 def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
-    """
-    Send the message C{text} to all clients.
-    """
     text, served = asked.get("text"), state.server.served
     if not isinstance(text, str) or "\0" in text:
         raise DashboardError(400, "text must be a string without NUL characters")
@@ -296,8 +290,5 @@ class DashboardService(AdminService):
             self.log.info("dashboard on {at}#{token}", at=at, token=self.token)
 
     def stopService(self) -> Deferred[None]:
-        """
-        End the streams, then close the port and the connections.
-        """
         self.state.close()
         return super().stopService()

@@ -191,9 +191,6 @@ class MessageStream(EventStream):
             self._messages.append(shown)
 
     def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
-        """
-        Send the messages since the last event, and the end of the connection.
-        """
         if not self.ready:
             return
         if self._messages or self.missed:
@@ -392,16 +389,10 @@ class DashboardState:
 
 
 def _shown(client: Client) -> dict[str, Any]:
-    """
-    Return the values of a client for the page.
-    """
     values = {**vars(client)}
     labels = values.pop("labels")
     return {**values, "name": labels.get("name"), "room": labels.get("room")}
 
 
 def _searchText(client: Client) -> str:
-    """
-    Return the text of a client that C{find} searches.
-    """
     return "\n".join([client.address, client.kind, *client.labels.values()]).lower()

@@ -40,9 +40,6 @@ class _Datagrams(DatagramProtocol):
         self._arrived = arrived
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """
-        Hand on a datagram.
-        """
         self._arrived(datagram, addr[0], addr[1])
 
 
@@ -59,9 +56,6 @@ def _checkIPv4(address: str) -> ipaddress.IPv4Address:
 
 
 def _indexOf(interface: str | None) -> bytes:
-    """
-    Get the index of a network interface as the system's sockets take it.
-    """
     try:
         return struct.pack("@I", 0 if interface is None else socket.if_nametoindex(interface))
     except OSError:
@@ -99,9 +93,6 @@ class DatagramSocket(BoundSocket):
 
     @property
     def bound(self) -> bool:
-        """
-        Whether it has an address.
-        """
         return self._port is not None
 
     @property
@@ -253,9 +244,6 @@ class DatagramSocket(BoundSocket):
             raise invalidSocket(error.strerror) from None
 
     def _applyOptions(self) -> None:
-        """
-        Set the options of the system's socket, if it is bound.
-        """
         if self._port is None:
             return
         handle = self._port.getHandle()
@@ -372,9 +360,6 @@ class DatagramSocket(BoundSocket):
         return maybeDeferred(lambda: None if port is None else port.stopListening())
 
     def _arrived(self, datagram: bytes, host: str, number: int) -> None:
-        """
-        Dispatch a datagram, unless it comes from a stranger.
-        """
         if self._closed:
             # A listener has closed the socket, and the port delivers the rest of its read.
             return

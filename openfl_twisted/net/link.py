@@ -60,9 +60,6 @@ class LinkProtocol(SendingProtocol):
         self.link: Link | None = None
 
     def connectionOver(self, transport: ITransport) -> ProgressTransport:
-        """
-        Report what the peer accepts.
-        """
         return ProgressTransport(transport, self)
 
     def handedOver(self) -> None:
@@ -73,16 +70,10 @@ class LinkProtocol(SendingProtocol):
             self.link.progressed()
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Hand on what has come.
-        """
         if self.link is not None:
             self.link.received(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Hand on the end.
-        """
         super().connectionLost(reason)
         if self.link is not None:
             self.link.lost()

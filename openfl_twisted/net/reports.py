@@ -11,16 +11,10 @@ _log = packageLogger()
 
 
 def _logUncaughtError(error: Exception, event: Event) -> None:
-    """
-    Log an exception of a listener.
-    """
     _log.failure("a listener of {type} has failed", Failure(error), type=event.type)
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:
-    """
-    Log an error for which there is no listener.
-    """
     _log.error("{text}", text=message)
 
 

@@ -26,9 +26,6 @@ class _AcceptedConnection(LinkProtocol):
     factory: "_AcceptingFactory"
 
     def connectionMade(self) -> None:
-        """
-        Hand a socket for it to the listeners.
-        """
         self.factory.server.accepted(self)
 
 
@@ -54,9 +51,6 @@ class _Server:
         self.reactor = reactor
 
     def listen(self, bound: socket.socket) -> IListeningPort:
-        """
-        Have the reactor accept the connections of a socket that listens.
-        """
         port: IListeningPort = self.reactor.adoptStreamPort(
             bound.fileno(), bound.family, _AcceptingFactory(self)
         )
@@ -103,9 +97,6 @@ class ServerSocket(BoundSocket):
 
     @property
     def bound(self) -> bool:
-        """
-        Whether it has an address.
-        """
         return self._bound is not None
 
     @property

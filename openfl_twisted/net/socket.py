@@ -93,9 +93,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         return socket
 
     def _ended(self) -> None:
-        """
-        Drop what belonged to the connection.
-        """
         self._unread = bytearray()
         self._unwritten = []
         self._written = 0
@@ -105,9 +102,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     @property
     def bytesAvailable(self) -> int:
-        """
-        The bytes that can be read.
-        """
         return len(self._unread)
 
     @property
@@ -125,9 +119,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         self._readAgain()
 
     def _readAgain(self) -> None:
-        """
-        Resume reading if it was paused and the unread bytes are within the limit.
-        """
         if self._pausedReading and not 0 < self._maxUnread < len(self._unread):
             self._pausedReading = False
             self._link.transport().resumeProducing()
@@ -176,9 +167,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
             self._link.reactor.callLater(0, self._flushAtTheEnd)
 
     def _flushAtTheEnd(self) -> None:
-        """
-        Flush at the end of the turn, if there is still something to flush.
-        """
         self._flushing = False
         if self._unwritten:
             self.flush()

@@ -108,9 +108,6 @@ class StreamSocket(EventDispatcher):
     def _permitted(
         self, endpoint: IStreamClientEndpoint, host: str, port: int
     ) -> IStreamClientEndpoint:
-        """
-        Ask for the permission first, if one is needed.
-        """
         way = self._way(endpoint, host)
         return permissions.inFrontOf(way, host, port, self._link.reactor)
 
@@ -121,9 +118,6 @@ class StreamSocket(EventDispatcher):
         return endpoint
 
     def _explain(self, reason: Failure, host: str, port: int) -> str:
-        """
-        Explain why an attempt to connect has failed.
-        """
         return reasonOf(reason, host, port)
 
     def _received(self, data: bytes) -> None:

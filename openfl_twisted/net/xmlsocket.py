@@ -96,9 +96,6 @@ class XMLSocket(StreamSocket):
         self._readAgain()
 
     def _readAgain(self) -> None:
-        """
-        Resume reading unless the program or an iterator has paused it.
-        """
         if self._link.connection is not None and not (self._paused or self._full):
             self._link.connection.transport.resumeProducing()
 
@@ -194,9 +191,6 @@ class Messages:
         self._end()
 
     def _release(self) -> None:
-        """
-        Give the socket back to other listeners.
-        """
         self._socket.removeEventListener(DataEvent.DATA, self._onData)
         self._ending.cancel()
         self._setFull(full=False)
@@ -205,9 +199,6 @@ class Messages:
         self._socket._setFull(self, full=full)  # noqa: SLF001 - of the same module
 
     def _cancelled(self, wanted: Deferred[str]) -> None:
-        """
-        Stop waiting for a message.
-        """
         self._wanted = None
         _iterating.discard(self)
 

@@ -62,28 +62,16 @@ class DistributedRooms(Watcher):
     # From this node to others
 
     def opened(self, room: Room) -> None:
-        """
-        Subscribe to the messages of other nodes.
-        """
         self._pubSub.subscribe(_topic(room.name), partial(self._arrived, room))
 
     def closed(self, room: Room) -> None:
-        """
-        Unsubscribe from the messages of other nodes.
-        """
         self._pubSub.unsubscribe(_topic(room.name))
 
     def joined(self, member: Member, room: Room) -> None:
-        """
-        Add a member to the shared list.
-        """
         if self._presence is not None:
             self._presence.set(room.name, member.name, b"")
 
     def left(self, member: Member, room: Room) -> None:
-        """
-        Remove a member from the shared list.
-        """
         if self._presence is not None:
             self._presence.remove(room.name, member.name)
 
@@ -128,9 +116,6 @@ class DistributedRooms(Watcher):
         looking.addCallback(namesOf).addErrback(failed).addCallback(answer)
 
     def said(self, room: Room, message: bytes) -> None:
-        """
-        Publish a message of a member.
-        """
         self._pubSub.publish(_topic(room.name), _ALL + message)
 
     def tell(self, room: Room, name: str, message: bytes) -> None:
@@ -157,9 +142,7 @@ class DistributedRooms(Watcher):
                 self._lobby.deliver(member, message)
 
     def up(self) -> None:
-        """
-        Do nothing.
-        """
+        pass
 
     def down(self, reason: str) -> None:
         """
@@ -182,17 +165,11 @@ class DistributedRooms(Watcher):
         self._blocked.append(callback)
 
     def drained(self) -> None:
-        """
-        Let the senders continue.
-        """
         blocked, self._blocked = self._blocked, []
         for callback in blocked:
             callback()
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
-        """
-        Notify the members of lost messages of another node.
-        """
         if self._announces:
             # A copy, since a delivery can close a room.
             for room in list(self._lobby.rooms.values()):

@@ -259,9 +259,6 @@ class Lobby:
         return False
 
     def _stopKeeping(self, member: Member) -> None:
-        """
-        Keep the place of a member no more, if it was kept.
-        """
         expiry, member.expiry = member.expiry, None
         if expiry is not None:
             self._kept -= 1
@@ -468,9 +465,6 @@ class Lobby:
         return member.room
 
     def _checkName(self, name: str) -> None:
-        """
-        Check that a name can be one.
-        """
         if not name:
             raise self.refuse("name", "a name has at least 1 character")
         if exceeds(len(name), self.limits.maxName):
@@ -481,9 +475,6 @@ class Lobby:
             raise self.refuse("name", "a name has at least 1 visible character")
 
     def _guestName(self, room: Room | None) -> str:
-        """
-        Find a name that nobody has.
-        """
         while True:
             self._guests += 1
             name = f"guest{self._guests}"

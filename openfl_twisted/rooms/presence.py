@@ -146,35 +146,20 @@ class MemoryPresence:
         self._board = [] if board is None else board
 
     def start(self) -> Deferred[bool]:
-        """
-        Begin.
-        """
         self._board.append(self._members)
         return succeed(True)
 
     def stop(self) -> Deferred[None]:
-        """
-        End.
-        """
         self._members.rooms.clear()
         if self._members in self._board:
             self._board.remove(self._members)
         return succeed(None)
 
     def set(self, room: str, member: str, data: bytes) -> None:
-        """
-        Write down a member.
-        """
         self._members.set(room, member, data)
 
     def remove(self, room: str, member: str) -> None:
-        """
-        Take a member away.
-        """
         self._members.remove(room, member)
 
     def membersOf(self, room: str) -> Deferred[list[Present]]:
-        """
-        List who is in a room.
-        """
         return succeed([present for each in self._board for present in each.of(room)])

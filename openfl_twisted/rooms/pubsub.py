@@ -345,35 +345,17 @@ class MemoryPubSub(BasePubSub):
         self._broker = broker or MemoryBroker()
 
     def start(self) -> Deferred[bool]:
-        """
-        Connect to the other nodes.
-
-        @return: has fired with C{True}.
-        """
         self._broker.join(self)
         self.state = PubSubState.UP
         self.notify(lambda listener: listener.up())
         return succeed(True)
 
     def stop(self) -> Deferred[None]:
-        """
-        Disconnect from the other nodes.
-
-        @return: has fired.
-        """
         self._broker.leave(self)
         self.state = PubSubState.STOPPED
         return succeed(None)
 
     def publish(self, topic: str, payload: bytes) -> bool:
-        """
-        Deliver a message to the other nodes.
-
-        @param topic: 1 to 1024 bytes of UTF-8.
-        @param payload: any bytes.
-        @return: C{False} if this node is not started.
-        @raise ValueError: if the topic is empty or too long.
-        """
         checkTopic(topic)
         if self.state is not PubSubState.UP:
             self.dropped += 1

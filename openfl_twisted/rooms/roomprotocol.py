@@ -383,15 +383,9 @@ class _Announcer(Watcher):
         self._lobby = lobby
 
     def joined(self, member: Member, room: Room) -> None:
-        """
-        Tell the others.
-        """
         self._lobby.announce(room, vocabulary.joined(member), exclude=(member,))
 
     def left(self, member: Member, room: Room) -> None:
-        """
-        Tell the others.
-        """
         self._lobby.announce(room, vocabulary.left(member))
 
 

@@ -162,9 +162,6 @@ class Options(DataServerOptions):
     ]
 
     def _resolved(self, arguments: list[str]) -> str:
-        """
-        Write the targets too.
-        """
         tables = [
             f"\n[[target]]\nname = {toTOML(target.name)}\n"
             f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.value)}\n"

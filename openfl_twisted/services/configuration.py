@@ -130,9 +130,6 @@ class ConfiguredOptions(usage.Options):
         ]
 
     def _checkNames(self, path: str, arguments: Sequence[str]) -> None:
-        """
-        Check that there are options of these names, with a value or without.
-        """
         for argument in arguments:
             name, equals, _ = argument.removeprefix("--").partition("=")
             if name in _NOT_SETTINGS or not {name, f"{name}="} & set(self.longOpt):

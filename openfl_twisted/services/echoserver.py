@@ -113,12 +113,6 @@ class Options(DataServerOptions):
     opt_l = opt_listen
 
     def postOptions(self) -> None:
-        """
-        Check what goes together.
-
-        @raise usage.UsageError: if a value is wrong, or if two options do not go
-            together.
-        """
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
             raise usage.UsageError("--udp and --listen=udp:PORT:interface=ADDRESS go together")

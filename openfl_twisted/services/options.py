@@ -265,9 +265,6 @@ class ServerOptions(usage.Options):
         sys.exit(0)
 
     def postOptions(self) -> None:
-        """
-        Fill in where to listen, and set the level of the log.
-        """
         level = oneOf("log-level", self["log-level"], _LEVELS)
         setLogLevel(LogLevel.levelWithName(level))
         if not self["listen"]:
@@ -276,9 +273,6 @@ class ServerOptions(usage.Options):
         self._readAdminEndpoints()
 
     def _readAdminEndpoints(self) -> None:
-        """
-        Parse the endpoints of metrics and dashboard, and check the token.
-        """
         if self["metrics"] is not None:
             if find_spec("prometheus_client") is None:
                 raise usage.UsageError(
@@ -299,9 +293,6 @@ class ServerOptions(usage.Options):
             )
 
     def _certificates(self) -> ServerCertificates | None:
-        """
-        Read the certificates for TLS.
-        """
         certificate, key = self["tls-certificate"], self["tls-key"]
         if certificate is None:
             if key is not None:
@@ -382,9 +373,6 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         self["trusted-proxies"] = []
 
     def remarks(self) -> list[str]:
-        """
-        Describe the certificates: names, dates and problems.
-        """
         certificates = self["tls"]
         if certificates is None:
             return []

@@ -157,9 +157,6 @@ class Options(ServerOptions):
         sys.exit(0 if permitted else REFUSED)
 
     def _content(self, origin: str | None) -> Content | None:
-        """
-        Read from where content comes.
-        """
         if origin is None:
             return None
         host = f"[{origin}]" if origin.count(":") > 1 and origin[0] != "[" else origin

@@ -35,9 +35,6 @@ def reopenLogs() -> int:
 
 
 def _reopen(logFile: BaseLogFile) -> bool:
-    """
-    Reopen a log file, if that is possible.
-    """
     mode = 0o666 if logFile.defaultMode is None else logFile.defaultMode
     try:
         # Twisted closes the file before it opens the next one, so a failure would end the log.
@@ -79,9 +76,6 @@ class ReloadService(Service):
         self._reactor = reactor
 
     def startService(self) -> None:
-        """
-        Install the signal handler.
-        """
         super().startService()
         if self._reactor is None:
             from twisted.internet import reactor
@@ -120,9 +114,6 @@ class ReloadService(Service):
             self.log.failure("cannot reload")
 
     def stopService(self) -> None:
-        """
-        Restore the default of the signal, if no other service handles it.
-        """
         super().stopService()
         if self in _services:
             _services.remove(self)

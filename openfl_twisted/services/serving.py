@@ -125,9 +125,6 @@ class ServerService(MultiService):
         self._checkPolicy(host)
 
     def _checkPolicy(self, host: IAddress) -> None:
-        """
-        Log the problems of the policy file that is served at an address.
-        """
         if self.policy is None:
             return
         policy = policyFor(self.policy, host)
@@ -167,9 +164,6 @@ class ServerService(MultiService):
             self._checkPolicy(host)
 
     def startService(self) -> None:
-        """
-        Open the ports, check the certificates, and connect to the brokers.
-        """
         if self.lobby is not None:
             self.lobby.begin()
         super().startService()
@@ -264,11 +258,6 @@ class DatagramService(Service):
         self._reloading.startService()
 
     def stopService(self) -> Deferred[Any]:
-        """
-        Close the ports.
-
-        @return: fires when all are closed.
-        """
         super().stopService()
         self._reloading.stopService()
         ports, self._ports = self._ports, []

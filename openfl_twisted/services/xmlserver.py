@@ -181,12 +181,6 @@ class Options(DataServerOptions):
         self["room-members"][name] = int(number)
 
     def postOptions(self) -> None:
-        """
-        Find the protocol.
-
-        @raise usage.UsageError: if a value is wrong, if two options do not go
-            together, or if the protocol cannot be loaded.
-        """
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
@@ -225,9 +219,6 @@ def usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
 
 
 def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
-    """
-    Say to everybody that the server ends.
-    """
     if farewell is not None:
         factory.broadcast(farewell)
 

@@ -53,9 +53,6 @@ class ClientProtocol(SendingProtocol):
         self._pending: float = math.inf
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Restart the idle timeout.
-        """
         if self._ending is not None:
             self._ending.reset(self._wait)
         super().bytesReceived(data)
@@ -112,9 +109,6 @@ class ClientProtocol(SendingProtocol):
         super().sendQueueExceeded()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Fire C{lost}.
-        """
         super().connectionLost(reason)
         self._cancelTimeout()
         if not (

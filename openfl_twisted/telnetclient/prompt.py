@@ -205,9 +205,6 @@ class PromptTerminal:
         self._process()
 
     def _process(self) -> None:
-        """
-        Give the idle prompt its next task.
-        """
         if not self._idle:
             return
         if self._waiting:

@@ -113,16 +113,10 @@ class PlainTerminal(protocol.Protocol):
         makeTransport(self, *self._descriptors, reactor=self._reactor)
 
     def connectionMade(self) -> None:
-        """
-        Register each side as the producer of the other.
-        """
         self.transport.registerProducer(self._connection.transport, True)
         self._connection.transport.registerProducer(self.transport, True)
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Send the complete lines.
-        """
         lines, tooLong = receiveUpTo(self._splitter, data)
         for line in lines:
             self._send(line.text)

@@ -131,9 +131,6 @@ class Ports:
         return "::1" if family == socket.AF_INET6 else "127.0.0.1"
 
     def _at(self, binding: Bindable, host: str, port: int) -> Iterator[Any]:
-        """
-        Find the sockets whose addresses overlap with an address.
-        """
         everywhere = anyAddress(binding.family)
         for each in self._bound.get((binding.family, binding.type, port), []):
             if each.local[0] == host or everywhere in (each.local[0], host):

@@ -266,9 +266,6 @@ class BaseSocket:
         raise NotImplementedError
 
     def _raiseError(self) -> None:
-        """
-        Raise the pending error.
-        """
         if self.error:
             number, self.error = self.error, 0
             raise socketError(number)

@@ -60,11 +60,6 @@ class Credentials:
     trust: Trust
 
     def getContext(self) -> SSL.Context:
-        """
-        Make the OpenSSL context of the server.
-
-        @return: a context for TLS 1.2 and newer.
-        """
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.use_certificate(self.chain[0])
@@ -188,9 +183,6 @@ class CertificateMaker:
         return _Party(builder.sign(signer, hashes.SHA256()), key)
 
     def _revoke(self, party: _Party) -> x509.CertificateRevocationList:
-        """
-        Make a CRL with a certificate.
-        """
         entry = x509.RevokedCertificateBuilder().serial_number(party.certificate.serial_number)
         return (
             x509.CertificateRevocationListBuilder()

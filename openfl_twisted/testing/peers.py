@@ -438,9 +438,6 @@ def connectedPair(
 
 
 def _factoryOf(given: Any) -> IProtocolFactory:
-    """
-    Return a factory, or make one for a protocol.
-    """
     made: IProtocolFactory = (
         given if IProtocolFactory.providedBy(given) else Factory.forProtocol(lambda: given)
     )

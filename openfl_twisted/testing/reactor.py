@@ -323,11 +323,6 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         self.callLater(0, callable, *args, **kwargs)
 
     def iterate(self, delay: float = 0) -> None:
-        """
-        L{advance} the clock.
-
-        @param delay: the time (seconds).
-        """
         self.advance(delay)
 
     def _try(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -361,9 +356,6 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         return self.kernel.socketOf(selectable.fileno())
 
     def _serve(self, selectable: Any) -> None:
-        """
-        Let a transport read and write, if it is ready.
-        """
         why: Any = None
         reading = False
         if selectable in self._readers and self._socketOf(selectable).readable:

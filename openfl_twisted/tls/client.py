@@ -70,11 +70,6 @@ class _JudgedConnection(SSL.Connection):
         self.verdict = Verdict()
 
     def do_handshake(self) -> None:
-        """
-        Go on with the handshake.
-
-        @raise HandshakeFailed: if it has failed.
-        """
         try:
             super().do_handshake()
         except (SSL.WantReadError, SSL.SysCallError):
@@ -90,9 +85,6 @@ class _JudgedConnection(SSL.Connection):
         self.verdict = verdict
 
     def _explain(self, error: SSL.Error) -> HandshakeFailed:
-        """
-        Say why the handshake has failed.
-        """
         judge = self.judge
         problems = error.args[0] if error.args else []
         if judge.verdict.status == CertificateStatus.TRUSTED and not _isAlert(error):
@@ -181,9 +173,6 @@ class SecureConnectionCreator:
         self._trust = trust or Trust()
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """
-        Make a connection, with a judge of its own.
-        """
         judge = Judge(self._name, self._trust)
         connection = _JudgedConnection(self._trust.context(), judge)
         connection.set_options(SSL.OP_NO_RENEGOTIATION)

@@ -23,7 +23,4 @@ class SecurePolicyForHTTPS:
         self._trust = trust
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> SecureConnectionCreator:
-        """
-        Make the creator for a server.
-        """
         return SecureConnectionCreator(hostname.decode("ascii"), self._trust)

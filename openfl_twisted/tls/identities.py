@@ -222,9 +222,6 @@ def readFile(path: Path) -> bytes:
 
 
 def _loadKey(path: Path, secret: bytes) -> Any:
-    """
-    Parse a private key.
-    """
     try:
         return load_pem_private_key(secret, None)
     except TypeError:
@@ -237,9 +234,6 @@ def _loadKey(path: Path, secret: bytes) -> Any:
 
 
 def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, private: Any) -> None:
-    """
-    Check that a key belongs to the first certificate of a chain, and is long enough.
-    """
     public = private.public_key()
     keys = [_publicKey(each) for each in chain]
     if keys[0] != public:
@@ -277,9 +271,6 @@ def _kindOf(key: Any) -> str:
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:
-    """
-    List the DNS names of a certificate.
-    """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

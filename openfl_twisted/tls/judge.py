@@ -215,9 +215,6 @@ class Judge:
             self._findings.append(Finding(min(EXPIRED), depth))
 
     def _decide(self) -> None:
-        """
-        Put everything together.
-        """
         findings = self._findings
         if self._trust.hardRevocation:
             # A staple may still answer for the server's own certificate.
@@ -231,9 +228,6 @@ class Judge:
         )
 
     def _refuse(self, finding: Finding) -> None:
-        """
-        Refuse for one more reason.
-        """
         self._findings.append(finding)
         self._decide()
 

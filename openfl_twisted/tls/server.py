@@ -314,9 +314,6 @@ class _TimedConnection(SSL.Connection):
     protocol: TLSMemoryBIOProtocol | None
 
     def do_handshake(self) -> None:
-        """
-        Continue the handshake.
-        """
         try:
             super().do_handshake()
         except SSL.WantReadError:
@@ -367,9 +364,6 @@ class _TimedConnection(SSL.Connection):
 
 
 def _cutOff(protocol: TLSMemoryBIOProtocol) -> None:
-    """
-    Give up a connection that has not come to its end of the handshake.
-    """
     peer = describe(protocol.getPeer())
     _log.warn("{peer} cut off: its TLS handshake took too long", peer=peer)
     protocol.abortConnection()

@@ -285,9 +285,6 @@ def _bundledAnchors() -> list[bytes]:
 
 @lru_cache(maxsize=MAX_CONTEXTS)
 def _contextFor(trust: Trust) -> Context:
-    """
-    Make a context.
-    """
     context: Context = CertificateOptions(
         trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
     ).getContext()

@@ -517,9 +517,6 @@ class DataReader(DataInput):
 
     @property
     def bytesAvailable(self) -> int:
-        """
-        The bytes from the position to the end.
-        """
         return max(0, len(self._data) - self.position)
 
     def _take(self, length: int) -> bytes:

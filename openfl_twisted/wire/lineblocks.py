@@ -116,9 +116,6 @@ class LineBlockParser:
         self._keep(bytearray(data[start:]))
 
     def _keep(self, kept: bytearray) -> None:
-        """
-        Keep an incomplete line.
-        """
         if len(kept) > MAX_LINE + 1:
             raise StreamError(f"a line is longer than {MAX_LINE} bytes")
         self._kept = kept

@@ -192,9 +192,7 @@ class Splitter(Protocol[T]):
     """
 
     def receive(self, data: bytes) -> list[T]:
-        """
-        Take the next piece of the stream.
-        """
+        pass
 
 
 def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:

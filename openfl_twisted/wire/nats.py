@@ -129,9 +129,6 @@ def _read(line: bytes) -> ServerInfo | Word:
 
 
 def _readInfo(text: bytes) -> ServerInfo:
-    """
-    Read what a server says of itself.
-    """
     try:
         said: Any = json.loads(text)
     # JSON that is nested deeply is no ValueError.

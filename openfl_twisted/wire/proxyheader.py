@@ -75,9 +75,6 @@ def parseProxyHeader(data: bytes) -> ProxyHeader | None:
 
 
 def _parseV1(data: bytes) -> ProxyHeader | None:
-    """
-    Parse a line of text.
-    """
     end = data.find(b"\r\n", 0, _V1_LENGTH)
     if end < 0:
         if len(data) >= _V1_LENGTH:
@@ -117,9 +114,6 @@ def _port(digits: bytes) -> int:
 
 
 def _parseV2(data: bytes) -> ProxyHeader | None:
-    """
-    Parse a binary header.
-    """
     if len(data) < _V2_LENGTH:
         return None
     command, family, length = struct.unpack_from("!BBH", data, len(_V2))

@@ -96,12 +96,6 @@ class ArrayList(MutableSequence[Any]):
         return type(self)(copy.copy(self.source))
 
     def insert(self, index: int, value: Any) -> None:
-        """
-        Insert an element.
-
-        @param index: the index of the new element.
-        @param value: the element.
-        """
         self._elements.insert(index, value)
 
     def __eq__(self, other: object) -> bool:

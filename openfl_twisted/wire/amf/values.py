@@ -120,9 +120,6 @@ class UndefinedType:
     _only: ClassVar[Self | None] = None
 
     def __new__(cls) -> Self:
-        """
-        Get the one instance.
-        """
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only

@@ -27,9 +27,6 @@ class Decision:
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        """
-        Tell the reasons, as far as somebody would read them in one text.
-        """
         told = "; ".join(self.reasons[:MAX_REASONS])
         more = len(self.reasons) - MAX_REASONS
         return f"{told}; and {more} more" if more > 0 else told

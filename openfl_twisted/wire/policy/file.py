@@ -120,9 +120,6 @@ def _hostsAbove(host: str) -> set[str]:
 
 
 def _ruleOf(attributes: dict[str, str]) -> AccessRule:
-    """
-    Create a rule from the attributes of its element.
-    """
     written = attributes.get("secure", "false")
     secure = written.strip().lower()
     return AccessRule(
@@ -279,9 +276,6 @@ class PolicyFile:
         return found
 
     def _problemsOf(self, rule: AccessRule, servedFrom: int | None, tls: bool) -> list[str]:
-        """
-        Say what one rule does not do.
-        """
         if rule.problem is not None or rule.ports is None:
             return [f"grants nothing: {rule.problem}"]
         found = []

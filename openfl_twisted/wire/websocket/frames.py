@@ -334,9 +334,6 @@ class WebSocketFrames:
         return payload
 
     def _unmaskPart(self, part: memoryview) -> bytes:
-        """
-        Unmask a part of a long frame.
-        """
         payload = apply_mask(part, self._key)
         self._left -= len(part)
         turned = len(part) % 4

@@ -430,9 +430,6 @@ def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certific
 
 
 def _gradeOf(code: int, depth: int) -> _Grade:
-    """
-    Look up how grave a code is.
-    """
     if code in verifycodes.NO_TRUSTED_SIGNER or code in (NO_ANCHORS, UNTRUSTED_END):
         return _Grade.SIGNERS
     if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
