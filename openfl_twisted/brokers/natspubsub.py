@@ -45,7 +45,7 @@ class NATSLogin:
 
 
 @implementer(IHandshakeListener)
-class NATSConnection(PubSubConnection):
+class _NATSConnection(PubSubConnection):
     """
     One connection to NATS.
 
@@ -172,7 +172,7 @@ class NATSConnection(PubSubConnection):
         self.transport.write(nats.unsubscribe(number))
 
 
-class NATSPubSub(BrokerPubSub[NATSConnection]):
+class NATSPubSub(BrokerPubSub[_NATSConnection]):
     """
     Publish and subscribe through NATS.
 
@@ -208,5 +208,5 @@ class NATSPubSub(BrokerPubSub[NATSConnection]):
         self.tls = tls
         self.login = login or NATSLogin()
 
-    def build(self, link: BrokerLink) -> NATSConnection:
-        return NATSConnection(link, self)
+    def build(self, link: BrokerLink) -> _NATSConnection:
+        return _NATSConnection(link, self)

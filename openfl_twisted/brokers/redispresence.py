@@ -38,7 +38,7 @@ Maximum number of commands without a reply.
 """
 
 
-class RedisPresenceConnection(RedisConnection):
+class _RedisPresenceConnection(RedisConnection):
     """
     A connection on which each command has a reply.
     """
@@ -168,7 +168,7 @@ class RedisPresence(LinkUser):
         self._link = BrokerLink(
             endpoint,
             description,
-            lambda link: RedisPresenceConnection(link, user),
+            lambda link: _RedisPresenceConnection(link, user),
             self,
             limits or BrokerLimits(),
             self._clock,
@@ -290,8 +290,8 @@ class RedisPresence(LinkUser):
         ]
 
     @property
-    def _connection(self) -> RedisPresenceConnection | None:
-        return cast("RedisPresenceConnection | None", self._link.connection)
+    def _connection(self) -> _RedisPresenceConnection | None:
+        return cast("_RedisPresenceConnection | None", self._link.connection)
 
     def _ask(self, *words: bytes) -> Deferred[Reply]:
         if self._connection is None:

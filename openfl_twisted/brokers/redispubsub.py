@@ -17,7 +17,7 @@ from openfl_twisted.wire.envelope import OVERHEAD
 _PING = command(b"PING")
 
 
-class RedisPubSubConnection(RedisConnection, PubSubConnection):
+class _RedisPubSubConnection(RedisConnection, PubSubConnection):
     """
     A connection that publishes without waiting for replies.
 
@@ -72,7 +72,7 @@ class RedisPubSubConnection(RedisConnection, PubSubConnection):
         return self._prefix + topic.encode()
 
 
-class RedisPubSub(BrokerPubSub[RedisPubSubConnection]):
+class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
     """
     Publish and subscribe through Redis.
 
@@ -106,5 +106,5 @@ class RedisPubSub(BrokerPubSub[RedisPubSubConnection]):
         )
         self.login = login or RedisLogin()
 
-    def build(self, link: BrokerLink) -> RedisPubSubConnection:
-        return RedisPubSubConnection(link, self)
+    def build(self, link: BrokerLink) -> _RedisPubSubConnection:
+        return _RedisPubSubConnection(link, self)

@@ -115,7 +115,7 @@ class ReadOnlyResource(Resource):
         return b""
 
 
-class AdminSite(Site):
+class _AdminSite(Site):
     """
     A C{Site} for small requests, without an access log.
     """
@@ -152,7 +152,7 @@ class _AdminGuard(GuardFactory):
 
 class AdminService(MultiService):
     """
-    An L{AdminSite} on its own port.
+    An L{_AdminSite} on its own port.
 
     @ivar guard: the guard of the connections.
     """
@@ -174,7 +174,7 @@ class AdminService(MultiService):
         super().__init__()
         self._opened = opened
         self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
-        site = AdminSite(resource, clock)
+        site = _AdminSite(resource, clock)
         self.guard: GuardFactory = _AdminGuard(site, maxConnections=MAX_CONNECTIONS, clock=clock)
         port = StreamServerEndpointService(ListeningEndpoint(endpoint, self._announce), self.guard)
         port.setServiceParent(self)

@@ -51,7 +51,7 @@ def _one(value: float) -> Values:
     return [((), value)]
 
 
-class ServerCollector(Collector):
+class _ServerCollector(Collector):
     """
     Collects the metrics of a server.
     """
@@ -165,7 +165,7 @@ class ServerCollector(Collector):
             yield _counter(f"broker_{name}", BROKER_COUNTERS[name], _one(count))
 
 
-class MetricsResource(ReadOnlyResource):
+class _MetricsResource(ReadOnlyResource):
     """
     The resource C{/metrics}.
     """
@@ -176,7 +176,7 @@ class MetricsResource(ReadOnlyResource):
         """
         super().__init__()
         self._registry = CollectorRegistry()
-        self._registry.register(ServerCollector(service))
+        self._registry.register(_ServerCollector(service))
         ProcessCollector(registry=self._registry)
 
     def render_GET(self, request: Request) -> bytes:
@@ -208,7 +208,7 @@ class MetricsService(AdminService):
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         root = Directory()
-        root.putChild(b"metrics", MetricsResource(service))
+        root.putChild(b"metrics", _MetricsResource(service))
         super().__init__(endpoint, root, self._logAddress, clock)
 
     def _logAddress(self, at: str) -> None:

@@ -234,13 +234,9 @@ def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[st
     return {"hearers": count}
 
 
-def dashboardResource(state: DashboardState, token: str) -> Resource:
+def _dashboardResource(state: DashboardState, token: str) -> Resource:
     """
     Make the resources of a dashboard.
-
-    @param state: the streams.
-    @param token: the access token.
-    @return: the root resource, with the page at C{/}.
     """
     root = Directory()
     for path, (name, contentType) in _FILES.items():
@@ -279,7 +275,7 @@ class DashboardService(AdminService):
         self.token = token or secrets.token_urlsafe(16)
         self.state = DashboardState(service, clock)
         super().__init__(
-            endpoint, dashboardResource(self.state, self.token), self._logAddress, clock
+            endpoint, _dashboardResource(self.state, self.token), self._logAddress, clock
         )
         self._isSecret = token is not None
 

@@ -65,7 +65,7 @@ class DashboardError(Exception):
 
 
 @implementer(IPushProducer)
-class EventStream:
+class _EventStream:
     """
     A stream of events. Base class of the streams.
 
@@ -73,9 +73,6 @@ class EventStream:
     """
 
     def __init__(self, request: Request) -> None:
-        """
-        @param request: the request for the stream.
-        """
         self.missed = 0
         self._request = request
         self._full = False
@@ -92,9 +89,6 @@ class EventStream:
     def send(self, event: str, **data: Any) -> None:
         """
         Send an event.
-
-        @param event: the name of the event.
-        @param data: the payload, sent as JSON. C{missed} is added.
         """
         data["missed"], self.missed = self.missed, 0
         # JSON contains no line breaks, and non-ASCII characters are escaped.
@@ -104,8 +98,6 @@ class EventStream:
         """
         Send an event if there is something new. Subclasses must override this
         method.
-
-        @param describe: L{DashboardState.describe}, cached for this tick.
         """
         raise NotImplementedError
 
@@ -131,18 +123,12 @@ class EventStream:
         self._full = True
 
 
-class StateStream(EventStream):
+class _StateStream(_EventStream):
     """
     The stream of the server's state.
     """
 
     def __init__(self, request: Request, state: "DashboardState", find: str) -> None:
-        """
-        @param request: the request for the stream.
-        @param state: counts the dropped events of all streams.
-        @param find: text to find in the address, the name, the room or the type of
-            the clients to show (case-insensitive).
-        """
         super().__init__(request)
         self._state = state
         self._find = find.lower()
@@ -155,7 +141,7 @@ class StateStream(EventStream):
         self.send("state", **describe(self._find))
 
 
-class MessageStream(EventStream):
+class _MessageStream(_EventStream):
     """
     The stream of a client's messages.
     """
@@ -163,12 +149,6 @@ class MessageStream(EventStream):
     def __init__(
         self, request: Request, state: "DashboardState", connection: GuardedConnection
     ) -> None:
-        """
-        @param request: the request for the stream.
-        @param state: counts the dropped messages of all streams, and is notified
-            of the end.
-        @param connection: the connection of the client; the stream ends with it.
-        """
         super().__init__(request)
         self.connection = connection
         self._state = state
@@ -222,8 +202,8 @@ class DashboardState:
         self.server = ServerStatus(service)
         self.missed = 0
         self.clock = clockOrReactor(clock)
-        self._streams: list[EventStream] = []
-        self._taps: dict[int, list[MessageStream]] = {}
+        self._streams: list[_EventStream] = []
+        self._taps: dict[int, list[_MessageStream]] = {}
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self.clock
 
@@ -241,10 +221,11 @@ class DashboardState:
         Respond to a request with a stream of the state.
 
         @param request: the request; it is finished when the stream ends.
-        @param find: the clients to show, see L{StateStream}; empty for all.
+        @param find: text to find in the address, the name, the room or the type of
+            the clients to show (case-insensitive; empty for all).
         @raise DashboardError: if there are L{MAX_STREAMS} already.
         """
-        self._begin(request, partial(StateStream, request, self, find))
+        self._begin(request, partial(_StateStream, request, self, find))
 
     def showMessages(self, request: Request, id: int) -> None:
         """
@@ -264,7 +245,7 @@ class DashboardState:
             raise DashboardError(409, "this client does not send messages")
         if not taps and protocol.tap is not None:
             raise DashboardError(409, "the messages of this client are monitored elsewhere")
-        stream = self._begin(request, partial(MessageStream, request, self, connection))
+        stream = self._begin(request, partial(_MessageStream, request, self, connection))
         if taps:
             taps.append(stream)
             return
@@ -276,7 +257,7 @@ class DashboardState:
 
         protocol.tap = tap
 
-    def untap(self, stream: MessageStream) -> None:
+    def untap(self, stream: _MessageStream) -> None:
         """
         Remove a stream of messages. After the last one of a client, its messages
         are no longer tapped.
@@ -304,7 +285,7 @@ class DashboardState:
         stream.send("begin")
         return stream
 
-    def _ended(self, stream: EventStream, result: Failure | None) -> None:
+    def _ended(self, stream: _EventStream, result: Failure | None) -> None:
         self._streams.remove(stream)
         stream.ended()
         if not self._streams and self._ticking.running:
@@ -329,7 +310,8 @@ class DashboardState:
         """
         Describe the state of the server.
 
-        @param find: the clients to show, see L{StateStream}.
+        @param find: text to find in the address, the name, the room or the type of
+            the clients to show (case-insensitive; empty for all).
         @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest
             first, and their total number; the counters of the guard; C{bytes} and
             C{messages} as two numbers each, received and sent; C{rooms} and

@@ -29,12 +29,12 @@ REQUESTS = {
 What a client can ask for, and with which attributes.
 """
 
-ANSWERS = frozenset(("welcome", "joined", "left", "error", "gap"))
+_ANSWERS = frozenset(("welcome", "joined", "left", "error", "gap"))
 """
 What only the server says.
 """
 
-SERVER_ELEMENTS = ANSWERS | {"say", "set", "who", "rooms"}
+SERVER_ELEMENTS = _ANSWERS | {"say", "set", "who", "rooms"}
 """
 Names of the elements that the server sends as messages. A forwarded message
 contains none of them, see L{parseRequest}.

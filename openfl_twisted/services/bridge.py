@@ -31,13 +31,10 @@ _name = re.compile(r"[A-Za-z0-9_.-]+")
 _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+)")
 
 
-def makeTarget(name: str, connect: str, framing: str) -> Target:
+def _makeTarget(name: str, connect: str, framing: str) -> Target:
     """
     Read a target.
 
-    @param name: how it is called in paths.
-    @param connect: where it is, as a Twisted endpoint.
-    @param framing: how what it sends is cut.
     @raise usage.UsageError: if one of these is wrong.
     """
     from twisted.internet import reactor
@@ -56,13 +53,10 @@ def makeTarget(name: str, connect: str, framing: str) -> Target:
     return Target(name, endpoint, connect, BridgeFraming(framing))
 
 
-def readTargets(path: str, framing: str) -> dict[str, Target]:
+def _readTargets(path: str, framing: str) -> dict[str, Target]:
     """
     Read a table of targets.
 
-    @param path: a file in TOML: C{[[target]]}, and below it C{name},
-        C{connect}, and C{framing} if it is another one.
-    @param framing: how is cut what nothing is said about.
     @raise usage.UsageError: if it is no such file.
     """
     entries = readTable(path).get("target")
@@ -75,20 +69,16 @@ def readTargets(path: str, framing: str) -> dict[str, Target]:
             raise usage.UsageError(
                 f"--config={path}: a target has name and connect, and can have framing: {entry!r}"
             )
-        target = makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
+        target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
             raise usage.UsageError(f"--config={path}: there are two targets {target.name}")
         targets[target.name] = target
     return targets
 
 
-def ruffleConfig(targets: dict[str, Target], url: str) -> str:
+def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
     """
     Write what Ruffle has to be told: which of a program's connections go where.
-
-    @param targets: the servers, of which those of TCP count.
-    @param url: where pages reach the bridge: C{ws://games.example:9000}.
-    @return: JSON.
     """
     found = ((target, _tcp.match(target.description)) for target in targets.values())
     proxies = [
@@ -180,14 +170,14 @@ class Options(DataServerOptions):
         if self["connect"] is None:
             if self["config"] is None:
                 raise usage.UsageError("give --connect or --config")
-            self["targets"] = readTargets(self["config"], self["framing"])
+            self["targets"] = _readTargets(self["config"], self["framing"])
         else:
-            self["targets"] = {"game": makeTarget("game", self["connect"], self["framing"])}
+            self["targets"] = {"game": _makeTarget("game", self["connect"], self["framing"])}
         url = self["show-ruffle-config"]
         if url is not None:
             if not url.startswith(("ws://", "wss://")):
                 raise usage.UsageError(f"--show-ruffle-config={url}: this must be a ws:// URL")
-            sys.stdout.write(ruffleConfig(self["targets"], url) + "\n")
+            sys.stdout.write(_ruffleConfig(self["targets"], url) + "\n")
             sys.exit(0)
         super().postOptions()
 

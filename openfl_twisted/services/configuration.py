@@ -34,14 +34,10 @@ def readTable(path: str) -> dict[str, Any]:
         raise usage.UsageError(f"--config={path}: {problem}") from None
 
 
-def argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list[str]:
+def _argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list[str]:
     """
     Write what a file says as arguments of a command line.
 
-    @param path: where the table comes from.
-    @param table: the options by their names; C{true} for a flag, a list for what
-        can be given several times.
-    @param given: the arguments of the command line, which count for more.
     @raise usage.UsageError: if a value cannot be one.
     """
     arguments = []
@@ -92,7 +88,7 @@ class ConfiguredOptions(usage.Options):
         path = _valueOf("config", given)
         table = {} if path is None else readTable(path)
         known = {name: value for name, value in table.items() if name not in self.ownTables}
-        fromFile = argumentsOf(path or "", known, given)
+        fromFile = _argumentsOf(path or "", known, given)
         self._checkNames(path or "", fromFile)
         arguments = [*fromFile, *given]
         super().parseOptions(arguments)

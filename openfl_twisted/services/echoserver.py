@@ -31,14 +31,11 @@ _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 It is who writes the option that wants th
 _udp = re.compile(r"udp:([0-9]+)(?::interface=(.+))?")
 
 
-def udpAddress(description: str) -> tuple[int, str]:
+def _udpAddress(description: str) -> tuple[int, str]:
     """
     Read where to listen for datagrams: C{udp:PORT:interface=ADDRESS}. In an
     IPv6 address the colons can be escaped, as Twisted's endpoints want them.
 
-    @param description: what stands behind C{--listen}. Without an interface it
-        is all of IPv4.
-    @return: the port and the address.
     @raise usage.UsageError: if it is no such description, or the port or the
         address is none.
     """
@@ -106,7 +103,7 @@ class Options(DataServerOptions):
         Where to listen, as a Twisted endpoint; can be given several times.
         """
         if description.startswith("udp:"):
-            self["listen"].append(udpAddress(description))
+            self["listen"].append(_udpAddress(description))
         else:
             super().opt_listen(description)
 

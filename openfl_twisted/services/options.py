@@ -94,13 +94,10 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def endpointOf(option: str, description: str, example: str) -> IStreamServerEndpoint:
+def _endpointOf(option: str, description: str, example: str) -> IStreamServerEndpoint:
     """
     Read where to listen.
 
-    @param option: its name, for who has given it something wrong.
-    @param description: a Twisted endpoint, as C{serverFromString} takes it.
-    @param example: such a description, for who has written another.
     @raise usage.UsageError: if there is no such endpoint.
     """
     from twisted.internet import reactor
@@ -119,23 +116,18 @@ def endpointOf(option: str, description: str, example: str) -> IStreamServerEndp
     return endpoint
 
 
-def adminEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
+def _adminEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
     """
     Parse the endpoint of metrics or dashboard. The default interface is the
     loopback interface.
 
-    @param option: the name of the option, for error messages.
-    @param description: the description of a Twisted endpoint, as for
-        C{serverFromString}.
-    @param port: a port number, for the example in error messages.
-    @return: the endpoint.
     @raise usage.UsageError: if the description is invalid.
     """
     kind, _, *more = [*_colon.split(description), ""]
     # A positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
-    return endpointOf(option, description, f"tcp:{port}")
+    return _endpointOf(option, description, f"tcp:{port}")
 
 
 T = TypeVar("T")
@@ -252,7 +244,7 @@ class ServerOptions(usage.Options):
         """
         Where to listen, as a Twisted endpoint; can be given several times.
         """
-        endpoint = endpointOf("listen", description, "tcp:8080:interface=127.0.0.1")
+        endpoint = _endpointOf("listen", description, "tcp:8080:interface=127.0.0.1")
         self["listen"].append(endpoint)
 
     opt_l = opt_listen
@@ -278,13 +270,13 @@ class ServerOptions(usage.Options):
                 raise usage.UsageError(
                     "--metrics requires prometheus-client: pip install 'openfl-twisted[metrics]'"
                 )
-            self["metrics"] = adminEndpointOf("metrics", self["metrics"], 9100)
+            self["metrics"] = _adminEndpointOf("metrics", self["metrics"], 9100)
         token = self["dashboard-token"]
         if self["dashboard"] is None:
             if token is not None:
                 raise usage.UsageError("--dashboard-token requires --dashboard")
             return
-        self["dashboard"] = adminEndpointOf("dashboard", self["dashboard"], 9101)
+        self["dashboard"] = _adminEndpointOf("dashboard", self["dashboard"], 9101)
         if token is None:
             return
         if len(token) < MIN_TOKEN or not _token.fullmatch(token):

@@ -19,7 +19,7 @@ from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFi
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
 from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
 
-REFUSED = 1
+_REFUSED = 1
 """
 The status with which C{--check} ends if the connection is refused.
 """
@@ -115,7 +115,7 @@ class Options(ServerOptions):
         @raise usage.UsageError: if a value is wrong, if two options do not go
             together, or if the policy grants nothing.
         @raise SystemExit: with C{--check}, when it is answered: with 0, or
-            L{REFUSED}.
+            1.
         """
         if self["check"] is not None:
             self._check(self["check"])
@@ -154,7 +154,7 @@ class Options(ServerOptions):
         except PolicyError as problem:
             permitted, lines = False, [f"{path}: this is no policy file: {problem}"]
         sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.exit(0 if permitted else REFUSED)
+        sys.exit(0 if permitted else _REFUSED)
 
     def _content(self, origin: str | None) -> Content | None:
         if origin is None:

@@ -33,13 +33,11 @@ from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 
-def loadProtocol(name: str) -> type[XMLSocketProtocol]:
+def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
     """
     Find the protocol that C{--app} names. Modules are looked for in the current
     folder too.
 
-    @param name: C{package.module:Class}.
-    @return: the class, which is not called yet.
     @raise usage.UsageError: if there is no such class, in one line.
     """
     module, colon, attribute = name.partition(":")
@@ -190,22 +188,20 @@ class Options(DataServerOptions):
         elif self["echo"]:
             raise usage.UsageError("--echo and --app: there can be one of them")
         else:
-            self["app"] = loadProtocol(self["app"])
+            self["app"] = _loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError("--broker needs --rooms=path or xml, or an --app with rooms")
         if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
             raise usage.UsageError("--resume goes with --rooms=xml, or an --app of XMLRoomProtocol")
         if self["broker"] is not None:
-            self["broker"], self["presence"] = usingBroker(self["broker"])
+            self["broker"], self["presence"] = _usingBroker(self["broker"])
 
 
-def usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
+def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     """
     Publish and subscribe, and share the list of members, through the broker of
     C{--broker}.
 
-    @param url: the value of C{--broker}, see L{pubSubFromURL}.
-    @return: both, not started yet; C{None} for the list if the broker stores nothing.
     @raise usage.UsageError: if the URL is invalid, or a library is not installed.
     """
     from twisted.internet import reactor

@@ -35,12 +35,12 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import MASTER_PORT
 
-NO_CONNECTION = 1
+_NO_CONNECTION = 1
 """
 Exit status if the connection attempt fails.
 """
 
-WRONG_USAGE = 2
+_WRONG_USAGE = 2
 """
 Exit status of usage errors.
 """
@@ -179,7 +179,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"--ca={problem}") from None
 
 
-class NotPermitted(Exception):
+class _NotPermitted(Exception):
     """
     No policy file permits the connection.
     """
@@ -227,7 +227,7 @@ def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -
     def decided(decision: Decision) -> None:
         origin = options["as-flash"]
         if not decision.permitted:
-            raise NotPermitted(f"refused: a program from {origin} gets a securityError, #2048")
+            raise _NotPermitted(f"refused: a program from {origin} gets a securityError, #2048")
         tell(f"permitted: a program from {origin} may connect")
 
     checking = checker.check(options["content"], options["host"], options["port"], tell=tell)
@@ -292,19 +292,19 @@ async def talk(
     @param endpoint: the endpoint of the server; see L{makeEndpoint}.
     @param terminal: the terminal.
     @param tell: called with lines about the connection.
-    @return: the exit status: 0, or L{NO_CONNECTION}.
+    @return: the exit status: 0, or 1 without a connection.
     """
     factory = makeFactory(reactor, options)
     try:
         # One timeout for the policy check, name resolution, TCP and TLS together.
         connecting: Deferred[Any] = endpoint.connect(factory)
         connection = await connecting.addTimeout(options["timeout"], reactor, tookTooLong)
-    except NotPermitted as refusal:
+    except _NotPermitted as refusal:
         tell(str(refusal))
-        return NO_CONNECTION
+        return _NO_CONNECTION
     except Exception as problem:
         tell(problemOf(problem, options["host"], options["port"], options["timeout"]))
-        return NO_CONNECTION
+        return _NO_CONNECTION
     tell(f"connected to {describe(connection.transport.getPeer())}")
     connection.show = terminal.show
     terminal.start(connection)
@@ -334,17 +334,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     @param arguments: the arguments, without the program's name (default: those
         of the process).
-    @raise SystemExit: always, with 0, L{NO_CONNECTION} or L{WRONG_USAGE}.
+    @raise SystemExit: always, with 0, 1 without a connection, or 2 for wrong usage.
     """
     options = Options()
     try:
         options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
     except usage.UsageError as problem:
         _tell(f"openfl-telnet: {problem}\nSee openfl-telnet --help.")
-        sys.exit(WRONG_USAGE)
+        sys.exit(_WRONG_USAGE)
     if sys.stdin is None or sys.stdout is None:
         _tell("openfl-telnet: there is no standard input, or no standard output")
-        sys.exit(WRONG_USAGE)
+        sys.exit(_WRONG_USAGE)
 
     async def run(reactor: Any) -> None:
         endpoint = makeEndpoint(reactor, options, _tell)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 # The first dynamic port of RFC 6335.
-FIRST_PORT = 49152
+_FIRST_PORT = 49152
 
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - no socket is bound here
 _REUSE = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
@@ -30,7 +30,7 @@ def socketError(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-class Bindable(Protocol):
+class _Bindable(Protocol):
     """
     The attributes of a socket that L{Ports} reads.
     """
@@ -58,7 +58,7 @@ class Ports:
     def __init__(self) -> None:
         self.addresses: set[str] = set()
         self.faults: dict[tuple[str, int | None], int] = {}
-        self._next = FIRST_PORT
+        self._next = _FIRST_PORT
         self._bound: dict[tuple[int, int, int], list[Any]] = {}
 
     def has(self, address: str) -> bool:
@@ -70,7 +70,7 @@ class Ports:
         """
         return self.faults.get((host, port)) or self.faults.get((host, None), 0)
 
-    def bind(self, binding: Bindable, host: str, port: int) -> tuple[str, int]:
+    def bind(self, binding: _Bindable, host: str, port: int) -> tuple[str, int]:
         """
         Bind a socket.
 
@@ -90,7 +90,7 @@ class Ports:
         self._bound.setdefault((binding.family, binding.type, port), []).append(binding)
         return host, port
 
-    def release(self, bound: Bindable) -> None:
+    def release(self, bound: _Bindable) -> None:
         """
         Release the port of a socket, if it has one.
         """
@@ -113,7 +113,7 @@ class Ports:
                     return each
         return None
 
-    def isTaken(self, bound: Bindable) -> bool:
+    def isTaken(self, bound: _Bindable) -> bool:
         """
         Check whether another socket listens at the address of a socket.
         """
@@ -130,22 +130,22 @@ class Ports:
             return host
         return "::1" if family == socket.AF_INET6 else "127.0.0.1"
 
-    def _at(self, binding: Bindable, host: str, port: int) -> Iterator[Any]:
+    def _at(self, binding: _Bindable, host: str, port: int) -> Iterator[Any]:
         everywhere = anyAddress(binding.family)
         for each in self._bound.get((binding.family, binding.type, port), []):
             if each.local[0] == host or everywhere in (each.local[0], host):
                 yield each
 
-    def _freePort(self, binding: Bindable, host: str) -> int:
+    def _freePort(self, binding: _Bindable, host: str) -> int:
         while True:
             port, self._next = self._next, self._next + 1
             if self._next > 65535:
-                self._next = FIRST_PORT
+                self._next = _FIRST_PORT
             if not any(self._at(binding, host, port)):
                 return port
 
 
-def _canShare(one: Bindable, other: Bindable) -> bool:
+def _canShare(one: _Bindable, other: _Bindable) -> bool:
     """
     Check whether two sockets can share an address: both must allow it, and the
     other must not listen.

@@ -99,7 +99,7 @@ class Kernel:
         kind = MemorySocket if type == socket.SOCK_STREAM else MemoryDatagramSocket
         return kind(self, family, type)
 
-    def adopt(self, opened: "BaseSocket") -> int:
+    def adopt(self, opened: "_BaseSocket") -> int:
         """
         Assign a file descriptor.
         """
@@ -107,7 +107,7 @@ class Kernel:
         self._sockets[number] = opened
         return number
 
-    def abandon(self, closed: "BaseSocket") -> None:
+    def abandon(self, closed: "_BaseSocket") -> None:
         """
         Release the file descriptor and the port of a socket.
         """
@@ -193,7 +193,7 @@ class Kernel:
         self._moving[flow] = None
 
 
-class BaseSocket:
+class _BaseSocket:
     """
     The common part of TCP and UDP sockets: a file descriptor, addresses and
     options. No call ever blocks.
@@ -271,7 +271,7 @@ class BaseSocket:
             raise socketError(number)
 
 
-class MemorySocket(BaseSocket):
+class MemorySocket(_BaseSocket):
     """
     A TCP socket: it listens, connects, or was accepted.
 
@@ -428,7 +428,7 @@ class MemorySocket(BaseSocket):
         self.fail(errno.EPIPE if self.incoming.finished else errno.ECONNRESET)
 
 
-class MemoryDatagramSocket(BaseSocket):
+class MemoryDatagramSocket(_BaseSocket):
     """
     A UDP socket.
     """

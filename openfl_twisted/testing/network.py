@@ -13,7 +13,7 @@ from openfl_twisted.testing._sockets import Settings
 from openfl_twisted.testing.attempts import Attempts
 from openfl_twisted.testing.reactor import MemoryReactor
 
-RUN_TIMEOUT = 3600.0
+_RUN_TIMEOUT = 3600.0
 """
 Default timeout of L{MemoryNetwork.run} (seconds of the network's clock).
 """
@@ -86,7 +86,7 @@ class MemoryNetwork(Settings):
         """
         self.reactor.advance(seconds)
 
-    def run(self, awaitable: Awaitable[_T], timeout: float = RUN_TIMEOUT) -> _T:
+    def run(self, awaitable: Awaitable[_T], timeout: float = _RUN_TIMEOUT) -> _T:
         """
         Run iterations and advance the clock until a C{Deferred} fires or a
         coroutine returns.

@@ -36,7 +36,7 @@ from zope.interface import implementer
 
 from openfl_twisted.testing._sockets import Kernel, Settings
 
-MAX_ITERATIONS = 1_000_000
+_MAX_ITERATIONS = 1_000_000
 """
 Default maximum number of iterations at one time of the clock. It allows a
 megabyte of one-byte segments.
@@ -221,7 +221,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     @ivar failures: the failures logged so far.
     @ivar maxIterations: the maximum number of iterations at one time of the
-        clock; see L{MAX_ITERATIONS}.
+        clock; see L{_MAX_ITERATIONS}.
     @ivar kernel: the sockets and packets (internal).
     @ivar running: whether the reactor was not stopped yet.
     """
@@ -236,7 +236,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         self.kernel = Kernel(settings, self.seconds)
         self.installNameResolver(_Resolver(settings, self.kernel))
         self.failures: list[Failure] = []
-        self.maxIterations = MAX_ITERATIONS
+        self.maxIterations = _MAX_ITERATIONS
         # Ordered, so that tests are deterministic.
         self._readers: dict[Any, None] = {}
         self._writers: dict[Any, None] = {}

@@ -26,7 +26,7 @@ EXPIRY_WARNING = timedelta(days=14)
 How long before the end of a certificate the server warns of it.
 """
 
-SHORT_LIVED = timedelta(days=10)
+_SHORT_LIVED = timedelta(days=10)
 """
 The validity of a short-lived certificate, which is renewed every few days. The
 server warns of its end when less than a third of its time is left.
@@ -111,7 +111,7 @@ class Identity:
 def _problemsOfDates(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
     begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     validity = end - begin
-    warning = EXPIRY_WARNING if validity > SHORT_LIVED else validity / 3
+    warning = EXPIRY_WARNING if validity > _SHORT_LIVED else validity / 3
     if end < now:
         yield f"has expired on {end:{_DATE}}"
     elif end - now < warning:

@@ -39,7 +39,7 @@ class Client(NamedTuple):
     port: int
 
 
-def parseAddress(text: str) -> IPAddress | None:
+def _parseAddress(text: str) -> IPAddress | None:
     """
     Read an address. One of IPv4 that is written as one of IPv6 is one of IPv4.
 
@@ -70,7 +70,7 @@ def clientOf(
     @return: the client; C{None} if the connection does not come from a trusted
         proxy, or that does not say it properly.
     """
-    address = parseAddress(peer)
+    address = _parseAddress(peer)
     if address is None or not _within(address, trustedProxies):
         return None
     client = None
@@ -138,6 +138,6 @@ def _parse(text: str) -> Client | None:
     node = _node.fullmatch(text.strip())
     if node is None:
         return None
-    address = parseAddress(node[1] or node[2] or node[4])
+    address = _parseAddress(node[1] or node[2] or node[4])
     port = int(node[3] or 0)
     return None if address is None or port > 65535 else Client(address, port)

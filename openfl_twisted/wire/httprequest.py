@@ -35,12 +35,12 @@ METHODS = frozenset(_REGISTRY.split())
 The methods in IANA's HTTP method registry.
 """
 
-HEALTH_PATH = "/healthz"
+_HEALTH_PATH = "/healthz"
 """
 The path of the health check: C{GET} and C{HEAD} are answered with 200.
 """
 
-EXPLANATION = (
+_EXPLANATION = (
     "This port accepts WebSocket connections of OpenFL and Flash programs. "
     "It does not serve web pages."
 )
@@ -248,14 +248,16 @@ class RequestHead(NamedTuple):
             C{HEAD}; 405 for another registered method; 501 for any other.
         """
         if self.method in ("GET", "HEAD"):
-            if self.path.partition("?")[0] == HEALTH_PATH:
+            if self.path.partition("?")[0] == _HEALTH_PATH:
                 return OtherRequest(200, "ok", (*_CLOSE, ("Cache-Control", "no-store")))
-            return OtherRequest(426, EXPLANATION, UPGRADE)
+            return OtherRequest(426, _EXPLANATION, UPGRADE)
         if self.method == "OPTIONS":
-            return OtherRequest(200, EXPLANATION, (*_CLOSE, _ALLOW))
+            return OtherRequest(200, _EXPLANATION, (*_CLOSE, _ALLOW))
         if self.method in METHODS:
-            return OtherRequest(405, f"The method is not allowed. {EXPLANATION}", (*_CLOSE, _ALLOW))
-        return OtherRequest(501, f"The method is unknown. {EXPLANATION}")
+            return OtherRequest(
+                405, f"The method is not allowed. {_EXPLANATION}", (*_CLOSE, _ALLOW)
+            )
+        return OtherRequest(501, f"The method is unknown. {_EXPLANATION}")
 
 
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
@@ -372,5 +374,5 @@ class HeadCollector:
             return
         line = self.received[:end].decode("ascii")
         if ending != b"\r\n" or not _requestLine.fullmatch(line):
-            raise OtherRequest(400, f"This is not an HTTP/1.1 request. {EXPLANATION}")
+            raise OtherRequest(400, f"This is not an HTTP/1.1 request. {_EXPLANATION}")
         self._inFirstLine = False

@@ -185,7 +185,7 @@ class MessageSplitter:
         self._begun = Pieces()
 
 
-class Splitter(Protocol[T]):
+class _Splitter(Protocol[T]):
     """
     What cuts a stream: L{MessageSplitter}, and
     L{LineSplitter<openfl_twisted.wire.lines.LineSplitter>}.
@@ -195,7 +195,7 @@ class Splitter(Protocol[T]):
         pass
 
 
-def receiveUpTo(splitter: Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:
+def receiveUpTo(splitter: _Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:
     """
     Take the next piece of a stream, up to a message that is too long.
 

@@ -80,7 +80,7 @@ class XMLLimits:
     namespace: int = 200
 
 
-DEFAULT_LIMITS = XMLLimits()
+_DEFAULT_LIMITS = XMLLimits()
 """
 The limits of a room message.
 """
@@ -260,7 +260,7 @@ class _ElementReader(_Reader):
         self._end = self.parser.CurrentByteIndex
 
 
-def readElement(data: bytes, limits: XMLLimits = DEFAULT_LIMITS) -> Element:
+def readElement(data: bytes, limits: XMLLimits = _DEFAULT_LIMITS) -> Element:
     """
     Parse a document that is exactly one element of XML 1.0 with namespaces.
 
@@ -342,7 +342,7 @@ def walk(
     data: bytes,
     onElement: Callable[[int, str, dict[str, str]], None],
     onText: Callable[[str], None],
-    limits: XMLLimits = DEFAULT_LIMITS,
+    limits: XMLLimits = _DEFAULT_LIMITS,
 ) -> None:
     """
     Parse a document in any encoding, and pass its elements and text to

@@ -5,7 +5,7 @@ what comes, and everything that the other side offers or asks for is refused.
 @see: RFC 854 (the protocol), RFC 855 (options), RFC 1143 (how often to answer).
 """
 
-IAC = b"\xff"
+_IAC = b"\xff"
 """
 "Interpret as command": the byte that begins each command.
 """
@@ -22,7 +22,7 @@ def escape(data: bytes) -> bytes:
     @param data: what the other side is to get.
     @return: the bytes for the wire.
     """
-    return data.replace(IAC, IAC * 2)
+    return data.replace(_IAC, _IAC * 2)
 
 
 class TelnetReader:
@@ -84,7 +84,7 @@ class TelnetReader:
         texts: list[bytes] = []
         answers: list[bytes] = []
         start = 0
-        while (place := data.find(IAC, start)) >= 0:
+        while (place := data.find(_IAC, start)) >= 0:
             if not self._skipping:
                 texts.append(data[start:place])
             command = data[place + 1] if place + 1 < len(data) else None
@@ -95,8 +95,8 @@ class TelnetReader:
                 return b"".join(texts), b"".join(answers)
             if self._skipping:
                 self._skipping = command != _SE
-            elif command == IAC[0]:
-                texts.append(IAC)
+            elif command == _IAC[0]:
+                texts.append(_IAC)
             elif command == _SB:
                 self._skipping = True
             elif command in _REFUSALS:
@@ -112,4 +112,4 @@ class TelnetReader:
         if (command, option) in self._answered:
             return b""
         self._answered.add((command, option))
-        return bytes((IAC[0], _REFUSALS[command], option))
+        return bytes((_IAC[0], _REFUSALS[command], option))

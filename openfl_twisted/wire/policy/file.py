@@ -32,7 +32,7 @@ SITE_CONTROLS = ("none", "master-only", "all")
 The meta-policies that a socket policy file can have.
 """
 
-XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
+_XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
 """
 Limits of a policy file beside its length. A file of L{MAX_POLICY_LENGTH} has
 room for 1,500 rules.
@@ -99,7 +99,7 @@ def _parse(data: bytes) -> _Contents:
         data = data.removesuffix(b"\0")
     contents = _Contents()
     try:
-        strictxml.walk(data, contents.addElement, contents.addText, XML_LIMITS)
+        strictxml.walk(data, contents.addElement, contents.addText, _XML_LIMITS)
     except strictxml.NotWellFormed as error:
         raise PolicyError(f"it is {error}") from None
     except strictxml.XMLError as error:
@@ -168,7 +168,7 @@ class PolicyFile:
         @param data: the file; a zero byte at its end is allowed.
         @raise PolicyError: if it is not a policy file: not well formed, with
             another root, with text between its elements, or over
-            L{MAX_POLICY_LENGTH} bytes or one of L{XML_LIMITS}.
+            L{MAX_POLICY_LENGTH} bytes or one of L{_XML_LIMITS}.
         """
         found = _parse(data)
         if found.root != _ROOT:

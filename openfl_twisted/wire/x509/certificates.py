@@ -25,12 +25,12 @@ OK = 0
 The code of no finding.
 """
 
-UNABLE_TO_GET_ISSUER = frozenset({2, 20})
+_UNABLE_TO_GET_ISSUER = frozenset({2, 20})
 """
 OpenSSL's codes: the issuer of a certificate is not at hand.
 """
 
-SIGNATURE_FAILURE = 7
+_SIGNATURE_FAILURE = 7
 """
 OpenSSL's code: the signature of a certificate is wrong.
 """
@@ -48,11 +48,6 @@ OpenSSL's code: a certificate was revoked.
 HOSTNAME_MISMATCH = 62
 """
 OpenSSL's code: a certificate is for another host.
-"""
-
-NO_STAPLE = 100
-"""
-OpenSSL's code: the server has sent no proof that a certificate is not revoked.
 """
 
 UNREADABLE = -1
@@ -395,7 +390,7 @@ def _grades(
     badIssuer = {
         finding
         for finding in findings
-        if finding.code in UNABLE_TO_GET_ISSUER
+        if finding.code in _UNABLE_TO_GET_ISSUER
         and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
     }
     forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
@@ -415,7 +410,7 @@ def _grades(
             continue
         if code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED and depth > 0 and leafDates:
             continue
-        if code == SIGNATURE_FAILURE and depth == 0 and _hasIssuer(path.get(0), atHand):
+        if code == _SIGNATURE_FAILURE and depth == 0 and _hasIssuer(path.get(0), atHand):
             graded.append((finding, _Grade.CHAIN))
             continue
         graded.append((finding, _gradeOf(code, depth)))
