@@ -1,9 +1,8 @@
 """
 Numbers and strings as C{IDataInput} and C{IDataOutput} have them.
 
-L{DataInput} and L{DataOutput} hold the methods; whoever has bytes mixes them in
-and says how to take bytes and how to put them. L{DataReader} and L{DataWriter}
-are the two plain uses: over bytes at hand, and into bytes that grow.
+L{DataInput} and L{DataOutput} hold the methods; a class that has bytes mixes them in
+and says how to take bytes and how to put them.
 
 Byte order is big endian until it is changed. Names, ranges and order of checks
 are Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
@@ -494,71 +493,3 @@ class DataOutput(_ByteOrder):
         if value is None or charSet is None:
             raise self._problems.null("value" if value is None else "charSet")
         self._put(encodeText(value, charSet))
-
-
-class DataReader(DataInput):
-    """
-    Reads from bytes at hand.
-
-    @ivar position: where the next read begins. It can stand behind the end;
-        nothing is available there.
-    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
-    """
-
-    def __init__(self, data: bytes, endian: str = BIG_ENDIAN) -> None:
-        """
-        @param data: the bytes; they are not copied.
-        @param endian: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
-        @raise ValueError: if it is neither.
-        """
-        self.endian = endian
-        self.position = 0
-        self._data = data
-
-    @property
-    def bytesAvailable(self) -> int:
-        return max(0, len(self._data) - self.position)
-
-    def _take(self, length: int) -> bytes:
-        start = self.position
-        end = start + length
-        # Behind the end not even no bytes can be read.
-        if length < 0 or end > len(self._data):
-            raise self._problems.endOfFile()
-        self.position = end
-        return self._data[start:end]
-
-
-class DataWriter(DataOutput):
-    """
-    Writes into bytes that grow.
-
-    @ivar position: where the next write begins. Behind the end the gap is
-        filled with zeros by the next write.
-    @ivar endian: the byte order of numbers: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
-    """
-
-    def __init__(self, endian: str = BIG_ENDIAN) -> None:
-        """
-        @param endian: L{BIG_ENDIAN} or L{LITTLE_ENDIAN}.
-        @raise ValueError: if it is neither.
-        """
-        self.endian = endian
-        self.position = 0
-        self._data = bytearray()
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __bytes__(self) -> bytes:
-        return bytes(self._data)
-
-    def _put(self, data: bytes | bytearray) -> None:
-        if not data:
-            return
-        start = self.position
-        gap = start - len(self._data)
-        if gap > 0:
-            self._data.extend(b"\0" * gap)
-        self.position = end = start + len(data)
-        self._data[start:end] = data

@@ -260,7 +260,7 @@ class _ElementReader(_Reader):
         self._end = self.parser.CurrentByteIndex
 
 
-def readElement(data: bytes, limits: XMLLimits = _DEFAULT_LIMITS) -> Element:
+def readElement(data: bytes) -> Element:
     """
     Parse a document that is exactly one element of XML 1.0 with namespaces.
 
@@ -270,15 +270,14 @@ def readElement(data: bytes, limits: XMLLimits = _DEFAULT_LIMITS) -> Element:
     refused everywhere.
 
     @param data: UTF-8.
-    @param limits: the limits of the document.
     @return: the element.
-    @raise XMLError: if the data is anything else, or exceeds a limit.
+    @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
     """
-    _checkAmounts(data, limits)
+    _checkAmounts(data, _DEFAULT_LIMITS)
     # This looks at comments and text too, but nothing of a DTD is parsed.
     if b"<!DOCTYPE" in data:
         raise XMLError("a document type declaration is not allowed")
-    reader = _ElementReader(limits)
+    reader = _ElementReader(_DEFAULT_LIMITS)
     try:
         return reader.read(data)
     finally:

@@ -131,18 +131,17 @@ def encodeUTF8(text: str) -> bytes:
         return _joinSurrogates(text, "replace").encode()
 
 
-def escape(text: str, maxLength: int = MAX_SHOWN) -> str:
+def escape(text: str) -> str:
     """
     Make text from a peer safe to show in a log or on a terminal: control
     characters, and characters that change the direction of text, are written as
     escape sequences of Python.
 
     @param text: any text.
-    @param maxLength: maximum number of characters to show (default 1000).
-    @return: the text, shortened with C{...} if it is longer.
+    @return: the text, shortened to L{MAX_SHOWN} characters and C{...} if it is longer.
     """
-    if len(text) > maxLength:
-        text = f"{text[:maxLength]}..."
+    if len(text) > MAX_SHOWN:
+        text = f"{text[:MAX_SHOWN]}..."
     if text.isprintable():
         return text
     return "".join(

@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.dataio import (
-    BIG_ENDIAN,
-    LITTLE_ENDIAN,
-    DataInput,
-    DataOutput,
-    DataReader,
-    DataWriter,
-)
+from openfl_twisted.errors import RangeError
+from openfl_twisted.utils import ByteArray
+from openfl_twisted.wire.dataio import BIG_ENDIAN, LITTLE_ENDIAN, DataInput, DataOutput
 
 # The 78 bytes that Ruffle's socket tests exchange with Flash Player.
 BIG = (
@@ -37,11 +32,20 @@ LITTLE = (
 ORDERS = [(BIG_ENDIAN, BIG), (LITTLE_ENDIAN, LITTLE)]
 
 
+def arrayOf(data: bytes, order: str = BIG_ENDIAN) -> ByteArray:
+    """
+    Make an array with a byte order.
+    """
+    array = ByteArray(data)
+    array.endian = order
+    return array
+
+
 def written(order: str, method: str, *arguments: Any) -> bytes:
     """
     Get the bytes that one call writes.
     """
-    writer = DataWriter(order)
+    writer = arrayOf(b"", order)
     getattr(writer, method)(*arguments)
     return bytes(writer)
 
@@ -57,7 +61,7 @@ class WholeTests(SynchronousTestCase):
         """
         for order, data in ORDERS:
             self.assertEqual(len(data), 78)
-            reader = DataReader(data, order)
+            reader = arrayOf(data, order)
             array = bytearray()
             self.assertIs(reader.readBoolean(), True)
             self.assertEqual(reader.readByte(), 67)
@@ -80,7 +84,7 @@ class WholeTests(SynchronousTestCase):
         The values are written as Flash Player writes them, in both byte orders.
         """
         for order, data in ORDERS:
-            writer = DataWriter(order)
+            writer = arrayOf(b"", order)
             writer.writeBoolean(True)
             writer.writeByte(67)
             writer.writeByte(255)
@@ -138,7 +142,7 @@ class NumberTests(SynchronousTestCase):
         """
         Any byte but zero is true.
         """
-        reader = DataReader(b"\0\1\x80")
+        reader = arrayOf(b"\0\1\x80")
         self.assertEqual([reader.readBoolean() for _ in range(3)], [False, True, True])
 
     @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.integers(-(2**70), 2**70))
@@ -151,9 +155,9 @@ class NumberTests(SynchronousTestCase):
             data = written(order, "write" + kind, value)
             low = value % 2 ** (8 * size)
             signed = low - 2 ** (8 * size) if low >> (8 * size - 1) else low
-            self.assertEqual(getattr(DataReader(data, order), "read" + kind)(), signed)
+            self.assertEqual(getattr(arrayOf(data, order), "read" + kind)(), signed)
             if size < 8:
-                unsigned = getattr(DataReader(data, order), "readUnsigned" + kind)()
+                unsigned = getattr(arrayOf(data, order), "readUnsigned" + kind)()
                 self.assertEqual(unsigned, low)
 
     @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.floats())
@@ -161,7 +165,7 @@ class NumberTests(SynchronousTestCase):
         """
         A double comes back bit by bit.
         """
-        back = DataReader(written(order, "writeDouble", value), order).readDouble()
+        back = arrayOf(written(order, "writeDouble", value), order).readDouble()
         self.assertEqual(struct.pack(">d", back), struct.pack(">d", value))
 
 
@@ -174,13 +178,13 @@ class EndianTests(SynchronousTestCase):
         """
         It is big endian at first.
         """
-        self.assertEqual((DataReader(b"").endian, DataWriter().endian), (BIG_ENDIAN, BIG_ENDIAN))
+        self.assertEqual(ByteArray().endian, BIG_ENDIAN)
 
     def test_wrongValue(self) -> None:
         """
         Another value is refused and changes nothing.
         """
-        writer = DataWriter(LITTLE_ENDIAN)
+        writer = arrayOf(b"", LITTLE_ENDIAN)
         with self.assertRaises(ValueError):
             writer.endian = "middle"
         with self.assertRaises(TypeError):
@@ -205,7 +209,7 @@ class ReaderTests(SynchronousTestCase):
             ("readDouble", (), 8), ("readUTFBytes", (5,), 5), ("readUTFBytes", (-1,), 5),
             ("readMultiByte", (5, "latin1"), 5), ("readBytes", (bytearray(), 0, 5), 5),
         ]:  # fmt: skip
-            reader = DataReader(b"x" * size)
+            reader = arrayOf(b"x" * size)
             reader.position = 1
             self.assertRaises(EOFError, getattr(reader, method), *arguments)
             self.assertEqual(reader.position, 1, method)
@@ -215,7 +219,7 @@ class ReaderTests(SynchronousTestCase):
         C{readUTF} of a text that is not all there has taken the length, as in
         Flash.
         """
-        reader = DataReader(b"\0\5abc")
+        reader = arrayOf(b"\0\5abc")
         self.assertRaises(EOFError, reader.readUTF)
         self.assertEqual(reader.position, 2)
 
@@ -223,7 +227,7 @@ class ReaderTests(SynchronousTestCase):
         """
         Nothing can be read there, not even nothing.
         """
-        reader = DataReader(b"abc")
+        reader = arrayOf(b"abc")
         reader.position = 0xFFFFFFF0
         self.assertEqual(reader.bytesAvailable, 0)
         self.assertRaises(EOFError, reader.readInt)
@@ -235,22 +239,22 @@ class ReaderTests(SynchronousTestCase):
         even for nothing.
         """
         array = bytearray(b"12")
-        DataReader(b"abc").readBytes(array, 4)
+        arrayOf(b"abc").readBytes(array, 4)
         self.assertEqual(array, b"12\0\0abc")
         array = bytearray(b"12345")
-        DataReader(b"abc").readBytes(array, 1, 2)
+        arrayOf(b"abc").readBytes(array, 1, 2)
         self.assertEqual(array, b"1ab45")
         array = bytearray()
-        DataReader(b"").readBytes(array, 8)
+        arrayOf(b"").readBytes(array, 8)
         self.assertEqual(array, b"\0" * 8)
 
     def test_readBytesTooFar(self) -> None:
         """
         An array cannot be longer than 32 bits say; nothing is taken then.
         """
-        reader = DataReader(b"abc")
-        self.assertRaises(IndexError, reader.readBytes, bytearray(), 2**32 - 1, 3)
-        self.assertRaises(IndexError, reader.readBytes, bytearray(), -1)
+        reader = arrayOf(b"abc")
+        self.assertRaises(RangeError, reader.readBytes, bytearray(), 2**32 - 1, 3)
+        self.assertRaises(RangeError, reader.readBytes, bytearray(), -1)
         self.assertEqual(reader.position, 0)
 
 
@@ -263,7 +267,7 @@ class WriterTests(SynchronousTestCase):
         """
         A write inside overwrites; behind the end the gap is filled with zeros.
         """
-        writer = DataWriter()
+        writer = ByteArray()
         writer.writeUTFBytes("abcdef")
         writer.position = 1
         writer.writeUTFBytes("XY")
@@ -276,14 +280,14 @@ class WriterTests(SynchronousTestCase):
         """
         A part of an array is written; one that is not inside is refused.
         """
-        writer = DataWriter()
+        writer = ByteArray()
         writer.writeBytes(b"abcdef", 2)
         writer.writeBytes(bytearray(b"abcdef"), 1, 2)
         writer.writeBytes(b"abc", 3)
         self.assertEqual(bytes(writer), b"cdefbc")
-        self.assertRaises(IndexError, writer.writeBytes, b"abc", 4)
-        self.assertRaises(IndexError, writer.writeBytes, b"abc", 4, 1)
-        self.assertRaises(IndexError, writer.writeBytes, b"abc", 1, 3)
+        self.assertRaises(RangeError, writer.writeBytes, b"abc", 4)
+        self.assertRaises(RangeError, writer.writeBytes, b"abc", 4, 1)
+        self.assertRaises(RangeError, writer.writeBytes, b"abc", 1, 3)
         self.assertEqual(bytes(writer), b"cdefbc")
 
 
@@ -296,7 +300,7 @@ class StringTests(SynchronousTestCase):
         """
         A text ends at its first NUL, but all its bytes are taken.
         """
-        reader = DataReader(b"ABC\0DEF\0\0GHI" + b"\0\4ABC\0")
+        reader = arrayOf(b"ABC\0DEF\0\0GHI" + b"\0\4ABC\0")
         self.assertEqual(reader.readUTFBytes(12), "ABC")
         self.assertEqual(reader.readUTF(), "ABC")
         self.assertEqual(reader.bytesAvailable, 0)
@@ -305,7 +309,7 @@ class StringTests(SynchronousTestCase):
         """
         A byte order mark in front is dropped, and counts.
         """
-        reader = DataReader(b"\xef\xbb\xbfabc")
+        reader = arrayOf(b"\xef\xbb\xbfabc")
         self.assertEqual(reader.readUTFBytes(5), "ab")
 
     def test_multiByteNul(self) -> None:
@@ -313,14 +317,14 @@ class StringTests(SynchronousTestCase):
         In another character set it is the NUL character that ends a text, not
         the byte.
         """
-        self.assertEqual(DataReader(b"A\0B\0\0\0C\0").readMultiByte(8, "unicode"), "AB")
+        self.assertEqual(arrayOf(b"A\0B\0\0\0C\0").readMultiByte(8, "unicode"), "AB")
 
     def test_multiByteChecks(self) -> None:
         """
         The name is asked for before the bytes, and the bytes before the name is
         looked up.
         """
-        reader = DataReader(b"")
+        reader = arrayOf(b"")
         self.assertRaises(TypeError, reader.readMultiByte, 20, None)
         self.assertRaises(EOFError, reader.readMultiByte, 20, "no such name")
         self.assertEqual(reader.readMultiByte(0, "no such name"), "")
@@ -329,7 +333,7 @@ class StringTests(SynchronousTestCase):
         """
         Nothing is written for a string that is none.
         """
-        writer = DataWriter()
+        writer = ByteArray()
         self.assertRaises(TypeError, writer.writeUTF, None)
         self.assertRaises(TypeError, writer.writeUTFBytes, None)
         self.assertRaises(TypeError, writer.writeMultiByte, None, "utf-8")
@@ -341,8 +345,8 @@ class StringTests(SynchronousTestCase):
         C{writeUTF} takes 65535 bytes, not characters, and writes nothing if
         there are more.
         """
-        writer = DataWriter()
-        self.assertRaises(IndexError, writer.writeUTF, "\u00e9" * 32768)
+        writer = ByteArray()
+        self.assertRaises(RangeError, writer.writeUTF, "\u00e9" * 32768)
         self.assertEqual(len(writer), 0)
         writer.writeUTF("x" * 65535)
         self.assertEqual(len(writer), 65537)
@@ -355,7 +359,7 @@ class StringTests(SynchronousTestCase):
         """
         A text comes back.
         """
-        self.assertEqual(DataReader(written(order, "writeUTF", text), order).readUTF(), text)
+        self.assertEqual(arrayOf(written(order, "writeUTF", text), order).readUTF(), text)
 
 
 class MixinTests(SynchronousTestCase):
@@ -370,3 +374,12 @@ class MixinTests(SynchronousTestCase):
         self.assertRaises(NotImplementedError, DataInput().readByte)
         self.assertRaises(NotImplementedError, lambda: DataInput().bytesAvailable)
         self.assertRaises(NotImplementedError, DataOutput().writeByte, 1)
+
+    def test_problems(self) -> None:
+        """
+        The exceptions are Python's own, unless a class has others.
+        """
+        output = DataOutput()
+        self.assertRaises(TypeError, output.writeUTF, None)
+        self.assertRaises(IndexError, output.writeUTF, "x" * 65536)
+        self.assertRaises(ValueError, setattr, output, "endian", "middle")

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import openfl_twisted
 from openfl_twisted.brokers import brokerurl
 from openfl_twisted.rooms import vocabulary
+from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire import (
     compression,
     envelope,
@@ -36,7 +37,6 @@ from openfl_twisted.wire import (
 )
 from openfl_twisted.wire.amf import codec, flex
 from openfl_twisted.wire.amf.values import ClassRegistry
-from openfl_twisted.wire.dataio import DataReader
 from openfl_twisted.wire.policy import address, file, origins, request, rule
 from openfl_twisted.wire.websocket.frames import WebSocketFrames
 from openfl_twisted.wire.websocket.handshake import checkUpgrade
@@ -185,7 +185,7 @@ def readData(data: bytes) -> None:
     """
     Read texts until the end.
     """
-    reader = DataReader(data)
+    reader = ByteArray(data)
     while True:
         reader.readUTF()
 
