@@ -233,9 +233,6 @@ class BrokerLink:
         @param endpoint: the endpoint of the broker.
         @param description: its address, for people; without passwords.
         @param build: makes a connection.
-        @param user: the object to notify.
-        @param limits: timeouts and delays.
-        @param clock: the clock.
         """
         self.user = user
         self.limits = limits

@@ -81,7 +81,6 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         """
         @param endpoint: the endpoint of the broker.
         @param description: its address, for people; without passwords.
-        @param prefix: the prefix of all topics.
         @param node: see L{QueuedPubSub}.
         @param limits: see L{QueuedPubSub}.
         @param clock: see L{QueuedPubSub}.

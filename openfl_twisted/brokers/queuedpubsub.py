@@ -3,14 +3,12 @@ Publish and subscribe through a broker: envelopes that make losses visible, and 
 queue for messages that the broker does not take yet.
 """
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import implementer
 
 from openfl_twisted.brokers.gathering import Gathering
 from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.rooms.pubsub import BasePubSub, Callback, IPubSub, PubSubState, checkTopic
+from openfl_twisted.rooms.pubsub import BasePubSub, Callback, PubSubState, checkTopic
 from openfl_twisted.wire.envelope import (
     OVERHEAD,
     Envelope,
@@ -24,7 +22,6 @@ from openfl_twisted.wire.envelope import (
 _CONGESTED, _DRAINED = 0.5, 0.25
 
 
-@implementer(IPubSub)
 class QueuedPubSub(BasePubSub):
     """
     Base class of L{IPubSub} implementations. A subclass sends the envelopes to its
@@ -64,12 +61,6 @@ class QueuedPubSub(BasePubSub):
         )
 
     # Implemented by subclasses
-
-    def start(self) -> Deferred[bool]:
-        raise NotImplementedError
-
-    def stop(self) -> Deferred[None]:
-        raise NotImplementedError
 
     def isWritable(self) -> bool:
         """
@@ -135,14 +126,6 @@ class QueuedPubSub(BasePubSub):
         return self.state is PubSubState.UP and not self._gathering.waiting
 
     def publish(self, topic: str, payload: bytes) -> bool:
-        """
-        Send a message to the other nodes, or queue it.
-
-        @param topic: 1 to 1024 bytes of UTF-8.
-        @param payload: any bytes, up to C{BrokerLimits.maxPayload}.
-        @return: see L{IPubSub}.
-        @raise ValueError: if the topic is empty or too long.
-        """
         # A dropped message has a number too, so that other nodes notice its loss.
         data = self._sequencer.seal(checkTopic(topic), payload)
         if self._send(topic, data):

@@ -36,7 +36,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         @param host: where to connect at once; C{None} to connect later.
         @param port: the port for that.
-        @param autoflush: see the attribute.
         @param reactor: the reactor, or C{None} for the one that runs.
         """
         self.autoflush = autoflush

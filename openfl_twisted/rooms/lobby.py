@@ -132,7 +132,6 @@ class Lobby:
         roomLimits: Mapping[str, Limits] | None = None,
     ) -> None:
         """
-        @param limits: how much there may be.
         @param clock: for the time; the reactor if there is none.
         @param roomLimits: how much in rooms that have limits of their own, by
             their names.

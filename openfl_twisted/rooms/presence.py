@@ -87,9 +87,6 @@ class Members:
     """
 
     def __init__(self, node: bytes) -> None:
-        """
-        @param node: the name of the node.
-        """
         self.node = node
         self.rooms: dict[str, dict[str, bytes]] = {}
 

@@ -175,25 +175,11 @@ class IPubSubListener(Interface):
         """
 
 
+@implementer(IPubSub)
 class BasePubSub:
     """
-    The state, counters, subscriptions and listeners of an L{IPubSub}.
-
-    @ivar node: the name of this node: 16 bytes.
-    @ivar description: the address of the broker, for people; without passwords.
-    @ivar state: the state of the connection to the broker.
-    @ivar problem: the reason why the broker cannot be reached, or its last
-        refusal; otherwise empty.
-    @ivar published: number of messages handed to the broker.
-    @ivar received: number of messages of other nodes that callbacks were called
-        with.
-    @ivar dropped: number of messages not handed to the broker.
-    @ivar gaps: number of times that messages of another node were missing.
-    @ivar missed: number of messages that were missing, in all gaps.
-    @ivar duplicates: number of messages received twice or too late, and dropped.
-    @ivar malformed: number of messages that no node has sent, and dropped.
-    @ivar refused: number of times that the broker has refused something.
-    @ivar reconnects: number of times that the broker was reached again.
+    The state, counters, subscriptions and listeners of an L{IPubSub}: the base class of
+    its implementations.
     """
 
     log = _log
@@ -224,32 +210,32 @@ class BasePubSub:
         """
         return list(self._callbacks)
 
-    def subscribe(self, topic: str, callback: Callback) -> None:
-        """
-        Receive the messages of other nodes on a topic.
+    @property
+    def waiting(self) -> int:
+        return 0
 
-        @param topic: 1 to 1024 bytes of UTF-8.
-        @param callback: called with each payload. An exception is logged.
-        @raise ValueError: see L{IPubSub}.
-        """
+    @property
+    def congested(self) -> bool:
+        return False
+
+    def start(self) -> Deferred[bool]:
+        raise NotImplementedError
+
+    def stop(self) -> Deferred[None]:
+        raise NotImplementedError
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        raise NotImplementedError
+
+    def subscribe(self, topic: str, callback: Callback) -> None:
         if checkTopic(topic) in self._callbacks:
             raise ValueError(f"{topic!r} is subscribed to already")
         self._callbacks[topic] = callback
 
     def unsubscribe(self, topic: str) -> None:
-        """
-        Receive no more messages on a topic.
-
-        @param topic: the topic, subscribed to or not.
-        """
         self._callbacks.pop(topic, None)
 
     def addListener(self, listener: IPubSubListener) -> None:
-        """
-        Notify an object of changes.
-
-        @param listener: the object.
-        """
         self._listeners.append(listener)
 
     def deliver(self, topic: str, payload: bytes) -> None:
@@ -326,15 +312,11 @@ class MemoryBroker:
             self._delivering = False
 
 
-@implementer(IPubSub)
 class MemoryPubSub(BasePubSub):
     """
     Publish and subscribe between the nodes of one process. Nothing is lost, so
     nothing is queued or counted as missing.
     """
-
-    waiting = 0
-    congested = False
 
     def __init__(self, broker: MemoryBroker | None = None, *, node: bytes | None = None) -> None:
         """

@@ -406,7 +406,6 @@ class RoomFactory(XMLSocketFactory):
     ) -> None:
         """
         @param protocol: makes a protocol.
-        @param lobby: the rooms.
         @param announces: whether those in a room are told in XML who comes and
             goes.
         @param settings: see L{XMLSocketFactory}.

@@ -50,8 +50,6 @@ class Attempt:
         """
         @param reactor: the reactor of the network.
         @param client: the socket of the client.
-        @param host: see the attribute.
-        @param port: see the attribute.
         """
         self.host = host
         self.port = port

@@ -103,9 +103,6 @@ class CertificateMaker:
     """
 
     def __init__(self, host: str = "localhost") -> None:
-        """
-        @param host: see the attribute.
-        """
         self.host = host
         # CAs need unique names: clients take two CAs of one name for the same.
         self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)

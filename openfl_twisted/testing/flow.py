@@ -48,8 +48,6 @@ class Flow:
         """
         @param seconds: returns the time.
         @param moving: called when a segment is sent.
-        @param latency: see the attribute.
-        @param window: see the attribute.
         @param segments: see L{split}.
         """
         self.latency = latency
@@ -258,10 +256,6 @@ class MemoryConnection:
     """
 
     def __init__(self, toServer: Flow, toClient: Flow) -> None:
-        """
-        @param toServer: see the attribute.
-        @param toClient: see the attribute.
-        """
         self.toServer = toServer
         self.toClient = toClient
 

@@ -39,7 +39,6 @@ class HandshakeFailed(SSL.Error):
     def __init__(self, problems: Any, verdict: Verdict) -> None:
         """
         @param problems: what OpenSSL says: tuples of library, function, reason.
-        @param verdict: what is thought of the server's certificate.
         """
         super().__init__(problems)
         self.verdict = verdict

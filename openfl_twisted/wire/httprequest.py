@@ -181,8 +181,6 @@ class HTTPAnswer(Exception):
 
     def __init__(self, status: int, text: str, fields: Iterable[tuple[str, str]] = _CLOSE) -> None:
         """
-        @param status: see the attribute.
-        @param text: see the attribute.
         @param fields: see the attribute (default C{Connection: close}).
         """
         super().__init__(text)

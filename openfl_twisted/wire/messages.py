@@ -35,10 +35,6 @@ class MessageTooLong(Exception):
     """
 
     def __init__(self, limit: int, before: Sequence[Any]) -> None:
-        """
-        @param limit: see the attribute.
-        @param before: see the attribute.
-        """
         super().__init__(f"a message is longer than {limit} bytes")
         self.limit = limit
         self.before = before

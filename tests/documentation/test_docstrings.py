@@ -190,8 +190,9 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
     says = isinstance(member, property) or result in _NOTHING
     if not says and not described and not re.search(_RESULT, text):
         yield "@return"
+    promised = "\n".join([text, *(each.__doc__ for each in described)])
     for error in raisedIn(function):
-        if not re.search(rf"@raise [\w.]*\b{error}:", text):
+        if not re.search(rf"@raise [\w.]*\b{error}:", promised):
             yield f"@raise {error}"
 
 

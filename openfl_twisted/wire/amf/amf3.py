@@ -169,9 +169,6 @@ class AMF3Reader:
         @param data: the bytes; they are not copied.
         @param start: where the value begins; the limit C{total} counts from
             here.
-        @param registry: the classes that may be made.
-        @param limits: how much the value may hold.
-        @param makeByteArray: makes a C{ByteArray} of its bytes.
         """
         self.data = data
         self.registry = registry

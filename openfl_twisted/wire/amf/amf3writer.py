@@ -171,11 +171,8 @@ class AMF3Writer:
         writeMembers: Callable[[Any, DynamicOutput], object] | None,
     ) -> None:
         """
-        @param registry: the classes whose instances can be written.
-        @param limits: how much the value may hold.
         @param references: whether what comes again is written as a reference;
             see L{openfl_twisted.wire.amf.codec.encode}.
-        @param writeMembers: see the attribute.
         """
         self.out = bytearray()
         self.writeMembers = writeMembers

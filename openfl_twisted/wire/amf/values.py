@@ -164,7 +164,6 @@ class ECMAArray(dict[str, Any]):
 
     def __init__(self, dense: Iterable[Any] = (), named: Mapping[str, Any] | None = None) -> None:
         """
-        @param dense: see the attribute.
         @param named: the named entries; C{None} for none.
         """
         super().__init__(named or {})
@@ -291,7 +290,6 @@ class IntVector(list[int]):
         """
         @param values: its elements; one that is not in the range cannot be
             written.
-        @param fixed: see the attribute.
         """
         super().__init__(values)
         self.fixed = fixed
@@ -310,7 +308,6 @@ class UIntVector(list[int]):
         """
         @param values: its elements; one that is not in the range cannot be
             written.
-        @param fixed: see the attribute.
         """
         super().__init__(values)
         self.fixed = fixed
@@ -328,7 +325,6 @@ class NumberVector(list[float]):
     def __init__(self, values: Iterable[float] = (), fixed: bool = False) -> None:
         """
         @param values: its elements; integers are written as doubles.
-        @param fixed: see the attribute.
         """
         super().__init__(values)
         self.fixed = fixed
@@ -347,8 +343,6 @@ class ObjectVector(list[Any]):
     def __init__(self, values: Iterable[Any] = (), typeName: str = "", fixed: bool = False) -> None:
         """
         @param values: its elements; C{undefined} is written as C{null}.
-        @param typeName: see the attribute.
-        @param fixed: see the attribute.
         """
         super().__init__(values)
         self.typeName = typeName
@@ -383,7 +377,6 @@ class Dictionary(MutableMapping[Any, Any]):
         """
         @param entries: keys with their values; of two with the same key the
             later value stays.
-        @param weak: see the attribute.
         """
         # Each entry holds its key, so the identities stay unique.
         self._entries: dict[Hashable, tuple[Any, Any]] = {}

@@ -71,7 +71,6 @@ class PathError(Exception):
     def __init__(self, reason: str, *, blamesLeaf: bool = False) -> None:
         """
         @param reason: which rule is broken.
-        @param blamesLeaf: see the attribute.
         """
         super().__init__(reason)
         self.blamesLeaf = blamesLeaf
