@@ -693,9 +693,6 @@ class EventDispatcher:
         return living
 
     def _store(self, key: tuple[str, bool], registrations: Sequence[_Registration]) -> None:
-        """
-        Keep the registrations for a type; no memory for one that has none.
-        """
         if self._registrations is None:
             self._registrations = {}
         if registrations:

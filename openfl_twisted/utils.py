@@ -141,10 +141,6 @@ class FlashProblems(Problems):
 
 
 class _ObjectEncoding:
-    """
-    What reading and writing objects share: the version of AMF.
-    """
-
     __slots__ = ()
 
     _objectEncoding: int = codec.AMF3

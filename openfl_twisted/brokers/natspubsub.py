@@ -55,11 +55,6 @@ class _NATSConnection(PubSubConnection):
     """
 
     def __init__(self, link: BrokerLink, pubSub: "NATSPubSub") -> None:
-        """
-        @param link: see
-            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-        @param pubSub: receives the messages, and has the topics, the login and TLS.
-        """
         super().__init__(link)
         self._pubSub = pubSub
         self._reader = nats.NATSReader(link.limits.maxPayload + OVERHEAD)

@@ -44,11 +44,6 @@ class _RedisPresenceConnection(RedisConnection):
     """
 
     def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
-        """
-        @param link: see
-            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-        @param login: the login.
-        """
         super().__init__(link, login)
         # For each expected reply the Deferred that it fires, if any.
         self._replies: deque[Deferred[Reply] | None] = deque()

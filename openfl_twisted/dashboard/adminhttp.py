@@ -123,10 +123,6 @@ class _AdminSite(Site):
     noisy = False
 
     def __init__(self, resource: IResource, clock: IReactorTime | None = None) -> None:
-        """
-        @param resource: the root resource.
-        @param clock: an C{IReactorTime} provider (default: the global reactor).
-        """
         super().__init__(
             resource,
             _AdminRequest,
@@ -152,7 +148,7 @@ class _AdminGuard(GuardFactory):
 
 class AdminService(MultiService):
     """
-    An L{_AdminSite} on its own port.
+    An HTTP server on its own port.
 
     @ivar guard: the guard of the connections.
     """

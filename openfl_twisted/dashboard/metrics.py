@@ -52,14 +52,7 @@ def _one(value: float) -> Values:
 
 
 class _ServerCollector(Collector):
-    """
-    Collects the metrics of a server.
-    """
-
     def __init__(self, service: Monitored) -> None:
-        """
-        @param service: the server.
-        """
         self._status = ServerStatus(service)
 
     def collect(self) -> Iterator[Metric]:
@@ -166,14 +159,7 @@ class _ServerCollector(Collector):
 
 
 class _MetricsResource(ReadOnlyResource):
-    """
-    The resource C{/metrics}.
-    """
-
     def __init__(self, service: Monitored) -> None:
-        """
-        @param service: the server.
-        """
         super().__init__()
         self._registry = CollectorRegistry()
         self._registry.register(_ServerCollector(service))

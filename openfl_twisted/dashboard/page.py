@@ -66,10 +66,6 @@ class _File(ReadOnlyResource):
 
 
 class _TokenChecker:
-    """
-    Checks the token of requests.
-    """
-
     def __init__(self, token: str, clock: IReactorTime) -> None:
         self._expected = f"Bearer {token}".encode()
         self._refusing = False

@@ -124,10 +124,6 @@ class _EventStream:
 
 
 class _StateStream(_EventStream):
-    """
-    The stream of the server's state.
-    """
-
     def __init__(self, request: Request, state: "DashboardState", find: str) -> None:
         super().__init__(request)
         self._state = state

@@ -30,10 +30,6 @@ The most bytes that a datagram can have.
 
 
 class _Datagrams(DatagramProtocol):
-    """
-    The datagrams of a L{DatagramSocket}.
-    """
-
     noisy = False
 
     def __init__(self, arrived: Any) -> None:

@@ -80,10 +80,6 @@ class LinkProtocol(SendingProtocol):
 
 
 class _ConnectionFactory(Factory[LinkProtocol]):
-    """
-    Makes the connection of an attempt.
-    """
-
     protocol = LinkProtocol
     noisy = False
 

@@ -30,10 +30,6 @@ class _AcceptedConnection(LinkProtocol):
 
 
 class _AcceptingFactory(Factory[_AcceptedConnection]):
-    """
-    Makes the connections of a server.
-    """
-
     protocol = _AcceptedConnection
     noisy = False
 
@@ -42,10 +38,6 @@ class _AcceptingFactory(Factory[_AcceptedConnection]):
 
 
 class _Server:
-    """
-    What listens for a L{ServerSocket}.
-    """
-
     def __init__(self, owner: "ServerSocket", reactor: Any) -> None:
         self.owner = owner
         self.reactor = reactor

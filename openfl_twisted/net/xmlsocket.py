@@ -103,9 +103,6 @@ class XMLSocket(StreamSocket):
         """
         Pause reading while an iterator is full. Reading continues when none is,
         unless the program has paused it.
-
-        @param iterator: the iterator.
-        @param full: whether it is full.
         """
         known = id(iterator) in self._full
         if full and not known:

@@ -375,10 +375,6 @@ class XMLRoomProtocol(RoomProtocol):
 
 
 class _Announcer(Watcher):
-    """
-    Tells those in a room who comes and goes.
-    """
-
     def __init__(self, lobby: Lobby) -> None:
         self._lobby = lobby
 

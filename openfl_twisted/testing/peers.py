@@ -274,9 +274,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
     # Following the script
 
     def _proceed(self) -> None:
-        """
-        Take all steps that are possible now.
-        """
         while not self._problem and self._done < len(self._steps) and self._take():
             self._done += 1
         if not self._problem and self._done == len(self._steps) and self._received:

@@ -221,7 +221,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     @ivar failures: the failures logged so far.
     @ivar maxIterations: the maximum number of iterations at one time of the
-        clock; see L{_MAX_ITERATIONS}.
+        clock (default 1,000,000).
     @ivar kernel: the sockets and packets (internal).
     @ivar running: whether the reactor was not stopped yet.
     """

@@ -59,10 +59,6 @@ class CertificateRefused(HandshakeFailed):
 
 
 class _JudgedConnection(SSL.Connection):
-    """
-    OpenSSL's connection, with a judge.
-    """
-
     def __init__(self, context: SSL.Context, judge: Judge) -> None:
         super().__init__(context, None)
         self.judge = judge

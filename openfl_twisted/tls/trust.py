@@ -318,9 +318,6 @@ def _constraintsOf(trust: Trust) -> int:
 
 
 def _refuse(connection: Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
-    """
-    Refuse every certificate, on a connection that has no judge.
-    """
     return False
 
 

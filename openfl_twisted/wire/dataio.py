@@ -40,10 +40,6 @@ _MAX_ARRAY_LENGTH = 0xFFFFFFFF
 
 
 class _Numbers:
-    """
-    The number formats of one byte order.
-    """
-
     __slots__ = ("double", "float", "int", "int64", "short", "unsignedInt", "unsignedShort")
 
     def __init__(self, order: str) -> None:
@@ -131,10 +127,6 @@ class Problems:
 
 
 class _ByteOrder:
-    """
-    What reading and writing share: the byte order.
-    """
-
     # So a class can do without a dictionary, as ByteArray does.
     __slots__ = ()
 
@@ -197,9 +189,6 @@ class DataInput(_ByteOrder):
         """
 
     def _unpack(self, form: struct.Struct) -> Any:
-        """
-        Take a number of a form.
-        """
         return form.unpack(self._take(form.size))[0]
 
     def readBoolean(self) -> bool:

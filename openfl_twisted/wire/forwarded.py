@@ -86,9 +86,6 @@ def _within(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:
 
 
 def _listed(headers: Mapping[str, str]) -> list[str]:
-    """
-    Get the list, as it is written.
-    """
     proxies, elements = headers.get("x-forwarded-for"), headers.get("forwarded")
     if proxies is not None and elements is None:
         return proxies.split(",")
@@ -132,9 +129,6 @@ def _forOf(element: str) -> str:
 
 
 def _parse(text: str) -> Client | None:
-    """
-    Read one of the list: an address, perhaps with a port.
-    """
     node = _node.fullmatch(text.strip())
     if node is None:
         return None

@@ -305,9 +305,6 @@ def parseHead(head: bytes) -> RequestHead:
 
 
 def _pathOf(target: str) -> str:
-    """
-    Get the path and query of a request target, which can be a URL.
-    """
     absolute = _absolute.match(target)
     if absolute is None:
         return target
@@ -360,9 +357,6 @@ class HeadCollector:
         return (bytes(self.received[:length]), bytes(self.received[length:])) if found else None
 
     def _checkFirstLine(self, start: int) -> None:
-        """
-        Check the first line, if it is complete or cannot become a request line.
-        """
         found = _notInLine.search(self.received, start)
         if found is None:
             return

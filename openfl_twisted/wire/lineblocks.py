@@ -87,9 +87,6 @@ class LineBlockParser:
         yield from self._split(data)
 
     def _split(self, data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-        """
-        Parse bytes that begin with a line, and keep the rest.
-        """
         start = 0
         self._needed = 0
         while (end := data.find(NEWLINE, start)) >= 0:

@@ -254,9 +254,6 @@ class _ElementReader(_Reader):
         parser.StartElementHandler = parser.DefaultHandlerExpand = parser.EndElementHandler = None
 
     def _endElement(self, _name: str) -> None:
-        """
-        Called for the end of an element; the root is the last.
-        """
         self._end = self.parser.CurrentByteIndex
 
 

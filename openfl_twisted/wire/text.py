@@ -89,9 +89,6 @@ codecs.register_error(_IRREGULAR, _readIrregular)
 
 
 def _decodeBroken(data: bytes) -> str:
-    """
-    Read bytes that are not valid UTF-8.
-    """
     text = data.decode("utf-8", _IRREGULAR)
     return _joinSurrogates(text, "surrogatepass") if _surrogate.search(text) else text
 

@@ -143,7 +143,6 @@ class AMF0Reader:
         """
         Count an object, and give it the next reference number.
 
-        @param value: an object or an array.
         @raise AMFError: if there are more objects than the limit.
         """
         self._amf3.countObject()

@@ -168,7 +168,7 @@ class PolicyFile:
         @param data: the file; a zero byte at its end is allowed.
         @raise PolicyError: if it is not a policy file: not well formed, with
             another root, with text between its elements, or over
-            L{MAX_POLICY_LENGTH} bytes or one of L{_XML_LIMITS}.
+            L{MAX_POLICY_LENGTH} bytes or a limit of elements and attributes.
         """
         found = _parse(data)
         if found.root != _ROOT:

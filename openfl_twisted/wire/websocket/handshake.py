@@ -19,17 +19,6 @@ _KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-exte
 _SUBPROTOCOLS = "sec-websocket-protocol"
 
 
-def isUpgrade(head: RequestHead) -> bool:
-    """
-    Check whether a request asks for a WebSocket. An HTTP/1.0 request cannot.
-
-    @param head: the head of the request.
-    @return: whether it does.
-    """
-    wanted = "websocket" in head.tokens("upgrade")
-    return wanted and head.method == "GET" and head.version == "1"
-
-
 def checkUpgrade(head: RequestHead) -> None:
     """
     Check a WebSocket handshake, except its key and its offers.
@@ -39,7 +28,9 @@ def checkUpgrade(head: RequestHead) -> None:
         L{RequestHead.answer}.
     @raise HTTPAnswer: if it is malformed.
     """
-    if not isUpgrade(head):
+    # An HTTP/1.0 request cannot ask for a WebSocket.
+    asked = "websocket" in head.tokens("upgrade") and head.version == "1"
+    if not asked or head.method != "GET":
         raise head.answer()
     if not head.path.startswith("/"):
         raise HTTPAnswer(400, "The request has no path.")

@@ -377,9 +377,6 @@ def _grades(
     pinned: Collection[x509.Certificate],
     hardRevocation: bool,
 ) -> list[tuple[Finding, _Grade]]:
-    """
-    Grade what counts of the findings.
-    """
     end = min((depth for depth, cert in path.items() if cert in pinned), default=None)
     leafDates = any(
         finding.depth == 0 and finding.code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED

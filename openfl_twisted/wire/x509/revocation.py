@@ -109,9 +109,6 @@ def readLists(
 
 
 def _isListOf(revoked: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    """
-    Check that a list is signed with an issuer's key.
-    """
     try:
         return revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
     except (ValueError, TypeError, UnsupportedAlgorithm):
