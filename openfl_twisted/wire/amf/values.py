@@ -50,8 +50,9 @@ import dataclasses
 import datetime as dt
 import inspect
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, ClassVar, Final, Self, cast, get_origin
+from typing import Any, ClassVar, Final, Self, TypeVar, cast, get_origin
 
+_T = TypeVar("_T")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _LONGEST_SHOWN = 80
@@ -152,7 +153,23 @@ def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
     return getattr(value, "dense", []), getattr(value, "alias", None)
 
 
-class ECMAArray(dict[str, Any]):
+class _Members(dict[str, Any]):
+    """
+    A dictionary that is equal to another only with all its parts.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, dict):
+            return NotImplemented
+        return dict.__eq__(self, other) and _besideMembers(self) == _besideMembers(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+class ECMAArray(_Members):
     """
     An array with named entries: the dictionary holds them, and a list the
     others.
@@ -176,14 +193,6 @@ class ECMAArray(dict[str, Any]):
         while (index := str(len(self.dense))) in self:
             self.dense.append(self.pop(index))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, dict):
-            return NotImplemented
-        return dict.__eq__(self, other) and _besideMembers(self) == _besideMembers(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
     def __getstate__(self) -> Any:
         # A copy has its own list, as it has its own dictionary.
         attributes, slots = cast("Any", super().__getstate__())
@@ -193,7 +202,7 @@ class ECMAArray(dict[str, Any]):
         return f"ECMAArray({self.dense!r}, {dict.__repr__(self)})"
 
 
-class TypedObject(dict[str, Any]):
+class TypedObject(_Members):
     """
     An object of a class that nobody has registered: its members, and the alias
     of its class. All members are written as sealed ones.
@@ -210,14 +219,6 @@ class TypedObject(dict[str, Any]):
         """
         super().__init__(members or {})
         self.alias = alias
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, dict):
-            return NotImplemented
-        return dict.__eq__(self, other) and _besideMembers(self) == _besideMembers(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
 
     def __repr__(self) -> str:
         return f"TypedObject({self.alias!r}, {dict.__repr__(self)})"
@@ -277,60 +278,53 @@ class XMLDocument(str):
     __slots__ = ()
 
 
-class IntVector(list[int]):
+class _Vector(list[_T]):
     """
-    A C{Vector} of C{int}: -2147483648 to 2147483647.
+    What the vectors share.
 
     @ivar fixed: whether Flash may change its length.
     """
 
     __slots__ = ("fixed",)
 
-    def __init__(self, values: Iterable[int] = (), fixed: bool = False) -> None:
-        """
-        @param values: its elements; one that is not in the range cannot be
-            written.
-        """
+    def __init__(self, values: Iterable[_T] = (), fixed: bool = False) -> None:
         super().__init__(values)
         self.fixed = fixed
 
 
-class UIntVector(list[int]):
+class IntVector(_Vector[int]):
     """
-    A C{Vector} of C{uint}: 0 to 4294967295.
+    A C{Vector} of C{int}: -2147483648 to 2147483647. An element that is not in the
+    range cannot be written.
+
+    @ivar fixed: whether Flash may change its length.
+    """
+
+    __slots__ = ()
+
+
+class UIntVector(_Vector[int]):
+    """
+    A C{Vector} of C{uint}: 0 to 4294967295. An element that is not in the range
+    cannot be written.
 
     @ivar fixed: see L{IntVector.fixed}.
     """
 
-    __slots__ = ("fixed",)
-
-    def __init__(self, values: Iterable[int] = (), fixed: bool = False) -> None:
-        """
-        @param values: its elements; one that is not in the range cannot be
-            written.
-        """
-        super().__init__(values)
-        self.fixed = fixed
+    __slots__ = ()
 
 
-class NumberVector(list[float]):
+class NumberVector(_Vector[float]):
     """
-    A C{Vector} of C{Number}.
+    A C{Vector} of C{Number}. Integers are written as doubles.
 
     @ivar fixed: see L{IntVector.fixed}.
     """
 
-    __slots__ = ("fixed",)
-
-    def __init__(self, values: Iterable[float] = (), fixed: bool = False) -> None:
-        """
-        @param values: its elements; integers are written as doubles.
-        """
-        super().__init__(values)
-        self.fixed = fixed
+    __slots__ = ()
 
 
-class ObjectVector(list[Any]):
+class ObjectVector(_Vector[Any]):
     """
     A C{Vector} of anything else.
 
@@ -338,15 +332,14 @@ class ObjectVector(list[Any]):
     @ivar fixed: see L{IntVector.fixed}.
     """
 
-    __slots__ = ("fixed", "typeName")
+    __slots__ = ("typeName",)
 
     def __init__(self, values: Iterable[Any] = (), typeName: str = "", fixed: bool = False) -> None:
         """
         @param values: its elements; C{undefined} is written as C{null}.
         """
-        super().__init__(values)
+        super().__init__(values, fixed)
         self.typeName = typeName
-        self.fixed = fixed
 
 
 def _tokenOf(key: Any) -> Hashable:
