@@ -67,7 +67,7 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
             return
         if self._unwritten:
             self.flush()
-        if 0 < self.maxUnread < len(self._unread):
+        if 0 < self.limits.maxUnread < len(self._unread):
             self.unreadExceeded()
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
@@ -87,7 +87,7 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
         self.log.warn(
             "{peer} closed: over {limit} bytes of it lie unread",
             peer=self.describePeer(),
-            limit=self.maxUnread,
+            limit=self.limits.maxUnread,
         )
         self.transport.loseConnection()
 

@@ -331,9 +331,7 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
 
         @param bridge: the connection to the client for whom it is.
         """
-        return SendingFactory(
-            lambda: BackendProtocol(bridge), maxQueue=self.settings.get("maxQueue")
-        )
+        return SendingFactory(lambda: BackendProtocol(bridge), **self.given)
 
 
 def proxyHeader(transport: Any) -> bytes:

@@ -5,7 +5,6 @@ of several framings, and answer each text.
 
 from collections.abc import Collection
 
-from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -53,16 +52,18 @@ class LineEchoProtocol(SendingProtocol):
     MAX_LENGTH = MAX_LINE_LENGTH
     _nulSeen = False
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def prepare(self) -> None:
         """
-        Begin, with the framing that is set.
+        Use the framing of the factory.
         """
+        if isinstance(self.factory, LineEchoFactory):
+            self.framing = self.factory.framing
+            self.terminator = self.factory.terminator
         self._splitter = None
-        # Without framing: the beginning of a character whose rest has not come.
+        # Without framing: the beginning of a character whose rest was not received yet.
         self._cut = b""
         if self.framing is not Framing.NONE:
-            self._splitter = LineSplitter(self.framing, self.MAX_LENGTH)
-        super().makeConnection(transport)
+            self._splitter = LineSplitter(self.framing, self.limits.maxLength)
 
     def connectionMade(self) -> None:
         """
@@ -204,11 +205,7 @@ class LineEchoFactory(SendingFactory[LineEchoProtocol]):
         @param passThrough: the protocols whose clients are not refused, of
             L{Signature} (default none). Without framing no client is refused.
         """
-        super().__init__(
-            self.echo,
-            framing=framing,
-            MAX_LENGTH=maxLength,
-            refused=_FOREIGN.difference(passThrough),
-        )
-        # Here None is a setting too.
-        self.settings["terminator"] = TERMINATORS[terminator]
+        super().__init__(self.echo, maxLength=maxLength)
+        self.refused = _FOREIGN.difference(passThrough)
+        self.framing = framing or self.echo.framing
+        self.terminator = TERMINATORS[terminator]

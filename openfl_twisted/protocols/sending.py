@@ -4,11 +4,11 @@ this package.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from functools import lru_cache
+from typing import Any, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
-    IAddress,
     IHalfCloseableProtocol,
     IReactorTime,
     ITransport,
@@ -24,6 +24,7 @@ from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.detectiontimer import DECISION_TIME, Patience
+from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
@@ -31,6 +32,9 @@ from openfl_twisted.wire.httprequest import hasRequestLine
 from openfl_twisted.wire.policy.request import isRequest
 
 T = TypeVar("T")
+
+# The client types that are refused once the first bytes are inspected.
+_NOBODY: Collection[Signature] = frozenset()
 
 POLICY_VIOLATION = 1008
 """
@@ -52,20 +56,23 @@ class SendingProtocol(Protocol):
     nothing while it has paused. Subclasses override L{bytesReceived}.
 
     @cvar maxQueue: maximum length of the send queue for a peer that does not read
-        (bytes); 0 for no limit. The default is 2 MiB.
-    @cvar refused: the protocols whose clients are refused, for subclasses that
-        call L{inspect} (default none).
+        (bytes); 0 for no limit. The default is 2 MiB. It is for connections whose
+        factory has no such limit.
+    @ivar limits: the limits of the connection: those of the factory, and of the class.
+    @ivar refused: the protocols whose clients are refused, for subclasses that
+        call L{inspect}.
     """
 
     # Twisted has defaults for some of these in its classes. As slots they are found faster, and
     # take less memory.
-    __slots__ = ("connected", "factory", "transport")
+    __slots__ = ("connected", "factory", "limits", "refused", "transport")
 
     transport: Connection
     factory: Any
     log = packageLogger()
     maxQueue = MAX_QUEUE
-    refused: Collection[Signature] = frozenset()
+    limits: ConnectionLimits
+    refused: Collection[Signature]
     _firstBytes: FirstBytes | None = None
     # Limits how long the first bytes are held.
     _patience: Patience | None = None
@@ -84,13 +91,25 @@ class SendingProtocol(Protocol):
         _setConnected(self, 0)
         _setFactory(self, None)
         _setTransport(self, None)
+        self.refused = _NOBODY
         return self
 
     def makeConnection(self, transport: ITransport) -> None:
         """
         Own the connection.
         """
+        if isinstance(self.factory, SendingFactory):
+            self.limits = self.factory.limitsOf(type(self))
+            self.refused = self.factory.refused
+        else:
+            self.limits = _limitsOf(cast("Any", type(self)))
+        self.prepare()
         super().makeConnection(self.connectionOver(transport))
+
+    def prepare(self) -> None:
+        """
+        Do nothing. Called with the limits before C{connectionMade}, for subclasses.
+        """
 
     def connectionOver(self, transport: ITransport) -> Any:
         """
@@ -257,9 +276,9 @@ class SendingProtocol(Protocol):
             self._mayBeRequest = (
                 Signature.HTTP in self.refused and not self.transport.preservesMessages
             )
-            self.refused = frozenset()
+            self.refused = _NOBODY
             return first.received or data
-        self.refused = frozenset()
+        self.refused = _NOBODY
         self._refuse(found)
         return b""
 
@@ -295,7 +314,7 @@ class SendingProtocol(Protocol):
         """
         first, refused = self._firstBytes, self.refused
         self._endInspection()
-        self.refused = frozenset()
+        self.refused = _NOBODY
         if first is None or self.transport.disconnecting:
             return b""
         for signature, matches in ((Signature.POLICY, isRequest), (Signature.HTTP, isPartial)):
@@ -341,7 +360,7 @@ class SendingProtocol(Protocol):
         self.log.warn(
             "{peer} cut off: it does not read, and over {limit} bytes wait for it",
             peer=self.describePeer(),
-            limit=self.maxQueue,
+            limit=self.limits.maxQueue,
         )
         self.limitReached("queue")
         self.transport.abortConnection()
@@ -411,13 +430,25 @@ _setTransport = _slots.transport.__set__
 
 P = TypeVar("P", bound=SendingProtocol)
 
+# The attributes of protocols that are not called as the limit is; this is that of LineReceiver.
+_ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
+
+
+@lru_cache(maxsize=256)
+def _limitsOf(protocol: type) -> ConnectionLimits:
+    """
+    Return the limits that a class of protocols has as attributes.
+    """
+    names = {name: _ATTRIBUTES.get(name, name) for name in ConnectionLimits._fields}
+    return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
+
 
 class SendingFactory(Factory[P]):
     """
-    Makes protocols, and gives them the settings of this factory instead of
-    those of their class.
+    Makes protocols. The limits of the factory come before those of their class.
 
-    @ivar settings: the attributes of the protocols that are set.
+    @ivar given: the limits of the factory, by their names in L{ConnectionLimits}.
+    @ivar refused: the protocols whose clients are refused.
     @ivar cut: how many connections have been closed by a limit, by its name in
         L{LIMITS}.
     @ivar foreign: number of connections closed because the client spoke another
@@ -427,24 +458,29 @@ class SendingFactory(Factory[P]):
 
     noisy = False
     clock: IReactorTime | None = None
+    refused: Collection[Signature] = _NOBODY
 
-    def __init__(self, protocol: Callable[[], P], **settings: Any) -> None:
+    def __init__(self, protocol: Callable[[], P], **limits: float | None) -> None:
         """
         @param protocol: makes a protocol.
-        @param settings: attributes of the protocol; one that is C{None} is
-            left as the class has it.
+        @param limits: limits of the connections by their names in L{ConnectionLimits}; one that
+            is C{None} is that of the protocol's class.
         """
         self.protocol = protocol
         self.cut = dict.fromkeys(LIMITS, 0)
         self.foreign = {signature.value: 0 for signature in FOREIGN}
-        self.settings = {name: value for name, value in settings.items() if value is not None}
+        self.given = {name: limit for name, limit in limits.items() if limit is not None}
+        self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
 
-    def buildProtocol(self, addr: IAddress | None) -> P | None:
+    def limitsOf(self, protocol: type[SendingProtocol]) -> ConnectionLimits:
         """
-        Make a protocol with the settings.
+        Return the limits of a protocol; all protocols of a class share one object.
+
+        @param protocol: the class of the protocol.
+        @return: the limits.
         """
-        protocol = super().buildProtocol(addr)
-        if protocol is not None:
-            for name, value in self.settings.items():
-                setattr(protocol, name, value)
-        return protocol
+        known, limits = self._limits
+        if known is not protocol:
+            limits = _limitsOf(cast("Any", protocol))._replace(**cast("dict[str, Any]", self.given))
+            self._limits = (protocol, limits)
+        return limits

@@ -9,7 +9,6 @@ knows nothing of Telnet is talked to as well.
 import codecs
 from collections.abc import Callable
 
-from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -53,13 +52,15 @@ class TelnetProtocol(SendingProtocol):
     encoding = "utf-8"
     newline = NEWLINE
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def prepare(self) -> None:
         """
-        Begin to read, with the character set that is set.
+        Use the character set and the newline of the factory.
         """
+        if isinstance(self.factory, TelnetFactory):
+            self.encoding = self.factory.encoding or self.encoding
+            self.newline = self.factory.newline or self.newline
         self._reader = TelnetReader()
         self._decoder = codecs.getincrementaldecoder(self.encoding)("replace")
-        super().makeConnection(transport)
 
     def bytesReceived(self, data: bytes) -> None:
         """
@@ -138,4 +139,6 @@ class TelnetFactory(SendingFactory[TelnetProtocol]):
         """
         if encoding is not None:
             checkEncoding(encoding)
-        super().__init__(protocol, encoding=encoding, newline=newline, maxQueue=maxQueue)
+        super().__init__(protocol, maxQueue=maxQueue)
+        self.encoding = encoding
+        self.newline = newline

@@ -10,7 +10,7 @@ bytes received.
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from typing import Any, Self, TypeAlias
 
-from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -107,20 +107,20 @@ class XMLSocketProtocol(SendingProtocol):
         self._splitter = None
         return self
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def prepare(self) -> None:
         """
-        Begin, and be counted among the factory's connections.
+        Begin to count, and be counted among the factory's connections.
         """
-        if self.messageRate or self.byteRate:
-            self._pace = Pace(self.messageRate, self.byteRate, self.getClock())
-        if self.policy is not None:
-            self.refused = {*self.refused, Signature.POLICY}
+        limits = self.limits
+        if limits.messageRate or limits.byteRate:
+            self._pace = Pace(limits.messageRate, limits.byteRate, self.getClock())
         self._counter: XMLSocketFactory | XMLSocketProtocol = self
         if isinstance(self.factory, XMLSocketFactory):
             self._counter = self.factory
             self.factory.countIn(self)
+        if self._counter.policy is not None:
+            self.refused = {*self.refused, Signature.POLICY}
         self._lookOrNot()
-        super().makeConnection(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -171,7 +171,7 @@ class XMLSocketProtocol(SendingProtocol):
             self._looks
             or data[-1:] != END
             or self._splitter is not None
-            or len(data) > self.MAX_LENGTH
+            or len(data) > self.limits.maxLength
             or currentBatch.waiting is None
             or transport.receiveBuffer is not None
             or not transport.reading
@@ -206,7 +206,11 @@ class XMLSocketProtocol(SendingProtocol):
                 self._lookOrNot()
             if data:
                 self._inspectedReceived(data)
-        elif self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
+        elif (
+            self._splitter is not None
+            or not data.endswith(END)
+            or len(data) > self.limits.maxLength
+        ):
             self._pieceReceived(data)
         else:
             self._handOn(data[:-1])
@@ -215,7 +219,11 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Split the stream into messages, which are inspected as bytes.
         """
-        if self._splitter is not None or not data.endswith(END) or len(data) > self.MAX_LENGTH:
+        if (
+            self._splitter is not None
+            or not data.endswith(END)
+            or len(data) > self.limits.maxLength
+        ):
             self._pieceReceived(data)
         else:
             self._lookAt(splitWhole(data), len(data))
@@ -224,7 +232,7 @@ class XMLSocketProtocol(SendingProtocol):
         """
         Cut what is not only whole messages.
         """
-        splitter = self._splitter = self._splitter or MessageSplitter(self.MAX_LENGTH)
+        splitter = self._splitter = self._splitter or MessageSplitter(self.limits.maxLength)
         together: bytes | None = None
         messages: Sequence[bytes] = ()
         tooLong = None
@@ -316,7 +324,7 @@ class XMLSocketProtocol(SendingProtocol):
         if signature is not Signature.POLICY:
             super()._refuse(signature)
             return
-        found = answerRequest(self.transport, self.policy, self.log)
+        found = answerRequest(self.transport, self._counter.policy, self.log)
         self._counter.answered += found
         self._counter.unanswered += not found
 
@@ -467,6 +475,8 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
 
     @ivar connections: the protocols that are connected, in the order in which
         they came; for reading, as one reads a set.
+    @ivar policy: the answer to a policy request that is the first message. It can be
+        changed at any time.
     @ivar messagesIn: how many messages have come.
     @ivar messagesOut: how many have been sent by L{broadcast}, and by the
         protocols' C{sendMessage} and C{sendLine}.
@@ -507,15 +517,14 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         """
         super().__init__(
             protocol,
-            MAX_LENGTH=maxLength,
+            maxLength=maxLength,
             maxQueue=maxQueue,
             messageRate=messageRate,
             byteRate=byteRate,
-            refused=FOREIGN.difference(passThrough),
         )
+        self.refused = FOREIGN.difference(passThrough)
         self.clock = clock
-        # Here None is a setting too.
-        self.settings["policy"] = policy
+        self.policy = policy
         # Not a set, which takes up to four times the memory.
         self._connected: dict[XMLSocketProtocol, None] = {}
         self.connections: KeysView[XMLSocketProtocol] = self._connected.keys()
@@ -523,19 +532,6 @@ class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
         self.messagesOut = 0
         self.answered = 0
         self.unanswered = 0
-
-    @property
-    def policy(self) -> PolicySource:
-        """
-        The answer to a policy request that is the first message. It can be
-        changed at any time.
-        """
-        policy: PolicySource = self.settings["policy"]
-        return policy
-
-    @policy.setter
-    def policy(self, policy: PolicySource) -> None:
-        self.settings["policy"] = policy
 
     def countIn(self, connection: XMLSocketProtocol) -> None:
         """

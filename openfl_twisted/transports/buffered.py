@@ -214,7 +214,7 @@ class BufferedTransport(Connection):
         if len(unsent) - self._dense >= _LOOSE_CHUNKS:
             unsent[self._dense :] = [b"".join(unsent[self._dense :])]
             self._dense += 1
-        if self.owner is not None and 0 < self.owner.maxQueue < self._unsentLength:
+        if self.owner is not None and 0 < self.owner.limits.maxQueue < self._unsentLength:
             self._disconnectSlowPeer(self.owner)
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:

@@ -19,6 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.states import State
 
@@ -29,10 +30,9 @@ class Owner(Protocol):
     """
 
     @property
-    def maxQueue(self) -> int:
+    def limits(self) -> ConnectionLimits:
         """
-        Maximum length of the send queue for a peer that does not read (bytes); 0 for
-        no limit.
+        The limits of the connection; C{maxQueue} is that of the send queue.
         """
 
     def sendQueueExceeded(self) -> None:

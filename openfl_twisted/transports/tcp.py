@@ -348,7 +348,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             if len(chunks) - self._dense >= _LOOSE_CHUNKS:
                 chunks[self._dense :] = [b"".join(chunks[self._dense :])]
                 self._dense += 1
-            if 0 < self.owner.maxQueue < self._tempDataLen:
+            if 0 < self.owner.limits.maxQueue < self._tempDataLen:
                 self._disconnectSlowPeer(self.owner)
 
     def _disconnectSlowPeer(self, owner: Owner) -> None:

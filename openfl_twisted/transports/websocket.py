@@ -37,6 +37,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.connection import Connection, Owner
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
+from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
 from openfl_twisted.transports.sharedtimer import Group, SharedTimer
 from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, WebSocketFrames
@@ -283,12 +284,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
     # The owner of the connection beneath
 
     @property
-    def maxQueue(self) -> int:
+    def limits(self) -> ConnectionLimits:
         """
-        Maximum length of the send queue, as the owner of this connection wants it
-        (bytes); 0 for no limit.
+        Those of the owner of this connection.
         """
-        return 0 if self.owner is None else self.owner.maxQueue
+        return NO_LIMITS if self.owner is None else self.owner.limits
 
     def sendQueueExceeded(self) -> None:
         """

@@ -131,7 +131,7 @@ class MetricsTests(MetricsTestCase):
         """
         Connections closed because of a limit are counted by limit.
         """
-        self.server.wrapped.settings["MAX_LENGTH"] = 5
+        self.server.wrapped.given["maxLength"] = 5
         self.server.connect(b"x" * 6)
         metrics = self.read()
         cut = [metrics["openfl_connections_cut_total", each] for each in LIMITS]

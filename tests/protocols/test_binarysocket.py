@@ -192,10 +192,12 @@ class FactoryTests(SynchronousTestCase):
         """
         protocol = BinarySocketFactory(Idle, maxUnread=7, maxQueue=8).buildProtocol(None)
         assert protocol is not None
-        self.assertEqual((protocol.maxUnread, protocol.maxQueue), (7, 8))
+        protocol.makeConnection(TightTransport(protocol))
+        self.assertEqual((protocol.limits.maxUnread, protocol.limits.maxQueue), (7, 8))
         protocol = BinarySocketFactory(Idle).buildProtocol(None)
         assert protocol is not None
-        self.assertEqual(protocol.maxUnread, 20)
+        protocol.makeConnection(TightTransport(protocol))
+        self.assertEqual(protocol.limits.maxUnread, 20)
 
     def test_noLimit(self) -> None:
         """

@@ -313,7 +313,8 @@ class FaithfulTests(SynchronousTestCase):
         factory = FaithfulServerFactory(maxLength=10)
         protocol = factory.buildProtocol(None)
         assert protocol is not None
-        self.assertEqual(protocol.MAX_LENGTH, 10)
+        protocol.makeConnection(TightTransport(protocol))
+        self.assertEqual(protocol.limits.maxLength, 10)
         with capturedLogs() as logs:
             self.assertIsNone(factory.buildProtocol(None))
         self.assertEqual(linesOf(logs), ["None sent away: one client is served"])

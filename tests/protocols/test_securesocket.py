@@ -106,7 +106,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
         pump.flush()
         self.assertEqual(self.client.heard, ["connected, trusted", "hello"])
         self.assertEqual(self.client.verdict.certificate, GOOD.certificate)
-        self.assertEqual(self.client.maxUnread, 99)
+        self.assertEqual(self.client.limits.maxUnread, 99)
         self.assertIs(self.client.factory, self.factory)
         self.client.transport.loseConnection()
         pump.flush()

@@ -21,6 +21,7 @@ from openfl_twisted.transports import buffered, progress
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.flowcontrol import PushAdapter
+from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.progress import ProgressTransport
 from tests.doubles import (
     RecordingProducer,
@@ -58,7 +59,7 @@ class Owner:
     """
 
     def __init__(self, maxQueue: int = 1000) -> None:
-        self.maxQueue = maxQueue
+        self.limits = ConnectionLimits(maxQueue=maxQueue)
         self.exceeded = 0
         self.queue: BufferedTransport | None = None
         self.pending: list[int] = []
@@ -204,7 +205,7 @@ class OneWriteTests(SynchronousTestCase):
         A queue of very small pieces costs about as much memory as its bytes.
         """
         sender, transport = connect(room=0)
-        sender.maxQueue = 10_000
+        sender.limits = ConnectionLimits(maxQueue=10_000)
         sender.transport.write(b"first")
         expected = b"first"
         for number in range(4000):
@@ -752,7 +753,7 @@ class CloseTests(SynchronousTestCase):
         the end.
         """
         sender, transport = connect(room)
-        sender.maxQueue = 1000
+        sender.limits = ConnectionLimits(maxQueue=1000)
         expected = b""
         for step in steps:
             if step == "drain":

@@ -172,7 +172,8 @@ class FactoryTests(SynchronousTestCase):
         protocol = TelnetFactory(Reader, encoding="koi8-r", newline=b"\n", maxQueue=7)
         made = protocol.buildProtocol(None)
         assert made is not None
-        self.assertEqual((made.encoding, made.newline, made.maxQueue), ("koi8-r", b"\n", 7))
+        made.makeConnection(StringTransport())
+        self.assertEqual((made.encoding, made.newline, made.limits.maxQueue), ("koi8-r", b"\n", 7))
 
     def test_encodings(self) -> None:
         """

@@ -22,6 +22,7 @@ from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports import buffered
 from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -363,8 +364,8 @@ class BatchTests(SynchronousTestCase):
         the limit of what waits.
         """
         batches, transport = Batches(), TightTransport(room=1000)
-        batches.maxQueue = 100
         batches.makeConnection(transport)
+        batches.limits = ConnectionLimits(maxQueue=100)
         producer: Any = RecordingProducer()
         producer.pauseProducing = partial(batches.sendMessage, "paused")
         batches.transport.registerProducer(producer, True)
@@ -990,13 +991,17 @@ class FactoryTests(SynchronousTestCase):
         """
         Its limits go before those of the protocol's class.
         """
-        protocol = XMLSocketFactory(Recorder, maxLength=7, maxQueue=8).buildProtocol(None)
-        assert protocol is not None
-        self.assertEqual((protocol.MAX_LENGTH, protocol.maxQueue), (7, 8))
-        protocol = XMLSocketFactory(Recorder).buildProtocol(None)
-        assert protocol is not None
-        self.assertEqual(protocol.MAX_LENGTH, 10)
-        self.assertEqual(XMLSocketProtocol.MAX_LENGTH, MAX_LENGTH)
+        for settings, maxLength, maxQueue in [
+            ({"maxLength": 7, "maxQueue": 8}, 7, 8),
+            ({}, 10, XMLSocketProtocol.maxQueue),
+        ]:
+            factory = XMLSocketFactory(Recorder, **cast("Any", settings))
+            protocols = [factory.buildProtocol(None) for _ in range(2)]
+            for protocol in protocols:
+                assert protocol is not None
+                protocol.makeConnection(StringTransport())
+                self.assertEqual(protocol.limits[:2], (maxQueue, maxLength))
+            self.assertIs(protocols[0].limits, protocols[1].limits)  # type: ignore[union-attr]
 
     def test_broadcast(self) -> None:
         """

@@ -25,6 +25,7 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
+from openfl_twisted.transports.limits import NO_LIMITS
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.doubles import TightTransport, linesOf
@@ -316,7 +317,8 @@ class XMLTests(SynchronousTestCase):
         Who sends more than is allowed is told so before the connection is
         closed, also without a WebSocket.
         """
-        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        self.factory.given |= {"messageRate": 1, "maxLength": 100}
+        self.factory._limits = (None, NO_LIMITS)
         for message, code in [("x\0" * 10, "rate"), ("x" * 101, "message")]:
             client = Client(self.factory)
             before = self.factory.messagesOut
@@ -335,7 +337,8 @@ class XMLTests(SynchronousTestCase):
         """
         A WebSocket is told so in both ways, and then that is all.
         """
-        self.factory.settings |= {"messageRate": 1, "MAX_LENGTH": 100}
+        self.factory.given |= {"messageRate": 1, "maxLength": 100}
+        self.factory._limits = (None, NO_LIMITS)
         for message, code, number in [
             (b"x\0" * 10, "rate", 1008),
             (b"x" * 101, "message", 1009),
@@ -403,7 +406,7 @@ class XMLTests(SynchronousTestCase):
                     self.one.protocol.disconnectedByOperator()
                     self.one.transport.loseConnection()
                 case "too long":
-                    self.one.transport.arrive(b"x" * (self.one.protocol.MAX_LENGTH + 1))
+                    self.one.transport.arrive(b"x" * (self.one.protocol.limits.maxLength + 1))
                 case _:
                     self.one.protocol.closeFor(reason)
             self.assertEqual(self.two.read(), ['<left name="Ann" />'])
@@ -418,7 +421,7 @@ class XMLTests(SynchronousTestCase):
         Who does not read is cut off and keeps his place; what waited for him is
         lost, and he is told how much that was.
         """
-        self.factory.settings["maxQueue"] = 1000
+        self.factory.given["maxQueue"] = 1000
         self.one = Client(self.factory)
         self.meet()
         assert self.one.protocol.member is not None
@@ -441,7 +444,7 @@ class XMLTests(SynchronousTestCase):
         Who does not read its answers is cut off too, and nothing is lost to a
         room by it.
         """
-        self.factory.settings["maxQueue"] = 1000
+        self.factory.given["maxQueue"] = 1000
         stranger = Client(self.factory)
         stranger.transport.room = 0
         while not stranger.transport.disconnecting:
@@ -578,7 +581,7 @@ class TurnTests(SynchronousTestCase):
         self.clock = Clock()
         self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
         self.factory.clock = self.clock
-        self.factory.settings["maxQueue"] = 1 << 30
+        self.factory.given["maxQueue"] = 1 << 30
         self.client = Client(self.factory)
 
     def flood(self, message: str) -> int:

@@ -179,7 +179,7 @@ class BridgeOptionTests(OptionsTestCase):
         factory = door.wrappedFactory
         assert isinstance(factory, BridgeFactory)
         self.assertEqual(
-            (factory.connectTimeout, factory.proxyProtocol, factory.maxMessage, factory.settings),
+            (factory.connectTimeout, factory.proxyProtocol, factory.maxMessage, factory.given),
             (7.0, True, 8, {"maxQueue": 9}),
         )
 

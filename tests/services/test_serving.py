@@ -296,16 +296,9 @@ class MakeServiceTests(ServingTestCase):
         self.assertEqual((guard.maxConnections, guard.idleTimeout, door.grace), (5, 6, 7))
         self.assertIs(xml.protocol, RelayProtocol)
         self.assertEqual(
-            xml.settings,
-            {
-                "MAX_LENGTH": 8,
-                "maxQueue": 9,
-                "messageRate": 0.0,
-                "byteRate": 0,
-                "policy": PolicyFile.forPort,
-                "refused": FOREIGN,
-            },
+            xml.given, {"maxLength": 8, "maxQueue": 9, "messageRate": 0.0, "byteRate": 0}
         )
+        self.assertEqual((xml.policy, xml.refused), (PolicyFile.forPort, FOREIGN))
         self.assertEqual(door.policy, PolicyFile.forPort)
 
     def test_plain(self) -> None:
@@ -314,7 +307,7 @@ class MakeServiceTests(ServingTestCase):
         """
         _, xml, _ = self.factories(xmlserver, "--plain", "--policy=none")
         assert isinstance(xml, XMLSocketFactory)
-        self.assertIsNone(xml.settings["policy"])
+        self.assertIsNone(xml.policy)
 
     def test_tls(self) -> None:
         """
@@ -339,23 +332,14 @@ class MakeServiceTests(ServingTestCase):
         _, _, echo = self.factories(echoserver)
         assert isinstance(echo, ServerSocketExampleFactory)
         refused = FOREIGN - {Signature.PROXY}
-        self.assertEqual(
-            echo.settings, {"MAX_LENGTH": 65536, "terminator": None, "refused": refused}
-        )
+        self.assertEqual((echo.given, echo.refused), ({"maxLength": 65536}, refused))
         _, _, echo = self.factories(
             echoserver, "--style=simple-server", "--framing=nul", "--terminator=none",
             "--max-message=1K",
         )  # fmt: skip
         assert isinstance(echo, SimpleServerFactory)
-        self.assertEqual(
-            echo.settings,
-            {
-                "framing": Framing.NUL,
-                "terminator": b"",
-                "MAX_LENGTH": 1024,
-                "refused": refused,
-            },
-        )
+        self.assertEqual((echo.given, echo.refused), ({"maxLength": 1024}, refused))
+        self.assertEqual((echo.framing, echo.terminator), (Framing.NUL, b""))
         _, _, echo = self.factories(echoserver, "--style=simple-server", "--faithful")
         self.assertIsInstance(echo, FaithfulServerFactory)
 
@@ -439,8 +423,8 @@ class RoomServiceTests(ServingTestCase):
                 member = factory.lobby.join(room, Hearer())
                 assert member.room is not None
                 self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
-            self.assertEqual(factory.settings["messageRate"], 5.0)
-            self.assertEqual(factory.settings["byteRate"], 6144)
+            self.assertEqual(factory.given["messageRate"], 5.0)
+            self.assertEqual(factory.given["byteRate"], 6144)
             self.assertEqual(len(factory.lobby.watchers), kind == "xml")
 
     def test_restart(self) -> None:

@@ -13,7 +13,7 @@ import trustme
 from twisted.internet import task
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -209,6 +209,7 @@ class MakeTests(SynchronousTestCase):
         factory = makeFactory(None, parse("--newline=lf", "--encoding=koi8-r", "--wait=7", "h"))
         connection = factory.buildProtocol(None)
         assert isinstance(connection, TelnetClientProtocol)
+        connection.makeConnection(StringTransport())
         self.assertEqual((connection.newline, connection.encoding), (b"\n", "koi8-r"))
         self.assertEqual(connection._wait, 7.0)
 

@@ -18,6 +18,7 @@ from openfl_twisted.telnetclient.connection import (
     problemOf,
 )
 from openfl_twisted.tls import HandshakeFailed
+from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.wire.x509.certificates import Verdict
 from tests.doubles import TightTransport
 
@@ -196,7 +197,7 @@ class EndTests(ConnectionTestCase):
         A server that does not read is disconnected, with a reason.
         """
         connection, _, _ = self.connect(room=10)
-        connection.maxQueue = 100
+        connection.limits = ConnectionLimits(maxQueue=100)
         for _ in range(3):
             connection.sendInput("x" * 60)
         self.assertEqual(self.successResultOf(connection.lost), "closed: the server does not read")
@@ -206,7 +207,7 @@ class EndTests(ConnectionTestCase):
         A message that is too long closes the connection, with a reason.
         """
         connection, transport, shown = self.connect(XMLClientProtocol)
-        connection.dataReceived(b"a\0" + b"x" * (connection.MAX_LENGTH + 1))
+        connection.dataReceived(b"a\0" + b"x" * (connection.limits.maxLength + 1))
         transport.drain()
         self.assertEqual(
             self.successResultOf(connection.lost), "closed: a message is longer than 1048576 bytes"

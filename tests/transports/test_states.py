@@ -88,7 +88,7 @@ class StateTests(SynchronousTestCase):
                 "abort": connection.abortConnection,
                 "pause": connection.pauseProducing,
                 "resume": connection.resumeProducing,
-                "data": lambda: transport.closed or connection.dataReceived(b"y"),
+                "data": lambda: connection.dataReceived(b"y") if not transport.closed else None,
                 "lost": lambda: transport._close(ConnectionDone()),
                 "wait": lambda: clock.advance(31),
             },
@@ -100,12 +100,12 @@ class StateTests(SynchronousTestCase):
         So does a TCP connection.
         """
         clock = Clock()
-        waiting: list[object] = []
+        waiting: set[object] = set()
         reactor: Any = SimpleNamespace(
             addReader=lambda each: None,
             removeReader=lambda each: None,
-            addWriter=lambda each: each in waiting or waiting.append(each),
-            removeWriter=lambda each: each in waiting and waiting.remove(each),
+            addWriter=waiting.add,
+            removeWriter=waiting.discard,
             callLater=clock.callLater,
         )
         socket: Any = TightSocket()
@@ -134,7 +134,7 @@ class StateTests(SynchronousTestCase):
                 "abort": connection.abortConnection,
                 "pause": connection.pauseProducing,
                 "resume": connection.resumeProducing,
-                "data": lambda: connection.isLost or owner.dataReceived(b"y"),
+                "data": lambda: owner.dataReceived(b"y") if not connection.isLost else None,
                 "lost": lambda: connection.connectionLost(Failure(CONNECTION_LOST)),
                 "wait": lambda: clock.advance(31),
             },
