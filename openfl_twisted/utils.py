@@ -118,7 +118,7 @@ C{openfl_twisted.net.registerClassAlias}.
 """
 
 
-class FlashProblems(Problems):
+class _FlashProblems(Problems):
     """
     The errors of reading and writing, with Flash's numbers.
     """
@@ -144,7 +144,7 @@ class _ObjectEncoding:
     __slots__ = ()
 
     _objectEncoding: int = codec.AMF3
-    _problems: type[Problems] = FlashProblems
+    _problems: type[Problems] = _FlashProblems
 
     @property
     def objectEncoding(self) -> int:

@@ -508,7 +508,7 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
             "forgetPolicyFiles": "a player forgets them at its end only",
         },
     ),
-    (utils, {"FlashProblems": "the errors of reading", "classAliases": "what is registered"}),
+    (utils, {"classAliases": "what is registered"}),
     (events, {"setReporter": "somebody has to hear of what nobody dealt with"}),
     (
         errors,
