@@ -187,8 +187,7 @@ class _Splitter(Protocol[T]):
     L{LineSplitter<openfl_twisted.wire.lines.LineSplitter>}.
     """
 
-    def receive(self, data: bytes) -> list[T]:
-        pass
+    def receive(self, data: bytes) -> list[T]: ...
 
 
 def receiveUpTo(splitter: _Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:

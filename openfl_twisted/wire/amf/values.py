@@ -280,7 +280,7 @@ class XMLDocument(str):
 
 class _Vector(list[_T]):
     """
-    What the vectors share.
+    Base class of the vectors.
 
     @ivar fixed: whether Flash may change its length.
     """
