@@ -123,6 +123,8 @@ class Connection:
 
     @cvar preservesMessages: whether each write is a message of its own, as in a
         WebSocket.
+    @cvar delivering: whether the connection calls the protocol with what it holds
+        itself: that comes before anything in the receive buffer.
     @cvar requestPath: the path of the WebSocket handshake with its query:
         C{/path?query}; other connections have none.
     @ivar disconnecting: whether this side closes the connection.
@@ -144,6 +146,7 @@ class Connection:
     """
 
     preservesMessages = False
+    delivering = False
     requestPath = "/"
     disconnecting: Any
     paused: bool
