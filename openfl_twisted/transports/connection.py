@@ -296,6 +296,14 @@ class Connection:
             top = top.wrappedProtocol
         return top if isinstance(top, Connection) else None
 
+    @property
+    def isClosing(self) -> bool:
+        """
+        Whether this side closes the connection, or what is above it.
+        """
+        above = self._above
+        return bool(self.disconnecting) or (above is not None and above.isClosing)
+
     def setCloseReason(self, code: int, reason: str = "") -> None:
         """
         Set what the peer is told when this side closes the connection. TCP has nothing
