@@ -141,7 +141,9 @@ class SendingProtocol(Protocol):
         transport = self.transport
         if not transport.hasReceived:
             transport.hasReceived = True
-        if not transport.reading or transport.receiveBuffer is not None:
+        if not transport.reading or (
+            transport.receiveBuffer is not None and not transport.delivering
+        ):
             if not (transport.disconnecting or self._failed):
                 transport.hold().put(self.bytesReceived, (data,))
             return

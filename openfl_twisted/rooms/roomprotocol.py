@@ -63,7 +63,10 @@ class RoomProtocol(XMLSocketProtocol):
         the client comes back.
         """
         if self.member is not None:
-            self.lobby.lose(self.member, sum(chunk.count(END) for chunk in chunks))
+            # The messages of a WebSocket can be compressed, so that END cannot be counted in them.
+            apart = self.transport.preservesMessages
+            lost = len(chunks) if apart else sum(chunk.count(END) for chunk in chunks)
+            self.lobby.lose(self.member, lost)
 
     def enter(self, room: str, name: str | None = None) -> None:
         """

@@ -130,6 +130,8 @@ class Connection:
 
     @cvar preservesMessages: whether each write is a message of its own, as in a
         WebSocket.
+    @cvar delivering: whether the connection calls the protocol with what it holds
+        itself: that comes before anything in the receive buffer.
     @cvar requestPath: the path of the WebSocket handshake with its query:
         C{/path?query}; other connections have none.
     @ivar disconnecting: whether this side closes the connection.
@@ -151,6 +153,7 @@ class Connection:
     """
 
     preservesMessages = False
+    delivering = False
     requestPath = "/"
     disconnecting: Any
     paused: bool
@@ -329,6 +332,14 @@ class Connection:
         if isinstance(top, TLSMemoryBIOProtocol):
             top = top.wrappedProtocol
         return top if isinstance(top, Connection) else None
+
+    @property
+    def isClosing(self) -> bool:
+        """
+        Whether this side closes the connection, or what is above it.
+        """
+        above = self._above
+        return bool(self.disconnecting) or (above is not None and above.isClosing)
 
     def setCloseReason(self, code: int, reason: str = "") -> None:
         """

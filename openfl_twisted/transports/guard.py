@@ -57,6 +57,7 @@ class GuardedConnection:
     @ivar host: what it is counted for, see
         L{openfl_twisted.transports.hostlimit.hostOf}.
     @ivar endedByPeer: whether the peer has closed its side first.
+    @ivar endedHere: whether this side was closing the connection when it was lost.
     @ivar seen: number of bytes received when it was last checked whether the
         connection is idle.
     @ivar quietSpans: number of checks in a row without new data.
@@ -69,6 +70,7 @@ class GuardedConnection:
         "_kind",
         "_outer",
         "endedByPeer",
+        "endedHere",
         "host",
         "id",
         "quietSpans",
@@ -90,7 +92,7 @@ class GuardedConnection:
         self.host = host
         self.id = 0
         self.since = 0.0
-        self.endedByPeer = False
+        self.endedByPeer = self.endedHere = False
         self.seen = 0
         # A new connection can have been made just before the first check.
         self.quietSpans = -1
@@ -143,13 +145,6 @@ class GuardedConnection:
         """
         return cast("int", self._connection.bytesOut)
 
-    @property
-    def disconnecting(self) -> bool:
-        """
-        Whether this side closes the connection.
-        """
-        return bool(self._connection.disconnecting)
-
     def getPeer(self) -> IAddress:
         """
         Return the address of the peer.
@@ -197,9 +192,11 @@ class GuardedConnection:
 
     def transportLost(self) -> None:
         """
-        Keep the type of the client, and count the connection out.
+        Keep the type of the client and whether this side closes the connection, and
+        count it out.
         """
         self._kind = self.kind
+        self.endedHere = self._connection.isClosing
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         self._factory.protocols.pop(self, None)
@@ -604,6 +601,6 @@ def _endedBy(connection: GuardedConnection, reason: Failure) -> str:
     """
     if connection.endedByPeer and not reason.check(ConnectionAborted):
         return "peer"
-    if connection.disconnecting or reason.check(ConnectionAborted):
+    if connection.endedHere or reason.check(ConnectionAborted):
         return "server"
     return "peer" if reason.check(ConnectionDone) else "failure"

@@ -604,7 +604,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Tell the protocol that the peer has closed its side, after what is held.
         """
-        if self.guard is not None and not self.disconnecting:
+        if self.guard is not None and not self.isClosing:
             self.guard.peerEnded()
         buffer = self.receiveBuffer
         if buffer is None:
@@ -623,7 +623,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.producer is self:
             # It would be closed as the producer.
             self.producer = None
-        guard, self.guard = self.guard, None
+        guard = self.guard
         if guard is not None:
             guard.transportLost()
         buffer = self.receiveBuffer
@@ -635,6 +635,8 @@ class CoalescingTransport(Connection, tcp.Connection):
                 super().connectionLost(reason)
                 buffer.end(partial(protocol.connectionLost, reason))
         finally:
+            # Until now, TLS could tell it that it was the peer that ended the connection.
+            self.guard = None
             if guard is not None:
                 guard.ended(reason)
 

@@ -100,14 +100,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @ivar settings: the times, which many connections share.
     @ivar _flows: whether a write only has to be framed. If not, the slow way checks
         whether it is true again.
+    @ivar _full: whether the connection beneath has paused this, its push producer.
     """
 
     __slots__ = (
         "_closeSent",
-        "_delivering",
         "_ended",
         "_flows",
         "_frames",
+        "_full",
         "_heard",
         "_lost",
         "_peer",
@@ -117,6 +118,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         "_timer",
         "_waitsWith",
         "connected",
+        "delivering",
         "disconnecting",
         "factory",
         "owner",
@@ -156,8 +158,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.factory: Any = None
         self.transport = cast("Connection", None)
         self.protocol: Any = None
-        self.disconnecting = self.paused = self._flows = False
-        self._closeSent = self._delivering = self._ended = self._lost = self._heard = False
+        self.disconnecting = self.paused = self.delivering = self._flows = self._full = False
+        self._closeSent = self._ended = self._lost = self._heard = False
         self.reading = True
         self.receiveBuffer: ReceiveBuffer | None = None
         self.work = 0
@@ -303,8 +305,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Tell the owner which messages were dropped.
         """
-        if self.owner is not None:
-            self.owner.sendQueueDropped(payloadsOf(b"".join(chunks)))
+        if self.owner is None:
+            return
+        data = b"".join(chunks)
+        if data.startswith(b"HTTP"):
+            # The response is sent together with the first messages.
+            _, _, data = data.partition(b"\r\n\r\n")
+        self.owner.sendQueueDropped(payloadsOf(data))
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -345,7 +352,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.disconnecting:
             self._findClose(data)
             return
-        if self.receiveBuffer is not None or self._delivering or not self.reading:
+        if self.receiveBuffer is not None or self.delivering or not self.reading:
             self._holdFrames(data)
             return
         self.work = 0
@@ -385,7 +392,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._ended:
             return
         frames = self._frames
-        self._delivering = True
+        self.delivering = True
         try:
             arrived = frames.receive(data)
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
@@ -399,7 +406,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._ended = True
             raise
         finally:
-            self._delivering = False
+            self.delivering = False
         if frames.unfinished and not self._ended:
             if self.disconnecting:
                 self._takeFrames(b"")
@@ -431,16 +438,28 @@ class WebSocketTransport(Connection, TwistedProtocol):
             case End():
                 self.closeReceived(arrival)
             case Pings(payloads):
-                if self.transport.isFull:
+                if self._full or (self._pull is not None and self.transport.isFull):
                     # A peer that sends pings and does not read gets no heap of pongs.
                     self._ping = payloads[-1]
                 elif self._isOpen:
                     self.transport.write(makePongs(payloads))
             case _:
                 if not self.disconnecting:
-                    # One long payload is as much work as many messages.
-                    self.work += len(arrival) * MAX_WORK // self._frames.maxPayload
-                    self.protocol.dataReceived(arrival)
+                    self._deliverPayload(arrival)
+
+    def _deliverPayload(self, payload: bytes) -> None:
+        """
+        Deliver a payload, and count the work for it.
+        """
+        # One long payload is as much work as many messages, which the protocol counts itself.
+        work = self.work + len(payload) * MAX_WORK // self._frames.maxPayload
+        self.work = 0
+        delivering, self.delivering = self.delivering, True
+        try:
+            self.protocol.dataReceived(payload)
+        finally:
+            self.delivering = delivering
+        self.work += work
 
     @property
     def _isOpen(self) -> bool:
@@ -540,9 +559,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             producer.stopProducing()
         elif streaming:
             self._producer = cast("IPushProducer", producer)
-            if self.transport.isFull:
+            if self._full:
                 self._producer.pauseProducing()
         else:
+            self._full = False
             self._pull = PullAdapter(self, cast("IPullProducer", producer))
             self.transport.unregisterProducer()
             self.transport.registerProducer(self._pull, False)
@@ -562,15 +582,18 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def bufferFull(self) -> None:
         """
-        Pause the producer.
+        Pause the producer. A TCP connection calls this again with each write.
         """
-        if self._producer is not None:
-            self._producer.pauseProducing()
+        if not self._full:
+            self._full = True
+            if self._producer is not None:
+                self._producer.pauseProducing()
 
     def bufferDrained(self) -> None:
         """
         Answer the last ping, and resume the producer. The peer has read.
         """
+        self._full = False
         self._heard = True
         self._answerLastPing()
         if self._producer is not None:

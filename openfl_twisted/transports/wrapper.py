@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -195,7 +196,7 @@ class ConnectionWrapper(BufferedTransport):
         """
         Tell the protocol that the peer has closed its side.
         """
-        if not self.disconnecting:
+        if not self.isClosing:
             self.peerEnded()
         self.deliverHalfClose()
 
@@ -214,9 +215,12 @@ class ConnectionWrapper(BufferedTransport):
         """
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
-        guard, self.guard = self.guard, None
+        guard = self.guard
         if guard is not None:
             guard.transportLost()
+        elif not self.isClosing and reason.check(ConnectionDone):
+            # The peer has closed TLS; it is this side that then closes TCP.
+            self.peerEnded()
         if not self.isBound:
             self._producer = None
         self.transportLost()
@@ -227,6 +231,7 @@ class ConnectionWrapper(BufferedTransport):
             else:
                 buffer.end(partial(self.protocol.connectionLost, reason))
         finally:
+            self.guard = None
             if guard is not None:
                 guard.ended(reason)
 

@@ -1006,6 +1006,32 @@ class ClosingTests(CallerTestCase):
                         client.exchange()
                 self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
 
+    def test_whoEndsTLS(self) -> None:
+        """
+        The peer ends a connection if it is the first to close TLS. If it closes TCP
+        instead of answering the end of TLS, or a Close in TLS, this side has ended it.
+        """
+        for data, close, words in (
+            (b"a\0", True, "by the peer"),
+            (b"a\0", False, "by this side"),
+            (UPGRADE, False, "by this side"),
+        ):
+            self.open()
+            with capturedLogs() as logs:
+                client = Client(self.guard, self.clock, inTLS=True)
+                client.send(data)
+                if close:
+                    assert client.tls is not None
+                    client.tls.shutdown()
+                    client.exchange()
+                else:
+                    [protocol] = self.factory.wrappedFactory.connections  # type: ignore[attr-defined]
+                    protocol.transport.loseConnection()
+                    client.exchange()
+                    client.transport.protocol.readConnectionLost()  # type: ignore[union-attr]
+                client.transport._close(ConnectionDone())
+            self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
+
     def test_tls(self) -> None:
         """
         A client in TLS gets its farewell, and the connection ends with his.

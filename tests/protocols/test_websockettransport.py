@@ -4,6 +4,7 @@ L{openfl_twisted.protocols.producing}.
 """
 
 import zlib
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any, cast
@@ -29,6 +30,7 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.flowcontrol import PullAdapter
@@ -344,6 +346,37 @@ class PauseTests(WebSocketTestCase):
         self.assertEqual(transport.producerState, "producing")
         self.assertEqual(inner.told, ["made", b"PR", b"a"])
 
+    def test_beforeClose(self) -> None:
+        """
+        A protocol that holds data itself gets every message before the Close that
+        follows them, also if they are compressed.
+        """
+        received: list[str] = []
+
+        class Recorder(XMLSocketProtocol):
+            def connectionMade(self) -> None:
+                self.transport.pauseProducing()
+
+            def messageReceived(self, message: str) -> None:
+                received.append(message)
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                super().connectionLost(reason)
+                received.append(type(reason.value).__name__)
+
+        for compress in (False, True):
+            received.clear()
+            wrapped = XMLSocketFactory(Recorder, clock=self.clock)
+            factory = WebSocketFactory(wrapped, clock=self.clock, compress=compress)
+            connection, transport = self.connect(factory)
+            message = deflated if compress else partial(frame, BINARY)
+            connection.dataReceived(REQUEST)
+            connection.dataReceived(message(b"a\0") + frame(PING) + message(b"b\0"))
+            connection.dataReceived(message(b"c\0") + closing(1000))
+            connection.wrappedProtocol.transport.resumeProducing()
+            transport.drain()
+            self.assertEqual(received, ["a", "b", "c", "ConnectionDone"])
+
     def test_closing(self) -> None:
         """
         A paused connection reads on to close: the peer's Close must be found
@@ -426,6 +459,28 @@ class TurnTests(WebSocketTestCase):
             self.assertEqual(inner.received, data)
             self.assertEqual(transport.producerState, "producing")
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_countedByProtocol(self) -> None:
+        """
+        It is the same if the protocol counts its work itself, from zero with each call.
+        """
+
+        class Counting(SendingProtocol):
+            received = 0
+
+            def bytesReceived(self, data: bytes) -> None:
+                self.received += len(data)
+
+        wrapped = SendingFactory(Counting)
+        factory = WebSocketFactory(wrapped, clock=self.clock, compress=True, pingInterval=0)
+        connection, _ = self.connect(factory)
+        connection.dataReceived(REQUEST)
+        protocol = connection.wrappedProtocol
+        connection.dataReceived(deflated(bytes(1_000_000)))
+        self.assertIn(protocol.received, range(TURN - PIECE, TURN + PIECE))
+        self.clock.pump([0] * 200)
+        self.assertEqual(protocol.received, 1_000_000)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_plain(self) -> None:
         """

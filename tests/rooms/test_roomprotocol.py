@@ -439,6 +439,24 @@ class XMLTests(SynchronousTestCase):
         self.assertIn(f'lost="{count - 1}"', again.read()[0])
         self.assertEqual(self.lobby.lost, count - 1)
 
+    def test_slowCompressed(self) -> None:
+        """
+        The count is right for a client whose messages are compressed, too.
+        """
+        self.factory.settings["maxQueue"] = 1000
+        self.meet()
+        factory = WebSocketFactory(self.factory, clock=self.clock, compress=True)
+        protocol = factory.buildProtocol(None)
+        transport = TightTransport(protocol, 0)
+        protocol.makeConnection(transport)
+        transport.arrive(UPGRADE + frame(BINARY, b'<join room="chess" />\0'))
+        transport.drainAll()
+        count = 0
+        while not transport.closed:
+            count += 1
+            self.two.send(f"<say>{count}</say>")
+        self.assertEqual(self.lobby.lost, count - 1)
+
     def test_slowStranger(self) -> None:
         """
         Who does not read its answers is cut off too, and nothing is lost to a
