@@ -131,6 +131,14 @@ class SendingProtocol(Protocol):
         """
         self.transport = connection
 
+    def chunkReceived(self, data: bytes) -> None:
+        """
+        Process a chunk that the connection has held.
+
+        @param data: the chunk.
+        """
+        self.bytesReceived(data)
+
     def dataReceived(self, data: bytes) -> None:
         """
         Process a chunk, and send what is written meanwhile. While this side does not
@@ -155,7 +163,7 @@ class SendingProtocol(Protocol):
                 self.bytesReceived(data)
         except BaseException:
             self._failed = True
-            transport.reading = False
+            transport.dropReceived()
             raise
 
     def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
@@ -199,11 +207,13 @@ class SendingProtocol(Protocol):
 
         @param item: the item.
         @param receive: the method that handles it.
-        @return: whether it is held; C{False} once the connection is lost.
+        @return: whether it is held; C{False} once the connection is closing or lost.
         """
-        buffer = self.transport.hold()
-        if buffer.isEnding:
+        transport = self.transport
+        buffer = transport.receiveBuffer
+        if transport.disconnecting or (buffer is not None and buffer.isEnding):
             return False
+        buffer = transport.hold()
         buffer.putBack(receive, (item,))
         buffer.block()
         return True
@@ -335,8 +345,14 @@ class SendingProtocol(Protocol):
         """
         Process the bytes that L{inspect} holds.
         """
+        buffer = self.transport.receiveBuffer
+        held = self.heldBytes()
+        if buffer is not None:
+            # They were received before everything that is held.
+            buffer.putBack(self.bytesReceived, (held,))
+            return
         try:
-            self.dataReceived(self.heldBytes())
+            self.dataReceived(held)
         except Exception:
             # The caller is not the reactor, which would end the connection.
             self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())

@@ -193,7 +193,7 @@ class XMLSocketProtocol(SendingProtocol):
                 self.messageReceived(text)
         except BaseException:
             self._failed = True
-            transport.reading = False
+            transport.dropReceived()
             raise
 
     def bytesReceived(self, data: bytes) -> None:

@@ -4,27 +4,33 @@ with another protocol.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
-from twisted.internet.interfaces import IAddress, IConsumer, IProducer, IPushProducer, ITransport
-from zope.interface import implementer
+from twisted.internet.interfaces import IAddress, IProducer, IReactorTime
+
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.transports.connection import Connection, Owner
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class ClosedTransport:
+class ClosedTransport(Connection):
     """
     A closed connection: it ignores writes and requests to close, and stops
     producers.
     """
 
-    # What a protocol of this package expects, see L{openfl_twisted.transports.connection}.
-    preservesMessages = False
     disconnecting = True
     reading = False
     paused = False
-    receiveBuffer: Any = None
+    hasReceived = True
+    isFull = False
+    isLost = True
+    isAborted = False
+    receiveBuffer = None
+    owner = None
+    guard = None
+    tap = None
     pending = 0
     work = 0
+    bytesIn = bytesOut = 0
 
     def __init__(self, peer: IAddress, host: IAddress) -> None:
         """
@@ -82,17 +88,26 @@ class ClosedTransport:
         Do nothing: no producer is registered.
         """
 
-    def pauseProducing(self) -> None:
+    def stopReading(self) -> None:
         """
         Do nothing: no further data is received.
         """
 
-    def resumeProducing(self) -> None:
-        """
-        Do nothing: no further data is received.
-        """
+    startReading = stopReading
 
     def stopProducing(self) -> None:
         """
         Do nothing: the connection is closed.
         """
+
+    def bind(self, owner: Owner) -> bool:
+        """
+        Do nothing: nothing is sent.
+        """
+        return True
+
+    def getClock(self) -> IReactorTime:
+        """
+        Return the reactor.
+        """
+        return clockOrReactor(None)

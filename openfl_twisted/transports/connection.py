@@ -35,6 +35,13 @@ class Owner(Protocol):
         The limits of the connection; C{maxQueue} is that of the send queue.
         """
 
+    def chunkReceived(self, data: bytes) -> None:
+        """
+        Process a chunk that the connection has held.
+
+        @param data: the chunk.
+        """
+
     def sendQueueExceeded(self) -> None:
         """
         Called when the send queue is over its limit. It is empty then, and accepts
@@ -288,13 +295,25 @@ class Connection:
 
         @param data: the bytes.
         """
-        if self.disconnecting or not data:
+        if not data or self.disconnecting or self.isAborted:
             return
-        if self.isBound or (self.reading and self.receiveBuffer is None):
+        if self.receiveBuffer is not None:
+            # They were received before everything that is held.
+            self.receiveBuffer.putBack(self._receive, (data,))
+        elif self.isBound or self.reading:
             # An owner holds them itself if it does not read.
             self.protocol.dataReceived(data)
         else:
-            self.hold().put(self.protocol.dataReceived, (data,))
+            self.hold().put(self._receive, (data,))
+
+    def _receive(self, data: bytes) -> None:
+        """
+        Deliver a chunk that was held, to the protocol that has the connection now.
+        """
+        if self.owner is None:
+            self.protocol.dataReceived(data)
+        else:
+            self.owner.chunkReceived(data)
 
     def deliverHalfClose(self) -> None:
         """
@@ -302,15 +321,31 @@ class Connection:
         protocol that does not know half-closed connections closes this side, too.
         """
         if self.receiveBuffer is None:
-            self._halfClosed(self.protocol)
+            self._halfClosed(None)
         else:
-            self.receiveBuffer.put(self._halfClosed, (self.protocol,))
+            self.receiveBuffer.put(self._halfClosed, (None,))
 
-    def _halfClosed(self, protocol: Any) -> None:
-        if really(IHalfCloseableProtocol, protocol):
-            protocol.readConnectionLost()
+    def _halfClosed(self, nothing: None) -> None:
+        if really(IHalfCloseableProtocol, self.protocol):
+            self.protocol.readConnectionLost()
         else:
             self.loseConnection()
+
+    def passEnd(self, reason: Failure) -> None:
+        """
+        Tell the protocol and the guard that the connection is lost.
+
+        @param reason: why.
+        """
+        guard = self.guard
+        if guard is not None:
+            guard.transportLost()
+        try:
+            self.protocol.connectionLost(reason)
+        finally:
+            self.guard = None
+            if guard is not None:
+                guard.ended(reason)
 
     def finishConnection(self) -> None:
         """

@@ -117,8 +117,9 @@ class DetectionProtocol(Protocol):
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
             return
+        transport = self.transport
         try:
-            if self.received:
+            if self.received and not (transport.disconnecting or transport.isAborted):
                 wrapped.dataReceived(self.received)
         finally:
             wrapped.connectionLost(reason)

@@ -292,6 +292,12 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         return NO_LIMITS if self.owner is None else self.owner.limits
 
+    def chunkReceived(self, data: bytes) -> None:
+        """
+        Process a chunk that the connection beneath has held.
+        """
+        self.dataReceived(data)
+
     def sendQueueExceeded(self) -> None:
         """
         Tell the owner.
@@ -383,7 +389,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
                 self.end(_LINGER)
+                return
             self._takeFrames(data[at : at + length])
+            while self._frames.unfinished and not self._ended:
+                self._takeFrames(b"")
 
     def _takeFrames(self, data: bytes) -> None:
         """
@@ -407,13 +416,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             raise
         finally:
             self.delivering = False
-        if frames.unfinished and not self._ended:
-            if self.disconnecting:
-                self._takeFrames(b"")
-            else:
-                buffer = self.hold()
-                buffer.putBack(self._takeFrames, (b"",))
-                buffer.letOthers()
+        if frames.unfinished and not (self._ended or self.disconnecting):
+            buffer = self.hold()
+            buffer.putBack(self._takeFrames, (b"",))
+            buffer.letOthers()
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """

@@ -180,7 +180,10 @@ class ConnectionWrapper(BufferedTransport):
         if self._failed or self.disconnecting:
             return
         try:
-            self.deliver(data)
+            if self.receiveBuffer is None:
+                self.deliver(data)
+            else:
+                self.receiveBuffer.put(self._receive, (data,))
         except BaseException:
             self._failed = True
             raise
@@ -215,25 +218,16 @@ class ConnectionWrapper(BufferedTransport):
         """
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
-        guard = self.guard
-        if guard is not None:
-            guard.transportLost()
-        elif not self.isClosing and reason.check(ConnectionDone):
+        if self.guard is None and not self.isClosing and reason.check(ConnectionDone):
             # The peer has closed TLS; it is this side that then closes TCP.
             self.peerEnded()
         if not self.isBound:
             self._producer = None
         self.transportLost()
-        try:
-            buffer = self.receiveBuffer
-            if buffer is None:
-                self.protocol.connectionLost(reason)
-            else:
-                buffer.end(partial(self.protocol.connectionLost, reason))
-        finally:
-            self.guard = None
-            if guard is not None:
-                guard.ended(reason)
+        if self.receiveBuffer is None:
+            self.passEnd(reason)
+        else:
+            self.receiveBuffer.end(partial(self.passEnd, reason))
 
     # For the protocol
 

@@ -69,8 +69,10 @@ class WriteBatch:
         try:
             return do(*arguments, **named)
         finally:
-            self.flush()
-            self.waiting = None
+            try:
+                self.flush()
+            finally:
+                self.waiting = None
 
     def flush(self) -> None:
         """
@@ -94,7 +96,12 @@ class WriteBatch:
         """
         self.log.failure("sending to {peer} failed", peer=describe(sender.getPeer()))
         sender.queued = False
-        sender.abortConnection()
+        try:
+            sender.abortConnection()
+        except Exception:
+            self.log.failure(
+                "closing the connection to {peer} failed", peer=describe(sender.getPeer())
+            )
 
 
 currentBatch = WriteBatch()

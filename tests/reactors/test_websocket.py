@@ -2,7 +2,6 @@
 WebSockets on the TCP transports: what the doubles cannot show.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.protocol import Factory, connectionDone
@@ -105,16 +104,14 @@ class FullTests(SynchronousTestCase):
 
 class Losing(SendingProtocol):
     """
-    Remembers what was not sent.
-
-    @ivar begin: what it does at the beginning.
+    Writes and aborts, and remembers what was not sent.
     """
-
-    begin: Callable[[Any], object]
 
     def connectionMade(self) -> None:
         self.dropped: list[bytes] = []
-        self.begin(self)
+        self.transport.write(b"a")
+        self.transport.write(bytes(300))
+        self.transport.abortConnection()
 
     def bytesReceived(self, data: bytes) -> None:
         raise NotImplementedError
@@ -137,15 +134,9 @@ class DroppedTests(SynchronousTestCase):
         A protocol that writes and aborts in C{connectionMade} is told what was dropped:
         its messages, and not the response.
         """
-
-        def begin(protocol: Losing) -> None:
-            protocol.transport.write(b"a")
-            protocol.transport.write(bytes(300))
-            protocol.transport.abortConnection()
-
         for name in JOINING:
             with way(name) as own:
-                factory: Any = SendingFactory(Losing, begin=begin)
+                factory: Any = SendingFactory(Losing)
                 factory.ended = []
                 peer = own.dial(own.listen(WebSocketFactory(factory, clock=own.reactor)))
                 peer.send(REQUEST)

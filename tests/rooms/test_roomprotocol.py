@@ -443,7 +443,8 @@ class XMLTests(SynchronousTestCase):
         """
         The count is right for a client whose messages are compressed, too.
         """
-        self.factory.settings["maxQueue"] = 1000
+        self.factory.given["maxQueue"] = 1000
+        self.factory._limits = (None, NO_LIMITS)
         self.meet()
         factory = WebSocketFactory(self.factory, clock=self.clock, compress=True)
         protocol = factory.buildProtocol(None)
