@@ -75,6 +75,9 @@ class Owner:
     def handedOver(self) -> None:
         self.pending.append(cast("BufferedTransport", self.queue).pending)
 
+    def chunkReceived(self, data: bytes) -> None:
+        raise NotImplementedError
+
     @property
     def labels(self) -> dict[str, str]:
         raise NotImplementedError

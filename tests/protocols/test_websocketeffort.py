@@ -71,7 +71,7 @@ class EffortTests(WebSocketTestCase):
         """
         plain = Factory.forProtocol(Echo)
         messages = XMLSocketFactory(EchoProtocol)
-        cases: list[tuple[IProtocolFactory, int, float]] = [(plain, 18, 0.1), (messages, 26, 4.1)]
+        cases: list[tuple[IProtocolFactory, int, float]] = [(plain, 18, 0.1), (messages, 27, 4.1)]
         for factory, ofRead, ofMessage in cases:
             for opcode in (BINARY, TEXT):
                 connection = self.reach(factory, Nowhere())
