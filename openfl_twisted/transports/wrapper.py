@@ -182,6 +182,7 @@ class ConnectionWrapper(BufferedTransport):
             self.deliver(data)
         except BaseException:
             self._failed = True
+            self.dropReceived()
             raise
 
     def handshakeCompleted(self) -> None:

@@ -69,8 +69,10 @@ class WriteBatch:
         try:
             return do(*arguments, **named)
         finally:
-            self.flush()
-            self.waiting = None
+            try:
+                self.flush()
+            finally:
+                self.waiting = None
 
     def flush(self) -> None:
         """
