@@ -89,6 +89,8 @@ class BridgeProtocol(SendingProtocol):
     _splitter: MessageSplitter | None = None
     # What came before there was a server; TLS gives what it has although it was asked to pause.
     _early = b""
+    # The PROXY header; a connection that is lost does not know its addresses any more.
+    _header = b""
     _gone = False
 
     def connectionMade(self) -> None:
@@ -106,6 +108,8 @@ class BridgeProtocol(SendingProtocol):
             return
         if target.framing is BridgeFraming.XML:
             self._splitter = MessageSplitter(self.factory.maxMessage)
+        if self.factory.proxyProtocol:
+            self._header = proxyHeader(self.transport)
         self.transport.pauseProducing()
         connecting: Deferred[Any] = target.endpoint.connect(self.factory.backendFor(self))
         self._connecting = connecting
@@ -115,8 +119,7 @@ class BridgeProtocol(SendingProtocol):
 
     def _connected(self, backend: "BackendProtocol", target: Target) -> None:
         self._connecting = None
-        if self.factory.proxyProtocol:
-            backend.transport.write(proxyHeader(self.transport))
+        backend.transport.write(self._header)
         if self._gone:
             backend.transport.write(self._early)
             backend.close(self.factory.closeTimeout, self.factory.clock)

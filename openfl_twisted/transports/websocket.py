@@ -675,7 +675,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.end(self.settings.closeTimeout)
             return
         self.disconnecting = True
-        self._flows = False
+        self.reading = self._flows = False
         self.arm(_LINGER, self._giveUp)
         if self._pull is None:
             self._sendClose()

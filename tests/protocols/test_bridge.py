@@ -354,6 +354,8 @@ class ProxyTests(BridgeTestCase):
         client = self.call()
         client.arrive(b"PROXY TCP4 10.9.9.9 10.0.0.1 1 2\r\nbye\0")
         client._close(error.ConnectionDone())
+        # As on a socket that is closed.
+        client.getHost = client.getPeer = None  # type: ignore[assignment]
         self.assertTrue(
             self.answer().drainAll().startswith(b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\n")
         )

@@ -995,6 +995,21 @@ class ProducerTests(WebSocketTestCase):
             self.assertTrue(transport.closed)
             self.assertEqual(inner.told, ["made", "done"])
 
+    def test_closingWhilePulling(self) -> None:
+        """
+        While a pull producer delays the Close, the protocol receives nothing more.
+        """
+        connection, transport, inner = self.open()
+        inner.transport.registerProducer(RecordingProducer(), False)
+        inner.transport.loseConnection()
+        connection.dataReceived(frame(BINARY, b"late"))
+        connection.dataReceived(frame(PING) + frame(BINARY, b"later"))
+        inner.transport.unregisterProducer()
+        connection.dataReceived(frame(BINARY, b"last") + closing(1000))
+        transport.drain()
+        self.assertEqual(framesIn(transport.delivered), [(PONG, b""), CLOSED])
+        self.assertEqual(inner.told, ["made", "done"])
+
     def test_lostWhilePulling(self) -> None:
         """
         A pull producer that goes when the transport is lost changes nothing
