@@ -23,7 +23,7 @@ from zope.interface.declarations import Provides
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.transports.connection import Connection, Owner
+from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.writebatch import currentBatch
@@ -431,14 +431,14 @@ class BufferedTransport(Connection):
         self._unsentLength = self._dense = 0
         self._halfClosing = False
         if chunks and self.owner is not None:
-            self.owner.sendQueueDropped(chunks)
+            reportDropped(self.owner, chunks)
 
     def _disconnectSlowPeer(self, owner: Owner) -> None:
         """
         Disconnect a peer that does not read.
         """
-        self._drop()
         self.disconnecting = True
+        self._drop()
         self.dropReceived()
         try:
             owner.sendQueueExceeded()

@@ -19,9 +19,12 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.states import State
+
+_log = packageLogger()
 
 
 class Owner(Protocol):
@@ -85,6 +88,20 @@ class Owner(Protocol):
         """
         Return the clock.
         """
+
+
+def reportDropped(owner: Owner, chunks: list[bytes]) -> None:
+    """
+    Call an owner's C{sendQueueDropped}. An error is logged: the connection has to be
+    closed in any case, and the caller may be writing to others.
+
+    @param owner: the owner.
+    @param chunks: the chunks.
+    """
+    try:
+        owner.sendQueueDropped(chunks)
+    except Exception:
+        _log.failure("error in sendQueueDropped")
 
 
 def really(interface: Any, protocol: Any) -> bool:

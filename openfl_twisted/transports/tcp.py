@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from typing import Any, Self, TypeVar, cast
 
 from twisted.internet import tcp
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IListeningPort, IProducer, IProtocol, IReactorTime
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python import log
@@ -26,7 +27,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.buffered import BufferedTransport
-from openfl_twisted.transports.connection import Connection, Owner
+from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.writebatch import currentBatch
 
 P = TypeVar("P", bound=IListeningPort)
@@ -56,18 +57,22 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar _open: whether there is nothing to do but to send. If not, the slow way
         checks whether it is true again.
     @ivar _writing: whether the reactor was asked when the socket accepts bytes.
+    @ivar _dense: the number of chunks at the beginning of the send queue that have been
+        joined.
+    @ivar _exempt: the length of the part of the send queue that was written before the
+        reactor was asked; it does not count for the limit (bytes).
+    @ivar _addresses: the addresses of the client of a proxy, and of the proxy.
     """
 
     # Twisted has defaults for these in its classes. As slots they are found faster, and a
-    # connection needs no dictionary.
+    # connection needs no dictionary, unless it closes one of its sides or starts TLS.
     __slots__ = (
-        "TLS",
-        "_aborting",
+        "_addresses",
+        "_dense",
+        "_exempt",
         "_open",
         "_tempDataBuffer",
         "_tempDataLen",
-        "_writeDisconnected",
-        "_writeDisconnecting",
         "_writing",
         "bytesIn",
         "bytesOut",
@@ -76,6 +81,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         "dataBuffer",
         "disconnecting",
         "guard",
+        "offset",
         "owner",
         "paused",
         "producer",
@@ -93,17 +99,18 @@ class CoalescingTransport(Connection, tcp.Connection):
     # Without TLS, nothing must be received before something can be sent.
     hasReceived = True
     _tap: Callable[[bytes], object] | None = None
-    # The number of chunks at the beginning of the send queue that have been joined.
-    _dense = 0
-    # The addresses behind a proxy.
-    _peer: IAddress | None = None
-    _host: IAddress | None = None
+    # Whether the peer has closed its side.
+    _hasReadAll = False
+    # The connection in TLS, if an owner has started TLS.
+    _inTLS: BufferedTransport | None = None
 
     # What Twisted's classes have without saying so to a type checker.
     reactor: Any
     owner: Owner | None
     _tempDataBuffer: list[bytes]
     _tempDataLen: int
+    _writing: bool
+    _addresses: tuple[IAddress, IAddress] | None
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -112,12 +119,13 @@ class CoalescingTransport(Connection, tcp.Connection):
         self = super().__new__(cls)
         # Those that Twisted itself sets are missing until it does: it checks whether they exist.
         self.connected = self.disconnecting = 0
-        self.TLS = self._aborting = self._open = self.queued = self._writing = self.paused = False
-        self._writeDisconnecting = self._writeDisconnected = False
+        self._open = self.queued = self._writing = self.paused = False
         self.producerPaused = self.streamingProducer = False
         self.reading = True
         self.producer = self.receiveBuffer = self.owner = self.guard = self.clientType = None
+        self._addresses = None
         self.dataBuffer = b""
+        self.offset = self._dense = self._exempt = 0
         self.work = self.bytesIn = self.bytesOut = 0
         return self
 
@@ -136,9 +144,10 @@ class CoalescingTransport(Connection, tcp.Connection):
     @property
     def isFull(self) -> bool:
         """
-        Whether the socket does not accept data.
+        Whether the socket does not accept data. If so, a push producer of the owner is
+        paused.
         """
-        return self._writing
+        return bool(self.dataBuffer)
 
     @property
     def isLost(self) -> bool:
@@ -173,19 +182,23 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Have C{getPeer} and C{getHost} return other addresses.
         """
-        self._peer, self._host = peer, host
+        self._addresses = peer, host
 
     def getPeer(self) -> IAddress:
         """
         Return the address of the peer.
         """
-        return self._peer or super().getPeer()
+        return super().getPeer() if self._addresses is None else self._addresses[0]
 
     def getHost(self) -> IAddress:
         """
         Return the local address.
         """
-        return self._host or super().getHost()
+        return super().getHost() if self._addresses is None else self._addresses[1]
+
+    @property
+    def _above(self) -> Connection | None:
+        return super()._above if self._inTLS is None else self._inTLS
 
     def getClock(self) -> IReactorTime:
         """
@@ -223,26 +236,27 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startReading(self) -> None:
         """
-        Read from the socket.
+        Read from the socket. After the EOF there is nothing to read; an owner is not
+        told of it again.
         """
-        if self.fileno() != -1:
+        if self.fileno() != -1 and not (self._hasReadAll and self.isBound):
             tcp.Connection.startReading(self)
 
     def _isOpen(self) -> bool:
         """
-        Check whether there is nothing to do but to send.
+        Check whether there is nothing to do but to send. A tap is called before that.
         """
-        self._open = bool(
+        isOpen = bool(
             self.connected
             and not self.disconnecting
             and not self.TLS
             and not self._writeDisconnecting
             and not self._writeDisconnected
             and not self._aborting
-            and self._tap is None
             and (self.producer is None or self.streamingProducer)
         )
-        return self._open
+        self._open = isOpen and self._tap is None
+        return isOpen
 
     # Receiving
 
@@ -264,6 +278,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         except BaseException:
             # The reactor ends the connection, and the send queue is dropped, as in Twisted.
             self.queued = False
+            self.dropReceived()
             raise
         if self.queued:
             self.flush()
@@ -301,17 +316,24 @@ class CoalescingTransport(Connection, tcp.Connection):
             if data.__class__ is not bytes:
                 # The caller can change it before it is sent.
                 data = bytes(memoryview(data))
-            if self.disconnecting and (self.producer is None or self.streamingProducer):
+            if self._aborting or (
+                self.disconnecting and (self.producer is None or self.streamingProducer)
+            ):
                 # A pull producer may finish before the connection is closed.
                 return
             if self._tap is not None and data and self.connected:
                 self._tap(data)
-        if not self._open and self._isOpen() and data.__class__ is bytes and data:
-            self.write(data)
+        if self._isOpen() and data.__class__ is bytes and data:
+            self._open = True
+            try:
+                self.write(data)
+            finally:
+                if self._tap is not None:
+                    self._open = False
             return
         self._beginBuffer()
         super().write(data)
-        if self.owner is not None and self._writing:
+        if self.owner is not None and (self._writing or self._tempDataLen > _LONG):
             self._muchWritten()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -322,13 +344,17 @@ class CoalescingTransport(Connection, tcp.Connection):
             self._beginBuffer()
             super().writeSequence(iovec)
             return
-        chunks = [each if type(each) is bytes else bytes(memoryview(each)) for each in iovec]
-        if chunks and (self._open or self._isOpen()):
+        chunks = [
+            each if type(each) is bytes else bytes(memoryview(each)) for each in iovec if len(each)
+        ]
+        if len(chunks) > 1 and self._tap is None and (self._open or self._isOpen()):
             # Nothing is sent before the last of them.
-            self._tempDataBuffer = [*self._tempDataBuffer, *chunks[:-1]]
-            self._tempDataLen += sum(map(len, chunks[:-1]))
-            self.write(chunks[-1])
-        else:
+            last = chunks.pop()
+            self._beginBuffer()
+            self._tempDataBuffer += chunks
+            self._tempDataLen += sum(map(len, chunks))
+            self.write(last)
+        elif chunks:
             self.write(b"".join(chunks))
 
     def _muchWritten(self) -> None:
@@ -339,25 +365,40 @@ class CoalescingTransport(Connection, tcp.Connection):
             self._maybePauseProducer()
             self.startWriting()
             return
-        if not self._writing:
+        if self._tempDataLen > _LONG and not self.dataBuffer:
             # Whether the peer reads must be known before much is written.
-            self.flush()
-        if self._writing:
-            self._maybePauseProducer()
-            chunks = self._tempDataBuffer
-            if len(chunks) - self._dense >= _LOOSE_CHUNKS:
-                chunks[self._dense :] = [b"".join(chunks[self._dense :])]
-                self._dense += 1
-            if 0 < self.owner.limits.maxQueue < self._tempDataLen:
-                self._disconnectSlowPeer(self.owner)
+            if self._open or self._isOpen():
+                self.flush()
+            else:
+                self._ask()
+        chunks = self._tempDataBuffer
+        if len(chunks) - self._dense >= _LOOSE_CHUNKS:
+            chunks[self._dense :] = [b"".join(chunks[self._dense :])]
+            self._dense += 1
+        if 0 < self.owner.limits.maxQueue < self._tempDataLen - self._exempt:
+            self._disconnectSlowPeer(self.owner)
+
+    def _pauseProducer(self) -> None:
+        """
+        Pause the push producer of an owner: the socket does not accept data.
+        """
+        producer = self.producer
+        if (
+            self.owner is not None
+            and producer is not None
+            and self.streamingProducer
+            and not self.producerPaused
+        ):
+            self.producerPaused = True
+            cast("Any", producer).pauseProducing()
 
     def _disconnectSlowPeer(self, owner: Owner) -> None:
         """
         Disconnect a peer that does not read.
         """
-        self._drop()
         self.disconnecting = True
         self._open = False
+        self._drop()
         self.dropReceived()
         try:
             owner.sendQueueExceeded()
@@ -372,9 +413,9 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         chunks = [*self._tempDataBuffer]
         self._tempDataBuffer = _NOTHING
-        self._tempDataLen = self._dense = 0
+        self._tempDataLen = self._dense = self._exempt = 0
         if chunks and self.owner is not None:
-            self.owner.sendQueueDropped(chunks)
+            reportDropped(self.owner, chunks)
 
     def flush(self) -> None:
         """
@@ -395,19 +436,16 @@ class CoalescingTransport(Connection, tcp.Connection):
             data = b"".join(chunks)
         try:
             sent = self.socket.sendmsg(chunks) if apart else self.socket.send(data)
-        except BlockingIOError:
-            # What is written from now on counts for the limit.
-            sent = 0
         except OSError:
-            # Twisted's own code tries again, and reports the reason.
-            log.callWithLogger(self, self._write)
-            return
+            # The socket is full, or it has failed: then the reactor tries again, and reports why.
+            sent = 0
         self._tempDataBuffer = _NOTHING
         self._tempDataLen = 0
         self.bytesOut += sent
         if sent < length:
             self._keepRest(chunks if apart else [data], sent)
             self._ask()
+            self._pauseProducer()
         elif self.producerPaused and self.producer is not None:
             self._ask()
 
@@ -436,7 +474,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _keepRest(self, chunks: list[bytes], sent: int) -> None:
         """
-        Keep what the socket has not accepted.
+        Keep the bytes that the socket has not accepted. Chunks that are written from now on
+        count for the limit.
 
         @param sent: the number of bytes that it has accepted.
         """
@@ -448,7 +487,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         rest = chunks[at + 1 :]
         if rest:
             self._tempDataBuffer = rest
-            self._tempDataLen = sum(map(len, rest))
+            self._tempDataLen = self._exempt = sum(map(len, rest))
 
     def writeSomeData(self, data: bytes | memoryview) -> Any:
         """
@@ -469,7 +508,10 @@ class CoalescingTransport(Connection, tcp.Connection):
             return 0
         except OSError:
             # It tries again with less, and reports the reason.
-            return super().writeSomeData(bytes(data[:_LONG]))
+            result = super().writeSomeData(bytes(data[:_LONG]))
+            if not isinstance(result, int):
+                return result
+            sent = result
         self.bytesOut += sent
         return sent
 
@@ -485,14 +527,24 @@ class CoalescingTransport(Connection, tcp.Connection):
         Send what the socket accepts.
         """
         self._beginBuffer()
-        self._dense = 0
-        return super().doWrite()
+        if len(self.dataBuffer) - self.offset < self.SEND_LIMIT:
+            # Twisted's own code joins the send queue.
+            self._dense = self._exempt = 0
+        why = super().doWrite()
+        if not self._tempDataBuffer and not self.TLS:
+            # An empty list is not kept.
+            self._tempDataBuffer = _NOTHING
+        if self.dataBuffer and not why:
+            self._pauseProducer()
+        return why
 
     def _ask(self) -> None:
         """
         Ask the reactor to call L{doWrite} when the socket accepts bytes.
         """
-        self._writing = True
+        if not self._writing:
+            self._writing = True
+            self._exempt = self._tempDataLen
         self.reactor.addWriter(self)
 
     def startWriting(self) -> None:
@@ -526,17 +578,28 @@ class CoalescingTransport(Connection, tcp.Connection):
 
         @raise RuntimeError: if the peer has not read what was sent before.
         """
-        owner, self.owner = self.owner, None
-        if owner is not None and self._tempDataLen:
-            self.flush()
-        if owner is not None and self.pending:
-            self.owner = owner
-            raise RuntimeError("TLS cannot start: the peer has not read what was sent before it")
+        owner, tap = self.owner, self._tap
+        producer, streaming = self.producer, self.streamingProducer
+        if owner is not None:
+            if self._tempDataLen:
+                self.flush()
+            if self.pending:
+                raise RuntimeError(
+                    "TLS cannot start: the peer has not read what was sent before it"
+                )
+            if producer is not None:
+                self.unregisterProducer()
+            self.tap = self.owner = None
         self._open = False
         self._beginBuffer()
         super().startTLS(ctx, normal)
         if owner is not None:
-            owner.transportChanged(BufferedTransport(cast("Any", self), owner))
+            inTLS = self._inTLS = BufferedTransport(cast("Any", self), owner)
+            inTLS.tap = tap
+            owner.transportChanged(inTLS)
+            if producer is not None:
+                own = cast("IProducer", inTLS)
+                inTLS.registerProducer(own if producer is self else producer, streaming)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
@@ -548,9 +611,8 @@ class CoalescingTransport(Connection, tcp.Connection):
             producer.stopProducing()
             return
         super().registerProducer(producer, streaming)
-        if self.owner is not None and self._writing and streaming and self.producer is producer:
-            self.producerPaused = True
-            cast("Any", producer).pauseProducing()
+        if self.isFull:
+            self._pauseProducer()
 
     def unregisterProducer(self) -> None:
         """
@@ -571,12 +633,15 @@ class CoalescingTransport(Connection, tcp.Connection):
         self.dropReceived()
         if self.guard is not None and self.connected:
             self.guard.closing()
+        producer = None
         if self.owner is not None and self.streamingProducer and not self.disconnecting:
             producer, self.producer = self.producer, None
             self.producerPaused = False
+        try:
             if producer is not None and producer is not self:
                 producer.stopProducing()
-        super().loseConnection()
+        finally:
+            super().loseConnection()
 
     def loseWriteConnection(self) -> None:
         """
@@ -598,19 +663,24 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.owner is not None and self.connected and not self._aborting:
             self.disconnecting = True
             self._drop()
+            self.dataBuffer, self.offset = b"", 0
         super().abortConnection()
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
         Tell the protocol that the peer has closed its side, after what is held.
         """
+        self._hasReadAll = True
         if self.guard is not None and not self.isClosing:
             self.guard.peerEnded()
-        buffer = self.receiveBuffer
-        if buffer is None:
+        if self.receiveBuffer is None:
             super().readConnectionLost(reason)
         else:
-            buffer.put(super().readConnectionLost, (reason,))
+            self.receiveBuffer.put(self._passEOF, (reason,))
+
+    def _passEOF(self, reason: Failure) -> None:
+        if self.connected:
+            super().readConnectionLost(reason)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -620,6 +690,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             return
         self._open = self.queued = False
         self._drop()
+        self.dataBuffer, self.offset = b"", 0
         if self.producer is self:
             # It would be closed as the producer.
             self.producer = None
@@ -741,6 +812,13 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
         """
         return self.client[0]
 
+    def _getAddressType(self) -> type[IPv4Address | IPv6Address]:
+        """
+        Return the class of the addresses.
+        """
+        return IPv4Address if len(self.client) == 2 else IPv6Address
+
+    _addressType = property(_getAddressType, _leaveOut)
     fileno = property(_getFileno, _leaveOut, _leaveOut)
     hostname = property(_getHostname, _leaveOut)
     logstr = property(_getLogstr, _leaveOut)

@@ -186,6 +186,7 @@ class ConnectionWrapper(BufferedTransport):
                 self.receiveBuffer.put(self._receive, (data,))
         except BaseException:
             self._failed = True
+            self.dropReceived()
             raise
 
     def handshakeCompleted(self) -> None:

@@ -1,0 +1,777 @@
+"""
+Tests for a bound TCP connection, L{openfl_twisted.transports.tcp}. The tests of
+L{Behaviour} are those of a L{BufferedTransport
+<openfl_twisted.transports.buffered.BufferedTransport>}, too.
+"""
+
+from itertools import product
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.transports.receivebuffer import LATE_END_TIMEOUT, MAX_WORK
+from openfl_twisted.transports.writebatch import currentBatch
+from tests.doubles import RecordingProducer, linesOf
+from tests.transports.lines import (
+    Actor,
+    BufferedLine,
+    EpollLine,
+    Line,
+    TCPLine,
+    WrapperLine,
+)
+
+LIMIT = 1000
+
+
+class Text(XMLSocketProtocol):
+    """
+    Notes each message, does what it says, and answers it.
+    """
+
+    clock: Any
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.events: list[Any] = []
+
+    def getClock(self) -> Any:
+        return self.clock
+
+    def messageReceived(self, message: str) -> None:
+        self.messages.append(message)
+        self.events.append(message)
+        match message:
+            case "pause":
+                self.transport.pauseProducing()
+            case "again":
+                self.transport.pauseProducing()
+                self.transport.resumeProducing()
+            case "close":
+                self.transport.loseConnection()
+            case "raise":
+                raise ValueError("an error of the user's")
+        self.sendMessage(message)
+
+    def readConnectionLost(self) -> None:
+        self.events.append("EOF")
+        super().readConnectionLost()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.events.append(reason.type.__name__)
+
+
+class Pulled:
+    """
+    A pull producer.
+    """
+
+    def __init__(self, connection: Any, chunks: list[bytes]) -> None:
+        self.connection = connection
+        self.chunks = chunks
+        self.stopped = 0
+
+    def resumeProducing(self) -> None:
+        if self.chunks:
+            self.connection.write(self.chunks.pop(0))
+        else:
+            self.connection.unregisterProducer()
+
+    def stopProducing(self) -> None:
+        self.stopped += 1
+
+
+class LineCase(SynchronousTestCase):
+    """
+    Connects protocols.
+    """
+
+    line: type[Line]
+
+    def setUp(self) -> None:
+        """
+        Be outside any batch.
+        """
+        self.patch(currentBatch, "waiting", None)
+
+    def connect(self, room: int | None = None, protocol: Any = None) -> tuple[Any, Line]:
+        """
+        Connect a protocol.
+
+        @param room: the number of bytes that the peer reads; C{None} for everything.
+        @param protocol: the protocol (default: an L{Actor}).
+        """
+        protocol = Actor() if protocol is None else protocol
+        make: Any = self.line
+        return protocol, make(protocol, room)
+
+
+class Behaviour:
+    """
+    What all connections do.
+    """
+
+    class Tests(LineCase):
+        """
+        Tests for any L{Line}.
+        """
+
+        # Sending
+
+        def test_oneWrite(self) -> None:
+            """
+            All replies of a read leave in one write.
+            """
+            _, line = self.connect()
+            line.arrive(b"abc", b"de")
+            self.assertEqual(line.writes, [b"abc", b"de"])
+
+        def test_manyReceivers(self) -> None:
+            """
+            The data that a read writes to other connections is joined for each of them.
+            """
+            (one, first), (two, second) = self.connect(), self.connect()
+
+            def tell() -> None:
+                for byte in (b"1", b"2"):
+                    for actor in (one, two):
+                        actor.transport.write(byte)
+
+            first.within(tell)
+            self.assertEqual((first.sent, second.sent), (b"12", b"12"))
+            self.assertEqual(len(first.writes), 1)
+
+        def test_sequence(self) -> None:
+            """
+            A sequence is sent in order, also if it ends with an empty chunk.
+            """
+            for chunks in ([b"a", b"", b"bc"], [b"abc", b""], [b"", b"", b"abc"]):
+                actor, line = self.connect()
+                line.within(lambda a=actor, c=chunks: a.transport.writeSequence(c))  # type: ignore[misc]
+                self.assertEqual(line.sent, b"abc")
+                actor.transport.writeSequence(chunks)
+                line.turn()
+                self.assertEqual(line.sent, b"abcabc")
+                actor.transport.writeSequence([b"", b""])
+                actor.transport.writeSequence([])
+                line.turn()
+                self.assertEqual(line.sent, b"abcabc")
+
+        def test_notBytes(self) -> None:
+            """
+            Text is refused when it is written; other bytes-like objects are copied, since
+            the caller can change them.
+            """
+            actor, line = self.connect()
+            self.assertRaises(TypeError, actor.transport.write, "text")
+            self.assertRaises(TypeError, actor.transport.writeSequence, [b"a", "text"])
+            array = bytearray(b"ab")
+
+            def write() -> None:
+                actor.transport.write(array)
+                actor.transport.writeSequence([array, memoryview(array)])
+                array[:] = b"xy"
+
+            line.within(write)
+            self.assertEqual(line.sent, b"ababab")
+
+        def test_tap(self) -> None:
+            """
+            The tap receives each written chunk, and none that is not accepted.
+            """
+            actor, line = self.connect()
+            tapped: list[bytes] = []
+            actor.transport.tap = tapped.append
+            line.arrive(b"ab")
+            actor.transport.tap = None
+            line.arrive(b"cL")
+            actor.transport.tap = tapped.append
+            actor.transport.write(b"late")
+            line.turn()
+            self.assertEqual((tapped, line.sent), ([b"a", b"b"], b"abc"))
+
+        # The limit
+
+        def test_held(self) -> None:
+            """
+            A peer that reads again receives everything, in order.
+            """
+            actor, line = self.connect(room=3)
+            line.arrive(b"abcdef", b"gh")
+            actor.transport.write(b"i")
+            line.turn()
+            self.assertGreater(actor.transport.pending, 0)
+            line.read()
+            self.assertEqual((line.sent, actor.transport.pending), (b"abcdefghi", 0))
+
+        def test_disconnected(self) -> None:
+            """
+            A peer that does not read is disconnected once more than the limit waits for
+            it, with one line in the log. The dropped data is reported once.
+            """
+            actor, line = self.connect(room=0)
+            line.arrive(b"a")
+            with capturedLogs() as logs:
+                for number in range(30):
+                    line.within(lambda n=number: actor.transport.write(b"%02d" % n * 50))  # type: ignore[misc]
+            line.turn(2)
+            self.assertEqual(linesOf(logs).__len__(), 1)
+            self.assertEqual((actor.exceeded, actor.ends), (1, ["ConnectionAborted"]))
+            dropped = b"".join(actor.dropped)
+            self.assertEqual(len(dropped), 1100)
+            self.assertTrue(b"".join(b"%02d" % n * 50 for n in range(30)).startswith(dropped))
+            line.read()
+            self.assertEqual(actor.transport.pending, 0)
+            self.assertNotIn(b"0", line.sent)
+
+        def test_oneWriteOfAnySize(self) -> None:
+            """
+            One write of any size is allowed to a peer that reads, in or outside a batch,
+            alone or after others, with a tap, and as a sequence.
+            """
+            large = b"x" * 100_000
+            alone = [
+                lambda c: c.write(large),
+                lambda c: c.writeSequence([b"first", large, large]),
+                lambda c: c.writeSequence([large, large, large]),
+            ]
+            together = [
+                lambda c: (c.write(b"first"), c.write(large)),
+                lambda c: (c.write(b"first"), c.writeSequence([large, b"\0"])),
+            ]
+            for room, tap, write in product((0, 1, 70_000), (None, id), alone + together):
+                actor, line = self.connect(room=room)
+                actor.transport.tap = tap
+                line.within(lambda a=actor, w=write: w(a.transport))  # type: ignore[misc]
+                line.read()
+                self.assertEqual(actor.exceeded, 0, room)
+                self.assertGreaterEqual(len(line.sent), len(large))
+                if write in alone:
+                    write(actor.transport)
+                    line.read()
+                    self.assertEqual(actor.exceeded, 0, room)
+
+        def test_boundedInOneRead(self) -> None:
+            """
+            One read cannot queue much more than the limit for a peer that does not read,
+            also with a tap.
+            """
+            for tap in (None, lambda data: None):
+                actor, line = self.connect(room=0)
+                actor.transport.tap = tap
+                most = 0
+
+                def write(actor: Any = actor) -> None:
+                    nonlocal most
+                    for _ in range(2000):
+                        actor.transport.write(b"x" * 500)
+                        most = max(most, actor.transport.pending)
+
+                with capturedLogs():
+                    line.within(write)
+                self.assertEqual(actor.exceeded, 1)
+                self.assertLess(most, 70_000)
+
+        def test_manySmallWrites(self) -> None:
+            """
+            Many small writes to a peer that does not read cost little more than their
+            bytes, also if it reads slowly.
+            """
+            actor, line = self.connect(room=0)
+            actor.maxQueue = 1 << 20
+            line.within(lambda: actor.transport.write(b"x" * 500_000))
+            for _ in range(20_000):
+                actor.transport.write(b"ab")
+            self.assertLess(chunksOf(actor.transport), 1100)
+            line.read()
+            self.assertEqual(line.sent, b"x" * 500_000 + b"ab" * 20_000)
+
+        def test_errorInExceeded(self) -> None:
+            """
+            Errors in C{sendQueueExceeded} and C{sendQueueDropped} are logged, and the
+            connection is closed. The caller, which may write to others, is not affected.
+            """
+
+            class Faulty(Actor):
+                def sendQueueExceeded(self) -> None:
+                    raise ValueError("exceeded")
+
+                def sendQueueDropped(self, chunks: list[bytes]) -> None:
+                    raise ValueError("dropped")
+
+            actor, line = self.connect(room=0, protocol=Faulty())
+            line.arrive(b"a")
+            for _ in range(3):
+                line.within(lambda: actor.transport.write(b"x" * 600))
+            line.turn(2)
+            self.assertEqual(actor.ends, ["ConnectionAborted"])
+            self.assertTrue(line.isClosed)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+        def test_errorInDropped(self) -> None:
+            """
+            An error in C{sendQueueDropped} does not keep a lost connection open.
+            """
+
+            class Faulty(Actor):
+                def sendQueueDropped(self, chunks: list[bytes]) -> None:
+                    raise ValueError("dropped")
+
+            actor, line = self.connect(room=0, protocol=Faulty())
+            line.arrive(b"a")
+            line.within(lambda: actor.transport.write(b"x" * 600))
+            line.reset()
+            self.assertEqual(actor.ends, ["ConnectionLost"])
+            self.assertTrue(line.isClosed)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+        # Producers
+
+        def test_pushProducer(self) -> None:
+            """
+            A push producer is paused while the peer does not read; there can be one.
+            """
+            actor, line = self.connect(room=0)
+            producer = RecordingProducer()
+            actor.transport.registerProducer(producer, True)
+            self.assertRaises(RuntimeError, actor.transport.registerProducer, producer, True)
+            line.arrive(b"a")
+            self.assertEqual(producer.told, ["pause"])
+            line.read()
+            self.assertEqual(producer.told, ["pause", "resume"])
+            actor.transport.unregisterProducer()
+            actor.transport.loseConnection()
+            line.turn(2)
+            self.assertEqual(producer.told, ["pause", "resume"])
+
+        def test_latePushProducer(self) -> None:
+            """
+            A push producer that is registered while the peer does not read is paused
+            immediately.
+            """
+            actor, line = self.connect(room=0)
+            line.arrive(b"a")
+            producer = RecordingProducer()
+            actor.transport.registerProducer(producer, True)
+            self.assertEqual(producer.told, ["pause"])
+            line.read()
+            self.assertEqual(producer.told, ["pause", "resume"])
+
+        def test_ownTransport(self) -> None:
+            """
+            A protocol can register its own transport: nothing is read while the peer does
+            not read. It is not stopped through itself.
+            """
+            actor, line = self.connect(room=0)
+            actor.transport.registerProducer(actor.transport, True)
+            line.arrive(b"a")
+            self.assertFalse(line.isReading)
+            line.arrive(b"b")
+            self.assertEqual(actor.received, b"a")
+            line.read()
+            line.turn()
+            self.assertTrue(line.isReading)
+            self.assertEqual((actor.received, line.sent), (b"ab", b"ab"))
+            line.arrive(b"L")
+            line.turn(2)
+            self.assertEqual(actor.ends, ["ConnectionDone"])
+
+        def test_pullProducer(self) -> None:
+            """
+            A pull producer may finish before the connection is closed. Its chunks can be
+            larger than the limit.
+            """
+            actor, line = self.connect()
+            producer = Pulled(actor.transport, [b"one", b"x" * 5000, b"two"])
+            actor.transport.registerProducer(producer, False)
+            actor.transport.loseConnection()
+            for _ in range(6):
+                line.turn()
+                line.read()
+            self.assertEqual(line.sent, b"one" + b"x" * 5000 + b"two")
+            self.assertEqual((actor.ends, actor.exceeded), (["ConnectionDone"], 0))
+
+        def test_pullProducerOfLargeChunks(self) -> None:
+            """
+            It is so if the peer reads little at a time.
+            """
+            actor, line = self.connect(room=1)
+            chunks = [b"x" * 5000, b"y" * 5000]
+            actor.transport.registerProducer(Pulled(actor.transport, [*chunks]), False)
+            for _ in range(10):
+                line.turn()
+                line.read(2000)
+            line.read()
+            self.assertEqual((line.sent, actor.exceeded), (b"".join(chunks), 0))
+
+        def test_producerIsStopped(self) -> None:
+            """
+            A producer of either kind is stopped once when the connection is lost; so is one
+            that is registered later.
+            """
+            for streaming in (True, False):
+                actor, line = self.connect()
+                producer, late = RecordingProducer(), RecordingProducer()
+                actor.transport.registerProducer(producer, streaming)
+                line.reset()
+                actor.transport.loseConnection()
+                actor.transport.registerProducer(late, streaming)
+                self.assertEqual((producer.told[-1], late.told), ("stop", ["stop"]))
+                self.assertEqual(producer.told.count("stop"), 1)
+
+        def test_stopRaises(self) -> None:
+            """
+            An error of a producer that is stopped does not keep the connection open.
+            """
+
+            class Faulty(RecordingProducer):
+                def stopProducing(self) -> None:
+                    raise ValueError("an error of the user's")
+
+            actor, line = self.connect()
+            actor.transport.registerProducer(Faulty(), True)
+            self.assertRaises(ValueError, actor.transport.loseConnection)
+            line.turn(2)
+            self.assertEqual(actor.ends, ["ConnectionDone"])
+
+        # Closing
+
+        def test_close(self) -> None:
+            """
+            Everything written before the connection is closed is sent, and nothing that is
+            written later. No more data is received.
+            """
+            for room in (None, 1):
+                actor, line = self.connect(room=room)
+                line.arrive(b"abLcd")
+                actor.transport.write(b"late")
+                actor.transport.writeSequence([b"late", b"r"])
+                actor.transport.loseConnection()
+                line.read()
+                line.turn(2)
+                self.assertEqual((line.sent, actor.received), (b"ab", b"abL"))
+                self.assertEqual((actor.ends, actor.dropped), (["ConnectionDone"], []))
+
+        def test_closeWithProducer(self) -> None:
+            """
+            A push producer does not keep the connection open; it is stopped once.
+            """
+            actor, line = self.connect(room=1)
+            producer = RecordingProducer()
+            actor.transport.registerProducer(producer, True)
+            line.arrive(b"abcL")
+            line.read()
+            line.turn(2)
+            self.assertEqual((line.sent, actor.ends), (b"abc", ["ConnectionDone"]))
+            self.assertEqual(producer.told[-1], "stop")
+            self.assertEqual(producer.told.count("stop"), 1)
+
+        def test_abort(self) -> None:
+            """
+            Aborting drops the data that was written in the same read, and reports it once.
+            """
+            actor, line = self.connect()
+            line.arrive(b"abA")
+            actor.transport.write(b"late")
+            actor.transport.abortConnection()
+            line.turn(3)
+            self.assertEqual((line.sent, b"".join(actor.dropped)), (b"", b"ab"))
+            self.assertEqual(actor.ends, ["ConnectionAborted"])
+            self.assertEqual(actor.transport.pending, 0)
+
+        def test_reset(self) -> None:
+            """
+            A connection that is lost drops its queue, and reports it once.
+            """
+            actor, line = self.connect(room=0)
+            line.arrive(b"a")
+            line.within(lambda: actor.transport.write(b"bc"))
+            line.reset()
+            line.turn(3)
+            self.assertEqual((b"".join(actor.dropped), actor.ends), (b"bc", ["ConnectionLost"]))
+            self.assertEqual(actor.transport.pending, 0)
+            actor.transport.write(b"late")
+            actor.transport.loseConnection()
+            actor.transport.abortConnection()
+            actor.transport.pauseProducing()
+            actor.transport.resumeProducing()
+            line.turn(3)
+            self.assertEqual((b"".join(actor.dropped), len(actor.ends)), (b"bc", 1))
+
+        def test_halfClose(self) -> None:
+            """
+            The write side is closed after everything has been sent; data is still
+            received.
+            """
+            actor, line = self.connect(room=1)
+            line.arrive(b"abcH")
+            self.assertFalse(line.isClosed)
+            line.read()
+            self.assertEqual((line.sent, line.isHalfClosed), (b"abc", True))
+            line.arrive(b"de")
+            self.assertEqual((actor.received, actor.ends), (b"abcHde", []))
+            line.arrive(b"L")
+            line.turn(2)
+            self.assertEqual(actor.ends, ["ConnectionDone"])
+
+        def test_halfClosedByThePeer(self) -> None:
+            """
+            When the peer has closed its side, it receives what was written, and then this
+            side is closed.
+            """
+            actor, line = self.connect(room=1)
+            line.arrive(b"abc")
+            line.endRead()
+            self.assertEqual(actor.ends, [])
+            line.read()
+            line.turn(2)
+            self.assertEqual((line.sent, actor.ends), (b"abc", ["ConnectionDone"]))
+
+        # Receiving
+
+        def test_pause(self) -> None:
+            """
+            A protocol that has paused receives the rest of the read, and everything after
+            it, in order, when it resumes.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"a\0pause\0b\0pause\0c\0")
+            line.arrive(b"d\0")
+            self.assertEqual(text.messages, ["a", "pause"])
+            text.transport.resumeProducing()
+            self.assertEqual(text.messages, ["a", "pause", "b", "pause"])
+            text.transport.resumeProducing()
+            line.turn()
+            self.assertEqual(text.messages, ["a", "pause", "b", "pause", "c", "d"])
+            self.assertEqual(line.sent, b"a\0pause\0b\0pause\0c\0d\0")
+
+        def test_pauseAndResume(self) -> None:
+            """
+            A handler can pause and resume.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"again\0a\0pause\0again\0b\0again\0c\0")
+            text.transport.resumeProducing()
+            line.arrive(b"d\0")
+            self.assertEqual(text.messages, ["again", "a", "pause", "again", "b", "again", "c", "d"])
+
+        def test_closeWhileHeld(self) -> None:
+            """
+            A message that closes the connection is the last one; those that are held are
+            dropped.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"pause\0a\0close\0b\0")
+            text.transport.resumeProducing()
+            line.turn(2)
+            self.assertEqual(text.events, ["pause", "a", "close", "ConnectionDone"])
+            self.assertEqual(line.sent, b"pause\0a\0")
+
+        def test_handlerRaises(self) -> None:
+            """
+            Nothing is delivered after a handler has raised, whether or not it handled held
+            data; the connection is closed.
+            """
+            for data in (b"a\0raise\0b\0", b"pause\0a\0raise\0b\0"):
+                text, line = self.connect(protocol=Text())
+                line.arrive(data)
+                if data.startswith(b"pause"):
+                    text.transport.resumeProducing()
+                line.arrive(b"c\0")
+                line.turn(2)
+                self.assertEqual(text.events[-3:-1], ["a", "raise"])
+                self.assertIn(text.events[-1], ("ValueError", "ConnectionAborted"))
+                self.assertTrue(line.isClosed)
+                self.flushLoggedErrors(ValueError)
+
+        def test_postponeAndRaise(self) -> None:
+            """
+            It is so if the handler has postponed its item before.
+            """
+
+            class Postponing(Actor):
+                def byteReceived(self, byte: bytes) -> None:
+                    self.received += byte
+                    if byte == b"!":
+                        self.postpone(byte, self.byteReceived)
+                        raise ValueError("an error of the user's")
+
+            actor, line = self.connect(protocol=Postponing())
+            line.arrive(b"a!b")
+            line.turn(3)
+            self.assertEqual((actor.received, actor.ends), (b"a!", ["ValueError"]))
+            self.flushLoggedErrors(ValueError)
+
+        def test_turns(self) -> None:
+            """
+            Many messages are handled in several iterations of the reactor, in order, and
+            the next read after them.
+            """
+            text, line = self.connect(protocol=Text())
+            count = 3 * MAX_WORK
+            line.arrive(b"".join(b"%d\0" % number for number in range(count)))
+            self.assertLess(len(text.messages), 2 * MAX_WORK)
+            line.arrive(b"last\0")
+            line.turn(10)
+            self.assertEqual(text.messages, [*map(str, range(count)), "last"])
+
+        def test_halfCloseIsHeld(self) -> None:
+            """
+            The end of the peer's side is delivered after held messages.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"".join(b"%d\0" % number for number in range(2 * MAX_WORK)))
+            line.endRead()
+            line.turn(6)
+            self.assertEqual(len(text.messages), 2 * MAX_WORK)
+            self.assertEqual(text.events[-3:], [str(2 * MAX_WORK - 1), "EOF", "ConnectionDone"])
+            self.assertEqual(line.sent.count(b"\0"), 2 * MAX_WORK)
+
+
+def chunksOf(connection: Any) -> int:
+    """
+    Return the number of chunks in a send queue.
+    """
+    queue = connection._unsent if hasattr(connection, "_unsent") else connection._tempDataBuffer
+    return len(queue or ())
+
+
+class LateEnd:
+    """
+    What connections do that are the protocol of their transport, or the transport.
+    """
+
+    class Tests(LineCase):
+        """
+        The end of a connection waits for a protocol that has paused.
+        """
+
+        def pausedAndLost(self) -> tuple[Text, Line]:
+            """
+            Lose a connection whose protocol has paused.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"pause\0a\0pause\0b\0")
+            line.reset()
+            line.turn(2)
+            if isinstance(line, TCPLine):
+                self.loseFromBelow(line)
+            self.assertEqual(text.events, ["pause"])
+            return text, line
+
+        def loseFromBelow(self, line: TCPLine) -> None:
+            """
+            Lose a TCP connection that is not read: the reactor finds an error.
+            """
+            line.reactor._disconnectSelectable(
+                line.transport, __import__("twisted.internet.main").internet.main.CONNECTION_LOST, False
+            )
+
+        def test_resumed(self) -> None:
+            """
+            Held messages are delivered before the end.
+            """
+            text, line = self.pausedAndLost()
+            text.transport.resumeProducing()
+            self.assertEqual(text.events, ["pause", "a", "pause"])
+            text.transport.resumeProducing()
+            self.assertEqual(text.events, ["pause", "a", "pause", "b", "ConnectionLost"])
+            self.assertEqual(line.clock.getDelayedCalls(), [])
+
+        def test_timeout(self) -> None:
+            """
+            After a timeout, the held messages are dropped.
+            """
+            text, line = self.pausedAndLost()
+            with capturedLogs() as logs:
+                line.clock.advance(LATE_END_TIMEOUT - 0.1)
+                self.assertEqual(text.events, ["pause"])
+                line.clock.advance(0.2)
+            self.assertEqual(text.events, ["pause", "ConnectionLost"])
+            self.assertEqual(len(logs), 1)
+            self.assertEqual(line.clock.getDelayedCalls(), [])
+
+        def test_closed(self) -> None:
+            """
+            A protocol that closes the connection gets the end in the next iteration, once.
+            """
+            for close in ("loseConnection", "abortConnection", "stopProducing"):
+                text, line = self.pausedAndLost()
+                getattr(text.transport, close)()
+                getattr(text.transport, close)()
+                text.transport.resumeProducing()
+                self.assertEqual(text.events, ["pause"])
+                line.turn(2)
+                self.assertEqual(text.events, ["pause", "ConnectionLost"], close)
+                self.assertEqual(line.clock.getDelayedCalls(), [])
+
+        def test_raises(self) -> None:
+            """
+            Nothing is delivered after a handler has raised but the end.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"pause\0raise\0b\0")
+            line.reset()
+            line.turn()
+            if isinstance(line, TCPLine):
+                self.loseFromBelow(line)
+            text.transport.resumeProducing()
+            line.turn(2)
+            self.assertEqual(text.events, ["pause", "raise", "ConnectionLost"])
+            self.flushLoggedErrors(ValueError)
+
+        def test_afterEOF(self) -> None:
+            """
+            A connection can be lost while held messages and the EOF of the peer wait.
+            """
+            text, line = self.connect(protocol=Text())
+            line.arrive(b"pause\0a\0")
+            if isinstance(line, TCPLine):
+                line.reactor._disconnectSelectable(
+                    line.transport,
+                    __import__("twisted.internet.main").internet.main.CONNECTION_DONE,
+                    True,
+                )
+                self.loseFromBelow(line)
+            else:
+                transport: Any = line
+                transport.transport.protocol.readConnectionLost()
+                line.reset()
+            text.transport.resumeProducing()
+            line.turn(2)
+            self.assertEqual(text.events[:2], ["pause", "a"])
+            self.assertEqual(text.events[-1], "ConnectionLost")
+            self.assertEqual(line.clock.getDelayedCalls(), [])
+
+
+class TCPTests(Behaviour.Tests):
+    line = TCPLine
+
+
+class EpollTests(Behaviour.Tests):
+    line = EpollLine
+
+
+class BufferedTests(Behaviour.Tests):
+    line = BufferedLine
+
+
+class WrapperTests(Behaviour.Tests):
+    line = WrapperLine
+
+
+class TCPLateEndTests(LateEnd.Tests):
+    line = TCPLine
+
+
+class EpollLateEndTests(LateEnd.Tests):
+    line = EpollLine
+
+
+class WrapperLateEndTests(LateEnd.Tests):
+    line = WrapperLine
