@@ -176,8 +176,9 @@ class SendingProtocol(Protocol):
         @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
         """
-        transport = self.transport
         for number, item in enumerate(items):
+            # An item can start TLS, and that changes it.
+            transport = self.transport
             if not transport.reading:
                 if not transport.disconnecting:
                     transport.hold().putBack(receive, items[number:])
@@ -188,7 +189,7 @@ class SendingProtocol(Protocol):
                 buffer.letOthers()
                 return
             receive(item)
-            transport.work += len(item) if isinstance(item, list) else 1
+            self.transport.work += len(item) if isinstance(item, list) else 1
 
     def spend(self, work: int) -> None:
         """

@@ -48,6 +48,9 @@ _LOOSE_CHUNKS = 1000
 # connection is lost, and its producer is being stopped; everybody knows.
 _OPEN, _CLOSING, _LOST, _EVERYBODY_KNOWS = range(4)
 
+# Of the write side alone.
+_NOT_ASKED, _ASKED, _HALF_CLOSED = range(3)
+
 
 @implementer(ITransport, IConsumer, IPushProducer)
 class BufferedTransport(Connection):
@@ -65,7 +68,7 @@ class BufferedTransport(Connection):
         "_aborted",
         "_dense",
         "_full",
-        "_halfClosing",
+        "_half",
         "_producer",
         "_pull",
         "_stage",
@@ -106,8 +109,8 @@ class BufferedTransport(Connection):
         # Whether the transport has no room.
         self._full = False
         self._stage = _OPEN
-        # Whether to close the write side when the queue is empty.
-        self._halfClosing = False
+        # Whether the write side is to be closed when the queue is empty, or is closed.
+        self._half = _NOT_ASKED
         # The registered producer, if it is a push producer.
         self._producer: IPushProducer | None = None
         # Or if it is a pull producer.
@@ -185,7 +188,7 @@ class BufferedTransport(Connection):
         if (
             not data
             or self._stage
-            or (self.disconnecting and not (self._pulling() and not self._full))
+            or ((self.disconnecting or self._half) and not (self._pulling() and not self._full))
         ):
             # A pull producer may finish before the connection is closed, as in Twisted.
             return
@@ -265,13 +268,15 @@ class BufferedTransport(Connection):
 
     def loseWriteConnection(self) -> None:
         """
-        Close the write side when everything written so far has been sent.
+        Close the write side when everything written so far has been sent. An owner can
+        write nothing more; a pull producer may finish.
         """
+        if self._stage or self._half:
+            return
         self.flush()
-        if self._full:
-            self._halfClosing = True
-        else:
-            self._transport.loseWriteConnection()
+        self._half = _ASKED
+        if not self._full:
+            self._halfCloseIfAsked()
 
     def startTLS(self, *arguments: Any) -> Any:
         """
@@ -344,11 +349,13 @@ class BufferedTransport(Connection):
         @param streaming: whether it is a push producer.
         @raise RuntimeError: if a producer is registered.
         """
+        if self._stage or self.disconnecting or self._half:
+            if producer is not self:
+                producer.stopProducing()
+            return
         if self._producer is not None or self._pull is not None:
             raise RuntimeError("a producer is registered already")
-        if self._stage:
-            producer.stopProducing()
-        elif streaming:
+        if streaming:
             self._producer = cast("IPushProducer", producer)
             if self._full:
                 self._producer.pauseProducing()
@@ -410,8 +417,8 @@ class BufferedTransport(Connection):
         self._transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
     def _halfCloseIfAsked(self) -> None:
-        if self._halfClosing:
-            self._halfClosing = False
+        if self._half == _ASKED:
+            self._half = _HALF_CLOSED
             self._transport.loseWriteConnection()
 
     def _finish(self) -> None:
@@ -429,7 +436,8 @@ class BufferedTransport(Connection):
         """
         chunks, self._unsent = self._unsent, None
         self._unsentLength = self._dense = 0
-        self._halfClosing = False
+        if self._half == _ASKED:
+            self._half = _HALF_CLOSED
         if chunks and self.owner is not None:
             reportDropped(self.owner, chunks)
 

@@ -316,9 +316,8 @@ class CoalescingTransport(Connection, tcp.Connection):
             if data.__class__ is not bytes:
                 # The caller can change it before it is sent.
                 data = bytes(memoryview(data))
-            if self._aborting or (
-                self.disconnecting and (self.producer is None or self.streamingProducer)
-            ):
+            isClosing = self.disconnecting or self._writeDisconnecting
+            if self._aborting or (isClosing and (self.producer is None or self.streamingProducer)):
                 # A pull producer may finish before the connection is closed.
                 return
             if self._tap is not None and data and self.connected:
@@ -368,7 +367,8 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self._tempDataLen > _LONG and not self.dataBuffer:
             # Whether the peer reads must be known before much is written.
             if self._open or self._isOpen():
-                self.flush()
+                self._dense = self._exempt = 0
+                self.flush(inWrite=True)
             else:
                 self._ask()
         chunks = self._tempDataBuffer
@@ -417,9 +417,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         if chunks and self.owner is not None:
             reportDropped(self.owner, chunks)
 
-    def flush(self) -> None:
+    def flush(self, *, inWrite: bool = False) -> None:
         """
         Send what was written; called at the end of the batch.
+
+        @param inWrite: whether the protocol is writing, so that it must not be told now
+            that the connection is lost.
         """
         self.queued = False
         if not self._open and not self._isOpen():
@@ -436,8 +439,14 @@ class CoalescingTransport(Connection, tcp.Connection):
             data = b"".join(chunks)
         try:
             sent = self.socket.sendmsg(chunks) if apart else self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
         except OSError:
-            # The socket is full, or it has failed: then the reactor tries again, and reports why.
+            # Twisted's own code tries again, and reports the reason.
+            if not inWrite:
+                log.callWithLogger(self, self._write)
+                return
+            self.reactor.callLater(0, log.callWithLogger, self, self._write)
             sent = 0
         self._tempDataBuffer = _NOTHING
         self._tempDataLen = 0
@@ -582,7 +591,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         producer, streaming = self.producer, self.streamingProducer
         if owner is not None:
             if self._tempDataLen:
-                self.flush()
+                self.flush(inWrite=True)
             if self.pending:
                 raise RuntimeError(
                     "TLS cannot start: the peer has not read what was sent before it"
@@ -607,11 +616,13 @@ class CoalescingTransport(Connection, tcp.Connection):
         read is paused immediately.
         """
         self._open = False
-        if self.owner is not None and self.disconnecting:
-            producer.stopProducing()
+        if self.owner is not None and (self.disconnecting or self._writeDisconnecting):
+            if producer is not self:
+                producer.stopProducing()
             return
         super().registerProducer(producer, streaming)
-        if self.isFull:
+        if self.owner is not None and self.dataBuffer:
+            self.producerPaused = False
             self._pauseProducer()
 
     def unregisterProducer(self) -> None:
@@ -645,10 +656,12 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def loseWriteConnection(self) -> None:
         """
-        Close the write side when everything written so far has been sent.
+        Close the write side when everything written so far has been sent. An owner can
+        write nothing more; a pull producer may finish.
         """
         self._open = False
-        super().loseWriteConnection()
+        if self.owner is None or self.connected:
+            super().loseWriteConnection()
 
     def abortConnection(self) -> None:
         """

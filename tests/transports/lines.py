@@ -258,16 +258,25 @@ class TCPLine(Line):
     hasBatch = False
     transportClass: Any = ServerTransport
 
-    def __init__(self, protocol: Any, room: int | None = None) -> None:
+    def __init__(
+        self,
+        protocol: Any,
+        room: int | None = None,
+        top: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """
+        @param protocol: the protocol.
+        @param room: the number of bytes that the peer reads; C{None} for everything.
+        @param top: makes the protocol of the transport, with a clock, if it is another.
+        """
         super().__init__(protocol)
         self.clock = self.reactor = FakeReactor(hasBatch=self.hasBatch)
         self.socket = FakeSocket(room)
         protocol.clock = self.clock
+        first = protocol if top is None else top(self.clock)
         port = SimpleNamespace(_realPortNumber=1)
-        self.transport = self.transportClass(
-            self.socket, protocol, (HOST, 1), port, 1, self.reactor
-        )
-        protocol.makeConnection(self.transport)
+        self.transport = self.transportClass(self.socket, first, (HOST, 1), port, 1, self.reactor)
+        first.makeConnection(self.transport)
 
     @property
     def writes(self) -> list[bytes]:
@@ -293,8 +302,11 @@ class TCPLine(Line):
     def read(self, room: int | None = None) -> None:
         self.socket.room = room
         self.turn()
-        while self.transport in self.reactor.writers and self.socket.room != 0:
+        for _ in range(100):
+            if self.transport not in self.reactor.writers or self.socket.room == 0:
+                return
             self.turn()
+        raise AssertionError("the connection always has something to send")
 
     def endRead(self) -> None:
         self.socket.incoming.append(_EOF)

@@ -5,8 +5,10 @@ L{Behaviour} are those of a L{BufferedTransport
 """
 
 from itertools import product
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.protocol import connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -14,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import LATE_END_TIMEOUT, MAX_WORK
+from openfl_twisted.transports.tcp import ServerTransport
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import RecordingProducer, linesOf
 from tests.transports.lines import (
@@ -282,8 +285,11 @@ class Behaviour:
             Many small writes to a peer that does not read cost little more than their
             bytes, also if it reads slowly.
             """
-            actor, line = self.connect(room=0)
-            actor.maxQueue = 1 << 20
+
+            class Patient(Actor):
+                maxQueue = 1 << 20
+
+            actor, line = self.connect(room=0, protocol=Patient())
             line.within(lambda: actor.transport.write(b"x" * 500_000))
             for _ in range(20_000):
                 actor.transport.write(b"ab")
@@ -356,11 +362,14 @@ class Behaviour:
             """
             actor, line = self.connect(room=0)
             line.arrive(b"a")
-            producer = RecordingProducer()
+            for _ in range(2):
+                producer = RecordingProducer()
+                actor.transport.registerProducer(producer, True)
+                self.assertEqual(producer.told, ["pause"])
+                actor.transport.unregisterProducer()
             actor.transport.registerProducer(producer, True)
-            self.assertEqual(producer.told, ["pause"])
             line.read()
-            self.assertEqual(producer.told, ["pause", "resume"])
+            self.assertEqual(producer.told, ["pause", "pause", "resume"])
 
         def test_ownTransport(self) -> None:
             """
@@ -747,6 +756,152 @@ class LateEnd:
             self.assertEqual(text.events[:2], ["pause", "a"])
             self.assertEqual(text.events[-1], "ConnectionLost")
             self.assertEqual(line.clock.getDelayedCalls(), [])
+
+
+class OwnTests(LineCase):
+    """
+    What only TCP connections do.
+    """
+
+    line = TCPLine
+
+    def test_full(self) -> None:
+        """
+        A connection is full only after the socket has not accepted everything; then the
+        push producer is paused, and resumed when everything is sent.
+        """
+        for room, inBatch in product((0, 1), (True, False)):
+            actor, line = self.connect(room=room)
+            producer = RecordingProducer()
+            actor.transport.registerProducer(producer, True)
+            if inBatch:
+                line.within(lambda a=actor: a.transport.write(b"abc"))  # type: ignore[misc]
+            else:
+                actor.transport.write(b"abc")
+                self.assertEqual((actor.transport.isFull, producer.told), (False, []))
+                line.turn()
+                if not room:
+                    continue
+            self.assertEqual((actor.transport.isFull, producer.told), (True, ["pause"]))
+            actor.transport.write(b"d")
+            line.read()
+            self.assertEqual((actor.transport.isFull, producer.told), (False, ["pause", "resume"]))
+            self.assertEqual(line.sent, b"abcd")
+
+    def test_eofOnce(self) -> None:
+        """
+        A protocol that keeps a half-closed connection open is told of the EOF once, also
+        if it pauses and resumes.
+        """
+
+        class Half(Text):
+            def readConnectionLost(self) -> None:
+                self.events.append("EOF")
+
+        half, line = self.connect(protocol=Half())
+        line.arrive(b"pause\0a\0")
+        half.transport.startReading()
+        line.endRead()
+        self.assertEqual(half.events, ["pause"])
+        half.transport.resumeProducing()
+        line.turn(2)
+        self.assertEqual(half.events, ["pause", "a", "EOF"])
+        half.transport.pauseProducing()
+        half.transport.resumeProducing()
+        line.turn(2)
+        self.assertEqual(half.events, ["pause", "a", "EOF"])
+        half.transport.loseConnection()
+        line.turn()
+        self.assertEqual(half.events, ["pause", "a", "EOF", "ConnectionDone"])
+
+    def test_failedInAWrite(self) -> None:
+        """
+        A large write to a connection that is lost does not call C{connectionLost} within
+        the write.
+        """
+        for tap in (None, id):
+            actor, line = self.connect()
+            actor.transport.tap = tap
+
+            def write(actor: Any = actor, line: Any = line) -> None:
+                line.socket.isReset = True
+                actor.transport.write(b"x" * 100_000)
+                self.assertEqual(actor.ends, [])
+
+            line.within(write)
+            line.turn(2)
+            self.assertEqual((actor.ends, actor.exceeded), (["ConnectionLost"], 0))
+
+    def test_counted(self) -> None:
+        """
+        Bytes are counted once.
+        """
+        actor, line = self.connect(room=2)
+        line.arrive(b"abcd")
+        line.read(1)
+        self.assertEqual((actor.transport.bytesIn, actor.transport.bytesOut), (4, 3))
+        line.read()
+        self.assertEqual((actor.transport.bytesOut, actor.transport.pending), (4, 0))
+
+    def test_unbind(self) -> None:
+        """
+        Another protocol gets an unbound connection as new: its producer is stopped, it is
+        read from, and held data is dropped. The send queue is kept.
+        """
+        text, line = self.connect(room=0, protocol=Text())
+        producer = RecordingProducer()
+        text.transport.registerProducer(producer, True)
+        line.arrive(b"pause\0a\0")
+        connection = text.transport
+        connection.unbind()
+        self.assertEqual(producer.told[-1], "stop")
+        actor = Actor()
+        actor.clock = line.clock
+        connection.handOver(actor)
+        actor.makeConnection(connection)
+        line.arrive(b"b")
+        line.read()
+        self.assertEqual((actor.received, text.messages), (b"b", ["pause"]))
+        self.assertEqual(line.sent, b"pause\0b")
+        line.reset()
+        self.assertEqual((actor.ends, text.events), (["ConnectionLost"], ["pause"]))
+
+    def test_addresses(self) -> None:
+        """
+        The addresses are those of the socket, of either version of IP, unless a proxy
+        reports others.
+        """
+        for client in (("127.0.0.1", 1), ("::1", 1, 0, 0)):
+            _, line = self.connect()
+            connection: Any = ServerTransport(
+                cast("Any", line).socket, Actor(), client, SimpleNamespace(_realPortNumber=1), 1, line.clock
+            )
+            address = IPv4Address if len(client) == 2 else IPv6Address
+            self.assertEqual(connection.getPeer(), address("TCP", *client))
+            peer, host = IPv4Address("TCP", "192.0.2.1", 1), IPv4Address("TCP", "192.0.2.2", 2)
+            connection.setAddresses(peer, host)
+            self.assertEqual((connection.getPeer(), connection.getHost()), (peer, host))
+
+    def test_noDictionary(self) -> None:
+        """
+        A connection has no dictionary of its own after it has sent and received, in a
+        batch and outside, to a peer that is slow or not, also over IPv6 and behind a proxy.
+        """
+        actor, line = self.connect(room=1)
+        line.arrive(b"abc")
+        actor.transport.write(b"d")
+        line.read()
+        actor.transport.write(b"e")
+        line.read(0)
+        line.within(lambda: actor.transport.write(b"x" * 100_000))
+        line.read(10)
+        line.read()
+        actor.transport.setAddresses(None, None)
+        actor.transport.registerProducer(RecordingProducer(), True)
+        actor.transport.pauseProducing()
+        actor.transport.resumeProducing()
+        actor.transport.unregisterProducer()
+        self.assertEqual(vars(actor.transport), {})
 
 
 class TCPTests(Behaviour.Tests):

@@ -1,0 +1,346 @@
+"""
+Property tests for a bound TCP connection and for a L{BufferedTransport
+<openfl_twisted.transports.buffered.BufferedTransport>}: whatever the protocol and the
+peer do, every written byte is sent once and in order, or reported as dropped.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.protocol import connectionDone
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.transports.writebatch import currentBatch
+from tests.transports.lines import (
+    Actor,
+    BufferedLine,
+    EpollLine,
+    Line,
+    TCPLine,
+    WrapperLine,
+)
+
+LIMIT = 150_000
+LARGEST = 200_000
+
+sizes = st.integers(1, 9) | st.integers(60_000, 70_000) | st.integers(140_000, LARGEST)
+
+actions = st.one_of(
+    st.tuples(st.just("write"), sizes),
+    st.tuples(st.just("sequence"), st.lists(st.just(0) | sizes, max_size=4)),
+    st.tuples(st.just("pull"), st.lists(sizes, min_size=1, max_size=3)),
+    st.tuples(
+        st.sampled_from(
+            ["own", "unregister", "pause", "resume", "close", "abort", "half", "tap", "raise"]
+        ),
+        st.none(),
+    ),
+    st.tuples(st.just("push"), st.lists(sizes, max_size=3)),
+)
+
+# What the protocol does, and where: in a read, in a read of another connection, or elsewhere;
+# or what the peer does.
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["read", "batch", "timer"]), st.lists(actions, max_size=4)),
+        st.tuples(st.just("peer"), st.just(0) | sizes),
+        st.tuples(st.sampled_from(["turn", "EOF", "reset"]), st.none()),
+    ),
+    max_size=15,
+)
+
+
+class Push:
+    """
+    A push producer that notes how it is called, and writes when it is resumed.
+    """
+
+    isRegistered = True
+
+    def __init__(self, script: "Script", lengths: list[int]) -> None:
+        self.script = script
+        self.lengths = lengths
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+        while self.lengths and self.told[-1] == "resume":
+            self.script.write(self.lengths.pop(0))
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
+class Pull:
+    """
+    A pull producer of some chunks.
+    """
+
+    isRegistered = False
+
+    def __init__(self, script: "Script", lengths: list[int]) -> None:
+        self.script = script
+        self.lengths = lengths
+        self.told: list[str] = []
+
+    def resumeProducing(self) -> None:
+        assert "stop" not in self.told
+        if self.lengths:
+            self.script.write(self.lengths.pop(0), isPulled=True)
+        else:
+            self.script.act("unregister", None)
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
+class Script(Actor):
+    """
+    A protocol that does what it is told, and knows what must be sent and received.
+
+    @ivar line: the connection.
+    @ivar accepted: the bytes that were written and must be sent.
+    @ivar isOver: whether this side has closed the connection.
+    @ivar isAborted: whether it has aborted the connection.
+    """
+
+    maxQueue = 0
+    line: Line
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted = bytearray()
+        self.arrived = b""
+        self.isOver = self.isAborted = self.isHalf = self.isInRead = self.hasRaised = False
+        self.producer: Any = None
+        self.producers: list[Any] = []
+        self.tapped: bytearray | None = None
+        self.todo: list[list[tuple[str, Any]]] = []
+        self._number = 0
+
+    def bytesReceived(self, data: bytes) -> None:
+        assert not self.isOver
+        assert not self.isAborted
+        assert not (self.transport.paused and self.producer is not self.transport)
+        assert not self.hasRaised
+        self.received += data
+        self.isInRead = True
+        try:
+            for _ in data:
+                self.actAll(self.todo.pop(0) if self.todo else [])
+        finally:
+            self.isInRead = False
+
+    def actAll(self, wanted: list[tuple[str, Any]]) -> None:
+        for name, argument in wanted:
+            self.act(name, argument)
+
+    def _make(self, length: int) -> bytes:
+        self._number += 1
+        return bytes([self._number % 251]) * length
+
+    def _accept(self, data: bytes, *, isPulled: bool) -> None:
+        if (
+            not self.ends
+            and not self.isAborted
+            and not self.exceeded
+            and not self.hasRaised
+            and (not (self.isOver or self.isHalf) or isPulled)
+        ):
+            self.accepted += data
+
+    def write(self, length: int, *, isPulled: bool = False) -> None:
+        data = self._make(length)
+        self._accept(data, isPulled=isPulled)
+        self.transport.write(data)
+
+    def act(self, name: str, argument: Any) -> None:
+        transport = self.transport
+        isPulling = isinstance(self.producer, Pull)
+        # A connection need not know who writes; then others can write as long as the producer.
+        canWrite = not (isPulling and (self.isOver or self.isHalf))
+        match name:
+            case "write" if canWrite:
+                self.write(argument)
+            case "sequence" if canWrite:
+                chunks = [self._make(length) for length in argument]
+                self._accept(b"".join(chunks), isPulled=False)
+                transport.writeSequence(chunks)
+            case "pull" if self.producer is None:
+                self._register(Pull(self, list(argument)), streaming=False)
+            case "push" if self.producer is None:
+                self._register(Push(self, list(argument)), streaming=True)
+            case "own" if self.producer is None:
+                self._register(transport, streaming=True)
+            case "unregister":
+                if isinstance(self.producer, Push):
+                    self.producer.isRegistered = False
+                self.producer = None
+                transport.unregisterProducer()
+            case "pause":
+                transport.pauseProducing()
+            case "resume":
+                transport.resumeProducing()
+            case "close":
+                self.isOver = True
+                if not isPulling:
+                    self.producer = None
+                transport.loseConnection()
+            case "abort":
+                self.isAborted = True
+                transport.abortConnection()
+            case "half":
+                self.isHalf = True
+                transport.loseWriteConnection()
+            case "raise" if self.isInRead:
+                self.hasRaised = True
+                raise ValueError("an error of the user's")
+            case "tap":
+                transport.tap = None if transport.tap else (lambda data: None)
+
+    def _register(self, producer: Any, *, streaming: bool) -> None:
+        if producer is not self.transport:
+            self.producers.append(producer)
+        self.producer = producer
+        self.transport.registerProducer(producer, streaming)
+        if self.isOver or self.isHalf or self.isAborted or self.exceeded or self.ends:
+            self.producer = None
+
+    def readConnectionLost(self) -> None:
+        self.isOver = True
+        if not isinstance(self.producer, Pull):
+            self.producer = None
+        super().readConnectionLost()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.producer = None
+
+
+class Limited(Script):
+    """
+    The same with a limit.
+    """
+
+    maxQueue = LIMIT
+
+
+class OrderTests(SynchronousTestCase):
+    """
+    Tests with each L{Line}.
+    """
+
+    def play(self, make: Any, script: Script, wanted: list[tuple[str, Any]]) -> Line:
+        """
+        Take the steps.
+        """
+        currentBatch.waiting = None
+        self.addCleanup(setattr, currentBatch, "waiting", None)
+        line: Line = make(script, 0)
+        script.line = line
+        isReset = isRead = False
+        for name, argument in wanted:
+            match name:
+                case "read" if not isRead and not isReset:
+                    script.todo.append(argument)
+                    script.arrived += b"."
+                    line.arrive(b".")
+                case "batch":
+                    line.within(lambda a=argument: script.actAll(a))  # type: ignore[misc]
+                case "timer":
+                    script.actAll(argument)
+                case "peer":
+                    line.read(argument)
+                case "turn":
+                    line.turn()
+                case "EOF" if not isRead and not isReset:
+                    isRead = True
+                    line.endRead()
+                case "reset" if not isReset:
+                    isReset = True
+                    line.reset()
+            self.check(script, line)
+        if isReset and not script.ends:
+            # What is paused does not notice it before it writes.
+            script.isAborted = True
+        self.finish(script, line)
+        return line
+
+    def check(self, script: Script, line: Line) -> None:
+        """
+        Check what holds at all times.
+        """
+        sent = line.sent
+        self.assertEqual(sent, bytes(script.accepted[: len(sent)]))
+        self.assertTrue(script.arrived.startswith(script.received))
+        self.assertLessEqual(len(script.ends), 1)
+        dropped = b"".join(script.dropped)
+        self.assertLessEqual(len(sent) + len(dropped), len(script.accepted))
+        self.assertTrue(script.accepted.endswith(dropped))
+        connection = script.transport
+        if isinstance(line, TCPLine) and not (script.ends or script.isAborted or script.exceeded):
+            self.assertEqual(connection.pending, len(script.accepted) - len(sent))
+        if script.maxQueue and not script.exceeded:
+            # Twisted's own buffer comes on top of it.
+            self.assertLess(connection.pending, 2 * LIMIT + 5 * LARGEST + (1 << 17))
+
+    def finish(self, script: Script, line: Line) -> None:
+        """
+        Close the connection gracefully, and have the peer read everything.
+        """
+        for _ in range(12):
+            line.turn()
+            line.read(LARGEST)
+            script.transport.resumeProducing()
+        if not (script.isOver or script.ends or script.isAborted or script.exceeded):
+            self.assertEqual(script.received, script.arrived)
+        line.read()
+        for _ in range(20):
+            line.turn()
+            line.read()
+        self.assertNotIsInstance(script.producer, Pull)
+        script.act("unregister", None)
+        script.isOver = True
+        script.transport.loseConnection()
+        for _ in range(5):
+            line.turn()
+            line.read()
+        self.check(script, line)
+        self.assertEqual(len(script.ends), 1)
+        self.assertNotIn("AssertionError", script.ends)
+        self.assertTrue(line.isClosed)
+        self.assertEqual(line.clock.getDelayedCalls(), [])
+        if script.ends == ["ConnectionDone"] and not script.exceeded:
+            self.assertEqual(line.sent, bytes(script.accepted))
+            self.assertEqual(script.dropped, [])
+        if isinstance(line, TCPLine):
+            self.assertEqual((line.reactor.readers, line.reactor.writers), ({}, {}))
+            self.assertEqual(len(line.reactor.errors), script.hasRaised)
+        for producer in script.producers:
+            self.assertLessEqual(producer.told.count("stop"), 1)
+            if producer.isRegistered:
+                self.assertNotEqual(producer.told[-1:], ["pause"])
+
+    @given(st.sampled_from([TCPLine, EpollLine, BufferedLine, WrapperLine]), steps)
+    def test_unlimited(self, make: Callable[..., Line], wanted: list[tuple[str, Any]]) -> None:
+        """
+        Without a limit, nothing is lost unless the connection is aborted or reset.
+        """
+        self.play(make, Script(), wanted)
+
+    @given(st.sampled_from([TCPLine, EpollLine, BufferedLine, WrapperLine]), steps)
+    def test_limited(self, make: Callable[..., Line], wanted: list[tuple[str, Any]]) -> None:
+        """
+        With a limit, a peer is disconnected once, and what waits is dropped.
+        """
+        script = Limited()
+        with capturedLogs():
+            self.play(make, script, wanted)
+        self.assertLessEqual(script.exceeded, 1)
