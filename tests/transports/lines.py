@@ -482,7 +482,7 @@ class Actor(SendingProtocol):
 
     def connectionLost(self, reason: Failure = failure.Failure(ConnectionDone())) -> None:  # noqa: B008
         super().connectionLost(reason)
-        self.ends.append(reason.type.__name__)
+        self.ends.append(type(reason.value).__name__)
         self.events.append("end")
 
 

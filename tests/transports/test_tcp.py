@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -66,7 +67,7 @@ class Text(XMLSocketProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        self.events.append(reason.type.__name__)
+        self.events.append(type(reason.value).__name__)
 
 
 class Pulled:
@@ -681,7 +682,7 @@ class LateEnd:
             """
             line.reactor._disconnectSelectable(
                 line.transport,
-                __import__("twisted.internet.main").internet.main.CONNECTION_LOST,
+                CONNECTION_LOST,
                 False,
             )
 
@@ -747,7 +748,7 @@ class LateEnd:
             if isinstance(line, TCPLine):
                 line.reactor._disconnectSelectable(
                     line.transport,
-                    __import__("twisted.internet.main").internet.main.CONNECTION_DONE,
+                    CONNECTION_DONE,
                     True,
                 )
                 self.loseFromBelow(line)
@@ -881,7 +882,7 @@ class OwnTests(LineCase):
                 cast("Any", line).socket,
                 Actor(),
                 client,
-                SimpleNamespace(_realPortNumber=1),
+                cast("Any", SimpleNamespace(_realPortNumber=1)),
                 1,
                 line.clock,
             )
