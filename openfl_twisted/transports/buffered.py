@@ -245,6 +245,8 @@ class BufferedTransport(Connection):
         self._transport.loseConnection()
         self._readToTheEnd()
         self._finish()
+        if self._pull is None:
+            self._stopProducer()
 
     def abortConnection(self) -> None:
         """
@@ -428,7 +430,6 @@ class BufferedTransport(Connection):
         if not (self._stage or self._full or self._pull):
             self._stage = _CLOSING
             self._transport.unregisterProducer()
-            self._stopProducer()
 
     def _drop(self) -> None:
         """

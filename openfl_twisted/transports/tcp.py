@@ -144,10 +144,9 @@ class CoalescingTransport(Connection, tcp.Connection):
     @property
     def isFull(self) -> bool:
         """
-        Whether the socket does not accept data. If so, a push producer of the owner is
-        paused.
+        Whether the reactor waits until the socket accepts data.
         """
-        return bool(self.dataBuffer)
+        return self._writing
 
     @property
     def isLost(self) -> bool:

@@ -642,17 +642,17 @@ class CloseTests(SynchronousTestCase):
 
     def test_closeWithProducer(self) -> None:
         """
-        A producer does not keep the connection open; it is told to go on when
-        the peer reads, and to stop at the end.
+        A push producer does not keep the connection open: it is stopped when the
+        connection is closed.
         """
         sender, transport = connect(room=3)
         producer = RecordingProducer()
         sender.transport.registerProducer(producer, True)  # type: ignore[arg-type]
         sender.dataReceived(b"abcdL")
-        self.assertEqual(producer.told, ["pause"])
+        self.assertEqual(producer.told, ["pause", "stop"])
         transport.drainAll()
         self.assertTrue(transport.closed)
-        self.assertEqual(producer.told, ["pause", "resume", "stop"])
+        self.assertEqual(producer.told, ["pause", "stop"])
 
     def test_producerIsStopped(self) -> None:
         """

@@ -70,7 +70,7 @@ class FullTests(SynchronousTestCase):
 
     def test_producer(self) -> None:
         """
-        A push producer is paused immediately, and resumed when the peer has read.
+        A push producer is paused, and resumed when the peer has read.
         """
         for name in JOINING:
             with way(name) as own:
@@ -79,13 +79,18 @@ class FullTests(SynchronousTestCase):
                 meeting.fill(server.transport)
                 producer = RecordingProducer()
                 server.transport.registerProducer(producer, True)
+                while not producer.told:
+                    server.transport.write(bytes(100_000))
+                server.transport.write(b"further")
+                own.turn()
                 self.assertEqual(producer.told, ["pause"])
                 own.until(lambda producer=producer: len(producer.told) > 1)  # type: ignore[misc]
                 self.assertEqual(producer.told, ["pause", "resume"])
 
     def test_producerOutsideARead(self) -> None:
         """
-        Nor is one that is registered after a write that is not sent yet.
+        A push producer that is registered after a write that is not sent yet is not
+        paused.
         """
         for name in JOINING:
             with way(name) as own:
