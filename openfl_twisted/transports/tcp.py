@@ -707,16 +707,13 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.producer is self:
             # It would be closed as the producer.
             self.producer = None
-        protocol, self.protocol = self.protocol, _NOBODY
+        ending: Any = _Ending(self, self.protocol)
+        self.protocol = ending
         try:
             super().connectionLost(reason)
         finally:
-            self.protocol = protocol
-            # The producer that was stopped can have closed the connection.
-            if self.receiveBuffer is None:
-                self.passEnd(reason)
-            else:
-                self.receiveBuffer.end(partial(self.passEnd, reason))
+            # It has not been, if a producer has raised.
+            ending.connectionLost(reason)
 
     def passEnd(self, reason: Failure) -> None:
         """
@@ -728,18 +725,34 @@ class CoalescingTransport(Connection, tcp.Connection):
             self.protocol = cast("Any", None)
 
 
-class _Nobody:
+class _Ending:
     """
-    Takes the place of the protocol while Twisted's own code closes the socket.
+    Takes the place of the protocol while Twisted's own code closes the socket: the
+    protocol is told after the held data.
     """
+
+    __slots__ = ("_connection", "_protocol")
+
+    def __init__(self, connection: CoalescingTransport, protocol: Any) -> None:
+        """
+        @param connection: the connection.
+        @param protocol: its protocol.
+        """
+        self._connection: CoalescingTransport | None = connection
+        self._protocol = protocol
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Do nothing: the protocol is told afterwards, and after what is held.
+        Tell the protocol, once.
         """
-
-
-_NOBODY: Any = _Nobody()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.protocol = self._protocol
+        if connection.receiveBuffer is None:
+            connection.passEnd(reason)
+        else:
+            connection.receiveBuffer.end(partial(connection.passEnd, reason))
 
 
 def _noFileno() -> int:

@@ -837,6 +837,21 @@ class OwnTests(LineCase):
             line.turn(2)
             self.assertEqual((actor.ends, actor.exceeded), (["ConnectionLost"], 0))
 
+    def test_stopRaisesAtTheEnd(self) -> None:
+        """
+        An error of a producer that is stopped because the connection is lost does not
+        keep the protocol from being told, once.
+        """
+
+        class Faulty(RecordingProducer):
+            def stopProducing(self) -> None:
+                raise ValueError("an error of the user's")
+
+        actor, line = self.connect()
+        actor.transport.registerProducer(Faulty(), True)
+        self.assertRaises(ValueError, line.reset)
+        self.assertEqual(actor.ends, ["ConnectionLost"])
+
     def test_counted(self) -> None:
         """
         Bytes are counted once.
