@@ -22,6 +22,7 @@ class Costs:
     What has been counted.
 
     @ivar calls: how many functions that are written in Python were called.
+    @ivar functions: how often each of them was called, by module and name.
     @ivar system: how often each method of sockets and of C{epoll} was called, by
         its name. Each is a call of the system, or nearly.
     @ivar searched: the lengths of all bytes and texts of which a method was
@@ -30,6 +31,7 @@ class Costs:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.functions: Counter[str] = Counter()
         self.system: Counter[str] = Counter()
         self.searched = 0
 
@@ -39,6 +41,8 @@ class Costs:
         """
         if event == "call":
             self.calls += 1
+            name = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
+            self.functions[name] += 1
         elif event == "c_call":
             owner = getattr(argument, "__self__", None)
             if isinstance(owner, _SYSTEM):

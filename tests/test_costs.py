@@ -7,14 +7,19 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
-from tests.costs import costsOf, growth
+from openfl_twisted.transports.guard import GuardFactory
+from tests.costs import costsOf, counted, growth
+from tests.frames import BINARY, REQUEST, RESPONSE, frame
+from tests.reactors.ways import Way, way
 
 MESSAGE = b"<move x='10'/>\0"
 
@@ -187,3 +192,91 @@ class MessageTests(SynchronousTestCase):
         Twice as many who hear a message are at most twice the work.
         """
         self.assertLess(growth(toMany, 100), 2.05)
+
+
+def bare(own: Way) -> IProtocolFactory:
+    """
+    Make the factory of an echo server.
+    """
+    return XMLSocketFactory(EchoProtocol, clock=own.reactor)
+
+
+def guarded(own: Way) -> IProtocolFactory:
+    """
+    Make the factory of the same server for every type of client.
+    """
+    return GuardFactory(OnePortFactory(bare(own), clock=own.reactor), clock=own.reactor)
+
+
+class ConnectionTests(SynchronousTestCase):
+    """
+    What one message that is echoed costs on a TCP connection, over the loopback
+    interface: calls of this package, without the reactor and the user's handler.
+    """
+
+    def functionsOf(
+        self, name: str, make: Callable[[Way], IProtocolFactory], *, webSocket: bool
+    ) -> dict[str, int]:
+        """
+        Return how often each function of this package is called for one message.
+        """
+        times = 10
+        with way(name) as own:
+            peer = own.dial(own.listen(make(own)))
+            message = MESSAGE
+            if webSocket:
+                message = frame(BINARY, MESSAGE)
+                peer.send(REQUEST)
+                own.until(lambda: len(peer.received) >= len(RESPONSE))
+
+            def echo() -> None:
+                peer.received.clear()
+                peer.send(message)
+                while not peer.received:
+                    own.reactor.doIteration(1)
+                    peer.read()
+
+            # The first message is inspected.
+            echo()
+            with counted() as costs:
+                for _ in range(times):
+                    echo()
+        apart = ("openfl_twisted.reactors.", "openfl_twisted.protocols.relay.EchoProtocol.")
+        found = {
+            name: count
+            for name, count in costs.functions.items()
+            if name.startswith("openfl_twisted.")
+            and not name.startswith(apart)
+            # The attributes that Twisted's reactors ask for.
+            and "AcceptedTransport._get" not in name
+        }
+        self.assertEqual([count % times for count in found.values()], [0] * len(found))
+        return {name: count // times for name, count in found.items()}
+
+    def compare(self, make: Callable[[Way], IProtocolFactory], limit: int, **how: bool) -> None:
+        """
+        Compare the number of calls with its limit. On Twisted's own reactors there is one
+        more, since each read is a batch.
+        """
+        for name, more in (("openfl", 0), ("epoll, joined", 1)):
+            functions = self.functionsOf(name, make, **how)
+            self.assertLessEqual(sum(functions.values()), limit + more, functions)
+
+    def test_bare(self) -> None:
+        """
+        A message is five calls: of the connection to receive, of the protocol, and to
+        send its answer.
+        """
+        self.compare(bare, 5, webSocket=False)
+
+    def test_guarded(self) -> None:
+        """
+        A guard and protocol detection are not called for any message but the first.
+        """
+        self.compare(guarded, 5, webSocket=False)
+
+    def test_webSocket(self) -> None:
+        """
+        A WebSocket message is eleven calls.
+        """
+        self.compare(guarded, 11, webSocket=True)

@@ -280,6 +280,10 @@ class CoalescingTransport(Connection, tcp.Connection):
             self.dropReceived()
             raise
         if self.queued:
+            waiting = currentBatch.waiting
+            if waiting and waiting[-1] is self:
+                # Usually it's the only one, and the batch has nothing left to do.
+                waiting.pop()
             self.flush()
         return None
 
@@ -865,7 +869,18 @@ class ServerTransport(AcceptedTransport):
         """
         Receive data, and send what was written meanwhile.
         """
-        return currentBatch.run(super().doRead)
+        batch = currentBatch
+        if batch.waiting is not None:
+            return super().doRead()
+        # What WriteBatch.run does, with fewer calls.
+        batch.waiting = []
+        try:
+            return super().doRead()
+        finally:
+            if batch.waiting:
+                batch.end()
+            else:
+                batch.waiting = None
 
 
 def coalesceWrites(port: P) -> P:

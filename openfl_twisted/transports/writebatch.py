@@ -69,10 +69,16 @@ class WriteBatch:
         try:
             return do(*arguments, **named)
         finally:
-            try:
-                self.flush()
-            finally:
-                self.waiting = None
+            self.end()
+
+    def end(self) -> None:
+        """
+        End the batch: send the data.
+        """
+        try:
+            self.flush()
+        finally:
+            self.waiting = None
 
     def flush(self) -> None:
         """
