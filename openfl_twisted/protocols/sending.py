@@ -65,7 +65,7 @@ class SendingProtocol(Protocol):
 
     # Twisted has defaults for some of these in its classes. As slots they are found faster, and
     # take less memory.
-    __slots__ = ("connected", "factory", "limits", "refused", "transport")
+    __slots__ = ("_mayBeRequest", "connected", "factory", "limits", "refused", "transport")
 
     transport: Connection
     factory: Any
@@ -77,7 +77,7 @@ class SendingProtocol(Protocol):
     # Limits how long the first bytes are held.
     _patience: Patience | None = None
     # Whether the first message can be an HTTP request with a method that is not registered.
-    _mayBeRequest = False
+    _mayBeRequest: bool
     # Whether a handler has raised.
     _failed = False
 
@@ -92,6 +92,7 @@ class SendingProtocol(Protocol):
         _setFactory(self, None)
         _setTransport(self, None)
         self.refused = _NOBODY
+        self._mayBeRequest = False
         return self
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -337,7 +338,8 @@ class SendingProtocol(Protocol):
         return first.received
 
     def _endInspection(self) -> None:
-        self._firstBytes = None
+        if self._firstBytes is not None:
+            self._firstBytes = None
         if self._patience is not None:
             self._patience.end()
             self._patience = None

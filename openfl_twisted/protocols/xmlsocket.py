@@ -8,6 +8,7 @@ bytes received.
 """
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
+from functools import lru_cache
 from typing import Any, Self, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
@@ -34,10 +35,19 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 # The end of a message above this length, in bytes or characters, is a piece of its own.
 _LONG = 64 * 1024
 
+
 Tap: TypeAlias = Callable[[str, str], object]
 """
 Hears messages: called with C{"in"} or C{"out"}, and with the text.
 """
+
+
+@lru_cache(maxsize=256)
+def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
+    """
+    Add policy requests; all connections of a factory share the result.
+    """
+    return refused | {Signature.POLICY}
 
 
 class XMLSocketProtocol(SendingProtocol):
@@ -119,7 +129,7 @@ class XMLSocketProtocol(SendingProtocol):
             self._counter = self.factory
             self.factory.countIn(self)
         if self._counter.policy is not None:
-            self.refused = {*self.refused, Signature.POLICY}
+            self.refused = _withPolicy(frozenset(self.refused))
         self._lookOrNot()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
