@@ -35,7 +35,6 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 # The end of a message above this length, in bytes or characters, is a piece of its own.
 _LONG = 64 * 1024
 
-
 Tap: TypeAlias = Callable[[str, str], object]
 """
 Hears messages: called with C{"in"} or C{"out"}, and with the text.

@@ -282,7 +282,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.queued:
             waiting = currentBatch.waiting
             if waiting and waiting[-1] is self:
-                # Usually it's the only one, and the batch has nothing left to do.
+                # Usually it is the only one, and the batch has nothing left to do.
                 waiting.pop()
             self.flush()
         return None
@@ -877,9 +877,10 @@ class ServerTransport(AcceptedTransport):
         try:
             return super().doRead()
         finally:
-            if batch.waiting:
-                batch.end()
-            else:
+            try:
+                if batch.waiting:
+                    batch.flush()
+            finally:
                 batch.waiting = None
 
 

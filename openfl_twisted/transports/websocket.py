@@ -8,13 +8,14 @@ frames. Its states, above those of a connection:
   - B{opening}: the head of the request is awaited, see
     L{openfl_twisted.protocols.websocket}.
   - B{open}: messages are sent and received.
-  - B{Close sent}: this side closes; the peer's Close is awaited for C{closeTimeout}.
-    What is received before it is dropped.
+  - B{Close sent}: this side closes; when it has read everything, the peer has
+    C{closeTimeout} for its Close. What is received before it is dropped.
   - B{ended}: both sides have sent their Close, or the wait is over; the connection
     beneath closes.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -604,6 +605,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._answerLastPing()
         if self._producer is not None:
             self._producer.resumeProducing()
+        if self._closeSent and not self._ended:
+            self._awaitClose(0.0)
 
     def produceOnce(self, producer: IPullProducer) -> None:
         """
@@ -691,10 +694,28 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if close:
             self.transport.write(close)
         self._closeSent = True
-        self.arm(self.settings.closeTimeout, lambda: self.end(_LINGER))
+        self._awaitClose(_LINGER)
         self.dropReceived()
         if not self._ended:
             self.transport.resumeProducing()
+
+    def _awaitClose(self, left: float) -> None:
+        """
+        Wait for the peer's Close. A peer that still reads what was written before ours
+        has more time for it.
+
+        @param left: how much more, if it is not finished in time (seconds).
+        """
+        timeout = self.settings.closeTimeout
+        self.arm(timeout, partial(self._closeTimedOut, left - timeout))
+
+    def _closeTimedOut(self, left: float) -> None:
+        if not self.transport.isFull:
+            self.end(_LINGER)
+        elif left > 0:
+            self._awaitClose(left)
+        else:
+            self._giveUp()
 
     def loseWriteConnection(self) -> None:
         """

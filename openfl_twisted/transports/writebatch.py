@@ -69,16 +69,10 @@ class WriteBatch:
         try:
             return do(*arguments, **named)
         finally:
-            self.end()
-
-    def end(self) -> None:
-        """
-        End the batch: send the data.
-        """
-        try:
-            self.flush()
-        finally:
-            self.waiting = None
+            try:
+                self.flush()
+            finally:
+                self.waiting = None
 
     def flush(self) -> None:
         """

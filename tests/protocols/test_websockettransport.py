@@ -1112,11 +1112,31 @@ class CloseTests(WebSocketTestCase):
         inner.transport.loseConnection()
         self.assertEqual(len(transport.writes), 2)
         with capturedLogs() as logs:
-            self.clock.pump([5, 30])
+            self.clock.pump([5] * 5 + [4.9])
+            self.assertFalse(transport.closed)
+            self.clock.advance(0.1)
         self.assertTrue(transport.closed)
         self.assertEqual(
             linesOf(logs), ["192.168.1.1:54321 aborted: it has not let the connection close"]
         )
+
+    def test_slow(self) -> None:
+        """
+        A peer that reads slowly has the time to answer the Close when it has read
+        everything.
+        """
+        for seconds, told in ((2.9, "done"), (3, "ConnectionLost")):
+            connection, transport, inner = self.open(room=10, closeTimeout=3)
+            inner.transport.write(b"x" * 20)
+            inner.transport.loseConnection()
+            self.clock.pump([2] * 10)
+            self.assertFalse(transport.disconnecting)
+            transport.drain()
+            self.clock.advance(seconds)
+            connection.dataReceived(closing(1000))
+            transport.drain()
+            self.assertEqual(inner.told, ["made", told])
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_byThePeer(self) -> None:
         """

@@ -42,7 +42,7 @@ class EquivalenceTests(SynchronousTestCase):
         self.compare(HalfRecorder)
 
 
-class Events(ClientFactory):  # type: ignore[type-arg]
+class Events(ClientFactory):
     """
     Notes what happens to a client.
 

@@ -166,17 +166,22 @@ class CostTests(SynchronousTestCase):
             use(server)
             return server
 
+        def measure() -> float:
+            tracemalloc.start()
+            try:
+                before, _ = tracemalloc.get_traced_memory()
+                many = [connect() for _ in range(1000)]
+                after, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(len(many), 1000)
+            return (after - before) / 1000
+
         # The first of a class are larger.
         first = [connect() for _ in range(100)]
-        tracemalloc.start()
-        try:
-            before, _ = tracemalloc.get_traced_memory()
-            many = [connect() for _ in range(1000)]
-            after, _ = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        self.assertEqual((len(first), len(many)), (100, 1000))
-        return (after - before) / 1000
+        self.assertEqual(len(first), 100)
+        # Whatever else allocates memory meanwhile, another thread for example, only adds to it.
+        return min(measure() for _ in range(3))
 
     def test_memory(self) -> None:
         """
