@@ -205,14 +205,14 @@ class CostTests(SynchronousTestCase):
             server.doWrite()
 
         for use in (ServerTransport.doRead, slow, fromATimer):
-            self.assertLess(self.memoryOf(Answering, use), 450)
+            self.assertLess(self.memoryOf(Answering, use), 500)
             # It notes its connections.
             factory = XMLSocketFactory(EchoProtocol)
             build: Any = partial(factory.buildProtocol, None)
-            self.assertLess(self.memoryOf(build, use), 550)
+            self.assertLess(self.memoryOf(build, use), 600)
         # The pair of addresses comes on top of it.
         self.assertLess(
-            self.memoryOf(Answering, lambda server: server.setAddresses(HOST, HOST)), 500
+            self.memoryOf(Answering, lambda server: server.setAddresses(HOST, HOST)), 550
         )
 
 
