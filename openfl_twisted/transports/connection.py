@@ -51,12 +51,15 @@ class Owner(Protocol):
         nothing more.
         """
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Called when the connection ends before these were sent.
+        Called when the connection ends before everything was sent that was written.
+        Bytes count as sent once the kernel has accepted them; over TLS and foreign
+        transports, once the transport has accepted them.
 
-        @param chunks: what was in the send queue, in order; small writes may have
-            been joined, and large ones cut.
+        @param chunks: all unsent bytes, in order. Each chunk is a write, or several
+            writes that were joined; the first one may have been sent in part.
+        @param sent: the number of bytes of the first chunk that were sent.
         """
 
     @property
@@ -90,16 +93,17 @@ class Owner(Protocol):
         """
 
 
-def reportDropped(owner: Owner, chunks: list[bytes]) -> None:
+def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
     """
-    Call an owner's C{sendQueueDropped}. An error is logged: the connection has to be
+    Call an owner's C{queueDropped}. An error is logged: the connection has to be
     closed in any case, and the caller may be writing to others.
 
     @param owner: the owner.
     @param chunks: the chunks.
+    @param sent: the number of bytes of the first chunk that were sent.
     """
     try:
-        owner.sendQueueDropped(chunks)
+        owner.queueDropped(chunks, sent)
     except Exception:
         _log.failure("error in sendQueueDropped")
 

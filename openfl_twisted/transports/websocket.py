@@ -308,17 +308,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.dropReceived()
             self.owner.sendQueueExceeded()
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Tell the owner which messages were dropped.
+        Tell the owner which messages were dropped. One that was sent in part is one of
+        them, as a whole.
         """
         if self.owner is None:
             return
-        data = b"".join(chunks)
+        data, at = b"".join(chunks), 0
         if data.startswith(b"HTTP"):
             # The response is sent together with the first messages.
-            _, _, data = data.partition(b"\r\n\r\n")
-        self.owner.sendQueueDropped(payloadsOf(data))
+            at = data.index(b"\r\n\r\n") + 4
+        messages = payloadsOf(data, at, sent)
+        if messages:
+            self.owner.queueDropped(messages, 0)
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -67,7 +67,7 @@ class Owner:
     def sendQueueExceeded(self) -> None:
         self.exceeded += 1
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Nobody wants to know.
         """

@@ -211,6 +211,14 @@ class Line:
         """
         raise NotImplementedError
 
+    @classmethod
+    def unaccepted(cls, data: bytes) -> bytes:
+        """
+        Return the first bytes that were written to a peer that does not read, if they
+        count as not sent: they do unless another transport has them.
+        """
+        return data
+
     def arrive(self, *chunks: bytes) -> None:
         """
         Send chunks to the protocol, each in a read.
@@ -349,6 +357,10 @@ class BufferedLine(Line):
         self.transport = TightTransport(top, 1 << 30 if room is None else room)
         self.transport.atOnce = False
         top.makeConnection(self.transport)
+
+    @classmethod
+    def unaccepted(cls, data: bytes) -> bytes:
+        return b""
 
     def top(self, protocol: Any) -> Any:
         """

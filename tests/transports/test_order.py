@@ -5,16 +5,20 @@ peer do, every written byte is sent once and in order, or reported as dropped.
 """
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.writebatch import currentBatch
+from tests.frames import REQUEST
 from tests.transports.lines import (
     Actor,
     BufferedLine,
@@ -321,6 +325,7 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(line.sent, bytes(script.accepted))
             self.assertEqual(script.dropped, [])
         if isinstance(line, TCPLine):
+            self.assertEqual(line.sent + b"".join(script.dropped), bytes(script.accepted))
             self.assertEqual((line.reactor.readers, line.reactor.writers), ({}, {}))
             self.assertEqual(len(line.reactor.errors), script.hasRaised)
         for producer in script.producers:
@@ -344,3 +349,127 @@ class OrderTests(SynchronousTestCase):
         with capturedLogs():
             self.play(make, script, wanted)
         self.assertLessEqual(script.exceeded, 1)
+
+    @example(TCPLine, [*[(60_000, 0)] * 6, (60_000, 1), *[(60_000, 0)] * 6])
+    @given(
+        st.sampled_from([TCPLine, EpollLine]),
+        st.lists(st.tuples(st.integers(1, 60_000), st.just(0) | st.integers(0, 60_000))),
+    )
+    def test_slowPeer(self, make: Callable[..., Line], turns: list[tuple[int, int]]) -> None:
+        """
+        The limit holds for a peer that reads little at a time. The bytes that were written
+        before it was known that the peer does not read do not count.
+        """
+        script = Limited()
+        script.maxQueue = 400_000
+        wanted = [
+            step
+            for length, room in turns
+            for step in (("batch", [("write", length)]), ("peer", room))
+        ]
+        most = 0
+
+        class Measured(make):  # type: ignore[misc, valid-type]
+            def read(self, room: int | None = None) -> None:
+                nonlocal most
+                most = max(most, script.transport.pending)
+                super().read(room)
+
+        with capturedLogs():
+            self.play(Measured, script, wanted)
+        self.assertLess(most, script.maxQueue + (1 << 17))
+
+
+class Losing(SendingProtocol):
+    """
+    Remembers the dropped messages.
+    """
+
+    maxQueue = 0
+    clock: Any
+
+    def __init__(self) -> None:
+        self.dropped: list[bytes] = []
+
+    def getClock(self) -> Any:
+        return self.clock
+
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+        self.dropped += chunks
+
+
+class WebSocketLine(TCPLine):
+    """
+    A WebSocket on a TCP connection.
+    """
+
+    def __init__(self, protocol: Any, *, compress: bool = False) -> None:
+        def top(clock: Any) -> Any:
+            factory = Factory.forProtocol(lambda: protocol)
+            return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
+
+        super().__init__(protocol, 0, top)
+        self.arrive(REQUEST)
+
+
+class LostTests(SynchronousTestCase):
+    """
+    Messages that a peer has not received completely.
+    """
+
+    def setUp(self) -> None:
+        self.patch(currentBatch, "waiting", None)
+
+    @given(
+        st.sampled_from(["plain", "webSocket", "compressed"]),
+        st.lists(
+            st.tuples(
+                st.lists(st.integers(0, 300) | st.integers(0, 130_000), max_size=4),
+                st.integers(0, 9) | st.integers(0, 200_000),
+            ),
+            max_size=6,
+        ),
+    )
+    def test_counted(self, kind: str, steps: list[tuple[list[int], int]]) -> None:
+        """
+        The dropped messages and those that the peer has received completely are all that
+        were written, for each length of their payloads.
+        """
+        protocol = Losing()
+        if kind == "plain":
+            line: Any = TCPLine(protocol, 0)
+        else:
+            line = WebSocketLine(protocol, compress=kind == "compressed")
+        random = Random(0)
+        count = 0
+        for lengths, room in steps:
+            for length in lengths:
+                # Random bytes, so that compressed messages are long, too.
+                message = random.randbytes(length).replace(b"\0", b"0") + b"\0"
+                line.within(lambda message=message: protocol.transport.write(message))
+                count += 1
+            line.read(room)
+        protocol.transport.abortConnection()
+        line.turn()
+        if kind == "plain":
+            lost = b"".join(protocol.dropped).count(b"\0")
+            received = line.sent.count(b"\0")
+        else:
+            lost = len(protocol.dropped)
+            received = completeFrames(line.sent)
+        self.assertEqual(lost + received, count)
+
+
+def completeFrames(sent: bytes) -> int:
+    """
+    Return the number of messages that a client has received completely after the
+    response.
+    """
+    _, _, frames = sent.partition(b"\r\n\r\n")
+    count = 0
+    while len(frames) >= 2:
+        size = {126: 2, 127: 8}.get(frames[1], 0)
+        end = 2 + size + (int.from_bytes(frames[2 : 2 + size]) if size else frames[1])
+        count += len(frames) >= max(end, 2 + size)
+        frames = frames[end:] if len(frames) >= 2 + size else b""
+    return count

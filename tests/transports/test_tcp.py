@@ -4,6 +4,8 @@ L{Behaviour} are those of a L{BufferedTransport
 <openfl_twisted.transports.buffered.BufferedTransport>}, too.
 """
 
+import tracemalloc
+from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import Any, cast
@@ -226,9 +228,8 @@ class Behaviour:
             line.turn(2)
             self.assertEqual(linesOf(logs).__len__(), 1)
             self.assertEqual((actor.exceeded, actor.ends), (1, ["ConnectionAborted"]))
-            dropped = b"".join(actor.dropped)
-            self.assertEqual(len(dropped), 1100)
-            self.assertTrue(b"".join(b"%02d" % n * 50 for n in range(30)).startswith(dropped))
+            written = b"".join(b"%02d" % n * 50 for n in range(11))
+            self.assertEqual(b"".join(actor.dropped), self.line.unaccepted(b"a") + written)
             line.read()
             self.assertEqual(actor.transport.pending, 0)
             self.assertNotIn(b"0", line.sent)
@@ -503,7 +504,8 @@ class Behaviour:
             line.within(lambda: actor.transport.write(b"bc"))
             line.reset()
             line.turn(3)
-            self.assertEqual((b"".join(actor.dropped), actor.ends), (b"bc", ["ConnectionLost"]))
+            dropped = self.line.unaccepted(b"a") + b"bc"
+            self.assertEqual((b"".join(actor.dropped), actor.ends), (dropped, ["ConnectionLost"]))
             self.assertEqual(actor.transport.pending, 0)
             actor.transport.write(b"late")
             actor.transport.loseConnection()
@@ -511,7 +513,7 @@ class Behaviour:
             actor.transport.pauseProducing()
             actor.transport.resumeProducing()
             line.turn(3)
-            self.assertEqual((b"".join(actor.dropped), len(actor.ends)), (b"bc", 1))
+            self.assertEqual((b"".join(actor.dropped), len(actor.ends)), (dropped, 1))
 
         def test_halfClose(self) -> None:
             """
@@ -643,6 +645,17 @@ class Behaviour:
             self.assertEqual(len(text.messages), 2 * MAX_WORK)
             self.assertEqual(text.events[-3:], [str(2 * MAX_WORK - 1), "EOF", "ConnectionDone"])
             self.assertEqual(line.sent.count(b"\0"), 2 * MAX_WORK)
+
+
+def accept(socket: Any, chunks: list[Any]) -> int:
+    """
+    Accept bytes as a L{FakeSocket<tests.transports.lines.FakeSocket>} does, and only count
+    them.
+    """
+    accepted = min(socket.room, sum(map(len, chunks)))
+    socket.room -= accepted
+    socket.accepted = getattr(socket, "accepted", 0) + accepted
+    return int(accepted)
 
 
 def chunksOf(connection: Any) -> int:
@@ -792,6 +805,39 @@ class OwnTests(LineCase):
             line.read()
             self.assertEqual((actor.transport.isFull, producer.told), (False, ["pause", "resume"]))
             self.assertEqual(line.sent, b"abcd")
+
+    def test_portions(self) -> None:
+        """
+        A long send queue is not joined as a whole: neither for a peer that reads little
+        at a time, nor with a long chunk in it. Each chunk is joined once.
+        """
+
+        class Patient(Actor):
+            maxQueue = 0
+
+        for lengths in ([4000] * 900, [100, 3_000_000] * 5 + [100] * 80):
+            actor, connected = self.connect(room=0, protocol=Patient())
+            line: Any = connected
+            line.within(partial(actor.transport.write, b"first"))
+            for length in lengths:
+                actor.transport.write(bytes(length))
+            line.socket.sendmsg = partial(accept, line.socket)
+            joined = 0
+            tracemalloc.start()
+            try:
+                while actor.transport.pending:
+                    line.socket.room = 5000
+                    held, _ = tracemalloc.get_traced_memory()
+                    tracemalloc.reset_peak()
+                    line.turn()
+                    _, peak = tracemalloc.get_traced_memory()
+                    self.assertLess(peak - held, 150_000)
+                    if peak - held > 10_000:
+                        joined += peak - held
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(line.socket.accepted, 5 + sum(lengths))
+            self.assertLess(joined, 1.1 * sum(lengths))
 
     def test_eofOnce(self) -> None:
         """
