@@ -148,7 +148,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
     _ping: bytes | None = None
     # Whether the connection beneath has us as its producer.
     _registered = False
-    _frames: WebSocketFrames
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -159,6 +158,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.factory: Any = None
         self.transport = cast("Connection", None)
         self.protocol: Any = None
+        self._frames = cast("WebSocketFrames", None)
         self.disconnecting = self.paused = self.delivering = self._flows = self._full = False
         self._closeSent = self._ended = self._lost = self._heard = False
         self.reading = True
@@ -208,7 +208,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._ended = True
             raise
         if rest:
-            self.framesReceived(rest)
+            self.dataReceived(rest)
 
     # The contract of Connection
 
@@ -352,12 +352,25 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     # Receiving
 
-    def framesReceived(self, data: bytes) -> None:
+    def requestReceived(self, data: bytes) -> None:
         """
-        Read frames: nearly always it is messages, which are delivered immediately.
+        Called with data before the WebSocket is open, see L{begin}.
+
+        @param data: the data.
+        """
+        raise NotImplementedError
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read frames: nearly always messages, which are delivered immediately.
 
         @param data: the bytes of frames, however the stream is split.
         """
+        if self._ended:
+            return
+        if self._frames is None:
+            self.requestReceived(data)
+            return
         self._heard = True
         if self.disconnecting:
             self._findClose(data)
