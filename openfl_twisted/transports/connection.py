@@ -339,8 +339,11 @@ class Connection:
     def deliverHalfClose(self) -> None:
         """
         Tell the protocol that the peer has closed its side, after what is held. A
-        protocol that does not know half-closed connections closes this side, too.
+        protocol that does not know half-closed connections closes this side, too. One
+        that has closed or aborted the connection is not told.
         """
+        if self.disconnecting or self.isAborted:
+            return
         if self.receiveBuffer is None:
             self._halfClosed(None)
         else:

@@ -12,16 +12,19 @@ from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.posixbase import _DisconnectSelectableMixin
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.python import failure
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tcp import AcceptedTransport, ServerTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import TightTransport
+from tests.frames import REQUEST
 
 HOST = "127.0.0.1"
 
@@ -342,6 +345,26 @@ class EpollLine(TCPLine):
         currentBatch.flush()
 
 
+class WebSocketLine(TCPLine):
+    """
+    A WebSocket on a TCP connection.
+    """
+
+    def __init__(self, protocol: Any, room: int | None = None, *, compress: bool = False) -> None:
+        """
+        @param protocol: the protocol.
+        @param room: the number of bytes that the peer reads; C{None} for everything.
+        @param compress: whether messages are compressed.
+        """
+
+        def top(clock: Any) -> Any:
+            factory = Factory.forProtocol(lambda: protocol)
+            return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
+
+        super().__init__(protocol, room, top)
+        self.arrive(REQUEST)
+
+
 class BufferedLine(Line):
     """
     A L{BufferedTransport<openfl_twisted.transports.buffered.BufferedTransport>} on a
@@ -513,5 +536,6 @@ __all__ = [
     "FakeSocket",
     "Line",
     "TCPLine",
+    "WebSocketLine",
     "WrapperLine",
 ]

@@ -10,21 +10,20 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.sending import SendingProtocol
-from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.writebatch import currentBatch
-from tests.frames import REQUEST
 from tests.transports.lines import (
     Actor,
     BufferedLine,
     EpollLine,
     Line,
     TCPLine,
+    WebSocketLine,
     WrapperLine,
 )
 
@@ -398,20 +397,6 @@ class Losing(SendingProtocol):
         self.dropped += chunks
 
 
-class WebSocketLine(TCPLine):
-    """
-    A WebSocket on a TCP connection.
-    """
-
-    def __init__(self, protocol: Any, *, compress: bool = False) -> None:
-        def top(clock: Any) -> Any:
-            factory = Factory.forProtocol(lambda: protocol)
-            return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
-
-        super().__init__(protocol, 0, top)
-        self.arrive(REQUEST)
-
-
 class LostTests(SynchronousTestCase):
     """
     Messages that a peer has not received completely.
@@ -439,7 +424,7 @@ class LostTests(SynchronousTestCase):
         if kind == "plain":
             line: Any = TCPLine(protocol, 0)
         else:
-            line = WebSocketLine(protocol, compress=kind == "compressed")
+            line = WebSocketLine(protocol, 0, compress=kind == "compressed")
         random = Random(0)
         count = 0
         for lengths, room in steps:

@@ -11,23 +11,27 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import LATE_END_TIMEOUT, MAX_WORK
 from openfl_twisted.transports.tcp import ServerTransport
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import RecordingProducer, linesOf
+from tests.frames import BINARY, frame
 from tests.transports.lines import (
     Actor,
     BufferedLine,
     EpollLine,
     Line,
     TCPLine,
+    WebSocketLine,
     WrapperLine,
 )
 
@@ -774,6 +778,74 @@ class LateEnd:
             self.assertEqual(text.events[:2], ["pause", "a"])
             self.assertEqual(text.events[-1], "ConnectionLost")
             self.assertEqual(line.clock.getDelayedCalls(), [])
+
+
+class AbortedTests(LineCase):
+    """
+    Connections that the protocol has aborted.
+    """
+
+    def test_deliversNothing(self) -> None:
+        """
+        Nothing is delivered but the end, once: neither data, nor the EOF of the peer, nor
+        what protocol detection has held.
+        """
+        for self.line, incoming in product(
+            (TCPLine, EpollLine, BufferedLine, WrapperLine, WebSocketLine), (b"A", b"aP")
+        ):
+            actor, line = self.connect()
+            connection = actor.transport
+            connection.deliver(incoming)
+            connection.abortConnection()
+            connection.deliver(b"b")
+            connection.deliverHalfClose()
+            line.arrive(frame(BINARY, b"c"))
+            connection.resumeProducing()
+            line.endRead()
+            line.turn(3)
+            self.assertEqual(actor.received, incoming)
+            self.assertEqual([each for each in actor.events if type(each) is str], ["end"])
+            self.assertIn(actor.ends, (["ConnectionAborted"], ["ConnectionLost"]))
+
+    def test_foreignProtocol(self) -> None:
+        """
+        So it is for a protocol that has not bound the connection.
+        """
+        for make in (TCPLine, EpollLine):
+            half = HalfCloseable()
+            line: Any = make(half)
+            line.arrive(b"a")
+            line.transport.abortConnection()
+            line.transport.deliver(b"b")
+            line.transport.deliverHalfClose()
+            line.arrive(b"c")
+            line.endRead()
+            line.turn(3)
+            self.assertEqual(half.events, [b"a", "ConnectionAborted"])
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Protocol):
+    """
+    Notes what any Twisted protocol is told.
+    """
+
+    clock: Any
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.events.append(data)
+
+    def readConnectionLost(self) -> None:
+        self.events.append("EOF")
+
+    def writeConnectionLost(self) -> None:
+        raise NotImplementedError
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.events.append(type(reason.value).__name__)
 
 
 class OwnTests(LineCase):
