@@ -185,12 +185,7 @@ class BufferedTransport(Connection):
         if type(data) is not bytes:
             # The caller can change it before it is sent.
             data = bytes(memoryview(data))
-        if (
-            not data
-            or self._stage
-            or ((self.disconnecting or self._half) and not (self._pulling() and not self._full))
-        ):
-            # A pull producer may finish before the connection is closed, as in Twisted.
+        if not data or self._stage or ((self.disconnecting or self._half) and self._pull is None):
             return
         if self.tap is not None:
             self.tap(data)

@@ -156,6 +156,10 @@ class Connection:
     this package expects of its transport, beyond C{ITransport}, C{IConsumer} and
     C{IPushProducer}.
 
+    An owner can write nothing after C{loseConnection} or C{loseWriteConnection}: what is
+    written then is ignored. Only while a pull producer is registered, the connection
+    stays open, and accepts every write, whoever makes it, as Twisted's own transports do.
+
     @cvar preservesMessages: whether each write is a message of its own, as in a
         WebSocket.
     @cvar delivering: whether the connection calls the protocol with what it holds

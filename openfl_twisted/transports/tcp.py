@@ -326,7 +326,6 @@ class CoalescingTransport(Connection, tcp.Connection):
                 data = bytes(memoryview(data))
             isClosing = self.disconnecting or self._writeDisconnecting
             if self._aborting or (isClosing and (self.producer is None or self.streamingProducer)):
-                # A pull producer may finish before the connection is closed.
                 return
             if self._tap is not None and data and self.connected:
                 self._tap(data)

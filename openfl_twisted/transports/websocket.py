@@ -556,7 +556,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
         @param messages: the messages.
         """
         if not self._isOpen or (self.disconnecting and self._pull is None):
-            # A pull producer may finish before the connection is closed.
             return
         if self._tap is not None:
             for message in filter(None, messages):

@@ -96,7 +96,7 @@ class Pull:
     def resumeProducing(self) -> None:
         assert "stop" not in self.told
         if self.lengths:
-            self.script.write(self.lengths.pop(0), isPulled=True)
+            self.script.write(self.lengths.pop(0))
         else:
             self.script.act("unregister", None)
 
@@ -149,32 +149,30 @@ class Script(Actor):
         self._number += 1
         return bytes([self._number % 251]) * length
 
-    def _accept(self, data: bytes, *, isPulled: bool) -> None:
+    def _accept(self, data: bytes) -> None:
         if (
             not self.ends
             and not self.isAborted
             and not self.exceeded
             and not self.hasRaised
-            and (not (self.isOver or self.isHalf) or isPulled)
+            and (not (self.isOver or self.isHalf) or isinstance(self.producer, Pull))
         ):
             self.accepted += data
 
-    def write(self, length: int, *, isPulled: bool = False) -> None:
+    def write(self, length: int) -> None:
         data = self._make(length)
-        self._accept(data, isPulled=isPulled)
+        self._accept(data)
         self.transport.write(data)
 
     def act(self, name: str, argument: Any) -> None:
         transport = self.transport
         isPulling = isinstance(self.producer, Pull)
-        # A connection need not know who writes; then others can write as long as the producer.
-        canWrite = not (isPulling and (self.isOver or self.isHalf))
         match name:
-            case "write" if canWrite:
+            case "write":
                 self.write(argument)
-            case "sequence" if canWrite:
+            case "sequence":
                 chunks = [self._make(length) for length in argument]
-                self._accept(b"".join(chunks), isPulled=False)
+                self._accept(b"".join(chunks))
                 transport.writeSequence(chunks)
             case "pull" if self.producer is None:
                 self._register(Pull(self, list(argument)), streaming=False)

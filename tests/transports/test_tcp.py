@@ -4,6 +4,7 @@ L{Behaviour} are those of a L{BufferedTransport
 <openfl_twisted.transports.buffered.BufferedTransport>}, too.
 """
 
+import re
 import tracemalloc
 from functools import partial
 from itertools import product
@@ -424,6 +425,30 @@ class Behaviour:
             line.read()
             self.assertEqual((line.sent, actor.exceeded), (b"".join(chunks), 0))
 
+        def test_writesBesideAPullProducer(self) -> None:
+            """
+            While a pull producer keeps a connection open that is closing, any write is
+            accepted, also a sequence and between two calls of the producer; when it is
+            unregistered, none is.
+            """
+            for close, room in product(("loseConnection", "loseWriteConnection"), (None, 0, 2)):
+                actor, line = self.connect(room=room)
+                connection = actor.transport
+                connection.registerProducer(Pulled(connection, [b"one", b"two"]), False)
+                getattr(connection, close)()
+                connection.write(b"beside")
+                line.turn()
+                connection.writeSequence([b"se", b"quence"])
+                for _ in range(6):
+                    line.read()
+                    line.turn()
+                connection.write(b"late")
+                connection.writeSequence([b"la", b"te"])
+                line.turn(3)
+                self.assertEqual(
+                    sorted(partsOf(line.sent)), ["beside", "one", "sequence", "two"], close
+                )
+
         def test_producerIsStopped(self) -> None:
             """
             A producer of either kind is stopped once when the connection is lost; so is one
@@ -662,6 +687,14 @@ def accept(socket: Any, chunks: list[Any]) -> int:
     return int(accepted)
 
 
+def partsOf(sent: bytes) -> list[str]:
+    """
+    Return the words of C{test_writesBesideAPullProducer} in the order in which they were
+    sent.
+    """
+    return re.findall("one|two|beside|sequence|late|.", sent.decode())
+
+
 def chunksOf(connection: Any) -> int:
     """
     Return the number of chunks in a send queue.
@@ -827,7 +860,7 @@ class AbortedTests(LineCase):
 @implementer(IHalfCloseableProtocol)
 class HalfCloseable(Protocol):
     """
-    Notes what any Twisted protocol is told.
+    Records the calls of its transport, as any Twisted protocol can.
     """
 
     clock: Any
