@@ -58,7 +58,15 @@ class BufferedTransport(Connection):
     A transport with a bounded queue in front of it.
 
     It provides the interfaces of the transport, and forwards to it what is not about
-    sending or reading.
+    sending or reading. Bytes count as sent once the transport has accepted them: a TLS
+    transport can lose some of them without C{sendQueueDropped}.
+
+    The owner is the protocol of the transport: it is the transport that calls its
+    C{connectionLost}, immediately. So the end of the connection does not wait for an
+    owner that is paused, as it does on the connections of this package and with a
+    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}: held data
+    is dropped. Data that is held so that others are served is delivered before that,
+    unless the connection was reset.
 
     @ivar queued: whether it has data for the end of the batch.
     """

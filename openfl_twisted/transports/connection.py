@@ -156,9 +156,9 @@ class Connection:
     this package expects of its transport, beyond C{ITransport}, C{IConsumer} and
     C{IPushProducer}.
 
-    An owner can write nothing after C{loseConnection} or C{loseWriteConnection}: what is
-    written then is ignored. Only while a pull producer is registered, the connection
-    stays open, and accepts every write, whoever makes it, as Twisted's own transports do.
+    After C{loseConnection} or C{loseWriteConnection}, all writes of an owner are ignored,
+    unless a pull producer is registered: until it is unregistered, the connection stays
+    open and accepts every write, as Twisted's own transports do.
 
     @cvar preservesMessages: whether each write is a message of its own, as in a
         WebSocket.

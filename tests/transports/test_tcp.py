@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
@@ -811,6 +812,46 @@ class LateEnd:
             self.assertEqual(text.events[:2], ["pause", "a"])
             self.assertEqual(text.events[-1], "ConnectionLost")
             self.assertEqual(line.clock.getDelayedCalls(), [])
+
+
+class ImmediateEndTests(LineCase):
+    """
+    The end of a connection on a transport that calls the protocol itself.
+    """
+
+    line = BufferedLine
+
+    def endOf(self, data: bytes, reason: Exception) -> Text:
+        """
+        Receive data, and end the connection.
+        """
+        text = Text()
+        _, line = self.connect(protocol=text)
+        line.arrive(data)
+        cast("BufferedLine", line).transport._close(reason)
+        self.assertEqual(text.events[-1], type(reason).__name__)
+        self.assertTrue(line.isClosed)
+        self.assertEqual(line.clock.getDelayedCalls(), [])
+        text.transport.resumeProducing()
+        line.turn(2)
+        self.assertEqual(text.events[-1], type(reason).__name__)
+        return text
+
+    def test_paused(self) -> None:
+        """
+        The end does not wait for a protocol that is paused: held messages are dropped.
+        """
+        for reason in (ConnectionDone(), ConnectionLost()):
+            self.assertEqual(self.endOf(b"a\0pause\0b\0", reason).messages, ["a", "pause"])
+
+    def test_turns(self) -> None:
+        """
+        Messages that are held so that others are served are delivered before the end,
+        unless the connection was reset.
+        """
+        many = b"a\0" * 2 * MAX_WORK
+        self.assertEqual(len(self.endOf(many, ConnectionDone()).messages), 2 * MAX_WORK)
+        self.assertEqual(len(self.endOf(many, ConnectionLost()).messages), MAX_WORK)
 
 
 class AbortedTests(LineCase):
