@@ -7,6 +7,7 @@ bound TCP connection on a fake socket, and a L{BufferedTransport
 from collections import deque
 from collections.abc import Callable
 from errno import ECONNRESET, EWOULDBLOCK
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -345,24 +346,33 @@ class EpollLine(TCPLine):
         currentBatch.flush()
 
 
+def makeWebSocket(protocol: Any, clock: Any, *, compress: bool) -> Any:
+    """
+    Make the WebSocket of a protocol.
+    """
+    factory = Factory.forProtocol(lambda: protocol)
+    return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
+
+
 class WebSocketLine(TCPLine):
     """
     A WebSocket on a TCP connection.
     """
 
-    def __init__(self, protocol: Any, room: int | None = None, *, compress: bool = False) -> None:
-        """
-        @param protocol: the protocol.
-        @param room: the number of bytes that the peer reads; C{None} for everything.
-        @param compress: whether messages are compressed.
-        """
+    compress = False
 
-        def top(clock: Any) -> Any:
-            factory = Factory.forProtocol(lambda: protocol)
-            return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
-
+    def __init__(self, protocol: Any, room: int | None = None) -> None:
+        top = partial(makeWebSocket, protocol, compress=self.compress)
         super().__init__(protocol, room, top)
         self.arrive(REQUEST)
+
+
+class CompressedLine(WebSocketLine):
+    """
+    The same with compressed messages.
+    """
+
+    compress = True
 
 
 class BufferedLine(Line):
@@ -457,6 +467,19 @@ class WrapperLine(BufferedLine):
         return ConnectionWrapper(protocol, self.clock)
 
 
+class BufferedWebSocketLine(BufferedLine):
+    """
+    A WebSocket on a transport of Twisted, with compressed messages.
+    """
+
+    def __init__(self, protocol: Any, room: int | None = None) -> None:
+        super().__init__(protocol, room)
+        self.arrive(REQUEST)
+
+    def top(self, protocol: Any) -> Any:
+        return makeWebSocket(protocol, self.clock, compress=True)
+
+
 class Actor(SendingProtocol):
     """
     Writes each byte that it receives, and does what capitals say.
@@ -530,6 +553,8 @@ __all__ = [
     "LINES",
     "Actor",
     "BufferedLine",
+    "BufferedWebSocketLine",
+    "CompressedLine",
     "Connection",
     "EpollLine",
     "FakeReactor",

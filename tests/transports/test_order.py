@@ -16,10 +16,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.transports import tcp
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.transports.lines import (
     Actor,
     BufferedLine,
+    BufferedWebSocketLine,
+    CompressedLine,
     EpollLine,
     Line,
     TCPLine,
@@ -347,16 +350,21 @@ class OrderTests(SynchronousTestCase):
             self.play(make, script, wanted)
         self.assertLessEqual(script.exceeded, 1)
 
-    @example(TCPLine, [*[(60_000, 0)] * 6, (60_000, 1), *[(60_000, 0)] * 6])
+    @example(TCPLine, [*[(60_000, 0)] * 6, (60_000, 1), *[(60_000, 0)] * 6], 64)
     @given(
         st.sampled_from([TCPLine, EpollLine]),
         st.lists(st.tuples(st.integers(1, 60_000), st.just(0) | st.integers(0, 60_000))),
+        st.sampled_from([1, 2, 64]),
     )
-    def test_slowPeer(self, make: Callable[..., Line], turns: list[tuple[int, int]]) -> None:
+    def test_slowPeer(
+        self, make: Callable[..., Line], turns: list[tuple[int, int]], chunks: int
+    ) -> None:
         """
-        The limit holds for a peer that reads little at a time. The bytes that were written
-        before it was known that the peer does not read do not count.
+        The limit holds for a peer that reads little at a time, however many chunks the
+        system sends in one call. The bytes that were written before it was known that the
+        peer does not read do not count.
         """
+        self.patch(tcp, "_MAX_CHUNKS", chunks)
         script = Limited()
         script.maxQueue = 400_000
         wanted = [
@@ -404,7 +412,9 @@ class LostTests(SynchronousTestCase):
         self.patch(currentBatch, "waiting", None)
 
     @given(
-        st.sampled_from(["plain", "webSocket", "compressed"]),
+        st.sampled_from(
+            [TCPLine, WebSocketLine, CompressedLine, BufferedLine, BufferedWebSocketLine]
+        ),
         st.lists(
             st.tuples(
                 st.lists(st.integers(0, 300) | st.integers(0, 130_000), max_size=4),
@@ -413,16 +423,14 @@ class LostTests(SynchronousTestCase):
             max_size=6,
         ),
     )
-    def test_counted(self, kind: str, steps: list[tuple[list[int], int]]) -> None:
+    def test_counted(self, make: Any, steps: list[tuple[list[int], int]]) -> None:
         """
         The dropped messages and those that the peer has received completely are all that
-        were written, for each length of their payloads.
+        were written, for each length of their payloads. A foreign transport counts as the
+        peer.
         """
         protocol = Losing()
-        if kind == "plain":
-            line: Any = TCPLine(protocol, 0)
-        else:
-            line = WebSocketLine(protocol, 0, compress=kind == "compressed")
+        line = make(protocol, 0)
         random = Random(0)
         count = 0
         for lengths, room in steps:
@@ -434,12 +442,11 @@ class LostTests(SynchronousTestCase):
             line.read(room)
         protocol.transport.abortConnection()
         line.turn()
-        if kind == "plain":
-            lost = b"".join(protocol.dropped).count(b"\0")
-            received = line.sent.count(b"\0")
+        sent = b"".join(line.transport.writes) if isinstance(line, BufferedLine) else line.sent
+        if protocol.transport.preservesMessages:
+            lost, received = len(protocol.dropped), completeFrames(sent)
         else:
-            lost = len(protocol.dropped)
-            received = completeFrames(line.sent)
+            lost, received = b"".join(protocol.dropped).count(b"\0"), sent.count(b"\0")
         self.assertEqual(lost + received, count)
 
 
