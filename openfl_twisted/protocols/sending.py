@@ -389,6 +389,9 @@ class SendingProtocol(Protocol):
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Call L{sendQueueDropped} with the unsent bytes.
+
+        @param chunks: the chunks that were not sent completely.
+        @param sent: the number of bytes of the first chunk that were sent.
         """
         chunks[0] = chunks[0][sent:]
         self.sendQueueDropped(chunks)
