@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.python import failure
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tcp import AcceptedTransport, ServerTransport
@@ -480,7 +480,7 @@ class BufferedWebSocketLine(BufferedLine):
         return makeWebSocket(protocol, self.clock, compress=True)
 
 
-class Actor(SendingProtocol):
+class Actor(StreamProtocol):
     """
     Writes each byte that it receives, and does what capitals say.
 

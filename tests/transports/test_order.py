@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports import tcp
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.transports.lines import (
@@ -385,7 +385,7 @@ class OrderTests(SynchronousTestCase):
         self.assertLess(most, script.maxQueue + (1 << 17))
 
 
-class Losing(SendingProtocol):
+class Losing(StreamProtocol):
     """
     Remembers the dropped messages.
     """

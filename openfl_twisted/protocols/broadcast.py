@@ -11,7 +11,7 @@ _MAX_WRITES = 65536
 _MIN_BATCH = 16
 
 
-class RelayProtocol(XMLSocketProtocol):
+class BroadcastProtocol(XMLSocketProtocol):
     """
     Forwards each message to all other clients, as valid UTF-8.
     """
