@@ -8,7 +8,7 @@ from collections.abc import Collection
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong, receiveUpTo
@@ -34,7 +34,7 @@ _FOREIGN = FOREIGN - {Signature.PROXY}
 _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
 
 
-class LineEchoProtocol(SendingProtocol):
+class LineEchoProtocol(StreamProtocol):
     """
     The server's end of an echo connection. Subclasses override L{greet} and
     L{textReceived}.
@@ -179,7 +179,7 @@ class LineEchoProtocol(SendingProtocol):
         super().readConnectionLost()
 
 
-class LineEchoFactory(SendingFactory[LineEchoProtocol]):
+class LineEchoFactory(StreamFactory[LineEchoProtocol]):
     """
     Makes L{LineEchoProtocol}s. Subclasses say which.
 

@@ -65,7 +65,7 @@ class Owner(Protocol):
         Names by which operators know the client, such as that of its room.
         """
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Called when the connection is closed by a limit of the transport.
 
@@ -127,7 +127,7 @@ class Guard(Protocol):
         Called when this side closes the connection.
         """
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         """
         Called when the peer has closed its side first.
         """
@@ -171,7 +171,7 @@ class Connection:
     @ivar owner: the protocol that has bound it; C{None} for none.
     @ivar guard: counts the connection; C{None} for nobody.
     @ivar clientType: the type of the client, if protocol detection has found it, see
-        L{openfl_twisted.transports.connectioninfo.KINDS}.
+        L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     """
@@ -411,13 +411,13 @@ class Connection:
         above = self._above
         return self if above is None else above.top
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         """
         Called from above: the peer ends the connection, although it is this side that
         closes it.
         """
         if self.guard is not None:
-            self.guard.peerEnded()
+            self.guard.peerHalfClosed()
 
     def getClock(self) -> IReactorTime:
         """

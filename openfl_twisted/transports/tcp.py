@@ -689,7 +689,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         self._hasReadAll = True
         if self.guard is not None and not self.isClosing:
-            self.guard.peerEnded()
+            self.guard.peerHalfClosed()
         if self.receiveBuffer is None:
             super().readConnectionLost(reason)
         else:

@@ -327,12 +327,12 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         return {} if self.owner is None else self.owner.labels
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Tell the owner.
         """
         if self.owner is not None:
-            self.owner.limitReached(limit)
+            self.owner.limitExceeded(limit)
 
     def disconnectedByOperator(self) -> None:
         """
@@ -751,9 +751,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
                 reason=end.reason,
             )
             if end.code == MESSAGE_TOO_BIG:
-                self.limitReached("message")
+                self.limitExceeded("message")
         elif not self.disconnecting and not self._lost:
-            self.transport.peerEnded()
+            self.transport.peerHalfClosed()
         if self._lost:
             self._ended = True
             return

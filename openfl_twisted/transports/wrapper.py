@@ -201,7 +201,7 @@ class ConnectionWrapper(BufferedTransport):
         Tell the protocol that the peer has closed its side.
         """
         if not self.isClosing:
-            self.peerEnded()
+            self.peerHalfClosed()
         self.deliverHalfClose()
 
     def writeConnectionLost(self) -> None:
@@ -221,7 +221,7 @@ class ConnectionWrapper(BufferedTransport):
             self._closing.cancel()
         if self.guard is None and not self.isClosing and reason.check(ConnectionDone):
             # The peer has closed TLS; it is this side that then closes TCP.
-            self.peerEnded()
+            self.peerHalfClosed()
         if not self.isBound:
             self._producer = None
         self.transportLost()
@@ -260,13 +260,13 @@ class ConnectionWrapper(BufferedTransport):
     def getHost(self) -> IAddress:
         return self._host or super().getHost()
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         if self.guard is not None:
-            self.guard.peerEnded()
+            self.guard.peerHalfClosed()
         elif isinstance(self._transport, TLSMemoryBIOProtocol):
             outer = self._transport.transport
             if isinstance(outer, Connection):
-                outer.peerEnded()
+                outer.peerHalfClosed()
 
     def loseConnection(self) -> None:
         """

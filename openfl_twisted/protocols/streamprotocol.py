@@ -23,7 +23,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
-from openfl_twisted.transports.detectiontimer import DECISION_TIME, Patience
+from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT, DetectionTimer
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -50,7 +50,7 @@ more than it may, or one message that is too long.
 
 
 @implementer(IHalfCloseableProtocol)
-class SendingProtocol(Protocol):
+class StreamProtocol(Protocol):
     """
     A protocol that owns its connection: its send queue is bounded, and it receives
     nothing while it has paused. Subclasses override L{bytesReceived}.
@@ -75,7 +75,7 @@ class SendingProtocol(Protocol):
     refused: Collection[Signature]
     _firstBytes: FirstBytes | None = None
     # Limits how long the first bytes are held.
-    _patience: Patience | None = None
+    _detectionTimer: DetectionTimer | None = None
     # Whether the first message can be an HTTP request with a method that is not registered.
     _mayBeRequest: bool
     # Whether a handler has raised.
@@ -99,7 +99,7 @@ class SendingProtocol(Protocol):
         """
         Own the connection.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.limits = self.factory.limitsOf(type(self))
             self.refused = self.factory.refused
         else:
@@ -234,7 +234,7 @@ class SendingProtocol(Protocol):
 
         @return: the clock.
         """
-        own = isinstance(self.factory, SendingFactory)
+        own = isinstance(self.factory, StreamFactory)
         return clockOrReactor(self.factory.clock if own else None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -281,9 +281,9 @@ class SendingProtocol(Protocol):
         found = Signature.NONE if self.transport.preservesMessages else first.receive(data)
         if found is None:
             self._firstBytes = first
-            if self._patience is None:
-                self._patience = Patience(self.getClock(), DECISION_TIME)
-                self._patience.waitToTheEnd(self._heldTooLong)
+            if self._detectionTimer is None:
+                self._detectionTimer = DetectionTimer(self.getClock(), DETECTION_TIMEOUT)
+                self._detectionTimer.waitToTheEnd(self._heldTooLong)
             return b""
         self._endInspection()
         if found is Signature.NONE:
@@ -314,7 +314,7 @@ class SendingProtocol(Protocol):
         """
         Refuse a client of another protocol, and count it.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.factory.foreign[signature.value] += 1
         refuse(self.transport, signature, REASONS[signature], self.log)
 
@@ -340,9 +340,9 @@ class SendingProtocol(Protocol):
     def _endInspection(self) -> None:
         if self._firstBytes is not None:
             self._firstBytes = None
-        if self._patience is not None:
-            self._patience.end()
-            self._patience = None
+        if self._detectionTimer is not None:
+            self._detectionTimer.end()
+            self._detectionTimer = None
 
     def _heldTooLong(self) -> None:
         """
@@ -383,7 +383,7 @@ class SendingProtocol(Protocol):
             peer=self.describePeer(),
             limit=self.limits.maxQueue,
         )
-        self.limitReached("queue")
+        self.limitExceeded("queue")
         self.transport.abortConnection()
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
@@ -407,13 +407,13 @@ class SendingProtocol(Protocol):
         Do nothing. Called before an operator closes the connection.
         """
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Have the factory count that this connection is closed by a limit.
 
         @param limit: one of L{LIMITS}.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.factory.cut[limit] += 1
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
@@ -444,12 +444,12 @@ class SendingProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
-_slots: Any = SendingProtocol
+_slots: Any = StreamProtocol
 _setConnected = _slots.connected.__set__
 _setFactory = _slots.factory.__set__
 _setTransport = _slots.transport.__set__
 
-P = TypeVar("P", bound=SendingProtocol)
+P = TypeVar("P", bound=StreamProtocol)
 
 # The attributes of protocols that are not called as the limit is; this is that of LineReceiver.
 _ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
@@ -464,7 +464,7 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
 
 
-class SendingFactory(Factory[P]):
+class StreamFactory(Factory[P]):
     """
     Makes protocols. The limits of the factory come before those of their class.
 
@@ -493,7 +493,7 @@ class SendingFactory(Factory[P]):
         self.given = {name: limit for name, limit in limits.items() if limit is not None}
         self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
 
-    def limitsOf(self, protocol: type[SendingProtocol]) -> ConnectionLimits:
+    def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """
         Return the limits of a protocol; all protocols of a class share one object.
 
