@@ -198,7 +198,9 @@ def acceptOf(text: str) -> frozenset[ClientType]:
     accept = set()
     for name in text.split(","):
         if name.strip() not in known:
-            raise ValueError(f"{name.strip()!r} is not a client type; the types are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{name.strip()!r} is not a client type; the types are {', '.join(sorted(known))}"
+            )
         accept.add(known[name.strip()])
     return frozenset(accept | {ClientType.POLICY})
 

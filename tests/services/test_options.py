@@ -317,7 +317,7 @@ class CallerOptionTests(OptionsTestCase):
         self.assertUsage(echoserver, ["--accept=tls"], "--tls-certificate is missing")
         self.assertUsage(echoserver, ["--plain", "--accept=websocket"], "--plain and --accept")
         self.assertUsage(echoserver, ["--max-message=1Q"], "--max-message: ")
-        self.assertUsage(echoserver, ["--accept=telnet"], "--accept: ", "'telnet' is not a client type")
+        self.assertUsage(echoserver, ["--accept=telnet"], "--accept: 'telnet' is not a client type")
 
     def test_trustedProxies(self) -> None:
         """
