@@ -73,10 +73,10 @@ class Options(GroupedOptions):
 
     synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
     longdesc = (
-        "Connect to a server, send each line of the input, and print the received text. Ctrl-D ends "
-        "an interactive session; at the end of a file or a pipe, the program waits for the answers "
-        "first. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. The exit status is "
-        "1 if the connection attempt fails."
+        "Connect to a server, send each line of the input, and print the received text. Ctrl-D "
+        "ends an interactive session; at the end of a file or a pipe, the program waits for the "
+        "answers first. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. The exit "
+        "status is 1 if the connection attempt fails."
     )
 
     options: ClassVar[list[Option]] = [
