@@ -14,12 +14,12 @@ class Dice(XMLRoomProtocol):
     Knows C{<roll/>} beside the usual elements.
     """
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
         Deal with a message.
         """
         if line != b"<roll/>" or self.member is None or self.member.room is None:
-            super().heard(line)
+            super().handleLine(line)
             return
         eyes = secrets.randbelow(6) + 1
         told = f'<rolled name={quoteattr(self.member.name)} eyes="{eyes}"/>\0'

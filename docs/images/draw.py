@@ -292,7 +292,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("transports", "life of a connection"),
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
-        ("addresses clocks hostnames logs", "shared by all"),
+        ("addresses clocks commandline hostnames logs", "shared by all"),
     ]),
     ("bytes", VIOLET, [("wire", "parsers and serializers: no Twisted, no clock, no I/O")]),
 ]  # fmt: skip

@@ -41,14 +41,14 @@ class Player(XMLRoomProtocol):
     L{XMLRoomProtocol}; the rules of the board are here.
     """
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
         Let through what the rules allow.
         """
         if breaksRules(decodeUTF8(line)):
             self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
         else:
-            super().heard(line)
+            super().handleLine(line)
 
 
 def makeFactory() -> RoomFactory:

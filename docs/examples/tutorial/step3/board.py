@@ -46,14 +46,14 @@ class Player(XMLRoomProtocol):
     One player, as before.
     """
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
         Let through what the rules allow.
         """
         if breaksRules(decodeUTF8(line)):
             self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
         else:
-            super().heard(line)
+            super().handleLine(line)
 
 
 def makeFactory(certificate: str | None = None) -> GuardFactory:
