@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
+from openfl_twisted.endpoints import openflEndpoint, parseClientTypes, parsePolicy
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -141,7 +141,7 @@ class DescriptionTests(EndpointTestCase):
             ("greetingDelay=soon", "soon"),
             ("greetingDelay=nan", "'nan' is not a number of seconds"),
             ("greetingDelay=-1", "'-1' is not a number of seconds"),
-            ("tlsKey=a", "tlsCertificate is missing"),
+            ("tlsKey=a", "requires tlsCertificate"),
             ("tlsCertificate=/missing", "/missing: No such file"),
         ):
             with self.assertRaises(ValueError) as caught:
@@ -195,7 +195,7 @@ class CodeTests(EndpointTestCase):
         Callers stand with commas between them.
         """
         self.assertEqual(
-            acceptOf("plain, websocket"),
+            parseClientTypes("plain, websocket"),
             {ClientType.PLAIN, ClientType.WEBSOCKET, ClientType.POLICY},
         )
 
@@ -203,16 +203,16 @@ class CodeTests(EndpointTestCase):
         """
         A policy is a word or a file that grants something.
         """
-        self.assertEqual(policyOf("port"), PolicyFile.forPort)
-        self.assertIsNone(policyOf("none"))
+        self.assertEqual(parsePolicy("port"), PolicyFile.forPort)
+        self.assertIsNone(parsePolicy("none"))
         path = self.folder / "policy.xml"
         for content, words in (
-            (b"<policy/>", "this is no policy file"),
-            (PolicyFile().toXML(), "this grants nothing"),
+            (b"<policy/>", "not a policy file"),
+            (PolicyFile().toXML(), "the policy file grants nothing"),
         ):
             path.write_bytes(content)
             with self.assertRaises(ValueError) as caught:
-                policyOf(str(path))
+                parsePolicy(str(path))
             self.assertIn(words, str(caught.exception))
         with self.assertRaises(OSError):
-            policyOf(str(self.folder / "missing"))
+            parsePolicy(str(self.folder / "missing"))

@@ -23,7 +23,13 @@ from openfl_twisted.commandline import (
     GroupedOptions,
     Option,
 )
-from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
+from openfl_twisted.endpoints import (
+    parseClientTypes,
+    parsePassThrough,
+    parsePolicy,
+    seconds,
+    serverEndpoint,
+)
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
@@ -425,11 +431,11 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         """
         super().postOptions()
         try:
-            self["accept"] = acceptOf(self["accept"])
+            self["accept"] = parseClientTypes(self["accept"])
         except ValueError as problem:
             raise usage.UsageError(f"--accept: {problem}") from None
         try:
-            self["pass-through"] = passThroughOf(self["pass-through"])
+            self["pass-through"] = parsePassThrough(self["pass-through"])
         except ValueError as problem:
             raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
@@ -438,4 +444,4 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             raise usage.UsageError("--plain and --accept exclude each other")
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
-        self["policy"] = readPolicy(self["policy"], policyOf)
+        self["policy"] = readPolicy(self["policy"], parsePolicy)

@@ -124,7 +124,7 @@ class Options(ServerOptions):
             )
         access = AccessRule(domain, ports)
         if access.problem is not None:
-            raise usage.UsageError(f"--allow={rule}: this grants nothing: {access.problem}")
+            raise usage.UsageError(f"--allow={rule}: the rule grants nothing: {access.problem}")
         self["allow"].append(access)
 
     def postOptions(self) -> None:
