@@ -129,7 +129,7 @@ class DescriptionTests(EndpointTestCase):
         )
         with capturedLogs() as captured:
             self.parse(f"openfl:tcp:1:tlsCertificate={path}")
-        self.assertIn("the certificate has expired on 2010-01-01", linesOf(captured)[0])
+        self.assertIn("the certificate expired on 2010-01-01", linesOf(captured)[0])
 
     def test_wrong(self) -> None:
         """

@@ -186,4 +186,4 @@ async def test_opensslUnknown(tmp_path: Path) -> None:
     async with openssl(tmp_path, LEAF, "-tls1_1", *security) as (_, port):
         said = await call(port)
     assert said.startswith("unknown: the TLS handshake failed: ")
-    assert "no version of TLS that is safe" in said
+    assert "neither TLS 1.2 nor TLS 1.3" in said

@@ -261,7 +261,7 @@ class CertificateOptionTests(OptionsTestCase):
         """
         certificate = f"--tls-certificate={self.certificate}"
         self.assertUsage(xmlserver, [f"--tls-key={self.key}"], "requires --tls-certificate")
-        self.assertUsage(xmlserver, [certificate], self.certificate, "no private key in PEM")
+        self.assertUsage(xmlserver, [certificate], self.certificate, "no PEM private key")
         self.assertUsage(
             echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "datagrams have no TLS"
         )
@@ -546,7 +546,7 @@ class FileOptionTests(OptionsTestCase):
         for line in (
             f"# certificate {folder}/a.pem: for games.example; {begin} 2100-01-01 00:00 UTC",
             f"# certificate {folder}/b.pem: for b.example; {begin} 2010-01-01 00:00 UTC",
-            f"# warning: {folder}/b.pem: the certificate has expired on 2010-01-01 00:00 UTC",
+            f"# warning: {folder}/b.pem: the certificate expired on 2010-01-01 00:00 UTC",
         ):
             self.assertIn(line, lines)
         self.assertEqual(tomllib.loads(printed.getvalue())["tls-certificate"], str(folder))

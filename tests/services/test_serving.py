@@ -118,7 +118,7 @@ class ServiceTests(ServingTestCase):
         intermediate = authority("Intermediate", authority("Root"))
         for leaf, problem in (
             (server(intermediate), None),
-            (server(intermediate, ends=PAST), "has expired on 2010-01-01 00:00 UTC"),
+            (server(intermediate, ends=PAST), "expired on 2010-01-01 00:00 UTC"),
             (server(intermediate, purposes("CLIENT_AUTH")), "is not for servers"),
         ):
             leaf.save(path)
@@ -133,7 +133,7 @@ class ServiceTests(ServingTestCase):
         service = self.service(xmlserver, f"--tls-certificate={path}")
         with patch("pathlib.Path.read_bytes", side_effect=PermissionError(13, "Permission denied")):
             _, line = self.start(service)
-        self.assertIn(f"certificates cannot be read again: {path}: Permission denied", line)
+        self.assertIn(f"renewed certificates cannot be loaded: {path}: Permission denied", line)
 
     def test_startAsTwist(self) -> None:
         """

@@ -100,7 +100,7 @@ class ProblemTests(IdentityTestCase):
         """
         early = NOW - timedelta(days=90)
         for begins, ends, problem in (
-            (early, NOW - timedelta(days=1), "has expired on 2026-11-28 12:00 UTC"),
+            (early, NOW - timedelta(days=1), "expired on 2026-11-28 12:00 UTC"),
             (early, NOW + timedelta(days=13), "expires on 2026-12-12 12:00 UTC"),
             (early, NOW + timedelta(days=15), None),
             (NOW + timedelta(days=1), NOW + timedelta(days=90), "is not valid before 2026-11-30"),
@@ -204,10 +204,10 @@ class WordsTests(IdentityTestCase):
         edwards = server(INTERMEDIATE, name="Ed", kind="Ed25519")
         text = "not the private key of"
         self.assertIn(
-            "it is of the type RSA, the certificate needs EC", self.problem(elliptic, rsa)
+            "the key is RSA, the key of the certificate is EC", self.problem(elliptic, rsa)
         )
         self.assertIn(
-            "of the type EC, the certificate needs Ed25519", self.problem(edwards, elliptic)
+            "the key is EC, the key of the certificate is Ed25519", self.problem(edwards, elliptic)
         )
         self.assertIn(text, self.problem(elliptic, rsa))
         another = server(INTERMEDIATE, name="another")
@@ -239,7 +239,7 @@ class WordsTests(IdentityTestCase):
         # The last byte of the identifier of P-256.
         curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
         odd = replace(leaf, certificate=leaf.rewritten(curve, other).certificate)
-        self.assertIn("the certificate needs an unknown type", self.problem(odd, leaf))
+        self.assertIn("the key of the certificate is of an unknown type", self.problem(odd, leaf))
 
     def test_unsupported(self) -> None:
         """
@@ -343,7 +343,7 @@ class RenewalTests(IdentityTestCase):
                 self.assertEqual(served(certificates), "a")
             [event] = captured
             self.assertEqual(event["log_level"], LogLevel.warn)
-            self.assertIn("cannot be read again", event["log_format"])
+            self.assertIn("renewed certificates cannot be loaded", event["log_format"])
             self.assertIn("Permission denied", str(event["problem"]))
 
     def test_readable(self) -> None:

@@ -274,7 +274,7 @@ class ServerCertificatesTests(SynchronousTestCase):
             self.assertEqual(served(certificates), "old")
         [event] = captured
         self.assertEqual(event["log_level"], LogLevel.warn)
-        self.assertIn("there is no certificate in PEM in it", event["problem"])
+        self.assertIn("the file contains no PEM certificate", event["problem"])
         self.folder.issue("a.pem", "a.example", common="new")
         self.assertEqual(served(certificates), "new")
 
@@ -308,15 +308,15 @@ class ServerCertificatesTests(SynchronousTestCase):
         empty = self.folder.path / "empty"
         empty.mkdir()
         self.assertIn("No such file", self.problem(self.folder.path / "missing.pem"))
-        self.assertIn("no certificate in PEM", self.problem(other))
-        self.assertIn("no private key in PEM", self.problem(chain))
+        self.assertIn("contains no PEM certificate", self.problem(other))
+        self.assertIn("no PEM private key", self.problem(chain))
         self.assertIn("key values mismatch", self.problem(chain, other))
         self.assertIn("not the private key of", self.problem(chain, rsa))
-        self.assertIn("no private key in PEM", self.problem(chain, odd))
+        self.assertIn("no PEM private key", self.problem(chain, odd))
         self.assertIn("is encrypted", self.problem(chain, encrypted))
         self.assertIn("decrypt it with openssl pkey -in", self.problem(chain, encrypted))
-        self.assertIn("there is no file *.pem in it", self.problem(empty))
-        self.assertIn("is a folder", self.problem(self.folder.path, other))
+        self.assertIn("the directory contains no *.pem file", self.problem(empty))
+        self.assertIn("is a directory", self.problem(self.folder.path, other))
 
     def test_versionsAndCiphers(self) -> None:
         """
@@ -358,7 +358,7 @@ class ServerConnectionTests(SynchronousTestCase):
             self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnected)
         [event] = captured
-        self.assertEqual(event["log_format"], "{peer} cut off: its TLS handshake took too long")
+        self.assertEqual(event["log_format"], "{peer} aborted: TLS handshake timed out")
 
     def test_gone(self) -> None:
         """

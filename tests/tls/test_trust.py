@@ -69,7 +69,7 @@ class FileTests(SynchronousTestCase):
         for data in (b"", b"garbage", b"\xff\xfe", pem[:200], ROOT.der, pem.replace(b"A", b"!")):
             path = self.file(data)
             error = self.assertRaises(ValueError, Trust.fromPEM, path)
-            self.assertEqual(str(error), f"{path}: there is no certificate in PEM in it")
+            self.assertEqual(str(error), f"{path}: the file contains no PEM certificate")
         self.assertRaises(ValueError, NOBODY.adding, version, True)
 
     def test_noFile(self) -> None:
@@ -105,7 +105,7 @@ class FileTests(SynchronousTestCase):
         ):
             path = self.file(data)
             error = self.assertRaises(ValueError, NOBODY.addingRevocationList, path)
-            self.assertEqual(str(error), f"{path}: this is no revocation list")
+            self.assertEqual(str(error), f"{path}: not a certificate revocation list (CRL)")
 
 
 class AddingTests(SynchronousTestCase):
@@ -380,7 +380,7 @@ class PlatformTests(SynchronousTestCase):
                 with patch.dict(os.environ, {"SSL_CERT_FILE": "/nonexistent"}):
                     self.assertEqual(Trust().allAnchors, ())
                 self.forget()
-                with patch.object(trust, "_hasFolder", return_value=True):
+                with patch.object(trust, "_hasDirectory", return_value=True):
                     self.assertEqual(Trust().allAnchors, ())
                 self.forget()
             with patch.dict(sys.modules, {"certifi": None}):

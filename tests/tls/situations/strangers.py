@@ -41,7 +41,7 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "a message that is too long": (Script(RECORD + b"\0\4\2\xff\xff\xff"), ""),
     "a version of SSL": (Script(b"\x16\3\0\0\4\2\0\0\0"), ""),
     "an alert": (Script(ALERT + b"\x28"), ""),
-    "an alert for the version": (Script(ALERT + b"\x46"), "speaks no version of TLS that is safe"),
+    "an alert for the version": (Script(ALERT + b"\x46"), "supports neither TLS 1.2 nor TLS 1.3"),
     "an alert for the name": (Script(ALERT + b"\x70"), ""),
     "the end of TLS": (Script(END), ""),
     "the end of TLS after a certificate": (Script(SHOWN + END, closes=False), ""),
