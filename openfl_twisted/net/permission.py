@@ -32,7 +32,7 @@ def _content() -> Content:
         raise errors.ArgumentError(f"Security.swfURL: {problem}") from None
 
 
-class Permissions:
+class _Permissions:
     """
     The permissions of a process, with its cache of policy files.
 
@@ -115,7 +115,7 @@ class Permissions:
         return self._checker
 
 
-permissions = Permissions()
+permissions = _Permissions()
 """
 The permissions of this process. Its sockets share the policy files, as those of one
 Flash Player do.

@@ -93,9 +93,9 @@ class BridgeOptionTests(OptionsTestCase):
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "[[target]] is missing"),
-            ("target = 1", "[[target]] is missing"),
-            ("target = []", "[[target]] is missing"),
+            ("", "at least one [[target]] table is required"),
+            ("target = 1", "at least one [[target]] table is required"),
+            ("target = []", "at least one [[target]] table is required"),
             ("target = [1]", "a target must have name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
             ('[[target]]\nname = "a"\n', "a target must have name and connect"),

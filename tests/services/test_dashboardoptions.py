@@ -72,7 +72,9 @@ class DashboardOptionTests(OptionsTestCase):
             for description in ("", "nope:1", "tcp:x"):
                 argument = f"--{name}={description}"
                 self.assertUsage(xmlserver, [argument], f"{argument}:")
-            self.assertUsage(xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "there is no 'x'")
+            self.assertUsage(
+                xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "unknown name 'x'"
+            )
 
     def test_noLibrary(self) -> None:
         """
@@ -106,7 +108,9 @@ class DashboardOptionTests(OptionsTestCase):
         """
         for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
-            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name} exclude")
+            self.assertUsage(
+                echoserver, ["--udp", argument], f"--udp and {name} cannot be used together"
+            )
 
 
 class DashboardServiceTests(OptionsTestCase):

@@ -163,7 +163,7 @@ class SharedTests(OptionsTestCase):
         """
         for description in ["", "nope:1", "tcp", "tcp:x", "tcp:1:nope=2", "ssl:1", "unix"]:
             self.assertUsage(xmlserver, [f"--listen={description}"], f"--listen={description}:")
-        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "there is no 'x'")
+        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "unknown name 'x'")
 
     def test_wrongNumbers(self) -> None:
         """
@@ -359,11 +359,11 @@ class XMLOptionTests(OptionsTestCase):
             ("no.such.module:Class", "ModuleNotFoundError"),
             ("..:Class", "Error"),
             (f"{module}:NoSuchClass", "AttributeError"),
-            (f"{module}:size", "not a subclass of openfl_twisted.protocols.xmlsocket."),
-            ("builtins:int", "not a subclass"),
+            (f"{module}:size", "must be a subclass of openfl_twisted.protocols.xmlsocket."),
+            ("builtins:int", "must be a subclass"),
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
-        self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "exclude each other")
+        self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "cannot be used together")
 
     def test_appInTheCurrentFolder(self) -> None:
         """
@@ -409,7 +409,7 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
         app = f"--app={Table.__module__}:{Table.__name__}"
         self.assertUsage(xmlserver, [app, "--resume=5"], "--resume requires")
-        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms excludes --app")
+        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be combined")
 
     def test_roomMembers(self) -> None:
         """
@@ -431,11 +431,11 @@ class RoomOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        Options that exclude each other are refused; and what the URL of a broker has in it
+        Options that cannot be used together are refused, and what the URL of a broker has in it
         is not repeated.
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
-        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms excludes")
+        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be combined")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume requires")
         self.assertUsage(xmlserver, ["--broker=memory:"], "--broker requires --rooms")
         for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):
@@ -591,7 +591,7 @@ class EchoOptionTests(OptionsTestCase):
         self.assertUsage(echoserver, ["--faithful"], "--style=simple-server")
         for argument in ["--framing=nul", "--terminator=nul"]:
             self.assertUsage(
-                echoserver, ["--style=simple-server", "--faithful", argument], "excludes"
+                echoserver, ["--style=simple-server", "--faithful", argument], "without --framing"
             )
 
 
@@ -610,15 +610,15 @@ class DatagramOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        An invalid address, and options that exclude each other, are a usage
+        An invalid address, and options that cannot be used together, are a usage
         error.
         """
         for description in ["udp:", "udp:x", "udp:70000", "udp:1:interface=localhost", "udp:1:a=b"]:
             self.assertUsage(
                 echoserver, ["--udp", f"--listen={description}"], "udp:8087:interface=127.0.0.1"
             )
-        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp requires --listen=udp:")
-        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp requires --listen=udp:")
+        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp and --listen=udp:")
+        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp and --listen=udp:")
 
 
 class PolicyServerOptionTests(OptionsTestCase):
@@ -648,7 +648,7 @@ class PolicyServerOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        A policy that grants nothing, and options that exclude each other, are a usage error.
+        A policy that grants nothing, and options that cannot be used together, are a usage error.
         """
         path = self.path(PolicyFile.forPort(80).toXML())
         for arguments, words in [
