@@ -33,7 +33,7 @@ ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)
 
 class EndpointTestCase(SynchronousTestCase):
     """
-    Listens on a reactor in memory.
+    Listens on an in-memory reactor.
     """
 
     def setUp(self) -> None:
@@ -47,7 +47,7 @@ class EndpointTestCase(SynchronousTestCase):
         """
         Listen on an endpoint.
 
-        @return: what is served there.
+        @return: the factory of the port.
         """
         self.successResultOf(endpoint.listen(self.served))
         factory: IProtocolFactory = self.reactor.tcpServers[-1][1]
@@ -57,19 +57,19 @@ class EndpointTestCase(SynchronousTestCase):
 
     def parse(self, description: str) -> OnePortFactory:
         """
-        Listen as a description says.
+        Listen on the endpoint of a description.
         """
         return self.listen(serverFromString(self.reactor, description))
 
 
 class DescriptionTests(EndpointTestCase):
     """
-    What stands behind C{openfl:}.
+    Descriptions with the prefix C{openfl:}.
     """
 
     def test_simple(self) -> None:
         """
-        One word before any endpoint lets everybody in.
+        The prefix accepts all client types on any endpoint.
         """
         factory = self.parse("openfl:tcp:8080:interface=127.0.0.1")
         port, _, _, interface = self.reactor.tcpServers[-1]
@@ -80,8 +80,9 @@ class DescriptionTests(EndpointTestCase):
 
     def test_http(self) -> None:
         """
-        A server of Twisted's own that speaks HTTP goes on with its pages, and no
-        WebSocket gets behind them, unless it is named.
+        A C{twisted.web} server still receives HTTP requests, and receives no WebSockets
+        unless
+        they are accepted explicitly.
         """
         self.served = Site(Resource())
         factory = self.parse("openfl:tcp:80")
@@ -94,7 +95,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_settings(self) -> None:
         """
-        Each setting has a name, and what else there is goes to the endpoint.
+        Each setting has a name; other arguments are passed to the wrapped endpoint.
         """
         policy = PolicyFile((AccessRule("games.example", "80"),))
         path = self.folder / "a:b.xml"
@@ -110,7 +111,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_certificate(self) -> None:
         """
-        With a certificate there is TLS on the same port.
+        With a certificate the port accepts TLS.
         """
         issued = trustme.CA().issue_cert("localhost")
         issued.cert_chain_pems[0].write_to_path(self.folder / "certificate.pem")
@@ -122,7 +123,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_expired(self) -> None:
         """
-        The problems of the certificate are logged.
+        Problems of the certificate are logged.
         """
         path = server(authority("Intermediate", authority("Root")), ends=PAST).save(
             self.folder / "server.pem"
@@ -133,7 +134,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is wrong is said.
+        The error for an invalid argument names the reason.
         """
         for settings, words in (
             ("accept=plain,telnet", "not a client type; the types are plain, tls, websocket"),
@@ -151,13 +152,15 @@ class DescriptionTests(EndpointTestCase):
 
 class WebSocketTests(EndpointTestCase):
     """
-    A byte protocol behind C{openfl:} receives bytes over WebSocket as over TCP.
+    A byte protocol with the prefix C{openfl:} receives bytes over WebSocket as over
+    TCP.
     """
 
     def test_longMessage(self) -> None:
         """
-        A message of more than 1 MiB comes back, and its beginning comes back before its
-        end has been sent.
+        A message longer than 1 MiB is echoed, and its beginning is echoed before its
+        end has been
+        sent.
         """
         clock = Clock()
         factory = OnePortFactory(Factory.forProtocol(Echo), policy=PolicyFile.forPort, clock=clock)
@@ -178,12 +181,12 @@ class WebSocketTests(EndpointTestCase):
 
 class CodeTests(EndpointTestCase):
     """
-    The same in code.
+    The functions for programs.
     """
 
     def test_endpoint(self) -> None:
         """
-        An endpoint with another one inside takes the settings of the factory.
+        L{openflEndpoint} passes its settings to the factory.
         """
         inside = TCP4ServerEndpoint(self.reactor, 8080)
         factory = self.listen(openflEndpoint(inside, greetingDelay=3.0, policy=None))
@@ -192,7 +195,7 @@ class CodeTests(EndpointTestCase):
 
     def test_accept(self) -> None:
         """
-        Callers stand with commas between them.
+        Client types are separated by commas.
         """
         self.assertEqual(
             parseClientTypes("plain, websocket"),
@@ -201,7 +204,7 @@ class CodeTests(EndpointTestCase):
 
     def test_policies(self) -> None:
         """
-        A policy is a word or a file that grants something.
+        A policy is a keyword, or a file that grants access.
         """
         self.assertEqual(parsePolicy("port"), PolicyFile.forPort)
         self.assertIsNone(parsePolicy("none"))

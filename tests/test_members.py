@@ -1,6 +1,6 @@
 """
-Tests for the names of OpenFL's door: each class has the members that OpenFL or
-Flash gives it, and what it has beyond them is listed with a reason.
+The members of the OpenFL-compatible classes: each class has the members of OpenFL or
+Flash, and others only if they are listed with a reason.
 
 To add a class, add a L{Members} to L{CLASSES}, and its name to L{MODULES}.
 """
@@ -21,7 +21,7 @@ from tests.laboratory import BEGIN, END, authority
 
 ANY = object()
 """
-A default that is not said.
+An unspecified default.
 """
 
 
@@ -31,17 +31,15 @@ class Members:
     The public members of a class.
 
     @ivar cls: the class.
-    @ivar make: makes an instance; the class itself stands for one if it is none
-        that is instantiated.
-    @ivar extends: the classes of this table whose members it has too.
+    @ivar make: creates an instance; returns the class itself if it is not instantiated.
+    @ivar extends: the classes of this table that it extends.
     @ivar new: the parameters of the constructor, in order.
-    @ivar constants: fixed values of the class, with the types of its events.
-    @ivar readOnly: what can only be read, with its value at first.
-    @ivar properties: what can be set, with its value at first.
-    @ivar methods: what can be called, with its parameters.
-    @ivar own: what neither OpenFL nor Flash has, with the reason.
-    @ivar missing: what OpenFL or Flash has and this class has not, with the
-        reason.
+    @ivar constants: constants of the class, including the types of its events.
+    @ivar readOnly: read-only properties, with their initial values.
+    @ivar properties: writable properties, with their initial values.
+    @ivar methods: methods, with their parameters.
+    @ivar own: members that neither OpenFL nor Flash has, with the reason.
+    @ivar missing: members of OpenFL or Flash that this class lacks, with the reason.
     """
 
     cls: type[Any]
@@ -58,21 +56,21 @@ class Members:
     @property
     def names(self) -> set[str]:
         """
-        What the class should have, without what it inherits.
+        The members that the class should define, without inherited ones.
         """
         return {*self.constants, *self.readOnly, *self.properties, *self.methods, *self.own}
 
 
 def at(make: Callable[..., Any]) -> Callable[[], Any]:
     """
-    Make instances on a reactor in memory.
+    Return a constructor of instances with an in-memory reactor.
     """
     return lambda: make(reactor=MemoryReactorClock())
 
 
 def parametersOf(function: Callable[..., Any]) -> str:
     """
-    Write the parameters that have a place.
+    Return the positional parameters.
     """
     return ", ".join(
         ("*" if each.kind is each.VAR_POSITIONAL else "")
@@ -85,7 +83,7 @@ def parametersOf(function: Callable[..., Any]) -> str:
 
 def keywordsOf(function: Callable[..., Any]) -> set[str]:
     """
-    Name the parameters that have no place.
+    Return the keyword-only parameters.
     """
     parameters = inspect.signature(function).parameters.values()
     return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
@@ -500,7 +498,7 @@ CLASSES = [
 ]
 
 MODULES: list[tuple[ModuleType, dict[str, str]]] = [
-    # What else each has than the classes of the table, with the reason.
+    # Additional public names of the modules, with the reason.
     (
         net,
         {
@@ -539,7 +537,7 @@ ROOMS = {members.cls: members for members in CLASSES}
 
 def familyOf(members: Members) -> list[Members]:
     """
-    Get what a class has, and what those have that it extends.
+    Return the members of a class and of the classes that it extends.
     """
     family = [members]
     for base in members.extends:
@@ -549,14 +547,14 @@ def familyOf(members: Members) -> list[Members]:
 
 def publicNames(thing: object) -> set[str]:
     """
-    Name what does not begin with an underscore.
+    Return the names without a leading underscore.
     """
     return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def definedIn(module: ModuleType) -> set[str]:
     """
-    Name what a module defines itself.
+    Return the names that a module defines itself.
     """
     found = set()
     for node in ast.parse(inspect.getsource(module)).body:
@@ -573,23 +571,23 @@ def definedIn(module: ModuleType) -> set[str]:
 
 class MemberTests(SynchronousTestCase):
     """
-    The table against the classes, both ways.
+    Compares the table with the classes.
     """
 
     def test_names(self) -> None:
         """
-        Each class has the members of the table, and no others.
+        Each class has exactly the members of the table.
         """
         for members in CLASSES:
             thing = members.make() if members.make else members.cls
             expected = {name for each in familyOf(members) for name in each.names}
-            # What is only a parameter of the constructor is looked at there.
+            # Parameters of the constructor are compared separately.
             expected -= keywordsOf(members.cls.__init__) - publicNames(thing)
             self.assertEqual(publicNames(thing), expected, members.cls)
 
     def test_missing(self) -> None:
         """
-        What a class lacks, it does lack, so the reason is not out of date.
+        Members listed as missing are missing, so that the reasons are up to date.
         """
         for members in CLASSES:
             for name, reason in members.missing.items():
@@ -598,7 +596,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_bases(self) -> None:
         """
-        Each class is one of those that it extends.
+        Each class is a subclass of those that it extends.
         """
         for members in CLASSES:
             for base in members.extends:
@@ -606,7 +604,9 @@ class MemberTests(SynchronousTestCase):
 
     def test_constructors(self) -> None:
         """
-        Each constructor has its parameters in order, and others by name only.
+        Each constructor has the positional parameters of the table in order, and others
+        by
+        keyword only.
         """
         for members in CLASSES:
             if members.new is not None:
@@ -617,7 +617,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_constants(self) -> None:
         """
-        Each constant belongs to the class, and has its value and type.
+        Each constant is a class attribute with its value and type.
         """
         for members in CLASSES:
             for name, value in members.constants.items():
@@ -626,7 +626,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_properties(self) -> None:
         """
-        Each property has its value at first, and can be set, or only be read.
+        Each property has its initial value, and is writable or read-only.
         """
         for members in CLASSES:
             thing = members.make() if members.make else members.cls
@@ -651,7 +651,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_modules(self) -> None:
         """
-        Each module has the classes of the table, and otherwise only what is
+        Each module has the classes of the table, and other names only if they are
         listed.
         """
         placed: set[str] = set()

@@ -1,5 +1,5 @@
 """
-A network in memory on which the test is every server.
+An in-memory network on which the test plays every server.
 """
 
 from twisted.internet.protocol import Factory
@@ -57,9 +57,6 @@ class Peer(testing.Peer):
             self._network.flush()
 
     def close(self) -> None:
-        """
-        Close the connection.
-        """
         super().close()
         self._network.flush()
 
@@ -76,7 +73,7 @@ class Network(MemoryNetwork):
     @property
     def dialled(self) -> list[tuple[str, int]]:
         """
-        Addresses and ports of all connection attempts.
+        The addresses and ports of all connection attempts.
         """
         self.flush()
         return [(attempt.host, attempt.port) for attempt in self.attempts.made]

@@ -11,12 +11,12 @@ from openfl_twisted.net.reasons import reasonOf, socketError
 
 class ReasonTests(SynchronousTestCase):
     """
-    Every failure to connect is explained.
+    Reasons of failed connection attempts.
     """
 
     def test_reasons(self) -> None:
         """
-        The reason names the host, and the port if it matters.
+        The reason contains the host, and the port if it is relevant.
         """
         for problem, words in [
             (error.ConnectionRefusedError(), "to h:80 was refused: no server listens there"),
