@@ -150,7 +150,7 @@ class DynamicPropertyTests(SynchronousTestCase):
 
     def test_array(self) -> None:
         """
-        It is used by every array, in both versions, until it is removed.
+        The writer is used by every array, in both versions, until it is removed.
         """
         value = {"name": "Ann", "_secret": 1.5, "inside": {"_deep": 2.5, "list": [None]}}
         for encoding in (0, 3):
@@ -164,7 +164,7 @@ class DynamicPropertyTests(SynchronousTestCase):
 
     def test_socket(self) -> None:
         """
-        It is used by sockets too.
+        The writer is used by sockets too.
         """
         self.patch(ObjectEncoding, "dynamicPropertyWriter", PublicOnly())
         network = Network()

@@ -1,6 +1,6 @@
 """
-Every situation, in memory: what a client makes of it, and that a server which
-is not trusted hears nothing.
+All situations in memory: the client's verdict, and that an untrusted server receives no
+data.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.tls.situations import SITUATIONS, Scene, Situation
 
 def methodName(situation: Situation) -> str:
     """
-    Name the test of a situation.
+    Return the test name of a situation.
     """
     first, *others = situation.name.replace("-", " ").replace(".", "").split()
     words = (word if word.isupper() else word.capitalize() for word in others)
@@ -27,7 +27,7 @@ def methodName(situation: Situation) -> str:
 
 def method(situation: Situation) -> Callable[["SituationTests"], None]:
     """
-    Make the test of a situation.
+    Create the test of a situation.
     """
 
     def test(self: "SituationTests") -> None:
@@ -40,12 +40,12 @@ def method(situation: Situation) -> Callable[["SituationTests"], None]:
 
 class SituationTests(SynchronousTestCase):
     """
-    The situations, each with both versions of TLS; the tests are made below.
+    The situations with both TLS versions; the tests are generated below.
     """
 
     def check(self, situation: Situation) -> None:
         """
-        Run a situation.
+        Run a situation, and check its result.
         """
         scene = situation.scene()
         for name, version in VERSIONS.items():
@@ -63,12 +63,12 @@ class SituationTests(SynchronousTestCase):
             else:
                 self.checkRefused(outcome, scene, about)
             self.assertIn(situation.says, str(outcome.reason), about)
-        # Bad input is told to the program, and is not an error of ours.
+        # Invalid input is reported to the program, and not logged.
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def checkUnknown(self, outcome: Outcome, about: str) -> None:
         """
-        No certificate was judged, and the connection was not refused for one.
+        Check that no certificate was verified or refused.
         """
         self.assertIsInstance(outcome.reason, (HandshakeFailed, ConnectionClosed), about)
         self.assertFalse(isinstance(outcome.reason, CertificateRefused), about)
@@ -78,7 +78,7 @@ class SituationTests(SynchronousTestCase):
 
     def checkRefused(self, outcome: Outcome, scene: Scene, about: str) -> None:
         """
-        The reason is the certificate, and says whose and why.
+        Check that the reason is the certificate, with its subject and the cause.
         """
         reason: Any = outcome.reason
         self.assertIsInstance(reason, CertificateRefused, about)
@@ -104,7 +104,7 @@ class TableTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        No two situations have the same name.
+        Situations have unique names.
         """
         names = [methodName(situation) for situation in SITUATIONS]
         self.assertEqual(len(names), len(set(names)))
@@ -112,7 +112,7 @@ class TableTests(SynchronousTestCase):
 
     def test_everyStatus(self) -> None:
         """
-        Every status is reached by several ways.
+        Each status has several situations.
         """
         ways: dict[str, int] = {}
         for situation in SITUATIONS:

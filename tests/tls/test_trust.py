@@ -29,7 +29,7 @@ NOBODY = Trust(platform=False)
 
 def write(case: SynchronousTestCase, data: bytes) -> Path:
     """
-    Make a file for the time of a test.
+    Create a file for the duration of a test.
     """
     folder = tempfile.TemporaryDirectory()
     case.addCleanup(folder.cleanup)
@@ -40,18 +40,18 @@ def write(case: SynchronousTestCase, data: bytes) -> Path:
 
 class FileTests(SynchronousTestCase):
     """
-    Trust that is read from files.
+    Loading of files.
     """
 
     def file(self, data: bytes) -> Path:
         """
-        Make a file.
+        Create a file.
         """
         return write(self, data)
 
     def test_fromPEM(self) -> None:
         """
-        All certificates of a file are trusted, and none of the machine.
+        All certificates of a file are trusted, and no CA of this machine.
         """
         path = self.file(b"some words\n" + toPEM([ROOT.certificate, STRANGER.certificate]))
         for spelled in (path, str(path)):
@@ -62,7 +62,7 @@ class FileTests(SynchronousTestCase):
 
     def test_noCertificates(self) -> None:
         """
-        A file without a certificate that can be read is told by its name.
+        The error for a file without a valid certificate contains its path.
         """
         pem = toPEM([ROOT.certificate])
         version = LEAF.rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
@@ -74,7 +74,7 @@ class FileTests(SynchronousTestCase):
 
     def test_noFile(self) -> None:
         """
-        A file that is not there is an error of the system.
+        A missing file raises C{OSError}.
         """
         missing = Path(__file__).parent / "nothing"
         self.assertRaises(OSError, Trust.fromPEM, missing)
@@ -82,7 +82,7 @@ class FileTests(SynchronousTestCase):
 
     def test_addingRevocationList(self) -> None:
         """
-        A list is read in PEM and in DER.
+        A CRL is loaded from PEM and from DER.
         """
         revoked = ROOT.revocationList(LEAF)
         for encoding in (Encoding.PEM, Encoding.DER):
@@ -93,7 +93,7 @@ class FileTests(SynchronousTestCase):
 
     def test_noRevocationList(self) -> None:
         """
-        A file that is no list is told by its name.
+        The error for an invalid CRL contains its path.
         """
         pem = ROOT.revocationList().public_bytes(Encoding.PEM)
         for data in (
@@ -110,21 +110,21 @@ class FileTests(SynchronousTestCase):
 
 class AddingTests(SynchronousTestCase):
     """
-    C{addBinaryChainBuildingCertificate}: certificates that a program adds.
+    Certificates added by C{addBinaryChainBuildingCertificate}.
     """
 
     def statusWith(self, known: Trust) -> str:
         """
-        Have a client that trusts so meet a server which sends nothing but its
-        own certificate.
+        Connect a client with a trust to a server that only sends its own certificate.
         """
         presenting = Presenting([LEAF.certificate], LEAF.key)
         return shakeHands(presenting, known).verdict.status
 
     def test_fourCases(self) -> None:
         """
-        A root or an intermediate that is added as trusted is an anchor; one
-        that is added as not trusted helps to build a path, and no more.
+        A root or intermediate added as trusted is a trust anchor; added as untrusted,
+        it can only complete
+        a path.
         """
         root, middle = ROOT.der, INTERMEDIATE.der
         for added, status in (
@@ -146,8 +146,8 @@ class AddingTests(SynchronousTestCase):
 
     def test_whatItIs(self) -> None:
         """
-        What is added is kept as what it is; the trust that there was stays as
-        it was.
+        A certificate is added to the matching field, and the original trust is
+        unchanged.
         """
         known = NOBODY.adding(ROOT.der, True).adding(INTERMEDIATE.der, False)
         self.assertEqual(known.allAnchors, (ROOT.certificate,))
@@ -160,7 +160,7 @@ class AddingTests(SynchronousTestCase):
 
     def test_noCertificate(self) -> None:
         """
-        What is no certificate, or has names that cannot be read, is not added.
+        Data that is not a certificate, or has malformed names, is refused.
         """
         broken = LEAF.rewrittenDER(b"the server", b"\xff" * 10)
         for der in (b"", b"garbage", LEAF.der[:-1], LEAF.der + b"\0", toPEM(LEAF.chain), broken):
@@ -170,12 +170,12 @@ class AddingTests(SynchronousTestCase):
 
 class ContextTests(SynchronousTestCase):
     """
-    Contexts are expensive, and are shared.
+    OpenSSL contexts are expensive, and cached.
     """
 
     def test_shared(self) -> None:
         """
-        Who trusts the same has the same context, and nobody else.
+        Equal trusts share a context, other trusts do not.
         """
         lists = ROOT.revocationList(LEAF), STRANGER.revocationList()
         some = [
@@ -198,7 +198,7 @@ class ContextTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        No more contexts are kept than are said.
+        The size of the cache is bounded.
         """
         first = trusting(ROOT, time=PAST).context()
         for seconds in range(trust.MAX_CONTEXTS):
@@ -207,7 +207,7 @@ class ContextTests(SynchronousTestCase):
 
     def test_denies(self) -> None:
         """
-        A context alone, without a judge, wants a certificate and trusts none.
+        A context without a judge requests a certificate and refuses all.
         """
         context = trusting(ROOT).context()
         self.assertEqual(context.get_verify_mode() & SSL.VERIFY_PEER, SSL.VERIFY_PEER)
@@ -221,29 +221,29 @@ class ContextTests(SynchronousTestCase):
 
     def test_versions(self) -> None:
         """
-        TLS 1.3 and 1.2 are offered, and nothing older.
+        TLS 1.3 and 1.2 are offered, and no older version.
         """
         calling = newClient(trusting(ROOT))
         self.assertRaises(SSL.WantReadError, calling.do_handshake)
-        # The extension "supported versions": its number, its length, that of the list, the list.
+        # The extension "supported versions": number, length, length of the list, list.
         self.assertIn(b"\x00\x2b\0\5\4\3\4\3\3", written(calling))
 
 
 class TimeTests(SynchronousTestCase):
     """
-    When certificates must be valid.
+    The time at which certificates must be valid.
     """
 
     def test_now(self) -> None:
         """
-        If nothing is said, it is now.
+        The default is the current time.
         """
         before = datetime.now(UTC)
         self.assertTrue(before <= NOBODY.now() <= datetime.now(UTC))
 
     def test_zones(self) -> None:
         """
-        A time is the same in every zone, for the paths and for the proofs.
+        A time is converted from any time zone, for certificates and for OCSP responses.
         """
         leaf = server(INTERMEDIATE, ends=PAST)
         staple = INTERMEDIATE.staple(leaf, ends=PAST)
@@ -261,7 +261,7 @@ class TimeTests(SynchronousTestCase):
 
     def test_naive(self) -> None:
         """
-        A time without a zone is local, as everywhere in Python.
+        A time without a zone is local time, as usual in Python.
         """
         naive = datetime(2020, 6, 1)  # noqa: DTZ001
         self.assertEqual(trusting(time=naive).now(), naive.astimezone(UTC))
@@ -269,7 +269,7 @@ class TimeTests(SynchronousTestCase):
 
 class PlatformTests(SynchronousTestCase):
     """
-    The authorities of the machine.
+    The CAs of this machine.
     """
 
     def setUp(self) -> None:
@@ -278,14 +278,14 @@ class PlatformTests(SynchronousTestCase):
 
     def forget(self) -> None:
         """
-        Forget the authorities of the machine, which are read once.
+        Clear the cache of the CAs of this machine.
         """
         trust._platformAnchors.cache_clear()
         trust._contextFor.cache_clear()
 
     def test_otherFile(self) -> None:
         """
-        SSL_CERT_FILE names other authorities.
+        SSL_CERT_FILE selects other CAs.
         """
         path = write(self, toPEM([ROOT.certificate]))
         named = {"SSL_CERT_FILE": str(path), "SSL_CERT_DIR": str(path) + ".none"}
@@ -300,8 +300,9 @@ class PlatformTests(SynchronousTestCase):
 
     def test_folder(self) -> None:
         """
-        CAs that are only in the folder SSL_CERT_DIR are trusted in both profiles, and no
-        others. Their name constraints count.
+        CAs that are only in the directory SSL_CERT_DIR are trusted in both profiles,
+        with their name
+        constraints. Other CAs are not.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -346,7 +347,7 @@ class PlatformTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        On a machine without CA certificates the text says what to set.
+        On a machine without CA certificates the error names the variable to set.
         """
         named = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent"}
         with patch.dict(os.environ, named):
@@ -362,8 +363,9 @@ class PlatformTests(SynchronousTestCase):
 
     def test_certifi(self) -> None:
         """
-        Where the platform has no CA certificates, those of C{certifi} are trusted, if
-        it is installed. Variables that are set are obeyed.
+        On a machine without CA certificates, those of C{certifi} are trusted if it is
+        installed.
+        Variables take precedence.
         """
         path = write(self, toPEM([ROOT.certificate]))
         empty = SimpleNamespace(capath=None)
@@ -388,7 +390,7 @@ class PlatformTests(SynchronousTestCase):
 
     def test_besides(self) -> None:
         """
-        Anchors are trusted besides those of the machine, which come last.
+        Trust anchors are used in addition to the CAs of this machine, which are last.
         """
         known = Trust(anchors=(ROOT.certificate,))
         self.assertEqual(known.allAnchors[0], ROOT.certificate)
@@ -398,13 +400,13 @@ class PlatformTests(SynchronousTestCase):
 
     def test_neither(self) -> None:
         """
-        Without them nobody of the machine's is trusted.
+        With C{platform=False} the CAs of this machine are not trusted.
         """
         self.assertEqual(NOBODY.allAnchors, ())
 
     def test_certificates(self) -> None:
         """
-        They are certificates.
+        The CAs of this machine are certificates.
         """
         for anchor in Trust().allAnchors:
             self.assertIsInstance(anchor, x509.Certificate)

@@ -76,7 +76,7 @@ def below(numbers: rsa.RSAPublicNumbers) -> Scene:
 
 def modulus(bits: int) -> int:
     """
-    Make a number of a length that could be the modulus of an RSA key.
+    Return a number with the length of an RSA modulus.
     """
     return (1 << (bits - 1)) + 1
 
