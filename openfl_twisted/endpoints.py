@@ -1,8 +1,8 @@
 """
 The C{openfl:} prefix for Twisted server endpoints, and the parsers of its arguments.
 
-The prefix adds protocol detection to an endpoint, so that its port accepts plain
-TCP, WebSocket and TLS clients, and answers Flash policy requests.
+The prefix adds protocol detection to an endpoint, so that its port accepts plain TCP,
+WebSocket and TLS clients, and answers Flash policy requests.
 """
 
 import re

@@ -1,8 +1,8 @@
 """
 OpenFL's errors, with Flash's error numbers (C{openfl.errors}).
 
-Each class is also a subclass of the matching built-in exception, so
-C{except EOFError} and C{except OSError} catch both.
+Each class is also a subclass of the matching built-in exception, so C{except EOFError}
+and C{except OSError} catch both.
 """
 
 import builtins

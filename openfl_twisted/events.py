@@ -1,10 +1,10 @@
 """
 OpenFL's events and event dispatchers (C{openfl.events}), for sockets.
 
-Where Flash and OpenFL differ, the behavior is Flash's: C{toString} includes the
-phase, C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are
-the same, an event that is dispatched again is cloned, and a listener that is removed
-while its event is being dispatched is still called.
+Where Flash and OpenFL differ, the behavior is Flash's: C{toString} includes the phase,
+C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same,
+an event that is dispatched again is cloned, and a listener that is removed while its
+event is being dispatched is still called.
 
 Exceptions of listeners are not raised by C{dispatchEvent} but reported, as are error
 events without a listener: see L{setReporter}.
@@ -70,8 +70,7 @@ def _write(value: object) -> str:
 class EventPhase:
     """
     Phases of an event. Objects here are not in a display list, so their events are
-    always
-    at the target.
+    always at the target.
 
     @cvar CAPTURING_PHASE: on the way down to the target; not used here.
     @cvar AT_TARGET: at the target; the phase of all events here.
@@ -88,8 +87,8 @@ class Event:
     An event passed to listeners.
 
     A subclass can have any fields and constructor parameters: L{clone} copies the
-    fields.
-    To include them in its text, override C{toString} and call L{formatToString}.
+    fields. To include them in its text, override C{toString} and call
+    L{formatToString}.
 
     @cvar CLOSE: the peer has closed the connection, or the system has closed a
         C{ServerSocket} or C{DatagramSocket}.
@@ -155,8 +154,7 @@ class Event:
     def currentTarget(self) -> Any:
         """
         The object whose listeners are being called. Without a display list it is always
-        the
-        L{target}.
+        the L{target}.
         """
         return self._target
 
@@ -170,8 +168,7 @@ class Event:
     def clone(self) -> Self:
         """
         Create an event of the same class with the same fields, in the state before
-        dispatch:
-        without a target, and neither prevented nor stopped.
+        dispatch: without a target, and neither prevented nor stopped.
         """
         other = copy(self)
         for name in _DISPATCH_STATE:
@@ -195,8 +192,7 @@ class Event:
     def stopPropagation(self) -> None:
         """
         Do not dispatch the event to other objects. Without a display list this has no
-        effect:
-        the other listeners of the same object are still called.
+        effect: the other listeners of the same object are still called.
         """
 
     def stopImmediatePropagation(self) -> None:
@@ -495,19 +491,16 @@ def setReporter(
 ) -> tuple[_UncaughtError, _UnhandledError]:
     """
     Set the functions that report unhandled errors, for all dispatchers. The defaults
-    log
-    them with the C{logging} logger C{openfl_twisted.events}, at the level C{ERROR}.
+    log them with the C{logging} logger C{openfl_twisted.events}, at the level C{ERROR}.
 
     @param uncaughtError: called with each exception raised by a listener, and the
-        event,
-        after all listeners have been called. Exceptions that are not subclasses of
-        C{Exception}, such as C{KeyboardInterrupt}, are raised instead.
+        event, after all listeners have been called. Exceptions that are not subclasses
+        of C{Exception}, such as C{KeyboardInterrupt}, are raised instead.
     @param unhandledError: called with Flash's text for an L{ErrorEvent} without a
         listener, and the event. The text is, for example, C{Error #2044: Unhandled
         IOErrorEvent:. text=Error #2031: Socket Error.}
     @return: the previous two functions, to restore them. Exceptions of the functions
-        are
-        raised by C{dispatchEvent}.
+        are raised by C{dispatchEvent}.
     """
     global _uncaughtError, _unhandledError
     previous = (_uncaughtError, _unhandledError)
@@ -565,8 +558,7 @@ class EventDispatcher:
     Dispatches events to listeners.
 
     Without listeners, a dispatcher takes no memory beyond an empty object. This also
-    holds
-    if C{__init__} is never called.
+    holds if C{__init__} is never called.
     """
 
     _eventTarget: IEventDispatcher | None = None
@@ -577,8 +569,7 @@ class EventDispatcher:
     def __init__(self, target: IEventDispatcher | None = None) -> None:
         """
         @param target: the target of the events, for an object that contains a
-            dispatcher
-            instead of inheriting from it (default: the dispatcher).
+            dispatcher instead of inheriting from it (default: the dispatcher).
         """
         if target is not None:
             self._eventTarget = target
@@ -598,24 +589,18 @@ class EventDispatcher:
         Call a listener whenever an event of a type is dispatched.
 
         Adding the same listener again has no effect, not even on its priority: remove
-        it
-        first. A listener added by another listener of the same type is not called for
-        the
-        current event.
+        it first. A listener added by another listener of the same type is not called
+        for the current event.
 
         @param type: the type of the events.
         @param listener: called with the event. Listeners are compared with C{==}, so
-            all
-            accesses to a bound method are the same listener.
+            all accesses to a bound method are the same listener.
         @param useCapture: for the capture phase. Such a listener is registered
-            separately,
-            and never called: there is no display list.
+            separately, and never called: there is no display list.
         @param priority: listeners are called from the highest priority to the lowest,
-            and in
-            the order of registration if priorities are equal.
+            and in the order of registration if priorities are equal.
         @param useWeakReference: whether to reference the listener (or the object of a
-            bound
-            method) weakly. A function without other references is removed.
+            bound method) weakly. A function without other references is removed.
         @raise errors.TypeError: 2007, if the listener is C{None}.
         @raise builtins.TypeError: if the listener cannot be referenced weakly.
         """
@@ -633,12 +618,10 @@ class EventDispatcher:
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
         """
         Do not call a listener for further events of a type. A listener that is not
-        registered
-        is ignored.
+        registered is ignored.
 
         If a listener of the same type removes it, it is still called for the current
-        event, as
-        in Flash but not in OpenFL.
+        event, as in Flash but not in OpenFL.
 
         @param type: the type passed to L{addEventListener}.
         @param listener: the listener.
@@ -655,12 +638,10 @@ class EventDispatcher:
         Call the listeners of an event.
 
         Exceptions of listeners are reported after all listeners have been called, as is
-        an
-        L{ErrorEvent} without a listener; see L{setReporter}.
+        an L{ErrorEvent} without a listener; see L{setReporter}.
 
         @param event: the event. If it was dispatched before, a clone is dispatched, so
-            that it
-            keeps its target.
+            that it keeps its target.
         @return: C{False} if the event is cancelable and a listener called
             L{Event.preventDefault}, else C{True}.
         @raise errors.TypeError: 2007, if the event is C{None}.

@@ -39,8 +39,7 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     @param port: its port.
     @param timeout: maximum time to connect (seconds).
     @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
-        C{host}
-        cannot be a host name.
+        C{host} cannot be a host name.
     """
     address = host.removeprefix("[").removesuffix("]")
     try:
@@ -85,8 +84,7 @@ class _Impossible:
 class _NamedEndpoint:
     """
     A C{HostnameEndpoint} for names that it rejects because they are invalid in IDNA
-    2008,
-    such as names with underscores.
+    2008, such as names with underscores.
     """
 
     def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:

@@ -3,8 +3,8 @@ Loggers of this package, and their log level. Events below the level are discard
 before they reach Twisted's log.
 
 Opening and closing a connection are logged at C{info}. A policy request that is
-answered on accept is logged as one line instead. A reached limit is logged at
-C{warn}. Messages are not logged.
+answered on accept is logged as one line instead. A reached limit is logged at C{warn}.
+Messages are not logged.
 """
 
 from typing import Any

@@ -21,8 +21,7 @@ _ISSUER_ID, _SUBJECT_ID = 0x81, 0x82
 class X500DistinguishedName:
     """
     The subject or issuer of a certificate. A missing attribute is C{None}; of a
-    repeated
-    attribute, the first value is returned.
+    repeated attribute, the first value is returned.
     """
 
     def __init__(self, name: x509.Name) -> None:
@@ -147,8 +146,7 @@ class X509Certificate:
     def issuerUniqueID(self) -> str | None:
         """
         The identifier that distinguishes issuers of the same name, in hexadecimal
-        digits. It
-        is obsolete and rarely used.
+        digits. It is obsolete and rarely used.
         """
         return self._uniqueID(_ISSUER_ID)
 
@@ -156,8 +154,7 @@ class X509Certificate:
     def subjectUniqueID(self) -> str | None:
         """
         The identifier that distinguishes subjects of the same name, in hexadecimal
-        digits. It
-        is obsolete and rarely used.
+        digits. It is obsolete and rarely used.
         """
         return self._uniqueID(_SUBJECT_ID)
 

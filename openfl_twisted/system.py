@@ -57,8 +57,7 @@ class Security:
         first needs it, and applies only to sockets to its own host.
 
         @param url: C{xmlsocket://host:port}. As in Flash Player 10, policy files from
-            other
-            URLs, such as C{http}, do not apply to sockets; the text of the
+            other URLs, such as C{http}, do not apply to sockets; the text of the
             C{securityError} explains this.
         @raise errors.TypeError: #2007, if it is C{None}.
         """
@@ -71,8 +70,7 @@ class Security:
     def allowDomain(cls, *domains: str) -> None:
         """
         Allow programs of other domains to script this one. Flash programs cannot script
-        a
-        Python program, so the arguments are only checked.
+        a Python program, so the arguments are only checked.
 
         @param domains: the domains or IP addresses; C{*} for all.
         @raise errors.SecurityError: #3207, in the sandbox C{application}.

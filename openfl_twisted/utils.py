@@ -166,8 +166,7 @@ class IDataInput(_ObjectEncoding, DataInput):
     implements C{_take}, C{bytesAvailable} and C{_window}.
 
     @cvar amfLimits: the limits of L{readObject}. To read larger values, override it in
-        a
-        subclass, or set it here for the whole program.
+        a subclass, or set it here for the whole program.
     """
 
     __slots__ = ()
@@ -183,16 +182,12 @@ class IDataInput(_ObjectEncoding, DataInput):
     def readObject(self) -> Any:
         """
         Read an AMF value; see L{openfl_twisted.wire.amf.values}. Classes are registered
-        with
-        C{registerClassAlias}; AMF's C{ByteArray} becomes a L{ByteArray}. A value takes
-        at most
-        160 bytes of memory per encoded byte, not counting the program's own classes;
-        see
-        C{amfLimits}.
+        with C{registerClassAlias}; AMF's C{ByteArray} becomes a L{ByteArray}. A value
+        takes at most 160 bytes of memory per encoded byte, not counting the program's
+        own classes; see C{amfLimits}.
 
         @raise errors.EOFError: if the value is incomplete. No bytes are consumed, so it
-            can
-            be read when the rest has been received.
+            can be read when the rest has been received.
         @raise errors.IOError: if the bytes are not an AMF value. It is #2173 for an
             externalizable object whose class is not registered; Flash throws an
             C{ArgumentError} with this number.
@@ -229,8 +224,7 @@ class IDataOutput(_ObjectEncoding, DataOutput):
     def writeObject(self, object: Any) -> None:
         """
         Write an AMF value; see L{openfl_twisted.wire.amf.values}. The members of plain
-        objects
-        can be selected with L{ObjectEncoding.dynamicPropertyWriter}.
+        objects can be selected with L{ObjectEncoding.dynamicPropertyWriter}.
 
         @param object: the value.
         @raise errors.IOError: if the value cannot be encoded; nothing is written then.
@@ -254,9 +248,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     It is a C{bytearray}: its length, slices, iteration, comparison and the buffer
     protocol are Python's. Copies and pickles keep the bytes, the position, the byte
-    order
-    and the object encoding. As in Flash, getting an index past the end returns C{None},
-    and setting it extends the array with zeros.
+    order and the object encoding. As in Flash, getting an index past the end returns
+    C{None}, and setting it extends the array with zeros.
 
     @cvar defaultObjectEncoding: the AMF version of new arrays.
     @cvar defaultEndian: the byte order of new arrays, from OpenFL; big-endian as in
@@ -274,8 +267,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     def __init__(self, length: int | bytes | bytearray | memoryview = 0) -> None:
         """
         @param length: the initial number of zeros (an extension of OpenFL), or the
-            initial
-            bytes.
+            initial bytes.
         """
         super().__init__(length)
         self._position = 0
@@ -286,8 +278,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     def length(self) -> int:
         """
         The number of bytes. A greater length adds zeros, a smaller one truncates the
-        array. A
-        position past the new length is moved to the end.
+        array. A position past the new length is moved to the end.
 
         @raise errors.MemoryError: if not enough memory is available.
         """
@@ -436,8 +427,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
         @param algorithm: one of L{CompressionAlgorithm}.
         @raise errors.IOError: if the algorithm is unknown, the data is corrupt, or the
-            result
-            exceeds C{maxUncompressed}. The array is unchanged then.
+            result exceeds C{maxUncompressed}. The array is unchanged then.
         """
         self._checkAlgorithm(algorithm)
         # Flash ignores data that is too short for an LZMA header.

@@ -12,8 +12,7 @@ import pytest
 def pytest_collection_finish() -> None:
     """
     Freeze the imported modules for the garbage collector. Many tests call
-    C{gc.collect},
-    which then only visits objects of the tests.
+    C{gc.collect}, which then only visits objects of the tests.
     """
     gc.collect()
     gc.freeze()
@@ -23,8 +22,7 @@ def pytest_collection_finish() -> None:
 def noDelayedCalls() -> Iterator[None]:
     """
     Fail a test that leaves a delayed call in the reactor, where it could run during
-    another
-    test.
+    another test.
     """
     from twisted.internet import reactor
 

@@ -24,11 +24,9 @@ class Costs:
     @ivar calls: number of calls of functions written in Python.
     @ivar functions: number of calls by module and function name.
     @ivar system: number of calls by method name, for methods of sockets and of
-        C{epoll}.
-        Most are one system call.
+        C{epoll}. Most are one system call.
     @ivar searched: total length of the bytes and texts whose methods were called:
-        C{find}
-        and C{split} search all of them.
+        C{find} and C{split} search all of them.
     """
 
     def __init__(self) -> None:
@@ -76,8 +74,7 @@ def costsOf(work: Callable[[], object]) -> Costs:
 def growth(prepare: Callable[[int], Callable[[], object]], size: int) -> float:
     """
     Return the factor by which the work grows if the input doubles: 2 if it is linear, 4
-    if
-    it is quadratic.
+    if it is quadratic.
 
     @param prepare: creates the work for an input size; not counted itself.
     @param size: the smaller size, large enough to make constant work negligible.

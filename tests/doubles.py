@@ -74,10 +74,8 @@ class TightTransport(StringTransport):
     A transport to a peer that reads when the test calls L{drain}.
 
     Like a real transport it pauses its producer when its buffer is full, and resumes it
-    when
-    the buffer is empty. After C{loseConnection} it closes when the buffer is empty and
-    no
-    producer is registered.
+    when the buffer is empty. After C{loseConnection} it closes when the buffer is empty
+    and no producer is registered.
 
     @ivar room: maximum number of buffered bytes before the buffer is full.
     @ivar writes: the written data, one item for each write.

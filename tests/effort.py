@@ -32,8 +32,7 @@ def callsOf(do: Callable[[], object]) -> int:
 def profiled(see: Callable[[FrameType, str, Any], object]) -> Iterator[None]:
     """
     Pass all calls of the block to a function, as C{sys.setprofile} does. The garbage
-    collector
-    is disabled: it calls its observers, such as Hypothesis's, at any time.
+    collector is disabled: it calls its observers, such as Hypothesis's, at any time.
 
     @param see: the function.
     """

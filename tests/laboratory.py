@@ -1,7 +1,6 @@
 """
 Certificates for tests: CAs, the certificates that they issue, revocation lists, and
-OCSP
-responses. Each of these can be made invalid in many ways.
+OCSP responses. Each of these can be made invalid in many ways.
 
 Validity is a century by default, so that no test depends on the date.
 """
@@ -170,8 +169,7 @@ class Identity:
     ) -> bytes:
         """
         Change the signed part to something that C{cryptography} cannot parse, and sign
-        the result
-        with the issuer's key.
+        the result with the issuer's key.
 
         @return: the certificate in DER.
         """
@@ -189,8 +187,7 @@ class Identity:
         Change the signed fields, and sign the result with the issuer's key.
 
         @param change: called with the fields of the C{TBSCertificate} in DER; returns
-            the new
-            fields.
+            the new fields.
         @return: the certificate in DER.
         """
         [outer] = elements(self.der)

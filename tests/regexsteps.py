@@ -22,8 +22,7 @@ class TooManySteps(Exception):
 class Matcher:
     """
     A backtracking matcher like that of C{re}, without optimizations. It supports the
-    syntax
-    used in this package.
+    syntax used in this package.
 
     @ivar steps: number of steps so far.
     """

@@ -70,8 +70,7 @@ MODULES = {moduleName(path): path for path in sorted(PACKAGE.glob("**/*.py"))}
 def importsOf(path: Path) -> set[str]:
     """
     Return the dotted names of all imports of a module, including those in functions and
-    in
-    C{TYPE_CHECKING} blocks.
+    in C{TYPE_CHECKING} blocks.
     """
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -87,8 +86,7 @@ def importsOf(path: Path) -> set[str]:
 def importedModules(path: Path) -> set[str]:
     """
     Return the modules of this package that a module imports. Parent packages of an
-    imported
-    module are not included.
+    imported module are not included.
     """
     names = importsOf(path)
     found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
@@ -195,8 +193,7 @@ class ImportTests(SynchronousTestCase):
     def test_wire(self) -> None:
         """
         Packages in C{wire} do not import each other, not even indirectly, and import no
-        other
-        package.
+        other package.
         """
         wire = f"{NAME}.wire"
         formats = {

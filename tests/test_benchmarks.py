@@ -92,8 +92,7 @@ class StatisticsTests(SynchronousTestCase):
     def test_steepest(self) -> None:
         """
         The steepness is 0 for a constant cost per item, and 1 for a cost per item that
-        grows
-        linearly.
+        grows linearly.
         """
         self.assertEqual(steepest([(10, 3.0), (100, 3.0)]), 0)
         self.assertAlmostEqual(steepest([(10, 3.0), (100, 3.0), (1000, 30.0)]), 1)
@@ -124,8 +123,7 @@ class ChoosingTests(SynchronousTestCase):
     def test_workloads(self) -> None:
         """
         Workloads are selected by name, and all points of a curve for growth. An unknown
-        name is
-        an error.
+        name is an error.
         """
         self.assertEqual(
             [each.name for each in workloads("speed", "idle,policy")], ["policy", "idle"]
@@ -178,8 +176,7 @@ class TableTests(SynchronousTestCase):
     def test_speed(self) -> None:
         """
         The first table contains the goals, the others the costs of each server. Missing
-        servers
-        are named.
+        servers are named.
         """
         text = tables.text(results(), *PARTS["speed"])
         lines = [line.split("  ") for line in text.splitlines()]
@@ -198,8 +195,7 @@ class TableTests(SynchronousTestCase):
     def test_besideC(self) -> None:
         """
         The best of our servers and the prototype are also compared with the server in
-        C, where
-        both were measured.
+        C, where both were measured.
         """
         self.assertEqual(
             [*tables.besideC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
@@ -222,8 +218,7 @@ class TableTests(SynchronousTestCase):
     def test_written(self) -> None:
         """
         The tables, plots and numbers of the documentation are files, and each image of
-        the tables
-        exists.
+        the tables exists.
         """
         folder = Path(self.mktemp())
         for what in ("speed", "growth"):

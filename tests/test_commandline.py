@@ -70,8 +70,7 @@ class GroupedOptionsTests(SynchronousTestCase):
     def test_help(self) -> None:
         """
         The help is grouped. Options of the command precede those of its base classes,
-        and replace
-        those of the same name. Defaults are formatted for people.
+        and replace those of the same name. Defaults are formatted for people.
         """
         self.assertEqual(
             Game().getUsage(60),
@@ -146,8 +145,7 @@ General:
     def test_commands(self) -> None:
         """
         The help of each command contains all options, each in a known group, and no
-        line is
-        longer than the terminal width.
+        line is longer than the terminal width.
         """
         for module in COMMANDS:
             options: Any = module.Options()

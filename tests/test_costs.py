@@ -61,8 +61,7 @@ class CountingTests(SynchronousTestCase):
     def test_square(self) -> None:
         """
         Quadratic work is detected: Twisted's C{LineReceiver} searches the whole buffer
-        for each
-        chunk.
+        for each chunk.
         """
         self.assertGreater(growth(partial(longMessage, twisteds), 200), 3.5)
 
@@ -211,8 +210,7 @@ def guarded(own: Way) -> IProtocolFactory:
 class ConnectionTests(SynchronousTestCase):
     """
     The cost of echoing one message on a TCP connection over loopback: calls of this
-    package,
-    without the reactor and the user's handler.
+    package, without the reactor and the user's handler.
     """
 
     def functionsOf(
@@ -257,8 +255,7 @@ class ConnectionTests(SynchronousTestCase):
     def compare(self, make: Callable[[Way], IProtocolFactory], limit: int, **how: bool) -> None:
         """
         Compare the number of calls with its limit. Twisted's own reactors take one
-        more, because
-        each read is a batch.
+        more, because each read is a batch.
         """
         for name, more in (("openfl", 0), ("epoll, joined", 1)):
             functions = self.functionsOf(name, make, **how)

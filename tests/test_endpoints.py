@@ -81,8 +81,7 @@ class DescriptionTests(EndpointTestCase):
     def test_http(self) -> None:
         """
         A C{twisted.web} server still receives HTTP requests, and receives no WebSockets
-        unless
-        they are accepted explicitly.
+        unless they are accepted explicitly.
         """
         self.served = Site(Resource())
         factory = self.parse("openfl:tcp:80")
@@ -159,8 +158,7 @@ class WebSocketTests(EndpointTestCase):
     def test_longMessage(self) -> None:
         """
         A message longer than 1 MiB is echoed, and its beginning is echoed before its
-        end has been
-        sent.
+        end has been sent.
         """
         clock = Clock()
         factory = OnePortFactory(Factory.forProtocol(Echo), policy=PolicyFile.forPort, clock=clock)

@@ -281,8 +281,7 @@ class EventTests(SynchronousTestCase):
     def test_readOnly(self) -> None:
         """
         Fields that are changed only by a dispatch, or that Flash does not permit to
-        change, are
-        read-only.
+        change, are read-only.
         """
         event = ErrorEvent("a")
         for name in (
@@ -345,8 +344,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_interface(self) -> None:
         """
         A dispatcher implements L{IEventDispatcher} for the type checker and for
-        C{isinstance};
-        other objects do not.
+        C{isinstance}; other objects do not.
         """
         dispatcher: IEventDispatcher = self.dispatcher
         self.assertIsInstance(dispatcher, IEventDispatcher)
@@ -390,8 +388,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_order(self) -> None:
         """
         Listeners are called by descending priority, and in order of registration if
-        priorities
-        are equal.
+        priorities are equal.
         """
         for name, priority in [("c", 0), ("a", 5), ("e", -1), ("d", 0), ("b", 5)]:
             self.dispatcher.addEventListener("a", self.listener(name), priority=priority)
@@ -417,8 +414,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_sameAgain(self) -> None:
         """
         Adding a listener again has no effect on its priority. After removing it, it can
-        be added
-        with another priority.
+        be added with another priority.
         """
         first, second = self.listener("first"), self.listener("second")
         self.dispatcher.addEventListener("a", first, priority=1)
@@ -587,8 +583,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_again(self) -> None:
         """
         An event that was dispatched before keeps its target: listeners receive a clone,
-        which is
-        neither prevented nor stopped.
+        which is neither prevented nor stopped.
         """
         seen: list[Event] = []
         first, second = EventDispatcher(), EventDispatcher()
@@ -606,8 +601,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_againWithoutListeners(self) -> None:
         """
         An event has a target even without listeners, so it is cloned when it is
-        dispatched again.
-        The result is that of the clone.
+        dispatched again. The result is that of the clone.
         """
         event = Event("a", False, True)
         EventDispatcher().dispatchEvent(event)
@@ -630,8 +624,7 @@ class EventDispatcherTests(SynchronousTestCase):
     def test_nothingWithoutListeners(self) -> None:
         """
         A dispatcher without listeners has no attributes, not even after a dispatch. A
-        subclass
-        that does not call C{__init__} works.
+        subclass that does not call C{__init__} works.
         """
 
         class Forgetful(EventDispatcher):
@@ -792,8 +785,7 @@ class ReportTests(SynchronousTestCase):
     def test_uncaught(self) -> None:
         """
         An exception of a listener is reported after the other listeners have been
-        called, and the
-        dispatch returns normally.
+        called, and the dispatch returns normally.
         """
         one, two = ValueError("one"), KeyError("two")
         seen: list[int] = []
@@ -869,8 +861,7 @@ class ReportTests(SynchronousTestCase):
     def test_handled(self) -> None:
         """
         An error event with a listener is not reported, even if it is stopped before the
-        listener
-        is called.
+        listener is called.
         """
         self.dispatcher.addEventListener("error", id)
         self.dispatcher.dispatchEvent(ErrorEvent("error"))

@@ -56,8 +56,7 @@ class NameTests(SynchronousTestCase):
     def test_names(self) -> None:
         """
         All sockets connect to host names with underscores, or that are otherwise
-        invalid in IDNA
-        2008.
+        invalid in IDNA 2008.
         """
         for make in (Socket, XMLSocket, SecureSocket):
             for host in ("games.example", *UNUSUAL):

@@ -31,8 +31,7 @@ class EscapeTests(SynchronousTestCase):
     def test_characters(self) -> None:
         """
         Control characters, surrogates, and characters that change direction or line are
-        escaped
-        as in Python; other text is unchanged.
+        escaped as in Python; other text is unchanged.
         """
         for text, shown in [
             ("", ""),

@@ -605,8 +605,7 @@ class MemberTests(SynchronousTestCase):
     def test_constructors(self) -> None:
         """
         Each constructor has the positional parameters of the table in order, and others
-        by
-        keyword only.
+        by keyword only.
         """
         for members in CLASSES:
             if members.new is not None:

@@ -87,8 +87,7 @@ class ExpressionTests(SynchronousTestCase):
     def test_inline(self) -> None:
         """
         Modules do not call functions of C{re} with inline expressions, which this test
-        cannot
-        find, except for single character classes.
+        cannot find, except for single character classes.
         """
         direct = []
         for module in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
@@ -105,8 +104,7 @@ class ExpressionTests(SynchronousTestCase):
     def test_matcher(self) -> None:
         """
         The matcher finds the matches of C{re}, and detects expressions with exponential
-        or
-        quadratic time.
+        or quadratic time.
         """
         for source, text in (
             (r"(a|b)*c", "abac"),

@@ -42,8 +42,7 @@ class MemoryTests(SynchronousTestCase):
     def test_byteArrays(self) -> None:
         """
         Many empty arrays of two bytes each take at most 160 bytes of memory per
-        received byte,
-        also in AMF0.
+        received byte, also in AMF0.
         """
         count = 20_000
         array = bytes.fromhex("0982B84101") + b"\x0c\x01" * count
@@ -112,8 +111,7 @@ class ArrayTests(SynchronousTestCase):
     def test_index(self) -> None:
         """
         An index past the end is C{None}; setting it extends the array with zeros. Only
-        the low 8
-        bits of the value are used, and the position is unchanged.
+        the low 8 bits of the value are used, and the position is unchanged.
         """
         array = ByteArray(b"ab")
         self.assertIsNone(array[2])
@@ -145,8 +143,7 @@ class ArrayTests(SynchronousTestCase):
     def test_lengthMovesPosition(self) -> None:
         """
         A position past the new length is moved to the end, also when the array grows.
-        Other
-        positions are unchanged.
+        Other positions are unchanged.
         """
         array = ByteArray()
         array.position = 100
@@ -171,8 +168,7 @@ class ArrayTests(SynchronousTestCase):
     ) -> None:
         """
         A copy, a deep copy and a pickle are independent arrays with the same bytes,
-        position, byte
-        order and object encoding.
+        position, byte order and object encoding.
         """
         array = ByteArray(data)
         array.position, array.endian, array.objectEncoding = position, endian, encoding
@@ -193,8 +189,7 @@ class ArrayTests(SynchronousTestCase):
     def test_copyOfSubclass(self) -> None:
         """
         A copy of a subclass keeps its attributes, in slots and in a dictionary, and
-        does not call
-        the constructor.
+        does not call the constructor.
         """
         array = Named("name", "slot")
         array.position = 2
@@ -327,8 +322,7 @@ class ValueTests(SynchronousTestCase):
     def test_toString(self) -> None:
         """
         The whole array is decoded as its byte order mark specifies. NULs and the
-        position are
-        kept.
+        position are kept.
         """
         for data, text in [
             (b"ABC\0", "ABC\0"),

@@ -1,7 +1,6 @@
 """
 Twisted's own test suites, from the installed Twisted, on the transports and the reactor
-of
-this package: C{python -m tests.twistedsuites reactor}.
+of this package: C{python -m tests.twistedsuites reactor}.
 
   - C{stock}: unchanged, on Twisted's epoll reactor, for comparison.
   - C{transport}: the same, with write coalescing on the ports of all reactors.

@@ -2,8 +2,8 @@
 OpenFL-compatible sockets (C{openfl.net}).
 
 The classes have OpenFL's names and methods, and use the protocols of
-L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within the
-call that causes them.
+L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within the call
+that causes them.
 """
 
 from openfl_twisted.net import errorlogging

@@ -78,8 +78,7 @@ class BoundSocket(EventDispatcher):
         @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
         @raise errors.IOError: #2002, if the address is in use, not local, or not
-            permitted, or
-            if this socket is already bound or closed.
+            permitted, or if this socket is already bound or closed.
         """
         localPort = checkPort(localPort)
         address = checkAddress(localAddress)

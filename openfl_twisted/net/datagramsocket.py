@@ -180,8 +180,7 @@ class DatagramSocket(BoundSocket):
     def multicastInterface(self) -> str | None:
         """
         The local IPv4 address from which datagrams to a multicast group are sent
-        (default
-        C{None}: chosen by the system). Not available in AIR.
+        (default C{None}: chosen by the system). Not available in AIR.
 
         @raise errors.ArgumentError: #2004, if it is set to another text.
         """
@@ -200,11 +199,9 @@ class DatagramSocket(BoundSocket):
         @param interface: the local IPv4 address, or for IPv6 the name of the network
             interface, on which to receive (default: chosen by the system).
         @raise errors.ArgumentError: #2004, if the address is not a multicast address,
-            or the
-            interface is unknown.
+            or the interface is unknown.
         @raise errors.IOError: #2002, if this socket is not bound, or is bound to the
-            other IP
-            version, or if the system refuses.
+            other IP version, or if the system refuses.
         """
         self._setMembership(address, interface, join=True)
 
@@ -261,8 +258,7 @@ class DatagramSocket(BoundSocket):
     def connect(self, remoteAddress: str, remotePort: int) -> None:
         """
         Connect to a single peer: datagrams are sent to and received from this peer
-        only.
-        Another call replaces the peer.
+        only. Another call replaces the peer.
 
         @param remoteAddress: its IP address.
         @param remotePort: its port.
@@ -318,15 +314,12 @@ class DatagramSocket(BoundSocket):
         @param port: the destination's port, if no peer is connected.
         @raise errors.TypeError: #2007, if the array is C{None}.
         @raise errors.RangeError: #2006, if the payload is not inside the array, or the
-            port
-            is not from 1 to 65535.
+            port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
         @raise errors.IllegalOperationError: if an address or a port is passed to a
-            connected
-            socket.
+            connected socket.
         @raise errors.IOError: #2002, if this socket is closed or cannot be bound, or
-            the
-            system refuses the datagram.
+            the system refuses the datagram.
         """
         if self._closed:
             raise invalidSocket("the socket is closed")

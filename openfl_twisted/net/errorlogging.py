@@ -21,7 +21,6 @@ def _logUnhandledError(message: str, event: ErrorEvent) -> None:
 def install() -> None:
     """
     Log exceptions of listeners, and error events without a listener (Flash's error
-    2044),
-    with Twisted's logger.
+    2044), with Twisted's logger.
     """
     setReporter(_logUncaughtError, _logUnhandledError)

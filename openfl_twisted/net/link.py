@@ -125,8 +125,7 @@ def _makeMachine() -> "Callable[[Link], _Machine]":
     Build the state machine.
 
     It must not receive inputs during a transition, so its outputs only queue events;
-    the
-    link dispatches them afterwards.
+    the link dispatches them afterwards.
     """
     builder = TypeMachineBuilder(_Machine, Link)
     unconnected = builder.state("unconnected")
@@ -203,13 +202,10 @@ class Link:
         @param progressed: called when queued data was written to the operating system.
         @param ended: called when the connection was closed or lost, before its event.
         @param wrapEndpoint: called with the endpoint, host and port of an attempt;
-            returns the
-            endpoint to use.
+            returns the endpoint to use.
         @param explain: called with the failure of an attempt, the host and the port;
 
-        Returns
-        -------
-            the reason as text.
+        Returns ------- the reason as text.
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
@@ -235,8 +231,7 @@ class Link:
     def connect(self, host: str, port: int, timeout: int) -> None:
         """
         Start a connection attempt. A previous connection or attempt is dropped without
-        an
-        event.
+        an event.
 
         @param host: a host name or IP address. As in Flash, it ends at its first NUL.
         @param port: the port.
@@ -318,8 +313,7 @@ class Link:
 
         @return: fires when connected. It fails with L{errors.IOError} #2031 or
             L{errors.SecurityError}, with the reason as its text and the endpoint's
-            failure as
-            its cause; or with #2002 if no attempt is in progress.
+            failure as its cause; or with #2002 if no attempt is in progress.
         """
         if self.connection is not None:
             return succeed(None)

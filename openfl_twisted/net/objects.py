@@ -19,7 +19,6 @@ def registerClassAlias(
     @param aliasName: the name of the class in AMF.
     @param classObject: the class; it is instantiated without arguments.
     @param members: the attributes to write and read (default: the fields of a
-        dataclass,
-        or the annotated attributes).
+        dataclass, or the annotated attributes).
     """
     classAliases.register(aliasName, classObject, members)

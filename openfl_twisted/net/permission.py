@@ -71,8 +71,7 @@ class _Permissions:
         @param port: the server's port.
         @param reactor: the reactor for requests of policy files.
         @return: the same endpoint if no permission is needed; else an endpoint that
-            fails with
-            a C{SecurityError} #2048 if the connection is denied.
+            fails with a C{SecurityError} #2048 if the connection is denied.
         @raise errors.SecurityError: #2010, if this program must not use sockets.
         @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
         """
@@ -101,8 +100,7 @@ class _Permissions:
     def _checkerFor(self, reactor: Any) -> PolicyChecker:
         """
         Return the policy checker of a reactor. Another reactor is another network, so
-        its
-        policy files are not reused.
+        its policy files are not reused.
         """
         if self._checker is None or self._reactor is not reactor:
             self._reactor = reactor

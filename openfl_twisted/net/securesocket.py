@@ -21,8 +21,7 @@ class SecureSocket(Socket):
     """
     A TLS connection to a server. Unlike L{Socket}, it dispatches C{connect} only if the
     server's certificate is trusted. If not, it dispatches an C{ioError} whose text is
-    the
-    reason. C{timeout} includes the TLS handshake.
+    the reason. C{timeout} includes the TLS handshake.
 
     @cvar isSupported: always C{True}.
     @ivar trust: the trust anchors, in addition to added certificates, and the rules of
@@ -52,8 +51,7 @@ class SecureSocket(Socket):
 
         @param certificate: the certificate in DER, as a C{ByteArray} or other bytes.
         @param trusted: whether it is a trust anchor. If not, it only completes the
-            chain of
-            the server's certificate.
+            chain of the server's certificate.
         @raise errors.ArgumentError: #2004, if it is not a certificate.
         """
         try:
@@ -65,8 +63,7 @@ class SecureSocket(Socket):
     def serverCertificateStatus(self) -> str:
         """
         The status of the server's certificate, one of C{CertificateStatus}. It is kept
-        after
-        C{close} until the next C{connect}.
+        after C{close} until the next C{connect}.
         """
         return self.verdict.status
 
@@ -74,8 +71,7 @@ class SecureSocket(Socket):
     def serverCertificate(self) -> X509Certificate | None:
         """
         The server's certificate, if it is trusted. It is kept after C{close} until the
-        next
-        C{connect}.
+        next C{connect}.
         """
         return self._certificate(self.serverCertificateStatus == CertificateStatus.TRUSTED)
 

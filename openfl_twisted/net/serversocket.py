@@ -51,8 +51,7 @@ class _Server:
     def accepted(self, connection: LinkProtocol) -> None:
         """
         Dispatch a connection to the listeners. Without a listener it is aborted,
-        because it
-        could never be used.
+        because it could never be used.
         """
         hasListener = self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT)
         # After close() in a listener, a port may still deliver further connections.
@@ -133,8 +132,7 @@ class ServerSocket(BoundSocket):
         Accept connections.
 
         @param backlog: maximum number of connections waiting to be accepted; 0, or more
-            than
-            the system permits, for the system's maximum.
+            than the system permits, for the system's maximum.
         @raise errors.RangeError: #2006, if it is negative.
         @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """

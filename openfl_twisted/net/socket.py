@@ -20,12 +20,10 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     It dispatches C{connect}, C{close}, C{socketData}, C{outputProgress} and C{ioError}.
     Written data is sent by C{flush}, or automatically at the end of the reactor
-    iteration.
-    C{close} drops data that was not flushed.
+    iteration. C{close} drops data that was not flushed.
 
     @ivar autoflush: whether written data is sent without C{flush}. In Flash this
-        depends
-        on the platform; it is off on Windows.
+        depends on the platform; it is off on Windows.
     """
 
     def __init__(
@@ -110,8 +108,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     def maxUnread(self) -> int:
         """
         Maximum number of unread bytes; above it, reading from the network is paused. 0
-        for no
-        limit (default), as in Flash. A change takes effect immediately.
+        for no limit (default), as in Flash. A change takes effect immediately.
         """
         return self._maxUnread
 

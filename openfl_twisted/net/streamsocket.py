@@ -17,10 +17,8 @@ from openfl_twisted.net.reasons import reasonOf
 class StreamSocket(EventDispatcher):
     """
     A TCP socket. It dispatches C{connect}, C{close} and C{ioError}, and
-    C{securityError}
-    if C{Security.sandboxType} requires a permission that no policy file grants.
-    Subclasses
-    implement sending and receiving.
+    C{securityError} if C{Security.sandboxType} requires a permission that no policy
+    file grants. Subclasses implement sending and receiving.
     """
 
     def __init__(self, host: str | None, port: int, reactor: Any) -> None:
@@ -46,15 +44,13 @@ class StreamSocket(EventDispatcher):
     def connect(self, host: str | None, port: int) -> None:
         """
         Connect to a server; an event reports the result. A previous connection is
-        closed
-        without an event.
+        closed without an event.
 
         @param host: a host name or IP address. C{None} for the local machine, or in the
             sandbox C{REMOTE} for the host of C{Security.swfURL}.
         @param port: the port; text is converted as in ActionScript.
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535; #2010,
-            in the
-            sandbox C{LOCAL_WITH_FILE}.
+            in the sandbox C{LOCAL_WITH_FILE}.
         @raise errors.ArgumentError: if C{Security.swfURL} is required but not a valid
             URL.
         """
@@ -65,8 +61,7 @@ class StreamSocket(EventDispatcher):
     def close(self) -> None:
         """
         Close the connection, or cancel the connection attempt. Sent data is still
-        delivered;
-        received data is dropped. No event is dispatched.
+        delivered; received data is dropped. No event is dispatched.
 
         @raise errors.IOError: #2002, if the socket is neither connected nor connecting.
         """
@@ -76,8 +71,7 @@ class StreamSocket(EventDispatcher):
     def connected(self) -> bool:
         """
         Whether the socket is connected: from just before C{connect} is dispatched until
-        just
-        before C{close} is.
+        just before C{close} is.
         """
         return self._link.connection is not None
 
@@ -85,8 +79,7 @@ class StreamSocket(EventDispatcher):
     def timeout(self) -> int:
         """
         Timeout of a connection attempt (milliseconds; default 20000, minimum 250). A
-        change
-        does not affect an attempt in progress.
+        change does not affect an attempt in progress.
         """
         return self._timeout
 

@@ -31,8 +31,8 @@ class XMLSocket(StreamSocket):
     It dispatches C{connect}, C{close}, C{data} and C{ioError}.
 
     @ivar maxLength: maximum length of a received message (bytes). Above it the
-        connection
-        is aborted, and C{ioError} and C{close} are dispatched. Flash has no limit.
+        connection is aborted, and C{ioError} and C{close} are dispatched. Flash has no
+        limit.
     """
 
     def __init__(self, host: str | None = None, port: int = 0, *, reactor: Any = None) -> None:
@@ -74,8 +74,7 @@ class XMLSocket(StreamSocket):
     def messages(self) -> "Messages":
         """
         Iterate over the messages received after this call, with C{async for}. The
-        iteration
-        ends when the connection is closed.
+        iteration ends when the connection is closed.
 
         @return: the iterator.
         """
@@ -103,8 +102,7 @@ class XMLSocket(StreamSocket):
     def _setFull(self, iterator: "Messages", *, full: bool) -> None:
         """
         Pause reading while an iterator is full. Reading is resumed when no iterator is
-        full,
-        unless the program has paused it.
+        full, unless the program has paused it.
         """
         known = id(iterator) in self._full
         if full and not known:
@@ -216,8 +214,7 @@ class Messages:
     def _end(self) -> None:
         """
         End the iteration after the messages already received. Messages of a later
-        connection
-        are not included.
+        connection are not included.
         """
         self._closed = True
         self._socket.removeEventListener(DataEvent.DATA, self._onData)

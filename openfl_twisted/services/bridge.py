@@ -97,8 +97,7 @@ def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
 class Options(DataServerOptions):
     """
     The options of C{twistd openfl-bridge}. After parsing, C{targets} contains the
-    targets
-    by name.
+    targets by name.
     """
 
     ownTables = frozenset({"target"})
@@ -195,8 +194,7 @@ def makeService(options: Options) -> IService:
 
     @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
-        opens
-        its ports when it is started.
+        opens its ports when it is started.
     """
     factory = BridgeFactory(
         options["targets"],

@@ -112,8 +112,7 @@ class ConfiguredOptions(GroupedOptions):
     def remarks(self) -> list[str]:
         """
         Return remarks for C{--check}, such as descriptions of the files that the
-        options name.
-        Override this.
+        options name. Override this.
 
         @return: the lines to print as comments.
         """

@@ -152,8 +152,7 @@ def makeService(options: Options) -> IService:
 
     @param options: the parsed options.
     @return: a service, which opens its ports when it is started. With C{faithful} it
-        stops
-        the reactor when the client has disconnected.
+        stops the reactor when the client has disconnected.
     """
     if options["udp"]:
         return DatagramService(options["listen"], DatagramEchoProtocol)

@@ -60,8 +60,7 @@ def size(text: str) -> int:
     Parse a maximum size, such as C{5000}, C{64K} or C{1M}; C{0} for no limit.
 
     @param text: at most 15 digits, optionally followed by C{K} for KiB or C{M} for MiB,
-        in
-        either case.
+        in either case.
     @return: the size (bytes); C{sys.maxsize} for no limit.
     @raise ValueError: if the text is invalid.
     """
@@ -187,10 +186,8 @@ def listenOption(default: str) -> Option:
 class ServerOptions(GroupedOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
-    the
-    L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
-    C{None},
-    and C{policy-file} is the path of the policy file or C{None}.
+    the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
+    C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
     """

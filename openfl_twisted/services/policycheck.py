@@ -32,8 +32,7 @@ def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
     @param question: the connection to check; without C{content}, the file alone is
         analyzed.
     @return: whether the connection is permitted, or without C{content}, whether the
-        file can
-        grant any; and the lines that explain the result.
+        file can grant any; and the lines that explain the result.
     """
     served = question.servedFrom
     problems = [f"note: {problem}" for problem in policy.problems(served)]

@@ -132,11 +132,9 @@ class Options(ServerOptions):
         Read the policy file, or create one from the rules.
 
         @raise usage.UsageError: if a value is invalid, two options cannot be used
-            together, or
-            the policy grants nothing.
+            together, or the policy grants nothing.
         @raise SystemExit: with C{--check}: with status 0 if the file permits the
-            connection, else
-            with 1.
+            connection, else with 1.
         """
         if self["check"] is not None:
             self._check(self["check"])

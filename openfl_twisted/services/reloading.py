@@ -23,10 +23,8 @@ _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 def reopenLogs() -> int:
     """
     Reopen all log files of the process, so that logging continues in a new file after
-    an
-    external program has rotated the logs. A log file that cannot be reopened, for
-    example
-    after C{twistd} has dropped privileges, stays open.
+    an external program has rotated the logs. A log file that cannot be reopened, for
+    example after C{twistd} has dropped privileges, stays open.
 
     @return: the number of log files that were reopened.
     """
@@ -64,8 +62,7 @@ def _signalled(number: int, frame: object) -> None:
 class ReloadService(Service):
     """
     Handles SIGHUP while it runs, unless the program already has a handler. Several
-    services
-    can run in one process.
+    services can run in one process.
     """
 
     log = _log

@@ -40,8 +40,7 @@ class ServerService(MultiService):
 
     @ivar factory: the guard of all connections.
     @ivar policy: the answer to policy requests, see L{PolicySource}; it is checked for
-        each
-        port that is opened.
+        each port that is opened.
     @ivar shutdownTimeout: maximum time to flush and close the connections on shutdown
         (seconds).
     @ivar farewell: called before the connections are closed.
@@ -49,8 +48,7 @@ class ServerService(MultiService):
     @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
     @ivar brokers: the connections to a broker, for pub/sub and presence. They are
-        started
-        and stopped with the service.
+        started and stopped with the service.
     """
 
     farewell: Callable[[], object] = staticmethod(lambda: None)
@@ -72,8 +70,7 @@ class ServerService(MultiService):
         @param factory: the factory of the ports.
         @param idleTimeout: see L{GuardFactory}.
         @param tls: the certificates, if all connections use TLS; C{None} if none does,
-            or if the
-            factory handles TLS.
+            or if the factory handles TLS.
         """
         super().__init__()
         self.factory = GuardFactory(
@@ -103,8 +100,7 @@ class ServerService(MultiService):
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
         Create the services of metrics and dashboard. Their modules are imported only if
-        they
-        are used.
+        they are used.
         """
         if options["metrics"] is not None:
             from openfl_twisted.dashboard.metrics import MetricsService
@@ -142,8 +138,7 @@ class ServerService(MultiService):
     def reload(self) -> None:
         """
         Reload the certificates and the policy file. Invalid files are logged, and the
-        previous
-        ones stay in use.
+        previous ones stay in use.
         """
         if self.certificates is not None:
             self.certificates.reload()
@@ -182,8 +177,7 @@ class ServerService(MultiService):
     def stopService(self) -> Deferred[None]:
         """
         Close the ports, then the connections, and then the connections to brokers, so
-        that other
-        servers are notified of members that leave.
+        that other servers are notified of members that leave.
 
         @return: fires when all are closed.
         """
@@ -275,8 +269,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
     Create the service of a factory that all client types can use.
 
     @param options: the parsed options. With C{plain}, protocol detection is disabled,
-        and all
-        connections use TLS if there is a certificate.
+        and all connections use TLS if there is a certificate.
     @param factory: the factory of the application.
     @return: the service.
     """

@@ -252,8 +252,7 @@ def makeService(options: Options) -> IService:
 
     @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
-        opens
-        its ports and connects to the broker when it is started.
+        opens its ports and connects to the broker when it is started.
     """
     settings = {
         "maxLength": options["max-message"],

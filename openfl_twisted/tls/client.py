@@ -98,12 +98,9 @@ class _JudgedConnection(SSL.Connection):
 def _setAlert(connection: Any, judge: Judge) -> None:
     """
     Select the TLS alert for a refused certificate. OpenSSL derives the alert from an
-    error
-    code. pyOpenSSL resets this code whenever the judge lets the verification continue,
-    so
-    every alert would be C{internal_error}, and it has no public way to set the code. If
-    its
-    private names are missing, the alert stays C{internal_error}.
+    error code. pyOpenSSL resets this code whenever the judge lets the verification
+    continue, so every alert would be C{internal_error}, and it has no public way to set
+    the code. If its private names are missing, the alert stays C{internal_error}.
     """
     try:
         lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001
@@ -153,13 +150,11 @@ def _isCertificateProblem(problems: Any) -> bool:
 class SecureConnectionCreator:
     """
     Creates the TLS connections to one server, for C{wrapClientTLS} and other Twisted
-    APIs
-    that accept a client's TLS options. It verifies the server's certificate itself. No
-    application data is sent unless the certificate is trusted.
+    APIs that accept a client's TLS options. It verifies the server's certificate
+    itself. No application data is sent unless the certificate is trusted.
 
     A refused connection is lost with L{CertificateRefused} as its reason. If the
-    handshake
-    fails for another reason, it is L{HandshakeFailed}.
+    handshake fails for another reason, it is L{HandshakeFailed}.
     """
 
     def __init__(self, hostname: str, trust: Trust | None = None) -> None:

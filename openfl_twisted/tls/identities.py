@@ -160,8 +160,7 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
     @param path: the PEM file with the certificate chain.
     @param key: the PEM file with the private key; can be the same file.
     @param contextFor: called with the server name that a client sends (SNI), in lower
-        case;
-        returns the context to continue with.
+        case; returns the context to continue with.
     @return: the identity.
     @raise CertificateError: if a server cannot use the certificate.
     """

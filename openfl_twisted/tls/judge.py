@@ -62,8 +62,7 @@ _log = packageLogger()
 class Judge:
     """
     Verifies the certificate of one connection. The certificate is refused unless all
-    checks
-    are completed without an objection.
+    checks are completed without an objection.
 
     @ivar verdict: the result so far. C{trusted} means that there is no objection yet;
         whether the server has the private key is only known after the handshake.
@@ -274,8 +273,7 @@ class Judge:
     def _isUnlistedBelow(self, issuer: x509.Certificate) -> bool:
         """
         Check whether no revocation list of an issuer covers the server's certificate.
-        OpenSSL
-        may have used a list of another CA with the same name.
+        OpenSSL may have used a list of another CA with the same name.
         """
         trust = self._trust
         known = readLists(trust.revoked, self._path[0], issuer, trust.now())
@@ -300,8 +298,7 @@ class Judge:
     def _verifyPath(self, leaf: x509.Certificate) -> None:
         """
         Verify with C{cryptography} the path that OpenSSL has accepted. Other paths are
-        not
-        considered, because OpenSSL has not checked them.
+        not considered, because OpenSSL has not checked them.
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
@@ -335,10 +332,9 @@ class Judge:
     def _anchors(self) -> Sequence[x509.Certificate]:
         """
         Return the trust anchors. A directory of CA certificates cannot be listed:
-        OpenSSL opens
-        the file of each issuer when needed. An anchor from the directory is therefore
-        only known
-        as the end of a path that OpenSSL has accepted, apart from name constraints.
+        OpenSSL opens the file of each issuer when needed. An anchor from the directory
+        is therefore only known as the end of a path that OpenSSL has accepted, apart
+        from name constraints.
         """
         anchors = self._trust.allAnchors
         harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION

@@ -61,10 +61,8 @@ _WORDS = {
 class ServerCertificates:
     """
     The certificates of a server, read from files. A renewed file is loaded before the
-    next
-    handshake. If a file is invalid, its previous certificate stays in use, and the
-    reason is
-    logged once.
+    next handshake. If a file is invalid, its previous certificate stays in use, and the
+    reason is logged once.
     """
 
     def __init__(
@@ -76,11 +74,9 @@ class ServerCertificates:
     ) -> None:
         """
         @param certificate: a PEM file with the certificate chain; or a directory of
-            such files,
-            named C{*.pem}, each with its private key. In a directory the certificate is
-            selected by the server name that the client sends (SNI), or else is the
-            first in
-            the order of the file names.
+            such files, named C{*.pem}, each with its private key. In a directory the
+            certificate is selected by the server name that the client sends (SNI), or
+            else is the first in the order of the file names.
         @param key: the PEM file with the private key; C{None} if it is in the
             certificate file.
         @param now: returns the current time, with a time zone.
@@ -132,8 +128,7 @@ class ServerCertificates:
     def reload(self) -> None:
         """
         Reload the files. If one is invalid, its previous certificate stays in use, and
-        the
-        reason is logged.
+        the reason is logged.
         """
         self._states = dict.fromkeys(self._states, ())
         self._directoryProblem = ""
@@ -144,10 +139,8 @@ class ServerCertificates:
     def report(self) -> None:
         """
         Log a warning for each reason for which clients refuse a certificate, or will
-        within
-        L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. Afterwards this
-        is
-        repeated once a day, when a client connects.
+        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}.
+        Afterwards this is repeated once a day, when a client connects.
         """
         self._reported = self._now()
         for identity in self._found.values():
@@ -169,9 +162,8 @@ class ServerCertificates:
     def checkRenewals(self) -> None:
         """
         Check that this process can reload the files: C{twistd --uid} reads them as
-        root, and
-        then drops privileges. If not, a warning is logged now, and none when they are
-        renewed.
+        root, and then drops privileges. If not, a warning is logged now, and none when
+        they are renewed.
         """
         self._mayRead = True
         try:
@@ -280,8 +272,7 @@ class ServerCertificates:
 class ServerConnectionCreator:
     """
     Creates the TLS connections of a server. A connection is aborted if its handshake
-    times
-    out.
+    times out.
     """
 
     def __init__(

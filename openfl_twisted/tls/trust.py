@@ -35,9 +35,8 @@ _hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 Profile = Literal["default", "webpki"]
 """
 Strictness of the verification. C{default} accepts what browsers and OpenSSL accept,
-such
-as a self-signed certificate that is a trust anchor. C{webpki} also requires the rules
-for public CAs.
+such as a self-signed certificate that is a trust anchor. C{webpki} also requires the
+rules for public CAs.
 """
 
 
@@ -51,15 +50,12 @@ class Trust:
         machine without CA certificates, those of C{certifi} are trusted if it is
         installed.
     @ivar anchors: the trust anchors: CA certificates, intermediate certificates or
-        server
-        certificates.
+        server certificates.
     @ivar intermediates: untrusted certificates that can be used to build a path.
     @ivar revoked: certificate revocation lists (CRLs). A certificate without a current
-        list
-        counts as not revoked.
+        list counts as not revoked.
     @ivar hardRevocation: whether a certificate is refused unless a CRL or a stapled
-        OCSP
-        response shows that it is not revoked.
+        OCSP response shows that it is not revoked.
     @ivar profile: see L{Profile}.
     @ivar time: the time at which certificates must be valid; C{None} for now.
     """
@@ -158,8 +154,7 @@ class Trust:
     def helpers(self) -> tuple[x509.Certificate, ...]:
         """
         The usable intermediate certificates: a self-issued one could only end a path,
-        but is
-        not trusted.
+        but is not trusted.
         """
         return tuple(each for each in self.intermediates if not isSelfIssued(each))
 
@@ -167,16 +162,14 @@ class Trust:
     def constraints(self) -> int:
         """
         Maximum number of name constraints in the client's own certificates of one path.
-        A path
-        ends at one root.
+        A path ends at one root.
         """
         return _constraintsOf(self)
 
     def context(self) -> Context:
         """
         Return OpenSSL's context for clients with this trust. It refuses all
-        certificates; each
-        connection sets its own verification callback.
+        certificates; each connection sets its own verification callback.
         """
         return _contextFor(self)
 
@@ -209,8 +202,7 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
 
     @param certificate: the certificate; its signature is not verified.
     @return: whether OpenSSL considers subject and issuer equal, ignoring case, spaces
-        and
-        string types.
+        and string types.
     """
     return _canonical(certificate.subject) == _canonical(certificate.issuer)
 
@@ -245,8 +237,7 @@ def isPlatformAnchor(name: x509.Name) -> bool:
 def _platformAnchors() -> tuple[x509.Certificate, ...]:
     """
     Return the CAs of this machine. Those in a directory are missing: OpenSSL only opens
-    the
-    files that it needs.
+    the files that it needs.
     """
     found = ssl.create_default_context().get_ca_certs(binary_form=True)
     if not found and not _hasDirectory() and not _VARIABLES & os.environ.keys():

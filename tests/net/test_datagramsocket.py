@@ -97,8 +97,7 @@ class DatagramSocketTests(SynchronousTestCase):
     def test_receive(self) -> None:
         """
         Nothing is read before C{receive}, whether it is called before or after C{bind}.
-        Earlier
-        datagrams are not lost.
+        Earlier datagrams are not lost.
         """
         self.socket.bind(8000)
         recorder = EventRecorder(self.socket)
@@ -117,8 +116,7 @@ class DatagramSocketTests(SynchronousTestCase):
     def test_connect(self) -> None:
         """
         Connecting requires a valid destination and binds the socket. Another peer
-        replaces the
-        first.
+        replaces the first.
         """
         for arguments, kind in [
             (("0.0.0.0", 80), errors.ArgumentError),
@@ -137,8 +135,7 @@ class DatagramSocketTests(SynchronousTestCase):
     def test_send(self) -> None:
         """
         Without a connected peer each datagram has a destination, and the socket is
-        bound to a
-        matching address.
+        bound to a matching address.
         """
         for arguments, kind in [
             ((b"abc",), errors.ArgumentError),
@@ -281,8 +278,7 @@ class DatagramSocketTests(SynchronousTestCase):
     def test_closeInListener(self) -> None:
         """
         A listener that closes the socket receives no further datagram, even if the port
-        has read
-        several.
+        has read several.
         """
         received: list[bytes] = []
 
@@ -302,8 +298,7 @@ class DatagramSocketTests(SynchronousTestCase):
     def test_optionRefused(self) -> None:
         """
         If the system refuses an option, the socket is not bound. It can be bound after
-        the option
-        has been changed.
+        the option has been changed.
         """
         self.socket.multicastInterface = "127.0.0.9"
 

@@ -94,8 +94,7 @@ class GrantedTests(PermissionTestCase):
     def test_connect(self) -> None:
         """
         The socket connects when the policy file has been received, on a separate
-        connection that
-        only carries its data.
+        connection that only carries its data.
         """
         socket = self.make()
         connected = socket.whenConnected
@@ -124,8 +123,7 @@ class GrantedTests(PermissionTestCase):
     def test_own(self) -> None:
         """
         Without a master policy file, the file is requested from the target port, which
-        is then
-        connected to again.
+        is then connected to again.
         """
         self.make().connect(HOST, 8080)
         self.network.turnAway()
@@ -135,8 +133,7 @@ class GrantedTests(PermissionTestCase):
     def test_known(self) -> None:
         """
         A cached policy file is not requested again until the cache is cleared. The
-        result is never
-        dispatched within the call.
+        result is never dispatched within the call.
         """
         self.decide(GRANTING)
         self.make().connect(HOST, 9000)
@@ -207,8 +204,7 @@ class RefusedTests(PermissionTestCase):
     def test_event(self) -> None:
         """
         Each socket class dispatches #2048 with Flash's text and the reason, without
-        C{ioError} and
-        C{close}, and can connect again.
+        C{ioError} and C{close}, and can connect again.
         """
         for cls in SOCKETS:
             self.network = Network()
@@ -270,8 +266,7 @@ class RefusedTests(PermissionTestCase):
     def test_timeout(self) -> None:
         """
         The socket's timeout includes the policy requests. It dispatches C{ioError}, and
-        cancels the
-        requests.
+        cancels the requests.
         """
         socket = self.make()
         socket.timeout = 2000
@@ -331,8 +326,7 @@ class SandboxTests(PermissionTestCase):
     def test_application(self) -> None:
         """
         A desktop program needs no permission, for any URL, as in AIR and OpenFL. This
-        is the
-        default.
+        is the default.
         """
         self.sandbox(Security.APPLICATION, URL)
         self.make().connect(HOST, 8080)
@@ -363,8 +357,7 @@ class SandboxTests(PermissionTestCase):
     def test_withNetwork(self) -> None:
         """
         A program without a host is subject to rules for all domains only. Its sandbox
-        replaces its
-        URL in messages.
+        replaces its URL in messages.
         """
         for sandbox in (Security.LOCAL_WITH_NETWORK, Security.LOCAL_TRUSTED, Security.REMOTE):
             self.sandbox(sandbox, None if sandbox == Security.REMOTE else URL)

@@ -143,8 +143,7 @@ class SecureSocketTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """
         An untrusted server causes an C{ioError} with the reason, and receives no data.
-        Its
-        certificate is available as the refused one.
+        Its certificate is available as the refused one.
         """
         server = self.shakeHands(EXPIRED)
         self.assertEqual(
@@ -204,8 +203,7 @@ class SecureSocketTests(SynchronousTestCase):
     def test_remoteClose(self) -> None:
         """
         Data sent by the server before it closed is dispatched before C{close}. Status
-        and
-        certificate are kept.
+        and certificate are kept.
         """
         server = self.shakeHands()
         server.send(b"bye")

@@ -201,8 +201,7 @@ class ServerSocketTests(SynchronousTestCase):
     def test_closeInListener(self) -> None:
         """
         A listener that closes the server receives no further connection, even if
-        several are
-        pending; those clients are disconnected.
+        several are pending; those clients are disconnected.
         """
         accepted: list[Any] = []
 

@@ -96,8 +96,7 @@ class LifeTests(SocketTestCase):
     def test_closedByThePeer(self) -> None:
         """
         All data is dispatched before C{close}. During C{close}, C{connected} is
-        C{False} and nothing
-        can be read.
+        C{False} and nothing can be read.
         """
         peer = self.connect()
         seen = []
@@ -180,8 +179,7 @@ class LifeTests(SocketTestCase):
     def test_closeAtOnce(self) -> None:
         """
         An attempt that is cancelled in the same reactor iteration, by C{close} or by
-        another
-        attempt, dispatches no event.
+        another attempt, dispatches no event.
         """
         self.socket.connect("127.0.0.1", 80)
         self.socket.connect("127.0.0.2", 81)
@@ -310,8 +308,7 @@ class LifeTests(SocketTestCase):
     def test_waitingInVain(self) -> None:
         """
         C{whenConnected} fails with the error of the event, whose cause is the failure
-        of the
-        endpoint.
+        of the endpoint.
         """
         self.socket.connect("127.0.0.1", 80)
         connected, closed = self.socket.whenConnected(), self.socket.whenClosed()
@@ -451,8 +448,7 @@ class ReadTests(SocketTestCase):
     def test_limitBoundaries(self) -> None:
         """
         Reading pauses above C{maxUnread} and not at it, and resumes when at most
-        C{maxUnread} bytes
-        are unread.
+        C{maxUnread} bytes are unread.
         """
         peer = self.connect()
         self.socket.maxUnread = 3
@@ -540,8 +536,7 @@ class WriteTests(SocketTestCase):
     def test_closeWhileMuchWaits(self) -> None:
         """
         Flushed data is delivered completely to a peer that reads only after C{close},
-        without
-        C{outputProgress}.
+        without C{outputProgress}.
         """
         peer = self.connect()
         peer.incoming.stall()
@@ -558,8 +553,7 @@ class WriteTests(SocketTestCase):
     def test_progress(self) -> None:
         """
         While the peer does not read, C{bytesPending} and C{outputProgress} report the
-        unsent bytes; 0
-        means that all are sent.
+        unsent bytes; 0 means that all are sent.
         """
         peer = self.connect()
         peer.incoming.stall()

@@ -1,7 +1,6 @@
 """
 Conversations recorded by Ruffle's tests with Flash's sockets: the actions of the peer,
-and
-what the client observes.
+and what the client observes.
 """
 
 import json

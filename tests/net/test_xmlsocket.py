@@ -97,8 +97,7 @@ class ReceiveTests(XMLSocketTestCase):
     def test_closeInAListener(self) -> None:
         """
         After a listener has closed the connection, no further message is dispatched,
-        even if it was
-        received already.
+        even if it was received already.
         """
         peer = self.connect()
         self.socket.addEventListener(DataEvent.DATA, lambda event: self.socket.close())
@@ -188,8 +187,7 @@ class LifeTests(XMLSocketTestCase):
     def test_close(self) -> None:
         """
         C{close} dispatches no event, delivers sent messages, and drops an incomplete
-        received
-        message. The socket can connect again.
+        received message. The socket can connect again.
         """
         peer = self.connect()
         peer.send(b"half")
@@ -320,8 +318,7 @@ class MessagesTests(XMLSocketTestCase):
     def test_pausedWhileFull(self) -> None:
         """
         Reading that the program has paused does not resume when an iterator is no
-        longer full. It
-        resumes with C{resumeReading}, or with the next connection.
+        longer full. It resumes with C{resumeReading}, or with the next connection.
         """
         peer = self.connect()
         messages = self.socket.messages()
@@ -364,8 +361,7 @@ class MessagesTests(XMLSocketTestCase):
     def test_cancelled(self) -> None:
         """
         A message received after the wait for it was cancelled, for example by a
-        timeout, is the next
-        one.
+        timeout, is the next one.
         """
         peer = self.connect()
         messages: Any = self.socket.messages()
@@ -416,8 +412,7 @@ class MessagesTests(XMLSocketTestCase):
     def test_nextConnection(self) -> None:
         """
         An iterator ends with its connection, or immediately without one. It neither
-        receives
-        messages of the next connection nor pauses it.
+        receives messages of the next connection nor pauses it.
         """
         before: Any = self.socket.messages()
         peer = self.connect()

@@ -105,7 +105,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """
-        Sizes can have the suffixes K and M; 0 is no limit.
+        Sizes can have the suffixes K and M; 0 means unlimited.
         """
         self.assertEqual([size("5000"), size("64K"), size("1m")], [5000, 65536, 1048576])
         self.assertEqual([size("0"), size("0M"), rate("0"), rate("0K")], [sys.maxsize] * 2 + [0, 0])
@@ -214,7 +214,7 @@ class SharedTests(OptionsTestCase):
 
     def test_default(self) -> None:
         """
-        Each command has a default endpoint.
+        A command without a default endpoint requires C{--listen}.
         """
         self.assertRaises(UsageError, ServerOptions().parseOptions, [])
 
@@ -368,8 +368,7 @@ class XMLOptionTests(OptionsTestCase):
     def test_appInTheCurrentFolder(self) -> None:
         """
         A module in the current directory is found. An exception during its import is a
-        usage error of one
-        line.
+        usage error of one line.
         """
         folder = self.folder()
         (folder / "a_users_game.py").write_text(
@@ -423,8 +422,7 @@ class RoomOptionTests(OptionsTestCase):
     def test_noRedis(self) -> None:
         """
         Without the library, a Redis URL is an error that names the package to install.
-        Other options are
-        unaffected.
+        Other options are unaffected.
         """
         self.patch(redisconnection, "find_spec", lambda name: None)
         arguments = ["--rooms=xml", "--broker=redis://127.0.0.1"]
@@ -612,8 +610,7 @@ class DatagramOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        An invalid address, and options that cannot be used together, are a usage
-        error.
+        An invalid address, and options that cannot be used together, are a usage error.
         """
         for description in ["udp:", "udp:x", "udp:70000", "udp:1:interface=localhost", "udp:1:a=b"]:
             self.assertUsage(

@@ -197,8 +197,7 @@ class SignalTests(ReloadTestCase):
     def test_logLost(self) -> None:
         """
         A log file that cannot be reopened stays in use. The other log files are
-        reopened, and the server
-        reloads.
+        reopened, and the server reloads.
         """
         path, gone = self.folder / "server.log", self.folder / "folder" / "gone.log"
         gone.parent.mkdir()
@@ -259,8 +258,7 @@ class ServerTests(ReloadTestCase):
     def test_policy(self) -> None:
         """
         The new file applies to policy requests and WebSocket origins, with and without
-        protocol detection,
-        and on a policy port.
+        protocol detection, and on a policy port.
         """
         for module, arguments in [
             (xmlserver, []),

@@ -446,8 +446,7 @@ class RoomServiceTests(ServingTestCase):
     def test_own(self) -> None:
         """
         A user's room protocol receives the rooms; with XML commands its clients are
-        notified of members that
-        join and leave.
+        notified of members that join and leave.
         """
         for protocol, announces in ((Table, False), (Board, True)):
             name = f"--app={protocol.__module__}:{protocol.__name__}"

@@ -201,8 +201,7 @@ def shakeHands(
 
     @param version: the TLS version, if the server has none.
     @param garble: changes the server's data; returns chunks. If data is missing, the
-        server
-        closes the connection.
+        server closes the connection.
     """
     outcome, clock = Outcome(), Clock()
     serving: Any = serve(server, outcome, version, clock).buildProtocol(None)

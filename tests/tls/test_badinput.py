@@ -1,7 +1,6 @@
 """
 Input from broken or hostile servers: it is never trusted, and only raises the
-exceptions of a
-handshake.
+exceptions of a handshake.
 """
 
 import contextlib
@@ -74,8 +73,7 @@ class CutTests(SynchronousTestCase):
     def test_closedAfterEveryByte(self) -> None:
         """
         If the connection is closed after any byte of the handshake, it is lost with an
-        error of TLS or
-        of the connection, and no data is leaked.
+        error of TLS or of the connection, and no data is leaked.
         """
         for version in VERSIONS.values():
             whole = len(flightOf(newClient(TRUST), Presenting.of(LEAF, version=version))[0])
@@ -173,8 +171,7 @@ class FlipTests(SynchronousTestCase):
     def test_trusted(self, place: int, version: int) -> None:
         """
         If a server is trusted despite a changed bit, its certificate is its own, and
-        all data is
-        delivered unchanged.
+        all data is delivered unchanged.
         """
         outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version, garble=Flipping(place))
         if outcome.verdict.status == CertificateStatus.TRUSTED:
@@ -191,8 +188,7 @@ class FlipTests(SynchronousTestCase):
     def test_certificates(self, data: st.DataObject) -> None:
         """
         A certificate with changed bytes is verified or cannot be parsed. It raises no
-        other exception,
-        and is never taken for another one.
+        other exception, and is never taken for another one.
         """
         chain = [bytearray(each) for each in (LEAF.der, INTERMEDIATE.der)]
         for _ in range(data.draw(st.integers(1, 3))):
@@ -246,8 +242,7 @@ class LargeTests(SynchronousTestCase):
     def test_sameNames(self) -> None:
         """
         A hundred CAs with the issuer's name, of which none has signed the certificate,
-        do not hide that
-        its signer is unknown.
+        do not hide that its signer is unknown.
         """
         wrong = [authority("Intermediate", STRANGER, kind="P-256").der for _ in range(100)]
         self.assertIn("not signed by an authority", self.refused(LEAF.der, *wrong))

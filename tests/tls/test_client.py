@@ -132,8 +132,7 @@ class VerdictTests(SynchronousTestCase):
     def test_clientCertificateWanted(self) -> None:
         """
         If a server requires a client certificate and aborts, the reason is not its own
-        certificate. In
-        TLS 1.3 it is already trusted then.
+        certificate. In TLS 1.3 it is already trusted then.
         """
         outcome = shakeHands(Presenting.of(LEAF, asks=True), TRUST, version=TLS12)
         self.assertEqual(outcome.verdict.status, CertificateStatus.UNKNOWN)
@@ -212,8 +211,7 @@ class DenialTests(SynchronousTestCase):
     def test_oddNames(self) -> None:
         """
         A country code of three letters causes no warning, in the certificate of a
-        server or of a
-        responder.
+        server or of a responder.
         """
         odd, usual = (bytes.fromhex(each) for each in ("5504061303555341", "5504030c03555341"))
         leaf = server(INTERMEDIATE, name="USA").rewritten(usual, odd)
@@ -281,8 +279,7 @@ class DenialTests(SynchronousTestCase):
     def test_costly(self) -> None:
         """
         Certificates beyond a cost limit are refused in OpenSSL's first callback, before
-        names are
-        compared and before any path is searched or verified.
+        names are compared and before any path is searched or verified.
         """
         callbacks: list[int] = []
 
@@ -311,8 +308,7 @@ class DenialTests(SynchronousTestCase):
     def test_ownConstraints(self) -> None:
         """
         Name constraints of the client's own certificates are counted: those of all
-        intermediates, and
-        the largest number of one root.
+        intermediates, and the largest number of one root.
         """
 
         def limited(name: str, count: int, issuer: Identity | None = None) -> Identity:
@@ -330,8 +326,7 @@ class DenialTests(SynchronousTestCase):
     def test_manyNames(self) -> None:
         """
         Ten thousand names exceed a handshake message of this client, and are refused
-        before they are
-        compared.
+        before they are compared.
         """
         names = [f"name{number}.example" for number in range(10_000)]
         leaf = server(INTERMEDIATE, names=[*names, HOST])

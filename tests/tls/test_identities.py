@@ -96,8 +96,7 @@ class ProblemTests(IdentityTestCase):
     def test_dates(self) -> None:
         """
         A certificate has a problem, with its date, if it has expired, expires within 14
-        days, or is not
-        yet valid.
+        days, or is not yet valid.
         """
         early = NOW - timedelta(days=90)
         for begins, ends, problem in (
@@ -151,8 +150,7 @@ class ProblemTests(IdentityTestCase):
     def test_chain(self) -> None:
         """
         A chain without its intermediate, or in the wrong order, is a problem. A CA of
-        the machine needs no
-        intermediate.
+        the machine needs no intermediate.
         """
         lower = authority("Lower", INTERMEDIATE)
         leaf = server(lower)
@@ -258,8 +256,7 @@ class RenewalTests(IdentityTestCase):
     def test_besideBroken(self) -> None:
         """
         If one of two renewed files is invalid, the other is loaded. The invalid one is
-        reported once, and its
-        previous certificate stays in use.
+        reported once, and its previous certificate stays in use.
         """
         for name in "abc":
             self.folder.issue(f"{name}.pem", f"{name}.example", common=name)

@@ -175,8 +175,7 @@ class ServerCertificatesTests(SynchronousTestCase):
     def test_byName(self) -> None:
         """
         In a directory the certificate is selected by SNI: an exact name, then a
-        wildcard, then the first
-        file.
+        wildcard, then the first file.
         """
         self.folder.issue("1.pem", "first.example", common="first")
         self.folder.issue("2.pem", "*.games.example", common="wildcard")
@@ -263,8 +262,7 @@ class ServerCertificatesTests(SynchronousTestCase):
     def test_broken(self) -> None:
         """
         While a file is invalid its previous certificate stays in use, and this is
-        logged once. When the
-        file is valid again its new certificate is used.
+        logged once. When the file is valid again its new certificate is used.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
         self.folder.write("a.pem", b"half of a certifi")

@@ -123,8 +123,7 @@ class AddingTests(SynchronousTestCase):
     def test_fourCases(self) -> None:
         """
         A root or intermediate added as trusted is a trust anchor; added as untrusted,
-        it can only complete
-        a path.
+        it can only complete a path.
         """
         root, middle = ROOT.der, INTERMEDIATE.der
         for added, status in (
@@ -301,8 +300,7 @@ class PlatformTests(SynchronousTestCase):
     def test_folder(self) -> None:
         """
         CAs that are only in the directory SSL_CERT_DIR are trusted in both profiles,
-        with their name
-        constraints. Other CAs are not.
+        with their name constraints. Other CAs are not.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -364,8 +362,7 @@ class PlatformTests(SynchronousTestCase):
     def test_certifi(self) -> None:
         """
         On a machine without CA certificates, those of C{certifi} are trusted if it is
-        installed.
-        Variables take precedence.
+        installed. Variables take precedence.
         """
         path = write(self, toPEM([ROOT.certificate]))
         empty = SimpleNamespace(capath=None)

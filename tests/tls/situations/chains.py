@@ -86,8 +86,7 @@ def unchecked(
 ) -> Scene:
     """
     A server whose certificate is for a host name that its CA must not sign, and whose
-    path
-    C{cryptography} cannot verify.
+    path C{cryptography} cannot verify.
 
     @param kind: the type of the CA's key.
     @param constraints: other name constraints, or a malformed extension.
@@ -110,9 +109,8 @@ def edwards(host: str) -> Scene:
 def mixedPaths() -> Scene:
     """
     A server with two paths. OpenSSL uses the first and overlooks its name constraint.
-    The second ends
-    at a CA for clients only, which C{cryptography} accepts without the rules of the Web
-    PKI.
+    The second ends at a CA for clients only, which C{cryptography} accepts without the
+    rules of the Web PKI.
     """
     host = "games.lab.example"
     limited = authority("Twofold", ROOT, critical(x509.NameConstraints(None, [x509.DNSName(host)])))
@@ -274,8 +272,7 @@ def belowPinned() -> Scene:
 def knownRoot(kind: Kind, names: Names = (HOST,)) -> Scene:
     """
     A server below an untrusted root that the client knows. Its issuer name is its own
-    in lower case,
-    which is the same name for OpenSSL.
+    in lower case, which is the same name for OpenSSL.
     """
     root = authority("Evil", kind=kind, issuerName="evil")
     return scene(server(root, names=names), knows=[root])

@@ -130,8 +130,7 @@ def forgedStaple() -> Scene:
 def otherRoot(*, listed: bool, **options: Any) -> Scene:
     """
     A server with paths to two roots. Only the path that OpenSSL does not use is valid.
-    Proof of
-    non-revocation is required.
+    Proof of non-revocation is required.
 
     @param listed: whether the client has a CRL of that root.
     """
@@ -150,8 +149,7 @@ def otherRoot(*, listed: bool, **options: Any) -> Scene:
 def otherProof(*, proved: bool) -> Scene:
     """
     A server with two paths, of which the second is valid, and a client without a CRL of
-    its
-    intermediate. Proof of non-revocation is required.
+    its intermediate. Proof of non-revocation is required.
     """
     wrong = authority(
         "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
@@ -166,8 +164,7 @@ def otherProof(*, proved: bool) -> Scene:
 def namesake(*, stapled: bool = False) -> Scene:
     """
     A server that sends the certificate of its issuer after that of a CA of the same
-    name with another
-    key, which OpenSSL uses. Proof of non-revocation is required.
+    name with another key, which OpenSSL uses. Proof of non-revocation is required.
 
     @param stapled: whether the proof is an OCSP response of that CA, not its CRL.
     """

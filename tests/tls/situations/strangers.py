@@ -1,7 +1,6 @@
 """
 Servers without a certificate to verify: they do not support TLS, or no common version
-or cipher
-suite.
+or cipher suite.
 """
 
 from functools import partial

@@ -36,8 +36,7 @@ MAPPINGS = x509.UnrecognizedExtension(
 def crossed(*, leftOut: bool = False) -> Scene:
     """
     A server whose intermediate has two certificates: one of an unknown issuer, which is
-    sent, and one
-    of a trusted root, which is known or also sent.
+    sent, and one of a trusted root, which is known or also sent.
     """
     theirs = authority("Crossed", STRANGER)
     ours = authority("Crossed", ROOT)
@@ -107,8 +106,8 @@ def constrained(*constraints: x509.GeneralName, host: str = HOST) -> Scene:
 def addressed() -> Scene:
     """
     A server with an IP address and a common name, below a CA whose name constraints
-    only allow other
-    names and all addresses. OpenSSL treats the common name as a DNS name.
+    only allow other names and all addresses. OpenSSL treats the common name as a DNS
+    name.
     """
     allowed = critical(x509.NameConstraints([x509.DNSName("example")], None))
     leaf = server(authority("Limited", ROOT, allowed), names=["127.0.0.1"], name="localhost")
@@ -201,8 +200,7 @@ def pinnedBelow(*, leafPinned: bool) -> Scene:
 def twoPaths() -> Scene:
     """
     A server with two paths, of which OpenSSL uses the wrong one: the first of two
-    intermediates of the
-    same name and key is limited to other servers.
+    intermediates of the same name and key is limited to other servers.
     """
     limited = authority(
         "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
