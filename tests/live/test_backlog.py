@@ -1,5 +1,5 @@
 """
-The listen backlog of ports.
+Tests for the listen backlog.
 """
 
 import socket
@@ -16,17 +16,16 @@ from tests.live.peers import HOST
 
 def connected(port: int, count: int) -> int:
     """
-    Connect clients while nothing accepts connections.
+    Connect clients while the server does not accept connections.
 
-    @return: the number that the kernel has connected before the first that it
-        has not.
+    @return: the number of connections that the kernel establishes.
     """
     with ExitStack() as stack:
         for number in range(count):
             client = stack.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex((HOST, port))
-            # On loopback, a connection is complete at once, or the backlog is full.
+            # On loopback, a connection is established immediately unless the backlog is full.
             if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\1":
                 return number
     return count
@@ -35,8 +34,8 @@ def connected(port: int, count: int) -> int:
 @live
 async def test_backlog() -> None:
     """
-    The kernel holds many connections until they are accepted; a backlog that is
-    set is kept.
+    The kernel holds many connections until they are accepted. A backlog set by the
+    program is kept.
     """
     from twisted.internet import reactor
 

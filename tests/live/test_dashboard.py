@@ -1,5 +1,5 @@
 """
-The metrics and the dashboard of a command, by real sockets.
+The metrics and the dashboard of a command, on real sockets.
 """
 
 import json

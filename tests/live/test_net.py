@@ -1,5 +1,5 @@
 """
-OpenFL's classes on real sockets.
+The OpenFL-compatible classes on real sockets.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def once(dispatcher: Any, type: str) -> Deferred[Any]:
 @live
 async def test_serverAndClient() -> None:
     """
-    A L{Socket} talks to a L{ServerSocket}, by name and by address.
+    A L{Socket} exchanges data with a L{ServerSocket}, by host name and by address.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -67,8 +67,8 @@ async def test_serverAndClient() -> None:
 @live
 async def test_slowPeer() -> None:
     """
-    A lot of data arrives whole at a peer that reads late, and what is pending
-    is told meanwhile.
+    Much data is delivered completely to a slow peer, and C{bytesPending} reports the
+    rest.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -99,7 +99,7 @@ async def test_slowPeer() -> None:
 @live
 async def test_refused() -> None:
     """
-    A port at which nobody listens is an C{ioError}.
+    Connecting to a port without a server is an C{ioError}.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -132,7 +132,7 @@ async def test_messages() -> None:
 @live
 async def test_events() -> None:
     """
-    An L{XMLSocket} has the events of the guide.
+    An L{XMLSocket} dispatches the events described in the guide.
     """
     async with serving(XMLSocketFactory(EchoProtocol)) as (port, guard):
         client = XMLSocket()
@@ -149,7 +149,7 @@ async def test_events() -> None:
 @live
 async def test_datagrams() -> None:
     """
-    Datagrams of every size arrive whole, once C{receive} was called.
+    Datagrams of all sizes are delivered whole after C{receive}.
     """
     receiver, sender, witness = DatagramSocket(), DatagramSocket(), DatagramSocket()
     for each in (receiver, sender, witness):
@@ -177,7 +177,7 @@ async def test_datagrams() -> None:
 @live
 async def test_connectedDatagrams() -> None:
     """
-    With a single peer, strangers are not heard; a part of an array can be sent.
+    A connected socket ignores datagrams from others, and can send a part of an array.
     """
     one, two, stranger = (DatagramSocket() for _ in range(3))
     for each in (one, two, stranger):
@@ -203,7 +203,8 @@ async def test_connectedDatagrams() -> None:
 @live
 async def test_multicast() -> None:
     """
-    A socket that has joined a group receives its datagrams, until it leaves it.
+    A socket receives datagrams of a group that it has joined, until it leaves the
+    group.
     """
     receiver, sender = DatagramSocket(), DatagramSocket()
     received: list[bytes] = []
@@ -224,7 +225,7 @@ async def test_multicast() -> None:
 @live
 async def test_broadcast() -> None:
     """
-    Datagrams can be sent to a broadcast address when that is allowed.
+    Datagrams can be sent to a broadcast address if C{broadcast} is set.
     """
     receiver, sender = DatagramSocket(), DatagramSocket()
     received: list[bytes] = []

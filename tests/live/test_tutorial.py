@@ -1,5 +1,5 @@
 """
-The tutorial's servers, with players written in Python.
+The servers of the tutorial, with players written in Python.
 """
 
 import re
@@ -26,7 +26,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "examples" / "tutorial"
 
 class Player:
     """
-    A player who remembers what it is told.
+    A player that collects received messages.
     """
 
     def __init__(self, socket: XMLSocket) -> None:
@@ -35,14 +35,14 @@ class Player:
 
     def say(self, *messages: str) -> None:
         """
-        Say something.
+        Send a message.
         """
         for message in messages:
             self.socket.send(message)
 
     async def end(self) -> None:
         """
-        Go, and wait until that is done.
+        Disconnect, and wait until the connection is lost.
         """
         ended = self.socket.whenClosed()
         self.socket.close()
@@ -50,7 +50,7 @@ class Player:
 
     async def until(self, wanted: str) -> list[str]:
         """
-        Wait for a message that has this in it.
+        Wait for a message that contains a text.
 
         @return: all messages up to it.
         """
@@ -63,9 +63,6 @@ class Player:
 
 
 async def player(port: int) -> Player:
-    """
-    Connect a player.
-    """
     socket = XMLSocket(HOST, port)
     await socket.whenConnected()
     return Player(socket)
@@ -74,7 +71,7 @@ async def player(port: int) -> Player:
 @asynccontextmanager
 async def board(step: str, *arguments: str) -> AsyncIterator[int]:
     """
-    Run the server of a step while the block runs, as the tutorial says, but on
+    Run the server of a step while the block runs, with the command of the tutorial but
     another port.
 
     @return: its port.
@@ -104,8 +101,8 @@ async def board(step: str, *arguments: str) -> AsyncIterator[int]:
 @live
 async def test_step1() -> None:
     """
-    Who moves is on the board; who comes later is told where the others are, and
-    everybody who has gone. Nobody leaves the board, nor sends anything else.
+    Moves are broadcast. A new player receives the positions of the others, and leaving
+    players are reported. Invalid moves and messages are refused.
     """
     async with board("step1") as port:
         one = await player(port)
@@ -133,7 +130,7 @@ async def test_step1() -> None:
 
 async def playTogether(port: int) -> None:
     """
-    Meet in a room, see who is where, and be told what is wrong.
+    Join a room, receive the positions, and receive errors.
     """
     ann = await player(port)
     ann.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
@@ -163,7 +160,7 @@ async def playTogether(port: int) -> None:
 @live
 async def test_step2() -> None:
     """
-    Players meet in rooms by their names, and the rules of the board hold.
+    Players join rooms by name, and the rules of the board apply.
     """
     async with board("step2") as port:
         await playTogether(port)
@@ -172,8 +169,8 @@ async def test_step2() -> None:
 @live
 async def test_step3(tmp_path: Path) -> None:
     """
-    The same with the policy file of one's own; who was cut off takes the place
-    again; and C{SecureSocket} speaks TLS on the same port.
+    The same with a custom policy file. A disconnected player resumes its membership,
+    and C{SecureSocket} connects with TLS on the same port.
     """
     certificate, authority = tmp_path / "certificate.pem", trustme.CA()
     authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
