@@ -45,16 +45,16 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
-        return _named(reactor, host, port, timeout)
+        return _endpointForName(reactor, host, port, timeout)
     if version == 4:
         return TCP4ClientEndpoint(reactor, address, port, timeout)
     return TCP6ClientEndpoint(reactor, address, port, timeout)
 
 
-def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+def _endpointForName(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
     name = ServerName(host).dns
     if name is None:
-        return _Impossible(host)
+        return _InvalidNameEndpoint(host)
     try:
         idna.encode(host)
     except UnicodeError:
@@ -63,7 +63,7 @@ def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientE
 
 
 @implementer(IStreamClientEndpoint)
-class _Impossible:
+class _InvalidNameEndpoint:
     """
     The endpoint for text that cannot be a host name.
     """

@@ -27,7 +27,7 @@ _MAX_UINT = 0xFFFFFFFF
 _SLOTS = ("_numbers", "_objectEncoding", "_position")
 
 # The byte order marks that toString() drops, and the decoders for the text after them.
-_marks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
+_byteOrderMarks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
     (codecs.BOM_UTF8, decodeUTF8),
     (codecs.BOM_UTF16_LE, lambda data: data.decode("utf-16-le", "replace")),
     (codecs.BOM_UTF16_BE, lambda data: data.decode("utf-16-be", "replace")),
@@ -349,7 +349,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         position is unchanged.
         """
         data = bytes(self)
-        for mark, decode in _marks:
+        for mark, decode in _byteOrderMarks:
             if data.startswith(mark):
                 return decode(data[len(mark) :])
         return decodeUTF8(data)

@@ -221,8 +221,8 @@ class TableTests(SynchronousTestCase):
         the tables exists.
         """
         folder = Path(self.mktemp())
-        for what in ("speed", "growth"):
-            write(what, results(), folder)
+        for kind in ("speed", "growth"):
+            write(kind, results(), folder)
         topics, images = folder / "topics" / "speed", folder / "images"
         kept = json.loads((topics / "growth.json").read_text())
         self.assertEqual(kept["costs"], results().costs)
@@ -238,8 +238,8 @@ class TableTests(SynchronousTestCase):
         The tables of the documentation are generated from its numbers.
         """
         kept = ROOT / "docs" / "topics" / "speed"
-        for what, parts in PARTS.items():
-            measured = Results.load(kept / f"{what}.json")
+        for kind, parts in PARTS.items():
+            measured = Results.load(kept / f"{kind}.json")
             for table in parts:
                 path = Path(self.mktemp())
                 tables.write(measured, path, table)

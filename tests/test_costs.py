@@ -180,7 +180,7 @@ class MessageTests(SynchronousTestCase):
         """
         self.assertLess(growth(manyMessages, 100), 2.05)
 
-    def test_pieces(self) -> None:
+    def test_chunks(self) -> None:
         """
         A message in twice the chunks takes at most twice the work.
         """

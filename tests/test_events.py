@@ -143,7 +143,7 @@ class Listening:
         self.calls = calls
         self.name = name
 
-    def heard(self, event: Event) -> None:
+    def called(self, event: Event) -> None:
         self.calls.append(self.name)
 
 
@@ -194,11 +194,11 @@ class EventTests(SynchronousTestCase):
             self.assertEqual((clone.type, clone.bubbles, clone.cancelable), ("some", True, True))
             for name, (_, value) in own.items():
                 self.assertEqual(getattr(clone, name), value)
-            heard: list[Event] = []
+            received: list[Event] = []
             other = EventDispatcher()
-            other.addEventListener("some", heard.append)
+            other.addEventListener("some", received.append)
             other.dispatchEvent(clone)
-            self.assertEqual(heard, [clone])
+            self.assertEqual(received, [clone])
             # The original is unchanged.
             self.assertIs(event.target, dispatcher)
             self.assertTrue(event.isDefaultPrevented())
@@ -325,11 +325,11 @@ class EventDispatcherTests(SynchronousTestCase):
         Create a listener that records its name and then performs an action.
         """
 
-        def heard(event: Event) -> None:
+        def called(event: Event) -> None:
             self.calls.append(name)
             then(event)
 
-        return heard
+        return called
 
     def dispatch(self, event: Event | None = None) -> list[str]:
         """
@@ -402,16 +402,16 @@ class EventDispatcherTests(SynchronousTestCase):
         dispatcher = EventDispatcher()
         calls: list[int] = []
 
-        def heard(number: int, event: Event) -> None:
+        def called(number: int, event: Event) -> None:
             calls.append(number)
 
         for number, priority in enumerate(priorities):
-            dispatcher.addEventListener("a", partial(heard, number), priority=priority)
+            dispatcher.addEventListener("a", partial(called, number), priority=priority)
         dispatcher.dispatchEvent(Event("a"))
         numbers = range(len(priorities))
         self.assertEqual(calls, sorted(numbers, key=lambda number: -priorities[number]))
 
-    def test_sameAgain(self) -> None:
+    def test_sameListener(self) -> None:
         """
         Adding a listener again has no effect on its priority. After removing it, it can
         be added with another priority.
@@ -433,9 +433,9 @@ class EventDispatcherTests(SynchronousTestCase):
         """
         one, two = Listening(self.calls, "one"), Listening(self.calls, "two")
         for each in (one, two, one):
-            self.dispatcher.addEventListener("a", each.heard)
+            self.dispatcher.addEventListener("a", each.called)
         self.assertEqual(self.dispatch(), ["one", "two"])
-        self.dispatcher.removeEventListener("a", one.heard)
+        self.dispatcher.removeEventListener("a", one.called)
         self.assertEqual(self.dispatch(), ["two"])
 
     def test_remove(self) -> None:
@@ -452,7 +452,7 @@ class EventDispatcherTests(SynchronousTestCase):
         self.assertEqual(self.dispatch(), [])
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
-    def test_captureApart(self) -> None:
+    def test_useCapture(self) -> None:
         """
         A listener for the capturing phase is registered and removed separately, and
         never called.
@@ -571,7 +571,7 @@ class EventDispatcherTests(SynchronousTestCase):
         self.dispatcher.addEventListener("a", self.listener("two"))
         self.assertEqual(self.dispatch(), ["one", "one", "two", "late", "two"])
 
-    def test_tooDeep(self) -> None:
+    def test_infiniteRecursion(self) -> None:
         """
         Infinite recursion of dispatches ends at Python's recursion limit.
         """
@@ -657,8 +657,8 @@ class WeakTests(SynchronousTestCase):
         A bound method is called while its object exists.
         """
         listening = Listening(self.calls)
-        self.add(listening.heard)
-        self.add(listening.heard)
+        self.add(listening.called)
+        self.add(listening.called)
         gc.collect()
         self.assertTrue(self.dispatcher.hasEventListener("a"))
         self.dispatcher.dispatchEvent(Event("a"))
@@ -675,8 +675,8 @@ class WeakTests(SynchronousTestCase):
         A weakly referenced bound method can be removed.
         """
         listening = Listening(self.calls)
-        self.add(listening.heard)
-        self.dispatcher.removeEventListener("a", listening.heard)
+        self.add(listening.called)
+        self.dispatcher.removeEventListener("a", listening.called)
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
     def test_functions(self) -> None:
@@ -684,15 +684,15 @@ class WeakTests(SynchronousTestCase):
         Functions and other callables are removed with their last reference.
         """
 
-        def heard(event: Event) -> None:
+        def function(event: Event) -> None:
             self.calls.append("function")
 
-        called = partial(Listening.heard, Listening(self.calls, "partial"))
-        self.add(heard)
+        called = partial(Listening.called, Listening(self.calls, "partial"))
+        self.add(function)
         self.add(called)
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["function", "partial"])
-        del heard
+        del function
         gc.collect()
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["function", "partial", "partial"])
@@ -706,25 +706,25 @@ class WeakTests(SynchronousTestCase):
         """
         listening = Listening(self.calls)
         reference = weakref.ref(listening)
-        self.dispatcher.addEventListener("a", listening.heard)
+        self.dispatcher.addEventListener("a", listening.called)
         del listening
         gc.collect()
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["bound"])
         kept = reference()
         assert kept is not None
-        self.dispatcher.removeEventListener("a", kept.heard)
+        self.dispatcher.removeEventListener("a", kept.called)
         del kept
         gc.collect()
         self.assertIsNone(reference())
 
-    def test_vanishedAreForgotten(self) -> None:
+    def test_deadListenersAreRemoved(self) -> None:
         """
         Registrations of dead listeners do not accumulate.
         """
         for _ in range(10):
             listening = Listening(self.calls)
-            self.add(listening.heard)
+            self.add(listening.called)
             del listening
             gc.collect()
         assert self.dispatcher._registrations is not None
@@ -732,7 +732,7 @@ class WeakTests(SynchronousTestCase):
         self.dispatcher.removeEventListener("a", id)
         self.assertEqual(self.dispatcher._registrations, {})
 
-    def test_vanishedMeanwhile(self) -> None:
+    def test_listenerDiesDuringDispatch(self) -> None:
         """
         A listener that dies during a dispatch is not called in it.
         """
@@ -743,7 +743,7 @@ class WeakTests(SynchronousTestCase):
             gc.collect()
 
         self.dispatcher.addEventListener("a", drop)
-        self.add(held[0].heard)
+        self.add(held[0].called)
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, [])
 
@@ -755,11 +755,11 @@ class WeakTests(SynchronousTestCase):
         class Slotted:
             __slots__ = ()
 
-            def heard(self, event: Event) -> None:
+            def called(self, event: Event) -> None:
                 raise NotImplementedError
 
         slotted = Slotted()
-        self.assertRaises(TypeError, self.add, slotted.heard)
+        self.assertRaises(TypeError, self.add, slotted.called)
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
 
@@ -828,7 +828,7 @@ class ReportTests(SynchronousTestCase):
         reference = weakref.ref(self.reports.uncaught.pop()[0])
         self.assertIsNone(reference())
 
-    def test_passing(self) -> None:
+    def test_otherExceptions(self) -> None:
         """
         Exceptions that end the program are raised; earlier exceptions are reported.
         """
@@ -877,7 +877,7 @@ class ReportTests(SynchronousTestCase):
         """
         self.dispatcher.addEventListener("other", id)
         self.dispatcher.addEventListener("error", id, useCapture=True)
-        self.dispatcher.addEventListener("error", Listening([]).heard, useWeakReference=True)
+        self.dispatcher.addEventListener("error", Listening([]).called, useWeakReference=True)
         gc.collect()
         self.dispatcher.dispatchEvent(ErrorEvent("error", text="gone"))
         [(message, _)] = self.reports.unhandled

@@ -94,11 +94,11 @@ class SecureSocket(Socket):
             self.trust,
             # An upper bound: the attempt, which includes the name lookup, ends before.
             timeout=self.timeout / 1000,
-            judged=self._judged,
+            judged=self._verified,
             clock=self._link.reactor,
         )
 
-    def _judged(self, verdict: Verdict) -> None:
+    def _verified(self, verdict: Verdict) -> None:
         self.verdict = verdict
 
     def _explain(self, reason: Failure, host: str, port: int) -> str:

@@ -149,8 +149,8 @@ class Messages:
         @param socket: the socket.
         """
         self._socket = socket
-        self._waiting: deque[str] = deque()
-        self._wanted: Deferred[str] | None = None
+        self._unread: deque[str] = deque()
+        self._next: Deferred[str] | None = None
         self._closed = False
         # The socket references the iterator weakly, so that it can be discarded.
         socket.addEventListener(DataEvent.DATA, self._onData, useWeakReference=True)
@@ -161,17 +161,17 @@ class Messages:
         return self
 
     def __anext__(self) -> Deferred[str]:
-        if self._wanted is not None:
+        if self._next is not None:
             raise RuntimeError("the previous message has not been received yet: await it first")
         result: Deferred[str] = Deferred(self._cancelled)
-        if self._waiting:
-            result.callback(self._waiting.popleft())
-            if len(self._waiting) <= MAX_WAITING // 2:
+        if self._unread:
+            result.callback(self._unread.popleft())
+            if len(self._unread) <= MAX_WAITING // 2:
                 self._setFull(full=False)
         elif self._closed:
             result.errback(StopAsyncIteration())
         else:
-            self._wanted = result
+            self._next = result
             _iterating.add(self)
         return result
 
@@ -182,7 +182,7 @@ class Messages:
         """
         Stop receiving messages, and drop the unread ones. The iteration ends.
         """
-        self._waiting.clear()
+        self._unread.clear()
         self._release()
         self._end()
 
@@ -194,21 +194,21 @@ class Messages:
     def _setFull(self, *, full: bool) -> None:
         self._socket._setFull(self, full=full)  # noqa: SLF001 - of the same module
 
-    def _cancelled(self, wanted: Deferred[str]) -> None:
-        self._wanted = None
+    def _cancelled(self, pending: Deferred[str]) -> None:
+        self._next = None
         _iterating.discard(self)
 
     def _onData(self, event: DataEvent) -> None:
         if self._closed:
             # Another listener of the same event has closed the iterator.
             return
-        if self._wanted is not None:
-            wanted = self._wanted
-            self._cancelled(wanted)
-            wanted.callback(event.data)
+        if self._next is not None:
+            pending = self._next
+            self._cancelled(pending)
+            pending.callback(event.data)
             return
-        self._waiting.append(event.data)
-        if len(self._waiting) >= MAX_WAITING:
+        self._unread.append(event.data)
+        if len(self._unread) >= MAX_WAITING:
             self._setFull(full=True)
 
     def _end(self) -> None:
@@ -218,10 +218,10 @@ class Messages:
         """
         self._closed = True
         self._socket.removeEventListener(DataEvent.DATA, self._onData)
-        wanted = self._wanted
-        if wanted is not None:
-            self._cancelled(wanted)
-            wanted.errback(StopAsyncIteration())
+        pending = self._next
+        if pending is not None:
+            self._cancelled(pending)
+            pending.errback(StopAsyncIteration())
 
 
 # Iterators with a pending __anext__(): nothing else references the waiting coroutine.

@@ -241,7 +241,7 @@ def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
         raise usage.UsageError(f"--broker: {problem}") from None
 
 
-def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
+def _sendFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
     if farewell is not None:
         factory.broadcast(farewell)
 
@@ -267,7 +267,7 @@ def makeService(options: Options) -> IService:
     if not issubclass(protocol, RoomProtocol):
         factory = XMLSocketFactory(protocol, **settings)
         service = serveData(options, factory)
-        service.farewell = partial(_sayFarewell, factory, farewell)
+        service.farewell = partial(_sendFarewell, factory, farewell)
         return service
     announces = issubclass(protocol, XMLRoomProtocol)
     limits = RoomLimits(
@@ -284,7 +284,7 @@ def makeService(options: Options) -> IService:
     lobby, pubSub = Lobby(limits, roomLimits=roomLimits), options["broker"]
     factory = RoomFactory(protocol, lobby, announces=announces, **settings)
     service = serveData(options, factory)
-    service.farewell = partial(_sayFarewell, factory, farewell)
+    service.farewell = partial(_sendFarewell, factory, farewell)
     service.lobby = lobby
     if pubSub is not None:
         service.pubSub, presence = pubSub, options["presence"]

@@ -220,7 +220,7 @@ class Judge:
         self.verdict = judge(
             findings,
             self._path,
-            atHand=[*self._sent, *self._trust.helpers, *self._trust.allAnchors],
+            atHand=[*self._sent, *self._trust.usableIntermediates, *self._trust.allAnchors],
             pinned=self._trust.pinned,
             hardRevocation=self._trust.hardRevocation,
         )

@@ -151,7 +151,7 @@ class Trust:
         return frozenset(anchor for anchor in self.anchors if not isSelfIssued(anchor))
 
     @cached_property
-    def helpers(self) -> tuple[x509.Certificate, ...]:
+    def usableIntermediates(self) -> tuple[x509.Certificate, ...]:
         """
         The usable intermediate certificates: a self-issued one could only end a path,
         but is not trusted.
@@ -296,7 +296,7 @@ def _contextFor(trust: Trust) -> Context:
     store = context.get_cert_store()
     if store is None:  # pragma: no cover - the type says so, a context has one
         raise ValueError("the context has no certificate store")
-    for certificate in (*trust.allAnchors, *trust.helpers):
+    for certificate in (*trust.allAnchors, *trust.usableIntermediates):
         store.add_cert(X509.from_cryptography(certificate))
     trust.setRules(store)
     trust.setLists(store)
@@ -310,7 +310,7 @@ def _constraintsOf(trust: Trust) -> int:
     """
     counts = {
         certificate: countConstraints(certificate.public_bytes(Encoding.DER))
-        for certificate in (*trust.allAnchors, *trust.helpers)
+        for certificate in (*trust.allAnchors, *trust.usableIntermediates)
     }
     roots = [count for certificate, count in counts.items() if isSelfIssued(certificate)]
     others = [count for certificate, count in counts.items() if not isSelfIssued(certificate)]

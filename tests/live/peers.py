@@ -57,9 +57,9 @@ class Buffered(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.received:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
@@ -72,7 +72,7 @@ class Buffered(Protocol):
         """
         found: Deferred[None] = Deferred()
         self._wanted = (wanted, found)
-        self._look()
+        self._check()
         await found
         return self.received
 
@@ -164,9 +164,9 @@ class Process(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self.printed += data
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.printed:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
@@ -179,7 +179,7 @@ class Process(ProcessProtocol):
         """
         found: Deferred[None] = Deferred()
         self._wanted = (wanted, found)
-        self._look()
+        self._check()
         await found
         return self.printed.decode()
 

@@ -146,7 +146,7 @@ async def test_many() -> None:
 
 
 @live
-async def test_normal() -> None:
+async def test_withProtocol() -> None:
     """
     An incomplete request, several requests, and a late request are handled by a
     protocol, with the same answers.
@@ -249,7 +249,7 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @live
-async def test_gone() -> None:
+async def test_disconnected() -> None:
     """
     A client that disconnects before it is answered is logged with one line, like any
     other.

@@ -117,32 +117,32 @@ class Watcher:
     """
 
     def __init__(self) -> None:
-        self.told: list[str] = []
-        self.heard: list[bytes] = []
+        self.notifications: list[str] = []
+        self.received: list[bytes] = []
         self._wanted: tuple[object, Deferred[None]] | None = None
 
     def up(self) -> None:
-        self._note("up")
+        self._record("up")
 
     def down(self, reason: str) -> None:
-        self._note("down")
+        self._record("down")
 
     def drained(self) -> None:
-        self._note("drained")
+        self._record("drained")
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         pass
 
-    def hear(self, payload: bytes) -> None:
-        self.heard.append(payload)
-        self._look(payload)
+    def receive(self, payload: bytes) -> None:
+        self.received.append(payload)
+        self._check(payload)
 
-    def _note(self, what: str) -> None:
-        self.told.append(what)
-        self._look(what)
+    def _record(self, notification: str) -> None:
+        self.notifications.append(notification)
+        self._check(notification)
 
-    def _look(self, what: object) -> None:
-        if self._wanted is not None and self._wanted[0] == what:
+    def _check(self, notification: object) -> None:
+        if self._wanted is not None and self._wanted[0] == notification:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
@@ -163,7 +163,7 @@ async def node(url: str, limits: BrokerLimits = LIMITS) -> AsyncIterator[tuple[I
     pubSub: Any = pubSubFromURL(url, theReactor(), limits=limits)
     watcher = Watcher()
     pubSub.addListener(watcher)
-    pubSub.subscribe("room", watcher.hear)
+    pubSub.subscribe("room", watcher.receive)
     await pubSub.start()
     try:
         yield pubSub, watcher
@@ -194,8 +194,8 @@ async def test_pubSub(kind: Kind, tmp_path: Path) -> None:
             assert one.publish("room", payload)
             one.publish("somewhere else *>", payload)
         await waiting
-        assert watcher.heard == sent
-        assert early.heard == []
+        assert watcher.received == sent
+        assert early.received == []
         assert (other.received, other.gaps, other.duplicates) == (1000, 0, 0)
 
 
@@ -292,8 +292,8 @@ async def test_password(kind: Kind, tmp_path: Path) -> None:
     async with broker(kind, tmp_path, [*kind.command(port), *kind.password]):
         async with node(f"{kind.scheme}://me:s%2Fcret@{where}") as (pubSub, _):
             assert pubSub.state.value == "up"
-        for who in ("me:wr0ng@", ""):
-            async with node(f"{kind.scheme}://{who}{where}") as (pubSub, _):
+        for credentials in ("me:wr0ng@", ""):
+            async with node(f"{kind.scheme}://{credentials}{where}") as (pubSub, _):
                 assert pubSub.state.value == "down"
                 assert pubSub.problem.startswith("the broker says: ")
                 assert "wr0ng" not in pubSub.problem
@@ -306,8 +306,8 @@ async def test_token(tmp_path: Path) -> None:
     """
     port = freePort()
     async with broker(NATS, tmp_path, [*NATS.command(port), "--auth", "t0ken"]):
-        for who, state in [("t0ken", "up"), ("other", "down")]:
-            async with node(f"nats://{who}@{HOST}:{port}") as (pubSub, _):
+        for credentials, state in [("t0ken", "up"), ("other", "down")]:
+            async with node(f"nats://{credentials}@{HOST}:{port}") as (pubSub, _):
                 assert pubSub.state.value == state
 
 

@@ -55,10 +55,10 @@ async def test_metricsAndPage() -> None:
     assert b'openfl_clients{kind="plain"} 1.0' in scraped
     assert b"openfl_messages_received_total 2.0" in scraped
     json_ = "Content-Type: application/json"
-    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
-    assert b" 401 " in await said.untilLost()
-    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
-    assert b'{"hearers": 1}' in await said.untilLost()
+    response = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
+    assert b" 401 " in await response.untilLost()
+    response = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
+    assert b'{"hearers": 1}' in await response.untilLost()
     await client.until(b"bye\0")
     kicked = await ask(int(dashboard), "POST", "/kick", json.dumps({"id": 1}), json_, key)
     assert b'{"kicked": 1}' in await kicked.untilLost()

@@ -86,11 +86,11 @@ def once(dispatcher: Any, type: str) -> Deferred[Any]:
     """
     waiting: Deferred[Any] = Deferred()
 
-    def heard(event: Any) -> None:
-        dispatcher.removeEventListener(type, heard)
+    def onEvent(event: Any) -> None:
+        dispatcher.removeEventListener(type, onEvent)
         waiting.callback(event)
 
-    dispatcher.addEventListener(type, heard)
+    dispatcher.addEventListener(type, onEvent)
     return waiting
 
 
@@ -133,13 +133,13 @@ class HalfClosing(Lasting):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     def readConnectionLost(self) -> None:
-        self.told.append("no more to read")
+        self.notifications.append("read side closed")
 
     def writeConnectionLost(self) -> None:
-        self.told.append("no more to write")
+        self.notifications.append("write side closed")
 
 
 async def connectPeers(reactor: Any, kind: type[Any]) -> tuple[Any, Any, Any]:
@@ -338,18 +338,19 @@ async def halfClosing(reactor: Any) -> Seen:
     client, server, port = await connectPeers(reactor, HalfClosing)
     client.send(b"question")
     client.transport.loseWriteConnection()
-    await until(reactor, lambda: server.told)
+    await until(reactor, lambda: server.notifications)
     server.send(b"answer")
     await until(reactor, lambda: client.received)
     server.transport.loseWriteConnection()
-    await until(reactor, lambda: len(client.told) + len(server.told) == 4)
+    await until(reactor, lambda: len(client.notifications) + len(server.notifications) == 4)
     for each in (client, server):
         each.transport.loseConnection()
     await client.lost
     await server.lost
     await port.stopListening()
     return [
-        (each.received, each.told, type(each.reason), str(each.reason)) for each in (client, server)
+        (each.received, each.notifications, type(each.reason), str(each.reason))
+        for each in (client, server)
     ]
 
 
@@ -451,30 +452,30 @@ async def backpressure(reactor: Any) -> Seen:
     A producer is paused while the reader does not read.
     """
     client, server, port = await connectPeers(reactor, Lasting)
-    told: list[str] = []
+    notifications: list[str] = []
 
     class Producer:
         def pauseProducing(self) -> None:
-            told.append("pause")
+            notifications.append("pause")
 
         def resumeProducing(self) -> None:
-            told.append("resume")
+            notifications.append("resume")
 
         def stopProducing(self) -> None:
-            told.append("stop")
+            notifications.append("stop")
 
     server.transport.pauseProducing()
     client.transport.registerProducer(Producer(), True)
     client.transport.write(MUCH)
-    await until(reactor, lambda: told)
-    seen: Seen = [list(told)]
+    await until(reactor, lambda: notifications)
+    seen: Seen = [list(notifications)]
     server.transport.resumeProducing()
     await until(reactor, lambda: len(server.received) == len(MUCH))
-    await until(reactor, lambda: len(told) == 2)
+    await until(reactor, lambda: len(notifications) == 2)
     client.transport.abortConnection()
     await server.lost
     await port.stopListening()
-    return [*seen, told]
+    return [*seen, notifications]
 
 
 async def scripts(reactor: Any) -> Seen:

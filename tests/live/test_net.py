@@ -29,11 +29,11 @@ def once(dispatcher: Any, type: str) -> Deferred[Any]:
     """
     waiting: Deferred[Any] = Deferred()
 
-    def heard(event: Any) -> None:
-        dispatcher.removeEventListener(type, heard)
+    def onEvent(event: Any) -> None:
+        dispatcher.removeEventListener(type, onEvent)
         waiting.callback(event)
 
-    dispatcher.addEventListener(type, heard)
+    dispatcher.addEventListener(type, onEvent)
     return waiting
 
 
@@ -179,24 +179,24 @@ async def test_connectedDatagrams() -> None:
     """
     A connected socket ignores datagrams from others, and can send a part of an array.
     """
-    one, two, stranger = (DatagramSocket() for _ in range(3))
-    for each in (one, two, stranger):
+    one, two, other = (DatagramSocket() for _ in range(3))
+    for each in (one, two, other):
         each.bind(0, HOST)
         each.receive()
     one.connect(HOST, two.localPort)
     assert (one.connected, one.remoteAddress, one.remotePort) == (True, HOST, two.localPort)
-    heard: list[bytes] = []
-    one.addEventListener(DatagramSocketDataEvent.DATA, lambda event: heard.append(event.data))
+    received: list[bytes] = []
+    one.addEventListener(DatagramSocketDataEvent.DATA, lambda event: received.append(event.data))
     arriving = once(two, DatagramSocketDataEvent.DATA)
     one.send(ByteArray(b"abcdef"), 2, 3)
     assert (await arriving).data == b"cde"
-    stranger.send(b"stranger", 0, 0, HOST, one.localPort)
+    other.send(b"other", 0, 0, HOST, one.localPort)
     two.send(b"peer", 0, 0, HOST, one.localPort)
-    await until(lambda: heard)
-    assert heard == [b"peer"]
+    await until(lambda: received)
+    assert received == [b"peer"]
     with pytest.raises(errors.IllegalOperationError):
         one.send(b"a", 0, 0, HOST, two.localPort)
-    for each in (one, two, stranger):
+    for each in (one, two, other):
         await each.close()
 
 

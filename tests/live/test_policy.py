@@ -127,7 +127,7 @@ async def test_named(remote: Any) -> None:
         assert (await outcome(port)).type == "connect"
 
 
-class Deaf(Protocol):
+class Closing(Protocol):
     """
     A server that closes the connection when it receives data, without an answer.
     """
@@ -143,7 +143,7 @@ async def test_noPolicy(remote: Any) -> None:
     A server without policy files, and a missing server, are a C{securityError} with the
     reason.
     """
-    async with serving(Factory.forProtocol(Deaf)) as (port, _):
+    async with serving(Factory.forProtocol(Closing)) as (port, _):
         event = await outcome(port)
         assert (event.type, event.errorID) == ("securityError", 2048)
         assert "the connection is closed without a word" in event.text

@@ -83,9 +83,9 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
             await server.until(b"is up")
         # The messages were queued; or they were lost, and members are notified.
         ann.send(b"<say>again</say>\0")
-        heard = await ben.until(b'<say from="Ann">again</say>\0')
-        missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', heard)))
-        kept = len(re.findall(rb'<say from="Ann">\d</say>', heard))
+        received = await ben.until(b'<say from="Ann">again</say>\0')
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', received)))
+        kept = len(re.findall(rb'<say from="Ann">\d</say>', received))
         assert missed + kept == 3
         await stop(one)
         await ann.until(b"<bye/>\0")

@@ -91,17 +91,17 @@ class Visitor(SecureSocketProtocol):
     def __init__(self) -> None:
         self.outcome: Deferred[str] = Deferred()
         self.lost: Deferred[None] = Deferred()
-        self.heard = ""
+        self.received = ""
 
     def connectionMade(self) -> None:
         self.writeUTFBytes("secret\n")
         self.flush()
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
-        self.heard += self.readUTFBytes(bytesLoaded)
-        if self.heard.endswith("\n"):
+        self.received += self.readUTFBytes(bytesLoaded)
+        if self.received.endswith("\n"):
             self.transport.loseConnection()
-            self.outcome.callback(f"{self.serverCertificateStatus}: {self.heard}")
+            self.outcome.callback(f"{self.serverCertificateStatus}: {self.received}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.callback(None)
@@ -144,9 +144,9 @@ async def call(port: int, trust: Trust = TRUST, host: str = NAME) -> str:
     factory = SecureSocketFactory(lambda: visitor, host, trust, timeout=240)
     factory.noisy = False
     await TCP4ClientEndpoint(theReactor(), HOST, port).connect(factory)
-    said = await visitor.outcome
+    result = await visitor.outcome
     await visitor.lost
-    return said
+    return result
 
 
 @live
@@ -184,6 +184,6 @@ async def test_opensslUnknown(tmp_path: Path) -> None:
     """
     security = ("-cipher", "ALL:@SECLEVEL=0")
     async with openssl(tmp_path, LEAF, "-tls1_1", *security) as (_, port):
-        said = await call(port)
-    assert said.startswith("unknown: the TLS handshake failed: ")
-    assert "neither TLS 1.2 nor TLS 1.3" in said
+        result = await call(port)
+    assert result.startswith("unknown: the TLS handshake failed: ")
+    assert "neither TLS 1.2 nor TLS 1.3" in result

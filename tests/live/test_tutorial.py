@@ -31,9 +31,9 @@ class Player:
 
     def __init__(self, socket: XMLSocket) -> None:
         self.socket = socket
-        self.heard = socket.messages()
+        self.messages = socket.messages()
 
-    def say(self, *messages: str) -> None:
+    def send(self, *messages: str) -> None:
         """
         Send a message.
         """
@@ -55,11 +55,11 @@ class Player:
         @return: all messages up to it.
         """
         found = []
-        async for message in self.heard:
+        async for message in self.messages:
             found.append(message)
             if wanted in message:
                 return found
-        raise AssertionError(f"{wanted} has not come, but {found}")
+        raise AssertionError(f"{wanted} was not received, but {found}")
 
 
 async def player(port: int) -> Player:
@@ -106,10 +106,10 @@ async def test_step1() -> None:
     """
     async with board("step1") as port:
         one = await player(port)
-        one.say('<move x="3" y="4"/>')
+        one.send('<move x="3" y="4"/>')
         assert await one.until("at") == ['<at who="1" x="3" y="4"/>']
         two = await player(port)
-        two.say('<move x="15" y="0"/>', '<move x="14" y="0"/>')
+        two.send('<move x="15" y="0"/>', '<move x="14" y="0"/>')
         assert await two.until('x="14"') == [
             '<at who="1" x="3" y="4"/>',
             '<at who="2" x="15" y="0"/>',
@@ -117,7 +117,7 @@ async def test_step1() -> None:
         ]
         for wrong in ['<move x="16" y="0"/>', '<move x="a" y="0"/>', "<hello/>", "no XML"]:
             other = await player(port)
-            other.say(wrong)
+            other.send(wrong)
             await other.socket.whenClosed()
         await two.end()
         assert await one.until("gone") == [
@@ -133,10 +133,10 @@ async def playTogether(port: int) -> None:
     Join a room, receive the positions, and receive errors.
     """
     ann = await player(port)
-    ann.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+    ann.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
     await ann.until("<welcome")
     ben = await player(port)
-    ben.say('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
+    ben.send('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
     [*_, who] = await ben.until("<who")
     assert '<member name="Ann" connected="true"><data key="at" value="3,4" /></member>' in who
     assert await ann.until("<set") == [
@@ -144,14 +144,14 @@ async def playTogether(port: int) -> None:
         '<set name="Ben" key="at" value="15,0" />',
     ]
     for wrong in ["16,0", "3", "3,4,5", "-1,0", "٣,4"]:
-        ann.say(f'<set key="at" value="{wrong}"/>')
+        ann.send(f'<set key="at" value="{wrong}"/>')
         [error] = await ann.until("<error")
         assert 'code="move"' in error
-    ann.say('<set key="color" value="red"/>', "<set ")
+    ann.send('<set key="color" value="red"/>', "<set ")
     [error] = await ann.until("<error")
     assert 'code="xml"' in error
     assert await ben.until("color") == ['<set name="Ann" key="color" value="red" />']
-    ann.say("<leave/>")
+    ann.send("<leave/>")
     assert await ben.until("<left") == ['<left name="Ann" />']
     await ann.end()
     await ben.end()
@@ -189,7 +189,7 @@ async def test_step3(tmp_path: Path) -> None:
         cut.transport.abortConnection()  # type: ignore[attr-defined]
         await cut.untilLost()
         back = await player(port)
-        back.say(f'<resume token="{found[1].decode()}"/>', "<who/>")
+        back.send(f'<resume token="{found[1].decode()}"/>', "<who/>")
         [welcome_, who] = await back.until("<who")
         assert 'name="Ann"' in welcome_
         assert '<data key="at" value="3,4" />' in who

@@ -97,8 +97,8 @@ async def test_gap(tmp_path: Path) -> None:
     for number in range(count):
         ann.send(b"<say>%d:%b</say>\0" % (number, b"x" * size))
     # No messages are lost within a server.
-    heard = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
-    assert len(re.findall(rb">\d+:x", heard)) == count
+    received = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
+    assert len(re.findall(rb">\d+:x", received)) == count
     state = await shown(streams[0], lambda state: state["dropped"])
     dropped = state["dropped"]
     assert state["waiting"] + dropped == count
@@ -107,13 +107,13 @@ async def test_gap(tmp_path: Path) -> None:
         for server in (one, two):
             await server.until(b"is up")
         ann.send(b"<say>again</say>\0")
-        heard = await ben.until(b">again</say>\0")
-        missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', heard)))
+        received = await ben.until(b">again</say>\0")
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', received)))
         assert missed >= dropped
-        assert missed + len(re.findall(rb">\d+:x", heard)) == count
+        assert missed + len(re.findall(rb">\d+:x", received)) == count
         state = await shown(streams[1], lambda state: state["missed"])
         assert (state["missed"], state["state"], state["reconnects"]) == (missed, "up", 1)
-        assert state["gaps"] == heard.count(b"<gap ")
+        assert state["gaps"] == received.count(b"<gap ")
         metrics = await metricsOf(twoMetrics)
         assert metrics["openfl_broker_missed_total"] == missed
         assert metrics["openfl_broker_up"] == 1

@@ -24,18 +24,18 @@ class DatagramSocketTests(SynchronousTestCase):
         self.reactor = self.network.reactor
         self.socket = DatagramSocket(reactor=self.reactor)
         self.sent: list[Datagram] = []
-        self.network.datagrams.filter = self.carry
+        self.network.datagrams.filter = self.record
         # A port in use.
         DatagramSocket(reactor=self.reactor).bind(7)
 
-    def carry(self, datagram: Datagram) -> bool:
+    def record(self, datagram: Datagram) -> bool:
         """
         Record a datagram.
         """
         self.sent.append(datagram)
         return True
 
-    def heard(self, socket: DatagramSocket | None = None) -> list[Event]:
+    def eventsOf(self, socket: DatagramSocket | None = None) -> list[Event]:
         """
         Record the events of a socket.
 
@@ -108,7 +108,7 @@ class DatagramSocketTests(SynchronousTestCase):
         self.network.flush()
         self.assertEqual(recorder.types, ["data"])
         early = DatagramSocket(reactor=self.reactor)
-        events = self.heard(early)
+        events = self.eventsOf(early)
         early.bind(8001)
         self.send(b"at once", 8001, ("127.0.0.1", 81))
         self.assertEqual(len(events), 1)
@@ -175,7 +175,7 @@ class DatagramSocketTests(SynchronousTestCase):
         self.assertEqual([datagram.data for datagram in self.sent], [b"cde", b""])
         self.assertEqual({datagram.destination for datagram in self.sent}, {("127.0.0.1", 80)})
 
-    def test_nothingToSend(self) -> None:
+    def test_none(self) -> None:
         """
         Sending C{None} is an error.
         """
@@ -227,11 +227,11 @@ class DatagramSocketTests(SynchronousTestCase):
         self.socket.bind("8087")  # type: ignore[arg-type]
         self.assertEqual(self.socket.localPort, 8087)
 
-    def test_strangers(self) -> None:
+    def test_otherSenders(self) -> None:
         """
         A connected socket receives from its peer only, in any notation of its address.
         """
-        events = self.heard()
+        events = self.eventsOf()
         self.socket.connect("[0:0:0:0:0:0:0:1]", 80)
         self.assertEqual(self.socket.remoteAddress, "::1")
         for data, source in [
@@ -246,7 +246,7 @@ class DatagramSocketTests(SynchronousTestCase):
         """
         The event contains the addresses of both sides.
         """
-        events = self.heard()
+        events = self.eventsOf()
         self.socket.bind(8000, "127.0.0.1")
         self.send(b"abc", 8000, ("127.0.0.2", 81))
         [event] = events

@@ -29,7 +29,7 @@ class Player:
     firstProp: str = ""
 
 
-class Again:
+class Recursive:
     """
     Encodes itself recursively.
     """
@@ -85,12 +85,12 @@ class RegisterTests(SynchronousTestCase):
         array.position = 0
         self.assertEqual(array.readObject(), Player("Hello"))
 
-    def test_writesItselfAgain(self) -> None:
+    def test_recursion(self) -> None:
         """
         An object that encodes itself recursively is an error with a readable text.
         """
-        utils.classAliases.register("Again", Again)
-        error = self.assertRaises(errors.IOError, ByteArray().writeObject, Again())
+        utils.classAliases.register("Recursive", Recursive)
+        error = self.assertRaises(errors.IOError, ByteArray().writeObject, Recursive())
         self.assertLess(len(str(error)), 100_000)
 
 

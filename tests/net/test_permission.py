@@ -229,7 +229,7 @@ class RefusedTests(PermissionTestCase):
             self.assertRaises(errors.IOError, socket.close)
             self.successResultOf(socket.whenClosed())
 
-    def test_nobodyThere(self) -> None:
+    def test_noServer(self) -> None:
         """
         If no server is listening, there is no policy file and no permission.
         """

@@ -31,7 +31,7 @@ class SecureNetwork(Network):
     An in-memory network with TLS servers.
     """
 
-    def meet(self, identity: Identity | None) -> Peer:
+    def accept(self, identity: Identity | None) -> Peer:
         """
         Let a server accept the latest connection attempt.
 
@@ -63,14 +63,14 @@ class SecureSocketTests(SynchronousTestCase):
         """
         self.network.latency = 1
         self.socket.connect(HOST, 443)
-        return self.network.meet(identity)
+        return self.network.accept(identity)
 
     def shakeHands(self, identity: Identity | None = GOOD) -> Peer:
         """
         Connect to a server, and exchange data until both sides are idle.
         """
         self.socket.connect(HOST, 443)
-        return self.network.meet(identity)
+        return self.network.accept(identity)
 
     def state(self) -> tuple[bool, str, bool, bool]:
         """
@@ -320,5 +320,5 @@ class SecureSocketTests(SynchronousTestCase):
         """
         self.socket.connect(HOST, 443)
         waiting = self.socket.whenConnected()
-        self.network.meet(EXPIRED)
+        self.network.accept(EXPIRED)
         self.assertIn("has expired", self.failureResultOf(waiting).getErrorMessage())

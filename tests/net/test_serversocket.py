@@ -189,7 +189,7 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.listen()
         self.assertTrue(self.accept().closed)
 
-    def test_nobodyListens(self) -> None:
+    def test_withoutListener(self) -> None:
         """
         Without a listener the client is disconnected, because its socket could never be
         used.

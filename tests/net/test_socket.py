@@ -176,7 +176,7 @@ class LifeTests(SocketTestCase):
         self.assertEqual(self.recorder.events, [])
         self.assertNotConnected(self.socket.close)
 
-    def test_closeAtOnce(self) -> None:
+    def test_closeInTheSameIteration(self) -> None:
         """
         An attempt that is cancelled in the same reactor iteration, by C{close} or by
         another attempt, dispatches no event.
@@ -204,7 +204,7 @@ class LifeTests(SocketTestCase):
         self.assertEqual(self.recorder.events, [])
         self.assertFalse(self.socket.connected)
 
-    def test_closeAfterItHasConnectedAtOnce(self) -> None:
+    def test_closeAfterImmediateConnection(self) -> None:
         """
         A connection established within the call of C{connect} is closed without an
         event.
@@ -289,7 +289,7 @@ class LifeTests(SocketTestCase):
         self.socket.connect(None, 81)
         self.assertEqual(dialled, [("a.example", 80, 20), ("localhost", 81, 0.5)])
 
-    def test_waiting(self) -> None:
+    def test_deferreds(self) -> None:
         """
         The Deferreds of C{whenConnected} and C{whenClosed} fire after the events.
         """
@@ -305,7 +305,7 @@ class LifeTests(SocketTestCase):
         peer.close()
         self.successResultOf(closed)
 
-    def test_waitingInVain(self) -> None:
+    def test_whenConnectedFails(self) -> None:
         """
         C{whenConnected} fails with the error of the event, whose cause is the failure
         of the endpoint.
@@ -362,7 +362,7 @@ class LifeTests(SocketTestCase):
         unknown = [None, 0, None, 0]
         self.assertEqual(seen, [unknown, unknown, known, known, unknown, again, unknown])
 
-    def test_nothingWithoutConnection(self) -> None:
+    def test_withoutConnection(self) -> None:
         """
         Without a connection C{bytesAvailable} and C{bytesPending} are 0.
         """
@@ -377,7 +377,7 @@ class LifeTests(SocketTestCase):
         states.append((self.socket.bytesAvailable, self.socket.bytesPending))
         self.assertEqual(states, [(0, 0)] * 3)
 
-    def test_unheardError(self) -> None:
+    def test_unhandledError(self) -> None:
         """
         An error event without a listener is logged.
         """
@@ -409,7 +409,7 @@ class ReadTests(SocketTestCase):
     Reading data.
     """
 
-    def test_unreadStays(self) -> None:
+    def test_unreadData(self) -> None:
         """
         Unread data can be read after the next event, and causes no event itself.
         """
@@ -479,7 +479,7 @@ class ReadTests(SocketTestCase):
             self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (5, 0))
 
     @given(cutStreams(st.binary(max_size=30)))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
         The received bytes do not depend on how the stream is split.
         """
@@ -533,7 +533,7 @@ class WriteTests(SocketTestCase):
         self.assertEqual(peer.received, b"\1")
         self.assertTrue(peer.closed)
 
-    def test_closeWhileMuchWaits(self) -> None:
+    def test_closeWithQueuedData(self) -> None:
         """
         Flushed data is delivered completely to a peer that reads only after C{close},
         without C{outputProgress}.
@@ -573,7 +573,7 @@ class WriteTests(SocketTestCase):
         self.assertEqual({event.bytesTotal for event in progress}, {400_000})
         self.assertEqual(len(peer.received), 400_000)
 
-    def test_progressOfASmallWrite(self) -> None:
+    def test_progressOfSmallWrite(self) -> None:
         """
         A write that is sent immediately is reported once, and not within C{flush}.
         """

@@ -348,7 +348,7 @@ class TraceTests(SynchronousTestCase):
         for trace in TRACES:
             self.assertSeen(trace, [len(step.get("payload", ())) for step in trace.peer])
 
-    def test_inOnePiece(self) -> None:
+    def test_asOneChunk(self) -> None:
         """
         The data of consecutive sends is one chunk.
         """
@@ -363,7 +363,7 @@ class TraceTests(SynchronousTestCase):
             self.assertSeen(trace, everyByte())
 
     @given(st.sampled_from(WITH_DATA), st.lists(st.integers(1, 20)))
-    def test_anyCut(self, trace: Trace, sizes: list[int]) -> None:
+    def test_anySplit(self, trace: Trace, sizes: list[int]) -> None:
         """
         The data is split arbitrarily.
         """

@@ -63,7 +63,7 @@ class ReceiveTests(XMLSocketTestCase):
     """
 
     @given(cutStreams(streams))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
         The events do not depend on how the stream is split.
         """
@@ -83,7 +83,7 @@ class ReceiveTests(XMLSocketTestCase):
             '[DataEvent type="data" bubbles=false cancelable=false eventPhase=2 data="Hello!"]',
         )
 
-    def test_rest(self) -> None:
+    def test_unterminated(self) -> None:
         """
         An unterminated message is dropped, and is not part of the next connection.
         """
@@ -395,7 +395,7 @@ class MessagesTests(XMLSocketTestCase):
             self.failureResultOf(waiting, CancelledError)
         self.assertEqual(self.socket._link._whenClosed, [])
 
-    def test_late(self) -> None:
+    def test_earlyMessages(self) -> None:
         """
         Messages received before the iteration starts are kept, also after the
         connection is closed.

@@ -96,7 +96,7 @@ class CheckTests(OptionsTestCase):
         The origin is a domain, an address or a URL. It is secure with an C{https} URL
         or with C{--secure}.
         """
-        for arguments, told in [
+        for arguments, expected in [
             (["--for=B.example"], "'b.example' by http,"),
             (["--for=b.example", "--secure"], "'b.example' by https,"),
             (["--for=https://b.example/game.swf"], "'b.example' by https,"),
@@ -105,8 +105,8 @@ class CheckTests(OptionsTestCase):
             (["--for=[::1]"], "'[::1]' by http,"),
         ]:
             status, lines = self.check(PolicyFile(RULES), "--port=8080", *arguments)
-            self.assertIn(told, lines[-1])
-            self.assertEqual(status, 0 if "b.example' by https" in told else 1)
+            self.assertIn(expected, lines[-1])
+            self.assertEqual(status, 0 if "b.example' by https" in expected else 1)
 
     def test_fileAlone(self) -> None:
         """

@@ -213,14 +213,14 @@ def shakeHands(
     ).buildProtocol(None)
     sending, hearing = makeFakeServer(serving), makeFakeClient(calling)
     if garble is not None:
-        hear = hearing.bufferReceived
+        receive = hearing.bufferReceived
 
         def hearPieces(data: bytes) -> None:
             pieces = list(garble(data))
             for piece in pieces:
                 # A real transport does not read after loseConnection().
                 if piece and not hearing.disconnecting:
-                    hear(piece)
+                    receive(piece)
             if sum(map(len, pieces)) < len(data):
                 sending.loseConnection()
 
@@ -273,13 +273,13 @@ def converse(calling: Any, serving: SSL.Connection) -> list[Verdict]:
     @return: the client's verdict after each step.
     @raise SSL.Error: if either side aborts the handshake.
     """
-    said: list[Verdict] = []
+    verdicts: list[Verdict] = []
     for _ in range(10):
         for end, other in ((calling, serving), (serving, calling)):
             with contextlib.suppress(SSL.WantReadError):
                 end.do_handshake()
             pour(end, other)
-        said.append(calling.verdict)
+        verdicts.append(calling.verdict)
         if calling.verdict != Verdict():
             break
-    return said
+    return verdicts

@@ -46,7 +46,7 @@ def flightOf(calling: Any, presenting: Presenting) -> tuple[bytes, SSL.Connectio
     return written(serving), serving
 
 
-class CutTests(SynchronousTestCase):
+class TruncationTests(SynchronousTestCase):
     """
     A server that stops during the handshake.
     """
@@ -80,7 +80,7 @@ class CutTests(SynchronousTestCase):
             # The length of a signature varies by some bytes.
             for length in range(whole - 10):
                 outcome = shakeHands(
-                    Presenting.of(LEAF), TRUST, version=version, garble=Cutting(length)
+                    Presenting.of(LEAF), TRUST, version=version, garble=Truncating(length)
                 )
                 self.assertIsInstance(outcome.reason, (HandshakeFailed, ConnectionClosed))
                 self.assertEqual(outcome.received, b"")
@@ -89,7 +89,7 @@ class CutTests(SynchronousTestCase):
 
     @settings(max_examples=30)
     @given(st.sets(st.integers(1, 1200), max_size=40), st.sampled_from(list(VERSIONS.values())))
-    def test_everyWayToCut(self, places: set[int], version: int) -> None:
+    def test_everySplit(self, places: set[int], version: int) -> None:
         """
         The result does not depend on how the server's data is split.
         """
@@ -104,7 +104,7 @@ class CutTests(SynchronousTestCase):
             self.assertEqual(outcome.received, GREETING if leaf is LEAF else b"")
 
 
-class Cutting:
+class Truncating:
     """
     Forwards only the first bytes of a server.
     """
@@ -253,7 +253,7 @@ class LargeTests(SynchronousTestCase):
         """
         self.assertIn("not signed by an authority", self.refused(*[LEAF.der] * 200))
 
-    def test_refusedWithWords(self) -> None:
+    def test_unparsable(self) -> None:
         """
         If a certificate cannot be parsed, the reason is the certificate and not TLS.
         """

@@ -55,7 +55,7 @@ class CreatorTests(SynchronousTestCase):
         """
         verifyObject(IOpenSSLClientConnectionCreator, SecureConnectionCreator(HOST))
 
-    def test_indication(self) -> None:
+    def test_serverName(self) -> None:
         """
         A DNS name is sent in ASCII (SNI), an IP address is not sent.
         """
@@ -67,16 +67,16 @@ class CreatorTests(SynchronousTestCase):
             ("not a name", None),
         ):
             context = Presenting.of(LEAF, version=TLS12).getContext()
-            told: list[bytes | None] = []
+            names: list[bytes | None] = []
             context.set_tlsext_servername_callback(
-                lambda connection, told=told: told.append(connection.get_servername())  # type: ignore[misc]
+                lambda connection, names=names: names.append(connection.get_servername())  # type: ignore[misc]
             )
             serving = SSL.Connection(context, None)
             serving.set_accept_state()
             with contextlib.suppress(CertificateRefused):
                 converse(newClient(TRUST, host), serving)
             # Without SNI the callback is not called.
-            self.assertEqual(told, [name])
+            self.assertEqual(names, [name])
 
     def test_judges(self) -> None:
         """
@@ -144,7 +144,7 @@ class VerdictTests(SynchronousTestCase):
         self.assertIsInstance(outcome.reason, SSL.Error)
         self.assertEqual(outcome.received, b"")
 
-    def test_words(self) -> None:
+    def test_reason(self) -> None:
         """
         The text of a failed handshake is the reason, with OpenSSL's error.
         """
@@ -171,7 +171,7 @@ class DenialTests(SynchronousTestCase):
     In case of doubt, connections are refused.
     """
 
-    def test_noJudge(self) -> None:
+    def test_notVerified(self) -> None:
         """
         If a handshake is completed without verification, it fails, and no data is sent.
         """
@@ -190,7 +190,7 @@ class DenialTests(SynchronousTestCase):
                 self.assertIn(words, str(error))
                 self.assertEqual(calling.verdict.status, CertificateStatus.UNKNOWN)
 
-    def test_errorOfTheJudge(self) -> None:
+    def test_internalError(self) -> None:
         """
         An internal exception refuses the certificate, and is logged.
         """
@@ -208,7 +208,7 @@ class DenialTests(SynchronousTestCase):
                 self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
             patched.restore()
 
-    def test_oddNames(self) -> None:
+    def test_longCountryCode(self) -> None:
         """
         A country code of three letters causes no warning, in the certificate of a
         server or of a responder.

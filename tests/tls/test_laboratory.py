@@ -16,7 +16,7 @@ from tests.tls.handshakes import GREETING, VERSIONS, Outcome, shakeHands
 from tests.tls.situations import SITUATIONS, Scene, Situation
 
 
-def methodName(situation: Situation) -> str:
+def caseName(situation: Situation) -> str:
     """
     Return the test name of a situation.
     """
@@ -33,7 +33,7 @@ def method(situation: Situation) -> Callable[["SituationTests"], None]:
     def test(self: "SituationTests") -> None:
         self.check(situation)
 
-    test.__name__ = methodName(situation)
+    test.__name__ = caseName(situation)
     test.__doc__ = f"With {situation.name} the status is {situation.status}."
     return test
 
@@ -94,7 +94,7 @@ class SituationTests(SynchronousTestCase):
 
 
 for each in SITUATIONS:
-    setattr(SituationTests, methodName(each), method(each))
+    setattr(SituationTests, caseName(each), method(each))
 
 
 class TableTests(SynchronousTestCase):
@@ -106,7 +106,7 @@ class TableTests(SynchronousTestCase):
         """
         Situations have unique names.
         """
-        names = [methodName(situation) for situation in SITUATIONS]
+        names = [caseName(situation) for situation in SITUATIONS]
         self.assertEqual(len(names), len(set(names)))
         self.assertTrue(all(name.isidentifier() for name in names), names)
 
@@ -114,9 +114,9 @@ class TableTests(SynchronousTestCase):
         """
         Each status has several situations.
         """
-        ways: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for situation in SITUATIONS:
-            ways[situation.status] = ways.get(situation.status, 0) + 1
+            counts[situation.status] = counts.get(situation.status, 0) + 1
         statuses = {value for key, value in vars(CertificateStatus).items() if key.isupper()}
-        self.assertEqual(set(ways), statuses)
-        self.assertGreaterEqual(min(ways.values()), 4, ways)
+        self.assertEqual(set(counts), statuses)
+        self.assertGreaterEqual(min(counts.values()), 4, counts)

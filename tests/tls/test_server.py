@@ -357,7 +357,7 @@ class ServerConnectionTests(SynchronousTestCase):
         [event] = captured
         self.assertEqual(event["log_format"], "{peer} aborted: TLS handshake timed out")
 
-    def test_gone(self) -> None:
+    def test_disconnected(self) -> None:
         """
         The timeout is cancelled when the client disconnects.
         """

@@ -143,18 +143,18 @@ class AddingTests(SynchronousTestCase):
                 known = known.adding(der, trusted)
             self.assertEqual(self.statusWith(known), status)
 
-    def test_whatItIs(self) -> None:
+    def test_fields(self) -> None:
         """
         A certificate is added to the matching field, and the original trust is
         unchanged.
         """
         known = NOBODY.adding(ROOT.der, True).adding(INTERMEDIATE.der, False)
         self.assertEqual(known.allAnchors, (ROOT.certificate,))
-        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(known.usableIntermediates, (INTERMEDIATE.certificate,))
         self.assertEqual(known.pinned, frozenset())
         known = known.adding(LEAF.der, True).adding(STRANGER.der, False)
         self.assertEqual(known.pinned, {LEAF.certificate})
-        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(known.usableIntermediates, (INTERMEDIATE.certificate,))
         self.assertEqual(NOBODY, Trust(platform=False))
 
     def test_noCertificate(self) -> None:
@@ -385,7 +385,7 @@ class PlatformTests(SynchronousTestCase):
             with patch.dict(sys.modules, {"certifi": None}):
                 self.assertEqual(Trust().allAnchors, ())
 
-    def test_besides(self) -> None:
+    def test_additionalAnchors(self) -> None:
         """
         Trust anchors are used in addition to the CAs of this machine, which are last.
         """
@@ -395,7 +395,7 @@ class PlatformTests(SynchronousTestCase):
         status = shakeHands(Presenting.of(LEAF), known).verdict.status
         self.assertEqual(status, CertificateStatus.TRUSTED)
 
-    def test_neither(self) -> None:
+    def test_withoutPlatform(self) -> None:
         """
         With C{platform=False} the CAs of this machine are not trusted.
         """

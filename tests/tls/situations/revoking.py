@@ -31,18 +31,18 @@ def lists(*revoked: x509.CertificateRevocationList, **options: Any) -> Scene:
     return scene(revoked=revoked, **options)
 
 
-def listed(*who: Identity, **properties: Any) -> Scene:
+def listed(*revoked: Identity, **properties: Any) -> Scene:
     """
     A valid server, and a client with a CRL of its intermediate.
     """
-    return lists(INTERMEDIATE.revocationList(*who, **properties))
+    return lists(INTERMEDIATE.revocationList(*revoked, **properties))
 
 
-def above(*who: Identity, **properties: Any) -> Scene:
+def above(*revoked: Identity, **properties: Any) -> Scene:
     """
     A valid server, and a client with a CRL of its root.
     """
-    return lists(ROOT.revocationList(*who, **properties))
+    return lists(ROOT.revocationList(*revoked, **properties))
 
 
 def stapled(
