@@ -291,7 +291,7 @@ class Identity:
 
 
 def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
-    assert old in data, "there is nothing to replace"
+    assert old in data, "the old value is missing"
     assert len(old) == len(new), "all lengths in DER must stay"
     return data.replace(old, new)
 

@@ -91,9 +91,9 @@ def keywordsOf(function: Callable[..., Any]) -> set[str]:
 
 EVENT = "type, bubbles=False, cancelable=False"
 ERROR_EVENT = f"{EVENT}, text='', id=0"
-TESTABLE = "so that it can be tested without a network"
-AWAITED = "what Python awaits beside the events"
-LONG = "OpenFL has it for ByteArray; here all that reads and writes has it"
+TESTABLE = "for tests without a network"
+AWAITED = "Deferreds as an alternative to events"
+LONG = "ByteArray has it in OpenFL; here all readers and writers have it"
 
 READS = {
     "readBoolean": "",
@@ -153,8 +153,8 @@ CLASSES = [
         properties={"endian": "bigEndian", "objectEncoding": 3, "timeout": 20000},
         methods={"connect": "host, port", "close": "", "flush": "", **READS, **WRITES},
         own={
-            "accepted": "how ServerSocket makes one",
-            "autoflush": "what Flash does differs between systems",
+            "accepted": "constructor used by ServerSocket",
+            "autoflush": "Flash's behavior depends on the platform",
             "maxUnread": "every buffer has a limit",
             "reactor": TESTABLE,
             "whenClosed": AWAITED,
@@ -172,7 +172,7 @@ CLASSES = [
         methods={"addBinaryChainBuildingCertificate": "certificate, trusted"},
         own={
             "refusedCertificate": "AIR does not show it, and one wants to know",
-            "trust": "whom to believe differs between systems",
+            "trust": "the trust anchors depend on the platform",
             "verdict": "why a certificate was refused",
         },
     ),
@@ -187,7 +187,7 @@ CLASSES = [
         own={
             "maxLength": "every buffer has a limit",
             "messages": AWAITED,
-            "pauseReading": "so that a slow program is not flooded",
+            "pauseReading": "backpressure",
             "reactor": TESTABLE,
             "resumeReading": "as pauseReading",
             "whenClosed": AWAITED,
@@ -235,7 +235,7 @@ CLASSES = [
         net.ObjectEncoding,
         constants={"AMF0": 0, "AMF3": 3, "DEFAULT": 3},
         properties={"dynamicPropertyWriter": None},
-        missing={"HXSF": "not spoken", "JSON": "not spoken"},
+        missing={"HXSF": "not supported", "JSON": "not supported"},
     ),
     Members(net.IDynamicPropertyWriter, methods={"writeDynamicProperties": "obj, output"}),
     Members(net.IDynamicPropertyOutput, methods={"writeDynamicProperty": "name, value"}),
@@ -247,7 +247,7 @@ CLASSES = [
         methods=READS,
         own={
             "readInt64": LONG,
-            "amfLimits": "values that are received have limits",
+            "amfLimits": "limits of received values",
         },
     ),
     Members(
@@ -415,12 +415,12 @@ CLASSES = [
         properties={"message": ""},
         methods={"getStackTrace": ""},
         own={
-            "numbered": "the texts are in one place",
+            "numbered": "central table of texts",
             **dict.fromkeys(
                 {name for name in dir(Exception) if name[0] != "_"}, "it is an exception"
             ),
         },
-        missing={"toString": "str() is what Python has for it"},
+        missing={"toString": "Python uses str()"},
     ),
     # security
     Members(
@@ -488,11 +488,11 @@ CLASSES = [
             "loadPolicyFile": "url",
         },
         own={
-            "swfURL": "the LoaderInfo that has it in Flash belongs to a display list",
-            "policyFiles": "what loadPolicyFile was given, for the sockets",
+            "swfURL": "LoaderInfo.url in Flash; requires a display list",
+            "policyFiles": "the URLs passed to loadPolicyFile",
         },
         missing={
-            "showSettings": "there is no player whose settings could be shown",
+            "showSettings": "requires Flash Player",
         },
     ),
 ]
@@ -503,16 +503,16 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
         net,
         {
             "registerClassAlias": "flash.net has it",
-            "forgetPolicyFiles": "a player forgets them at its end only",
+            "forgetPolicyFiles": "Flash Player drops them when it exits",
         },
     ),
-    (utils, {"classAliases": "what is registered"}),
-    (events, {"setReporter": "somebody has to hear of what nobody dealt with"}),
+    (utils, {"classAliases": "the registered classes"}),
+    (events, {"setReporter": "reports unhandled errors"}),
     (
         errors,
         {
-            "MESSAGES": "the texts are in one place",
-            "messageOf": "the texts are in one place",
+            "MESSAGES": "central table of texts",
+            "messageOf": "central table of texts",
             **dict.fromkeys(
                 (
                     "ArgumentError",

@@ -22,7 +22,7 @@ def reasonOf(reason: Failure, host: str, port: int) -> str:
     if reason.check(error.DNSLookupError):
         return f"the host name {host!r} is unknown"
     if reason.check(error.NoRouteError):
-        return f"{host} cannot be reached: there is no route to it"
+        return f"{host} cannot be reached: no route to host"
     return f"{host}:{port}: {reason.getErrorMessage().rstrip('.')}"
 
 

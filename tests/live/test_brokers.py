@@ -100,7 +100,7 @@ async def broker(kind: Kind, path: Path, arguments: list[str]) -> AsyncIterator[
     """
     Run a broker while the block runs.
     """
-    need(shutil.which(kind.name), f"there is no {kind.name} (apt-get install {kind.name})")
+    need(shutil.which(kind.name), f"{kind.name} is not installed (apt-get install {kind.name})")
     process = run(str(shutil.which(kind.name)), *arguments, path=str(path))
     try:
         await process.until(kind.ready)

@@ -76,7 +76,7 @@ async def test_tls(tmp_path: Path) -> None:
     The dashboard works over TLS with ALPN; an open stream does not prevent the
     shutdown.
     """
-    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    need(shutil.which("openssl"), "openssl is not installed (apt-get install openssl)")
     path = tmp_path / "server.pem"
     trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
     endpoint = f"ssl:0:privateKey={path}:certKey={path}:interface={HOST}"

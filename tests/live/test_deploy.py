@@ -74,7 +74,7 @@ async def test_nginx(tmp_path: Path) -> None:
     """
     A WebSocket with TLS is forwarded by nginx, with the client's address.
     """
-    need(shutil.which("nginx"), "there is no nginx (apt-get install nginx-light)")
+    need(shutil.which("nginx"), "nginx is not installed (apt-get install nginx-light)")
     certificate, port = tmp_path / "certificate.pem", freePort()
     authority = trustme.CA()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -127,7 +127,7 @@ async def test_haproxy(tmp_path: Path) -> None:
     """
     A plain client is forwarded by haproxy. The servers log its address, not haproxy's.
     """
-    need(shutil.which("haproxy"), "there is no haproxy (apt-get install haproxy)")
+    need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
     port = freePort()
     listen = f"--listen=haproxy:tcp:0:interface={HOST}"
     servers = [twistd("openfl-xml", "--echo", listen) for _ in "ab"]
@@ -155,7 +155,10 @@ def test_systemd(tmp_path: Path) -> None:
     """
     Systemd reports no problems of the units.
     """
-    need(shutil.which("systemd-analyze"), "there is no systemd-analyze (apt-get install systemd)")
+    need(
+        shutil.which("systemd-analyze"),
+        "systemd-analyze is not installed (apt-get install systemd)",
+    )
     changes = ("/opt/game/.venv/bin/twistd", str(TWISTD)), ("WorkingDirectory=/opt/game", "")
     units = [
         configured("game.service", tmp_path, *changes),

@@ -118,7 +118,7 @@ async def openssl(path: Path, identity: Identity, *options: str) -> AsyncIterato
 
     @return: its process and its port.
     """
-    need(shutil.which("openssl"), "there is no openssl")
+    need(shutil.which("openssl"), "openssl is not installed")
     file = str(identity.save(path / "server.pem"))
     process = run(
         str(shutil.which("openssl")), "s_server", "-accept", f"{HOST}:0", "-rev", "-cert", file,

@@ -131,7 +131,7 @@ async def test_muchInAPipe() -> None:
 
 
 @live
-async def test_nobodyReads() -> None:
+async def test_closedOutput() -> None:
     """
     The program ends when its standard output is closed.
     """

@@ -154,7 +154,7 @@ async def test_tls(tmp_path: Path) -> None:
     With a certificate a command accepts TLS from C{openssl s_client}. A client without
     TLS is refused.
     """
-    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    need(shutil.which("openssl"), "openssl is not installed (apt-get install openssl)")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     issued = authority.issue_cert("localhost")
@@ -284,7 +284,7 @@ async def test_portBelow1024() -> None:
     else:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            pytest.skip("run by root, who has the right, and there is no setpriv to give it up")
+            pytest.skip("runs as root, and setpriv is not installed")
         drop = [f"--{caps}=-net_bind_service" for caps in ("bounding-set", "inh-caps")]
         server = run(setpriv, *drop, *TWISTD, *command)
     assert await server.ended == 1

@@ -21,7 +21,7 @@ class ReasonTests(SynchronousTestCase):
         for problem, words in [
             (error.ConnectionRefusedError(), "to h:80 was refused: no server listens there"),
             (error.DNSLookupError("no results"), "the host name 'h' is unknown"),
-            (error.NoRouteError(), "h cannot be reached: there is no route to it"),
+            (error.NoRouteError(), "h cannot be reached: no route to host"),
             (error.TCPTimedOutError(), "h:80: TCP connection timed out"),
             (
                 error.TimeoutError(string="no answer within 2 seconds."),

@@ -298,8 +298,8 @@ REFUSED: dict[str, dict[str, Make]] = {
     CertificateStatus.UNTRUSTED_SIGNERS: {
         "an unknown root": lambda: scene(anchors=[STRANGER]),
         "an unknown root that is sent": lambda: scene(LEAF, ROOT, anchors=[STRANGER]),
-        "nobody trusted": lambda: scene(anchors=[]),
-        "nobody trusted and an unknown root sent": lambda: scene(LEAF, ROOT, anchors=[]),
+        "no trust anchor": lambda: scene(anchors=[]),
+        "no trust anchor and an unknown root sent": lambda: scene(LEAF, ROOT, anchors=[]),
         "a certificate of its own that is unknown": lambda: scene(server(None)),
         "a missing intermediate": lambda: scene(chain=LEAF.chain[:1]),
         "another intermediate": lambda: scene(chain=[LEAF.certificate, STRANGER.certificate]),

@@ -139,7 +139,7 @@ SITUATIONS = [
         lambda: nameless("127.0.0.1", "127.0.0.1"),
     ),
     Situation(
-        "a common name of somebody else and no other",
+        "a common name of another server and no other",
         CertificateStatus.PRINCIPAL_MISMATCH,
         lambda: nameless(HOST, "attacker.example"),
     ),
