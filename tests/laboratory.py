@@ -87,9 +87,6 @@ def tlv(tag: int, content: bytes) -> bytes:
 
 
 def toPEM(certificates: Iterable[x509.Certificate]) -> bytes:
-    """
-    Encode certificates in PEM.
-    """
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 

@@ -54,9 +54,6 @@ class Matcher:
         return self._sequence(list(self._tree), 0, start, accept)
 
     def everywhere(self, text: str) -> None:
-        """
-        Search for all matches.
-        """
         start = 0
         while start <= len(text):
             end = self.match(text, start)

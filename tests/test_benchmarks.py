@@ -22,9 +22,6 @@ MEMORY = Workload("idle", "idle", "idle", "echo", "idle", {}, reference=None, go
 
 
 def results() -> Results:
-    """
-    Create results of measurements.
-    """
     echo = {"ours text": [3.0, 8.0, 3.6], "uvloop": [2.0, 10.0, 3.0], "Node": [4.0, 4.0, 4.0]}
     echo["C"] = [1.0, 5.0, 1.5]
     return Results(

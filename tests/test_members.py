@@ -69,9 +69,6 @@ def at(make: Callable[..., Any]) -> Callable[[], Any]:
 
 
 def parametersOf(function: Callable[..., Any]) -> str:
-    """
-    Return the positional parameters.
-    """
     return ", ".join(
         ("*" if each.kind is each.VAR_POSITIONAL else "")
         + each.name
@@ -82,9 +79,6 @@ def parametersOf(function: Callable[..., Any]) -> str:
 
 
 def keywordsOf(function: Callable[..., Any]) -> set[str]:
-    """
-    Return the keyword-only parameters.
-    """
     parameters = inspect.signature(function).parameters.values()
     return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 

@@ -16,9 +16,6 @@ from tests.laboratory import BEGIN, END, authority, server, tlv
 
 
 def nameOf(*attributes: tuple[x509.ObjectIdentifier, str]) -> X500DistinguishedName:
-    """
-    Create a name.
-    """
     return X500DistinguishedName(x509.Name([x509.NameAttribute(*each) for each in attributes]))
 
 

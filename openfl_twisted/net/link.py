@@ -203,9 +203,8 @@ class Link:
         @param ended: called when the connection was closed or lost, before its event.
         @param wrapEndpoint: called with the endpoint, host and port of an attempt;
             returns the endpoint to use.
-        @param explain: called with the failure of an attempt, the host and the port;
-
-        Returns ------- the reason as text.
+        @param explain: called with the failure of an attempt, the host and the port to
+            get the reason as text.
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:

@@ -278,7 +278,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
         WebSocketFactory,
-        # The wrapped factory enforces the limit; a frame must have room for the NUL byte too.
+        # The wrapped factory enforces the limit; a frame must also fit the NUL byte.
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],

@@ -201,9 +201,6 @@ class Process(ProcessProtocol):
 
 
 def run(*arguments: str, **options: Any) -> Process:
-    """
-    Start a program.
-    """
     process = Process()
     theReactor().spawnProcess(process, arguments[0], arguments, env=None, **options)
     running.add(process)
@@ -211,9 +208,6 @@ def run(*arguments: str, **options: Any) -> Process:
 
 
 def twistd(*arguments: str, **options: Any) -> Process:
-    """
-    Start C{twistd}.
-    """
     return run(*TWISTD, *arguments, **options)
 
 

@@ -72,9 +72,6 @@ class Asker:
         self._socket.sendall(data)
 
     def send(self, data: bytes) -> None:
-        """
-        Send more data.
-        """
         self._socket.sendall(data)
 
     async def answer(self) -> bytes:

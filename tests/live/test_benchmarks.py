@@ -27,9 +27,6 @@ OTHERS = ["idle-rooms", "bytearray-read"]
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """
-    Run the benchmark command.
-    """
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],
         cwd=ROOT,

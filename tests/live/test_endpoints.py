@@ -27,9 +27,6 @@ async def startedOn(server: Process) -> int:
 
 
 async def upgraded(port: int, path: bytes = b"/x/room?id=1") -> Buffered:
-    """
-    Connect with a WebSocket.
-    """
     client = await dial(port)
     client.send(UPGRADE.replace(b"/x/room?id=1", path))
     await client.until(RESPONSE)

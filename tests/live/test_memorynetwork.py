@@ -81,9 +81,6 @@ def watch(dispatcher: Any, seen: Seen, name: str = "") -> None:
 
 
 def once(dispatcher: Any, type: str) -> Deferred[Any]:
-    """
-    Wait for an event.
-    """
     waiting: Deferred[Any] = Deferred()
 
     def onEvent(event: Any) -> None:
@@ -201,9 +198,6 @@ async def talking(reactor: Any) -> Seen:
 
 
 async def refused(reactor: Any) -> Seen:
-    """
-    No server listens.
-    """
     seen: Seen = []
     server = ServerSocket(reactor=reactor)
     server.bind(0, HOST)

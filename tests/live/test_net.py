@@ -24,9 +24,6 @@ from tests.live.peers import HOST, pause, serving, until
 
 
 def once(dispatcher: Any, type: str) -> Deferred[Any]:
-    """
-    Wait for an event.
-    """
     waiting: Deferred[Any] = Deferred()
 
     def onEvent(event: Any) -> None:

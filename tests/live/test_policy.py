@@ -69,9 +69,6 @@ async def outcome(port: int, cls: Any = Socket) -> Any:
 
 
 def echo(policy: Any) -> OnePortFactory:
-    """
-    Create a data port.
-    """
     return OnePortFactory(XMLSocketFactory(EchoProtocol), policy=policy)
 
 

@@ -42,9 +42,6 @@ async def node(
 
 
 async def join(port: int, name: str) -> Buffered:
-    """
-    Join the room.
-    """
     client = await dial(port)
     client.send(f'<join room="chess" name="{name}"/>\0'.encode())
     await client.until(b"<welcome")

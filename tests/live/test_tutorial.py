@@ -34,9 +34,6 @@ class Player:
         self.messages = socket.messages()
 
     def send(self, *messages: str) -> None:
-        """
-        Send a message.
-        """
         for message in messages:
             self.socket.send(message)
 

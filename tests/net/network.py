@@ -79,17 +79,11 @@ class Network(MemoryNetwork):
         return [(attempt.host, attempt.port) for attempt in self.attempts.made]
 
     def answer(self) -> Peer:
-        """
-        Accept the latest attempt.
-        """
         self.flush()
         peer = Peer(self)
         self.attempts.made[-1].answer(Factory.forProtocol(lambda: peer))
         return peer
 
     def turnAway(self) -> None:
-        """
-        Refuse the latest attempt.
-        """
         self.flush()
         self.attempts.made[-1].refuse()

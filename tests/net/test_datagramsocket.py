@@ -29,9 +29,6 @@ class DatagramSocketTests(SynchronousTestCase):
         DatagramSocket(reactor=self.reactor).bind(7)
 
     def record(self, datagram: Datagram) -> bool:
-        """
-        Record a datagram.
-        """
         self.sent.append(datagram)
         return True
 

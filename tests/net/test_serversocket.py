@@ -33,9 +33,6 @@ class ServerSocketTests(SynchronousTestCase):
         self.assertNotEqual(str(error), "")
 
     def accept(self) -> Peer:
-        """
-        Connect a client.
-        """
         endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.server.localPort)
         client = Peer()
         self.network.run(connectProtocol(endpoint, client))

@@ -52,9 +52,6 @@ VALUES = [
 
 
 def sent(data: bytes) -> dict[str, Any]:
-    """
-    The peer sends data.
-    """
     return {"type": "Send", "payload": list(data)}
 
 

@@ -51,9 +51,6 @@ class XMLSocketTestCase(SynchronousTestCase):
         return peer
 
     def data(self) -> list[str]:
-        """
-        Return the messages received.
-        """
         return [event.data for event in self.recorder.events if isinstance(event, DataEvent)]
 
 

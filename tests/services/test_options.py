@@ -82,9 +82,6 @@ class OptionsTestCase(SynchronousTestCase):
             self.assertIn(word, str(error))
 
     def path(self, content: bytes) -> str:
-        """
-        Create a file.
-        """
         path = self.folder() / "file"
         path.write_bytes(content)
         return str(path)

@@ -44,9 +44,6 @@ class FileTests(SynchronousTestCase):
     """
 
     def file(self, data: bytes) -> Path:
-        """
-        Create a file.
-        """
         return write(self, data)
 
     def test_fromPEM(self) -> None:
