@@ -106,14 +106,14 @@ class NATSReaderTests(SynchronousTestCase):
         What the protocol does not have is an error.
         """
         for line, says in [
-            (b"HELLO", "is nothing that NATS says"),
-            (b"MSG a 1", "is no message of NATS"),
-            (b"MSG a 1 b c 5", "is no message of NATS"),
+            (b"HELLO", "is not a NATS message"),
+            (b"MSG a 1", "is not a valid NATS message"),
+            (b"MSG a 1 b c 5", "is not a valid NATS message"),
             (b"MSG a 1 5", "a block of 5 bytes exceeds 4 bytes"),
-            (b"INFO []", "no JSON object"),
-            (b"INFO " + b"[" * 60_000, "no JSON object"),
-            (b'INFO {"max_payload":"x"}', "max_payload is no number"),
-            (b'INFO {"max_payload":-1}', "max_payload is no number"),
+            (b"INFO []", "must be a JSON object"),
+            (b"INFO " + b"[" * 60_000, "must be a JSON object"),
+            (b'INFO {"max_payload":"x"}', "max_payload must be a number"),
+            (b'INFO {"max_payload":-1}', "max_payload must be a number"),
         ]:
             [problem] = read(line + b"\r\n")
             self.assertIn(says, str(problem))
