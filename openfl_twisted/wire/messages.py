@@ -47,7 +47,7 @@ def _split(data: bytes, end: int) -> list[bytes]:
     Split data at each terminator, as C{data.split(END)} does. The length of the
     first message selects the faster method.
 
-    @param end: position of the first terminator; negative if there is none.
+    @param end: position of the first terminator; negative for no terminator.
     """
     if end < _LONG:
         return data.split(END)
@@ -164,7 +164,7 @@ class MessageSplitter:
         """
         Remove and return the incomplete message.
 
-        @return: its bytes; empty if there are none.
+        @return: its bytes (may be empty).
         """
         return self._begun.end()
 
