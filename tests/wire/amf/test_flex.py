@@ -91,7 +91,8 @@ identifiers = st.none() | texts | uids | uids.map(str.upper)
 numbers = st.integers(0, 2**40) | st.floats(min_value=0, allow_nan=False)
 members: dict[str, st.SearchStrategy[Any]] = {
     "body": values,
-    "clientId": identifiers | st.integers(),
+    # AMF has no integers of more than 53 bits.
+    "clientId": identifiers | st.integers(-(2**53), 2**53),
     "destination": st.none() | texts,
     "headers": st.none() | st.dictionaries(texts.filter(bool), values, max_size=3),
     "messageId": identifiers,
