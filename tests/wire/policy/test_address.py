@@ -40,7 +40,7 @@ class ContentTests(SynchronousTestCase):
             "http://a\u2100b/",
         ]:  # fmt: skip
             error = self.assertRaises(ValueError, Content.fromURL, url)
-            self.assertIn("no URL of", str(error).replace("no URL:", "no URL of"))
+            self.assertIn("is not a URL", str(error))
 
     @given(st.text(st.characters(codec="utf-8")).map(lambda rest: f"http://{rest}"))
     def test_anyText(self, url: str) -> None:

@@ -353,7 +353,7 @@ class ProblemTests(SynchronousTestCase):
         """
         for control in ("none", "nonsense"):
             found = self.problems(AccessRule("*"), control=control, port=843)
-            self.assertIn("forbids every policy file of this host, this one too", found)
+            self.assertIn("forbids all policy files of this host, including this one", found)
         self.assertNotIn("forbids", self.problems(control="none", port=843))
 
     def test_unreached(self) -> None:
@@ -379,7 +379,7 @@ class ProblemTests(SynchronousTestCase):
         )
         self.assertEqual(policy.misplaced, 1)
         [problem] = policy.problems()
-        self.assertIn("1 of its <allow-access-from> are never reached", problem)
+        self.assertIn("1 <allow-access-from> elements are ignored", problem)
 
     def test_unknownSecure(self) -> None:
         """
@@ -418,7 +418,7 @@ class ProblemTests(SynchronousTestCase):
         """
         for ports, granted in [("8080", True), ("1-8080", True), ("*", True), ("8081", False)]:
             policy = PolicyFile((AccessRule("*", None), AccessRule("a.example", ports)))
-            problem = "no rule grants port 8080, at which it is asked for"
+            problem = "no rule grants port 8080, which serves the file"
             found = policy.problems(8080, isTarget=True)
             self.assertEqual(problem in found, not granted, ports)
             self.assertNotIn(problem, policy.problems(8080))
