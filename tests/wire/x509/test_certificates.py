@@ -333,7 +333,7 @@ class WordsTests(SynchronousTestCase):
         """
         Where there was no certificate none is judged.
         """
-        self.assertEqual(Verdict().text, "the certificate has not been judged")
+        self.assertEqual(Verdict().text, "the certificate was not verified")
         self.assertEqual(Verdict().status, CertificateStatus.UNKNOWN)
 
     def test_words(self) -> None:
@@ -392,10 +392,10 @@ class WordsTests(SynchronousTestCase):
             return subjectOf(authority(name, key=keyFor("Root")).certificate)
 
         self.assertEqual(subject("a\r\nb\x1b[31m\u202e"), "CN=a\ufffd\ufffdb\ufffd[31m\ufffd")
-        self.assertEqual(subject(""), "nobody")
+        self.assertEqual(subject(""), "an unnamed subject")
         self.assertEqual(subject("\u00e9\U0001f4a9"), "CN=\u00e9\U0001f4a9")
         broken = authority("some name").altered(b"some name", b"\xff" * 9)
-        self.assertEqual(subjectOf(broken.certificate), "a subject that cannot be read")
+        self.assertEqual(subjectOf(broken.certificate), "a malformed subject")
         long = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x" * 60)] * 9)
         key = keyFor("Root")
         signed = (

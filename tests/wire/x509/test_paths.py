@@ -81,13 +81,13 @@ class PathTests(SynchronousTestCase):
         """
         Without an authority there is no path.
         """
-        self.refused("no authority is trusted", LEAF, MIDDLE, anchors=())
+        self.refused("no certificate authority is trusted", LEAF, MIDDLE, anchors=())
 
     def test_notFound(self) -> None:
         """
         What is missing or wrong is told in a few words.
         """
-        self.refused("no authority that is trusted leads to it", LEAF)
+        self.refused("no path leads to a trusted certificate authority", LEAF)
         self.refused("", LEAF, MIDDLE, anchors=(authority("Nobody"),))
         self.refused("valid at", LEAF, MIDDLE, time=BEGIN.replace(year=1999))
         self.refused("leaf certificate has no matching", LEAF, MIDDLE, subject=x509.DNSName("x.y"))
