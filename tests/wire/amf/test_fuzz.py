@@ -390,7 +390,7 @@ class LimitTests(SynchronousTestCase):
                 error = self.assertRaises(
                     AMFError, decode, data, objectEncoding=encoding, limits=AMFLimits(objects=2)
                 )
-                self.assertEqual(str(error), "there are more than 2 objects")
+                self.assertEqual(str(error), "the value contains more than 2 objects")
 
     def test_text(self) -> None:
         """
