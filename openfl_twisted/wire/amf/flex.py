@@ -178,7 +178,7 @@ class AbstractMessage:
     @ivar headers: headers by name; C{None} if the message has none.
     @ivar messageId: identifier of this message.
     @ivar timestamp: time of sending (milliseconds since 1970; default 0, unknown).
-    @ivar timeToLive: how long the message is valid (milliseconds; default 0, no limit).
+    @ivar timeToLive: validity of the message (milliseconds; default 0, no limit).
     """
 
     body: Any = None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from websockets.extensions import Extension
 from websockets.frames import Close, Frame, Opcode
 
-# The highest bit of the first byte of a frame: it is the last frame of its message.
+# The highest bit of the first byte of a frame: the last frame of a message.
 _FIN = 0x80
 
 # The bits of the first byte that are the opcode.
@@ -46,7 +46,7 @@ def _header(length: int) -> bytes:
 
 def payloadsOf(frames: bytes) -> list[bytes]:
     """
-    Return the payloads of the binary messages in frames that were not sent.
+    Return the payloads of the binary messages in unsent frames.
 
     @param frames: the frames, joined. They begin with a complete frame.
     @return: the payloads, in order; compressed ones as they are in the frame.
@@ -83,8 +83,8 @@ def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
     """
     Make a control frame.
 
-    @param opcode: its opcode.
-    @param payload: its payload, at most 125 bytes.
+    @param opcode: the opcode.
+    @param payload: the payload, at most 125 bytes.
     """
     return bytes((_FIN | opcode, len(payload))) + payload
 
@@ -94,7 +94,7 @@ def makeClose(code: int, reason: str) -> bytes:
     Make a Close frame.
 
     @param code: the close code (RFC 6455, 7.4).
-    @param reason: the reason; what exceeds 123 bytes is cut off.
+    @param reason: the reason, truncated to 123 bytes.
     @raise ProtocolError: if the code must not be sent.
     """
     reason = reason.encode()[:_MAX_REASON].decode(errors="ignore")
@@ -115,8 +115,8 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
 
 class _Maker:
     """
-    Makes binary messages, and keeps the last frames: a message for many
-    connections is framed once, by the first of them.
+    Makes binary messages, and caches the last frames: a message for many connections is
+    encoded once.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class _Maker:
         if not payloads:
             return b""
         last = self._payloads
-        # The first payload decides in nearly all cases, without a comparison of the contents.
+        # The first payload decides in nearly all cases, without a comparison of contents.
         if last and payloads[0] is last[0] and tuple(payloads) == last:
             return self._frames
         parts: list[bytes] = []
