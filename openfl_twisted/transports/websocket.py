@@ -376,7 +376,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Hold the bytes of frames, so that they can be read in bounded steps.
         """
-        length = self._frames.pieceLength or len(data)
+        length = self._frames.maxChunk or len(data)
         self.hold().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
@@ -386,7 +386,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Read frames until the peer's Close, and drop messages. Very much compressed data
         is not worth it: the connection is closed without the peer's Close.
         """
-        length = self._frames.pieceLength or len(data) or 1
+        length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
                 self.end(_LINGER)

@@ -55,9 +55,9 @@ class Delivery(NamedTuple):
     payload: bytes
 
 
-class Word(NamedTuple):
+class ControlMessage(NamedTuple):
     """
-    A short message of the server.
+    A message of the server without a payload.
 
     @ivar name: C{PING}, C{PONG}, C{+OK} or C{-ERR}.
     @ivar text: the error of C{-ERR} (default: empty).
@@ -85,7 +85,7 @@ class NATSReader:
         """
         return self._blocks.pending
 
-    def receive(self, data: bytes) -> Iterator[ServerInfo | Delivery | Word]:
+    def receive(self, data: bytes) -> Iterator[ServerInfo | Delivery | ControlMessage]:
         """
         Parse the next chunk of the stream.
 
@@ -113,7 +113,7 @@ def _lengthOf(line: bytes) -> int | None:
     return numberIn(fields[-1])
 
 
-def _read(line: bytes) -> ServerInfo | Word:
+def _read(line: bytes) -> ServerInfo | ControlMessage:
     """
     Parse a line without a payload.
     """
@@ -122,9 +122,9 @@ def _read(line: bytes) -> ServerInfo | Word:
         case b"INFO":
             return _readInfo(rest)
         case b"PING" | b"PONG" | b"+OK" as word:
-            return Word(word.decode())
+            return ControlMessage(word.decode())
         case b"-ERR":
-            return Word("-ERR", rest.decode(errors="replace").strip().strip("'"))
+            return ControlMessage("-ERR", rest.decode(errors="replace").strip().strip("'"))
     raise StreamError(f"{line[:40]!r} is not a NATS message")
 
 

@@ -66,10 +66,10 @@ class NATSReaderTests(SynchronousTestCase):
         self.assertEqual(
             read(b"PING\r\nPong\r\n+OK\r\n-err 'Authorization Violation'\r\n"),
             [
-                nats.Word("PING"),
-                nats.Word("PONG"),
-                nats.Word("+OK"),
-                nats.Word("-ERR", "Authorization Violation"),
+                nats.ControlMessage("PING"),
+                nats.ControlMessage("PONG"),
+                nats.ControlMessage("+OK"),
+                nats.ControlMessage("-ERR", "Authorization Violation"),
             ],
         )
 
@@ -98,7 +98,7 @@ class NATSReaderTests(SynchronousTestCase):
         What has not come to its end is known.
         """
         reader = nats.NATSReader()
-        self.assertEqual(list(reader.receive(b"PING\r\nPI")), [nats.Word("PING")])
+        self.assertEqual(list(reader.receive(b"PING\r\nPI")), [nats.ControlMessage("PING")])
         self.assertEqual(reader.pending, 2)
 
     def test_problems(self) -> None:

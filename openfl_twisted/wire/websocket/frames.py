@@ -148,7 +148,7 @@ class WebSocketFrames:
     # In
 
     @property
-    def pieceLength(self) -> int | None:
+    def maxChunk(self) -> int | None:
         """
         Maximum number of bytes for one call of L{receive}, which bounds its result; C{None} for
         no limit.
@@ -169,7 +169,7 @@ class WebSocketFrames:
         Payloads are delivered as frames are completed, not messages. Consecutive payloads are
         joined. However the stream is split, the bytes are the same.
 
-        @param data: the chunk; at most C{pieceLength} bytes, unless that is C{None}.
+        @param data: the chunk; at most C{maxChunk} bytes, unless that is C{None}.
         @return: the events, in order; nothing follows an L{End}.
         """
         if self._over:

@@ -348,7 +348,7 @@ class CompressionTests(SynchronousTestCase):
                 events = [
                     each for each in (message + b"<", (PING, b"1"), EURO * 100 + b"a") if each
                 ]
-                assertEvents(read(frames, every(frames.pieceLength or 1, stream)), events)
+                assertEvents(read(frames, every(frames.maxChunk or 1, stream)), events)
                 answer = frames.messages([message, b"b"])
                 self.assertLess(len(answer), length // 4 + 50)
                 client.receive_data(answer)
@@ -365,7 +365,7 @@ class CompressionTests(SynchronousTestCase):
         """
         _, frames = connect()
         self.assertFalse(frames.compressed)
-        self.assertIsNone(frames.pieceLength)
+        self.assertIsNone(frames.maxChunk)
         self.assertEqual(framesIn(frames.messages([b"x" * 1000])), [(BINARY, b"x" * 1000)])
 
     def test_parts(self) -> None:
