@@ -121,8 +121,8 @@ def _read(line: bytes) -> ServerInfo | ControlMessage:
     match name.upper():
         case b"INFO":
             return _readInfo(rest)
-        case b"PING" | b"PONG" | b"+OK" as word:
-            return ControlMessage(word.decode())
+        case b"PING" | b"PONG" | b"+OK" as command:
+            return ControlMessage(command.decode())
         case b"-ERR":
             return ControlMessage("-ERR", rest.decode(errors="replace").strip().strip("'"))
     raise StreamError(f"{line[:40]!r} is not a NATS message")

@@ -22,21 +22,21 @@ from tests.frames import REQUEST
 from tests.segments import cuts
 
 
-def collect(pieces: list[bytes], maxHead: int = 16_384) -> tuple[bytes, bytes] | int | None:
+def collect(chunks: list[bytes], maxHead: int = 16_384) -> tuple[bytes, bytes] | int | None:
     """
     Collect a head.
 
     @return: it and what is behind it, or the status of a refusal, or C{None}.
     """
     collector = HeadCollector(maxHead)
-    for number, piece in enumerate(pieces):
+    for number, chunk in enumerate(chunks):
         try:
-            complete = collector.receive(piece)
+            complete = collector.receive(chunk)
         except HTTPAnswer as answer:
             return answer.status
         if complete is not None:
             head, rest = complete
-            return head, rest + b"".join(pieces[number + 1 :])
+            return head, rest + b"".join(chunks[number + 1 :])
     return None
 
 
@@ -164,24 +164,24 @@ class CollectorTests(SynchronousTestCase):
     Collecting a head.
     """
 
-    def test_pieces(self) -> None:
+    def test_chunks(self) -> None:
         """
         A head is found whole, and byte by byte, and what is behind it is kept
         apart.
         """
         stream = REQUEST + b"rest\r\n\r\n"
         single = [bytes((byte,)) for byte in stream]
-        for pieces in ([stream], single):
-            self.assertEqual(collect(pieces), (REQUEST, b"rest\r\n\r\n"))
+        for chunks in ([stream], single):
+            self.assertEqual(collect(chunks), (REQUEST, b"rest\r\n\r\n"))
         self.assertIsNone(collect(single[: len(REQUEST) - 1]))
         self.assertIsNone(collect([b"GET "]))
 
     @given(cuts(REQUEST + b"\x82\x80abcd"))
-    def test_anyPieces(self, pieces: list[bytes]) -> None:
+    def test_anySplit(self, chunks: list[bytes]) -> None:
         """
         Any way to cut it gives the same head.
         """
-        self.assertEqual(collect(pieces), (REQUEST, b"\x82\x80abcd"))
+        self.assertEqual(collect(chunks), (REQUEST, b"\x82\x80abcd"))
 
     def test_long(self) -> None:
         """
@@ -214,9 +214,9 @@ class CollectorTests(SynchronousTestCase):
             b"GET /\xe4 HTTP/1.1\r\n",
             b"\x16\x03\x01",
         ):
-            for pieces in ([stream], [bytes((byte,)) for byte in stream]):
+            for chunks in ([stream], [bytes((byte,)) for byte in stream]):
                 expected = None if stream == b"\r" else 400
-                self.assertEqual(collect(pieces), expected, stream)
+                self.assertEqual(collect(chunks), expected, stream)
 
     def test_received(self) -> None:
         """
