@@ -24,7 +24,7 @@ def reported(header: str, text: str, peer: str = "10.0.0.1") -> str | None:
 
 def quoted(text: str) -> str:
     """
-    Return a quoted string.
+    Return a text as a quoted string, with escaped quotation marks.
     """
     return '"' + "".join(f"\\{letter}" if letter in '"\\' else letter for letter in text) + '"'
 
@@ -124,8 +124,8 @@ class ForwardedTests(SynchronousTestCase):
     @given(st.lists(elements()), elements(), elements())
     def test_noSpoofing(self, before: list[str], left: str, right: str) -> None:
         """
-        Whatever quoted strings contain, the address is the one that the proxy has
-        written.
+        The address is the one that the proxy has written, regardless of quoted
+        strings.
         """
         last = f"{left};for=192.0.2.1;{right}"
         self.assertEqual(reported("forwarded", ",".join([*before, last])), "192.0.2.1 0")

@@ -26,7 +26,8 @@ def collect(chunks: list[bytes], maxHead: int = 16_384) -> tuple[bytes, bytes] |
     """
     Collect a head.
 
-    @return: it and what is behind it, or the status of a refusal, or C{None}.
+    @return: the head and the bytes after it, or the status of a refusal, or
+        C{None}.
     """
     collector = HeadCollector(maxHead)
     for number, chunk in enumerate(chunks):
@@ -130,7 +131,8 @@ class StartsRequestTests(SynchronousTestCase):
     )
     def test_decidesOnce(self, start: bytes, rest: bytes) -> None:
         """
-        Byte by byte, the first decision is the last, and it is made in time.
+        The first result for a growing prefix is final, and is returned within
+        L{MAX_REQUEST_START}.
         """
         data = start + rest + b" " * (MAX_REQUEST_START - len(start + rest))
         decisions = [startsRequest(data[:length]) for length in range(len(data) + 1)]
@@ -161,13 +163,13 @@ class StartsRequestTests(SynchronousTestCase):
 
 class CollectorTests(SynchronousTestCase):
     """
-    Collecting a head.
+    L{HeadCollector} collects a head.
     """
 
     def test_chunks(self) -> None:
         """
-        A head is found whole, and byte by byte, and what is behind it is kept
-        apart.
+        A head is found in one chunk and in single bytes. The bytes after it are
+        returned separately.
         """
         stream = REQUEST + b"rest\r\n\r\n"
         single = [bytes((byte,)) for byte in stream]
@@ -179,14 +181,14 @@ class CollectorTests(SynchronousTestCase):
     @given(cuts(REQUEST + b"\x82\x80abcd"))
     def test_anySplit(self, chunks: list[bytes]) -> None:
         """
-        Any way to cut it gives the same head.
+        The head does not depend on chunk boundaries.
         """
         self.assertEqual(collect(chunks), (REQUEST, b"\x82\x80abcd"))
 
     def test_long(self) -> None:
         """
-        Cookies of some thousand bytes are taken; a head that is over the limit
-        is refused, though its end has not come, and also if it has.
+        Cookies of several thousand bytes are accepted. A head that exceeds the
+        limit is refused, complete or not.
         """
         cookies = REQUEST.replace(b"Pragma: no-cache", b"Cookie: a=" + b"x" * 4000)
         self.assertEqual(collect([cookies[:100], cookies[100:]]), (cookies, b""))
@@ -198,8 +200,8 @@ class CollectorTests(SynchronousTestCase):
 
     def test_noHTTP(self) -> None:
         """
-        What is no request is known by its first line, or the first byte that
-        cannot be in one, however it is cut.
+        Other bytes are refused after the first line, or at the first byte that no
+        request contains, however the stream is split.
         """
         for stream in (
             b"<hello/>\0",
@@ -220,7 +222,7 @@ class CollectorTests(SynchronousTestCase):
 
     def test_received(self) -> None:
         """
-        All that has come is there for somebody else.
+        All received bytes are available to another protocol.
         """
         collector = HeadCollector()
         self.assertIsNone(collector.receive(b"GET"))
@@ -230,13 +232,13 @@ class CollectorTests(SynchronousTestCase):
 
 class ParseTests(SynchronousTestCase):
     """
-    Reading a head.
+    L{parseHead} parses a head.
     """
 
     def test_parts(self) -> None:
         """
-        It has its method, its path with the query, and its fields, whose names
-        are in small letters.
+        A head has a method, a path with the query, and header fields with names
+        in lower case.
         """
         head = parseHead(REQUEST)
         self.assertEqual((head.method, head.path, head.version), ("GET", "/x/room?id=1", "1"))
@@ -244,7 +246,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_paths(self) -> None:
         """
-        OpenFL's draft of a client puts a whole URL in the request.
+        The path of a whole URL, as OpenFL's draft of a client sends it, is
+        extracted.
         """
         for target, path in [
             (b"/", "/"),
@@ -259,8 +262,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        White space around a value does not belong to it; values of several
-        fields are joined; bytes that are not ASCII are letters of ISO 8859-1.
+        White space around a value is removed, values of repeated fields are
+        joined, and other bytes than ASCII are decoded as ISO 8859-1.
         """
         head = parseHead(b"GET / HTTP/1.0\r\na:\t1 \r\nB: \xe4\r\nA: 2\r\nc:\r\n\r\n")
         self.assertEqual(head.headers, {"a": "1, 2", "b": "\xe4", "c": ""})
@@ -268,8 +271,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """
-        Folded lines, lone ends of lines, names that are none, and a second field
-        of those that are decisive are no head.
+        Folded lines, lone CR or LF, invalid names, and repeated fields that must
+        be unique are refused.
         """
         for fields in (
             b"A: 1\r\n folded\r\n",
@@ -294,7 +297,7 @@ class ParseTests(SynchronousTestCase):
     @given(st.binary().map(lambda data: REQUEST[:-4] + b"\r\n" + data + b"\r\n\r\n"))
     def test_anything(self, head: bytes) -> None:
         """
-        Whatever stands in it, it is read or refused.
+        A head with any fields is parsed or refused.
         """
         try:
             parsed = parseHead(head)

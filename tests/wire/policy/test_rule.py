@@ -16,7 +16,7 @@ class PortsTests(SynchronousTestCase):
 
     def test_valid(self) -> None:
         """
-        Single ports, ranges, all, and spaces around them.
+        Ports, ranges and C{*} are parsed, with spaces around them.
         """
         self.assertEqual(parsePorts("80"), ((80, 80),))
         self.assertEqual(parsePorts("*"), ((1, 65535),))
@@ -53,8 +53,8 @@ class CoversTests(SynchronousTestCase):
 
     def test_covers(self) -> None:
         """
-        A rule covers another if its domains, its ports and its content are all
-        of the other's at least.
+        A rule covers another if it includes all of its domains, ports and
+        content.
         """
         for wide, narrow, expected in [
             (AccessRule("*"), AccessRule("a.example", "80"), True),
@@ -94,7 +94,7 @@ class CoversTests(SynchronousTestCase):
     )
     def test_meaning(self, wide: AccessRule, narrow: AccessRule) -> None:
         """
-        What a rule covers it grants, whoever asks.
+        A rule grants all that a covered rule grants.
         """
         if not wide.covers(narrow):
             return
