@@ -232,8 +232,8 @@ class ConformanceTests(SynchronousTestCase):
         Valid frames are read. The answer to a Close has the same payload.
         """
         for name, stream, events, code in GOOD:
-            for pieces in self.segmentations(stream):
-                received = read(WebSocketFrames(LIMIT), pieces)
+            for chunks in self.segmentations(stream):
+                received = read(WebSocketFrames(LIMIT), chunks)
                 if code is not None:
                     end = received.pop()
                     assert isinstance(end, End), name
@@ -260,8 +260,8 @@ class ConformanceTests(SynchronousTestCase):
         before it.
         """
         for name, stream, events, code in BAD:
-            for pieces in self.segmentations(stream):
-                *received, end = read(WebSocketFrames(LIMIT), pieces)
+            for chunks in self.segmentations(stream):
+                *received, end = read(WebSocketFrames(LIMIT), chunks)
                 assertEvents(received, events, name)
                 self.assertViolation(end, code, name)
 
@@ -272,17 +272,17 @@ class ConformanceTests(SynchronousTestCase):
         for good in map(str.encode, UTF8):
             text = b"a" + good + b"b"
             for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
-                for pieces in self.segmentations(stream):
-                    assertEvents(read(WebSocketFrames(), pieces), [text])
+                for chunks in self.segmentations(stream):
+                    assertEvents(read(WebSocketFrames(), chunks), [text])
         for bad in map(bytes.fromhex, " ".join(NOT_UTF8.values()).split()):
             for text in (bad, EURO + bad + EURO):
                 for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
-                    for pieces in self.segmentations(stream):
-                        self.assertViolation(read(WebSocketFrames(), pieces)[-1], 1007, text)
+                    for chunks in self.segmentations(stream):
+                        self.assertViolation(read(WebSocketFrames(), chunks)[-1], 1007, text)
 
     def test_large(self) -> None:
         """
-        9.*: text of 1 MiB and binary messages of any length are read with the
+        9.*: text of 1 MiB, and binary messages of any length, are read with the
         default limit.
         """
         for opcode, length in ((TEXT, 1 << 20), (BINARY, 4 << 20)):
@@ -333,8 +333,9 @@ class CompressionTests(SynchronousTestCase):
 
     def test_bothWays(self) -> None:
         """
-        12.*, 13.*: messages of many lengths are compressed both ways with every
-        kind of offer; uncompressed messages and fragments are read beside them.
+        12.*, 13.*: messages of many lengths are compressed in both directions
+        with every type of offer. Uncompressed messages and fragments are read
+        too.
         """
         for offer in OFFERS:
             client, frames = connect(ClientPerMessageDeflateFactory(**offer))
