@@ -325,7 +325,10 @@ PARSERS = {
     ),
     "policy.rule": Parser(
         decoded(
-            lambda ports: rule.AccessRule("*." + ports, ports).covers(rule.AccessRule("*", ports))
+            lambda ports: (
+                rule.AccessRule("*." + ports, ports).refusal(ports, 1, secure=True, servedFrom=1),
+                rule.portsMask(ports),
+            )
         ),
         [b"1", b",", b"-", b" ", b"*", b"65535", b"."],
     ),

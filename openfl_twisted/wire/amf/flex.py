@@ -14,7 +14,7 @@ L{ArrayCollection}, L{ArrayList} and L{ObjectProxy} wrap one value. The messages
 have two forms. The long form, such as L{AcknowledgeMessage}, is an object with
 all members. The short form, such as L{AcknowledgeMessageExt} with the alias
 C{DSK}, has flag bytes that say which members follow. Flex and BlazeDS send it
-after both have said in a ping that they know it.
+after both have declared support for it in a ping.
 
 Members have the values that the peer sent; their types are not checked, except
 for identifiers that are sent as bytes.

@@ -217,15 +217,6 @@ class AccessRule:
             )
         return None
 
-    def covers(self, other: "AccessRule") -> bool:
-        """
-        Return whether this rule grants all that another one grants.
-
-        @param other: a rule; neither has a L{problem}.
-        """
-        ports = portsMask(other.ports or "")
-        return self.coversContent(other) and ports & portsMask(self.ports or "") == ports
-
     def coversContent(self, other: "AccessRule") -> bool:
         """
         Compare the content of two rules, regardless of their ports.

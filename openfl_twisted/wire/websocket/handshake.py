@@ -28,8 +28,8 @@ def checkUpgrade(head: RequestHead) -> None:
     @raise HTTPAnswer: if it is malformed.
     """
     # An HTTP/1.0 request cannot request a WebSocket.
-    asked = "websocket" in head.tokens("upgrade") and head.version == "1"
-    if not asked or head.method != "GET":
+    isUpgrade = "websocket" in head.tokens("upgrade") and head.version == "1"
+    if not isUpgrade or head.method != "GET":
         raise head.answer()
     if not head.path.startswith("/"):
         raise HTTPAnswer(400, "The request has no path.")

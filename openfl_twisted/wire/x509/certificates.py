@@ -224,7 +224,7 @@ class Finding:
         if text is None:
             _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
         if self.detail:
-            # Verifiers quote what a server sent.
+            # Verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
         if self.depth <= 0:
             return text
@@ -234,20 +234,18 @@ class Finding:
 @dataclass(frozen=True)
 class Verdict:
     """
-    The result of the verification of a certificate, with the findings.
+    The result of the verification of a certificate, with the reason.
 
     @ivar status: one of L{CertificateStatus}.
     @ivar finding: the finding that decided; C{None} for a trusted or missing
         certificate.
     @ivar certificate: the server certificate, if any.
-    @ivar findings: all findings that count.
-    @ivar statuses: the status that each of these would cause alone.
+    @ivar statuses: the status that each finding would cause alone.
     """
 
     status: str = CertificateStatus.UNKNOWN
     finding: Finding | None = None
     certificate: x509.Certificate | None = None
-    findings: tuple[Finding, ...] = ()
     statuses: frozenset[str] = frozenset()
 
     @property
@@ -330,13 +328,11 @@ def judge(
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
     if not graded:
         return Verdict(CertificateStatus.TRUSTED, None, certificate)
-    graded = [(_describe(finding, path), grade) for finding, grade in graded]
     finding, grade = min(graded, key=itemgetter(1))
     return Verdict(
         _STATUS[grade],
-        finding,
+        _describe(finding, path),
         certificate,
-        tuple(counted for counted, _ in graded),
         frozenset(_STATUS[each] for _, each in graded),
     )
 

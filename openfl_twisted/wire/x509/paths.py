@@ -168,19 +168,19 @@ def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """
     Make the rules for the extensions of CAs, and for those of servers.
     """
-    anyway = Criticality.AGNOSTIC
+    agnostic = Criticality.AGNOSTIC
     if webPKI:
         issuers = ExtensionPolicy.webpki_defaults_ca()
         servers = ExtensionPolicy.webpki_defaults_ee()
     else:
         # The verifier does not allow less than these two.
         everything = ExtensionPolicy.permit_all()
-        issuers = everything.require_present(x509.BasicConstraints, anyway, None)
-        servers = everything.require_present(x509.SubjectAlternativeName, anyway, None)
+        issuers = everything.require_present(x509.BasicConstraints, agnostic, None)
+        servers = everything.require_present(x509.SubjectAlternativeName, agnostic, None)
     for extension in _ISSUER_EXTENSIONS:
-        issuers = issuers.may_be_present(extension, anyway, None)
+        issuers = issuers.may_be_present(extension, agnostic, None)
     for extension in _SERVER_EXTENSIONS:
-        servers = servers.may_be_present(extension, anyway, None)
+        servers = servers.may_be_present(extension, agnostic, None)
     return issuers, servers
 
 
