@@ -95,7 +95,7 @@ def _decodeBroken(data: bytes) -> str:
 def decodeUTF8(data: bytes) -> str:
     """
     Decode UTF-8 as Flash does: a byte that does not begin a valid sequence becomes the
-    character with the byte's number.
+    character with the byte's number, and decoding continues after it.
 
     Overlong forms are invalid. Encoded surrogates are decoded; a pair of them becomes
     one character. Valid UTF-8 is decoded as Python's strict decoder does.

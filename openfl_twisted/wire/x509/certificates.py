@@ -3,7 +3,7 @@ The C{CertificateStatus} of a server certificate, from all findings of its
 verification.
 
 OpenSSL reports the first problem that it finds. Here all findings are collected, and
-the most severe one decides. Where sources disagree on the order, browsers are followed:
+the most severe one decides. If sources disagree on the order, it is that of browsers:
 first the signers, then the name, then the dates.
 """
 
@@ -135,8 +135,8 @@ class CertificateStatus:
     @cvar EXPIRED: it has expired.
     @cvar INVALID: its content cannot be trusted, or it has a problem without a
         status of its own.
-    @cvar INVALID_CHAIN: a CA certificate on its path has expired, or may not be used
-        so.
+    @cvar INVALID_CHAIN: a CA certificate on its path has expired, or must not be used
+        as one.
     @cvar NOT_YET_VALID: it is not yet valid.
     @cvar PRINCIPAL_MISMATCH: it is for another server.
     @cvar REVOKED: its issuer has revoked it.
@@ -460,7 +460,7 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     Check whether a certificate is signed by another one, or by itself.
 
     @param certificate: the certificate.
-    @param issuer: the other one. Its subject must be the issuer of the first one.
+    @param issuer: the possible issuer. Its subject must be the issuer name of the first one.
     @return: whether it is; C{False} also for a certificate that is malformed, or has an
         unsupported signature.
     """

@@ -131,7 +131,7 @@ def _keyProblem(certificate: bytes, key: _Element) -> str:
     Check whether a signature by a key would be expensive to verify.
 
     @param key: the field of the certificate with the key.
-    @return: the reason; empty if it would not.
+    @return: the reason; empty otherwise.
     """
     parts = list(_elements(certificate, key))
     if len(parts) < 2:

@@ -1,7 +1,7 @@
 """
 Second verification of a certificate path, with C{cryptography}'s verifier. It finds
-paths that OpenSSL misses, which does not backtrack, and checks name constraints that
-OpenSSL ignores.
+paths that OpenSSL misses because it does not backtrack, and checks name constraints
+that OpenSSL ignores.
 """
 
 from collections import deque
