@@ -108,7 +108,7 @@ def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
         _log.failure("error in sendQueueDropped")
 
 
-def really(interface: Any, protocol: Any) -> bool:
+def providesItself(interface: Any, protocol: Any) -> bool:
     """
     Check whether a protocol provides an interface itself. What wraps a transport, such
     as TLS, provides all interfaces of the transport, and forwards their methods to it.
@@ -306,7 +306,7 @@ class Connection:
 
     # Which protocol has the connection
 
-    def handOver(self, protocol: Any) -> None:
+    def switchProtocol(self, protocol: Any) -> None:
         """
         Have another protocol receive the data, and the end.
 
@@ -329,7 +329,7 @@ class Connection:
             # An owner holds them itself if it does not read.
             self.protocol.dataReceived(data)
         else:
-            self.hold().put(self._receive, (data,))
+            self.ensureBuffer().put(self._receive, (data,))
 
     def _receive(self, data: bytes) -> None:
         """
@@ -354,12 +354,12 @@ class Connection:
             self.receiveBuffer.put(self._halfClosed, (None,))
 
     def _halfClosed(self, nothing: None) -> None:
-        if really(IHalfCloseableProtocol, self.protocol):
+        if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.readConnectionLost()
         else:
             self.loseConnection()
 
-    def passEnd(self, reason: Failure) -> None:
+    def notifyLost(self, reason: Failure) -> None:
         """
         Tell the protocol and the guard that the connection is lost.
 
@@ -436,7 +436,7 @@ class Connection:
         """
         raise NotImplementedError
 
-    def hold(self) -> ReceiveBuffer:
+    def ensureBuffer(self) -> ReceiveBuffer:
         """
         Return the receive buffer; make one if there is none.
         """

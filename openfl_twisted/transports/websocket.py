@@ -393,7 +393,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Hold the bytes of frames, so that they can be read in bounded steps.
         """
         length = self._frames.pieceLength or len(data)
-        self.hold().put(
+        self.ensureBuffer().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
 
@@ -405,7 +405,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         length = self._frames.pieceLength or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
-                self.end(_LINGER)
+                self.closeWithin(_LINGER)
                 return
             self._takeFrames(data[at : at + length])
             while self._frames.unfinished and not self._ended:
@@ -434,9 +434,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         finally:
             self.delivering = False
         if frames.unfinished and not (self._ended or self.disconnecting):
-            buffer = self.hold()
+            buffer = self.ensureBuffer()
             buffer.putBack(self._takeFrames, (b"",))
-            buffer.letOthers()
+            buffer.yieldTurn()
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
@@ -446,10 +446,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             if self._ended:
                 return
             if not self.disconnecting and (not self.reading or self.work >= MAX_WORK):
-                buffer = self.hold()
+                buffer = self.ensureBuffer()
                 buffer.putBack(self._take, arrived[number:])
                 if self.reading:
-                    buffer.letOthers()
+                    buffer.yieldTurn()
                 return
             self._take(arrival)
 
@@ -671,7 +671,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self._closeSent and not self._ended:
             # The peer's Close is not awaited any longer.
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         else:
             self.setCloseReason(GOING_AWAY)
             self.loseConnection()
@@ -684,13 +684,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         if self._ended or self._lost or self.disconnecting:
             return
         if not self._registered:
             # It is no WebSocket yet.
-            self.end(self.settings.closeTimeout)
+            self.closeWithin(self.settings.closeTimeout)
             return
         self.disconnecting = True
         self.reading = self._flows = False
@@ -726,7 +726,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _closeTimedOut(self, left: float) -> None:
         if not self.transport.isFull:
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         elif left > 0:
             self._awaitClose(left)
         else:
@@ -744,7 +744,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
         elif not self._lost:
             self.receiveNoMore()
             self.transport.abortConnection()
@@ -774,7 +774,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             return
         if end.answer:
             self.transport.write(end.answer)
-        self.end(self.settings.closeTimeout)
+        self.closeWithin(self.settings.closeTimeout)
 
     def receiveNoMore(self) -> None:
         """
@@ -784,7 +784,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._flows = False
         self.dropReceived()
 
-    def end(self, timeout: float) -> None:
+    def closeWithin(self, timeout: float) -> None:
         """
         Close the connection beneath.
 
@@ -817,11 +817,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.protocol is None:
             self._ended = True
         elif self.receiveBuffer is None:
-            self._passEnd()
+            self._notifyLost()
         else:
-            self.receiveBuffer.end(self._passEnd)
+            self.receiveBuffer.holdEnd(self._notifyLost)
 
-    def _passEnd(self) -> None:
+    def _notifyLost(self) -> None:
         self.receiveNoMore()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL

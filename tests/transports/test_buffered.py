@@ -430,7 +430,7 @@ class QueueTests(SynchronousTestCase):
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
-            sender.transport.hold().block()
+            sender.transport.ensureBuffer().block()
             if close == "after":
                 sender.transport.loseConnection()
             self.assertEqual(transport.producerState, "producing")
