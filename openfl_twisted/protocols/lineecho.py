@@ -103,7 +103,7 @@ class LineEchoProtocol(StreamProtocol):
             return
         if self.refused:
             data = self.inspect(data)
-        self.deliver(
+        self.deliverEach(
             [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)], self._pieceReceived
         )
 
@@ -117,7 +117,7 @@ class LineEchoProtocol(StreamProtocol):
             split: list[Line | MessageTooLong] = [*lines]
             if tooLong is not None:
                 split.append(tooLong)
-            self.deliver(split, self._splitReceived)
+            self.deliverEach(split, self._splitReceived)
 
     def _splitReceived(self, split: Line | MessageTooLong) -> None:
         if isinstance(split, MessageTooLong):

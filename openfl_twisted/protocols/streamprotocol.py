@@ -105,14 +105,14 @@ class StreamProtocol(Protocol):
         else:
             self.limits = _limitsOf(cast("Any", type(self)))
         self.prepare()
-        super().makeConnection(self.connectionOver(transport))
+        super().makeConnection(self.bindTransport(transport))
 
     def prepare(self) -> None:
         """
         Do nothing. Called with the limits before C{connectionMade}, for subclasses.
         """
 
-    def connectionOver(self, transport: ITransport) -> Any:
+    def bindTransport(self, transport: ITransport) -> Any:
         """
         Bind a transport; put a L{BufferedTransport} in front of one that cannot be
         bound.
@@ -154,7 +154,7 @@ class StreamProtocol(Protocol):
             transport.receiveBuffer is not None and not transport.delivering
         ):
             if not (transport.disconnecting or self._failed):
-                transport.hold().put(self.bytesReceived, (data,))
+                transport.ensureBuffer().put(self.bytesReceived, (data,))
             return
         transport.work = 0
         try:
@@ -167,7 +167,7 @@ class StreamProtocol(Protocol):
             transport.dropReceived()
             raise
 
-    def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+    def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
         Call a method with each item received, until this side is closing or stops
         reading. The rest is held until it reads again, so that a peer that does not
@@ -182,12 +182,12 @@ class StreamProtocol(Protocol):
             transport = self.transport
             if not transport.reading:
                 if not transport.disconnecting:
-                    transport.hold().putBack(receive, items[number:])
+                    transport.ensureBuffer().putBack(receive, items[number:])
                 return
             if transport.work >= MAX_WORK:
-                buffer = transport.hold()
+                buffer = transport.ensureBuffer()
                 buffer.putBack(receive, items[number:])
-                buffer.letOthers()
+                buffer.yieldTurn()
                 return
             receive(item)
             self.transport.work += len(item) if isinstance(item, list) else 1
@@ -215,7 +215,7 @@ class StreamProtocol(Protocol):
         buffer = transport.receiveBuffer
         if transport.disconnecting or (buffer is not None and buffer.isEnding):
             return False
-        buffer = transport.hold()
+        buffer = transport.ensureBuffer()
         buffer.putBack(receive, (item,))
         buffer.block()
         return True
@@ -386,13 +386,26 @@ class StreamProtocol(Protocol):
         self.limitExceeded("queue")
         self.transport.abortConnection()
 
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
+        """
+        Call L{sendQueueDropped} with the unsent bytes.
+
+        @param chunks: the chunks that were not sent completely.
+        @param sent: the number of bytes of the first chunk that were sent.
+        """
+        chunks[0] = chunks[0][sent:]
+        self.sendQueueDropped(chunks)
+
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        The connection ends before these were sent; see
-        L{Owner<openfl_twisted.transports.connection.Owner>}.
+        Called when the connection ends before everything was sent that was written.
+        Bytes count as sent once the kernel has accepted them; over TLS and foreign
+        transports, once the transport has accepted them.
 
-        @param chunks: what was in the send queue, in order, but not as it was written:
-            small writes may have been joined, and large ones cut.
+        @param chunks: all unsent bytes, in order. The first chunk may be the rest of a
+            write that was sent in part; small writes may have been joined. On a
+            WebSocket, the payload of each message that was not sent completely, as it
+            is in its frame.
         """
 
     @property

@@ -148,7 +148,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
     _ping: bytes | None = None
     # Whether the connection beneath has us as its producer.
     _registered = False
-    _frames: WebSocketFrames
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -159,6 +158,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.factory: Any = None
         self.transport = cast("Connection", None)
         self.protocol: Any = None
+        self._frames = cast("WebSocketFrames", None)
         self.disconnecting = self.paused = self.delivering = self._flows = self._full = False
         self._closeSent = self._ended = self._lost = self._heard = False
         self.reading = True
@@ -208,7 +208,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._ended = True
             raise
         if rest:
-            self.framesReceived(rest)
+            self.dataReceived(rest)
 
     # The contract of Connection
 
@@ -308,17 +308,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.dropReceived()
             self.owner.sendQueueExceeded()
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Tell the owner which messages were dropped.
+        Tell the owner which messages were dropped. One that was sent in part is one of
+        them, as a whole.
         """
         if self.owner is None:
             return
-        data = b"".join(chunks)
+        data, at = b"".join(chunks), 0
         if data.startswith(b"HTTP"):
             # The response is sent together with the first messages.
-            _, _, data = data.partition(b"\r\n\r\n")
-        self.owner.sendQueueDropped(payloadsOf(data))
+            at = data.index(b"\r\n\r\n") + 4
+        messages = payloadsOf(data, at, sent)
+        if messages:
+            self.owner.queueDropped(messages, 0)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -349,12 +352,25 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     # Receiving
 
-    def framesReceived(self, data: bytes) -> None:
+    def requestReceived(self, data: bytes) -> None:
         """
-        Read frames: nearly always it is messages, which are delivered immediately.
+        Called with data before the WebSocket is open, see L{begin}.
+
+        @param data: the data.
+        """
+        raise NotImplementedError
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read frames: nearly always messages, which are delivered immediately.
 
         @param data: the bytes of frames, however the stream is split.
         """
+        if self._ended:
+            return
+        if self._frames is None:
+            self.requestReceived(data)
+            return
         self._heard = True
         if self.disconnecting:
             self._findClose(data)
@@ -377,7 +393,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Hold the bytes of frames, so that they can be read in bounded steps.
         """
         length = self._frames.maxChunk or len(data)
-        self.hold().put(
+        self.ensureBuffer().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
 
@@ -389,7 +405,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
-                self.end(_LINGER)
+                self.closeWithin(_LINGER)
                 return
             self._takeFrames(data[at : at + length])
             while self._frames.unfinished and not self._ended:
@@ -418,9 +434,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         finally:
             self.delivering = False
         if frames.unfinished and not (self._ended or self.disconnecting):
-            buffer = self.hold()
+            buffer = self.ensureBuffer()
             buffer.putBack(self._takeFrames, (b"",))
-            buffer.letOthers()
+            buffer.yieldTurn()
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
@@ -430,10 +446,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             if self._ended:
                 return
             if not self.disconnecting and (not self.reading or self.work >= MAX_WORK):
-                buffer = self.hold()
+                buffer = self.ensureBuffer()
                 buffer.putBack(self._take, arrived[number:])
                 if self.reading:
-                    buffer.letOthers()
+                    buffer.yieldTurn()
                 return
             self._take(arrival)
 
@@ -540,7 +556,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
         @param messages: the messages.
         """
         if not self._isOpen or (self.disconnecting and self._pull is None):
-            # A pull producer may finish before the connection is closed.
             return
         if self._tap is not None:
             for message in filter(None, messages):
@@ -656,7 +671,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self._closeSent and not self._ended:
             # The peer's Close is not awaited any longer.
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         else:
             self.setCloseReason(GOING_AWAY)
             self.loseConnection()
@@ -669,13 +684,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         if self._ended or self._lost or self.disconnecting:
             return
         if not self._registered:
             # It is no WebSocket yet.
-            self.end(self.settings.closeTimeout)
+            self.closeWithin(self.settings.closeTimeout)
             return
         self.disconnecting = True
         self.reading = self._flows = False
@@ -711,7 +726,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _closeTimedOut(self, left: float) -> None:
         if not self.transport.isFull:
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         elif left > 0:
             self._awaitClose(left)
         else:
@@ -729,7 +744,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
         elif not self._lost:
             self.receiveNoMore()
             self.transport.abortConnection()
@@ -759,7 +774,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             return
         if end.answer:
             self.transport.write(end.answer)
-        self.end(self.settings.closeTimeout)
+        self.closeWithin(self.settings.closeTimeout)
 
     def receiveNoMore(self) -> None:
         """
@@ -769,7 +784,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._flows = False
         self.dropReceived()
 
-    def end(self, timeout: float) -> None:
+    def closeWithin(self, timeout: float) -> None:
         """
         Close the connection beneath.
 
@@ -802,11 +817,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.protocol is None:
             self._ended = True
         elif self.receiveBuffer is None:
-            self._passEnd()
+            self._notifyLost()
         else:
-            self.receiveBuffer.end(self._passEnd)
+            self.receiveBuffer.holdEnd(self._notifyLost)
 
-    def _passEnd(self) -> None:
+    def _notifyLost(self) -> None:
         self.receiveNoMore()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL

@@ -31,6 +31,7 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
     @param end: whether it closes its side then.
     @return: what it gets, and whether the server has closed.
     """
+    factory.clock = Clock()
     protocol = factory.buildProtocol(None)
     assert protocol is not None
     transport = TightTransport(protocol, 1_000_000)

@@ -67,7 +67,7 @@ class Owner:
     def sendQueueExceeded(self) -> None:
         self.exceeded += 1
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Nobody wants to know.
         """
@@ -430,7 +430,7 @@ class QueueTests(SynchronousTestCase):
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
-            sender.transport.hold().block()
+            sender.transport.ensureBuffer().block()
             if close == "after":
                 sender.transport.loseConnection()
             self.assertEqual(transport.producerState, "producing")
