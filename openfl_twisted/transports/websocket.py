@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IPullProducer,
     IPushProducer,
     IReactorTime,
+    ITLSTransport,
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -177,10 +178,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def __providedBy__(self) -> Any:
         # What zope.interface asks: its own interfaces and those of the connection. It cannot be
-        # half-closed.
+        # half-closed, nor start TLS.
         if self.transport is None:
             return implementedBy(type(self))
-        return Provides(type(self), providedBy(self.transport) - IHalfCloseableProtocol)
+        its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
+        return Provides(type(self), its)
 
     def __getattr__(self, name: str) -> Any:
         if name == "transport":
@@ -341,11 +343,26 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.owner is not None:
             self.owner.disconnectedByOperator()
 
+    @property
+    def unprocessed(self) -> int:
+        """
+        Never used: TLS starts before the WebSocket.
+        """
+        raise NotImplementedError
+
     def transportChanged(self, connection: Connection) -> None:
         """
         Never called: TLS starts before the WebSocket.
         """
         raise NotImplementedError
+
+    def startTLS(self, *arguments: object) -> None:
+        """
+        Refuse to start TLS.
+
+        @raise RuntimeError: always.
+        """
+        raise RuntimeError("startTLS cannot be called on a WebSocket: use wss instead")
 
     # Receiving
 

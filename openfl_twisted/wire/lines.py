@@ -98,6 +98,13 @@ class LineSplitter:
         # The last byte of the newline that ended the line before, while nothing has come behind it.
         self._newline = b""
 
+    @property
+    def pending(self) -> int:
+        """
+        The number of bytes of the line whose end was not received.
+        """
+        return len(self._begun)
+
     def receive(self, data: bytes) -> list[Line]:
         """
         Take the next piece of the stream.

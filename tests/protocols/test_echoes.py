@@ -380,3 +380,22 @@ class LineEchoTests(SynchronousTestCase):
         protocol = LineEchoProtocol()
         self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())
         self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\n")
+
+    def test_unprocessed(self) -> None:
+        """
+        The protocol reports the bytes that it holds: a part of a line, of a character, or
+        of a signature.
+        """
+        for framing, data, count in (
+            (Framing.LINE, b"a\nbc", 2),
+            (Framing.LINE, b"a\nbc\n", 0),
+            (Framing.LINE, b"GET /", 5),
+            (Framing.NONE, b"a\xe2\x82", 2),
+        ):
+            with self.subTest(data=data):
+                protocol = SimpleServerFactory(framing=framing).buildProtocol(None)
+                assert protocol is not None
+                protocol.makeConnection(StringTransport())
+                protocol.dataReceived(data)
+                self.assertEqual(protocol.unprocessed, count)
+                protocol.connectionLost(Failure(ConnectionDone()))
