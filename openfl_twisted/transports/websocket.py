@@ -758,6 +758,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
         @param end: the code and the reason, the answer, and whether it is a violation.
         """
+        if self._closeSent:
+            # It can have been sent after these frames were read.
+            end = end._replace(answer=b"", code=_ABNORMAL if end.fault else end.code)
         self.closeCode, self.closeReason = end.code, end.reason
         self._clean = not end.fault
         if end.fault:

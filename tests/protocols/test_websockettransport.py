@@ -1068,14 +1068,27 @@ class CloseTests(WebSocketTestCase):
 
     def test_both(self) -> None:
         """
-        If the protocol closes when the peer's Close has come, the peer gets one
-        Close.
+        If the protocol closes before the peer's Close is processed, the peer gets one
+        Close, that of this side, however the stream is split. So it is if a violation
+        follows instead.
         """
-        connection, transport, inner = self.open()
-        connection.dataReceived(frame(BINARY, b"L") + closing(4000))
-        transport.drain()
-        self.assertEqual(framesIn(transport.delivered), [(CLOSE, (4000).to_bytes(2))])
-        self.assertEqual(inner.told, ["made", b"L", "done"])
+        for rest, end, code in (
+            (closing(4000), "done", 4000),
+            (frame(3), "ConnectionLost", 1006),
+        ):
+            data = frame(BINARY, b"L") + rest
+            for at in range(7, len(data) + 1):
+                with self.subTest(rest=rest, at=at):
+                    connection, transport, inner = self.open()
+                    inner.transport.setCloseReason(1008, "reason")
+                    connection.dataReceived(data[:at])
+                    connection.dataReceived(data[at:])
+                    transport.drain()
+                    self.assertEqual(
+                        framesIn(transport.delivered), [(CLOSE, (1008).to_bytes(2) + b"reason")]
+                    )
+                    self.assertEqual(inner.told, ["made", b"L", end])
+                    self.assertEqual(connection.closeCode, code)
 
     def test_unanswered(self) -> None:
         """

@@ -377,10 +377,10 @@ class WebSocketFrames:
 
         @param code: the close code (default 1000, a normal end).
         @param reason: the reason; what exceeds 123 bytes is cut off.
-        @return: the frame; empty if one was made before, or if L{receive} has
-            returned an L{End}, which contains it.
+        @return: the frame; empty if one was made before. It replaces the answer of an
+            L{End} that was returned, but not processed yet.
         """
-        if self._closeSent or self._over:
+        if self._closeSent:
             return b""
         frame = makeClose(code, reason)
         self._closeSent = True
