@@ -32,8 +32,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.tls import connection
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from tests.doubles import linesOf
 
 AUTHORITY = trustme.CA()
 
@@ -382,6 +384,58 @@ class ServerConnectionTests(SynchronousTestCase):
         self.protocol.dataReceived(caller.bio_read(1 << 20))
         self.clock.advance(100)
         self.assertFalse(self.transport.disconnecting)
+
+    def callTLS12(self) -> SSL.Connection:
+        """
+        Connect a client in TLS 1.2.
+        """
+        caller = SSL.Connection(client(newest=SSL.TLS1_2_VERSION), None)
+        caller.set_connect_state()
+        for _ in range(2):
+            with contextlib.suppress(SSL.WantReadError):
+                caller.do_handshake()
+            self.exchange(caller)
+        caller.do_handshake()
+        return caller
+
+    def exchange(self, caller: SSL.Connection) -> None:
+        """
+        Deliver the bytes of the client and of the server.
+        """
+        with contextlib.suppress(SSL.WantReadError):
+            self.protocol.dataReceived(caller.bio_read(1 << 20))
+        self.clock.advance(0)
+        sent = self.transport.value()
+        self.transport.clear()
+        if sent:
+            caller.bio_write(sent)
+
+    def test_answers(self) -> None:
+        """
+        A client that has TLS answer more than the limit, although it sends no data, is
+        closed, with one log line. Data does not count.
+        """
+        caller = self.callTLS12()
+        handle = self.protocol.getHandle()
+        before = handle._answered
+        for _ in range(20):
+            caller.send(b"x" * 1000 + b"\0")
+            self.exchange(caller)
+            self.assertEqual(len(caller.recv(1 << 14)), 1001)
+        self.assertEqual(handle._answered, before)
+        self.patch(connection, "MAX_ANSWERS", before)
+        caller.renegotiate()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        hello = caller.bio_read(1 << 20)
+        self.protocol.dataReceived(hello)
+        self.assertEqual(handle._answered - before, len(self.transport.value()))
+        with capturedLogs() as captured:
+            self.protocol.dataReceived(hello)
+            self.protocol.dataReceived(hello)
+        self.assertTrue(self.transport.disconnecting)
+        reason = "answers to its TLS key updates and renegotiations exceed"
+        self.assertEqual(linesOf(captured), [f"192.168.1.1:54321 closed: {reason} {before} bytes"])
 
     def test_failed(self) -> None:
         """
