@@ -53,6 +53,9 @@ from openfl_twisted.wire.websocket.messages import (
 # Parts of compressed data that are read after this side has sent its Close.
 _MAX_PIECES = 8
 
+# The work of a control frame, a fragment or a compressed frame, which takes longer than a message.
+_OTHER_WORK = 2
+
 # Seconds that the peer has to read what was sent before the end.
 _LINGER = 30.0
 
@@ -422,6 +425,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.delivering = True
         try:
             arrived = frames.receive(data)
+            if frames.compressed:
+                # A read is divided into many calls.
+                self.work += frames.others * _OTHER_WORK
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
             if alone and self.reading and not frames.compressed:
                 # The usual case.

@@ -460,6 +460,21 @@ class TurnTests(WebSocketTestCase):
             self.assertEqual(transport.producerState, "producing")
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_manyFrames(self) -> None:
+        """
+        If compression was negotiated, the reactor gets a turn after a few hundred control
+        frames, as it does without compression.
+        """
+        connection, transport, _ = self.openCompressed()
+        transport.delivered = b""
+        transport.room = 1 << 20
+        connection.dataReceived(frame(PING) * 5000)
+        transport.drain()
+        self.assertLess(len(framesIn(transport.delivered)), 600)
+        self.clock.advance(0)
+        transport.drain()
+        self.assertEqual(len(framesIn(transport.delivered)), 5000)
+
     def test_countedByProtocol(self) -> None:
         """
         It is the same if the protocol counts its work itself, from zero with each call.

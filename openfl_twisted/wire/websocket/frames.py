@@ -104,6 +104,8 @@ class WebSocketFrames:
     The server side of one WebSocket, without its connection.
 
     @ivar compressed: whether messages are compressed.
+    @ivar others: number of control frames, fragments and compressed frames that the
+        last call of L{receive} has read.
     @ivar unfinished: whether L{receive} has left further frames, because there
         were very many. Call it again with no data after others were served.
     """
@@ -120,6 +122,7 @@ class WebSocketFrames:
         "_over",
         "_wanted",
         "compressed",
+        "others",
         "unfinished",
     )
 
@@ -136,6 +139,7 @@ class WebSocketFrames:
         self._held: bytearray | None = None
         self._wanted = 0
         self.unfinished = False
+        self.others = 0
         # The number of bytes that are missing of a frame that is delivered in parts, and its mask.
         self._left = 0
         self._key = b""
@@ -215,6 +219,7 @@ class WebSocketFrames:
         @raise PayloadTooBig: if a frame exceeds the limit.
         """
         self.unfinished = False
+        self.others = 0
         stream: bytes | bytearray = data
         at = others = 0
         if self._left:
@@ -242,7 +247,7 @@ class WebSocketFrames:
                 if others == _MAX_OTHERS:
                     self.unfinished, wanted = True, 0
                     break
-                others += 1
+                self.others = others = others + 1
                 self._checkHeader(first, length)
             stop = start + length
             if stop > end:
