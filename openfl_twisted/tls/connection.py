@@ -1,10 +1,13 @@
 """
-OpenSSL connections that send a limited number of bytes on behalf of the peer.
+OpenSSL connections that send everything, and a limited number of bytes on behalf of the
+peer.
 """
 
 import weakref
+from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.interfaces import ITransport
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from openfl_twisted.addresses import describe
@@ -22,7 +25,8 @@ _log = packageLogger()
 
 class BoundedConnection(SSL.Connection):
     """
-    An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages.
+    An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages, and
+    sends the pending data when the peer closes TLS.
 
     Each key update and each request to renegotiate is answered. The answers go into the
     send queue of the transport, which has no limit below TLS, and stay there if the peer
@@ -74,4 +78,24 @@ class BoundedConnection(SSL.Connection):
                     limit=MAX_ANSWERS,
                 )
             raise SSL.Error([("", "", "too many TLS key updates")])
-        return super().recv(bufsiz, flags)
+        try:
+            return super().recv(bufsiz, flags)
+        except SSL.ZeroReturnError:
+            self._sendRest()
+            raise
+
+    def _sendRest(self) -> None:
+        """
+        Send the pending data. The peer has closed TLS, and Twisted answers that
+        immediately: answers to data that was received in the same read would be lost.
+        """
+        protocol = None if self._protocol is None else self._protocol()
+        if protocol is None:
+            return
+        connection: Any = protocol.wrappedProtocol
+        flush = getattr(connection, "flush", None)
+        if flush is not None and ITransport.providedBy(connection):
+            # It holds data for the end of the write batch.
+            flush()
+        # Twisted's TLS joins small writes; this sends them.
+        protocol.loseConnection()

@@ -35,6 +35,8 @@ from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.tls import connection
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import linesOf
 
 AUTHORITY = trustme.CA()
@@ -343,8 +345,14 @@ class ServerConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         certificates = ServerCertificates(Folder(self).issue("a.pem", "a.example"))
-        creator = ServerConnectionCreator(certificates, timeout=7, clock=self.clock)
-        factory = TLSMemoryBIOFactory(creator, False, Factory.forProtocol(EchoProtocol), self.clock)
+        self.creator = ServerConnectionCreator(certificates, timeout=7, clock=self.clock)
+        self.connect(Factory.forProtocol(EchoProtocol))
+
+    def connect(self, wrapped: Factory[Any]) -> None:
+        """
+        Make a connection for a factory.
+        """
+        factory = TLSMemoryBIOFactory(self.creator, False, wrapped, self.clock)
         self.protocol = factory.buildProtocol(None)
         self.transport = StringTransport()
         self.protocol.makeConnection(self.transport)
@@ -385,11 +393,32 @@ class ServerConnectionTests(SynchronousTestCase):
         self.clock.advance(100)
         self.assertFalse(self.transport.disconnecting)
 
-    def callTLS12(self) -> SSL.Connection:
+    def test_lastAnswer(self) -> None:
         """
-        Connect a client in TLS 1.2.
+        A client that closes TLS after its last message receives the answer, however the
+        stream is split, also if answers are sent at the end of a write batch.
         """
-        caller = SSL.Connection(client(newest=SSL.TLS1_2_VERSION), None)
+        echo = Factory.forProtocol(EchoProtocol)
+        for length in (1, 30, 1 << 20):
+            with self.subTest(length=length):
+                self.connect(GuardFactory(echo, clock=self.clock))
+                caller = self.call(SSL.TLS1_3_VERSION)
+                caller.send(b"message\0")
+                caller.shutdown()
+                data = caller.bio_read(1 << 20)
+                for at in range(0, len(data), length):
+                    currentBatch.run(self.protocol.dataReceived, data[at : at + length])
+                    self.clock.advance(0)
+                caller.bio_write(self.transport.value())
+                self.assertEqual(caller.recv(1 << 14), b"message\0")
+                self.assertRaises(SSL.ZeroReturnError, caller.recv, 1)
+                self.assertTrue(self.transport.disconnecting)
+
+    def call(self, version: int) -> SSL.Connection:
+        """
+        Connect a client that offers no later version.
+        """
+        caller = SSL.Connection(client(newest=version), None)
         caller.set_connect_state()
         for _ in range(2):
             with contextlib.suppress(SSL.WantReadError):
@@ -415,7 +444,7 @@ class ServerConnectionTests(SynchronousTestCase):
         A client that has TLS answer more than the limit, although it sends no data, is
         closed, with one log line. Data does not count.
         """
-        caller = self.callTLS12()
+        caller = self.call(SSL.TLS1_2_VERSION)
         handle = self.protocol.getHandle()
         before = handle._answered
         for _ in range(20):
