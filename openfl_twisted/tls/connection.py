@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import ITransport
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
@@ -19,6 +20,10 @@ Maximum number of bytes with which a connection answers TLS messages of its peer
 the handshake: about 300 key updates, or refused renegotiations. No honest peer comes
 near: a key is for many millions of records (RFC 8446, 5.5).
 """
+
+# The number of bytes that are read from the socket at a time: as many as in the longest record.
+# Short records cost up to 1 microsecond for each byte, and are all processed in one call.
+_READ_SIZE = 16 * 1024
 
 _log = packageLogger()
 
@@ -50,6 +55,9 @@ class BoundedConnection(SSL.Connection):
     def do_handshake(self) -> None:
         super().do_handshake()
         self._answered = 0
+        protocol = None if self._protocol is None else self._protocol()
+        if protocol is not None and isinstance(protocol.transport, FileDescriptor):
+            protocol.transport.bufferSize = _READ_SIZE
 
     def send(self, buf: bytes | bytearray | memoryview, flags: int = 0) -> int:
         self._isSending = True

@@ -38,6 +38,7 @@ from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreato
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import linesOf
+from tests.transports.lines import Actor, TCPLine
 
 AUTHORITY = trustme.CA()
 
@@ -413,6 +414,29 @@ class ServerConnectionTests(SynchronousTestCase):
                 self.assertEqual(caller.recv(1 << 14), b"message\0")
                 self.assertRaises(SSL.ZeroReturnError, caller.recv, 1)
                 self.assertTrue(self.transport.disconnecting)
+
+    def test_readSize(self) -> None:
+        """
+        After the handshake, at most 16 KiB are read from a socket at a time: many short
+        records take long, and other clients must be served in between.
+        """
+        self.patch(currentBatch, "waiting", None)
+        line = TCPLine(
+            Actor(),
+            top=lambda clock: TLSMemoryBIOFactory(
+                self.creator, False, Factory.forProtocol(EchoProtocol), clock
+            ).buildProtocol(None),
+        )
+        caller = SSL.Connection(client(), None)
+        caller.set_connect_state()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        line.arrive(caller.bio_read(1 << 20))
+        caller.bio_write(line.sent)
+        caller.do_handshake()
+        self.assertEqual(line.transport.bufferSize, 1 << 16)
+        line.arrive(caller.bio_read(1 << 20))
+        self.assertEqual(line.transport.bufferSize, 1 << 14)
 
     def call(self, version: int) -> SSL.Connection:
         """
