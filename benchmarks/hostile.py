@@ -30,10 +30,10 @@ from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
 from benchmarks import hostilefloods, hostiletls
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
-from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.protocols.sending import SendingFactory
+from openfl_twisted.protocols.streamprotocol import StreamFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
@@ -414,7 +414,7 @@ async def main(reactor: Any) -> None:
     )
     tls = hostiletls.rows()
     rooms = RoomFactory(XMLRoomProtocol, Lobby(clock=reactor), announces=True)
-    objects = SendingFactory(hostilefloods.ObjectProtocol)
+    objects = StreamFactory(hostilefloods.ObjectProtocol)
     ports = [
         await TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096).listen(each)
         for each in (

@@ -26,9 +26,9 @@ from openfl_twisted.protocols.policyfile import PolicySource
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
-from openfl_twisted.transports.acceptanswer import answerFirst
+from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
-from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
+from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError
 
@@ -48,7 +48,7 @@ class _OpenFLEndpoint:
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
             # Otherwise any web page could send requests to the server through a WebSocket.
-            settings.setdefault("accept", EVERYBODY - {Caller.WEBSOCKET})
+            settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
         return listening.addCallback(prepared)
 
@@ -61,7 +61,7 @@ def prepared(port: IListeningPort) -> IListeningPort:
     @param port: the port.
     @return: the port.
     """
-    return answerFirst(coalesceWrites(deepenBacklog(port)))
+    return answerOnAccept(coalesceWrites(deepenBacklog(port)))
 
 
 class StartupError(SystemExit, Exception):
@@ -186,7 +186,7 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def acceptOf(text: str) -> frozenset[Caller]:
+def acceptOf(text: str) -> frozenset[ClientType]:
     """
     Read which callers are known: C{plain}, C{websocket} and C{tls}, with commas.
     Whether policy requests are answered depends on the policy.
@@ -194,13 +194,13 @@ def acceptOf(text: str) -> frozenset[Caller]:
     @param text: such as C{plain,tls}.
     @raise ValueError: if there is something else.
     """
-    known = {caller.value: caller for caller in EVERYBODY - {Caller.POLICY}}
+    known = {caller.value: caller for caller in ALL_TYPES - {ClientType.POLICY}}
     accept = set()
     for name in text.split(","):
         if name.strip() not in known:
             raise ValueError(f"{name.strip()!r} is no caller: there are {', '.join(sorted(known))}")
         accept.add(known[name.strip()])
-    return frozenset(accept | {Caller.POLICY})
+    return frozenset(accept | {ClientType.POLICY})
 
 
 def passThroughOf(text: str) -> frozenset[Signature]:
@@ -259,7 +259,7 @@ def parseServer(
     *arguments: str,
     policy: str = "port",
     accept: str | None = None,
-    grace: str | None = None,
+    greetingDelay: str | None = None,
     passThrough: str | None = None,
     tlsCertificate: str | None = None,
     tlsKey: str | None = None,
@@ -273,7 +273,7 @@ def parseServer(
     @param arguments: the description of the endpoint behind, part by part.
     @param policy: see L{policyOf}.
     @param accept: see L{acceptOf}; everybody if it is not given.
-    @param grace: see L{OnePortFactory}, in seconds.
+    @param greetingDelay: see L{OnePortFactory}, in seconds.
     @param passThrough: see L{passThroughOf}; if not given, see
         L{openflEndpoint}.
     @param tlsCertificate: see
@@ -286,8 +286,8 @@ def parseServer(
     settings: dict[str, Any] = {"policy": policyOf(policy), "clock": reactor}
     if accept is not None:
         settings["accept"] = acceptOf(accept)
-    if grace is not None:
-        settings["grace"] = seconds(grace)
+    if greetingDelay is not None:
+        settings["greetingDelay"] = seconds(greetingDelay)
     if passThrough is not None:
         try:
             settings["passThrough"] = passThroughOf(passThrough)

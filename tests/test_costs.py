@@ -13,8 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.guard import GuardFactory
 from tests.costs import costsOf, counted, growth
@@ -131,7 +131,7 @@ def toMany(members: int) -> Work:
     """
     Hand a message on to many.
     """
-    factory = XMLSocketFactory(RelayProtocol)
+    factory = XMLSocketFactory(BroadcastProtocol)
     protocols = [factory.buildProtocol(None) for _ in range(members)]
     for each in protocols:
         assert each is not None
@@ -241,7 +241,7 @@ class ConnectionTests(SynchronousTestCase):
             with counted() as costs:
                 for _ in range(times):
                     echo()
-        apart = ("openfl_twisted.reactors.", "openfl_twisted.protocols.relay.EchoProtocol.")
+        apart = ("openfl_twisted.reactors.", "openfl_twisted.protocols.broadcast.EchoProtocol.")
         found = {
             name: count
             for name, count in costs.functions.items()

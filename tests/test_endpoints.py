@@ -21,7 +21,7 @@ from twisted.web.server import Site
 
 from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
+from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
@@ -74,7 +74,7 @@ class DescriptionTests(EndpointTestCase):
         factory = self.parse("openfl:tcp:8080:interface=127.0.0.1")
         port, _, _, interface = self.reactor.tcpServers[-1]
         self.assertEqual((port, interface), (8080, "127.0.0.1"))
-        self.assertEqual(factory.accept, EVERYBODY - {Caller.TLS})
+        self.assertEqual(factory.accept, ALL_TYPES - {ClientType.TLS})
         self.assertEqual(factory.refused, FOREIGN)
         self.assertEqual(factory.policy, PolicyFile.forPort)
 
@@ -86,9 +86,9 @@ class DescriptionTests(EndpointTestCase):
         self.served = Site(Resource())
         factory = self.parse("openfl:tcp:80")
         self.assertNotIn(Signature.HTTP, factory.refused)
-        self.assertNotIn(Caller.WEBSOCKET, factory.accept)
+        self.assertNotIn(ClientType.WEBSOCKET, factory.accept)
         named = self.parse("openfl:tcp:80:accept=plain,websocket")
-        self.assertIn(Caller.WEBSOCKET, named.accept)
+        self.assertIn(ClientType.WEBSOCKET, named.accept)
         self.assertNotIn(Signature.HTTP, named.refused)
         self.assertEqual(self.parse("openfl:tcp:80:passThrough=none").refused, FOREIGN)
 
@@ -101,12 +101,12 @@ class DescriptionTests(EndpointTestCase):
         path.write_bytes(policy.toXML())
         quoted = str(path).replace(":", r"\:")
         factory = self.parse(
-            f"openfl:policy={quoted}:grace=2.5:passThrough=tls,proxy:accept=plain,tls:tcp:843:backlog=7"
+            f"openfl:policy={quoted}:greetingDelay=2.5:passThrough=tls,proxy:accept=plain,tls:tcp:843:backlog=7"
         )
         self.assertEqual(self.reactor.tcpServers[-1][2], 7)
         self.assertEqual(factory.policy, policy)
-        self.assertEqual((factory.grace, factory.refused), (2.5, {Signature.HTTP}))
-        self.assertEqual(factory.accept, {Caller.PLAIN, Caller.POLICY})
+        self.assertEqual((factory.greetingDelay, factory.refused), (2.5, {Signature.HTTP}))
+        self.assertEqual(factory.accept, {ClientType.PLAIN, ClientType.POLICY})
 
     def test_certificate(self) -> None:
         """
@@ -118,7 +118,7 @@ class DescriptionTests(EndpointTestCase):
         factory = self.parse(
             f"openfl:tcp:1:tlsCertificate={self.folder}/certificate.pem:tlsKey={self.folder}/key.pem"
         )
-        self.assertEqual(factory.accept, EVERYBODY)
+        self.assertEqual(factory.accept, ALL_TYPES)
 
     def test_expired(self) -> None:
         """
@@ -138,9 +138,9 @@ class DescriptionTests(EndpointTestCase):
         for settings, words in (
             ("accept=plain,telnet", "'telnet' is no caller: there are plain, tls, websocket"),
             ("passThrough=ftp", "passThrough=ftp: 'ftp' must be one of none, http, proxy, tls"),
-            ("grace=soon", "soon"),
-            ("grace=nan", "'nan' is not a number of seconds"),
-            ("grace=-1", "'-1' is not a number of seconds"),
+            ("greetingDelay=soon", "soon"),
+            ("greetingDelay=nan", "'nan' is not a number of seconds"),
+            ("greetingDelay=-1", "'-1' is not a number of seconds"),
             ("tlsKey=a", "tlsCertificate is missing"),
             ("tlsCertificate=/missing", "/missing: No such file"),
         ):
@@ -186,16 +186,17 @@ class CodeTests(EndpointTestCase):
         An endpoint with another one inside takes the settings of the factory.
         """
         inside = TCP4ServerEndpoint(self.reactor, 8080)
-        factory = self.listen(openflEndpoint(inside, grace=3.0, policy=None))
-        self.assertEqual(factory.grace, 3.0)
-        self.assertEqual(factory.accept, {Caller.PLAIN, Caller.WEBSOCKET})
+        factory = self.listen(openflEndpoint(inside, greetingDelay=3.0, policy=None))
+        self.assertEqual(factory.greetingDelay, 3.0)
+        self.assertEqual(factory.accept, {ClientType.PLAIN, ClientType.WEBSOCKET})
 
     def test_accept(self) -> None:
         """
         Callers stand with commas between them.
         """
         self.assertEqual(
-            acceptOf("plain, websocket"), {Caller.PLAIN, Caller.WEBSOCKET, Caller.POLICY}
+            acceptOf("plain, websocket"),
+            {ClientType.PLAIN, ClientType.WEBSOCKET, ClientType.POLICY},
         )
 
     def test_policies(self) -> None:

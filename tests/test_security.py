@@ -168,7 +168,7 @@ class CertificateTests(SynchronousTestCase):
 
 class PiecesTests(SynchronousTestCase):
     """
-    Pieces of DER.
+    ChunkBuffer of DER.
     """
 
     @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300))))

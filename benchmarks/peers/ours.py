@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
-from openfl_twisted.transports.acceptanswer import answerFirst
+from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.policy.file import PolicyFile
 
@@ -111,7 +111,7 @@ def main(reactorName: str, what: str, layer: str) -> None:
     from twisted.internet import reactor
 
     loop: Any = reactor
-    answerFirst(coalesceWrites(loop.listenTCP(0, makeFactory(what, layer), 1024, "127.0.0.1")))
+    answerOnAccept(coalesceWrites(loop.listenTCP(0, makeFactory(what, layer), 1024, "127.0.0.1")))
     loop.run()
 
 

@@ -21,7 +21,7 @@ from openfl_twisted.dashboard.status import BROKER_COUNTERS, Monitored, ServerSt
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
-from openfl_twisted.transports.connectioninfo import KINDS, UNDECIDED, Traffic
+from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, UNDETECTED, Traffic
 from openfl_twisted.transports.guard import ENDS
 
 Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
@@ -68,7 +68,7 @@ class _ServerCollector(Collector):
 
     def _connections(self) -> Iterator[Metric]:
         guard = self._status.guard
-        clients = {(kind,): 0 for kind in KINDS}
+        clients = {(kind,): 0 for kind in CLIENT_TYPES}
         for connection in list(guard.protocols):
             clients[connection.kind,] += 1
         yield _gauge("clients", "Connected clients", clients.items(), "kind")
@@ -77,12 +77,14 @@ class _ServerCollector(Collector):
         )
         yield _counter("connections_opened", "Connections accepted", _one(guard.opened))
         # Without an initial zero, Prometheus would miss the first event of a series.
-        closed = {(kind, by): guard.closed.get((kind, by), 0) for kind in KINDS for by in ENDS}
+        closed = {
+            (kind, by): guard.closed.get((kind, by), 0) for kind in CLIENT_TYPES for by in ENDS
+        }
         yield _counter("connections_closed", "Connections closed", closed.items(), "kind", "by")
 
     def _traffic(self) -> Iterator[Metric]:
         guard = self._status.guard
-        none = {kind: Traffic() for kind in KINDS if kind != UNDECIDED}
+        none = {kind: Traffic() for kind in CLIENT_TYPES if kind != UNDETECTED}
         traffic = {**none, **guard.traffic()}
         for name, meaning, attribute in (
             ("received_bytes", "Bytes received from clients", "bytesIn"),

@@ -106,8 +106,8 @@ class ServerStatus:
         Number of connections refused, by limit.
         """
         onePort = self.onePort
-        undecided = {} if onePort is None else {"undecided": onePort.refusals}
-        return {**self.guard.refusals, **undecided}
+        undetected = {} if onePort is None else {"undetected": onePort.refusals}
+        return {**self.guard.refusals, **undetected}
 
     @property
     def cut(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.transports.connectioninfo import Client
+from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
 
 INTERVAL = 0.5
@@ -366,11 +366,11 @@ class DashboardState:
         }
 
 
-def _shown(client: Client) -> dict[str, Any]:
+def _shown(client: ConnectionInfo) -> dict[str, Any]:
     values = {**vars(client)}
     labels = values.pop("labels")
     return {**values, "name": labels.get("name"), "room": labels.get("room")}
 
 
-def _searchText(client: Client) -> str:
+def _searchText(client: ConnectionInfo) -> str:
     return "\n".join([client.address, client.kind, *client.labels.values()]).lower()

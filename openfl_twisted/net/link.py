@@ -25,7 +25,7 @@ from openfl_twisted.events import (
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.net.ports import toPort
 from openfl_twisted.net.reasons import socketError
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.progress import ProgressTransport
 
@@ -46,7 +46,7 @@ connection is given up. Flash has no limit.
 """
 
 
-class LinkProtocol(SendingProtocol):
+class LinkProtocol(StreamProtocol):
     """
     The protocol of a connection: it hands on what comes to its link.
 
@@ -59,7 +59,7 @@ class LinkProtocol(SendingProtocol):
     def __init__(self) -> None:
         self.link: Link | None = None
 
-    def connectionOver(self, transport: ITransport) -> ProgressTransport:
+    def bindTransport(self, transport: ITransport) -> ProgressTransport:
         return ProgressTransport(transport, self)
 
     def handedOver(self) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.dataio import BIG_ENDIAN, DataInput, DataOutput
 
 MAX_UNREAD = 1024 * 1024
@@ -22,7 +22,7 @@ itself has no limit.
 """
 
 
-class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
+class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
     """
     One end of a C{Socket} connection, client or server. Subclasses override
     L{socketDataReceived}.
@@ -132,7 +132,7 @@ class BinarySocketProtocol(SendingProtocol, DataInput, DataOutput):
         self.transport.write(data)
 
 
-class BinarySocketFactory(SendingFactory[BinarySocketProtocol]):
+class BinarySocketFactory(StreamFactory[BinarySocketProtocol]):
     """
     Makes L{BinarySocketProtocol}s.
     """

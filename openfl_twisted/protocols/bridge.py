@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
-from openfl_twisted.protocols.sending import POLICY_VIOLATION, SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION, StreamFactory, StreamProtocol
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.keepalive import keepAlive
@@ -78,7 +78,7 @@ class Target:
     framing: BridgeFraming = BridgeFraming.XML
 
 
-class BridgeProtocol(SendingProtocol):
+class BridgeProtocol(StreamProtocol):
     """
     The connection to a client; it opens one to the server.
     """
@@ -226,7 +226,7 @@ class _Reader:
         """
 
 
-class BackendProtocol(SendingProtocol):
+class BackendProtocol(StreamProtocol):
     """
     The connection to the server.
     """
@@ -274,7 +274,7 @@ class BackendProtocol(SendingProtocol):
         self._bridge.backendLost()
 
 
-class BridgeFactory(SendingFactory[BridgeProtocol]):
+class BridgeFactory(StreamFactory[BridgeProtocol]):
     """
     Connects clients to servers of a table. A client on plain TCP, and one whose
     path is C{/}, gets the first; another path names one of the others. Nobody
@@ -334,7 +334,7 @@ class BridgeFactory(SendingFactory[BridgeProtocol]):
 
         @param bridge: the connection to the client for whom it is.
         """
-        return SendingFactory(lambda: BackendProtocol(bridge), **self.given)
+        return StreamFactory(lambda: BackendProtocol(bridge), **self.given)
 
 
 def proxyHeader(transport: Any) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong, receiveUpTo
@@ -34,7 +34,7 @@ _FOREIGN = FOREIGN - {Signature.PROXY}
 _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
 
 
-class LineEchoProtocol(SendingProtocol):
+class LineEchoProtocol(StreamProtocol):
     """
     The server's end of an echo connection. Subclasses override L{greet} and
     L{textReceived}.
@@ -108,7 +108,7 @@ class LineEchoProtocol(SendingProtocol):
             return
         if self.refused:
             data = self.inspect(data)
-        self.deliver(
+        self.deliverEach(
             [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)], self._pieceReceived
         )
 
@@ -122,7 +122,7 @@ class LineEchoProtocol(SendingProtocol):
             split: list[Line | MessageTooLong] = [*lines]
             if tooLong is not None:
                 split.append(tooLong)
-            self.deliver(split, self._splitReceived)
+            self.deliverEach(split, self._splitReceived)
 
     def _splitReceived(self, split: Line | MessageTooLong) -> None:
         if isinstance(split, MessageTooLong):
@@ -184,7 +184,7 @@ class LineEchoProtocol(SendingProtocol):
         super().readConnectionLost()
 
 
-class LineEchoFactory(SendingFactory[LineEchoProtocol]):
+class LineEchoFactory(StreamFactory[LineEchoProtocol]):
     """
     Makes L{LineEchoProtocol}s. Subclasses say which.
 

@@ -11,7 +11,7 @@ connection, in front of any other protocol.
   - All other bytes are for the wrapped protocol.
 
 The wrapped protocol is connected when the bytes are for it, or after a short
-silence (C{grace}), so that a server that sends first can greet a client that
+silence (C{greetingDelay}), so that a server that sends first can greet a client that
 waits. Detection continues until the first bytes exclude every signature, for
 10 seconds at most. A slow client is served like any other, unless the wrapped
 protocol has written to it already.
@@ -46,16 +46,16 @@ from openfl_twisted.protocols.policyfile import (
     policyFor,
 )
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
-from openfl_twisted.transports.acceptanswer import IFirstAnswer
+from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.closed import ClosedTransport
-from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDECIDED, WEBSOCKET
+from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDETECTED, WEBSOCKET
 from openfl_twisted.transports.detection import DetectionProtocol
-from openfl_twisted.transports.detectiontimer import Patience
+from openfl_twisted.transports.detectiontimer import DetectionTimer
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.wire.firstbytes import (
-    EVERYBODY,
+    ALL_TYPES,
     FOREIGN,
-    Caller,
+    ClientType,
     Signature,
     isPartial,
     recognize,
@@ -64,14 +64,14 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.request import isRequest
 
-GRACE = 0.5
+GREETING_DELAY = 0.5
 """
 After so many seconds of silence a caller counts as plain.
 """
 
-MAX_UNDECIDED = 5000
+MAX_UNDETECTED = 5000
 """
-How many callers may be undecided at once, if nobody says otherwise.
+How many callers may be undetected at once, if nobody says otherwise.
 """
 
 
@@ -86,7 +86,7 @@ class OnePortProtocol(DetectionProtocol):
 
     factory: "OnePortFactory"
 
-    __slots__ = ("_inTLS", "_isCounted", "_patience")
+    __slots__ = ("_detectionTimer", "_inTLS", "_isCounted")
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         """
@@ -94,7 +94,7 @@ class OnePortProtocol(DetectionProtocol):
         @param inTLS: whether the transport is TLS.
         """
         super().__init__(factory)
-        self._patience: Patience | None = None
+        self._detectionTimer: DetectionTimer | None = None
         # Whether it counts among those whose protocol is not detected.
         self._isCounted = False
         self._inTLS = inTLS
@@ -103,7 +103,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         Wait for data. In TLS this begins with the end of the handshake.
         """
-        self.transport.clientType = UNDECIDED
+        self.transport.clientType = UNDETECTED
         if not self._inTLS:
             self._begin()
 
@@ -114,22 +114,22 @@ class OnePortProtocol(DetectionProtocol):
         self._begin()
 
     def _begin(self) -> None:
-        if 0 < self.factory.maxUndecided <= self.factory.undecided:
+        if 0 < self.factory.maxUndetected <= self.factory.undetected:
             self.factory.refuse(self.transport.getPeer())
             self.decided = True
             self.transport.abortConnection()
             return
         self._isCounted = True
-        self.factory.undecided += 1
+        self.factory.undetected += 1
         self._expectMore()
 
     def _waitNoMore(self) -> None:
         """
         Stop the timer.
         """
-        if self._patience is not None:
-            self._patience.end()
-            self._patience = None
+        if self._detectionTimer is not None:
+            self._detectionTimer.end()
+            self._detectionTimer = None
         if self._isCounted:
             self._isCounted = False
             self.factory.decided()
@@ -139,9 +139,9 @@ class OnePortProtocol(DetectionProtocol):
         Wait for data, for a limited time. A client that was greeted can still request
         the policy file, for a limited time, too.
         """
-        if self._patience is None:
-            self._patience = Patience(self.factory.clock, self.factory.grace)
-        self._patience.expectMore(partial(self.orAbort, self._silent))
+        if self._detectionTimer is None:
+            self._detectionTimer = DetectionTimer(self.factory.clock, self.factory.greetingDelay)
+        self._detectionTimer.expectMore(partial(self.orAbort, self._silent))
 
     # Recognizing
 
@@ -152,7 +152,7 @@ class OnePortProtocol(DetectionProtocol):
         match recognize(self.received, self.factory.signatures):
             case Signature.POLICY:
                 self._answer()
-            case Signature.TLS if Caller.TLS not in self.factory.accept or self._inTLS:
+            case Signature.TLS if ClientType.TLS not in self.factory.accept or self._inTLS:
                 self._refuse(Signature.TLS)
             case Signature.PROXY:
                 self._refuse(Signature.PROXY)
@@ -187,7 +187,7 @@ class OnePortProtocol(DetectionProtocol):
 
     def _silent(self) -> None:
         """
-        Decide after a silence. The grace only decides when the wrapped protocol can
+        Decide after a silence. The greetingDelay only decides when the wrapped protocol can
         send first. Part of a signature is held until the end: the rest could be that
         of an HTTP request, a TLS handshake or a PROXY header.
         """
@@ -217,18 +217,18 @@ class OnePortProtocol(DetectionProtocol):
         Whether a plain client is accepted. On a port for TLS only, one inside TLS
         is: otherwise the port would accept no client.
         """
-        return Caller.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
+        return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
     def _waitToTheEnd(self) -> bool:
         """
-        Wait for as long as a client may take at most. The grace can be 0, so this
+        Wait for as long as a client may take at most. The greetingDelay can be 0, so this
         must not wait for it again and again.
 
         @return: whether there is time left.
         """
-        if self._patience is None or self._patience.isOver:
+        if self._detectionTimer is None or self._detectionTimer.isOver:
             return False
-        self._patience.waitToTheEnd(partial(self.orAbort, self._silent))
+        self._detectionTimer.waitToTheEnd(partial(self.orAbort, self._silent))
         return True
 
     def _answer(self) -> None:
@@ -238,7 +238,7 @@ class OnePortProtocol(DetectionProtocol):
         self._waitNoMore()
         self.decided = True
         connection = self.transport
-        if connection.clientType == UNDECIDED:
+        if connection.clientType == UNDETECTED:
             connection.clientType = POLICY
         self.received = b""
         self._disconnectWrapped()
@@ -281,7 +281,7 @@ class OnePortProtocol(DetectionProtocol):
                     self._passOn()
                 return
             self._disconnectWrapped()
-            self.transport.clientType = UNDECIDED
+            self.transport.clientType = UNDETECTED
         self._waitNoMore()
         protocol: IProtocol
         if signature is Signature.TLS:
@@ -290,7 +290,7 @@ class OnePortProtocol(DetectionProtocol):
             self.transport.clientType = WEBSOCKET
             otherwise = None if Signature.HTTP in self.factory.refused else self._passHTTP
             protocol = self.factory.buildWebSocket(self.transport.getHost(), otherwise)
-        self.handOver(self.connect(protocol))
+        self.switchProtocol(self.connect(protocol))
 
     def _disconnectWrapped(self) -> None:
         """
@@ -328,7 +328,7 @@ class OnePortProtocol(DetectionProtocol):
             connection.loseConnection()
             return
         self.wrappedProtocol = self.connect(wrapped)
-        connection.handOver(self)
+        connection.switchProtocol(self)
 
     def _passOn(self) -> None:
         """
@@ -348,7 +348,7 @@ class OnePortProtocol(DetectionProtocol):
             self._connect()
         if self.wrappedProtocol is not None:
             wrapped, self.wrappedProtocol = self.wrappedProtocol, None
-            self.handOver(wrapped)
+            self.switchProtocol(wrapped)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -361,7 +361,7 @@ class OnePortProtocol(DetectionProtocol):
         super().connectionLost(reason)
 
 
-@implementer(IFirstAnswer)
+@implementer(IAcceptAnswer)
 class OnePortFactory(WrapperFactory[Any]):
     """
     Puts every kind of client in front of another factory.
@@ -374,11 +374,11 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar accept: the types of clients to accept.
     @ivar refused: the protocols whose clients are refused.
     @ivar signatures: the signatures to look for in the first bytes.
-    @ivar grace: seconds without data after which the wrapped protocol is
+    @ivar greetingDelay: seconds without data after which the wrapped protocol is
         connected, so that it can send first.
-    @ivar maxUndecided: how many callers may be undecided at once.
-    @ivar undecided: how many are.
-    @ivar refusals: number of clients refused because C{maxUndecided} was
+    @ivar maxUndetected: how many callers may be undetected at once.
+    @ivar undetected: how many are.
+    @ivar refusals: number of clients refused because C{maxUndetected} was
         reached.
     @ivar answered: how many policy requests have been answered with the file.
     @ivar unanswered: how many have not, since there was none for the port.
@@ -397,12 +397,12 @@ class OnePortFactory(WrapperFactory[Any]):
         wrappedFactory: IProtocolFactory,
         *,
         policy: PolicySource = PolicyFile.forPort,
-        accept: Collection[Caller] = EVERYBODY,
+        accept: Collection[ClientType] = ALL_TYPES,
         tls: IOpenSSLServerConnectionCreator | None = None,
         webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
         passThrough: Collection[Signature] = (),
-        grace: float = GRACE,
-        maxUndecided: int = MAX_UNDECIDED,
+        greetingDelay: float = GREETING_DELAY,
+        maxUndetected: int = MAX_UNDETECTED,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -422,9 +422,9 @@ class OnePortFactory(WrapperFactory[Any]):
             clients are plain clients; with C{Signature.HTTP} it gets every
             request that is not a WebSocket handshake. The clients of the others
             are refused.
-        @param grace: seconds without data after which the wrapped protocol is
+        @param greetingDelay: seconds without data after which the wrapped protocol is
             connected, so that it can send first.
-        @param maxUndecided: maximum number of clients whose protocol is not
+        @param maxUndetected: maximum number of clients whose protocol is not
             recognized yet; further ones are closed immediately. 0 for no limit.
         @param clock: for the time; the reactor if there is none.
         """
@@ -433,16 +433,16 @@ class OnePortFactory(WrapperFactory[Any]):
         self.accept = frozenset(accept)
         self.hasTLS = tls is not None
         if tls is None:
-            self.accept -= {Caller.TLS}
+            self.accept -= {ClientType.TLS}
         if policy is None:
-            self.accept -= {Caller.POLICY}
+            self.accept -= {ClientType.POLICY}
         # Inside TLS the other types of clients are the same.
-        self.requiresTLS = Caller.TLS in self.accept <= {Caller.TLS, Caller.POLICY}
+        self.requiresTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
         self.refused = FOREIGN.difference(passThrough)
         self.signatures = self.refused | {_SIGNATURES[caller] for caller in self.accept}
-        self.grace = grace
-        self.maxUndecided = maxUndecided
-        self.undecided = 0
+        self.greetingDelay = greetingDelay
+        self.maxUndetected = maxUndetected
+        self.undetected = 0
         self.refusals = 0
         self._foreign = {signature.value: 0 for signature in FOREIGN}
         self.answered = 0
@@ -466,10 +466,10 @@ class OnePortFactory(WrapperFactory[Any]):
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
         Answer a policy request that is there when the connection is accepted,
-        see L{IFirstAnswer}.
+        see L{IAcceptAnswer}.
         """
         answer = None
-        if Caller.POLICY in self.accept:
+        if ClientType.POLICY in self.accept:
             answer = firstAnswer(data, self.policy, peer, host, self.log)
         self.answered += answer is not None
         return answer
@@ -497,7 +497,7 @@ class OnePortFactory(WrapperFactory[Any]):
             self._webSockets[port] = self._makeWebSockets(
                 self.wrappedFactory,
                 origins=partial(self._permits, host),
-                accept=Caller.WEBSOCKET in self.accept,
+                accept=ClientType.WEBSOCKET in self.accept,
                 clock=self.clock,
             )
         return WebSocketProtocol(self._webSockets[port], otherwise)
@@ -547,22 +547,22 @@ class OnePortFactory(WrapperFactory[Any]):
             self.log.warn(
                 "{peer} refused: {limit} callers have not said yet who they are",
                 peer=describe(peer),
-                limit=self.maxUndecided,
+                limit=self.maxUndetected,
             )
 
     def decided(self) -> None:
         """
         Hear that one more is known.
         """
-        self.undecided -= 1
+        self.undetected -= 1
         self._refusing = False
 
 
 _SIGNATURES = {
-    Caller.POLICY: Signature.POLICY,
-    Caller.TLS: Signature.TLS,
-    Caller.WEBSOCKET: Signature.HTTP,
-    Caller.PLAIN: Signature.NONE,
+    ClientType.POLICY: Signature.POLICY,
+    ClientType.TLS: Signature.TLS,
+    ClientType.WEBSOCKET: Signature.HTTP,
+    ClientType.PLAIN: Signature.NONE,
 }
 
 

@@ -25,7 +25,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.transports.acceptanswer import MAX_ANSWER, IFirstAnswer
+from openfl_twisted.transports.acceptanswer import MAX_ANSWER, IAcceptAnswer
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH, isRequest, startsRequest
 
@@ -213,7 +213,7 @@ class PolicyFileProtocol(Protocol):
         self._stopWaiting()
 
 
-@implementer(IFirstAnswer)
+@implementer(IAcceptAnswer)
 class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
     Serves a policy file.
@@ -259,7 +259,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
         Answer a request that is there when the connection is accepted, see
-        L{IFirstAnswer}.
+        L{IAcceptAnswer}.
         """
         answer = None
         if len(data) <= self.maxLength:

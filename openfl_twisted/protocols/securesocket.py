@@ -179,7 +179,7 @@ class _Handshake(Protocol):
     """
 
     transport: Any
-    _patience: IDelayedCall | None = None
+    _detectionTimer: IDelayedCall | None = None
     _over = False
     # Whether the connection was cancelled; a callback of the program can do that too.
     _abandoned = False
@@ -211,10 +211,10 @@ class _Handshake(Protocol):
         """
         Wait, but not for ever.
         """
-        self._patience = self._clock.callLater(self._timeout, self._timedOut)
+        self._detectionTimer = self._clock.callLater(self._timeout, self._timedOut)
 
     def _timedOut(self) -> None:
-        self._patience = None
+        self._detectionTimer = None
         reason = f"the TLS handshake was not completed within {self._timeout:g} seconds"
         self.end(Failure(HandshakeTimedOut(string=reason)))
         self.transport.abortConnection()
@@ -283,9 +283,9 @@ class _Handshake(Protocol):
 
     def _stop(self) -> None:
         self._over = True
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        if self._detectionTimer is not None:
+            self._detectionTimer.cancel()
+            self._detectionTimer = None
 
 
 class _ProtocolHandshake(_Handshake):

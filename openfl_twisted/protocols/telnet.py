@@ -12,7 +12,7 @@ from collections.abc import Callable
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.lines import NEWLINE
 from openfl_twisted.wire.telnet import TelnetReader, escape
 
@@ -38,7 +38,7 @@ def checkEncoding(encoding: str) -> str:
     return encoding
 
 
-class TelnetProtocol(SendingProtocol):
+class TelnetProtocol(StreamProtocol):
     """
     The client's end of a Telnet connection. Subclasses override
     L{textReceived}.
@@ -114,7 +114,7 @@ class TelnetProtocol(SendingProtocol):
         self.transport.write(escape(line.encode(self.encoding, "replace")) + self.newline)
 
 
-class TelnetFactory(SendingFactory[TelnetProtocol]):
+class TelnetFactory(StreamFactory[TelnetProtocol]):
     """
     Makes L{TelnetProtocol}s.
     """

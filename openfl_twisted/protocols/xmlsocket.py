@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.pace import Pace
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.ratelimit import RateLimiter
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
 from openfl_twisted.transports.writebatch import currentBatch
@@ -49,7 +49,7 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
     return refused | {Signature.POLICY}
 
 
-class XMLSocketProtocol(SendingProtocol):
+class XMLSocketProtocol(StreamProtocol):
     """
     One end of an C{XMLSocket} connection, client or server. Subclasses override
     one of L{messageReceived}; L{messagesReceived}, which is faster where many
@@ -90,7 +90,7 @@ class XMLSocketProtocol(SendingProtocol):
     unanswered = 0
     # Only there while a message has begun.
     _splitter: MessageSplitter | None
-    _pace: Pace | None = None
+    _rateLimiter: RateLimiter | None = None
     _tap: Tap | None = None
     _toldBroken = False
     # Whether a subclass wants bytes, or the messages of a read together.
@@ -122,7 +122,7 @@ class XMLSocketProtocol(SendingProtocol):
         """
         limits = self.limits
         if limits.messageRate or limits.byteRate:
-            self._pace = Pace(limits.messageRate, limits.byteRate, self.getClock())
+            self._rateLimiter = RateLimiter(limits.messageRate, limits.byteRate, self.getClock())
         self._counter: XMLSocketFactory | XMLSocketProtocol = self
         if isinstance(self.factory, XMLSocketFactory):
             self._counter = self.factory
@@ -178,7 +178,7 @@ class XMLSocketProtocol(SendingProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Process a chunk, see L{SendingProtocol.dataReceived}.
+        Process a chunk, see L{StreamProtocol.dataReceived}.
         """
         transport = self.transport
         if (
@@ -264,7 +264,7 @@ class XMLSocketProtocol(SendingProtocol):
         elif together is not None or messages:
             self._handOn(END.join(messages) if together is None else together)
         if tooLong is not None:
-            self.deliver((tooLong,), self._tooLong)
+            self.deliverEach((tooLong,), self._tooLong)
 
     def _handOn(self, together: bytes) -> None:
         """
@@ -284,11 +284,11 @@ class XMLSocketProtocol(SendingProtocol):
         messages = text.split("\0") if "\0" in text else [text]
         self._counter.messagesIn += len(messages)
         if not self._wantsLists:
-            self.deliver(messages, self.messageReceived)
+            self.deliverEach(messages, self.messageReceived)
         elif self.transport.reading and len(messages) <= MAX_WORK:
             self.messagesReceived(messages)
         else:
-            self.deliver(
+            self.deliverEach(
                 [messages[at : at + MAX_WORK] for at in range(0, len(messages), MAX_WORK)],
                 self.messagesReceived,
             )
@@ -301,8 +301,8 @@ class XMLSocketProtocol(SendingProtocol):
         @param messages: the messages.
         @param length: how many bytes have come, of messages and of pieces.
         """
-        if self._pace is not None and not self._pace.allows(len(messages), length):
-            self.limitReached("rate")
+        if self._rateLimiter is not None and not self._rateLimiter.allows(len(messages), length):
+            self.limitExceeded("rate")
             self.closeFor("it sends more than is allowed")
             return
         if messages:
@@ -315,7 +315,7 @@ class XMLSocketProtocol(SendingProtocol):
                     self._tap("in", decodeUTF8(line))
             if self._wantsLines:
                 self._counter.messagesIn += len(messages)
-                self.deliver(messages, self.lineReceived)
+                self.deliverEach(messages, self.lineReceived)
             else:
                 self._handOn(END.join(messages))
 
@@ -328,7 +328,7 @@ class XMLSocketProtocol(SendingProtocol):
             or self.refused
             or self._mayBeRequest
             or self._tap is not None
-            or self._pace is not None
+            or self._rateLimiter is not None
         )
 
     def _refuse(self, signature: Signature) -> None:
@@ -344,7 +344,7 @@ class XMLSocketProtocol(SendingProtocol):
 
     def _tooLong(self, problem: MessageTooLong) -> None:
         self._splitter = None
-        self.limitReached("message")
+        self.limitExceeded("message")
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
 
@@ -382,7 +382,7 @@ class XMLSocketProtocol(SendingProtocol):
 
         @param messages: their texts, in order; at least one.
         """
-        self.deliver(messages, self.messageReceived)
+        self.deliverEach(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """
@@ -483,7 +483,7 @@ class XMLSocketProtocol(SendingProtocol):
                 self._tap("out", decodeUTF8(line))
 
 
-class XMLSocketFactory(SendingFactory[XMLSocketProtocol]):
+class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
     """
     Makes L{XMLSocketProtocol}s, and knows those that are connected.
 

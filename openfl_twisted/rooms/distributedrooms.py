@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.presence import IPresence, Present
 from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
 from openfl_twisted.rooms.room import Member, Room
@@ -24,7 +24,7 @@ _ALL, _ONE = b"A", b"T"
 
 
 @implementer(IPubSubListener)
-class DistributedRooms(Watcher):
+class DistributedRooms(LobbyObserver):
     """
     Joins the rooms of a lobby to those of other nodes.
     """
@@ -55,7 +55,7 @@ class DistributedRooms(Watcher):
         self._blocked: list[Callable[[], object]] = []
         # By the name of a room that is looked up: the Deferreds of the next lookup.
         self._asking: dict[str, list[Deferred[list[str]]]] = {}
-        lobby.watchers.append(self)
+        lobby.observers.append(self)
         lobby.remoteRooms = self
         pubSub.addListener(self)
 
@@ -118,7 +118,7 @@ class DistributedRooms(Watcher):
     def said(self, room: Room, message: bytes) -> None:
         self._pubSub.publish(_topic(room.name), _ALL + message)
 
-    def tell(self, room: Room, name: str, message: bytes) -> None:
+    def sendTo(self, room: Room, name: str, message: bytes) -> None:
         """
         Publish a private message to a member that is not on this node, and may not
         be on any.

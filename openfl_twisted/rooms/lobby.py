@@ -15,17 +15,17 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms.room import (
     REFUSALS,
-    Hearer,
-    Limits,
     LobbyError,
     Member,
+    Recipient,
     Room,
+    RoomLimits,
     exceeds,
     lookOf,
 )
 
 
-class Watcher:
+class LobbyObserver:
     """
     Hears what happens in a lobby; override what you want to know.
     """
@@ -74,7 +74,7 @@ class RemoteRooms(Protocol):
     The rooms of the same names on other nodes.
     """
 
-    def tell(self, room: Room, name: str, message: bytes) -> None:
+    def sendTo(self, room: Room, name: str, message: bytes) -> None:
         """
         Send a private message to a member that is not on this node.
 
@@ -118,7 +118,7 @@ class Lobby:
         memberships were kept.
     @ivar deliveries: number of messages that were delivered to members, each
         counted once for each receiver, or kept for them.
-    @ivar watchers: who hears what happens.
+    @ivar observers: who hears what happens.
     @ivar remoteRooms: the rooms of other nodes; C{None} for one node.
     """
 
@@ -126,23 +126,23 @@ class Lobby:
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: RoomLimits | None = None,
         clock: IReactorTime | None = None,
         *,
-        roomLimits: Mapping[str, Limits] | None = None,
+        roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:
         """
         @param clock: for the time; the reactor if there is none.
         @param roomLimits: how much in rooms that have limits of their own, by
             their names.
         """
-        self.limits = limits or Limits()
+        self.limits = limits or RoomLimits()
         self._roomLimits = roomLimits or {}
         self.rooms: dict[str, Room] = {}
         self.refused = dict.fromkeys(REFUSALS, 0)
         self.lost = 0
         self.deliveries = 0
-        self.watchers: list[Watcher] = []
+        self.observers: list[LobbyObserver] = []
         self.remoteRooms: RemoteRooms | None = None
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
@@ -162,12 +162,12 @@ class Lobby:
 
     # Coming and going
 
-    def join(self, roomName: str, hearer: Hearer, name: str | None = None) -> Member:
+    def join(self, roomName: str, recipient: Recipient, name: str | None = None) -> Member:
         """
         Come into a room, which is opened if there is none.
 
         @param roomName: the room.
-        @param hearer: hears what is said there.
+        @param recipient: hears what is said there.
         @param name: how to be called; C{None} for a name that nobody has.
         @return: the new member.
         @raise LobbyError: C{name} if a name cannot be one, C{taken} if somebody
@@ -191,7 +191,7 @@ class Lobby:
         if roomName not in self.rooms:
             self.rooms[roomName] = room
             self._tell("opened", room)
-        member = Member(name, room, hearer)
+        member = Member(name, room, recipient)
         room.members[name] = member
         room.looks.add(lookOf(name))
         self._tokens[member.token] = member
@@ -205,7 +205,7 @@ class Lobby:
         @param member: who goes. What it has missed is counted as lost, and its
             token counts no more.
         """
-        room, member.room, member.hearer = member.room, None, None
+        room, member.room, member.recipient = member.room, None, None
         self._stopKeeping(member)
         if room is None:
             return
@@ -220,7 +220,7 @@ class Lobby:
             del self.rooms[room.name]
             self._tell("closed", room)
 
-    def cutOff(self, member: Member) -> None:
+    def suspend(self, member: Member) -> None:
         """
         Detach a member whose connection was lost. Its membership and the messages
         sent to it are kept for C{resume} seconds. The member leaves immediately
@@ -229,14 +229,14 @@ class Lobby:
 
         @param member: the member.
         """
-        if member.room is None or member.hearer is None:
+        if member.room is None or member.recipient is None:
             return
         if not member.room.limits.resume or self._ending or not self._mayKeep():
             self.leave(member)
             return
         resume = member.room.limits.resume
         self._kept += 1
-        member.hearer = None
+        member.recipient = None
         member.expiry = self._clock.callLater(resume, self.leave, member)
 
     def _mayKeep(self) -> bool:
@@ -278,16 +278,16 @@ class Lobby:
         self._ending = True
         for room in list(self.rooms.values()):
             for member in list(room.members.values()):
-                if not member.here:
+                if not member.connected:
                     self.leave(member)
 
-    def resume(self, token: str, hearer: Hearer) -> Member:
+    def resume(self, token: str, recipient: Recipient) -> Member:
         """
         Take one's place again; see L{takeMissed}. The connection that has had it
         is replaced: it may be dead without anybody knowing.
 
         @param token: that of the member.
-        @param hearer: hears what is said from now on.
+        @param recipient: hears what is said from now on.
         @return: the member.
         @raise LobbyError: C{token} if nobody has it.
         """
@@ -295,7 +295,7 @@ class Lobby:
         if member is None:
             raise self.refuse("token", "there is no place with this token")
         self._stopKeeping(member)
-        before, member.hearer = member.hearer, hearer
+        before, member.recipient = member.recipient, recipient
         if before is not None:
             try:
                 before.replaced()
@@ -321,7 +321,7 @@ class Lobby:
 
     # Talking
 
-    def say(self, member: Member, message: bytes) -> None:
+    def send(self, member: Member, message: bytes) -> None:
         """
         Say something to all others in the room.
 
@@ -342,7 +342,7 @@ class Lobby:
         self.deliverTo(room, message, exclude)
         self._tell("said", room, message)
 
-    def tell(self, member: Member, name: str, message: bytes) -> None:
+    def sendTo(self, member: Member, name: str, message: bytes) -> None:
         """
         Say something to one in the room.
 
@@ -361,7 +361,7 @@ class Lobby:
         if other is not None:
             self.deliver(other, message)
         elif self.remoteRooms is not None:
-            self.remoteRooms.tell(room, name, message)
+            self.remoteRooms.sendTo(room, name, message)
         else:
             raise LobbyError("nobody", f"nobody here is called {name}")
 
@@ -394,9 +394,9 @@ class Lobby:
         self._deliver(member, message)
 
     def _deliver(self, member: Member, message: bytes) -> None:
-        if member.hearer is not None:
+        if member.recipient is not None:
             try:
-                member.hearer.hear(message)
+                member.recipient.deliverMessage(message)
             except Exception:
                 # The other members still get the message.
                 self.log.failure("error while a message was delivered to {name}", name=member.name)
@@ -413,7 +413,7 @@ class Lobby:
             member.missedBytes -= len(member.missed.popleft())
             self.lose(member, 1)
 
-    def describe(self, what: Member | Room, key: str, value: str) -> None:
+    def setAttribute(self, what: Member | Room, key: str, value: str) -> None:
         """
         Say something of a member, or of a room.
 
@@ -435,7 +435,7 @@ class Lobby:
         else:
             raise self.refuse("data", f"more than {limits.maxData} things are said of it")
 
-    # Limits
+    # RoomLimits
 
     def refuse(self, code: str, text: str) -> LobbyError:
         """
@@ -481,9 +481,9 @@ class Lobby:
                 return name
 
     def _tell(self, what: str, *about: object) -> None:
-        for watcher in list(self.watchers):
+        for observer in list(self.observers):
             try:
-                getattr(watcher, what)(*about)
+                getattr(observer, what)(*about)
             except Exception:
-                # The room and its members do not depend on the watchers.
-                self.log.failure("error in the method {what} of a watcher of the rooms", what=what)
+                # The room and its members do not depend on the observers.
+                self.log.failure("error in the method {what} of a observer of the rooms", what=what)

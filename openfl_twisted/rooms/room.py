@@ -1,6 +1,6 @@
 """
 Who is in a room, how much there may be, and what is refused beyond that:
-L{Room}, L{Member}, L{Limits}.
+L{Room}, L{Member}, L{RoomLimits}.
 """
 
 import re
@@ -13,12 +13,12 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 
-class Hearer(Protocol):
+class Recipient(Protocol):
     """
     Somebody's connection.
     """
 
-    def hear(self, message: bytes) -> None:
+    def deliverMessage(self, message: bytes) -> None:
         """
         Send a message, which has its end.
 
@@ -32,7 +32,7 @@ class Hearer(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
+class RoomLimits:
     """
     Limits of rooms and members; 0 for no limit. A room can have its own limits,
     except C{maxRooms}, C{maxKept}, and C{maxName} for names, which are those of
@@ -126,7 +126,7 @@ class Member:
 
     @ivar name: how it is called; nobody else in the room is called so.
     @ivar room: where it is; C{None} once it has left.
-    @ivar hearer: its connection; C{None} while it has none.
+    @ivar recipient: its connection; C{None} while it has none.
     @ivar data: what is said of it.
     @ivar token: with this it can take its place again.
     @ivar lost: how many messages it has missed for good.
@@ -137,7 +137,7 @@ class Member:
 
     name: str
     room: "Room | None"
-    hearer: Hearer | None
+    recipient: Recipient | None
     data: dict[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     missed: deque[bytes] = field(default_factory=deque, repr=False)
@@ -146,11 +146,11 @@ class Member:
     expiry: IDelayedCall | None = None
 
     @property
-    def here(self) -> bool:
+    def connected(self) -> bool:
         """
         Whether it is connected.
         """
-        return self.hearer is not None
+        return self.recipient is not None
 
 
 @dataclass(eq=False)
@@ -167,7 +167,7 @@ class Room:
     """
 
     name: str
-    limits: Limits
+    limits: RoomLimits
     members: dict[str, Member] = field(default_factory=dict)
     looks: set[str] = field(default_factory=set, repr=False)
     data: dict[str, str] = field(default_factory=dict)

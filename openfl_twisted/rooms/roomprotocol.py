@@ -15,17 +15,17 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import POLICY_VIOLATION
+from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 # Number of deliveries, and of elements in a list, that count as one message, see
-# SendingProtocol.spend.
+# StreamProtocol.spend.
 _DELIVERIES_PER_WORK = 2
 _ELEMENTS_PER_WORK = 8
 
@@ -78,7 +78,7 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = self.lobby.join(room, self, name)
 
-    def hear(self, message: bytes) -> None:
+    def deliverMessage(self, message: bytes) -> None:
         """
         Send what is said in the room.
 
@@ -89,7 +89,7 @@ class RoomProtocol(XMLSocketProtocol):
         if self.transport.disconnecting and member is not None:
             # It will not arrive any more; who comes back gets it.
             self.member = None
-            self.lobby.cutOff(member)
+            self.lobby.suspend(member)
             self.lobby.deliver(member, message)
             return
         self.write(message)
@@ -132,12 +132,12 @@ class RoomProtocol(XMLSocketProtocol):
         if member is not None:
             self.lobby.leave(member)
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Keep no place for who sends more than it may. Who does not read may have
         a bad connection, and come back with a better one.
         """
-        super().limitReached(limit)
+        super().limitExceeded(limit)
         if limit != "queue":
             self.disconnectedByOperator()
 
@@ -205,7 +205,7 @@ class RoomProtocol(XMLSocketProtocol):
             line.decode()
         except UnicodeDecodeError:
             line = encodeUTF8(decodeUTF8(line))
-        self.lobby.say(self.member, line + END)
+        self.lobby.send(self.member, line + END)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -216,7 +216,7 @@ class RoomProtocol(XMLSocketProtocol):
         finally:
             member, self.member = self.member, None
             if member is not None:
-                self.lobby.cutOff(member)
+                self.lobby.suspend(member)
 
 
 class PathRoomProtocol(RoomProtocol):
@@ -299,11 +299,11 @@ class XMLRoomProtocol(RoomProtocol):
             self._refused |= {code}
             self.log.info("{peer} refused: {text}", peer=self.describePeer(), text=text)
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Tell the client why it is closed, if it reads.
         """
-        super().limitReached(limit)
+        super().limitExceeded(limit)
         if limit in _EXCESSES:
             self.write(vocabulary.refusal(limit, _EXCESSES[limit]))
 
@@ -324,9 +324,9 @@ class XMLRoomProtocol(RoomProtocol):
         member, _ = self._needMember()
         to = request.attributes.get("to")
         if to is None:
-            self.lobby.say(member, vocabulary.said(member, request.content))
+            self.lobby.send(member, vocabulary.said(member, request.content))
         else:
-            self.lobby.tell(member, to, vocabulary.said(member, request.content, alone=True))
+            self.lobby.sendTo(member, to, vocabulary.said(member, request.content, alone=True))
 
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
@@ -354,7 +354,7 @@ class XMLRoomProtocol(RoomProtocol):
     def _set(self, request: Request) -> None:
         member, room = self._needMember()
         key, value = (request.attributes.get(each, "") for each in ("key", "value"))
-        self.lobby.describe(member, key, value)
+        self.lobby.setAttribute(member, key, value)
         self.lobby.announce(room, vocabulary.described(member, key, value), exclude=(member,))
 
     def _resume(self, request: Request) -> None:
@@ -377,7 +377,7 @@ class XMLRoomProtocol(RoomProtocol):
     }
 
 
-class _Announcer(Watcher):
+class _Announcer(LobbyObserver):
     def __init__(self, lobby: Lobby) -> None:
         self._lobby = lobby
 
@@ -412,4 +412,4 @@ class RoomFactory(XMLSocketFactory):
         super().__init__(protocol, **settings)  # type: ignore[arg-type]
         self.lobby = lobby
         if announces:
-            lobby.watchers.append(_Announcer(lobby))
+            lobby.observers.append(_Announcer(lobby))

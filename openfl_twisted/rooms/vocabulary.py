@@ -219,7 +219,7 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
     """
     parts = [f'<who room="{_escaped(room.name)}">', _data(room.data)]
     for member in room.members.values():
-        here = "true" if member.here else "false"
+        here = "true" if member.connected else "false"
         start = f'<member name="{_escaped(member.name)}" here="{here}"'
         parts.append(f"{start}>{_data(member.data)}</member>" if member.data else f"{start} />")
     parts += [f'<member name="{_escaped(name)}" here="true" elsewhere="true" />' for name in others]

@@ -16,13 +16,13 @@ from twisted.python import usage
 
 from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
 from openfl_twisted.logs import setLogLevel
-from openfl_twisted.protocols.oneport import GRACE
+from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 
 MIN_TOKEN = 8
 """
@@ -226,7 +226,7 @@ class ServerOptions(usage.Options):
             "Token of the dashboard (at least 8 characters; default: generated and logged).",
         ],
         [
-            "patience",
+            "shutdown-timeout",
             None,
             5.0,
             "How many seconds the clients get to take what was sent when the server ends.",
@@ -345,9 +345,9 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             seconds,
         ],
         [
-            "grace",
+            "greeting-delay",
             None,
-            GRACE,
+            GREETING_DELAY,
             "After how many seconds of silence a client is not one that asks for the policy file.",
             seconds,
         ],
@@ -399,9 +399,9 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             self["pass-through"] = passThroughOf(self["pass-through"])
         except ValueError as problem:
             raise usage.UsageError(f"--pass-through: {problem}") from None
-        if self["tls"] is None and self["accept"] == {Caller.TLS, Caller.POLICY}:
+        if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
             raise usage.UsageError("--accept=tls: --tls-certificate is missing")
-        if self["plain"] and self["accept"] != EVERYBODY:
+        if self["plain"] and self["accept"] != ALL_TYPES:
             raise usage.UsageError("--plain and --accept: there can be one of them")
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]

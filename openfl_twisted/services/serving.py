@@ -42,7 +42,7 @@ class ServerService(MultiService):
     @ivar factory: the guard of all connections.
     @ivar policy: the answer to policy requests, see L{PolicySource}; it is
         checked for each port that is opened.
-    @ivar patience: how many seconds the connections get to close when the
+    @ivar shutdownTimeout: how many seconds the connections get to close when the
         service stops.
     @ivar farewell: called before the connections are closed.
     @ivar lobby: the rooms, if there are any.
@@ -86,7 +86,7 @@ class ServerService(MultiService):
         self.certificates: ServerCertificates | None = options["tls"]
         self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
-        self.patience: float = options["patience"]
+        self.shutdownTimeout: float = options["shutdown-timeout"]
         served: IProtocolFactory = self.factory
         if tls is not None:
             served = TLSMemoryBIOFactory(ServerConnectionCreator(tls), False, served)
@@ -190,7 +190,7 @@ class ServerService(MultiService):
                 self.farewell()
             except Exception:
                 self.log.failure("while saying farewell")
-            return self.factory.closeAll(self.patience)
+            return self.factory.closeAll(self.shutdownTimeout)
 
         def closeBrokers(result: object) -> Deferred[Any]:
             return gatherResults([broker.stop() for broker in self.brokers])
@@ -292,6 +292,6 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         tls=None if certificates is None else ServerConnectionCreator(certificates),
         webSocket=webSocket,
         passThrough=options["pass-through"],
-        grace=options["grace"],
+        greetingDelay=options["greeting-delay"],
     )
     return ServerService(options, door, idleTimeout=idle)

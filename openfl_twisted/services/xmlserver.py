@@ -14,13 +14,13 @@ from twisted.python.reflect import namedModule
 
 from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 from openfl_twisted.endpoints import seconds
-from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.pubsub import IPubSub
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -59,7 +59,7 @@ def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
 
 
 _ROOMS: dict[str, type[XMLSocketProtocol]] = {
-    "none": RelayProtocol,
+    "none": BroadcastProtocol,
     "path": PathRoomProtocol,
     "xml": XMLRoomProtocol,
 }
@@ -122,32 +122,32 @@ class Options(DataServerOptions):
             "none",
             "none; path: the path or first message names a room; xml: clients speak of rooms.",
         ],
-        ["max-rooms", None, Limits.maxRooms, "Maximum number of rooms; 0 for no limit.", count],
+        ["max-rooms", None, RoomLimits.maxRooms, "Maximum number of rooms; 0 for no limit.", count],
         [
             "max-members",
             None,
-            Limits.maxMembers,
+            RoomLimits.maxMembers,
             "Maximum members per room; 0 for no limit.",
             count,
         ],
         [
             "max-kept",
             None,
-            Limits.maxKept,
+            RoomLimits.maxKept,
             "With --resume: maximum disconnected members that can resume; 0 for no limit.",
             count,
         ],
         [
             "max-name",
             None,
-            Limits.maxName,
+            RoomLimits.maxName,
             "Maximum length of room and member names, in characters; 0 for no limit.",
             count,
         ],
         [
             "resume",
             None,
-            Limits.resume,
+            RoomLimits.resume,
             "With rooms in XML: how many seconds a client that was cut off keeps its place.",
             seconds,
         ],
@@ -243,7 +243,7 @@ def makeService(options: Options) -> IService:
         service.farewell = partial(_sayFarewell, crowd, farewell)
         return service
     announces = issubclass(protocol, XMLRoomProtocol)
-    limits = Limits(
+    limits = RoomLimits(
         maxRooms=options["max-rooms"],
         maxMembers=options["max-members"],
         maxName=options["max-name"],

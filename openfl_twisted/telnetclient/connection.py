@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.protocols.telnet import TelnetProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.tls import HandshakeFailed
@@ -27,7 +27,7 @@ _POLL_DELAY = 1.0
 _NOT_READING = "the server does not read"
 
 
-class ClientProtocol(SendingProtocol):
+class ClientProtocol(StreamProtocol):
     """
     A connection to a server. Subclasses override L{sendInput}, and call C{show}
     with the text that the server sends.

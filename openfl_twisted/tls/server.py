@@ -298,7 +298,7 @@ class ServerConnectionCreator:
         """
         connection = _TimedConnection(self._certificates.context(), tlsProtocol)
         connection.protocol = tlsProtocol
-        connection.patience = self._clock.callLater(self._timeout, _cutOff, tlsProtocol)
+        connection.timeout = self._clock.callLater(self._timeout, _abort, tlsProtocol)
         return connection
 
 
@@ -307,11 +307,11 @@ class _TimedConnection(BoundedConnection):
     OpenSSL's connection, with a timeout for the handshake. It logs why a handshake has
     failed.
 
-    @ivar patience: the timeout.
+    @ivar timeout: the timeout.
     @ivar protocol: the protocol of TLS, during the handshake.
     """
 
-    patience: IDelayedCall
+    timeout: IDelayedCall
     protocol: TLSMemoryBIOProtocol | None
 
     def do_handshake(self) -> None:
@@ -360,11 +360,11 @@ class _TimedConnection(BoundedConnection):
 
     def _stop(self) -> None:
         self.protocol = None
-        if self.patience.active():
-            self.patience.cancel()
+        if self.timeout.active():
+            self.timeout.cancel()
 
 
-def _cutOff(protocol: TLSMemoryBIOProtocol) -> None:
+def _abort(protocol: TLSMemoryBIOProtocol) -> None:
     peer = describe(protocol.getPeer())
     _log.warn("{peer} cut off: its TLS handshake took too long", peer=peer)
     protocol.abortConnection()

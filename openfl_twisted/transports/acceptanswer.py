@@ -37,7 +37,7 @@ The kernel takes one of this length for a connection that has sent nothing yet.
 _TURN = 64
 
 
-class IFirstAnswer(Interface):
+class IAcceptAnswer(Interface):
     """
     A factory that can answer some connections from their first bytes alone.
     """
@@ -126,10 +126,10 @@ def _withScope(address: Any) -> Any:
     return address
 
 
-def answerFirst(port: P) -> P:
+def answerOnAccept(port: P) -> P:
     """
     Have a port ask its factory for an answer as it accepts a connection, see
-    L{IFirstAnswer}.
+    L{IAcceptAnswer}.
 
     Only a port of C{twisted.internet.tcp} can, whose factory provides that. Any
     other stays as it is.
@@ -142,7 +142,7 @@ def answerFirst(port: P) -> P:
         isinstance(port, tcp.Port)
         and isinstance(port.socket, socket.socket)
         and isinstance(host, IPv4Address | IPv6Address)
-        and IFirstAnswer.providedBy(port.factory)
+        and IAcceptAnswer.providedBy(port.factory)
         and hasattr(socket, "MSG_DONTWAIT")
     ):
         listener = _Listener(port.socket.detach(), port.factory, host)

@@ -72,7 +72,7 @@ class Owner(Protocol):
         Names by which operators know the client, such as that of its room.
         """
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Called when the connection is closed by a limit of the transport.
 
@@ -111,7 +111,7 @@ def reportDropped(owner: Owner, chunks: list[bytes]) -> None:
         _log.failure("error in sendQueueDropped")
 
 
-def really(interface: Any, protocol: Any) -> bool:
+def providesItself(interface: Any, protocol: Any) -> bool:
     """
     Check whether a protocol provides an interface itself. What wraps a transport, such
     as TLS, provides all interfaces of the transport, and forwards their methods to it.
@@ -134,7 +134,7 @@ class Guard(Protocol):
         Called when this side closes the connection.
         """
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         """
         Called when the peer has closed its side first.
         """
@@ -179,7 +179,7 @@ class Connection:
     @ivar owner: the protocol that has bound it; C{None} for none.
     @ivar guard: counts the connection; C{None} for nobody.
     @ivar clientType: the type of the client, if protocol detection has found it, see
-        L{openfl_twisted.transports.connectioninfo.KINDS}.
+        L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     """
@@ -306,7 +306,7 @@ class Connection:
 
     # Which protocol has the connection
 
-    def handOver(self, protocol: Any) -> None:
+    def switchProtocol(self, protocol: Any) -> None:
         """
         Have another protocol receive the data, and the end.
 
@@ -329,7 +329,7 @@ class Connection:
             # An owner holds them itself if it does not read.
             self.protocol.dataReceived(data)
         else:
-            self.hold().put(self._receive, (data,))
+            self.ensureBuffer().put(self._receive, (data,))
 
     def _receive(self, data: bytes) -> None:
         """
@@ -351,12 +351,12 @@ class Connection:
             self.receiveBuffer.put(self._halfClosed, (None,))
 
     def _halfClosed(self, nothing: None) -> None:
-        if really(IHalfCloseableProtocol, self.protocol):
+        if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.readConnectionLost()
         else:
             self.loseConnection()
 
-    def passEnd(self, reason: Failure) -> None:
+    def notifyLost(self, reason: Failure) -> None:
         """
         Tell the protocol and the guard that the connection is lost.
 
@@ -419,13 +419,13 @@ class Connection:
         above = self._above
         return self if above is None else above.top
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         """
         Called from above: the peer ends the connection, although it is this side that
         closes it.
         """
         if self.guard is not None:
-            self.guard.peerEnded()
+            self.guard.peerHalfClosed()
 
     def getClock(self) -> IReactorTime:
         """
@@ -433,7 +433,7 @@ class Connection:
         """
         raise NotImplementedError
 
-    def hold(self) -> ReceiveBuffer:
+    def ensureBuffer(self) -> ReceiveBuffer:
         """
         Return the receive buffer; make one if there is none.
         """

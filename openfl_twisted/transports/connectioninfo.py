@@ -27,14 +27,14 @@ POLICY = "policy"
 One that asks for the policy file.
 """
 
-UNDECIDED = "undecided"
+UNDETECTED = "undetected"
 """
 One of whom it is not known yet.
 """
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
-KINDS = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDECIDED)
+CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDETECTED)
 """
 Who can be calling. Those who speak TLS are kinds of their own, see L{inTLS}.
 """
@@ -44,7 +44,7 @@ def inTLS(kind: str) -> str:
     """
     Name a kind of caller that speaks TLS.
 
-    @param kind: one of L{KINDS}, as it is inside TLS; one that has no name of
+    @param kind: one of L{CLIENT_TYPES}, as it is inside TLS; one that has no name of
         its own in TLS keeps its name.
     """
     return _IN_TLS.get(kind, kind)
@@ -68,7 +68,7 @@ class Counted(Protocol):
         """
 
 
-class Connection(Counted, Protocol):
+class CountedConnection(Counted, Protocol):
     """
     A connection that is counted; see
     L{openfl_twisted.transports.guard.GuardedConnection}.
@@ -83,7 +83,7 @@ class Connection(Counted, Protocol):
     @property
     def kind(self) -> str:
         """
-        Who is calling, one of L{KINDS}.
+        Who is calling, one of L{CLIENT_TYPES}.
         """
 
     @property
@@ -116,13 +116,13 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Client:
+class ConnectionInfo:
     """
     What is known of somebody who is connected, at one moment.
 
     @ivar id: the number of the connection.
     @ivar address: where it comes from, for people.
-    @ivar kind: how it speaks, see L{KINDS}.
+    @ivar kind: how it speaks, see L{CLIENT_TYPES}.
     @ivar age: for how many seconds it is connected.
     @ivar bytesIn: how many bytes have come from it.
     @ivar bytesOut: how many bytes have been sent to it.
@@ -146,7 +146,7 @@ def kindOf(connection: Any) -> str:
     Find out the type of the client of a connection.
 
     @param connection: a L{Connection<openfl_twisted.transports.connection.Connection>}.
-    @return: one of L{KINDS}.
+    @return: one of L{CLIENT_TYPES}.
     """
     above = connection.protocol
     if isinstance(above, TLSMemoryBIOProtocol) and isinstance(
@@ -157,7 +157,7 @@ def kindOf(connection: Any) -> str:
     return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 
-def describeClient(connection: Connection, now: float) -> Client:
+def describeConnection(connection: CountedConnection, now: float) -> ConnectionInfo:
     """
     Describe the client of a connection.
 
@@ -166,7 +166,7 @@ def describeClient(connection: Connection, now: float) -> Client:
     @return: the description.
     """
     top = connection.top
-    return Client(
+    return ConnectionInfo(
         id=connection.id,
         address=describe(top.getPeer()),
         kind=connection.kind,

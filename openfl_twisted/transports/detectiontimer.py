@@ -6,29 +6,29 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-DECISION_TIME = 10.0
+DETECTION_TIMEOUT = 10.0
 """
 After so many seconds a caller counts as plain in any case, however it spreads
 out what it says.
 """
 
 
-class Patience:
+class DetectionTimer:
     """
     Waits for a caller to say more: for a short time after whatever it has said,
-    and for L{DECISION_TIME} in all. It is dropped when the caller is known.
+    and for L{DETECTION_TIMEOUT} in all. It is dropped when the caller is known.
     """
 
-    __slots__ = ("_call", "_clock", "_deadline", "_grace")
+    __slots__ = ("_call", "_clock", "_deadline", "_delay")
 
-    def __init__(self, clock: IReactorTime, grace: float) -> None:
+    def __init__(self, clock: IReactorTime, delay: float) -> None:
         """
         @param clock: for the time.
-        @param grace: how many seconds of silence there may be.
+        @param delay: how many seconds of silence there may be.
         """
         self._clock = clock
-        self._grace = grace
-        self._deadline = clock.seconds() + DECISION_TIME
+        self._delay = delay
+        self._deadline = clock.seconds() + DETECTION_TIMEOUT
         self._call: IDelayedCall | None = None
 
     @property
@@ -44,7 +44,7 @@ class Patience:
 
         @param otherwise: called if no more has come.
         """
-        self._wait(min(self._grace, self._left), otherwise)
+        self._wait(min(self._delay, self._left), otherwise)
 
     def waitToTheEnd(self, otherwise: Callable[[], object]) -> None:
         """

@@ -25,15 +25,15 @@ from zope.interface import alsoProvides, implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.transports.acceptanswer import IFirstAnswer
+from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.connectioninfo import (
     POLICY,
-    UNDECIDED,
-    Client,
+    UNDETECTED,
+    ConnectionInfo,
     Counted,
     Traffic,
-    describeClient,
+    describeConnection,
     kindOf,
 )
 from openfl_twisted.transports.hostlimit import HostLimit, hostOf
@@ -127,7 +127,7 @@ class GuardedConnection:
     @property
     def kind(self) -> str:
         """
-        The type of the client, see L{openfl_twisted.transports.connectioninfo.KINDS}.
+        The type of the client, see L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
         """
         return kindOf(self._connection) if self._kind is None else self._kind
 
@@ -182,13 +182,13 @@ class GuardedConnection:
         )
         self.abortConnection()
 
-    def peerEnded(self) -> None:
+    def peerHalfClosed(self) -> None:
         """
         Note who has closed first.
         """
         self.endedByPeer = True
         if self._outer is not None:
-            self._outer.peerEnded()
+            self._outer.peerHalfClosed()
 
     def transportLost(self) -> None:
         """
@@ -276,8 +276,8 @@ class GuardFactory(WrapperFactory[Any]):
         @param clock: for the times; the reactor if there is none.
         """
         super().__init__(wrappedFactory)
-        if IFirstAnswer.providedBy(wrappedFactory):
-            alsoProvides(self, IFirstAnswer)
+        if IAcceptAnswer.providedBy(wrappedFactory):
+            alsoProvides(self, IAcceptAnswer)
         self.clock = clockOrReactor(clock)
         self.protocols: dict[GuardedConnection, None] = {}
         self.maxConnections = maxConnections
@@ -367,7 +367,7 @@ class GuardFactory(WrapperFactory[Any]):
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
         Have the wrapped factory answer a connection at once, and count it; see
-        L{IFirstAnswer}, which this provides if the wrapped factory does.
+        L{IAcceptAnswer}, which this provides if the wrapped factory does.
 
         @param data: everything that has come.
         @param peer: the address of the other side, whose host may have too many.
@@ -460,7 +460,7 @@ class GuardFactory(WrapperFactory[Any]):
 
     # Who is connected
 
-    def clients(self, newest: int | None = None) -> list[Client]:
+    def clients(self, newest: int | None = None) -> list[ConnectionInfo]:
         """
         Get what is known of those that are connected, in the order in which
         they came.
@@ -472,7 +472,7 @@ class GuardFactory(WrapperFactory[Any]):
         connections = list(self.protocols)
         if newest is not None:
             connections = connections[max(0, len(connections) - newest) :]
-        return [describeClient(connection, now) for connection in connections]
+        return [describeConnection(connection, now) for connection in connections]
 
     def traffic(self) -> dict[str, Traffic]:
         """
@@ -485,7 +485,7 @@ class GuardFactory(WrapperFactory[Any]):
         total = {kind: Traffic(**vars(ended)) for kind, ended in self._ended.items()}
         for connection in list(self.protocols):
             kind = connection.kind
-            if kind != UNDECIDED:
+            if kind != UNDETECTED:
                 total.setdefault(kind, Traffic()).add(connection)
         return total
 
@@ -502,7 +502,7 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Find a connection by its number.
 
-        @param id: the number, as L{GuardedConnection.id} and L{Client.id} have
+        @param id: the number, as L{GuardedConnection.id} and L{ConnectionInfo.id} have
             it. All connections are gone through.
         @return: the connection; C{None} if it is not open any more.
         """
@@ -548,19 +548,19 @@ class GuardFactory(WrapperFactory[Any]):
             )
             connection.finishConnection()
 
-    def closeAll(self, patience: float) -> Deferred[None]:
+    def closeAll(self, timeout: float) -> Deferred[None]:
         """
         Close every connection: first in good order, and what is still open
         after a while at once.
 
-        @param patience: how long they may take, in seconds.
+        @param timeout: how long they may take, in seconds.
         @return: fires when none is open any more.
         """
         if not self.protocols:
             return succeed(None)
         ended: Deferred[None] = Deferred()
         self._allEnded.append(ended)
-        late = self.clock.callLater(patience, self._abortAll)
+        late = self.clock.callLater(timeout, self._abortAll)
         self._forEach(GuardedConnection.finishConnection)
 
         def stopWaiting(result: Any) -> Any:

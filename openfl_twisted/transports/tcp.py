@@ -644,7 +644,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         self._open = False
         self.dropReceived()
@@ -676,7 +676,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         self._open = False
         self.dropReceived()
@@ -692,7 +692,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         self._hasReadAll = True
         if self.guard is not None and not self.isClosing:
-            self.guard.peerEnded()
+            self.guard.peerHalfClosed()
         if self.receiveBuffer is None:
             super().readConnectionLost(reason)
         else:
@@ -722,12 +722,12 @@ class CoalescingTransport(Connection, tcp.Connection):
             # It has not been, if a producer has raised.
             ending.connectionLost(reason)
 
-    def passEnd(self, reason: Failure) -> None:
+    def notifyLost(self, reason: Failure) -> None:
         """
         Tell the protocol and the guard that the connection is lost.
         """
         try:
-            super().passEnd(reason)
+            super().notifyLost(reason)
         finally:
             self.protocol = cast("Any", None)
 
@@ -757,9 +757,9 @@ class _Ending:
             return
         connection.protocol = self._protocol
         if connection.receiveBuffer is None:
-            connection.passEnd(reason)
+            connection.notifyLost(reason)
         else:
-            connection.receiveBuffer.end(partial(connection.passEnd, reason))
+            connection.receiveBuffer.holdEnd(partial(connection.notifyLost, reason))
 
 
 def _noFileno() -> int:

@@ -332,12 +332,12 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         return {} if self.owner is None else self.owner.labels
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Tell the owner.
         """
         if self.owner is not None:
-            self.owner.limitReached(limit)
+            self.owner.limitExceeded(limit)
 
     def disconnectedByOperator(self) -> None:
         """
@@ -397,7 +397,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Hold the bytes of frames, so that they can be read in bounded steps.
         """
         length = self._frames.pieceLength or len(data)
-        self.hold().put(
+        self.ensureBuffer().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
 
@@ -409,7 +409,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         length = self._frames.pieceLength or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
-                self.end(_LINGER)
+                self.closeWithin(_LINGER)
                 return
             self._takeFrames(data[at : at + length])
             while self._frames.unfinished and not self._ended:
@@ -441,9 +441,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         finally:
             self.delivering = False
         if frames.unfinished and not (self._ended or self.disconnecting):
-            buffer = self.hold()
+            buffer = self.ensureBuffer()
             buffer.putBack(self._takeFrames, (b"",))
-            buffer.letOthers()
+            buffer.yieldTurn()
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
@@ -453,10 +453,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             if self._ended:
                 return
             if not self.disconnecting and (not self.reading or self.work >= MAX_WORK):
-                buffer = self.hold()
+                buffer = self.ensureBuffer()
                 buffer.putBack(self._take, arrived[number:])
                 if self.reading:
-                    buffer.letOthers()
+                    buffer.yieldTurn()
                 return
             self._take(arrival)
 
@@ -679,7 +679,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self._closeSent and not self._ended:
             # The peer's Close is not awaited any longer.
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         else:
             self.setCloseReason(GOING_AWAY)
             self.loseConnection()
@@ -692,13 +692,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         if self._ended or self._lost or self.disconnecting:
             return
         if not self._registered:
             # It is no WebSocket yet.
-            self.end(self.settings.closeTimeout)
+            self.closeWithin(self.settings.closeTimeout)
             return
         self.disconnecting = True
         self.reading = self._flows = False
@@ -734,7 +734,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _closeTimedOut(self, left: float) -> None:
         if not self.transport.isFull:
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         elif left > 0:
             self._awaitClose(left)
         else:
@@ -752,7 +752,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
         elif not self._lost:
             self.receiveNoMore()
             self.transport.abortConnection()
@@ -777,15 +777,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
                 reason=end.reason,
             )
             if end.code == MESSAGE_TOO_BIG:
-                self.limitReached("message")
+                self.limitExceeded("message")
         elif not self.disconnecting and not self._lost:
-            self.transport.peerEnded()
+            self.transport.peerHalfClosed()
         if self._lost:
             self._ended = True
             return
         if end.answer:
             self.transport.write(end.answer)
-        self.end(self.settings.closeTimeout)
+        self.closeWithin(self.settings.closeTimeout)
 
     def receiveNoMore(self) -> None:
         """
@@ -795,7 +795,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._flows = False
         self.dropReceived()
 
-    def end(self, timeout: float) -> None:
+    def closeWithin(self, timeout: float) -> None:
         """
         Close the connection beneath.
 
@@ -828,11 +828,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.protocol is None:
             self._ended = True
         elif self.receiveBuffer is None:
-            self._passEnd()
+            self._notifyLost()
         else:
-            self.receiveBuffer.end(self._passEnd)
+            self.receiveBuffer.holdEnd(self._notifyLost)
 
-    def _passEnd(self) -> None:
+    def _notifyLost(self) -> None:
         self.receiveNoMore()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL

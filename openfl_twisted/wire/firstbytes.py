@@ -12,7 +12,7 @@ from openfl_twisted.wire.httprequest import MAX_REQUEST_START, isPartialRequest,
 from openfl_twisted.wire.policy import request
 
 
-class Caller(enum.Enum):
+class ClientType(enum.Enum):
     """
     The types of clients that a port can accept.
     """
@@ -38,7 +38,7 @@ class Caller(enum.Enum):
     """
 
 
-EVERYBODY = frozenset(Caller)
+ALL_TYPES = frozenset(ClientType)
 """
 All types of clients.
 """

@@ -27,7 +27,7 @@ _pair = re.compile(
 _escaped = re.compile(r"\\(.)")
 
 
-class Client(NamedTuple):
+class ForwardedAddress(NamedTuple):
     """
     Who is behind a proxy.
 
@@ -55,7 +55,7 @@ def _parseAddress(text: str) -> IPAddress | None:
 
 def clientOf(
     headers: Mapping[str, str], peer: str, trustedProxies: Sequence[IPNetwork]
-) -> Client | None:
+) -> ForwardedAddress | None:
     """
     Find out who is behind a proxy.
 
@@ -128,10 +128,10 @@ def _forOf(element: str) -> str:
     return _escaped.sub(r"\1", value[1:-1]) if value.startswith('"') else value
 
 
-def _parse(text: str) -> Client | None:
+def _parse(text: str) -> ForwardedAddress | None:
     node = _node.fullmatch(text.strip())
     if node is None:
         return None
     address = _parseAddress(node[1] or node[2] or node[4])
     port = int(node[3] or 0)
-    return None if address is None or port > 65535 else Client(address, port)
+    return None if address is None or port > 65535 else ForwardedAddress(address, port)

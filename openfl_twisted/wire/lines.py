@@ -9,8 +9,8 @@ import re
 import sys
 from typing import NamedTuple
 
+from openfl_twisted.wire.chunkbuffer import ChunkBuffer
 from openfl_twisted.wire.messages import END, MessageTooLong
-from openfl_twisted.wire.pieces import Pieces
 
 NEWLINE = b"\r\n"
 """
@@ -94,7 +94,7 @@ class LineSplitter:
         """
         self.maxLength = maxLength or sys.maxsize
         self._ends = _ends[framing]
-        self._begun = Pieces()
+        self._begun = ChunkBuffer()
         # The last byte of the newline that ended the line before, while nothing has come behind it.
         self._newline = b""
 

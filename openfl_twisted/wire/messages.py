@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from openfl_twisted.wire.pieces import Pieces
+from openfl_twisted.wire.chunkbuffer import ChunkBuffer
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class MessageSplitter:
             (bytes); 0 for no limit.
         """
         self.maxLength = maxLength or sys.maxsize
-        self._begun = Pieces()
+        self._begun = ChunkBuffer()
 
     @property
     def pending(self) -> int:
@@ -178,7 +178,7 @@ class MessageSplitter:
         """
         Forget the message that was begun.
         """
-        self._begun = Pieces()
+        self._begun = ChunkBuffer()
 
 
 class _Splitter(Protocol[T]):

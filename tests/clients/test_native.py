@@ -65,7 +65,7 @@ async def test_relay(native: Native) -> None:
     Two programs exchange messages through C{openfl-xml}.
     """
     program = native("XMLClient")
-    server = twistd("openfl-xml", "--grace=0.1", "--metrics=tcp:0", ANY_PORT)
+    server = twistd("openfl-xml", "--greeting-delay=0.1", "--metrics=tcp:0", ANY_PORT)
     port, metrics = str(await portOf(server)), await siteOf(server, "metrics")
     one = run(*program, HOST, port, "1", "<welcome/>")
     await one.until(b"connect true")

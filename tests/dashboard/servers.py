@@ -11,15 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import INTERVAL
+from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.transports.guard import GuardFactory
 from tests.dashboard.browser import Answer, Visit, visit
-from tests.protocols.test_callers import Client
+from tests.protocols.test_clienttypes import Client
 
 
 class MonitoredServer:
@@ -29,7 +29,7 @@ class MonitoredServer:
 
     def __init__(self, wrapped: Any = None, **limits: Any) -> None:
         self.clock = MemoryReactorClock()
-        self.wrapped = wrapped or XMLSocketFactory(RelayProtocol)
+        self.wrapped = wrapped or XMLSocketFactory(BroadcastProtocol)
         self.onePort = OnePortFactory(self.wrapped, clock=self.clock)
         self.factory = GuardFactory(self.onePort, clock=self.clock, **limits)
         self.lobby: Lobby | None = None

@@ -18,12 +18,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.metrics import MetricsService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.sending import LIMITS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
+from openfl_twisted.protocols.streamprotocol import LIMITS
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.tls.server import ServerCertificates
-from openfl_twisted.transports.connectioninfo import KINDS
+from openfl_twisted.transports.connectioninfo import CLIENT_TYPES
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
@@ -39,12 +39,12 @@ LEAF = server(ROOT)
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-class Hearer:
+class Recipient:
     """
     A member of a room.
     """
 
-    def hear(self, message: bytes) -> None:
+    def deliverMessage(self, message: bytes) -> None:
         pass
 
     def replaced(self) -> None:
@@ -105,13 +105,15 @@ class MetricsTests(MetricsTestCase):
         protocol = self.server.factory.buildProtocol(None)
         protocol.makeConnection(TightTransport(protocol))
         metrics = self.read()
-        self.assertEqual([metrics["openfl_clients", kind] for kind in KINDS], [2, 0, 0, 0, 0, 1])
+        self.assertEqual(
+            [metrics["openfl_clients", kind] for kind in CLIENT_TYPES], [2, 0, 0, 0, 0, 1]
+        )
         self.assertEqual(metrics["openfl_clients_limit"], 3)
         self.assertEqual(metrics["openfl_connections_opened_total"], 4)
         self.assertEqual(metrics["openfl_connections_closed_total", "peer", "plain"], 1)
         self.assertEqual(metrics["openfl_connections_closed_total", "server", "plain"], 0)
         self.assertEqual(metrics["openfl_connections_refused_total", "connections"], 1)
-        self.assertEqual(metrics["openfl_connections_refused_total", "undecided"], 0)
+        self.assertEqual(metrics["openfl_connections_refused_total", "undetected"], 0)
 
     def test_traffic(self) -> None:
         """
@@ -177,8 +179,8 @@ class MetricsTests(MetricsTestCase):
         """
         self.server.lobby = Lobby(clock=self.server.clock)
         for name in ("Ann", "Ben"):
-            self.server.lobby.join("chess", Hearer(), name)
-        self.assertRaises(LobbyError, self.server.lobby.join, "chess", Hearer(), "Ann")
+            self.server.lobby.join("chess", Recipient(), name)
+        self.assertRaises(LobbyError, self.server.lobby.join, "chess", Recipient(), "Ann")
         metrics = self.read()
         self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
         self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)

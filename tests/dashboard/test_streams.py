@@ -18,7 +18,7 @@ from openfl_twisted.rooms.lobby import Lobby
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Visit
 from tests.dashboard.servers import DashboardTestCase
-from tests.dashboard.test_metrics import Hearer
+from tests.dashboard.test_metrics import Recipient
 from tests.frames import REQUEST as UPGRADE
 
 
@@ -109,7 +109,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for room, name in [("chess", "Ann"), ("go", "Ann"), ("go", "Ben")]:
-            lobby.join(room, Hearer(), name)
+            lobby.join(room, Recipient(), name)
         self.assertEqual(
             self.lastOf(self.watch())["rooms"],
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},

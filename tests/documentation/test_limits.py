@@ -24,9 +24,9 @@ PAGE = PACKAGE.parent / "docs" / "topics" / "limits.rst"
 # The kit for tests has no limits that a peer could meet.
 ELSEWHERE = {"testing", "pytestplugin"}
 _limit = re.compile(
-    r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GRACE|_LINGER|EXPIRY_WARNING"
+    r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GREETING_DELAY|_LINGER|EXPIRY_WARNING"
 )
-_classes = {"AMFLimits", "Limits", "BrokerLimits", "XMLLimits"}
+_classes = {"AMFLimits", "RoomLimits", "BrokerLimits", "XMLLimits"}
 
 
 def limitsIn(path: Path) -> Iterator[tuple[str, float]]:

@@ -6,8 +6,8 @@ import socket
 
 from twisted.internet.threads import deferToThread
 
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.costs import Costs, counted
 from tests.live import live

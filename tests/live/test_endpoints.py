@@ -5,7 +5,7 @@ C{openfl:} in front of Twisted's own services, and the bridge.
 import re
 from pathlib import Path
 
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.wire.policy.request import REQUEST as POLICY_REQUEST
 from tests.frames import BINARY, RESPONSE, frame
@@ -92,7 +92,7 @@ async def test_bridge(tmp_path: Path) -> None:
             "openfl-bridge",
             f"--config={table}",
             f"--listen=tcp:0:interface={HOST}",
-            "--patience=0.1",
+            "--shutdown-timeout=0.1",
         )
         port = await portOf(server)
         for path, target in ((b"/", first), (b"/two", second)):

@@ -29,7 +29,7 @@ from zope.interface import implementer
 from openfl_twisted import errors
 from openfl_twisted.events import ProgressEvent
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.testing import (
     STATUSES,

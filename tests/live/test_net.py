@@ -16,7 +16,7 @@ from openfl_twisted.events import (
     ServerSocketConnectEvent,
 )
 from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.utils import ByteArray
 from tests.live import live

@@ -13,9 +13,9 @@ from twisted.internet.protocol import Factory, Protocol
 from openfl_twisted.events import Event, IOErrorEvent, SecurityErrorEvent
 from openfl_twisted.net import Socket, XMLSocket, forgetPolicyFiles
 from openfl_twisted.net.permission import permissions
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.system import Security
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -24,7 +24,7 @@ from tests.live import live
 from tests.live.peers import HOST, TWISTD, portOf, run, serving, stop, twistd
 from tests.live.test_telnet import ended, telnet
 
-EVERYBODY = PolicyFile((AccessRule("*", "*"),))
+ALL_TYPES = PolicyFile((AccessRule("*", "*"),))
 GAMES = PolicyFile((AccessRule("games.example", "*"),))
 OTHERS = PolicyFile((AccessRule("other.example", "*"),))
 NOTHING_LISTENS = 1

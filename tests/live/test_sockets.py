@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -34,7 +34,7 @@ async def test_relay() -> None:
     """
     Messages go to the others, and nothing comes back.
     """
-    async with serving(OnePortFactory(XMLSocketFactory(RelayProtocol))) as (port, _):
+    async with serving(OnePortFactory(XMLSocketFactory(BroadcastProtocol))) as (port, _):
         one, two = await dial(port), await dial(port)
         one.send(b"from one\0")
         two.send(b"from two\0")
@@ -56,12 +56,18 @@ async def test_policyOnTheDataPort() -> None:
     A policy request is answered on the port of a server that greets, and a
     client that waits is greeted.
     """
-    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=1000)) as (port, _):
+    async with serving(OnePortFactory(ServerSocketExampleFactory(), greetingDelay=1000)) as (
+        port,
+        _,
+    ):
         asking = await dial(port)
         for byte in REQUEST:
             asking.send(bytes([byte]))
         assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
-    async with serving(OnePortFactory(ServerSocketExampleFactory(), grace=0.05)) as (port, guard):
+    async with serving(OnePortFactory(ServerSocketExampleFactory(), greetingDelay=0.05)) as (
+        port,
+        guard,
+    ):
         waiting = await dial(port)
         assert await waiting.until(b"Connected.") == b"Connected."
         assert guard.connections == 1
@@ -126,7 +132,7 @@ async def test_slowReader() -> None:
     """
     A client that does not read is cut off, and the rest goes on.
     """
-    factory = XMLSocketFactory(RelayProtocol, maxQueue=100_000)
+    factory = XMLSocketFactory(BroadcastProtocol, maxQueue=100_000)
     async with serving(OnePortFactory(factory)) as (port, guard):
         sender, reader, slow = await dial(port), await dial(port), await dial(port)
         for client in (reader, slow):

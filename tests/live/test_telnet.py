@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.live import live

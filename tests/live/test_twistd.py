@@ -242,7 +242,7 @@ async def test_stuckClient() -> None:
     """
     A client that does not read does not keep the server from ending.
     """
-    server = twistd("openfl-xml", ANY_PORT, "--echo", "--patience=0.2")
+    server = twistd("openfl-xml", ANY_PORT, "--echo", "--shutdown-timeout=0.2")
     client = await dial(await portOf(server))
     assert client.transport is not None
     client.transport.pauseProducing()  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.live import live

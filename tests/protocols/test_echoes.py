@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
-from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.lines import Framing
@@ -136,7 +136,7 @@ class ForeignTests(SynchronousTestCase):
             transport = TightTransport(protocol, 1_000_000)
             protocol.makeConnection(transport)
             protocol.dataReceived(sent)
-            clock.advance(DECISION_TIME - 1)
+            clock.advance(DETECTION_TIMEOUT - 1)
             self.assertEqual(transport.value(), GREETING)
             clock.advance(1)
             self.assertIn(words, transport.value())

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller, Signature, recognize
+from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType, Signature, recognize
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
@@ -442,10 +442,10 @@ class PlainTests(OnePortTestCase):
         Without a grace, a part of a request and a client that must speak first still
         have their time, and few timers are used for it.
         """
-        for accept, first in ((EVERYBODY, b"POST /a"), ({Caller.WEBSOCKET}, b"")):
+        for accept, first in ((ALL_TYPES, b"POST /a"), ({ClientType.WEBSOCKET}, b"")):
             clock = CountingClock()
             factory = OnePortFactory(
-                GreeterFactory(Greeter), policy=None, accept=accept, grace=0, clock=clock
+                GreeterFactory(Greeter), policy=None, accept=accept, greetingDelay=0, clock=clock
             )
             protocol = factory.buildProtocol(None)
             assert protocol is not None

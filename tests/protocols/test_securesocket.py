@@ -17,7 +17,7 @@ from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.securesocket import (
     SecureEndpoint,
     SecureSocketFactory,

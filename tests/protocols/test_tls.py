@@ -18,8 +18,8 @@ from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.guard import GuardFactory

@@ -22,8 +22,8 @@ from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightConnection, TightTransport, linesOf
 from tests.frames import BINARY, KEY, REQUEST, RESPONSE, closing, frame, framesIn
-from tests.protocols.websocketcase import Inner, WebSocketTestCase
 from tests.segments import cuts
+from tests.transports.websocketcase import Inner, WebSocketTestCase
 
 done = Failure(ConnectionDone())
 REFUSED = "192.168.1.1:54321 sent an HTTP request that was refused:"

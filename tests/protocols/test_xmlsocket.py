@@ -1,6 +1,6 @@
 """
 Tests for L{openfl_twisted.protocols.xmlsocket} and
-L{openfl_twisted.protocols.relay}.
+L{openfl_twisted.protocols.broadcast}.
 """
 
 import tracemalloc
@@ -18,10 +18,10 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports import buffered
-from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.wire.firstbytes import Signature
@@ -826,7 +826,7 @@ class TurnTests(SynchronousTestCase):
         """
         Messages for many clients count as several: few are sent in an iteration.
         """
-        sender, _ = self.connect(RelayProtocol)
+        sender, _ = self.connect(BroadcastProtocol)
         receivers = []
         for _ in range(999):
             other = self.factory.buildProtocol(None)
@@ -945,7 +945,7 @@ class ForeignTests(SynchronousTestCase):
         if lost:
             recorder.connectionLost(Failure(ConnectionDone()))
         else:
-            clock.advance(DECISION_TIME)
+            clock.advance(DETECTION_TIMEOUT)
         self.assertEqual(recorder.messages, [start.partition(b"\0")[0].decode()])
         self.assertEqual(clock.getDelayedCalls(), [])
 
@@ -955,7 +955,7 @@ class ForeignTests(SynchronousTestCase):
         """
         clock = Clock()
         recorder, transport = self.receive([REQUEST[:-1]], policy=PolicyFile.forPort, clock=clock)
-        clock.advance(DECISION_TIME)
+        clock.advance(DETECTION_TIMEOUT)
         self.assertIn(b"<cross-domain-policy>", transport.value())
         self.assertEqual((recorder.messages, transport.disconnecting), ([], True))
 
@@ -967,7 +967,7 @@ class ForeignTests(SynchronousTestCase):
         clock = Clock()
         recorder, transport = self.receive([b"\r\n\r\n\0"], clock=clock)
         recorder.messageReceived = lambda message: 1 / 0  # type: ignore[method-assign,assignment]
-        clock.advance(DECISION_TIME)
+        clock.advance(DETECTION_TIMEOUT)
         self.assertTrue(transport.disconnecting)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
@@ -1043,14 +1043,14 @@ class FactoryTests(SynchronousTestCase):
 
 class RelayTests(SynchronousTestCase):
     """
-    L{RelayProtocol} hands messages on.
+    L{BroadcastProtocol} hands messages on.
     """
 
     def setUp(self) -> None:
         """
         Connect three clients.
         """
-        self.factory = XMLSocketFactory(RelayProtocol, maxQueue=20, policy=None)
+        self.factory = XMLSocketFactory(BroadcastProtocol, maxQueue=20, policy=None)
         self.clients = []
         for _ in range(3):
             protocol = self.factory.buildProtocol(None)

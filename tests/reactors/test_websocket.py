@@ -8,7 +8,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.guard import GuardFactory
 from tests.doubles import RecordingProducer
@@ -103,7 +103,7 @@ class FullTests(SynchronousTestCase):
                 self.assertEqual(producer.told, [])
 
 
-class Losing(SendingProtocol):
+class Losing(StreamProtocol):
     """
     Writes and aborts, and remembers what was not sent.
     """
@@ -137,7 +137,7 @@ class DroppedTests(SynchronousTestCase):
         """
         for name in JOINING:
             with way(name) as own:
-                factory: Any = SendingFactory(Losing)
+                factory: Any = StreamFactory(Losing)
                 factory.ended = []
                 peer = own.dial(own.listen(WebSocketFactory(factory, clock=own.reactor)))
                 peer.send(REQUEST)

@@ -16,8 +16,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.rooms.lobby import Lobby, Watcher
-from openfl_twisted.rooms.room import Limits, LobbyError, Member, Room
+from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
+from openfl_twisted.rooms.room import LobbyError, Member, Room, RoomLimits
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from tests.doubles import linesOf
 
@@ -31,14 +31,14 @@ class Ear:
         self.heard: list[bytes] = []
         self.isReplaced = False
 
-    def hear(self, message: bytes) -> None:
+    def deliverMessage(self, message: bytes) -> None:
         self.heard.append(message)
 
     def replaced(self) -> None:
         self.isReplaced = True
 
 
-class Diary(Watcher):
+class Diary(LobbyObserver):
     """
     Notes what happens.
     """
@@ -75,7 +75,7 @@ class LobbyTestCase(SynchronousTestCase):
         Open the lobby.
         """
         self.clock = Clock()
-        self.lobby = Lobby(Limits(**limits), self.clock)
+        self.lobby = Lobby(RoomLimits(**limits), self.clock)
 
     def come(self, room: str = "chess", name: str | None = None) -> tuple[Member, Ear]:
         """
@@ -103,7 +103,7 @@ class TalkTests(LobbyTestCase):
         A name that looks like that of another member is taken, until this member
         has left. A name without a visible character is refused.
         """
-        lobby = Lobby(Limits(), Clock())
+        lobby = Lobby(RoomLimits(), Clock())
         ann = lobby.join("a", Ear(), "Ann\u0101")
         alike = (
             "Ann\u3164\u0101",
@@ -130,7 +130,7 @@ class TalkTests(LobbyTestCase):
         A name without a limit of its length takes little time, whatever it
         contains.
         """
-        lobby = Lobby(Limits(maxName=0), Clock())
+        lobby = Lobby(RoomLimits(maxName=0), Clock())
         lobby.join("a", Ear(), "a" + "\u0301\u0316" * 200_000)
         self.assertEqual(len(lobby.rooms["a"].looks), 1)
 
@@ -144,7 +144,7 @@ class TalkTests(LobbyTestCase):
         _, ear3 = self.come(name="three")
         _, elsewhere = self.come("go")
         message = b"hello\0"
-        self.lobby.say(one, message)
+        self.lobby.send(one, message)
         self.assertEqual([ear1.heard, elsewhere.heard], [[], []])
         self.assertIs(ear2.heard[0], message)
         self.assertIs(ear3.heard[0], message)
@@ -156,9 +156,9 @@ class TalkTests(LobbyTestCase):
         one, _ = self.come(name="one")
         _, ear2 = self.come(name="two")
         _, ear3 = self.come(name="three")
-        self.lobby.tell(one, "two", b"psst\0")
+        self.lobby.sendTo(one, "two", b"psst\0")
         self.assertEqual((ear2.heard, ear3.heard), ([b"psst\0"], []))
-        self.assertRefused("nobody", self.lobby.tell, one, "four", b"psst\0")
+        self.assertRefused("nobody", self.lobby.sendTo, one, "four", b"psst\0")
 
     def test_outside(self) -> None:
         """
@@ -166,8 +166,8 @@ class TalkTests(LobbyTestCase):
         """
         one, _ = self.come()
         self.lobby.leave(one)
-        self.assertRefused("room", self.lobby.say, one, b"hello\0")
-        self.assertRefused("room", self.lobby.tell, one, "two", b"hello\0")
+        self.assertRefused("room", self.lobby.send, one, b"hello\0")
+        self.assertRefused("room", self.lobby.sendTo, one, "two", b"hello\0")
 
     def test_leaveWhileHearing(self) -> None:
         """
@@ -176,20 +176,20 @@ class TalkTests(LobbyTestCase):
         one, _ = self.come(name="one")
         two, ear2 = self.come(name="two")
         _, ear3 = self.come(name="three")
-        self.patch(ear2, "hear", lambda message: self.lobby.leave(two))
-        self.lobby.say(one, b"hello\0")
+        self.patch(ear2, "deliverMessage", lambda message: self.lobby.leave(two))
+        self.lobby.send(one, b"hello\0")
         self.assertEqual(ear3.heard, [b"hello\0"])
 
     def test_watched(self) -> None:
         """
-        Watchers hear of everything in order; a room is there while somebody is
+        Observers hear of everything in order; a room is there while somebody is
         in it.
         """
         diary = Diary()
-        self.lobby.watchers += [diary, Watcher()]
+        self.lobby.observers += [diary, LobbyObserver()]
         one, _ = self.come(name="one")
         two, _ = self.come(name="two")
-        self.lobby.say(one, b"hello")
+        self.lobby.send(one, b"hello")
         self.lobby.leave(one)
         self.lobby.leave(one)
         self.lobby.leave(two)
@@ -256,24 +256,24 @@ class LimitTests(LobbyTestCase):
         """
         self.begin(maxData=2, maxName=5)
         one, _ = self.come(name="one")
-        self.lobby.describe(one, "color", "red")
-        self.lobby.describe(one, "size", "5")
-        self.assertRefused("data", self.lobby.describe, one, "age", "5")
-        self.assertRefused("data", self.lobby.describe, one, "colors", "5")
-        self.assertRefused("data", self.lobby.describe, one, "size", "123456")
-        self.lobby.describe(one, "size", "6")
-        self.lobby.describe(one, "color", "")
-        self.lobby.describe(one, "color", "")
+        self.lobby.setAttribute(one, "color", "red")
+        self.lobby.setAttribute(one, "size", "5")
+        self.assertRefused("data", self.lobby.setAttribute, one, "age", "5")
+        self.assertRefused("data", self.lobby.setAttribute, one, "colors", "5")
+        self.assertRefused("data", self.lobby.setAttribute, one, "size", "123456")
+        self.lobby.setAttribute(one, "size", "6")
+        self.lobby.setAttribute(one, "color", "")
+        self.lobby.setAttribute(one, "color", "")
         self.assertEqual(one.data, {"size": "6"})
         self.lobby.leave(one)
-        self.assertRefused("room", self.lobby.describe, one, "age", "5")
+        self.assertRefused("room", self.lobby.setAttribute, one, "age", "5")
 
     def test_ownLimits(self) -> None:
         """
         A room can have limits of its own, by its name or given to it later;
         others have those of the lobby.
         """
-        usual = Limits(maxMembers=3, maxData=1)
+        usual = RoomLimits(maxMembers=3, maxData=1)
         own = {
             "duel": replace(usual, maxMembers=2, maxData=2, resume=10, maxMissed=1),
         }
@@ -288,11 +288,11 @@ class LimitTests(LobbyTestCase):
         self.come("chess")
         for room, things in [(chess, 1), (duel, 2)]:
             for number in range(things):
-                self.lobby.describe(room, str(number), "x")
-            self.assertRefused("data", self.lobby.describe, room, "more", "x")
+                self.lobby.setAttribute(room, str(number), "x")
+            self.assertRefused("data", self.lobby.setAttribute, room, "more", "x")
         for room, kept in [(chess, 3), (duel, 2)]:
             member = next(iter(room.members.values()))
-            self.lobby.cutOff(member)
+            self.lobby.suspend(member)
             self.assertEqual(len(room.members), kept)
         for _ in range(3):
             self.lobby.announce(duel, b"x")
@@ -313,15 +313,15 @@ class ResumeTests(LobbyTestCase):
         """
         one, _ = self.come(name="one")
         two, _ = self.come(name="two")
-        self.lobby.cutOff(two)
-        self.assertFalse(two.here)
-        self.lobby.say(one, b"a")
+        self.lobby.suspend(two)
+        self.assertFalse(two.connected)
+        self.lobby.send(one, b"a")
         self.clock.advance(9.9)
         ear = Ear()
         self.assertIs(self.lobby.resume(two.token, ear), two)
         self.assertEqual(self.lobby.takeMissed(two), [b"a"])
         self.clock.advance(100)
-        self.lobby.say(one, b"b")
+        self.lobby.send(one, b"b")
         self.assertEqual(ear.heard, [b"b"])
 
     def test_tooLate(self) -> None:
@@ -329,7 +329,7 @@ class ResumeTests(LobbyTestCase):
         After its time the place is gone.
         """
         one, _ = self.come(name="one")
-        self.lobby.cutOff(one)
+        self.lobby.suspend(one)
         self.clock.advance(10)
         self.assertRefused("token", self.lobby.resume, one.token, Ear())
         self.assertEqual(self.lobby.rooms, {})
@@ -341,8 +341,8 @@ class ResumeTests(LobbyTestCase):
         """
         self.begin()
         one, _ = self.come()
-        self.lobby.cutOff(one)
-        self.lobby.cutOff(one)
+        self.lobby.suspend(one)
+        self.lobby.suspend(one)
         self.assertEqual(self.lobby.rooms, {})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -353,10 +353,10 @@ class ResumeTests(LobbyTestCase):
         """
         one, _ = self.come(name="one")
         two, _ = self.come(name="two")
-        self.lobby.cutOff(two)
+        self.lobby.suspend(two)
         for message in (b"a", b"b", b"c", b"d", b"123456789", b"x" * 11):
-            self.lobby.say(one, message)
-        self.lobby.say(one, b"e")
+            self.lobby.send(one, message)
+        self.lobby.send(one, b"e")
         self.assertEqual(two.lost, 6)
         self.lobby.resume(two.token, Ear())
         self.assertEqual(self.lobby.takeMissed(two), [b"e"])
@@ -370,7 +370,7 @@ class ResumeTests(LobbyTestCase):
         two, _ = self.come(name="two")
         after = Ear()
         self.lobby.resume(one.token, after)
-        self.lobby.say(two, b"a")
+        self.lobby.send(two, b"a")
         self.assertTrue(before.isReplaced)
         self.assertEqual((before.heard, after.heard), ([], [b"a"]))
 
@@ -383,9 +383,9 @@ class ResumeTests(LobbyTestCase):
         members = [self.come("x" * 1000, name=f"{number}")[0] for number in range(3)]
         self.come("other room")
         for number in range(50):
-            self.lobby.describe(members[0], f"{number}", "y" * 1000)
+            self.lobby.setAttribute(members[0], f"{number}", "y" * 1000)
         for member in members:
-            self.lobby.cutOff(member)
+            self.lobby.suspend(member)
         for _ in range(200):
             self.lobby.deliver(members[0], b"z" * 1000)
         self.assertEqual(len(members[0].missed), 200)
@@ -400,15 +400,15 @@ class ResumeTests(LobbyTestCase):
         one, two, three, four, five = (self.come(name=name)[0] for name in "12345")
         with capturedLogs() as logs:
             for member in (one, two, three):
-                self.lobby.cutOff(member)
+                self.lobby.suspend(member)
         self.assertEqual((two.room, three.room, self.lobby.notKept), (None, None, 2))
         [line] = linesOf(logs)
         self.assertIn("1 memberships are kept already", line)
         self.lobby.resume(one.token, Ear())
-        self.lobby.cutOff(four)
+        self.lobby.suspend(four)
         self.assertIsNotNone(four.room)
         with capturedLogs() as logs:
-            self.lobby.cutOff(five)
+            self.lobby.suspend(five)
         self.assertEqual(len(logs), 1)
 
     def test_manyKept(self) -> None:
@@ -425,10 +425,10 @@ class ResumeTests(LobbyTestCase):
         """
         one, _ = self.come(name="one")
         two, _ = self.come(name="two")
-        self.lobby.cutOff(one)
+        self.lobby.suspend(one)
         self.lobby.end()
         self.assertIsNone(one.room)
-        self.lobby.cutOff(two)
+        self.lobby.suspend(two)
         self.assertIsNone(two.room)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -439,12 +439,12 @@ class ResumeTests(LobbyTestCase):
         one, _ = self.come(name="one")
         two, _ = self.come(name="two")
 
-        class Following(Watcher):
+        class Following(LobbyObserver):
             def left(self, member: Member, room: Room) -> None:
                 lobby.leave(two)
 
         lobby = self.lobby
-        lobby.watchers.append(Following())
+        lobby.observers.append(Following())
         lobby.leave(one)
         self.assertEqual(lobby.rooms, {})
 
@@ -453,7 +453,7 @@ class ResumeTests(LobbyTestCase):
         Who leaves while it is away is waited for no more.
         """
         one, _ = self.come(name="one")
-        self.lobby.cutOff(one)
+        self.lobby.suspend(one)
         self.lobby.leave(one)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.lobby.deliver(one, b"late")
@@ -468,7 +468,9 @@ class LobbyMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.lobby = Lobby(Limits(maxRooms=3, maxMembers=3, resume=5.0, maxMissed=2), self.clock)
+        self.lobby = Lobby(
+            RoomLimits(maxRooms=3, maxMembers=3, resume=5.0, maxMissed=2), self.clock
+        )
         self.known: list[Member] = []
 
     @rule(room=st.sampled_from("abcd"), name=st.sampled_from(["x", "y", "z", None]))
@@ -481,7 +483,7 @@ class LobbyMachine(RuleBasedStateMachine):
         except LobbyError as problem:
             assert problem.code in ("full", "rooms", "taken")
 
-    @rule(which=st.integers(0, 20), what=st.sampled_from(["leave", "cutOff", "say", "resume"]))
+    @rule(which=st.integers(0, 20), what=st.sampled_from(["leave", "suspend", "say", "resume"]))
     def act(self, which: int, what: str) -> None:
         """
         Somebody does something.
@@ -491,7 +493,7 @@ class LobbyMachine(RuleBasedStateMachine):
         member = self.known[which % len(self.known)]
         try:
             if what == "say":
-                self.lobby.say(member, b"hello")
+                self.lobby.send(member, b"hello")
             elif what == "resume":
                 self.lobby.resume(member.token, Ear())
                 self.lobby.takeMissed(member)
@@ -521,7 +523,7 @@ class LobbyMachine(RuleBasedStateMachine):
                 assert len(member.missed) <= 2
         for member in self.known:
             if member.room is None:
-                assert not member.here
+                assert not member.connected
                 assert not member.missed
             else:
                 assert self.lobby.rooms[member.room.name] is member.room
@@ -541,33 +543,33 @@ class MachineTests(SynchronousTestCase):
 
 class FaultTests(LobbyTestCase):
     """
-    Hearers and watchers raise errors.
+    Recipients and observers raise errors.
     """
 
     def test_hearer(self) -> None:
         """
-        An error of a hearer is logged, and the other members receive the message.
+        An error of a recipient is logged, and the other members receive the message.
         """
 
         class Deaf(Ear):
-            def hear(self, message: bytes) -> None:
+            def deliverMessage(self, message: bytes) -> None:
                 raise ValueError("a fault of the user's")
 
         speaker = self.lobby.join("chess", Ear())
         self.lobby.join("chess", Deaf())
         last = Ear()
         self.lobby.join("chess", last)
-        self.lobby.say(speaker, b"hello\0")
+        self.lobby.send(speaker, b"hello\0")
         self.assertEqual(last.heard, [b"hello\0"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_watcher(self) -> None:
         """
-        An error of a watcher is logged: the member joins and leaves, the room closes,
-        and the next watcher is notified.
+        An error of a observer is logged: the member joins and leaves, the room closes,
+        and the next observer is notified.
         """
 
-        class Blind(Watcher):
+        class Blind(LobbyObserver):
             def joined(self, member: Member, room: Room) -> None:
                 raise ValueError("a fault of the user's")
 
@@ -575,7 +577,7 @@ class FaultTests(LobbyTestCase):
                 raise ValueError("a fault of the user's")
 
         diary = Diary()
-        self.lobby.watchers = [Blind(), diary]
+        self.lobby.observers = [Blind(), diary]
         self.lobby.leave(self.lobby.join("chess", Ear(), "Ann"))
         self.assertEqual(self.lobby.rooms, {})
         self.assertEqual(
@@ -596,5 +598,5 @@ class FaultTests(LobbyTestCase):
         member = self.lobby.join("chess", Stubborn())
         after = Ear()
         self.assertIs(self.lobby.resume(member.token, after), member)
-        self.assertIs(member.hearer, after)
+        self.assertIs(member.recipient, after)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

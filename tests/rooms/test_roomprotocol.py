@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.brokers.outbox import BrokerLimits, Outbox
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
-from openfl_twisted.rooms.lobby import Lobby, Watcher
+from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
-from openfl_twisted.rooms.room import Limits, Room
+from openfl_twisted.rooms.room import Room, RoomLimits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
     RoomFactory,
@@ -82,7 +82,7 @@ class PathTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.lobby = Lobby(Limits(maxMembers=2), Clock())
+        self.lobby = Lobby(RoomLimits(maxMembers=2), Clock())
         self.factory = RoomFactory(PathRoomProtocol, self.lobby)
 
     def test_path(self) -> None:
@@ -158,7 +158,7 @@ class XMLTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.lobby = Lobby(Limits(resume=10), self.clock)
+        self.lobby = Lobby(RoomLimits(resume=10), self.clock)
         self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
         self.one, self.two = Client(self.factory), Client(self.factory)
 
@@ -299,7 +299,7 @@ class XMLTests(SynchronousTestCase):
         Of what the rooms refuse there is one line in the log for each client and
         each limit, however often it tries.
         """
-        self.lobby.limits = Limits(maxRooms=1)
+        self.lobby.limits = RoomLimits(maxRooms=1)
         full = "there are 1 rooms already"
         self.meet()
         with capturedLogs() as logs:
@@ -495,9 +495,9 @@ class SlowBroker:
         self.blocked: list[Callable[[], object]] = []
         self.published: list[bytes] = []
         lobby.remoteRooms = self
-        watcher = Watcher()
-        watcher.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
-        lobby.watchers.append(watcher)
+        observer = LobbyObserver()
+        observer.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
+        lobby.observers.append(observer)
 
     @property
     def congested(self) -> bool:
@@ -515,7 +515,7 @@ class SlowBroker:
         for each in blocked:
             each()
 
-    def tell(self, room: Room, name: str, message: bytes) -> None:
+    def sendTo(self, room: Room, name: str, message: bytes) -> None:
         raise NotImplementedError
 
     def others(self, room: Room) -> Deferred[list[str]]:
@@ -528,7 +528,7 @@ class CongestionTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        lobby = Lobby(Limits(), Clock())
+        lobby = Lobby(RoomLimits(), Clock())
         self.broker = SlowBroker(lobby)
         factory = RoomFactory(PathRoomProtocol, lobby)
         self.ann, self.ben = (Client(factory, "/a") for _ in range(2))
@@ -596,7 +596,7 @@ class TurnTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.lobby = Lobby(Limits(), Clock())
+        self.lobby = Lobby(RoomLimits(), Clock())
         self.clock = Clock()
         self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
         self.factory.clock = self.clock
@@ -638,7 +638,7 @@ class TurnTests(SynchronousTestCase):
         many = self.flood("<who/>")
         for member in members:
             for key in range(9):
-                self.lobby.describe(member, str(key), "x")
+                self.lobby.setAttribute(member, str(key), "x")
         self.assertEqual((few, many, self.flood("<who/>")), (200, 10, 2))
 
     def test_comeAndGo(self) -> None:
@@ -675,7 +675,7 @@ class NodeTests(SynchronousTestCase):
 
         @param known: whether it is known who is where.
         """
-        lobby = Lobby(Limits(), self.clock)
+        lobby = Lobby(RoomLimits(), self.clock)
         factory = RoomFactory(XMLRoomProtocol, lobby, announces=True)
         factory.clock = self.clock
         self.factories.append(factory)

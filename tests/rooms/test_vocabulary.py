@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.room import Limits, Member, Room
+from openfl_twisted.rooms.room import Member, Room, RoomLimits
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
 from tests.rooms.test_lobby import Ear
 
@@ -162,8 +162,8 @@ class WriteTests(SynchronousTestCase):
         """
         room = self.member.room
         assert room is not None
-        self.lobby.describe(self.member, "color", "<red>")
-        self.lobby.describe(room, "topic", "&")
+        self.lobby.setAttribute(self.member, "color", "<red>")
+        self.lobby.setAttribute(room, "topic", "&")
         for message in (
             vocabulary.welcome(self.member, room),
             vocabulary.welcome(self.member, room, lost=3),
@@ -206,7 +206,7 @@ class WriteTests(SynchronousTestCase):
         """
         Lists are written as C{xml.etree} writes them, whatever text is in them.
         """
-        lobby = Lobby(Limits(maxName=0), Clock())
+        lobby = Lobby(RoomLimits(maxName=0), Clock())
         who, rooms = Element("who", {"room": "a"}), Element("rooms")
         for name in names:
             member = Member(name, Room(name, lobby.limits), Ear(), dict(data))

@@ -20,13 +20,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.brokers import redisconnection
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
-from openfl_twisted.protocols.relay import EchoProtocol, RelayProtocol
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, rate, size
 from openfl_twisted.tls.server import ServerCertificates
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
@@ -170,7 +170,7 @@ class SharedTests(OptionsTestCase):
         A wrong number is a usage error.
         """
         for argument in [
-            "--max-connections=x", "--patience=x", "--idle-timeout=-1", "--grace=inf",
+            "--max-connections=x", "--shutdown-timeout=x", "--idle-timeout=-1", "--greeting-delay=inf",
         ]:  # fmt: skip
             self.assertUsage(xmlserver, [argument], "is not a number")
         for argument in ["--max-message=x", "--max-queue="]:
@@ -195,7 +195,7 @@ class SharedTests(OptionsTestCase):
         for module in (xmlserver, echoserver, policyserver):
             text = str(module.Options())
             for option in [
-                "--listen", "--max-connections", "--patience", "--policy", "--max-message",
+                "--listen", "--max-connections", "--shutdown-timeout", "--policy", "--max-message",
                 "--idle-timeout",
             ]:  # fmt: skip
                 self.assertIn(option, text)
@@ -304,7 +304,7 @@ class CallerOptionTests(OptionsTestCase):
         Everybody may, and no proxy is trusted.
         """
         options = self.parse(xmlserver)
-        self.assertEqual(options["accept"], EVERYBODY)
+        self.assertEqual(options["accept"], ALL_TYPES)
         self.assertEqual(options["trusted-proxies"], [])
 
     def test_accept(self) -> None:
@@ -312,7 +312,7 @@ class CallerOptionTests(OptionsTestCase):
         The kinds stand with commas between them; others are refused.
         """
         options = self.parse(echoserver, "--accept=websocket,tls")
-        self.assertEqual(options["accept"], EVERYBODY - {Caller.PLAIN})
+        self.assertEqual(options["accept"], ALL_TYPES - {ClientType.PLAIN})
         self.assertUsage(echoserver, ["--accept=tls"], "--tls-certificate is missing")
         self.assertUsage(echoserver, ["--plain", "--accept=websocket"], "--plain and --accept")
         self.assertUsage(echoserver, ["--max-message=1Q"], "--max-message: ")
@@ -340,7 +340,7 @@ class XMLOptionTests(OptionsTestCase):
         """
         It relays, echoes, or runs the user's own protocol.
         """
-        self.assertIs(self.parse(xmlserver)["app"], RelayProtocol)
+        self.assertIs(self.parse(xmlserver)["app"], BroadcastProtocol)
         self.assertIs(self.parse(xmlserver, "--echo")["app"], EchoProtocol)
         name = f"{App.__module__}:{App.__name__}"
         self.assertIs(self.parse(xmlserver, f"--app={name}")["app"], App)

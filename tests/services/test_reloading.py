@@ -128,7 +128,7 @@ class SignalTests(ReloadTestCase):
         A server handles the signal until its last connection is closed: its default
         would end the process.
         """
-        service = self.service(xmlserver, "--patience=2", "--policy=none")
+        service = self.service(xmlserver, "--shutdown-timeout=2", "--policy=none")
         with capturedLogs():
             service.startService()
         connection: Any = service.factory.buildProtocol(None)

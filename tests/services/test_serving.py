@@ -23,20 +23,20 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.endpoints import StartupError
+from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
-from openfl_twisted.protocols.relay import RelayProtocol
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.pubsub import PubSubState
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService
 from openfl_twisted.transports.guard import GuardFactory
-from openfl_twisted.wire.firstbytes import FOREIGN, Caller, Signature
+from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import ADDRESS
@@ -201,7 +201,7 @@ class ServiceTests(ServingTestCase):
         """
         At the end the ports are closed, and the connections get their time.
         """
-        service = self.service(xmlserver, "--patience=2", "--policy=none")
+        service = self.service(xmlserver, "--shutdown-timeout=2", "--policy=none")
         self.start(service)
         connection = service.factory.buildProtocol(None)
         assert connection is not None
@@ -288,13 +288,13 @@ class MakeServiceTests(ServingTestCase):
         C{openfl-xml} has a guard, a door and a relay.
         """
         guard, door, xml = self.factories(
-            xmlserver, "--max-connections=5", "--idle-timeout=6", "--grace=7",
+            xmlserver, "--max-connections=5", "--idle-timeout=6", "--greeting-delay=7",
             "--max-message=8", "--max-queue=9",
         )  # fmt: skip
         assert isinstance(door, OnePortFactory)
         assert isinstance(xml, XMLSocketFactory)
-        self.assertEqual((guard.maxConnections, guard.idleTimeout, door.grace), (5, 6, 7))
-        self.assertIs(xml.protocol, RelayProtocol)
+        self.assertEqual((guard.maxConnections, guard.idleTimeout, door.greetingDelay), (5, 6, 7))
+        self.assertIs(xml.protocol, BroadcastProtocol)
         self.assertEqual(
             xml.given, {"maxLength": 8, "maxQueue": 9, "messageRate": 0.0, "byteRate": 0}
         )
@@ -319,7 +319,7 @@ class MakeServiceTests(ServingTestCase):
         path = f"{folder.name}/server.pem"
         trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(path)
         _, door, _ = self.factories(xmlserver, f"--tls-certificate={path}")
-        self.assertIn(Caller.TLS, door.accept)
+        self.assertIn(ClientType.TLS, door.accept)
         service = self.service(xmlserver, f"--tls-certificate={path}", "--plain")
         [port] = service.services
         self.assertIsInstance(port.factory, TLSMemoryBIOFactory)
@@ -417,7 +417,7 @@ class RoomServiceTests(ServingTestCase):
             self.assertIs(factory.protocol, protocol)
             self.assertIs(service.lobby, factory.lobby)
             resume = 4.0 if kind == "xml" else 0.0
-            limits = Limits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
+            limits = RoomLimits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
             self.assertEqual(factory.lobby.limits, limits)
             for room, members in [("duel", 2), ("chess", 3)]:
                 member = factory.lobby.join(room, Hearer())
@@ -425,7 +425,7 @@ class RoomServiceTests(ServingTestCase):
                 self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
             self.assertEqual(factory.given["messageRate"], 5.0)
             self.assertEqual(factory.given["byteRate"], 6144)
-            self.assertEqual(len(factory.lobby.watchers), kind == "xml")
+            self.assertEqual(len(factory.lobby.observers), kind == "xml")
 
     def test_restart(self) -> None:
         """
@@ -439,7 +439,7 @@ class RoomServiceTests(ServingTestCase):
         self.successResultOf(service.stopService())
         service.startService()
         member = lobby.join("chess", Hearer())
-        lobby.cutOff(member)
+        lobby.suspend(member)
         self.assertIsNotNone(member.room)
         self.successResultOf(service.stopService())
         self.assertIsNone(member.room)
@@ -456,7 +456,7 @@ class RoomServiceTests(ServingTestCase):
             assert isinstance(factory, RoomFactory)
             self.assertIs(factory.protocol, protocol)
             self.assertEqual(factory.lobby.limits.maxRooms, 2)
-            self.assertEqual(len(factory.lobby.watchers), announces)
+            self.assertEqual(len(factory.lobby.observers), announces)
 
     def test_broker(self) -> None:
         """

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted import errors
 from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.testing import EventRecorder, MemoryNetwork, Peer
 from openfl_twisted.transports.guard import GuardFactory
@@ -125,7 +125,9 @@ class MeetingTests(SynchronousTestCase):
         """
         Endpoints from descriptions work in memory, with the network's clock.
         """
-        server = serverFromString(self.reactor, "openfl:tcp:8080:interface=127.0.0.1:grace=5")
+        server = serverFromString(
+            self.reactor, "openfl:tcp:8080:interface=127.0.0.1:greetingDelay=5"
+        )
         self.network.run(server.listen(BinarySocketFactory(Greeting)))
         client = clientFromString(self.reactor, "tcp:localhost:8080")
         peer: Any = self.network.run(client.connect(Factory.forProtocol(Peer)))

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.net import Socket, XMLSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import (
     STATUSES,

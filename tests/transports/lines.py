@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from twisted.python import failure
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tcp import AcceptedTransport, ServerTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper
@@ -422,7 +422,7 @@ class WrapperLine(BufferedLine):
         return ConnectionWrapper(protocol, self.clock)
 
 
-class Actor(SendingProtocol):
+class Actor(StreamProtocol):
     """
     Writes each byte that it receives, and does what capitals say.
 

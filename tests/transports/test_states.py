@@ -13,18 +13,18 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.states import TRANSITIONS, Event, State
 from openfl_twisted.transports.tcp import ServerTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport
-from tests.reactors.test_joining import TightSocket
+from tests.reactors.test_coalescing import TightSocket
 
 STEPS = ["write", "much", "drain", "close", "abort", "pause", "resume", "data", "lost", "wait"]
 
 
-class Owner(SendingProtocol):
+class Owner(StreamProtocol):
     """
     Receives data, and does nothing with it.
     """

@@ -69,7 +69,7 @@ def serve(reactor: IReactorCore) -> None:
     assert_type(games.connections, KeysView[XMLSocketProtocol])
     endpoint = serverFromString(reactor, "tcp:80")
     endpoint.listen(games)
-    endpoint.listen(OnePortFactory(games, policy=PolicyFile.forPort, grace=1))
+    endpoint.listen(OnePortFactory(games, policy=PolicyFile.forPort, greetingDelay=1))
     endpoint.listen(GuardFactory(OnePortFactory(games, policy=None), maxConnections=1))
     endpoint.listen(BinarySocketFactory(Numbers, maxUnread=1000))
     endpoint.listen(PolicyFileFactory(policy, timeout=1))

@@ -11,7 +11,7 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.rule import AccessRule
 
-EVERYBODY = originsOf(PolicyFile.forPort(8080), 8080)
+ALL_TYPES = originsOf(PolicyFile.forPort(8080), 8080)
 NOBODY = originsOf(PolicyFile(), 8080)
 SOME = originsOf(
     PolicyFile(
@@ -88,7 +88,7 @@ class OriginTests(SynchronousTestCase):
         """
         A program that is not in a browser has no origin, and may connect.
         """
-        for permitted in (EVERYBODY, NOBODY, SOME):
+        for permitted in (ALL_TYPES, NOBODY, SOME):
             self.assertTrue(permitted(None))
 
     def test_withoutPort(self) -> None:
@@ -115,7 +115,7 @@ class OriginTests(SynchronousTestCase):
         """
         Where everybody may connect, pages that do not tell who they are may too.
         """
-        self.assertTrue(EVERYBODY("null"))
+        self.assertTrue(ALL_TYPES("null"))
         self.assertFalse(NOBODY("null"))
         self.assertTrue(originsOf(PolicyFile.forPort(80), 80)("http://example.com"))
 
@@ -160,5 +160,5 @@ class OriginTests(SynchronousTestCase):
         """
         Whatever a header has, it is decided.
         """
-        self.assertTrue(EVERYBODY(origin))
+        self.assertTrue(ALL_TYPES(origin))
         self.assertFalse(NOBODY(origin))

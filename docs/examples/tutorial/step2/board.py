@@ -12,7 +12,7 @@ from twisted.internet.task import react
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.transports.guard import GuardFactory
@@ -55,7 +55,7 @@ def makeFactory() -> RoomFactory:
     """
     Make what serves the players: those in a room hear who comes and goes.
     """
-    return RoomFactory(Player, Lobby(Limits(maxMembers=16)), announces=True)
+    return RoomFactory(Player, Lobby(RoomLimits(maxMembers=16)), announces=True)
 
 
 async def main(reactor: Any, endpoint: str) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.task import react
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.room import Limits
+from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
@@ -64,7 +64,7 @@ def makeFactory(certificate: str | None = None) -> GuardFactory:
         nobody can speak TLS.
     """
     # Who is cut off keeps the place for 30 seconds.
-    lobby = Lobby(Limits(maxMembers=16, resume=30))
+    lobby = Lobby(RoomLimits(maxMembers=16, resume=30))
     tls = None if certificate is None else ServerConnectionCreator(ServerCertificates(certificate))
     door = OnePortFactory(
         RoomFactory(Player, lobby, announces=True, messageRate=20),

@@ -2,12 +2,12 @@
 The pieces of something that has not come whole.
 """
 
-# Pieces below this length, in bytes, are put together as they come: one by one, each would take
+# ChunkBuffer below this length, in bytes, are put together as they come: one by one, each would take
 # more memory than its bytes.
 _SMALL = 4096
 
 
-class Pieces:
+class ChunkBuffer:
     """
     What has come of something whose end has not: bytes in the order in which
     they came. Each is copied once, or twice if it came in a small piece.

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.protocols.pace}, and for how clients are closed that
+Tests for L{openfl_twisted.protocols.ratelimit}, and for how clients are closed that
 send too much.
 """
 
@@ -7,8 +7,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.pace import Pace
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
+from openfl_twisted.protocols.ratelimit import RateLimiter
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.doubles import TightTransport, linesOf
@@ -28,19 +28,19 @@ class PaceTests(SynchronousTestCase):
         """
         So many messages a second are allowed, and five times as many at once.
         """
-        pace = Pace(10, 0, self.clock)
-        self.assertTrue(pace.allows(50, 1_000_000))
-        self.assertFalse(pace.allows(1, 0))
+        limiter = RateLimiter(10, 0, self.clock)
+        self.assertTrue(limiter.allows(50, 1_000_000))
+        self.assertFalse(limiter.allows(1, 0))
         self.clock.advance(0.1)
-        self.assertTrue(pace.allows(1, 0))
+        self.assertTrue(limiter.allows(1, 0))
 
     def test_bytes(self) -> None:
         """
         The same goes for bytes.
         """
-        pace = Pace(0, 100, self.clock)
-        self.assertTrue(pace.allows(1_000_000, 500))
-        self.assertFalse(pace.allows(0, 1))
+        limiter = RateLimiter(0, 100, self.clock)
+        self.assertTrue(limiter.allows(1_000_000, 500))
+        self.assertFalse(limiter.allows(0, 1))
 
     def test_closed(self) -> None:
         """

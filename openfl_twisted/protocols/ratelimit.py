@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IReactorTime
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
 
-class Pace:
+class RateLimiter:
     """
     Limits the messages and the bytes per second of one connection.
     """

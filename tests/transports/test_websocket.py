@@ -29,8 +29,8 @@ from websockets.uri import parse_uri
 from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols.relay import EchoProtocol
-from openfl_twisted.protocols.sending import SendingFactory, SendingProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.flowcontrol import PullAdapter
@@ -52,8 +52,8 @@ from tests.frames import (
     header,
 )
 from tests.protocols.test_tls import SlowClient
-from tests.protocols.websocketcase import Inner, WebSocketTestCase
 from tests.segments import cutStreams
+from tests.transports.websocketcase import Inner, WebSocketTestCase
 
 CLOSED = (CLOSE, b"\3\xe8")
 LEAVING = (CLOSE, b"\3\xe9")
@@ -480,13 +480,13 @@ class TurnTests(WebSocketTestCase):
         It is the same if the protocol counts its work itself, from zero with each call.
         """
 
-        class Counting(SendingProtocol):
+        class Counting(StreamProtocol):
             received = 0
 
             def bytesReceived(self, data: bytes) -> None:
                 self.received += len(data)
 
-        wrapped = SendingFactory(Counting)
+        wrapped = StreamFactory(Counting)
         factory = WebSocketFactory(wrapped, clock=self.clock, compress=True, pingInterval=0)
         connection, _ = self.connect(factory)
         connection.dataReceived(REQUEST)

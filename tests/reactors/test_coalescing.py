@@ -19,7 +19,7 @@ from twisted.internet.tcp import Port
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from openfl_twisted.protocols.relay import EchoProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.transports import tcp
 from openfl_twisted.transports.tcp import ServerTransport, coalesceWrites

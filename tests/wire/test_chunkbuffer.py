@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.pieces}.
+Tests for L{openfl_twisted.wire.chunkbuffer}.
 """
 
 import tracemalloc
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.pieces import Pieces
+from openfl_twisted.wire.chunkbuffer import ChunkBuffer
 
 # Short ones, and such as are kept as they came.
 pieces = st.lists(st.binary(max_size=5) | st.integers(4000, 5000).map(bytes))
@@ -16,7 +16,7 @@ pieces = st.lists(st.binary(max_size=5) | st.integers(4000, 5000).map(bytes))
 
 class PiecesTests(SynchronousTestCase):
     """
-    L{Pieces} keeps what has come.
+    L{ChunkBuffer} keeps what has come.
     """
 
     @given(pieces, st.binary())
@@ -24,7 +24,7 @@ class PiecesTests(SynchronousTestCase):
         """
         Every byte is there, in order, and counted; then it begins anew.
         """
-        kept = Pieces()
+        kept = ChunkBuffer()
         for number, piece in enumerate(begun):
             kept.add(piece)
             self.assertEqual(len(kept), sum(map(len, begun[: number + 1])))
@@ -36,7 +36,7 @@ class PiecesTests(SynchronousTestCase):
         """
         What its owner changes afterwards is not changed here, nor here for him.
         """
-        kept, owned = Pieces(), bytearray(5000)
+        kept, owned = ChunkBuffer(), bytearray(5000)
         kept.add(owned)  # type: ignore[arg-type]
         owned[0] = 1
         kept.add(b"more")
@@ -47,7 +47,7 @@ class PiecesTests(SynchronousTestCase):
         """
         What comes byte by byte takes little more than its bytes.
         """
-        kept = Pieces()
+        kept = ChunkBuffer()
         tracemalloc.start()
         try:
             for number in range(100_000):
@@ -62,7 +62,7 @@ class PiecesTests(SynchronousTestCase):
         What comes in large pieces is copied once: no other copy is there while
         they are put together.
         """
-        kept = Pieces()
+        kept = ChunkBuffer()
         tracemalloc.start()
         try:
             for _ in range(20):

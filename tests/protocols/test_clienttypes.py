@@ -21,14 +21,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.transports.detectiontimer import DECISION_TIME
+from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
-from openfl_twisted.wire.firstbytes import EVERYBODY, FOREIGN, Caller, Signature
+from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
@@ -259,7 +259,7 @@ class RecognizedTests(CallerTestCase):
         the end of the handshake.
         """
         for inTLS in (False, True):
-            self.open(grace=2.0)
+            self.open(greetingDelay=2.0)
             client = self.call(inTLS=inTLS)
             self.clock.advance(1.9)
             self.assertEqual(self.wrapped.made, [])
@@ -295,7 +295,7 @@ class RecognizedTests(CallerTestCase):
         client = self.call()
         self.clock.advance(1)
         client.send(b"<")
-        self.clock.pump([1, DECISION_TIME - 1])
+        self.clock.pump([1, DETECTION_TIMEOUT - 1])
         self.assertEqual(self.greeter.received, b"<")
         self.open()
         client = self.call()
@@ -330,7 +330,7 @@ class RecognizedTests(CallerTestCase):
                 client.send(data)
                 client.transport._close(ConnectionDone())
                 self.assertEqual(self.greeter.told, ["made", "lost"])
-                self.assertEqual(self.factory.undecided, 0)
+                self.assertEqual(self.factory.undetected, 0)
 
     def test_halfClosed(self) -> None:
         """
@@ -449,7 +449,7 @@ class SlowTests(CallerTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual(self.wrapped.made[1].told, ["made", "lost"])
         self.assertEqual((first.told.count("lost"), first.received), (1, b""))
-        self.assertEqual(self.factory.undecided, 0)
+        self.assertEqual(self.factory.undetected, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_tls(self) -> None:
@@ -615,7 +615,7 @@ class HTTPTests(CallerTestCase):
         the wrapped protocol.
         """
         cut = data.draw(st.integers(1, len(request) - 1))
-        self.open(grace=0.5, **({} if inTLS else {"tls": None}))
+        self.open(greetingDelay=0.5, **({} if inTLS else {"tls": None}))
         client = self.call(inTLS=inTLS)
         self.clock.advance(1 if greeted else 0)
         client.send(request[:cut])
@@ -631,11 +631,11 @@ class HTTPTests(CallerTestCase):
         EOF, is refused; a pause of the network does not make it a message.
         """
         for atEOF in (False, True):
-            self.open(grace=0.5)
+            self.open(greetingDelay=0.5)
             client = self.call()
             self.clock.advance(1 if greeted else 0)
             client.send(start)
-            self.clock.advance(DECISION_TIME - 0.5)
+            self.clock.advance(DETECTION_TIMEOUT - 0.5)
             self.assertFalse(client.transport.disconnecting)
             protocol: Any = client.transport.protocol
             if atEOF:
@@ -694,7 +694,7 @@ class HTTPTests(CallerTestCase):
         A wrapped protocol that speaks HTTP gets every byte, also if WebSockets
         are not accepted.
         """
-        accept = EVERYBODY - {Caller.WEBSOCKET} if length % 2 else EVERYBODY
+        accept = ALL_TYPES - {ClientType.WEBSOCKET} if length % 2 else ALL_TYPES
         self.open(passThrough={Signature.HTTP}, accept=accept)
         client = self.call(inTLS=inTLS, length=length)
         client.send(PAGE)
@@ -760,7 +760,7 @@ class AcceptTests(CallerTestCase):
         """
         Clients of a type that is not accepted are refused in their own protocol.
         """
-        self.open(accept={Caller.PLAIN})
+        self.open(accept={ClientType.PLAIN})
         for data, answer, words in [
             (UPGRADE, b"HTTP/1.1 403 ", "403 This port does not accept WebSocket connections."),
             (HELLO, ALERT, "client sent a TLS handshake, but this port does not accept TLS"),
@@ -777,7 +777,7 @@ class AcceptTests(CallerTestCase):
         """
         An HTTP request without TLS, to a port for TLS only, is answered with 400.
         """
-        for accept in ({Caller.TLS}, {Caller.TLS, Caller.POLICY}):
+        for accept in ({ClientType.TLS}, {ClientType.TLS, ClientType.POLICY}):
             self.open(accept=accept)
             with capturedLogs() as logs:
                 client = self.call()
@@ -787,7 +787,11 @@ class AcceptTests(CallerTestCase):
             self.assertTrue(client.transport.disconnecting)
             self.assertIn("without TLS", linesOf(logs)[0])
             self.assertEqual(self.factory.foreign["http"], 1)
-        for accept in ({Caller.TLS, Caller.WEBSOCKET}, {Caller.WEBSOCKET}, {Caller.PLAIN}):
+        for accept in (
+            {ClientType.TLS, ClientType.WEBSOCKET},
+            {ClientType.WEBSOCKET},
+            {ClientType.PLAIN},
+        ):
             self.open(accept=accept)
             self.assertFalse(self.factory.requiresTLS)
 
@@ -796,7 +800,7 @@ class AcceptTests(CallerTestCase):
         A port for TLS only accepts a plain client inside TLS, also one that waits
         for a greeting, and no plain client without TLS.
         """
-        for accept in ({Caller.TLS}, {Caller.TLS, Caller.POLICY}):
+        for accept in ({ClientType.TLS}, {ClientType.TLS, ClientType.POLICY}):
             for wait in (0, 1):
                 self.open(accept=accept)
                 client = self.call(inTLS=True)
@@ -846,7 +850,7 @@ class AcceptTests(CallerTestCase):
         """
         Protocols that the wrapped protocol understands are passed to it.
         """
-        self.open(tls=None, policy=None, passThrough=FOREIGN, accept={Caller.PLAIN})
+        self.open(tls=None, policy=None, passThrough=FOREIGN, accept={ClientType.PLAIN})
         for data in (REQUEST, HELLO, PAGE, *PROXY_HEADERS):
             self.wrapped.made.clear()
             self.call().send(data)
@@ -866,7 +870,7 @@ class AcceptTests(CallerTestCase):
         """
         If plain clients are not wanted they are closed, with a line in the log.
         """
-        self.open(accept={Caller.WEBSOCKET, Caller.TLS})
+        self.open(accept={ClientType.WEBSOCKET, ClientType.TLS})
         with capturedLogs() as logs:
             client = self.call()
             client.send(b"hello")
@@ -878,7 +882,7 @@ class AcceptTests(CallerTestCase):
         """
         Then one that says nothing is waited for, but not for ever.
         """
-        self.open(accept={Caller.WEBSOCKET})
+        self.open(accept={ClientType.WEBSOCKET})
         client = self.call()
         self.clock.pump([0.5] * 19)
         self.assertFalse(client.transport.disconnecting)
@@ -902,7 +906,7 @@ class LimitTests(CallerTestCase):
         """
         client = self.call()
         client.send(b" ")
-        for _ in range(int(DECISION_TIME / 0.4) - 1):
+        for _ in range(int(DETECTION_TIMEOUT / 0.4) - 1):
             self.clock.advance(0.4)
             client.send(b" ")
         self.assertEqual(len(self.wrapped.made), 0)
@@ -914,7 +918,7 @@ class LimitTests(CallerTestCase):
         Of many who have said nothing yet the last are closed, with one line in
         the log; when fewer are left, others are welcome again.
         """
-        self.open(maxUndecided=2)
+        self.open(maxUndetected=2)
         with capturedLogs() as logs:
             clients = [self.call() for _ in range(4)]
         self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
@@ -930,7 +934,7 @@ class LimitTests(CallerTestCase):
         """
         With a limit of 0, any number of clients can be undecided.
         """
-        self.open(maxUndecided=0)
+        self.open(maxUndetected=0)
         self.assertFalse(any(self.call().transport.closed for _ in range(4)))
 
 

@@ -1,6 +1,6 @@
 """
 Tests for L{openfl_twisted.transports.buffered} and
-L{openfl_twisted.protocols.sending}.
+L{openfl_twisted.protocols.streamprotocol}.
 """
 
 import io
@@ -16,7 +16,7 @@ from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.protocols.sending import SendingProtocol
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports import buffered, progress
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection
@@ -31,7 +31,7 @@ from tests.doubles import (
 )
 
 
-class Sender(SendingProtocol):
+class Sender(StreamProtocol):
     """
     Writes each byte it receives on its own, and does what capitals say.
     """
@@ -86,7 +86,7 @@ class Owner:
     def labels(self) -> dict[str, str]:
         raise NotImplementedError
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         raise NotImplementedError
 
     def disconnectedByOperator(self) -> None:
@@ -469,7 +469,7 @@ class QueueTests(SynchronousTestCase):
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
-            sender.transport.hold().block()
+            sender.transport.ensureBuffer().block()
             if close == "after":
                 sender.transport.loseConnection()
             self.assertEqual(transport.producerState, "producing")
@@ -843,6 +843,6 @@ class TransportTests(SynchronousTestCase):
         """
         A subclass says what to do with bytes.
         """
-        protocol = SendingProtocol()
+        protocol = StreamProtocol()
         protocol.makeConnection(StringTransport())
         self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")

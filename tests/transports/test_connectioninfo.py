@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.transports.connectioninfo import KINDS, Traffic, inTLS
+from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, Traffic, inTLS
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.wire.firstbytes import Signature
@@ -28,7 +28,7 @@ from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, frame
 from tests.frames import REQUEST as UPGRADE
 from tests.laboratory import authority, server
-from tests.protocols.test_callers import Client as Caller
+from tests.protocols.test_clienttypes import Client as ClientType
 from tests.protocols.test_oneport import Greeter, GreeterFactory
 from tests.tls.handshakes import Presenting
 
@@ -46,11 +46,11 @@ class ClientTestCase(SynchronousTestCase):
         self.door = OnePortFactory(XMLSocketFactory(EchoProtocol), tls=tls, clock=self.clock)
         self.guard = GuardFactory(self.door, clock=self.clock)
 
-    def call(self, data: bytes = b"", *, inTLS: bool = False) -> Caller:
+    def call(self, data: bytes = b"", *, inTLS: bool = False) -> ClientType:
         """
         Have a client connect and send something.
         """
-        client = Caller(self.guard, self.clock, inTLS=inTLS)
+        client = ClientType(self.guard, self.clock, inTLS=inTLS)
         if data:
             client.send(data)
         return client
@@ -76,13 +76,13 @@ class KindTests(ClientTestCase):
             (UPGRADE, False, "websocket"),
             (b"a\0", True, "tls"),
             (UPGRADE, True, "websocket in tls"),
-            (b"", False, "undecided"),
-            (b"", True, "undecided"),
+            (b"", False, "undetected"),
+            (b"", True, "undetected"),
         ]:
             self.setUp()
             self.call(data, inTLS=encrypted)
             self.assertEqual(self.kinds(), [kind])
-            self.assertIn(kind, KINDS)
+            self.assertIn(kind, CLIENT_TYPES)
 
     def test_policy(self) -> None:
         """
@@ -135,8 +135,8 @@ class KindTests(ClientTestCase):
         What is not decided, or asks for the policy file, is so in TLS too.
         """
         self.assertEqual(
-            [inTLS(kind) for kind in ("plain", "websocket", "policy", "undecided")],
-            ["tls", "websocket in tls", "policy", "undecided"],
+            [inTLS(kind) for kind in ("plain", "websocket", "policy", "undetected")],
+            ["tls", "websocket in tls", "policy", "undetected"],
         )
 
 
@@ -184,7 +184,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_writeSequence(self) -> None:
         """
-        Pieces that are written together are counted and passed on.
+        ChunkBuffer that are written together are counted and passed on.
         """
         guard = GuardFactory(Factory.forProtocol(EchoProtocol), clock=Clock())
         connection = guard.buildProtocol(None)
@@ -205,7 +205,7 @@ class SnapshotTests(ClientTestCase):
         self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5)})
         half.transport._close(ConnectionDone())
         traffic = self.guard.traffic()
-        self.assertEqual(traffic["undecided"], Traffic(15, 0))
+        self.assertEqual(traffic["undetected"], Traffic(15, 0))
         # It is nobody's but who asked.
         traffic["plain"].bytesIn = 0
         self.assertEqual(self.guard.traffic()["plain"].bytesIn, 5)

@@ -23,10 +23,10 @@ from openfl_twisted.transports.acceptanswer import (
     MAX_ANSWER,
     MAX_FIRST_BYTES,
     _Listener,
-    answerFirst,
+    answerOnAccept,
 )
 from openfl_twisted.transports.guard import GuardFactory
-from openfl_twisted.wire.firstbytes import EVERYBODY, Caller
+from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
@@ -108,7 +108,7 @@ async def listening(factory: IProtocolFactory, **limits: Any) -> AsyncIterator[A
     """
     guard = GuardFactory(factory, **limits)
     port = theReactor().listenTCP(0, guard, backlog=300, interface=HOST)
-    assert answerFirst(port) is port
+    assert answerOnAccept(port) is port
     try:
         yield port.getHost().port, guard
     finally:
@@ -204,7 +204,7 @@ async def test_sharedPort() -> None:
     On a port for every kind of client the request is answered so too, if such
     requests are answered there; all else goes its way.
     """
-    for accept, expected in [(EVERYBODY, 0), (EVERYBODY - {Caller.POLICY}, 1)]:
+    for accept, expected in [(ALL_TYPES, 0), (ALL_TYPES - {ClientType.POLICY}, 1)]:
         behind = PolicyFileFactory(POLICY)
         door = OnePortFactory(behind, policy=POLICY, accept=accept)
         async with listening(door) as (port, guard):
@@ -322,5 +322,5 @@ async def test_otherPorts(tmp_path: Path) -> None:
     ]
     for port in sockets:
         before = port.socket
-        assert answerFirst(port).socket is before
+        assert answerOnAccept(port).socket is before
         await port.stopListening()

@@ -11,7 +11,7 @@ _MAX_WRITES = 65536
 _MIN_BATCH = 16
 
 
-class RelayProtocol(XMLSocketProtocol):
+class BroadcastProtocol(XMLSocketProtocol):
     """
     Forwards each message to all other clients, as valid UTF-8.
     """
@@ -26,7 +26,7 @@ class RelayProtocol(XMLSocketProtocol):
             self._forward(messages)
         else:
             batches = [messages[at : at + most] for at in range(0, len(messages), most)]
-            self.deliver(batches, self._forward)
+            self.deliverEach(batches, self._forward)
 
     def _forward(self, messages: list[str]) -> None:
         """

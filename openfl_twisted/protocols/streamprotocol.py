@@ -23,7 +23,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
-from openfl_twisted.transports.detectiontimer import DECISION_TIME, Patience
+from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT, DetectionTimer
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -50,7 +50,7 @@ more than it may, or one message that is too long.
 
 
 @implementer(IHalfCloseableProtocol)
-class SendingProtocol(Protocol):
+class StreamProtocol(Protocol):
     """
     A protocol that owns its connection: its send queue is bounded, and it receives
     nothing while it has paused. Subclasses override L{bytesReceived}.
@@ -75,7 +75,7 @@ class SendingProtocol(Protocol):
     refused: Collection[Signature]
     _firstBytes: FirstBytes | None = None
     # Limits how long the first bytes are held.
-    _patience: Patience | None = None
+    _detectionTimer: DetectionTimer | None = None
     # Whether the first message can be an HTTP request with a method that is not registered.
     _mayBeRequest: bool
     # Whether a handler has raised.
@@ -99,20 +99,20 @@ class SendingProtocol(Protocol):
         """
         Own the connection.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.limits = self.factory.limitsOf(type(self))
             self.refused = self.factory.refused
         else:
             self.limits = _limitsOf(cast("Any", type(self)))
         self.prepare()
-        super().makeConnection(self.connectionOver(transport))
+        super().makeConnection(self.bindTransport(transport))
 
     def prepare(self) -> None:
         """
         Do nothing. Called with the limits before C{connectionMade}, for subclasses.
         """
 
-    def connectionOver(self, transport: ITransport) -> Any:
+    def bindTransport(self, transport: ITransport) -> Any:
         """
         Bind a transport; put a L{BufferedTransport} in front of one that cannot be
         bound.
@@ -162,7 +162,7 @@ class SendingProtocol(Protocol):
             transport.receiveBuffer is not None and not transport.delivering
         ):
             if not (transport.disconnecting or self._failed):
-                transport.hold().put(self.bytesReceived, (data,))
+                transport.ensureBuffer().put(self.bytesReceived, (data,))
             return
         transport.work = 0
         try:
@@ -175,7 +175,7 @@ class SendingProtocol(Protocol):
             transport.dropReceived()
             raise
 
-    def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+    def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
         Call a method with each item received, until this side is closing or stops
         reading. The rest is held until it reads again, so that a peer that does not
@@ -190,16 +190,16 @@ class SendingProtocol(Protocol):
             transport = self.transport
             if not transport.reading:
                 if not transport.disconnecting:
-                    transport.hold().putBack(receive, items[number:])
+                    transport.ensureBuffer().putBack(receive, items[number:])
                 return
             if not transport.hasReceived:
                 # The items were received before TLS, which an item has started.
                 transport.refusePlaintext()
                 return
             if transport.work >= MAX_WORK:
-                buffer = transport.hold()
+                buffer = transport.ensureBuffer()
                 buffer.putBack(receive, items[number:])
-                buffer.letOthers()
+                buffer.yieldTurn()
                 return
             receive(item)
             self.transport.work += len(item) if isinstance(item, list) else 1
@@ -227,7 +227,7 @@ class SendingProtocol(Protocol):
         buffer = transport.receiveBuffer
         if transport.disconnecting or (buffer is not None and buffer.isEnding):
             return False
-        buffer = transport.hold()
+        buffer = transport.ensureBuffer()
         buffer.putBack(receive, (item,))
         buffer.block()
         return True
@@ -246,7 +246,7 @@ class SendingProtocol(Protocol):
 
         @return: the clock.
         """
-        own = isinstance(self.factory, SendingFactory)
+        own = isinstance(self.factory, StreamFactory)
         return clockOrReactor(self.factory.clock if own else None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -293,9 +293,9 @@ class SendingProtocol(Protocol):
         found = Signature.NONE if self.transport.preservesMessages else first.receive(data)
         if found is None:
             self._firstBytes = first
-            if self._patience is None:
-                self._patience = Patience(self.getClock(), DECISION_TIME)
-                self._patience.waitToTheEnd(self._heldTooLong)
+            if self._detectionTimer is None:
+                self._detectionTimer = DetectionTimer(self.getClock(), DETECTION_TIMEOUT)
+                self._detectionTimer.waitToTheEnd(self._heldTooLong)
             return b""
         self._endInspection()
         if found is Signature.NONE:
@@ -326,7 +326,7 @@ class SendingProtocol(Protocol):
         """
         Refuse a client of another protocol, and count it.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.factory.foreign[signature.value] += 1
         refuse(self.transport, signature, REASONS[signature], self.log)
 
@@ -352,9 +352,9 @@ class SendingProtocol(Protocol):
     def _endInspection(self) -> None:
         if self._firstBytes is not None:
             self._firstBytes = None
-        if self._patience is not None:
-            self._patience.end()
-            self._patience = None
+        if self._detectionTimer is not None:
+            self._detectionTimer.end()
+            self._detectionTimer = None
 
     def _heldTooLong(self) -> None:
         """
@@ -395,7 +395,7 @@ class SendingProtocol(Protocol):
             peer=self.describePeer(),
             limit=self.limits.maxQueue,
         )
-        self.limitReached("queue")
+        self.limitExceeded("queue")
         self.transport.abortConnection()
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
@@ -419,13 +419,13 @@ class SendingProtocol(Protocol):
         Do nothing. Called before an operator closes the connection.
         """
 
-    def limitReached(self, limit: str) -> None:
+    def limitExceeded(self, limit: str) -> None:
         """
         Have the factory count that this connection is closed by a limit.
 
         @param limit: one of L{LIMITS}.
         """
-        if isinstance(self.factory, SendingFactory):
+        if isinstance(self.factory, StreamFactory):
             self.factory.cut[limit] += 1
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
@@ -456,12 +456,12 @@ class SendingProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
-_slots: Any = SendingProtocol
+_slots: Any = StreamProtocol
 _setConnected = _slots.connected.__set__
 _setFactory = _slots.factory.__set__
 _setTransport = _slots.transport.__set__
 
-P = TypeVar("P", bound=SendingProtocol)
+P = TypeVar("P", bound=StreamProtocol)
 
 # The attributes of protocols that are not called as the limit is; this is that of LineReceiver.
 _ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
@@ -476,7 +476,7 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
 
 
-class SendingFactory(Factory[P]):
+class StreamFactory(Factory[P]):
     """
     Makes protocols. The limits of the factory come before those of their class.
 
@@ -505,7 +505,7 @@ class SendingFactory(Factory[P]):
         self.given = {name: limit for name, limit in limits.items() if limit is not None}
         self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
 
-    def limitsOf(self, protocol: type[SendingProtocol]) -> ConnectionLimits:
+    def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """
         Return the limits of a protocol; all protocols of a class share one object.
 

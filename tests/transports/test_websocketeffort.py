@@ -12,13 +12,13 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.relay import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.costs import costsOf
 from tests.frames import BINARY, REQUEST, TEXT, frame, framesIn
-from tests.protocols.websocketcase import WebSocketTestCase
+from tests.transports.websocketcase import WebSocketTestCase
 
 
 class Echo(Protocol):
