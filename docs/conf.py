@@ -4,13 +4,15 @@ the docstrings, by pydoctor.
 """
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
 project = "openfl-twisted"
 author = "the openfl-twisted authors"
 version = release = importlib.metadata.version("openfl-twisted")
 
-extensions = ["pydoctor.sphinx_ext.build_apidocs", "sphinx.ext.intersphinx"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["optiontables", "pydoctor.sphinx_ext.build_apidocs", "sphinx.ext.intersphinx"]
 # Nothing is fetched; pydoctor's extension only wants the setting to be there.
 intersphinx_mapping: dict[str, tuple[str, str | None]] = {}
 exclude_patterns = ["_build"]

@@ -188,17 +188,19 @@ def seconds(text: str) -> float:
 
 def acceptOf(text: str) -> frozenset[ClientType]:
     """
-    Read which callers are known: C{plain}, C{websocket} and C{tls}, with commas.
+    Parse a list of client types: C{plain}, C{websocket} and C{tls}, separated by commas.
     Whether policy requests are answered depends on the policy.
 
     @param text: such as C{plain,tls}.
     @raise ValueError: if there is something else.
     """
-    known = {caller.value: caller for caller in ALL_TYPES - {ClientType.POLICY}}
+    known = {each.value: each for each in ALL_TYPES - {ClientType.POLICY}}
     accept = set()
     for name in text.split(","):
         if name.strip() not in known:
-            raise ValueError(f"{name.strip()!r} is no caller: there are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{name.strip()!r} is not a client type; the types are {', '.join(sorted(known))}"
+            )
         accept.add(known[name.strip()])
     return frozenset(accept | {ClientType.POLICY})
 

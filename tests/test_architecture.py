@@ -30,7 +30,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reactors"},
         {"transports"},
         {"tls"},
-        {"addresses", "clocks", "hostnames", "logs"},
+        {"addresses", "clocks", "commandline", "hostnames", "logs"},
     ],
     "bytes": [{"wire"}],
 }

@@ -136,7 +136,7 @@ class DescriptionTests(EndpointTestCase):
         What is wrong is said.
         """
         for settings, words in (
-            ("accept=plain,telnet", "'telnet' is no caller: there are plain, tls, websocket"),
+            ("accept=plain,telnet", "not a client type; the types are plain, tls, websocket"),
             ("passThrough=ftp", "passThrough=ftp: 'ftp' must be one of none, http, proxy, tls"),
             ("greetingDelay=soon", "soon"),
             ("greetingDelay=nan", "'nan' is not a number of seconds"),

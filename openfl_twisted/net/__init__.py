@@ -6,7 +6,7 @@ L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within
 the call that causes them.
 """
 
-from openfl_twisted.net import reports
+from openfl_twisted.net import errorlogging
 from openfl_twisted.net.datagramsocket import DatagramSocket
 from openfl_twisted.net.ipversion import IPVersion
 from openfl_twisted.net.objects import registerClassAlias
@@ -31,4 +31,4 @@ __all__ = [
     "registerClassAlias",
 ]
 
-reports.install()
+errorlogging.install()

@@ -1,5 +1,5 @@
 """
-Tells Twisted's log what listeners did not deal with.
+Logs the errors that no listener has handled.
 """
 
 from twisted.python.failure import Failure
@@ -20,7 +20,7 @@ def _logUnhandledError(message: str, event: ErrorEvent) -> None:
 
 def install() -> None:
     """
-    Have Twisted's log hear of exceptions of listeners, and of errors for which
-    there is no listener: #2044.
+    Log exceptions of listeners, and error events without a listener (Flash's error
+    2044), in Twisted's log.
     """
     setReporter(_logUncaughtError, _logUnhandledError)

@@ -1,6 +1,6 @@
 """
-The two simplest servers for C{XMLSocket}: one hands each message on to everybody
-else, the other hands it back.
+The two simplest servers for C{XMLSocket}: one sends each message to all other
+clients, the other sends it back.
 """
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
@@ -39,17 +39,17 @@ class BroadcastProtocol(XMLSocketProtocol):
 
 class EchoProtocol(XMLSocketProtocol):
     """
-    Hands each message back to who sent it.
+    Sends each message back.
     """
 
     def connectionMade(self) -> None:
         """
-        While the client does not read, do not read from it.
+        Pause reading while the client does not read.
         """
         self.transport.registerProducer(self.transport, True)
 
     def messageReceived(self, message: str) -> None:
         """
-        Send it back.
+        Send the message back.
         """
         self.sendMessage(message)

@@ -66,12 +66,14 @@ from openfl_twisted.wire.policy.request import isRequest
 
 GREETING_DELAY = 0.5
 """
-After so many seconds of silence a caller counts as plain.
+Default for the time without data after which the application may greet a client: 0.5
+seconds.
 """
 
 MAX_UNDETECTED = 5000
 """
-How many callers may be undetected at once, if nobody says otherwise.
+Default for the maximum number of clients that protocol detection has not recognized
+yet.
 """
 
 
@@ -147,7 +149,7 @@ class OnePortProtocol(DetectionProtocol):
 
     def inspect(self) -> None:
         """
-        Recognize the caller, if that is possible yet.
+        Recognize the client type, if its first bytes suffice.
         """
         match recognize(self.received, self.factory.signatures):
             case Signature.POLICY:
@@ -167,7 +169,7 @@ class OnePortProtocol(DetectionProtocol):
 
     def inspectAtEOF(self) -> bool:
         """
-        Recognize the caller by what has come, which is all.
+        Recognize the client type by what was received: nothing more will be.
         """
         if isRequest(self.received):
             self._answer()
@@ -376,7 +378,7 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar signatures: the signatures to look for in the first bytes.
     @ivar greetingDelay: seconds without data after which the wrapped protocol is
         connected, so that it can send first.
-    @ivar maxUndetected: how many callers may be undetected at once.
+    @ivar maxUndetected: maximum number of clients that have not been recognized yet.
     @ivar undetected: how many are.
     @ivar refusals: number of clients refused because C{maxUndetected} was
         reached.
@@ -439,7 +441,7 @@ class OnePortFactory(WrapperFactory[Any]):
         # Inside TLS the other types of clients are the same.
         self.requiresTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
         self.refused = FOREIGN.difference(passThrough)
-        self.signatures = self.refused | {_SIGNATURES[caller] for caller in self.accept}
+        self.signatures = self.refused | {_SIGNATURES[each] for each in self.accept}
         self.greetingDelay = greetingDelay
         self.maxUndetected = maxUndetected
         self.undetected = 0
@@ -536,7 +538,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def refuse(self, peer: IAddress) -> None:
         """
-        Say that there are too many callers of whom nothing is known; once, until
+        Log that too many clients have not been recognized; once, until
         there are fewer.
 
         @param peer: who calls; its connection is not closed here.
@@ -545,7 +547,7 @@ class OnePortFactory(WrapperFactory[Any]):
         if not self._refusing:
             self._refusing = True
             self.log.warn(
-                "{peer} refused: {limit} callers have not said yet who they are",
+                "{peer} refused: {limit} clients have not been recognized yet",
                 peer=describe(peer),
                 limit=self.maxUndetected,
             )

@@ -256,6 +256,8 @@ class StreamProtocol(Protocol):
         A subclass that overrides this must call it.
         """
         self.finishReading(reason)
+        # Held first bytes of a client that has reset the connection are dropped.
+        self._endInspection()
         super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:
@@ -398,13 +400,26 @@ class StreamProtocol(Protocol):
         self.limitExceeded("queue")
         self.transport.abortConnection()
 
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
+        """
+        Call L{sendQueueDropped} with the unsent bytes.
+
+        @param chunks: the chunks that were not sent completely.
+        @param sent: the number of bytes of the first chunk that were sent.
+        """
+        chunks[0] = chunks[0][sent:]
+        self.sendQueueDropped(chunks)
+
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        The connection ends before these were sent; see
-        L{Owner<openfl_twisted.transports.connection.Owner>}.
+        Called when the connection ends before everything was sent that was written.
+        Bytes count as sent once the kernel has accepted them; over TLS and foreign
+        transports, once the transport has accepted them.
 
-        @param chunks: what was in the send queue, in order, but not as it was written:
-            small writes may have been joined, and large ones cut.
+        @param chunks: all unsent bytes, in order. The first chunk may be the rest of a
+            write that was sent in part; small writes may have been joined. On a
+            WebSocket, the payload of each message that was not sent completely, as it
+            is in its frame.
         """
 
     @property

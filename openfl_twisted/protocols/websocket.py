@@ -8,7 +8,7 @@ messages of either kind, is a stream of bytes.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
@@ -110,21 +110,11 @@ class WebSocketProtocol(WebSocketTransport):
         self._collector = HeadCollector(self.factory.maxHead)
         self.arm(self.factory.openTimeout, self._openTimedOut)
 
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Take what comes: first the request, then frames.
-        """
-        if self._ended:
-            return
-        if self._collector is not None:
-            self._collect(self._collector, data)
-        else:
-            self.framesReceived(data)
-
-    def _collect(self, collector: HeadCollector, data: bytes) -> None:
+    def requestReceived(self, data: bytes) -> None:
         """
         Collect the head of the request.
         """
+        collector = cast("HeadCollector", self._collector)
         try:
             complete = collector.receive(data)
             if complete is None:

@@ -61,10 +61,10 @@ class DistributedRooms(LobbyObserver):
 
     # From this node to others
 
-    def opened(self, room: Room) -> None:
+    def roomOpened(self, room: Room) -> None:
         self._pubSub.subscribe(_topic(room.name), partial(self._arrived, room))
 
-    def closed(self, room: Room) -> None:
+    def roomClosed(self, room: Room) -> None:
         self._pubSub.unsubscribe(_topic(room.name))
 
     def joined(self, member: Member, room: Room) -> None:
@@ -102,7 +102,7 @@ class DistributedRooms(LobbyObserver):
             return [each.member for each in present if each.node != node]
 
         def failed(problem: Failure) -> list[str]:
-            self.log.failure("while looking up the members of a room", problem)
+            self.log.failure("error while looking up the members of a room", problem)
             return []
 
         def answer(names: list[str]) -> None:
@@ -115,7 +115,7 @@ class DistributedRooms(LobbyObserver):
         looking = maybeDeferred(presence.membersOf, name)
         looking.addCallback(namesOf).addErrback(failed).addCallback(answer)
 
-    def said(self, room: Room, message: bytes) -> None:
+    def messageSent(self, room: Room, message: bytes) -> None:
         self._pubSub.publish(_topic(room.name), _ALL + message)
 
     def sendTo(self, room: Room, name: str, message: bytes) -> None:

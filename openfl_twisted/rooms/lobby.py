@@ -1,8 +1,8 @@
 """
-Who is in which room, and who hears what: L{Lobby}.
+The rooms of a server: L{Lobby}.
 
-There is no network in here. A member is somebody to whom bytes can be
-delivered; a message is written out once, however many hear it.
+This module does no I/O. Messages are bytes; each is encoded once, whatever the number
+of members that receive it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,52 +20,52 @@ from openfl_twisted.rooms.room import (
     Recipient,
     Room,
     RoomLimits,
+    displayed,
     exceeds,
-    lookOf,
 )
 
 
 class LobbyObserver:
     """
-    Hears what happens in a lobby; override what you want to know.
+    Observes a lobby; override the methods that you need.
     """
 
     def joined(self, member: Member, room: Room) -> None:
         """
-        Somebody has come.
+        A member has joined a room.
 
-        @param member: who; it is in the room already.
-        @param room: where.
+        @param member: the member; the room contains it already.
+        @param room: the room.
         """
 
     def left(self, member: Member, room: Room) -> None:
         """
-        Somebody has gone.
+        A member has left a room.
 
-        @param member: who; it is in no room any more.
-        @param room: where it was. It is there until L{closed}.
+        @param member: the member; C{member.room} is C{None} already.
+        @param room: the room; it exists until L{roomClosed}.
         """
 
-    def said(self, room: Room, message: bytes) -> None:
+    def messageSent(self, room: Room, message: bytes) -> None:
         """
-        Somebody of this lobby has said something to a room.
+        A message was sent to a room from this node.
 
-        @param room: to which.
-        @param message: the message with its end.
-        """
-
-    def opened(self, room: Room) -> None:
-        """
-        There is a new room.
-
-        @param room: the room; nobody is in it yet.
+        @param room: the room.
+        @param message: the message with its terminator.
         """
 
-    def closed(self, room: Room) -> None:
+    def roomOpened(self, room: Room) -> None:
         """
-        The last member of a room has gone, and with it the room.
+        A room was opened.
 
-        @param room: the room; another may be opened with its name.
+        @param room: the room, without members.
+        """
+
+    def roomClosed(self, room: Room) -> None:
+        """
+        A room was closed since its last member has left.
+
+        @param room: the room; another one can be opened with its name.
         """
 
 
@@ -109,16 +109,16 @@ class Lobby:
     """
     The rooms of a server.
 
-    @ivar limits: how much there may be.
-    @ivar rooms: the rooms by name. A room is there while somebody is in it.
-    @ivar refused: how often something was refused, by its code in L{REFUSALS}.
-    @ivar lost: how many messages have not reached members who did not read, or
-        were away for too long.
+    @ivar limits: the limits.
+    @ivar rooms: the rooms by name. A room exists while it has members.
+    @ivar refused: number of refusals by their code in L{REFUSALS}.
+    @ivar lost: number of messages that did not reach a member because it did not read
+        or was disconnected for too long.
     @ivar notKept: number of disconnected members that left because C{maxKept}
         memberships were kept.
     @ivar deliveries: number of messages that were delivered to members, each
         counted once for each receiver, or kept for them.
-    @ivar observers: who hears what happens.
+    @ivar observers: the observers.
     @ivar remoteRooms: the rooms of other nodes; C{None} for one node.
     """
 
@@ -132,9 +132,9 @@ class Lobby:
         roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:
         """
-        @param clock: for the time; the reactor if there is none.
-        @param roomLimits: how much in rooms that have limits of their own, by
-            their names.
+        @param limits: the limits of the lobby and of its rooms.
+        @param clock: measures the time (default: the reactor).
+        @param roomLimits: the limits of rooms that have their own, by name.
         """
         self.limits = limits or RoomLimits()
         self._roomLimits = roomLimits or {}
@@ -147,7 +147,7 @@ class Lobby:
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
-        # How many members have no connection, and whether any may.
+        # The number of disconnected members, and whether the log has the limit already.
         self._kept = 0
         self._full = False
         self.notKept = 0
@@ -156,23 +156,23 @@ class Lobby:
     @property
     def members(self) -> int:
         """
-        How many members there are in all rooms.
+        Number of members of all rooms.
         """
         return sum(len(room.members) for room in self.rooms.values())
 
-    # Coming and going
+    # Membership
 
     def join(self, roomName: str, recipient: Recipient, name: str | None = None) -> Member:
         """
-        Come into a room, which is opened if there is none.
+        Join a room. It is opened if it does not exist.
 
-        @param roomName: the room.
-        @param recipient: hears what is said there.
-        @param name: how to be called; C{None} for a name that nobody has.
+        @param roomName: the name of the room.
+        @param recipient: the connection of the new member.
+        @param name: the name of the new member; C{None} for an unused one.
         @return: the new member.
-        @raise LobbyError: C{name} if a name cannot be one, C{taken} if somebody
-            is called so, or has a name that looks the same, C{full} if the
-            room is, C{rooms} if there are too many.
+        @raise LobbyError: C{name} if a name is invalid; C{taken} if the name of another
+            member is the same or looks the same; C{full} if the room has its maximum
+            number of members; C{rooms} if the lobby has its maximum number of rooms.
         """
         self._checkName(roomName)
         room = self.rooms.get(roomName)
@@ -182,43 +182,43 @@ class Lobby:
             self._checkName(name)
         if room is None:
             if exceeds(len(self.rooms) + 1, self.limits.maxRooms):
-                raise self.refuse("rooms", f"there are {self.limits.maxRooms} rooms already")
+                raise self.refuse("rooms", f"the limit of {self.limits.maxRooms} rooms is reached")
             room = Room(roomName, self._roomLimits.get(roomName, self.limits))
-        elif name in room.members or lookOf(name) in room.looks:
-            raise self.refuse("taken", f"somebody is called {name} already")
+        elif name in room.members or displayed(name) in room.displayedNames:
+            raise self.refuse("taken", f"the name {name} is taken")
         if exceeds(len(room.members) + 1, room.limits.maxMembers):
-            raise self.refuse("full", f"there are {room.limits.maxMembers} in the room already")
+            raise self.refuse("full", f"the room has {room.limits.maxMembers} members, the maximum")
         if roomName not in self.rooms:
             self.rooms[roomName] = room
-            self._tell("opened", room)
+            self._notify("roomOpened", room)
         member = Member(name, room, recipient)
         room.members[name] = member
-        room.looks.add(lookOf(name))
+        room.displayedNames.add(displayed(name))
         self._tokens[member.token] = member
-        self._tell("joined", member, room)
+        self._notify("joined", member, room)
         return member
 
     def leave(self, member: Member) -> None:
         """
-        Go. Who has gone already may go again.
+        Leave the room; do nothing if the member has left already.
 
-        @param member: who goes. What it has missed is counted as lost, and its
-            token counts no more.
+        @param member: the member. Its missed messages are counted as lost, and its
+            token becomes invalid.
         """
         room, member.room, member.recipient = member.room, None, None
         self._stopKeeping(member)
         if room is None:
             return
         del room.members[member.name]
-        room.looks.discard(lookOf(member.name))
+        room.displayedNames.discard(displayed(member.name))
         del self._tokens[member.token]
         self.lose(member, len(member.missed))
         member.missed.clear()
-        self._tell("left", member, room)
-        # Whoever was told may have gone too, and with him the room.
+        self._notify("left", member, room)
+        # An observer can have closed the room.
         if not room.members and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
-            self._tell("closed", room)
+            self._notify("roomClosed", room)
 
     def suspend(self, member: Member) -> None:
         """
@@ -273,7 +273,7 @@ class Lobby:
 
     def end(self) -> None:
         """
-        Keep no places any more: the server ends.
+        Remove the disconnected members, and keep no further ones: the server shuts down.
         """
         self._ending = True
         for room in list(self.rooms.values()):
@@ -283,17 +283,17 @@ class Lobby:
 
     def resume(self, token: str, recipient: Recipient) -> Member:
         """
-        Take one's place again; see L{takeMissed}. The connection that has had it
-        is replaced: it may be dead without anybody knowing.
+        Resume a membership; see L{takeMissed}. A connection that the member still has
+        is replaced: its loss may not have been noticed.
 
-        @param token: that of the member.
-        @param recipient: hears what is said from now on.
+        @param token: the token of the member.
+        @param recipient: the new connection.
         @return: the member.
-        @raise LobbyError: C{token} if nobody has it.
+        @raise LobbyError: C{token} if no member has this token.
         """
         member = self._tokens.get(token)
         if member is None:
-            raise self.refuse("token", "there is no place with this token")
+            raise self.refuse("token", "no membership has this token")
         self._stopKeeping(member)
         before, member.recipient = member.recipient, recipient
         if before is not None:
@@ -308,87 +308,87 @@ class Lobby:
 
     def takeMissed(self, member: Member) -> list[bytes]:
         """
-        Get what a member has missed while it had no connection.
+        Return the messages kept for a member, and keep them no longer.
 
-        @param member: who has come back.
-        @return: the messages with their ends, in order; C{member.lost} says how
-            many more there were.
+        @param member: a member that has resumed.
+        @return: the messages with their terminators, in order. C{member.lost} is reset;
+            read it before.
         """
         missed = list(member.missed)
         member.missed.clear()
         member.missedBytes = member.lost = 0
         return missed
 
-    # Talking
+    # Messages
 
     def send(self, member: Member, message: bytes) -> None:
         """
-        Say something to all others in the room.
+        Send a message to all other members of the room.
 
-        @param member: who says it.
-        @param message: the message with its end.
-        @raise LobbyError: C{room} if the member is in none.
+        @param member: the sender.
+        @param message: the message with its terminator.
+        @raise LobbyError: C{room} if the sender is in no room.
         """
         self.announce(self._roomOf(member), message, exclude=(member,))
 
     def announce(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
         """
-        Say something to a room, on all machines.
+        Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
-        @param message: the message with its end.
-        @param exclude: who does not get it; of those on this machine.
+        @param message: the message with its terminator.
+        @param exclude: members of this node that do not receive it.
         """
         self.deliverTo(room, message, exclude)
-        self._tell("said", room, message)
+        self._notify("messageSent", room, message)
 
     def sendTo(self, member: Member, name: str, message: bytes) -> None:
         """
-        Say something to one in the room.
+        Send a private message to a member of the room.
 
-        @param member: who says it.
-        @param name: who is to hear it. With other machines it is not known
-            whether anybody is called so.
-        @param message: the message with its end.
-        @raise LobbyError: C{room} if the member is in none, C{nobody} if nobody
-            there is called so.
+        @param member: the sender.
+        @param name: the name of the receiver. With several nodes, an unknown name is
+            not an error.
+        @param message: the message with its terminator.
+        @raise LobbyError: C{room} if the sender is in no room; C{nobody} if the room
+            has no such member.
         """
         room = self._roomOf(member)
         if exceeds(len(name), self.limits.maxName):
-            # An error that repeats the name would be as long, as would a message to the broker.
-            raise LobbyError("nobody", f"a name has 1 to {self.limits.maxName} characters")
+            # The error, or the message to the broker, would contain the name.
+            raise LobbyError("nobody", f"a name must have 1 to {self.limits.maxName} characters")
         other = room.members.get(name)
         if other is not None:
             self.deliver(other, message)
         elif self.remoteRooms is not None:
             self.remoteRooms.sendTo(room, name, message)
         else:
-            raise LobbyError("nobody", f"nobody here is called {name}")
+            raise LobbyError("nobody", f"the room has no member {name}")
 
     def deliverTo(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
         """
-        Deliver something to those of a room who are on this machine.
+        Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
-        @param message: the message with its end.
-        @param exclude: who does not get it.
+        @param message: the message with its terminator.
+        @param exclude: members that do not receive it.
         """
-        left = set(exclude)
-        # A list of its own: who does not read may be cut off, and leave, while this goes on.
+        excluded = set(exclude)
+        # A copy: a delivery can disconnect a slow member, which then leaves.
         members = list(room.members.values())
         self.deliveries += len(members)
         for member in members:
-            if member not in left:
+            if member not in excluded:
                 self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:
         """
-        Deliver something to somebody; keep it for one who was cut off.
+        Deliver a message to a member.
 
-        @param member: who gets it. For one that was cut off C{maxMissed}
-            messages with C{maxMissedBytes} are kept, and the oldest are lost
-            first; for one that has left nothing is kept.
-        @param message: the message with its end.
+        @param member: the receiver. For a disconnected member, at most C{maxMissed}
+            messages with C{maxMissedBytes} bytes are kept; older ones are lost. For a
+            member that has left, nothing is kept.
+        @param message: the message with its terminator.
         """
         self.deliveries += 1
         self._deliver(member, message)
@@ -415,45 +415,45 @@ class Lobby:
 
     def setAttribute(self, what: Member | Room, key: str, value: str) -> None:
         """
-        Say something of a member, or of a room.
+        Set an attribute of a member or a room.
 
-        @param what: of whom or what.
-        @param key: what it is about; at most C{maxName} characters.
-        @param value: what is said, at most C{maxName} characters; an empty text
-            takes it back.
-        @raise LobbyError: C{data} if that is too much; C{room} if the member is
-            in none.
+        @param what: the member or room.
+        @param key: the name of the attribute, at most C{maxName} characters.
+        @param value: the value, at most C{maxName} characters; an empty one removes the
+            attribute.
+        @raise LobbyError: C{data} if a limit is exceeded; C{room} if the member is in no
+            room.
         """
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
         data = what.data
         if exceeds(max(len(key), len(value)), limits.maxName):
-            raise self.refuse("data", f"more than {limits.maxName} characters")
+            raise self.refuse("data", f"an attribute has at most {limits.maxName} characters")
         if not value:
             data.pop(key, None)
         elif key in data or not exceeds(len(data) + 1, limits.maxData):
             data[key] = value
         else:
-            raise self.refuse("data", f"more than {limits.maxData} things are said of it")
+            raise self.refuse("data", f"the limit of {limits.maxData} attributes is reached")
 
-    # RoomLimits
+    # Limits
 
     def refuse(self, code: str, text: str) -> LobbyError:
         """
-        Count that something is refused.
+        Count a refusal.
 
         @param code: one of L{REFUSALS}.
-        @param text: why, for people.
-        @return: what to raise.
+        @param text: the reason, for people.
+        @return: the exception to raise.
         """
         self.refused[code] += 1
         return LobbyError(code, text)
 
     def lose(self, member: Member, count: int) -> None:
         """
-        Count messages that a member has missed for good.
+        Count messages that a member will never receive.
 
-        @param member: who has missed them.
-        @param count: how many; 0 is no error.
+        @param member: the member.
+        @param count: the number of messages; 0 is allowed.
         """
         member.lost += count
         self.lost += count
@@ -465,25 +465,27 @@ class Lobby:
 
     def _checkName(self, name: str) -> None:
         if not name:
-            raise self.refuse("name", "a name has at least 1 character")
+            raise self.refuse("name", "a name must not be empty")
         if exceeds(len(name), self.limits.maxName):
-            raise self.refuse("name", f"a name has 1 to {self.limits.maxName} characters")
+            raise self.refuse("name", f"a name must have 1 to {self.limits.maxName} characters")
         if not name.isprintable() or name != name.strip():
-            raise self.refuse("name", "a name has neither control characters nor space around it")
-        if not lookOf(name):
-            raise self.refuse("name", "a name has at least 1 visible character")
+            raise self.refuse(
+                "name", "a name must not contain control characters, or begin or end with a space"
+            )
+        if not displayed(name):
+            raise self.refuse("name", "a name must contain a visible character")
 
     def _guestName(self, room: Room | None) -> str:
         while True:
             self._guests += 1
             name = f"guest{self._guests}"
-            if room is None or name not in room.looks:
+            if room is None or name not in room.displayedNames:
                 return name
 
-    def _tell(self, what: str, *about: object) -> None:
+    def _notify(self, method: str, *arguments: object) -> None:
         for observer in list(self.observers):
             try:
-                getattr(observer, what)(*about)
+                getattr(observer, method)(*arguments)
             except Exception:
                 # The room and its members do not depend on the observers.
-                self.log.failure("error in the method {what} of a observer of the rooms", what=what)
+                self.log.failure("error in {method} of a lobby observer", method=method)

@@ -1,5 +1,5 @@
 """
-Who is where, on all nodes together.
+The members of rooms on all nodes.
 """
 
 # The methods of an interface have no self.
@@ -13,11 +13,11 @@ from zope.interface import Interface, implementer
 
 class Present(NamedTuple):
     """
-    Somebody who is in a room.
+    A member of a room.
 
-    @ivar node: on which node.
-    @ivar member: who it is; a name that is used once on each node.
-    @ivar data: what is to be known of that member.
+    @ivar node: the name of its node.
+    @ivar member: the name of the member, unique on its node.
+    @ivar data: further data of the member.
     """
 
     node: bytes
@@ -27,53 +27,49 @@ class Present(NamedTuple):
 
 class IPresence(Interface):
     """
-    Who is where, on all nodes together. A node writes down its own members; what
-    a node has written that is no more is forgotten after a while.
-
-    There is none through NATS, which keeps nothing.
+    The members of rooms on all nodes. Each node registers its own members. Those of a
+    node that has crashed expire. NATS has no presence, since it stores nothing.
     """
 
     def start() -> Deferred[bool]:
         """
-        Begin.
+        Connect. Failed attempts are repeated.
 
-        @return: fires when the first attempt to reach the others has ended, with
-            whether they are reached; if not, it goes on trying.
+        @return: fires when the first attempt has ended, with whether it has succeeded.
         """
 
     def stop() -> Deferred[None]:
         """
-        Take all own members away, and end.
+        Remove all members of this node, and disconnect.
 
-        @return: fires when it is done.
+        @return: fires when the connection is closed.
         """
 
     def set(room: str, member: str, data: bytes) -> None:
         """
-        Write down that a member of this node is in a room, or what is to be known
-        of that member now. It is written again when the others are reached again.
+        Register a member of this node, or replace its data. After a reconnect, all
+        members are registered again.
 
         @param room: the name of the room.
-        @param member: the name of the member, which is used once on each node.
-        @param data: what is to be known of it; any bytes.
+        @param member: the name of the member, unique on this node.
+        @param data: further data of the member.
         """
 
     def remove(room: str, member: str) -> None:
         """
-        Write down that a member is there no more; it is no error if that was not
-        the case.
+        Remove a member of this node; do nothing if it is not registered.
 
         @param room: the name of the room.
-        @param member: what L{set} was given.
+        @param member: the name of the member.
         """
 
     def membersOf(room: str) -> Deferred[list[Present]]:
         """
-        Look up who is in a room.
+        Look up the members of a room.
 
-        @param room: its name; nobody has to be in it.
-        @return: fires with the members of all nodes; with those of this one, if
-            the others cannot be reached.
+        @param room: the name of the room; it need not exist.
+        @return: fires with the members on all nodes, or on this one if the others
+            cannot be reached.
         """
 
 
@@ -82,8 +78,8 @@ class Members:
     The members of one node, by room.
 
     @ivar node: the name of the node.
-    @ivar rooms: what is to be known of each member, by the names of rooms and
-        members. No room is empty.
+    @ivar rooms: the data of each member by the names of room and member. No room is
+        empty.
     """
 
     def __init__(self, node: bytes) -> None:
@@ -92,22 +88,21 @@ class Members:
 
     def set(self, room: str, member: str, data: bytes) -> None:
         """
-        Write down a member.
+        Add a member, or replace its data.
 
         @param room: the name of the room.
-        @param member: the name of the member; one that is there already has new
-            data.
-        @param data: what is to be known of it.
+        @param member: the name of the member.
+        @param data: further data of the member.
         """
         self.rooms.setdefault(room, {})[member] = data
 
     def remove(self, room: str, member: str) -> bool:
         """
-        Take a member away.
+        Remove a member.
 
-        @param room: the name of the room; it is forgotten with its last member.
-        @param member: what L{set} was given.
-        @return: whether it was there.
+        @param room: the name of the room.
+        @param member: the name of the member.
+        @return: whether it was registered.
         """
         members = self.rooms.get(room, {})
         if members.pop(member, None) is None:
@@ -118,10 +113,10 @@ class Members:
 
     def of(self, room: str) -> list[Present]:
         """
-        List who is in a room.
+        Return the members of a room.
 
-        @param room: its name; nobody has to be in it.
-        @return: its members, in the order in which they came.
+        @param room: the name of the room; it need not exist.
+        @return: the members in the order in which they were added.
         """
         members = self.rooms.get(room, {})
         return [Present(self.node, member, data) for member, data in members.items()]
@@ -130,14 +125,13 @@ class Members:
 @implementer(IPresence)
 class MemoryPresence:
     """
-    Who is where, on the nodes in one process.
+    The members of rooms on all nodes of one process.
     """
 
     def __init__(self, node: bytes, board: list[Members] | None = None) -> None:
         """
         @param node: the name of this node.
-        @param board: a list that is shared with the others; C{None} for no
-            others.
+        @param board: a list shared by all nodes; C{None} for a single node.
         """
         self._members = Members(node)
         self._board = [] if board is None else board

@@ -1,6 +1,5 @@
 """
-Who is in a room, how much there may be, and what is refused beyond that:
-L{Room}, L{Member}, L{RoomLimits}.
+Rooms, their members and their limits: L{Room}, L{Member}, L{RoomLimits}.
 """
 
 import re
@@ -15,19 +14,19 @@ from twisted.internet.interfaces import IDelayedCall
 
 class Recipient(Protocol):
     """
-    Somebody's connection.
+    The connection of a member.
     """
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a message, which has its end.
+        Send a message.
 
-        @param message: the bytes, as they go out.
+        @param message: the message with its terminator.
         """
 
     def replaced(self) -> None:
         """
-        Know that the place in the room belongs to another connection now.
+        Called when another connection has resumed the membership.
         """
 
 
@@ -63,22 +62,22 @@ class RoomLimits:
 
 REFUSALS = ("name", "taken", "full", "rooms", "data", "token", "busy")
 """
-What a lobby refuses, see L{LobbyError}.
+Codes of what a lobby refuses and counts, see L{LobbyError}.
 """
 
 
 class LobbyError(Exception):
     """
-    Something cannot be done. The text says why, for people.
+    A lobby cannot do what a client has requested.
 
-    @ivar code: the same in one word, for programs.
+    @ivar code: the reason in one word, for programs.
     """
 
     def __init__(self, code: str, text: str) -> None:
         """
-        @param code: one of L{REFUSALS}; or C{room} for who is in no room, or in
-            one already, and C{nobody} for who is not there.
-        @param text: why, for people.
+        @param code: one of L{REFUSALS}; or C{room} if the client is in no room, or in
+            one already, and C{nobody} if the room has no such member.
+        @param text: the reason, for people.
         """
         super().__init__(text)
         self.code = code
@@ -95,26 +94,26 @@ def exceeds(number: int, limit: int) -> bool:
     return 0 < limit < number
 
 
-# Letters, marks and symbols that are displayed as nothing: the ones of Unicode's
-# Default_Ignorable_Code_Point that are printable for Python, and the empty Braille pattern.
+# Invisible characters: those with Unicode's property Default_Ignorable_Code_Point that Python
+# regards as printable, and the empty Braille pattern.
 _invisible = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 # Normalization takes quadratic time for many combining marks.
-_LONGEST_LOOK = 256
+_REDUCED_LENGTH = 256
 
 
-def lookOf(name: str) -> str:
+def displayed(name: str) -> str:
     """
-    Reduce a name to what is displayed, so that equal looks can be noticed: without
-    invisible characters, and in the form NFKC. Letters of different scripts stay
-    different, also if they look the same.
+    Reduce a name to its displayed form, so that names that look the same can be
+    refused: the form NFKC without invisible characters. Letters of different scripts
+    that look the same stay different.
 
-    @param name: the name. A name over 256 characters is not reduced.
+    @param name: the name. A name of more than 256 characters is not reduced.
     @return: the reduced name; empty if nothing is displayed.
     """
-    if name.isascii() or len(name) > _LONGEST_LOOK:
+    if name.isascii() or len(name) > _REDUCED_LENGTH:
         return name
     return _invisible.sub("", unicodedata.normalize("NFKC", name))
 
@@ -122,17 +121,17 @@ def lookOf(name: str) -> str:
 @dataclass(eq=False)
 class Member:
     """
-    Somebody in a room.
+    A member of a room.
 
-    @ivar name: how it is called; nobody else in the room is called so.
-    @ivar room: where it is; C{None} once it has left.
-    @ivar recipient: its connection; C{None} while it has none.
-    @ivar data: what is said of it.
-    @ivar token: with this it can take its place again.
-    @ivar lost: how many messages it has missed for good.
-    @ivar missed: the messages that are kept for it while it has no connection.
-    @ivar missedBytes: how many bytes they have together.
-    @ivar expiry: takes its place away then; C{None} while it has a connection.
+    @ivar name: the name, unique in the room.
+    @ivar room: the room; C{None} after it has left.
+    @ivar recipient: the connection; C{None} while it is disconnected.
+    @ivar data: the attributes.
+    @ivar token: the token to resume the membership.
+    @ivar lost: number of messages that it will never receive.
+    @ivar missed: the messages kept for it while it is disconnected.
+    @ivar missedBytes: their total size (bytes).
+    @ivar expiry: the timer that ends the membership; C{None} while it is connected.
     """
 
     name: str
@@ -148,7 +147,7 @@ class Member:
     @property
     def connected(self) -> bool:
         """
-        Whether it is connected.
+        Whether the member has a connection.
         """
         return self.recipient is not None
 
@@ -156,18 +155,17 @@ class Member:
 @dataclass(eq=False)
 class Room:
     """
-    Some members who hear each other.
+    A group of members that receive each other's messages.
 
-    @ivar name: how it is called.
-    @ivar limits: how much there may be in it. They can be changed; who is in it
-        stays.
-    @ivar members: who is in it, by name, in the order in which they came.
-    @ivar looks: the looks of their names, see L{lookOf}.
-    @ivar data: what is said of it.
+    @ivar name: the name.
+    @ivar limits: the limits. A change does not remove members.
+    @ivar members: the members by name, in the order in which they joined.
+    @ivar displayedNames: the displayed forms of their names, see L{displayed}.
+    @ivar data: the attributes.
     """
 
     name: str
     limits: RoomLimits
     members: dict[str, Member] = field(default_factory=dict)
-    looks: set[str] = field(default_factory=set, repr=False)
+    displayedNames: set[str] = field(default_factory=set, repr=False)
     data: dict[str, str] = field(default_factory=dict)

@@ -1,9 +1,9 @@
 """
 C{XMLSocket} clients in rooms.
 
-  - L{PathRoomProtocol}: the path of a WebSocket names the room, or the first
-    message does; every other message goes to the others there.
-  - L{XMLRoomProtocol}: clients speak of rooms in XML, see
+  - L{PathRoomProtocol}: the request path of a WebSocket or the first message names the
+    room; all other messages are sent to its members.
+  - L{XMLRoomProtocol}: clients use rooms with XML messages, see
     L{openfl_twisted.rooms.vocabulary}.
 """
 
@@ -32,10 +32,10 @@ _ELEMENTS_PER_WORK = 8
 
 class RoomProtocol(XMLSocketProtocol):
     """
-    A client that can be in a room.
+    A client that can be a member of a room.
 
-    @ivar member: who it is in its room; C{None} if it is in none.
-    @ivar factory: has made it, and has the rooms.
+    @ivar member: the member; C{None} if the client is in no room.
+    @ivar factory: the factory, with the rooms.
     """
 
     factory: "RoomFactory"
@@ -50,44 +50,43 @@ class RoomProtocol(XMLSocketProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Come into the room that the path names, if there is a path.
+        Join the room that the request path names, if any.
         """
         super().makeConnection(transport)
         path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
-            self._try(lambda: self.enter(unquote(path)))
+            self._attempt(lambda: self.joinRoom(unquote(path)))
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        Count what waited here for a client that is cut off: it is lost, also if
-        the client comes back.
+        Count the messages in the send queue as lost, also if the client resumes.
         """
         if self.member is not None:
-            # The messages of a WebSocket can be compressed, so that END cannot be counted in them.
+            # The messages of a WebSocket can be compressed: END cannot be counted in them.
             apart = self.transport.preservesMessages
             lost = len(chunks) if apart else sum(chunk.count(END) for chunk in chunks)
             self.lobby.lose(self.member, lost)
 
-    def enter(self, room: str, name: str | None = None) -> None:
+    def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Come into a room; override this if you want to say something then.
+        Join a room; override this to send something then.
 
-        @param room: the name of the room, which is opened if there is none.
-        @param name: how to be called; C{None} for a name that nobody has.
-        @raise LobbyError: if that cannot be.
+        @param room: the name of the room; it is opened if it does not exist.
+        @param name: the name of the member; C{None} for an unused one.
+        @raise LobbyError: if the client cannot join, see L{Lobby.join}.
         """
         self.member = self.lobby.join(room, self, name)
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send what is said in the room.
+        Send a message of the room. While the connection is closing, the message is kept
+        for the case that the client resumes.
 
-        @param message: the message with its end. If the connection is being
-            closed it is kept for who may come back.
+        @param message: the message with its terminator.
         """
         member = self.member
         if self.transport.disconnecting and member is not None:
-            # It will not arrive any more; who comes back gets it.
+            # The client will not receive it on this connection.
             self.member = None
             self.lobby.suspend(member)
             self.lobby.deliver(member, message)
@@ -98,7 +97,7 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Send a message, and count it.
 
-        @param message: the message with its end.
+        @param message: the message with its terminator.
         """
         if not self.transport.disconnecting:
             self.factory.messagesOut += 1
@@ -106,7 +105,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def replaced(self) -> None:
         """
-        Somebody with the same token has taken the place.
+        Close the connection: another one has resumed the membership.
         """
         self.member = None
         self.transport.loseConnection()
@@ -126,7 +125,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def disconnectedByOperator(self) -> None:
         """
-        Leave for good: who is not wanted does not keep the place.
+        Leave the room; the membership cannot be resumed.
         """
         member, self.member = self.member, None
         if member is not None:
@@ -134,8 +133,8 @@ class RoomProtocol(XMLSocketProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Keep no place for who sends more than it may. Who does not read may have
-        a bad connection, and come back with a better one.
+        Leave the room if the client sends too much; it cannot resume. A client that does
+        not read may have a bad connection, and resume with a better one.
         """
         super().limitExceeded(limit)
         if limit != "queue":
@@ -143,64 +142,61 @@ class RoomProtocol(XMLSocketProtocol):
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
-        Close the connection because of what the client has done, and keep no
-        place for it.
+        Log the reason and close the connection; the client cannot resume.
         """
         super().closeFor(reason, code)
         self.disconnectedByOperator()
 
-    def _try(self, do: Callable[[], object]) -> None:
+    def _attempt(self, function: Callable[[], object]) -> None:
         """
-        Do something, and tell if it cannot be done.
+        Call a function, and report a L{LobbyError} to the client.
         """
         try:
-            do()
+            function()
         except LobbyError as problem:
             self.refuse(problem.code, str(problem))
 
     def lineReceived(self, line: bytes) -> None:
         """
-        Handle a message; an error is reported to the client. While the broker
-        takes messages more slowly than they arrive, the message waits, and no
-        further ones are read.
+        Handle a message, and report an error to the client. While the broker is
+        congested, the message is held and no further ones are read.
         """
         remote = self.lobby.remoteRooms
         if remote is not None and remote.congested and self.postpone(line, self.lineReceived):
             remote.whenDrained(self.unblockReading)
             return
         before = self.lobby.deliveries
-        self._try(lambda: self.heard(line))
+        self._attempt(lambda: self.handleLine(line))
         # Parsing and answering it costs more than a message of a protocol without rooms.
         self.spend(1 + (self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
-        A message came; override this.
+        Handle a message; override this.
 
-        @param line: the message without its end.
-        @raise LobbyError: if something cannot be done.
+        @param line: the message without its terminator.
+        @raise LobbyError: if the request of the client cannot be fulfilled.
         """
         raise NotImplementedError
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Something cannot be done; override this.
+        Report an error to the client; override this.
 
-        @param code: one word, see L{LobbyError}.
-        @param text: why, for people.
+        @param code: the reason in one word, see L{LobbyError}.
+        @param text: the reason, for people.
         """
         raise NotImplementedError
 
-    def say(self, line: bytes) -> None:
+    def sendToRoom(self, line: bytes) -> None:
         """
-        Say something to the others in the room. They get valid UTF-8, whatever
-        was sent.
+        Send a message to the other members of the room, as valid UTF-8.
 
-        @param line: the message without its end.
-        @raise LobbyError: C{room}, if it is in none.
+        @param line: the message without its terminator.
+        @raise LobbyError: C{room} if the client is in no room.
         """
         if self.member is None:
-            raise LobbyError("room", "you are in no room")
+            raise LobbyError("room", "you are not in a room")
         try:
             line.decode()
         except UnicodeDecodeError:
@@ -209,7 +205,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Leave the room; who was cut off may come back.
+        Leave the room, or keep the membership for a client that can resume.
         """
         try:
             super().connectionLost(reason)
@@ -221,23 +217,23 @@ class RoomProtocol(XMLSocketProtocol):
 
 class PathRoomProtocol(RoomProtocol):
     """
-    A client whose path, or whose first message, names its room. Everything else
-    that it says goes to the others there.
+    A client whose request path or first message names its room. All other messages are
+    sent to the other members.
     """
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
-        Hand it to the others; the first message names the room, if nothing else
-        has.
+        Send the message to the other members. Without a request path, the first message
+        names the room.
         """
         if self.member is None:
-            self.enter(decodeUTF8(line))
+            self.joinRoom(decodeUTF8(line))
         else:
-            self.say(line)
+            self.sendToRoom(line)
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Close the connection: this client knows no word for it.
+        Close the connection: these clients have no message for errors.
         """
         self.closeFor(text)
 
@@ -250,31 +246,30 @@ _EXCESSES = {
 
 class XMLRoomProtocol(RoomProtocol):
     """
-    A client that speaks of rooms in XML.
+    A client that uses rooms with XML messages.
     """
 
-    # Whether it has asked who is where, and has no answer yet.
+    # Whether a <who/> has no answer yet.
     _asking = False
 
-    # What it was refused at least once.
+    # The codes of the refusals that are in the log.
     _refused: frozenset[str] = frozenset()
 
-    def enter(self, room: str, name: str | None = None) -> None:
+    def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Come into a room, be welcomed, and have the others told.
+        Join a room, and leave the previous one. If the client cannot join, it stays where
+        it is.
         """
         before = self.member
-        # If that cannot be, one stays where one is.
-        super().enter(room, name)
+        super().joinRoom(room, name)
         if before is not None:
             self.lobby.leave(before)
         self.write(vocabulary.welcome(*self._needMember()))
 
-    def heard(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> None:
         """
-        Handle a request, or forward any other message to the room. A message
-        that is not UTF-8 is refused: XML does not allow it, and clients
-        disagree about how to read it.
+        Handle a request, or send any other message to the room. A message that is not
+        UTF-8 is refused: XML does not allow it, and clients decode it differently.
         """
         try:
             request = vocabulary.parseRequest(line.decode())
@@ -285,14 +280,13 @@ class XMLRoomProtocol(RoomProtocol):
             self.refuse("xml", str(problem))
             return
         if request is None:
-            self.say(line)
+            self.sendToRoom(line)
         else:
             self._do[request.name](self, request)
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Tell the client. Of a limit there is one line in the log, however often
-        the client tries.
+        Send an C{<error>}. Each code of L{REFUSALS} is logged once for a client.
         """
         self.write(vocabulary.refusal(code, text))
         if code in REFUSALS and code not in self._refused:
@@ -301,7 +295,7 @@ class XMLRoomProtocol(RoomProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Tell the client why it is closed, if it reads.
+        Send the reason before the connection is closed.
         """
         super().limitExceeded(limit)
         if limit in _EXCESSES:
@@ -309,11 +303,11 @@ class XMLRoomProtocol(RoomProtocol):
 
     def _needMember(self) -> tuple[Member, Room]:
         if self.member is None or self.member.room is None:
-            raise LobbyError("room", "you are in no room")
+            raise LobbyError("room", "you are not in a room")
         return self.member, self.member.room
 
     def _join(self, request: Request) -> None:
-        self.enter(request.attributes.get("room", ""), request.attributes.get("name"))
+        self.joinRoom(request.attributes.get("room", ""), request.attributes.get("name"))
 
     def _leave(self, request: Request) -> None:
         member, _ = self._needMember()
@@ -324,21 +318,21 @@ class XMLRoomProtocol(RoomProtocol):
         member, _ = self._needMember()
         to = request.attributes.get("to")
         if to is None:
-            self.lobby.send(member, vocabulary.said(member, request.content))
+            self.lobby.send(member, vocabulary.say(member, request.content))
         else:
-            self.lobby.sendTo(member, to, vocabulary.said(member, request.content, alone=True))
+            self.lobby.sendTo(member, to, vocabulary.say(member, request.content, private=True))
 
     def _who(self, request: Request) -> None:
         _, room = self._needMember()
         if self.lobby.remoteRooms is None:
-            self._tellWho(room, [])
+            self._sendMembers(room, [])
             return
         if self._asking:
-            raise self.lobby.refuse("busy", "the last <who/> has no answer yet")
+            raise self.lobby.refuse("busy", "the previous <who/> has no answer yet")
         self._asking = True
-        self.lobby.remoteRooms.others(room).addCallback(partial(self._tellWho, room))
+        self.lobby.remoteRooms.others(room).addCallback(partial(self._sendMembers, room))
 
-    def _tellWho(self, room: Room, others: list[str]) -> None:
+    def _sendMembers(self, room: Room, others: list[str]) -> None:
         self._asking = False
         self.write(vocabulary.who(room, others))
         members = room.members.values()
@@ -355,11 +349,11 @@ class XMLRoomProtocol(RoomProtocol):
         member, room = self._needMember()
         key, value = (request.attributes.get(each, "") for each in ("key", "value"))
         self.lobby.setAttribute(member, key, value)
-        self.lobby.announce(room, vocabulary.described(member, key, value), exclude=(member,))
+        self.lobby.announce(room, vocabulary.attributeSet(member, key, value), exclude=(member,))
 
     def _resume(self, request: Request) -> None:
         if self.member is not None:
-            raise LobbyError("room", "you are in a room already")
+            raise LobbyError("room", "you are already in a room")
         self.member = self.lobby.resume(request.attributes.get("token", ""), self)
         lost = self.member.lost
         self.write(vocabulary.welcome(*self._needMember(), lost=lost))
@@ -390,7 +384,7 @@ class _Announcer(LobbyObserver):
 
 class RoomFactory(XMLSocketFactory):
     """
-    Makes the protocols of clients in rooms.
+    The factory of clients in rooms.
 
     @ivar lobby: the rooms.
     """
@@ -405,8 +399,8 @@ class RoomFactory(XMLSocketFactory):
     ) -> None:
         """
         @param protocol: makes a protocol.
-        @param announces: whether those in a room are told in XML who comes and
-            goes.
+        @param lobby: the rooms.
+        @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
         """
         super().__init__(protocol, **settings)  # type: ignore[arg-type]

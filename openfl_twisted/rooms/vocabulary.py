@@ -1,8 +1,6 @@
 """
-The elements by which clients of C{--rooms xml} speak to the server, and it to
-them.
-
-What is not one of these is a message like any other.
+The XML elements that clients and server exchange with C{--rooms xml}. Any other message
+is forwarded to the room.
 """
 
 import re
@@ -26,13 +24,11 @@ REQUESTS = {
     "resume": {"token"},
 }
 """
-What a client can ask for, and with which attributes.
+The requests of clients, and their attributes.
 """
 
+# These are never requests.
 _ANSWERS = frozenset(("welcome", "joined", "left", "error", "gap"))
-"""
-What only the server says.
-"""
 
 SERVER_ELEMENTS = _ANSWERS | {"say", "set", "who", "rooms"}
 """
@@ -69,12 +65,11 @@ _REFERENCES = (
 @dataclass(frozen=True)
 class Request:
     """
-    What a client asks for.
+    A request of a client.
 
     @ivar name: one of L{REQUESTS}.
-    @ivar attributes: its attributes.
-    @ivar content: the text between the tags, unchanged; only C{say} has
-        any.
+    @ivar attributes: the attributes.
+    @ivar content: the text between the tags, unchanged; empty except for C{say}.
     """
 
     name: str
@@ -84,7 +79,7 @@ class Request:
 
 class VocabularyError(Exception):
     """
-    A message is neither a correct request, nor one that can be forwarded.
+    A message is neither a valid request, nor can it be forwarded.
     """
 
 
@@ -100,7 +95,7 @@ def parseRequest(message: str) -> Request | None:
     any prefix and in any case. It contains no comment, and no C{<} within a
     CDATA section.
 
-    @param message: the text of a message, without its end.
+    @param message: the message without its terminator.
     @return: the request; C{None} for any other message, which is forwarded to
         the other members of the room.
     @raise VocabularyError: if the message is not accepted. The text is short,
@@ -117,7 +112,7 @@ def parseRequest(message: str) -> Request | None:
         _checkForwarded(message)
         return None
     if element.declaresNamespaces:
-        raise VocabularyError(f"<{name}> has a namespace")
+        raise VocabularyError(f"<{name}> must have no namespace")
     for attribute in element.attributes:
         if attribute not in REQUESTS[name]:
             raise VocabularyError(f"<{name}> has no attribute {shown(attribute)[1:-1]}")
@@ -126,7 +121,7 @@ def parseRequest(message: str) -> Request | None:
         _checkForwarded(content)
         return Request(name, element.attributes, content)
     if element.content.strip():
-        raise VocabularyError(f"<{name}> has nothing inside")
+        raise VocabularyError(f"<{name}> must be empty")
     return Request(name, element.attributes)
 
 
@@ -141,32 +136,31 @@ def _checkForwarded(text: str) -> None:
         return
     found = _serverTag.search(text)
     if found is not None:
-        raise VocabularyError(f"only the server says <{found[1].lower()}>")
-    # The search for two characters takes re ten times as long.
+        raise VocabularyError(f"only the server can send <{found[1].lower()}>")
+    # A regular expression takes ten times as long to find two characters.
     if "<!" in text and _hiding.search(text):
         raise VocabularyError("a comment, or a < in a CDATA section, is not forwarded")
 
 
 def write(element: Element) -> bytes:
     """
-    Write an element as a message.
+    Encode an element as a message.
 
-    @param element: the element, as C{xml.etree} has it.
-    @return: UTF-8, with the zero byte that ends a message.
+    @param element: the element.
+    @return: the message in UTF-8 with its terminator.
     """
     return encodeUTF8(tostring(element, "unicode")) + END
 
 
 def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
     """
-    Tell a member that it is in a room: C{<welcome room name token members/>}.
+    Encode C{<welcome room name token/>}, the answer to C{join} and C{resume}.
 
-    @param member: the member; it is told its token, with which it can come
-        back.
+    @param member: the member that joins or resumes.
     @param room: its room.
-    @param lost: how many messages it has missed for good, if it takes its place
-        again; then there is C{lost}.
-    @return: the message with its end.
+    @param lost: with C{resume}: number of messages that it will never receive, the
+        attribute C{lost}.
+    @return: the message with its terminator.
     """
     attributes = {"room": room.name, "name": member.name, "token": member.token}
     if lost is not None:
@@ -176,63 +170,66 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
 
 def joined(member: Member) -> bytes:
     """
-    Tell the others that somebody has come: C{<joined name/>}.
+    Encode C{<joined name/>}.
 
-    @param member: who has come.
-    @return: the message with its end.
+    @param member: the member that has joined.
+    @return: the message with its terminator.
     """
     return write(Element("joined", {"name": member.name}))
 
 
 def left(member: Member) -> bytes:
     """
-    Tell the others that somebody has gone: C{<left name/>}.
+    Encode C{<left name/>}.
 
-    @param member: who has gone.
-    @return: the message with its end.
+    @param member: the member that has left.
+    @return: the message with its terminator.
     """
     return write(Element("left", {"name": member.name}))
 
 
-def said(member: Member, content: str, *, alone: bool = False) -> bytes:
+def say(member: Member, content: str, *, private: bool = False) -> bytes:
     """
-    Hand on what somebody has said: C{<say from>…</say>}.
+    Encode C{<say from>…</say>}.
 
-    @param member: who has said it.
-    @param content: XML, which goes out as it is.
-    @param alone: whether only one hears it: then there is C{private="true"}.
-    @return: the message with its end.
+    @param member: the sender.
+    @param content: XML; it is sent unchanged.
+    @param private: whether it is for one member: the attribute C{private="true"}.
+    @return: the message with its terminator.
     """
-    attributes = {"from": member.name, **({"private": "true"} if alone else {})}
+    attributes = {"from": member.name, **({"private": "true"} if private else {})}
     opening = tostring(Element("say", attributes), "unicode").removesuffix(" />")
     return encodeUTF8(f"{opening}>{content}</say>") + END
 
 
 def who(room: Room, others: Iterable[str] = ()) -> bytes:
     """
-    List a room: C{<who room><member name here><data key value/></member></who>}.
+    Encode C{<who room><member name connected><data key value/></member></who>}.
 
-    @param room: the room of this machine. C{here} is C{false} for a member that
-        was cut off and may come back.
-    @param others: the names of those who are there on other machines.
-    @return: the message with its end.
+    @param room: the room of this node. C{connected} is C{false} for a disconnected
+        member that can resume.
+    @param others: the names of the members on other nodes; these have the attribute
+        C{remote="true"}.
+    @return: the message with its terminator.
     """
     parts = [f'<who room="{_escaped(room.name)}">', _data(room.data)]
     for member in room.members.values():
-        here = "true" if member.connected else "false"
-        start = f'<member name="{_escaped(member.name)}" here="{here}"'
+        connected = "true" if member.connected else "false"
+        start = f'<member name="{_escaped(member.name)}" connected="{connected}"'
         parts.append(f"{start}>{_data(member.data)}</member>" if member.data else f"{start} />")
-    parts += [f'<member name="{_escaped(name)}" here="true" elsewhere="true" />' for name in others]
+    parts += [
+        f'<member name="{_escaped(name)}" connected="true" remote="true" />' for name in others
+    ]
     parts.append("</who>")
     return encodeUTF8("".join(parts)) + END
 
 
 def rooms(known: dict[str, Room]) -> bytes:
     """
-    List the rooms: C{<rooms><room name members/></rooms>}.
+    Encode C{<rooms><room name members/></rooms>}.
 
     @param known: the rooms, by name.
-    @return: the message with its end.
+    @return: the message with its terminator.
     """
     parts = ["<rooms>" if known else "<rooms />"]
     for room in known.values():
@@ -243,37 +240,37 @@ def rooms(known: dict[str, Room]) -> bytes:
     return encodeUTF8("".join(parts)) + END
 
 
-def described(member: Member, key: str, value: str) -> bytes:
+def attributeSet(member: Member, key: str, value: str) -> bytes:
     """
-    Tell the others what somebody says of itself: C{<set name key value/>}.
+    Encode C{<set name key value/>}.
 
-    @param member: who says it.
-    @param key: what it is about.
-    @param value: what is said; empty if it is taken back.
-    @return: the message with its end.
+    @param member: the member.
+    @param key: the name of the attribute.
+    @param value: the value; empty if the attribute is removed.
+    @return: the message with its terminator.
     """
     return write(Element("set", {"name": member.name, "key": key, "value": value}))
 
 
 def gap(missed: int) -> bytes:
     """
-    Tell that messages from other machines were lost: C{<gap missed/>}.
+    Encode C{<gap missed/>}: messages of other nodes were lost.
 
-    @param missed: how many messages.
-    @return: the message with its end.
+    @param missed: number of messages.
+    @return: the message with its terminator.
     """
     return write(Element("gap", {"missed": str(missed)}))
 
 
 def refusal(code: str, text: str) -> bytes:
     """
-    Tell that something cannot be done: C{<error code>…</error>}.
+    Encode C{<error code>…</error>}.
 
-    @param code: one word, see
-        L{LobbyError<openfl_twisted.rooms.room.LobbyError>}; C{xml}, C{rate} or
+    @param code: one of the codes of
+        L{LobbyError<openfl_twisted.rooms.room.LobbyError>}, C{xml}, C{rate} or
         C{message}.
-    @param text: why, for people.
-    @return: the message with its end.
+    @param text: the reason, for people.
+    @return: the message with its terminator.
     """
     element = Element("error", {"code": code})
     element.text = text
@@ -282,7 +279,7 @@ def refusal(code: str, text: str) -> bytes:
 
 def _escaped(text: str) -> str:
     """
-    Escape text for the value of an attribute, as C{xml.etree} does.
+    Escape the value of an attribute, as C{xml.etree} does.
     """
     for character, reference in _REFERENCES:
         if character in text:
@@ -292,8 +289,8 @@ def _escaped(text: str) -> str:
 
 def _data(data: dict[str, str]) -> str:
     """
-    Write the attributes of a member or room. A tree of elements takes twice as
-    long, and a list can have thousands.
+    Encode the attributes of a member or room. C{xml.etree} takes twice as long, and a
+    list can have thousands.
     """
     return "".join(
         [f'<data key="{_escaped(key)}" value="{_escaped(value)}" />' for key, value in data.items()]

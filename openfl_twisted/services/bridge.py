@@ -1,17 +1,17 @@
 """
-C{twistd openfl-bridge}: makes a server that only speaks TCP reachable from the
-browser.
+C{twistd openfl-bridge}: forwards browsers to servers that only speak TCP.
 """
 
 import json
 import re
 import sys
-from typing import Any
+from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import clientFromString
 from twisted.python import usage
 
+from openfl_twisted.commandline import APPLICATION, LIMITS, Option
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
@@ -20,7 +20,7 @@ from openfl_twisted.protocols.bridge import (
     Target,
 )
 from openfl_twisted.services.configuration import readTable, toTOML
-from openfl_twisted.services.options import DataServerOptions, oneOf, size
+from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -33,14 +33,14 @@ _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+
 
 def _makeTarget(name: str, connect: str, framing: str) -> Target:
     """
-    Read a target.
+    Make a target.
 
-    @raise usage.UsageError: if one of these is wrong.
+    @raise usage.UsageError: if an argument is invalid.
     """
     from twisted.internet import reactor
 
     if not _name.fullmatch(name):
-        raise usage.UsageError(f"{name!r} is no name of a target: letters, digits and -._")
+        raise usage.UsageError(f"{name!r} is not a valid target name: use letters, digits and -._")
     oneOf("framing", framing, _FRAMINGS)
     try:
         endpoint = clientFromString(reactor, connect)
@@ -55,30 +55,31 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
 
 def _readTargets(path: str, framing: str) -> dict[str, Target]:
     """
-    Read a table of targets.
+    Read the targets of a configuration file.
 
-    @raise usage.UsageError: if it is no such file.
+    @raise usage.UsageError: if the file or a target is invalid.
     """
     entries = readTable(path).get("target")
     if not isinstance(entries, list) or not entries:
-        raise usage.UsageError(f"--config={path}: there must be [[target]]")
+        raise usage.UsageError(f"--config={path}: [[target]] is missing")
     targets: dict[str, Target] = {}
     for entry in entries:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target has name and connect, and can have framing: {entry!r}"
+                f"--config={path}: a target must have name and connect, and can have framing,"
+                f" unlike {entry!r}"
             )
         target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
-            raise usage.UsageError(f"--config={path}: there are two targets {target.name}")
+            raise usage.UsageError(f"--config={path}: two targets are named {target.name}")
         targets[target.name] = target
     return targets
 
 
 def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
     """
-    Write what Ruffle has to be told: which of a program's connections go where.
+    Return Ruffle's configuration: the WebSocket URL for each host and port.
     """
     found = ((target, _tcp.match(target.description)) for target in targets.values())
     proxies = [
@@ -104,51 +105,57 @@ class Options(DataServerOptions):
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     longdesc = (
-        "A bridge: programs in a browser (OpenFL, Ruffle) reach a server that only speaks TCP, "
-        "and so does everybody else. Nobody gets anywhere but to the servers named here, by "
-        "--connect or by [[target]] in the file of --config. "
-        f"Listens on {defaultEndpoint} if not told otherwise."
+        "Forward clients, such as Ruffle and OpenFL in a browser, to servers that only speak TCP. "
+        "Only the servers of --connect and of [[target]] in the configuration file can be reached."
     )
 
-    optFlags = [
-        ["proxy-protocol", None, "Tell the server each client's address: PROXY protocol, v1."],
-    ]
-
-    optParameters: list[list[Any]] = [
-        ["connect", None, None, "The server: a Twisted endpoint such as tcp:game.example:9339."],
-        [
+    options: ClassVar[list[Option]] = [
+        listenOption(defaultEndpoint),
+        Option(
+            APPLICATION,
+            "connect",
+            "ENDPOINT",
+            "Server to forward to: a Twisted endpoint such as tcp:game.example:9339.",
+        ),
+        Option(
+            APPLICATION,
             "framing",
-            None,
+            "FRAMING",
+            (
+                "Framing of the server: xml (each NUL-terminated message becomes one WebSocket "
+                "message) or raw."
+            ),
             "xml",
-            "xml: each message of the server ends with a zero byte, and stays whole; or raw.",
-        ],
-        [
-            "connect-timeout",
-            None,
-            CONNECT_TIMEOUT,
-            "Seconds to connect to the server; 0 for no limit.",
-            seconds,
-        ],
-        [
-            "max-message",
-            None,
-            MAX_LENGTH,
-            "Maximum message size in bytes (suffixes K and M allowed); 0 for no limit.",
-            size,
-        ],
-        [
-            "max-queue",
-            None,
-            MAX_QUEUE,
-            "Maximum bytes queued for a slow peer, which is then disconnected; 0 for no limit.",
-            size,
-        ],
-        [
+        ),
+        Option(
+            APPLICATION,
+            "proxy-protocol",
+            "",
+            "Send the client's address to the server in a PROXY protocol header (version 1).",
+        ),
+        Option(
+            APPLICATION,
             "show-ruffle-config",
-            None,
-            None,
+            "URL",
             "Print Ruffle's configuration for pages that reach the bridge at this URL, and exit.",
-        ],
+        ),
+        Option(
+            LIMITS,
+            "connect-timeout",
+            "SECONDS",
+            "Time to connect to the server.",
+            CONNECT_TIMEOUT,
+            seconds,
+        ),
+        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        Option(
+            LIMITS,
+            "max-queue",
+            "BYTES",
+            "Maximum send queue of a slow peer, which is then disconnected.",
+            MAX_QUEUE,
+            size,
+        ),
     ]
 
     def _resolved(self, arguments: list[str]) -> str:
@@ -161,22 +168,21 @@ class Options(DataServerOptions):
 
     def postOptions(self) -> None:
         """
-        Read the table.
+        Read the targets.
 
-        @raise usage.UsageError: if there is no target, or one is wrong; or if
-            another option is.
-        @raise SystemExit: with 0, when Ruffle's configuration has been printed.
+        @raise usage.UsageError: if a target is missing or invalid, or another option is.
+        @raise SystemExit: with status 0, after Ruffle's configuration has been printed.
         """
         if self["connect"] is None:
             if self["config"] is None:
-                raise usage.UsageError("give --connect or --config")
+                raise usage.UsageError("--connect is required, or --config with [[target]]")
             self["targets"] = _readTargets(self["config"], self["framing"])
         else:
             self["targets"] = {"game": _makeTarget("game", self["connect"], self["framing"])}
         url = self["show-ruffle-config"]
         if url is not None:
             if not url.startswith(("ws://", "wss://")):
-                raise usage.UsageError(f"--show-ruffle-config={url}: this must be a ws:// URL")
+                raise usage.UsageError(f"--show-ruffle-config={url}: must be a ws:// or wss:// URL")
             sys.stdout.write(_ruffleConfig(self["targets"], url) + "\n")
             sys.exit(0)
         super().postOptions()

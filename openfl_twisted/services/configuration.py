@@ -1,5 +1,5 @@
 """
-Options from a file, and what they come to.
+Options from a configuration file.
 """
 
 import getopt
@@ -13,7 +13,10 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
+from openfl_twisted.commandline import GENERAL, GroupedOptions, Option
+
 _SECRETS = {"dashboard-token"}
+_LETTERS = {"-l": "listen", "-h": "help"}
 _NOT_SETTINGS = {"check", "config", "help", "version"}
 _password = re.compile(r"://[^/?#]*@")
 _number = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -21,10 +24,10 @@ _number = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 def readTable(path: str) -> dict[str, Any]:
     """
-    Read a file in TOML.
+    Read a TOML file.
 
     @param path: the file, in UTF-8.
-    @raise usage.UsageError: if it cannot be read, or is none.
+    @raise usage.UsageError: if it cannot be read or is not valid TOML.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -36,9 +39,9 @@ def readTable(path: str) -> dict[str, Any]:
 
 def _argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list[str]:
     """
-    Write what a file says as arguments of a command line.
+    Return the values of a configuration file as command-line arguments.
 
-    @raise usage.UsageError: if a value cannot be one.
+    @raise usage.UsageError: if a value has the wrong type.
     """
     arguments = []
     for name, value in table.items():
@@ -57,32 +60,38 @@ def _argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list
     return arguments
 
 
-class ConfiguredOptions(usage.Options):
+class ConfiguredOptions(GroupedOptions):
     """
-    Options that can stand in a file, and can be looked at.
+    Options that can be read from a configuration file and printed.
 
-    @cvar ownTables: what can stand in the file beside options.
-    @cvar defaultEndpoint: where the server listens if it is not told.
+    @cvar ownTables: names in the file that are not options.
+    @cvar defaultEndpoint: the default of C{--listen}.
     """
 
     defaultEndpoint = ""
 
     ownTables: ClassVar[frozenset[str]] = frozenset()
 
-    optFlags = [["check", None, "Print the resolved configuration, and exit."]]
-
-    optParameters: list[list[Any]] = [
-        ["config", None, None, "A TOML file with options by name; those given here come first."],
+    options: ClassVar[list[Option]] = [
+        Option(
+            GENERAL,
+            "config",
+            "FILE",
+            "TOML file with options by name; options of the command line take precedence.",
+        ),
+        Option(
+            GENERAL,
+            "check",
+            "",
+            "Print the resolved configuration and the certificates, and exit.",
+        ),
     ]
 
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+    def parseArguments(self, options: Sequence[str] | None) -> None:
         """
-        Parse the options of the file, and then those of the command line.
+        Parse the options of the configuration file, and then those of the command line.
 
-        @param options: the command line without the command; C{None} for
-            C{sys.argv}.
-        @raise usage.UsageError: if an option is wrong, wherever it stands.
-        @raise SystemExit: with 0, when C{--check} has printed what they come to.
+        @raise SystemExit: with status 0, after C{--check} has printed them.
         """
         given = self._spelledOut(list(sys.argv[1:] if options is None else options))
         path = _valueOf("config", given)
@@ -91,7 +100,7 @@ class ConfiguredOptions(usage.Options):
         fromFile = _argumentsOf(path or "", known, given)
         self._checkNames(path or "", fromFile)
         arguments = [*fromFile, *given]
-        super().parseOptions(arguments)
+        super().parseArguments(arguments)
         if self["check"]:
             sys.stdout.write(self._resolved(arguments))
             for remark in self.remarks():
@@ -108,15 +117,15 @@ class ConfiguredOptions(usage.Options):
 
     def _spelledOut(self, arguments: list[str]) -> list[str]:
         """
-        Write options by their whole names: they can be shortened, and one has a
+        Write options with their full names: they can be shortened, and some have a
         letter.
         """
         try:
             options, rest = getopt.getopt(arguments, self.shortOpt, self.longOpt)
         except getopt.GetoptError:
-            # That is said when they are parsed.
+            # The error is reported when they are parsed.
             return arguments
-        names = [f"--{'listen' if option == '-l' else option.lstrip('-')}" for option, _ in options]
+        names = [f"--{_LETTERS.get(option, option.lstrip('-'))}" for option, _ in options]
         return [
             *(
                 f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
@@ -129,16 +138,15 @@ class ConfiguredOptions(usage.Options):
         for argument in arguments:
             name, equals, _ = argument.removeprefix("--").partition("=")
             if name in _NOT_SETTINGS or not {name, f"{name}="} & set(self.longOpt):
-                raise usage.UsageError(f"--config={path}: there is no setting {name}")
+                raise usage.UsageError(f"--config={path}: {name} is not an option")
             if equals and name in self.longOpt:
                 raise usage.UsageError(f"--config={path}: {name} must be true or false")
             if not equals and name not in self.longOpt:
-                raise usage.UsageError(f"--config={path}: {name} must have a value")
+                raise usage.UsageError(f"--config={path}: {name} needs a value")
 
     def _resolved(self, arguments: list[str]) -> str:
         """
-        Write what the options come to, as a file that could be given again.
-        Passwords are left out.
+        Return the resolved options as a configuration file, without passwords.
         """
         found: dict[str, list[str]] = {}
         for option, value in getopt.getopt(arguments, self.shortOpt, self.longOpt)[0]:
@@ -149,7 +157,7 @@ class ConfiguredOptions(usage.Options):
             if f"{name}=" not in self.longOpt:
                 lines.append(f"{name} = {toTOML(name in found)}\n")
             elif name not in found and default is None:
-                lines.append(f"# {name} is not given\n")
+                lines.append(f"# {name} is not set\n")
             else:
                 lines.append(f"{name} = {_shown(name, found.get(name, [str(default)]), default)}\n")
         return "".join(lines)
@@ -157,7 +165,7 @@ class ConfiguredOptions(usage.Options):
 
 def _shown(name: str, values: list[str], default: object) -> str:
     """
-    Write what an option has been given.
+    Return the value of an option as TOML.
     """
     if name in _SECRETS:
         return toTOML("***")
@@ -169,7 +177,7 @@ def _shown(name: str, values: list[str], default: object) -> str:
 
 def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
     """
-    Find the value of an option, without parsing all of them.
+    Return the value of an option without parsing the others.
     """
     for number, argument in enumerate(arguments):
         if argument.startswith(f"--{name}="):
@@ -181,10 +189,10 @@ def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
 
 def toTOML(value: bool | str | list[str]) -> str:
     """
-    Write a value.
+    Return a value as TOML.
 
     @param value: the value.
-    @return: the value as it stands in a TOML file.
+    @return: its text in a TOML file.
     """
     match value:
         case bool():
@@ -192,5 +200,5 @@ def toTOML(value: bool | str | list[str]) -> str:
         case list():
             return f"[{', '.join(map(toTOML, value))}]"
         case _:
-            # All that JSON writes in a string is as in TOML, but for one control character.
+            # A JSON string is a TOML string, except for one control character.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

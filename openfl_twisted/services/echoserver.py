@@ -3,7 +3,7 @@ C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
 """
 
 import re
-from typing import Any, cast
+from typing import ClassVar, cast
 
 from twisted.application.service import IService
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -11,12 +11,13 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
+from openfl_twisted.commandline import APPLICATION, LIMITS, LISTENING, Option
 from openfl_twisted.protocols import serversocketexample, simpleserver
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.lineecho import TERMINATORS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
-from openfl_twisted.services.options import DataServerOptions, oneOf, size
+from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.serving import DatagramService, serveData
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, Framing
 
@@ -27,17 +28,17 @@ _STYLES = {
 _FRAMINGS = tuple(framing.value for framing in Framing)
 
 
-_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 It is who writes the option that wants this.
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 The default of Twisted's endpoints, too.
 _udp = re.compile(r"udp:([0-9]+)(?::interface=(.+))?")
 
 
 def _udpAddress(description: str) -> tuple[int, str]:
     """
-    Read where to listen for datagrams: C{udp:PORT:interface=ADDRESS}. In an
-    IPv6 address the colons can be escaped, as Twisted's endpoints want them.
+    Parse the description of a UDP port: C{udp:PORT:interface=ADDRESS}. The colons of
+    an IPv6 address can be escaped, as in Twisted's endpoints.
 
-    @raise usage.UsageError: if it is no such description, or the port or the
-        address is none.
+    @return: the port and the IP address.
+    @raise usage.UsageError: if the description is invalid.
     """
     found = _udp.fullmatch(description)
     if found is not None:
@@ -56,51 +57,59 @@ class Options(DataServerOptions):
     """
 
     longdesc = (
-        "The echo servers of OpenFL's guide to sockets. server-socket-example (the default, on "
-        "port 8087) greets "
-        "with 'Connected.' and answers 'Echo -- ' and what came. simple-server (on port 8080) "
-        "greets with 'Enter EXIT to exit.', answers 'Echo: ' and the line, and closes after EXIT. "
-        "Both listen on 127.0.0.1 if not told otherwise. With --udp datagrams are answered, as by "
-        "the first. "
-        "A message is what arrives together (none, the default of the first), a line, what a zero "
-        "byte ends (nul), or what either ends (auto, the default of the second)."
+        "The echo servers of OpenFL's guide to sockets. server-socket-example (default port 8087) "
+        "sends 'Connected.' and answers 'Echo -- ' with the message. simple-server (default port "
+        "8080) sends 'Enter EXIT to exit.', answers 'Echo: ' with the line, and closes the "
+        "connection after EXIT."
     )
 
-    optFlags = [
-        ["udp", None, "Answer datagrams instead; --listen then takes udp:PORT:interface=ADDRESS."],
-        [
-            "faithful",
-            None,
-            "With simple-server: greet twice, serve one client and one line, and end, as printed.",
-        ],
-    ]
-
-    optParameters: list[list[Any]] = [
-        ["style", None, "server-socket-example", "Which server: " + " or ".join(_STYLES) + "."],
-        [
+    options: ClassVar[list[Option]] = [
+        listenOption(f"tcp:{serversocketexample.PORT}:interface=127.0.0.1"),
+        Option(
+            APPLICATION,
+            "style",
+            "NAME",
+            f"Server to run: {' or '.join(_STYLES)}.",
+            "server-socket-example",
+        ),
+        Option(
+            APPLICATION,
             "framing",
-            None,
-            None,
-            f"What ends a message: {', '.join(_FRAMINGS)}; the default depends on the style.",
-        ],
-        [
+            "FRAMING",
+            (
+                "End of a message: none (whatever arrives together), line, nul, or auto (line or "
+                "NUL byte)."
+            ),
+            shown="none; auto for simple-server",
+        ),
+        Option(
+            APPLICATION,
             "terminator",
-            None,
+            "TERMINATOR",
+            "End of an answer: none, nul, newline or same (as the message).",
             "same",
-            "What ends an answer: none, nul, newline, or same (what the message had).",
-        ],
-        [
-            "max-message",
-            None,
-            MAX_LINE_LENGTH,
-            "Maximum message size in bytes (suffixes K and M allowed); 0 for no limit.",
-            size,
-        ],
+        ),
+        Option(
+            APPLICATION,
+            "faithful",
+            "",
+            (
+                "With simple-server: greet twice, serve one client and one line, and exit, as the "
+                "program in the guide."
+            ),
+        ),
+        Option(
+            LISTENING,
+            "udp",
+            "",
+            "Answer datagrams instead; --listen is udp:PORT:interface=ADDRESS then.",
+        ),
+        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LINE_LENGTH, size),
     ]
 
     def opt_listen(self, description: str) -> None:
         """
-        Where to listen, as a Twisted endpoint; can be given several times.
+        Listen on a Twisted endpoint or a UDP port; can be repeated.
         """
         if description.startswith("udp:"):
             self["listen"].append(_udpAddress(description))
@@ -112,23 +121,29 @@ class Options(DataServerOptions):
     def postOptions(self) -> None:
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
-            raise usage.UsageError("--udp and --listen=udp:PORT:interface=ADDRESS go together")
+            raise usage.UsageError(
+                "--udp requires --listen=udp:PORT:interface=ADDRESS, and the reverse"
+            )
         kind, port = (
             ("udp", serversocketexample.PORT) if self["udp"] else ("tcp", _STYLES[style][1])
         )
         self.defaultEndpoint = f"{kind}:{port}:interface=127.0.0.1"
         super().postOptions()
         if self["udp"] and self["tls"] is not None:
-            raise usage.UsageError("--udp and --tls-certificate: there is no TLS for datagrams")
+            raise usage.UsageError(
+                "--udp and --tls-certificate exclude each other: datagrams have no TLS"
+            )
         for site in ("metrics", "dashboard"):
             if self["udp"] and self[site] is not None:
-                raise usage.UsageError(f"--udp and --{site}: there are no connections to show")
+                raise usage.UsageError(
+                    f"--udp and --{site} exclude each other: datagrams have no connections"
+                )
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
             style != "simple-server" or self["framing"] or self["terminator"] != "same"
         ):
             raise usage.UsageError(
-                "--faithful goes with --style=simple-server, and without --framing and --terminator"
+                "--faithful requires --style=simple-server, and excludes --framing and --terminator"
             )
         if self["framing"] is not None:
             self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))
@@ -140,7 +155,7 @@ def makeService(options: Options) -> IService:
 
     @param options: the options, parsed.
     @return: a service, which opens its ports when it is started. With
-        C{faithful} the reactor is stopped when the one client has gone.
+        C{faithful} the reactor is stopped when the client has disconnected.
     """
     if options["udp"]:
         return DatagramService(options["listen"], DatagramEchoProtocol)
@@ -159,6 +174,6 @@ def makeService(options: Options) -> IService:
 
     faithful = FaithfulServerFactory(maxLength=options["max-message"])
     faithful.ended.addCallback(lambda _: cast("IReactorCore", reactor).stop())
-    # It may be ending already, for another reason.
+    # The reactor may be stopped already.
     faithful.ended.addErrback(lambda failure: failure.trap(ReactorNotRunning))
     return serveData(options, faithful)

@@ -1,19 +1,28 @@
 """
-The options that the commands share.
+Options that several commands share.
 """
 
 import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Any, NoReturn, TypeVar
+from typing import ClassVar, TypeVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
+from openfl_twisted.commandline import (
+    ACCESS,
+    LIMITS,
+    LISTENING,
+    MONITORING,
+    SHUTDOWN,
+    TLS,
+    GroupedOptions,
+    Option,
+)
 from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
@@ -32,10 +41,10 @@ Minimum length of the dashboard's access token (characters).
 _LEVELS = ("debug", "info", "warn", "error")
 # A colon that is not part of a value.
 _colon = re.compile(r"(?<!\\):")
-# The endpoints that listen everywhere if they are not told where.
+# The endpoints that listen on all interfaces by default.
 _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
-# What can follow the word Bearer (RFC 6750).
+# The token syntax of RFC 6750.
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _size = re.compile(r"([0-9]{1,15})([KM]?)", re.IGNORECASE)
 
@@ -69,13 +78,14 @@ def rate(text: str) -> int:
 
 def count(text: str) -> int:
     """
-    Read a number of things.
+    Parse a number of items.
 
-    @param text: decimal digits of ASCII, and nothing else; 0 is a number too.
+    @param text: ASCII digits.
+    @return: the number.
     @raise ValueError: if it is something else.
     """
     if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{text!r} is not a number from 0 on")
+        raise ValueError(f"{text!r} is not a whole number, such as 0 or 100")
     return int(text)
 
 
@@ -83,29 +93,29 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     """
     Check that an option has one of its values.
 
-    @param option: its name, without the dashes.
-    @param value: what it was given; capital letters count.
-    @param allowed: the values that there are.
+    @param option: the name, without the dashes.
+    @param value: the value; case matters.
+    @param allowed: the allowed values.
     @return: the value.
-    @raise usage.UsageError: if it is not among them, which the text names.
+    @raise usage.UsageError: if it is not allowed; the text names those that are.
     """
     if value not in allowed:
-        raise usage.UsageError(f"--{option}={value}: there are {', '.join(allowed)}")
+        raise usage.UsageError(f"--{option}={value}: must be one of {', '.join(allowed)}")
     return value
 
 
 def _endpointOf(option: str, description: str, example: str) -> IStreamServerEndpoint:
     """
-    Read where to listen.
+    Parse an endpoint.
 
-    @raise usage.UsageError: if there is no such endpoint.
+    @raise usage.UsageError: if the description is invalid.
     """
     from twisted.internet import reactor
 
     try:
         endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
-        # This is all that Twisted says of a name that systemd did not give.
+        # Twisted raises only the name that systemd did not pass.
         raise usage.UsageError(f"--{option}={description}: there is no {problem}") from None
     except Exception as problem:
         # Each kind of endpoint comes from another plugin, and fails in its own way.
@@ -137,9 +147,11 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
     """
     Read the policy that an option names.
 
-    @param path: what C{--policy} was given.
-    @param read: reads it; raises C{OSError} or C{ValueError} if it cannot.
-    @raise usage.UsageError: if it cannot be read, is none, or grants nothing.
+    @param path: the value of C{--policy}.
+    @param read: reads it; raises C{OSError} or C{ValueError} on errors.
+    @return: the result of C{read}.
+    @raise usage.UsageError: if the file cannot be read, is not a policy file, or grants
+        nothing.
     """
     try:
         return read(path)
@@ -149,90 +161,95 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
         raise usage.UsageError(f"--policy={path}: {error}") from None
 
 
-def _named(parameter: list[Any]) -> list[Any]:
+def listenOption(default: str) -> Option:
     """
-    Have a parameter say its name if its value is wrong.
+    Make the option C{--listen} of a command.
+
+    @param default: the default endpoint.
+    @return: the option.
     """
-    name, short, default, words, *rest = parameter
-    if not rest:
-        return parameter
-
-    def read(text: str) -> Any:
-        try:
-            return rest[0](text)
-        except ValueError as problem:
-            raise ValueError(f"--{name}: {problem}") from None
-
-    return [name, short, default, words, read]
+    return Option(
+        LISTENING,
+        "listen",
+        "ENDPOINT",
+        "Twisted endpoint to listen on; can be repeated.",
+        shown=default,
+    )
 
 
-class ServerOptions(usage.Options):
+class ServerOptions(GroupedOptions):
     """
     Options of every server. After parsing, C{listen} is the list of endpoints,
     C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} an
     endpoint or C{None} each, and C{policy-file} the path of the policy file or
     C{None}.
 
-    @cvar defaultEndpoint: where the server listens if it is not told.
+    @cvar defaultEndpoint: the default of C{--listen}.
     """
 
     defaultEndpoint = ""
 
-    def __init_subclass__(cls) -> None:
-        """
-        Have each option say its name if its value is wrong.
-        """
-        super().__init_subclass__()
-        cls.optParameters = [_named(each) for each in vars(cls).get("optParameters", [])]
-
-    optParameters: list[list[Any]] = [
-        [
+    options: ClassVar[list[Option]] = [
+        Option(
+            TLS,
             "tls-certificate",
-            None,
-            None,
-            "Speak TLS: a PEM file with the certificate and its chain, or a folder of *.pem files.",
-        ],
-        ["tls-key", None, None, "The PEM file with the private key, if it is a file of its own."],
-        [
-            "max-connections",
-            None,
-            MAX_CONNECTIONS,
-            "Maximum number of clients; 0 for no limit.",
-            count,
-        ],
-        [
+            "PATH",
+            (
+                "PEM file with the certificate and its chain, or a directory of *.pem files "
+                "selected by SNI. Enables TLS."
+            ),
+        ),
+        Option(
+            TLS,
+            "tls-key",
+            "FILE",
+            "PEM file with the private key, if it is not in the certificate file.",
+        ),
+        Option(
+            LIMITS, "max-connections", "N", "Maximum number of connections.", MAX_CONNECTIONS, count
+        ),
+        Option(
+            LIMITS,
             "max-per-address",
-            None,
+            "N",
+            "Maximum number of connections from one IPv4 address or IPv6 /64.",
             0,
-            "Maximum number of clients from one IP address, or IPv6 /64; 0 for no limit.",
             count,
-        ],
-        [
+        ),
+        Option(
+            MONITORING,
             "metrics",
-            None,
-            None,
+            "ENDPOINT",
             "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
-        ],
-        [
+        ),
+        Option(
+            MONITORING,
             "dashboard",
-            None,
-            None,
+            "ENDPOINT",
             "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
-        ],
-        [
+        ),
+        Option(
+            MONITORING,
             "dashboard-token",
-            None,
-            None,
-            "Token of the dashboard (at least 8 characters; default: generated and logged).",
-        ],
-        [
+            "TOKEN",
+            "Access token of the dashboard, at least 8 characters.",
+            shown="generated and logged",
+        ),
+        Option(
+            MONITORING,
+            "log-level",
+            "LEVEL",
+            "Minimum log level: debug, info, warn or error.",
+            "info",
+        ),
+        Option(
+            SHUTDOWN,
             "shutdown-timeout",
-            None,
+            "SECONDS",
+            "Time to send what was written and to close all connections.",
             5.0,
-            "How many seconds the clients get to take what was sent when the server ends.",
             seconds,
-        ],
-        ["log-level", None, "info", "The least that is logged: debug, info, warn or error."],
+        ),
     ]
 
     def __init__(self) -> None:
@@ -242,19 +259,12 @@ class ServerOptions(usage.Options):
 
     def opt_listen(self, description: str) -> None:
         """
-        Where to listen, as a Twisted endpoint; can be given several times.
+        Listen on a Twisted endpoint; can be repeated.
         """
         endpoint = _endpointOf("listen", description, "tcp:8080:interface=127.0.0.1")
         self["listen"].append(endpoint)
 
     opt_l = opt_listen
-
-    def opt_version(self) -> NoReturn:
-        """
-        Display the version of openfl-twisted and exit.
-        """
-        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
-        sys.exit(0)
 
     def postOptions(self) -> None:
         level = oneOf("log-level", self["log-level"], _LEVELS)
@@ -288,7 +298,7 @@ class ServerOptions(usage.Options):
         certificate, key = self["tls-certificate"], self["tls-key"]
         if certificate is None:
             if key is not None:
-                raise usage.UsageError(f"--tls-key={key}: --tls-certificate is missing")
+                raise usage.UsageError("--tls-key requires --tls-certificate")
             return None
         try:
             return ServerCertificates(certificate, key)
@@ -298,66 +308,90 @@ class ServerOptions(usage.Options):
 
 class DataServerOptions(ConfiguredOptions, ServerOptions):
     """
-    What every server can be told to which programs connect for their own data.
-    Every kind of client can, unless it is said otherwise.
+    Options of the servers that programs connect to for their data. All client types
+    are accepted by default.
 
     After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client
     types, C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of
     networks.
     """
 
-    optFlags = [
-        [
-            "plain",
-            None,
-            "Disable protocol detection: plain TCP only, or TLS only with a certificate.",
-        ],
-        ["compress", None, "Compress the messages of WebSockets that offer it."],
-    ]
-
-    optParameters: list[list[Any]] = [
-        [
-            "policy",
-            None,
-            "port",
-            "The answer to policy requests: a file, none, or port: all may connect to this port.",
-        ],
-        [
+    options: ClassVar[list[Option]] = [
+        Option(
+            LISTENING,
             "accept",
-            None,
+            "TYPES",
+            "Client types to accept, comma-separated; tls requires a certificate.",
             "plain,websocket,tls",
-            "Who may call, with commas; tls needs a certificate.",
-        ],
-        [
+        ),
+        Option(
+            LISTENING,
+            "plain",
+            "",
+            "Disable protocol detection: plain TCP only, or TLS only with a certificate.",
+        ),
+        Option(
+            LISTENING,
             "pass-through",
-            None,
-            "none",
+            "LIST",
             (
                 "Protocols passed to the application instead of refusing their clients: none, or "
                 "http, tls and proxy, comma-separated."
             ),
-        ],
-        [
-            "ping-interval",
-            None,
-            PING_INTERVAL,
-            "After how many silent seconds a WebSocket is sent a ping; 0 means never.",
-            seconds,
-        ],
-        [
+            "none",
+        ),
+        Option(
+            LISTENING,
             "greeting-delay",
-            None,
+            "SECONDS",
+            (
+                "Time without data from a new client after which the application may send first; "
+                "0 for immediately."
+            ),
             GREETING_DELAY,
-            "After how many seconds of silence a client is not one that asks for the policy file.",
             seconds,
-        ],
-        [
+        ),
+        Option(
+            LISTENING,
+            "compress",
+            "",
+            "Compress the messages of WebSocket clients that offer permessage-deflate.",
+        ),
+        Option(
+            ACCESS,
+            "policy",
+            "SOURCE",
+            (
+                "Answer to policy requests: a policy file, none, or port (all domains may connect "
+                "to this port)."
+            ),
+            "port",
+        ),
+        Option(
+            ACCESS,
+            "trusted-proxy",
+            "NETWORK",
+            (
+                "Address or network of a proxy whose X-Forwarded-For and Forwarded headers are "
+                "trusted; can be repeated."
+            ),
+        ),
+        Option(
+            LIMITS,
+            "ping-interval",
+            "SECONDS",
+            "Time without data after which a WebSocket ping is sent; 0 for never.",
+            PING_INTERVAL,
+            seconds,
+        ),
+        Option(
+            LIMITS,
             "idle-timeout",
-            None,
+            "SECONDS",
+            "Time without data from a client after which it is disconnected.",
             0.0,
-            "Seconds without data from a client until it is disconnected; 0 for no limit.",
             seconds,
-        ],
+        ),
     ]
 
     def __init__(self) -> None:
@@ -375,8 +409,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
 
     def opt_trusted_proxy(self, network: str) -> None:
         """
-        An address or network whose word is taken for who is behind it
-        (X-Forwarded-For, Forwarded); can be given several times.
+        Trust the forwarding headers of a proxy; can be repeated.
         """
         try:
             self["trusted-proxies"].append(ip_network(network))
@@ -385,10 +418,10 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
 
     def postOptions(self) -> None:
         """
-        Read who may call, and the policy file.
+        Parse the client types, and read the policy file.
 
-        @raise usage.UsageError: if a value is wrong, or if two options do not go
-            together.
+        @raise usage.UsageError: if a value is invalid, or if two options exclude each
+            other.
         """
         super().postOptions()
         try:
@@ -400,9 +433,9 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         except ValueError as problem:
             raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
-            raise usage.UsageError("--accept=tls: --tls-certificate is missing")
+            raise usage.UsageError("--accept=tls requires --tls-certificate")
         if self["plain"] and self["accept"] != ALL_TYPES:
-            raise usage.UsageError("--plain and --accept: there can be one of them")
+            raise usage.UsageError("--plain and --accept exclude each other")
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
         self["policy"] = readPolicy(self["policy"], policyOf)

@@ -4,14 +4,22 @@ C{twistd openfl-policy}: a server for the policy file.
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import ClassVar, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
 
+from openfl_twisted.commandline import ACCESS, CHECK, LIMITS, Option
 from openfl_twisted.endpoints import readPolicyFile, seconds
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
-from openfl_twisted.services.options import ServerOptions, count, oneOf, readPolicy, size
+from openfl_twisted.services.options import (
+    ServerOptions,
+    count,
+    listenOption,
+    oneOf,
+    readPolicy,
+    size,
+)
 from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy.address import Content
@@ -19,20 +27,19 @@ from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFi
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
 from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
 
+# The exit status of C{--check} if the file does not permit the connection.
 _REFUSED = 1
-"""
-The status with which C{--check} ends if the connection is refused.
-"""
 
 _QUESTIONS = ("for", "port", "served-from", "secure")
 
 
 def portNumber(text: str) -> int:
     """
-    Read a port.
+    Parse a port number.
 
-    @param text: decimal digits of ASCII, at most five.
-    @raise ValueError: if it is no number from 1 to 65535.
+    @param text: at most five ASCII digits.
+    @return: the port.
+    @raise ValueError: if it is not a number from 1 to 65535.
     """
     number = count(text) if len(text) <= 5 else 0
     if not 1 <= number <= 65535:
@@ -49,47 +56,57 @@ class Options(ServerOptions):
     defaultEndpoint = f"tcp:{MASTER_PORT}:interface=127.0.0.1"
 
     longdesc = (
-        "A server for the policy file, which Flash programs ask for before they open a socket. "
-        f"Listens on {defaultEndpoint} if not told otherwise; a file that is served from a port "
-        "from 1024 on cannot grant a port below."
+        "Serve a socket policy file, which Flash programs request before they connect. A file "
+        "served from a port above 1023 cannot grant access to a port below 1024."
     )
 
-    optFlags = [["secure", None, "With --for: the content came by https."]]
-
-    optParameters: list[list[Any]] = [
-        ["check", None, None, "Say what this policy file decides, and why, and exit."],
-        ["for", None, None, "With --check: the domain or the URL from which the content came."],
-        ["port", None, None, "With --for: the port to which it wants to connect.", portNumber],
-        [
-            "served-from",
-            None,
-            None,
-            f"With --check: the port that serves the file; {MASTER_PORT} if not given.",
-            portNumber,
-        ],
-        ["policy", None, None, "The policy file to serve."],
-        [
+    options: ClassVar[list[Option]] = [
+        listenOption(defaultEndpoint),
+        Option(ACCESS, "policy", "FILE", "Policy file to serve."),
+        Option(
+            ACCESS,
+            "allow",
+            "DOMAIN:PORTS",
+            (
+                "Grant a domain access to ports instead, such as *.a.example:80,90-99; can be "
+                "repeated."
+            ),
+        ),
+        Option(
+            ACCESS,
             "site-control",
-            None,
-            None,
-            "With --allow: which policy files count on this host: "
-            + ", ".join(SITE_CONTROLS)
-            + ".",
-        ],
-        [
-            "max-message",
-            None,
-            MAX_REQUEST_LENGTH,
-            "Maximum request size in bytes; 0 for no limit.",
-            size,
-        ],
-        [
+            "POLICY",
+            f"With --allow: policy files that are valid on this host: {', '.join(SITE_CONTROLS)}.",
+        ),
+        Option(LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size),
+        Option(
+            LIMITS,
             "idle-timeout",
-            None,
+            "SECONDS",
+            "Time in which a client must send its request.",
             REQUEST_TIMEOUT,
-            "Seconds in which a client must send its request; 0 for no limit.",
             seconds,
-        ],
+        ),
+        Option(
+            CHECK,
+            "check",
+            "FILE",
+            (
+                "Print what a policy file grants, and why, and exit: with status 0 if it permits "
+                "the connection, or without --for any connection, else with 1."
+            ),
+        ),
+        Option(CHECK, "for", "DOMAIN", "Domain or URL from which the content was loaded."),
+        Option(CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
+        Option(CHECK, "secure", "", "The content was loaded over HTTPS."),
+        Option(
+            CHECK,
+            "served-from",
+            "N",
+            "Port that serves the policy file.",
+            parse=portNumber,
+            shown=str(MASTER_PORT),
+        ),
     ]
 
     def __init__(self) -> None:
@@ -98,11 +115,13 @@ class Options(ServerOptions):
 
     def opt_allow(self, rule: str) -> None:
         """
-        Who may connect where: DOMAIN:PORTS, say *.a.example:80,90-99; several times if you like.
+        Grant a domain access to ports; can be repeated.
         """
         domain, colon, ports = rule.rpartition(":")
         if not colon:
-            raise usage.UsageError(f"--allow={rule}: write DOMAIN:PORTS")
+            raise usage.UsageError(
+                f"--allow={rule}: must be DOMAIN:PORTS, such as *.a.example:80,90-99"
+            )
         access = AccessRule(domain, ports)
         if access.problem is not None:
             raise usage.UsageError(f"--allow={rule}: this grants nothing: {access.problem}")
@@ -110,40 +129,40 @@ class Options(ServerOptions):
 
     def postOptions(self) -> None:
         """
-        Make the policy file, or read it.
+        Read the policy file, or make one from the rules.
 
-        @raise usage.UsageError: if a value is wrong, if two options do not go
-            together, or if the policy grants nothing.
-        @raise SystemExit: with C{--check}, when it is answered: with 0, or
-            1.
+        @raise usage.UsageError: if a value is invalid, if two options exclude each other,
+            or if the policy grants nothing.
+        @raise SystemExit: with C{--check}: with status 0 if the file permits the
+            connection, with 1 if not.
         """
         if self["check"] is not None:
             self._check(self["check"])
         for option in _QUESTIONS:
             if self[option]:
-                raise usage.UsageError(f"--{option} goes with --check")
+                raise usage.UsageError(f"--{option} requires --check")
         super().postOptions()
         if (self["policy"] is None) == (not self["allow"]):
-            raise usage.UsageError("give --policy or --allow, one of them")
+            raise usage.UsageError("one of --policy and --allow is required")
         if self["policy"] is None:
             control = self["site-control"]
             if control is not None:
                 oneOf("site-control", control, SITE_CONTROLS)
             self["policy"] = PolicyFile(tuple(self["allow"]), control)
         elif self["site-control"] is not None:
-            raise usage.UsageError("--site-control goes with --allow; a file has its own")
+            raise usage.UsageError("--site-control requires --allow; a file has its own")
         else:
             self["policy-file"] = self["policy"]
             self["policy"] = readPolicy(self["policy"], readPolicyFile)
 
     def _check(self, path: str) -> NoReturn:
         """
-        Answer a question about a file, and exit.
+        Print the decision of a policy file, and exit.
         """
         if (self["for"] is None) != (self["port"] is None):
-            raise usage.UsageError("--for and --port go together")
+            raise usage.UsageError("--for and --port require each other")
         if self["secure"] and self["for"] is None:
-            raise usage.UsageError("--secure goes with --for")
+            raise usage.UsageError("--secure requires --for")
         question = Question(
             self["served-from"] or MASTER_PORT, self._content(self["for"]), self["port"] or 0
         )
@@ -152,7 +171,7 @@ class Options(ServerOptions):
         except OSError as problem:
             permitted, lines = False, [f"{path}: {problem.strerror}"]
         except PolicyError as problem:
-            permitted, lines = False, [f"{path}: this is no policy file: {problem}"]
+            permitted, lines = False, [f"{path}: not a policy file: {problem}"]
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.exit(0 if permitted else _REFUSED)
 

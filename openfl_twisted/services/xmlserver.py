@@ -6,13 +6,14 @@ import os
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.reflect import namedModule
 
 from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
+from openfl_twisted.commandline import APPLICATION, BROKER, LIMITS, ROOMS, SHUTDOWN, Option
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -27,7 +28,14 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
-from openfl_twisted.services.options import DataServerOptions, count, oneOf, rate, size
+from openfl_twisted.services.options import (
+    DataServerOptions,
+    count,
+    listenOption,
+    oneOf,
+    rate,
+    size,
+)
 from openfl_twisted.services.serving import serveData
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
@@ -74,95 +82,113 @@ class Options(DataServerOptions):
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
 
     longdesc = (
-        "A server for XMLSocket programs: text messages, each ended by a zero byte. Each message "
-        "that a client sends goes to every other client. Policy requests are answered on the "
-        f"same port. Listens on {defaultEndpoint} if not told otherwise."
+        "Serve XMLSocket clients: NUL-terminated text messages over TCP, WebSocket and TLS. By "
+        "default each message is forwarded to all other clients. Policy requests are answered on "
+        "the same port."
     )
 
-    optFlags = [["echo", None, "Send each message back to its sender instead."]]
-
-    optParameters: list[list[Any]] = [
-        [
+    options: ClassVar[list[Option]] = [
+        listenOption(defaultEndpoint),
+        Option(
+            APPLICATION,
             "app",
-            None,
-            None,
-            "Your own server: package.module:Class, an XMLSocketProtocol; RoomProtocol has rooms.",
-        ],
-        [
-            "max-message",
-            None,
-            MAX_LENGTH,
-            "Maximum message size in bytes (suffixes K and M allowed); 0 for no limit.",
-            size,
-        ],
-        [
-            "max-queue",
-            None,
-            MAX_QUEUE,
-            "Maximum bytes queued for a slow client, which is then disconnected; 0 for no limit.",
-            size,
-        ],
-        [
-            "message-rate",
-            None,
-            0.0,
-            "Maximum number of messages per second from one client; 0 for no limit.",
-            seconds,
-        ],
-        [
-            "byte-rate",
-            None,
-            0,
-            "Maximum number of bytes per second from one client, such as 64K; 0 for no limit.",
-            rate,
-        ],
-        [
+            "MODULE:CLASS",
+            "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player.",
+        ),
+        Option(APPLICATION, "echo", "", "Send each message back to its sender."),
+        Option(
+            APPLICATION,
             "rooms",
-            None,
+            "MODE",
+            (
+                "Room mode: none, path (the request path or the first message names the room) or "
+                "xml (XML commands)."
+            ),
             "none",
-            "none; path: the path or first message names a room; xml: clients speak of rooms.",
-        ],
-        ["max-rooms", None, RoomLimits.maxRooms, "Maximum number of rooms; 0 for no limit.", count],
-        [
-            "max-members",
-            None,
-            RoomLimits.maxMembers,
-            "Maximum members per room; 0 for no limit.",
-            count,
-        ],
-        [
-            "max-kept",
-            None,
-            RoomLimits.maxKept,
-            "With --resume: maximum disconnected members that can resume; 0 for no limit.",
-            count,
-        ],
-        [
-            "max-name",
-            None,
-            RoomLimits.maxName,
-            "Maximum length of room and member names, in characters; 0 for no limit.",
-            count,
-        ],
-        [
-            "resume",
-            None,
-            RoomLimits.resume,
-            "With rooms in XML: how many seconds a client that was cut off keeps its place.",
+        ),
+        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        Option(
+            LIMITS,
+            "max-queue",
+            "BYTES",
+            "Maximum send queue of a slow client, which is then disconnected.",
+            MAX_QUEUE,
+            size,
+        ),
+        Option(
+            LIMITS,
+            "message-rate",
+            "N",
+            "Maximum number of messages per second from one client.",
+            0.0,
             seconds,
-        ],
-        [
-            "farewell",
-            None,
-            None,
-            "A message that every client gets when the server ends.",
-        ],
-        [
+        ),
+        Option(
+            LIMITS,
+            "byte-rate",
+            "BYTES",
+            "Maximum number of bytes per second from one client.",
+            0,
+            rate,
+        ),
+        Option(
+            ROOMS,
+            "max-rooms",
+            "N",
+            "Maximum number of rooms; 0 for no limit.",
+            RoomLimits.maxRooms,
+            count,
+        ),
+        Option(
+            ROOMS,
+            "max-members",
+            "N",
+            "Maximum number of members per room; 0 for no limit.",
+            RoomLimits.maxMembers,
+            count,
+        ),
+        Option(
+            ROOMS,
+            "room-members",
+            "NAME=N",
+            "Maximum number of members of one room; 0 for no limit; can be repeated.",
+        ),
+        Option(
+            ROOMS,
+            "max-name",
+            "N",
+            "Maximum length of room and member names, in characters; 0 for no limit.",
+            RoomLimits.maxName,
+            count,
+        ),
+        Option(
+            ROOMS,
+            "resume",
+            "SECONDS",
+            (
+                "Time in which a disconnected member can resume its membership; requires "
+                "--rooms=xml; 0 for off."
+            ),
+            RoomLimits.resume,
+            seconds,
+        ),
+        Option(
+            ROOMS,
+            "max-kept",
+            "N",
+            "Maximum number of disconnected members that can resume; 0 for no limit.",
+            RoomLimits.maxKept,
+            count,
+        ),
+        Option(
+            BROKER,
             "broker",
-            None,
-            None,
-            "Share rooms through this broker: redis://, rediss://, nats:// or nats+tls:// URL.",
-        ],
+            "URL",
+            "Broker for rooms shared between servers: redis://, rediss://, nats:// or nats+tls://.",
+        ),
+        Option(
+            SHUTDOWN, "farewell", "TEXT", "Message sent to every client when the server shuts down."
+        ),
     ]
 
     def __init__(self) -> None:
@@ -171,36 +197,39 @@ class Options(DataServerOptions):
 
     def opt_room_members(self, limit: str) -> None:
         """
-        Maximum members of one room, as NAME=NUMBER; 0 for no limit; repeatable.
+        Limit the members of one room; can be repeated.
         """
         name, _, number = limit.rpartition("=")
         if not (name and number.isascii() and number.isdecimal()):
-            raise usage.UsageError(f"--room-members={limit}: write NAME=NUMBER")
+            raise usage.UsageError(f"--room-members={limit}: must be NAME=N, such as chess=2")
         self["room-members"][name] = int(number)
 
     def postOptions(self) -> None:
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
-            raise usage.UsageError("--rooms goes without --app and --echo")
+            raise usage.UsageError("--rooms excludes --app and --echo")
         if self["app"] is None:
             self["app"] = EchoProtocol if self["echo"] else _ROOMS[self["rooms"]]
         elif self["echo"]:
-            raise usage.UsageError("--echo and --app: there can be one of them")
+            raise usage.UsageError("--echo and --app exclude each other")
         else:
             self["app"] = _loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
-            raise usage.UsageError("--broker needs --rooms=path or xml, or an --app with rooms")
+            raise usage.UsageError(
+                "--broker requires --rooms=path, --rooms=xml or an --app with rooms"
+            )
         if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
-            raise usage.UsageError("--resume goes with --rooms=xml, or an --app of XMLRoomProtocol")
+            raise usage.UsageError(
+                "--resume requires --rooms=xml or an --app that is an XMLRoomProtocol"
+            )
         if self["broker"] is not None:
             self["broker"], self["presence"] = _usingBroker(self["broker"])
 
 
 def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     """
-    Publish and subscribe, and share the list of members, through the broker of
-    C{--broker}.
+    Make the objects for pub/sub and presence through the broker of C{--broker}.
 
     @raise usage.UsageError: if the URL is invalid, or a library is not installed.
     """
@@ -225,7 +254,7 @@ def makeService(options: Options) -> IService:
 
     @param options: the options, parsed.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>},
-        which opens its ports and reaches for the broker when it is started.
+        which opens its ports and connects to the broker when it is started.
     """
     settings = {
         "maxLength": options["max-message"],

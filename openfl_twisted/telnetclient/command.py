@@ -6,8 +6,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -18,6 +17,7 @@ from twisted.python import usage
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
+from openfl_twisted.commandline import ACCESS, APPLICATION, TIMEOUTS, TLS, GroupedOptions, Option
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
 from openfl_twisted.protocols.securesocket import SecureEndpoint
@@ -65,7 +65,7 @@ def seconds(text: str) -> float:
     return number
 
 
-class Options(usage.Options):
+class Options(GroupedOptions):
     """
     The options of C{openfl-telnet}. After parsing, C{host} and C{port} are set,
     C{newline} is bytes, and C{trust} a L{Trust}.
@@ -73,39 +73,63 @@ class Options(usage.Options):
 
     synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
     longdesc = (
-        "Connects to a server, sends each line that is typed, and shows what comes. At a "
-        "terminal, Ctrl-D ends it; at the end of a file or a pipe it waits for the answers. "
-        "PORT is 23 if it is not given, 992 with --tls, and 8080 with --xml. "
-        "Ends with status 1 if it cannot connect."
+        "Connect to a server, send each line of the input, and print the received text. Ctrl-D "
+        "ends an interactive session; at the end of a file or a pipe, the program waits for the "
+        "answers first. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. The exit "
+        "status is 1 if the connection attempt fails."
     )
 
-    optFlags = [
-        ["xml", None, "Speak XMLSocket: each line is a message, each message a line."],
-        ["tls", None, "Speak TLS; the server's certificate must be a good one."],
-        ["older-rules", None, "With --as-flash: decide as Flash Player 6 to 8, by host and port."],
-    ]
-    optParameters: list[list[Any]] = [
-        ["ca", None, None, "With --tls: trust the authorities in this PEM file, and no others."],
-        ["as-flash", None, None, "Look for a policy file first, for a program from this URL."],
-        ["master-port", None, None, "With --as-flash: a port that stands for port 843."],
-        ["newline", None, None, "What ends a line that is sent: crlf or lf.  [default: crlf]"],
-        ["encoding", None, None, "The character set of the text.  [default: utf-8]"],
-        ["timeout", None, 20.0, "How many seconds connecting may take.", seconds],
-        [
-            "wait",
-            None,
-            3.0,
-            "After the end of the input, how many seconds the server may be silent.",
+    options: ClassVar[list[Option]] = [
+        Option(APPLICATION, "xml", "", "Speak XMLSocket: one NUL-terminated message per line."),
+        Option(
+            APPLICATION,
+            "newline",
+            "NEWLINE",
+            "End of the lines that are sent: crlf or lf.",
+            shown="crlf",
+        ),
+        Option(APPLICATION, "encoding", "NAME", "Character set of the text.", shown="utf-8"),
+        Option(TLS, "tls", "", "Connect with TLS and verify the server's certificate."),
+        Option(TLS, "ca", "FILE", "Trust only the CA certificates in this PEM file."),
+        Option(
+            ACCESS,
+            "as-flash",
+            "URL",
+            "Request a policy file first, as a Flash program loaded from this URL does.",
+        ),
+        Option(
+            ACCESS,
+            "older-rules",
+            "",
+            "With --as-flash: apply the rules of Flash Player 6 to 8, by host and port.",
+        ),
+        Option(
+            ACCESS,
+            "master-port",
+            "N",
+            "With --as-flash: port of the master policy file.",
+            shown=str(MASTER_PORT),
+        ),
+        Option(
+            TIMEOUTS,
+            "timeout",
+            "SECONDS",
+            "Time to connect, including the policy file and the TLS handshake.",
+            20.0,
             seconds,
-        ],
+        ),
+        Option(
+            TIMEOUTS,
+            "wait",
+            "SECONDS",
+            (
+                "At the end of the input: time without data from the server after which the "
+                "program ends."
+            ),
+            3.0,
+            seconds,
+        ),
     ]
-
-    def opt_version(self) -> NoReturn:
-        """
-        Display the version of openfl-twisted and exit.
-        """
-        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
-        sys.exit(0)
 
     def parseArgs(self, host: str = "", port: str | None = None, *rest: str) -> None:
         """
@@ -118,7 +142,7 @@ class Options(usage.Options):
             two arguments.
         """
         if not host or rest:
-            raise usage.UsageError("give a host, and a port if you like")
+            raise usage.UsageError("HOST is required, and only PORT can follow")
         self["host"] = host.removeprefix("[").removesuffix("]")
         self["port"] = port
 
@@ -132,12 +156,10 @@ class Options(usage.Options):
         self["port"] = self._port(self["port"])
         for option in ("newline", "encoding"):
             if self["xml"] and self[option] is not None:
-                raise usage.UsageError(
-                    f"--{option} goes without --xml: it always is the same there"
-                )
+                raise usage.UsageError(f"--{option} and --xml exclude each other")
         newline = self["newline"] or "crlf"
         if newline not in _NEWLINES:
-            raise usage.UsageError(f"--newline={newline}: there are {', '.join(_NEWLINES)}")
+            raise usage.UsageError(f"--newline={newline}: must be one of {', '.join(_NEWLINES)}")
         self["newline"] = _NEWLINES[newline]
         try:
             self["encoding"] = checkEncoding(self["encoding"] or "utf-8")
@@ -152,7 +174,7 @@ class Options(usage.Options):
         if url is None:
             for option in ("older-rules", "master-port"):
                 if self[option]:
-                    raise usage.UsageError(f"--{option} goes with --as-flash")
+                    raise usage.UsageError(f"--{option} requires --as-flash")
             return None
         try:
             return Content.fromURL(url)
@@ -170,7 +192,7 @@ class Options(usage.Options):
         if path is None:
             return Trust()
         if not self["tls"]:
-            raise usage.UsageError("--ca goes with --tls")
+            raise usage.UsageError("--ca requires --tls")
         try:
             return Trust.fromPEM(path)
         except OSError as problem:
@@ -340,10 +362,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
     except usage.UsageError as problem:
-        _tell(f"openfl-telnet: {problem}\nSee openfl-telnet --help.")
+        _tell(f"openfl-telnet: {problem}; see --help")
         sys.exit(_WRONG_USAGE)
     if sys.stdin is None or sys.stdout is None:
-        _tell("openfl-telnet: there is no standard input, or no standard output")
+        _tell("openfl-telnet: standard input or standard output is missing")
         sys.exit(_WRONG_USAGE)
 
     async def run(reactor: Any) -> None:

@@ -396,6 +396,9 @@ class MemorySocket(_BaseSocket):
             raise socketError(errno.EWOULDBLOCK)
         return accepted
 
+    def sendmsg(self, chunks: Iterable[bytes | memoryview]) -> int:
+        return self.send(b"".join(chunks))
+
     def shutdown(self, how: int) -> None:
         if not self.connected:
             raise socketError(errno.ENOTCONN)

@@ -58,7 +58,15 @@ class BufferedTransport(Connection):
     A transport with a bounded queue in front of it.
 
     It provides the interfaces of the transport, and forwards to it what is not about
-    sending or reading.
+    sending or reading. Bytes count as sent once the transport has accepted them: a TLS
+    transport can lose some of them without C{sendQueueDropped}.
+
+    The owner is the protocol of the transport: it is the transport that calls its
+    C{connectionLost}, immediately. So the end of the connection does not wait for an
+    owner that is paused, as it does on the connections of this package and with a
+    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}: held data
+    is dropped. Data that is held so that others are served is delivered before that,
+    unless the connection was reset.
 
     @ivar queued: whether it has data for the end of the batch.
     """
@@ -185,12 +193,7 @@ class BufferedTransport(Connection):
         if type(data) is not bytes:
             # The caller can change it before it is sent.
             data = bytes(memoryview(data))
-        if (
-            not data
-            or self._stage
-            or ((self.disconnecting or self._half) and not (self._pulling() and not self._full))
-        ):
-            # A pull producer may finish before the connection is closed, as in Twisted.
+        if not data or self._stage or ((self.disconnecting or self._half) and self._pull is None):
             return
         if self.tap is not None:
             self.tap(data)

@@ -58,12 +58,15 @@ class Owner(Protocol):
         nothing more.
         """
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Called when the connection ends before these were sent.
+        Called when the connection ends before everything was sent that was written.
+        Bytes count as sent once the kernel has accepted them; over TLS and foreign
+        transports, once the transport has accepted them.
 
-        @param chunks: what was in the send queue, in order; small writes may have
-            been joined, and large ones cut.
+        @param chunks: all unsent bytes, in order. Each chunk is a write, or several
+            writes that were joined; the first one may have been sent in part.
+        @param sent: the number of bytes of the first chunk that were sent.
         """
 
     @property
@@ -97,16 +100,17 @@ class Owner(Protocol):
         """
 
 
-def reportDropped(owner: Owner, chunks: list[bytes]) -> None:
+def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
     """
-    Call an owner's C{sendQueueDropped}. An error is logged: the connection has to be
+    Call an owner's C{queueDropped}. An error is logged: the connection has to be
     closed in any case, and the caller may be writing to others.
 
     @param owner: the owner.
     @param chunks: the chunks.
+    @param sent: the number of bytes of the first chunk that were sent.
     """
     try:
-        owner.sendQueueDropped(chunks)
+        owner.queueDropped(chunks, sent)
     except Exception:
         _log.failure("error in sendQueueDropped")
 
@@ -158,6 +162,10 @@ class Connection:
     A transport with a send queue and a receive buffer: everything that a protocol of
     this package expects of its transport, beyond C{ITransport}, C{IConsumer} and
     C{IPushProducer}.
+
+    After C{loseConnection} or C{loseWriteConnection}, all writes of an owner are ignored,
+    unless a pull producer is registered: until it is unregistered, the connection stays
+    open and accepts every write, as Twisted's own transports do.
 
     @cvar preservesMessages: whether each write is a message of its own, as in a
         WebSocket.
@@ -343,8 +351,11 @@ class Connection:
     def deliverHalfClose(self) -> None:
         """
         Tell the protocol that the peer has closed its side, after what is held. A
-        protocol that does not know half-closed connections closes this side, too.
+        protocol that does not know half-closed connections closes this side, too. One
+        that has closed or aborted the connection is not told.
         """
+        if self.disconnecting or self.isAborted:
+            return
         if self.receiveBuffer is None:
             self._halfClosed(None)
         else:

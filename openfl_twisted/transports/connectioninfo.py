@@ -1,5 +1,5 @@
 """
-Who is connected, in plain values: for metrics, and for people who look.
+Snapshots of connections, for metrics and the dashboard.
 """
 
 from collections.abc import Mapping
@@ -14,45 +14,45 @@ from openfl_twisted.transports import connection as connections
 
 PLAIN = "plain"
 """
-A caller on TCP, or a UNIX socket, as it is.
+A client that uses TCP or a UNIX socket directly.
 """
 
 WEBSOCKET = "websocket"
 """
-One in a WebSocket.
+A WebSocket client.
 """
 
 POLICY = "policy"
 """
-One that asks for the policy file.
+A client that requests the policy file.
 """
 
 UNDETECTED = "undetected"
 """
-One of whom it is not known yet.
+A client that protocol detection has not recognized yet.
 """
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
 CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDETECTED)
 """
-Who can be calling. Those who speak TLS are kinds of their own, see L{inTLS}.
+All client types. In TLS, they have other names, see L{inTLS}.
 """
 
 
 def inTLS(kind: str) -> str:
     """
-    Name a kind of caller that speaks TLS.
+    Return the name of a client type in TLS.
 
-    @param kind: one of L{CLIENT_TYPES}, as it is inside TLS; one that has no name of
-        its own in TLS keeps its name.
+    @param kind: one of L{CLIENT_TYPES}, as detected inside TLS. A type without a name
+        of its own in TLS keeps its name.
     """
     return _IN_TLS.get(kind, kind)
 
 
 class Counted(Protocol):
     """
-    What counts its traffic.
+    Counts its traffic.
     """
 
     @property
@@ -83,7 +83,7 @@ class CountedConnection(Counted, Protocol):
     @property
     def kind(self) -> str:
         """
-        Who is calling, one of L{CLIENT_TYPES}.
+        The client type, one of L{CLIENT_TYPES}.
         """
 
     @property
@@ -96,10 +96,10 @@ class CountedConnection(Counted, Protocol):
 @dataclass
 class Traffic:
     """
-    What has been received and sent.
+    The number of bytes received and sent.
 
-    @ivar bytesIn: how many bytes have come.
-    @ivar bytesOut: how many bytes have been sent.
+    @ivar bytesIn: number of bytes received.
+    @ivar bytesOut: number of bytes sent.
     """
 
     bytesIn: int = 0
@@ -118,15 +118,15 @@ class Traffic:
 @dataclass(frozen=True)
 class ConnectionInfo:
     """
-    What is known of somebody who is connected, at one moment.
+    A snapshot of a connection.
 
     @ivar id: the number of the connection.
-    @ivar address: where it comes from, for people.
-    @ivar kind: how it speaks, see L{CLIENT_TYPES}.
-    @ivar age: for how many seconds it is connected.
-    @ivar bytesIn: how many bytes have come from it.
-    @ivar bytesOut: how many bytes have been sent to it.
-    @ivar waiting: how many bytes wait for it, since it does not read.
+    @ivar address: the address of the peer, as text.
+    @ivar kind: the client type, one of L{CLIENT_TYPES}.
+    @ivar age: time since it was opened (seconds).
+    @ivar bytesIn: number of bytes received.
+    @ivar bytesOut: number of bytes sent.
+    @ivar waiting: length of the send queue (bytes).
     @ivar labels: names by which operators know it, such as those of its room and of
         its member.
     """

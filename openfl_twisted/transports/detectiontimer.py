@@ -1,5 +1,5 @@
 """
-How long somebody may take to say who he is.
+The timeouts of protocol detection.
 """
 
 from collections.abc import Callable
@@ -8,23 +8,23 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 DETECTION_TIMEOUT = 10.0
 """
-After so many seconds a caller counts as plain in any case, however it spreads
-out what it says.
+Timeout of protocol detection: 10 seconds. A client that has not been recognized
+then counts as plain, however its first bytes are split.
 """
 
 
 class DetectionTimer:
     """
-    Waits for a caller to say more: for a short time after whatever it has said,
-    and for L{DETECTION_TIMEOUT} in all. It is dropped when the caller is known.
+    Waits for more of the first bytes of a client: for a short delay after each chunk,
+    and for L{DETECTION_TIMEOUT} in all.
     """
 
     __slots__ = ("_call", "_clock", "_deadline", "_delay")
 
     def __init__(self, clock: IReactorTime, delay: float) -> None:
         """
-        @param clock: for the time.
-        @param delay: how many seconds of silence there may be.
+        @param clock: measures the time.
+        @param delay: how long to wait after each chunk (seconds).
         """
         self._clock = clock
         self._delay = delay
@@ -34,23 +34,23 @@ class DetectionTimer:
     @property
     def isOver(self) -> bool:
         """
-        Whether all the time is over.
+        Whether the timeout has expired.
         """
         return self._clock.seconds() >= self._deadline
 
     def expectMore(self, otherwise: Callable[[], object]) -> None:
         """
-        Wait from now on.
+        Wait for the next chunk.
 
-        @param otherwise: called if no more has come.
+        @param otherwise: called when none has been received.
         """
         self._wait(min(self._delay, self._left), otherwise)
 
     def waitToTheEnd(self, otherwise: Callable[[], object]) -> None:
         """
-        Wait until all the time is over.
+        Wait for the rest of the timeout.
 
-        @param otherwise: called if no more has come.
+        @param otherwise: called when nothing has been received until then.
         """
         self._wait(self._left, otherwise)
 
@@ -64,7 +64,7 @@ class DetectionTimer:
 
     def end(self) -> None:
         """
-        Wait no more.
+        Cancel the timer.
         """
         if self._call is not None and self._call.active():
             self._call.cancel()

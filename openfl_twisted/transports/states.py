@@ -29,7 +29,7 @@ class State(enum.Enum):
     CLOSING = "closing"
     """
     This side has closed the connection. What was written before is sent; nothing more
-    is delivered or accepted, except from a pull producer.
+    is delivered or accepted, except writes while a pull producer is registered.
     """
 
     ABORTED = "aborted"

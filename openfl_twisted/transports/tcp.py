@@ -15,6 +15,7 @@ written after C{loseConnection} is not sent.
 
 import socket
 from collections.abc import Callable, Iterable
+from errno import ENOBUFS
 from functools import lru_cache, partial
 from typing import Any, Self, TypeVar, cast
 
@@ -41,7 +42,8 @@ _NOTHING: Any = ()
 # they are. So much is sent before the end of a batch.
 _LONG = 64 * 1024
 
-# So many chunks are sent in one call, where there is one for it; IOV_MAX of Linux is 1024.
+# Maximum number of chunks that are sent in one call, where there is one for it; IOV_MAX of Linux
+# is 1024. If there are more, the first ones are joined, up to _LONG bytes and one more chunk.
 _MAX_CHUNKS = 64 if hasattr(socket.socket, "sendmsg") else 1
 
 # So many chunks of a send queue are joined.
@@ -59,8 +61,8 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar _writing: whether the reactor was asked when the socket accepts bytes.
     @ivar _dense: the number of chunks at the beginning of the send queue that have been
         joined.
-    @ivar _exempt: the length of the part of the send queue that was written before the
-        reactor was asked; it does not count for the limit (bytes).
+    @ivar _exempt: the value of C{bytesOut} once everything is sent that was written
+        before the reactor was asked; those bytes do not count for the limit.
     @ivar _addresses: the addresses of the client of a proxy, and of the proxy.
     """
 
@@ -96,6 +98,9 @@ class CoalescingTransport(Connection, tcp.Connection):
         "work",
     )
 
+    # The send queue is the list, and dataBuffer its first chunk, of which a part may be sent:
+    # Twisted's own code must not join them.
+    SEND_LIMIT = 0
     # Without TLS, nothing must be received before something can be sent.
     hasReceived = True
     _tap: Callable[[bytes], object] | None = None
@@ -321,7 +326,6 @@ class CoalescingTransport(Connection, tcp.Connection):
                 data = bytes(memoryview(data))
             isClosing = self.disconnecting or self._writeDisconnecting
             if self._aborting or (isClosing and (self.producer is None or self.streamingProducer)):
-                # A pull producer may finish before the connection is closed.
                 return
             if self._tap is not None and data and self.connected:
                 self._tap(data)
@@ -370,7 +374,6 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self._tempDataLen > _LONG and not self.dataBuffer:
             # Whether the peer reads must be known before much is written.
             if self._open or self._isOpen():
-                self._dense = self._exempt = 0
                 self.flush(inWrite=True)
             else:
                 self._ask()
@@ -378,7 +381,9 @@ class CoalescingTransport(Connection, tcp.Connection):
         if len(chunks) - self._dense >= _LOOSE_CHUNKS:
             chunks[self._dense :] = [b"".join(chunks[self._dense :])]
             self._dense += 1
-        if 0 < self.owner.limits.maxQueue < self._tempDataLen - self._exempt:
+        pending = self.pending
+        written = self.bytesOut + pending
+        if 0 < self.owner.limits.maxQueue < min(pending, written - self._exempt):
             self._disconnectSlowPeer(self.owner)
 
     def _pauseProducer(self) -> None:
@@ -414,11 +419,14 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Drop the send queue.
         """
-        chunks = [*self._tempDataBuffer]
+        chunks, sent = [*self._tempDataBuffer], self.offset
+        if self.dataBuffer:
+            chunks.insert(0, self.dataBuffer)
+        self.dataBuffer, self.offset = b"", 0
         self._tempDataBuffer = _NOTHING
         self._tempDataLen = self._dense = self._exempt = 0
         if chunks and self.owner is not None:
-            reportDropped(self.owner, chunks)
+            reportDropped(self.owner, chunks, sent)
 
     def flush(self, *, inWrite: bool = False) -> None:
         """
@@ -451,14 +459,19 @@ class CoalescingTransport(Connection, tcp.Connection):
                 return
             self.reactor.callLater(0, log.callWithLogger, self, self._write)
             sent = 0
+        if sent < length:
+            if not apart:
+                self._tempDataBuffer = [data]
+            self._remove(sent)
+            self._dense = len(self._tempDataBuffer)
+            self._exempt = self.bytesOut + self.pending
+            self._ask()
+            self._pauseProducer()
+            return
         self._tempDataBuffer = _NOTHING
         self._tempDataLen = 0
         self.bytesOut += sent
-        if sent < length:
-            self._keepRest(chunks if apart else [data], sent)
-            self._ask()
-            self._pauseProducer()
-        elif self.producerPaused and self.producer is not None:
+        if self.producerPaused and self.producer is not None:
             self._ask()
 
     def _flushSpecial(self) -> None:
@@ -484,48 +497,69 @@ class CoalescingTransport(Connection, tcp.Connection):
         elif self.dataBuffer:
             self._ask()
 
-    def _keepRest(self, chunks: list[bytes], sent: int) -> None:
+    def _remove(self, sent: int) -> None:
         """
-        Keep the bytes that the socket has not accepted. Chunks that are written from now on
-        count for the limit.
+        Remove bytes from the send queue.
 
-        @param sent: the number of bytes that it has accepted.
+        @param sent: the number of bytes that the socket has accepted.
         """
-        at = 0
-        while sent >= len(chunks[at]):
-            sent -= len(chunks[at])
+        self.bytesOut += sent
+        first, chunks, at = self.dataBuffer, self._tempDataBuffer, 0
+        sent += self.offset
+        while sent >= len(first):
+            sent -= len(first)
+            if at == len(chunks):
+                first = b""
+                break
+            first = chunks[at]
+            self._tempDataLen -= len(first)
             at += 1
-        self.dataBuffer, self.offset = chunks[at], sent
-        rest = chunks[at + 1 :]
-        if rest:
-            self._tempDataBuffer = rest
-            self._tempDataLen = self._exempt = sum(map(len, rest))
+        self.dataBuffer, self.offset = first, sent
+        if at:
+            del chunks[:at]
+            self._dense = max(0, self._dense - at)
+
+    def _joinFirst(self) -> None:
+        """
+        Join the chunks that are sent next, if there are many. Those of an owner are
+        joined in portions, since its queue is limited.
+        """
+        chunks = self._tempDataBuffer
+        if len(chunks) <= _MAX_CHUNKS:
+            return
+        count = length = 0
+        for chunk in chunks:
+            if count and self.owner is not None and max(length, len(chunk)) > _LONG:
+                break
+            length += len(chunk)
+            count += 1
+        if count > 1:
+            chunks[:count] = [b"".join(chunks[:count])]
+            self._dense = max(0, self._dense - count) + 1
 
     def writeSomeData(self, data: bytes | memoryview) -> Any:
         """
-        Send all that the socket accepts; Twisted's own method offers 128 KiB at most.
-        If something follows, the last bytes wait and are sent with that: alone they
-        could be kept back until the peer has acknowledged what is before them (RFC
-        896).
+        Send as much of the send queue as the socket accepts, and remove it; Twisted's
+        own method sends 128 KiB of its first chunk at most.
 
-        @param data: the bytes.
-        @return: the number of bytes that the socket has accepted, or why the
-            connection is lost.
+        @param data: the rest of the first chunk.
+        @return: 0 bytes that are still to be removed, or why the connection is lost.
         """
-        if self._tempDataLen and len(data) > _LONG:
-            data = memoryview(data)[:-_LONG]
+        self._joinFirst()
+        chunks = [data, *self._tempDataBuffer[:_MAX_CHUNKS]]
+        if not data and len(chunks) > 1:
+            del chunks[0]
         try:
-            sent = self.socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            # It tries again with less, and reports the reason.
-            result = super().writeSomeData(bytes(data[:_LONG]))
-            if not isinstance(result, int):
-                return result
-            sent = result
-        self.bytesOut += sent
-        return sent
+            if len(chunks) == 1 or _MAX_CHUNKS == 1:
+                sent = self.socket.send(chunks[0])
+            else:
+                sent = self.socket.sendmsg(chunks)
+        except OSError as error:
+            if not isinstance(error, BlockingIOError) and error.errno != ENOBUFS:
+                return CONNECTION_LOST
+            sent = 0
+        self._remove(sent)
+        return 0
 
     def _beginBuffer(self) -> None:
         """
@@ -538,10 +572,6 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Send what the socket accepts.
         """
-        self._beginBuffer()
-        if len(self.dataBuffer) - self.offset < self.SEND_LIMIT:
-            # Twisted's own code joins the send queue.
-            self._dense = self._exempt = 0
         why = super().doWrite()
         if not self._tempDataBuffer and not self.TLS:
             # An empty list is not kept.
@@ -556,7 +586,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         if not self._writing:
             self._writing = True
-            self._exempt = self._tempDataLen
+            self._exempt = self.bytesOut + self.pending
         self.reactor.addWriter(self)
 
     def startWriting(self) -> None:
@@ -579,6 +609,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         self.queued = False
         if self._writing:
             self._writing = False
+            self._exempt = 0
             self.reactor.removeWriter(self)
 
     # Changes of state
@@ -683,7 +714,6 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.owner is not None and self.connected and not self._aborting:
             self.disconnecting = True
             self._drop()
-            self.dataBuffer, self.offset = b"", 0
         super().abortConnection()
 
     def readConnectionLost(self, reason: Failure) -> None:
@@ -710,7 +740,6 @@ class CoalescingTransport(Connection, tcp.Connection):
             return
         self._open = self.queued = False
         self._drop()
-        self.dataBuffer, self.offset = b"", 0
         if self.producer is self:
             # It would be closed as the producer.
             self.producer = None

@@ -152,7 +152,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
     _ping: bytes | None = None
     # Whether the connection beneath has us as its producer.
     _registered = False
-    _frames: WebSocketFrames
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -163,6 +162,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.factory: Any = None
         self.transport = cast("Connection", None)
         self.protocol: Any = None
+        self._frames = cast("WebSocketFrames", None)
         self.disconnecting = self.paused = self.delivering = self._flows = self._full = False
         self._closeSent = self._ended = self._lost = self._heard = False
         self.reading = True
@@ -213,7 +213,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._ended = True
             raise
         if rest:
-            self.framesReceived(rest)
+            self.dataReceived(rest)
 
     # The contract of Connection
 
@@ -313,17 +313,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.dropReceived()
             self.owner.sendQueueExceeded()
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Tell the owner which messages were dropped.
+        Tell the owner which messages were dropped. One that was sent in part is one of
+        them, as a whole.
         """
         if self.owner is None:
             return
-        data = b"".join(chunks)
+        data, at = b"".join(chunks), 0
         if data.startswith(b"HTTP"):
             # The response is sent together with the first messages.
-            _, _, data = data.partition(b"\r\n\r\n")
-        self.owner.sendQueueDropped(payloadsOf(data))
+            at = data.index(b"\r\n\r\n") + 4
+        messages = payloadsOf(data, at, sent)
+        if messages:
+            self.owner.queueDropped(messages, 0)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -369,12 +372,25 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     # Receiving
 
-    def framesReceived(self, data: bytes) -> None:
+    def requestReceived(self, data: bytes) -> None:
         """
-        Read frames: nearly always it is messages, which are delivered immediately.
+        Called with data before the WebSocket is open, see L{begin}.
+
+        @param data: the data.
+        """
+        raise NotImplementedError
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read frames: nearly always messages, which are delivered immediately.
 
         @param data: the bytes of frames, however the stream is split.
         """
+        if self._ended:
+            return
+        if self._frames is None:
+            self.requestReceived(data)
+            return
         self._heard = True
         if self.disconnecting:
             self._findClose(data)
@@ -563,7 +579,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
         @param messages: the messages.
         """
         if not self._isOpen or (self.disconnecting and self._pull is None):
-            # A pull producer may finish before the connection is closed.
             return
         if self._tap is not None:
             for message in filter(None, messages):

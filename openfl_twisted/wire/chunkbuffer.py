@@ -1,58 +1,57 @@
 """
-The pieces of something that has not come whole.
+Collects the chunks of a message until it is complete.
 """
 
-# ChunkBuffer below this length, in bytes, are put together as they come: one by one, each would take
+# Chunks below this length, in bytes, are joined as they are added: separately, each would take
 # more memory than its bytes.
 _SMALL = 4096
 
 
 class ChunkBuffer:
     """
-    What has come of something whose end has not: bytes in the order in which
-    they came. Each is copied once, or twice if it came in a small piece.
+    The chunks of an incomplete message, in order. Each byte is copied at most twice.
     """
 
-    __slots__ = ("_length", "_pieces", "_tail")
+    __slots__ = ("_chunks", "_length", "_tail")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | bytearray] = []
-        # The last piece, if it is made of small ones.
+        self._chunks: list[bytes | bytearray] = []
+        # The last chunk, if it is made of small ones.
         self._tail: bytearray | None = None
         self._length = 0
 
     def __len__(self) -> int:
         """
-        The bytes that have come.
+        The number of bytes in the buffer.
         """
         return self._length
 
     def add(self, data: bytes) -> None:
         """
-        Take what has come.
+        Add a chunk.
 
         @param data: the bytes.
         """
         length = len(data)
         self._length += length
         if length >= _SMALL:
-            # Its owner may change what is not bytes.
-            self._pieces.append(bytes(data))
+            # The owner of what is not bytes can change it.
+            self._chunks.append(bytes(data))
             self._tail = None
         elif self._tail is not None:
             self._tail += data
         else:
             self._tail = bytearray(data)
-            self._pieces.append(self._tail)
+            self._chunks.append(self._tail)
 
     def end(self, data: bytes = b"") -> bytes:
         """
-        Take the last piece, and begin anew.
+        Return everything, and empty the buffer.
 
-        @param data: the piece.
-        @return: all the bytes.
+        @param data: the last chunk; it is not added before.
+        @return: all bytes.
         """
-        pieces, self._pieces = self._pieces, []
+        chunks, self._chunks = self._chunks, []
         self._tail = None
         self._length = 0
-        return b"".join([*pieces, data])
+        return b"".join([*chunks, data])

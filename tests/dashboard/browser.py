@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 
 from openfl_twisted.transports.guard import GuardFactory
 from tests.doubles import TightTransport
@@ -43,9 +45,15 @@ class Visit:
     def __init__(
         self, guard: GuardFactory, room: int = 1 << 20, peer: IPv4Address = ADDRESS
     ) -> None:
-        protocol = guard.buildProtocol(peer)
-        self.transport = TightTransport(protocol, room, peerAddress=peer)
-        protocol.makeConnection(self.transport)
+        self._protocol = guard.buildProtocol(peer)
+        self.transport = TightTransport(self._protocol, room, peerAddress=peer)
+        self._protocol.makeConnection(self.transport)
+
+    def end(self) -> None:
+        """
+        End the connection, as a browser does.
+        """
+        self._protocol.connectionLost(Failure(ConnectionDone()))
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
         """
@@ -93,4 +101,6 @@ def visit(
     """
     browser = Visit(guard)
     browser.ask(method, path, body, **headers)
-    return browser.answer
+    answer = browser.answer
+    browser.end()
+    return answer

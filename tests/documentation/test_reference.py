@@ -5,11 +5,12 @@ The reference says what the programs do.
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from docs.optiontables import optionsOf, tableOf
 from openfl_twisted import errors, events
+from openfl_twisted.commandline import GENERAL, LIMITS, Option
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 from tests.documentation.blocks import DOCS
@@ -17,23 +18,8 @@ from tests.documentation.blocks import DOCS
 REFERENCE = DOCS / "reference"
 PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command)
 
-# What Twisted adds to every command, and what it has before the command.
-STANDARD = {"--help", "--version"}
-TWISTD = {"--pidfile"}
-
-# How the page writes what a program has as its default.
-WRITTEN = {None: {"", "none", "off", "see below", "made", "by style", "the relay"}, 0: {"0", "off"}}
-# These can be given several times.
-SEVERAL = {"allow", "listen", "room-members", "trusted-proxy"}
-# These have no default of their own; the program fills it in, and its help says so.
-FILLED_IN = {"newline": "crlf", "encoding": "utf-8", "master-port": "843", "served-from": "843"}
-
-
-def optionsIn(text: str) -> set[str]:
-    """
-    Find the options in a text.
-    """
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+# Twisted adds these to every command.
+STANDARD = {"help", "version"}
 
 
 def rowsOf(text: str) -> Iterator[list[str]]:
@@ -73,14 +59,6 @@ def plain(cell: str) -> str:
     return cell.replace("``", "")
 
 
-def sectionsOf(text: str) -> dict[str, str]:
-    """
-    Cut a page into its sections.
-    """
-    parts = re.split(r"^(.+)\n(?:-+|=+)\n(?!=)", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
 class OptionTests(SynchronousTestCase):
     """
     C{docs/reference/commands.rst}.
@@ -88,56 +66,35 @@ class OptionTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """
-        It has every option, and no other.
+        The tables contain all options of all commands.
         """
         text = (REFERENCE / "commands.rst").read_text()
-        programs = {option for program in PROGRAMS for option in optionsIn(str(program.Options()))}
-        self.assertEqual(optionsIn(text) - TWISTD, programs - STANDARD)
+        found = optionsOf(
+            " ".join(re.findall(r"^\.\. options:: (.*)$", text, re.MULTILINE)).split()
+        )
+        documented = {option.name for option in found}
+        for program in PROGRAMS:
+            names = {name.removesuffix("=") for name in program.Options().longOpt}
+            self.assertEqual(names - documented - STANDARD, set())
 
-    def test_defaults(self) -> None:
+    def test_table(self) -> None:
         """
-        It has the default of every option.
+        A row has the option with its value, the default and the meaning. A limit
+        mentions what 0 means.
         """
-        sections = sectionsOf((REFERENCE / "commands.rst").read_text())
-        servers = (xmlserver, echoserver, bridge)
-        places = {
-            "Options of every command": (*servers, policyserver),
-            "Options of openfl-xml, openfl-echo and openfl-bridge": servers,
-            "twistd openfl-xml": (xmlserver,),
-            "twistd openfl-echo": (echoserver,),
-            "twistd openfl-bridge": (bridge,),
-            "twistd openfl-policy": (policyserver,),
-            "openfl-telnet": (command,),
-        }
-        for section, programs in places.items():
-            for option, default, *_ in rowsOf(sections[section]):
-                name = plain(option).partition(" ")[0].removeprefix("--")
-                if not option.startswith("``--"):
-                    continue
-                for program in programs:
-                    options = program.Options()
-                    self.assertTrue(
-                        isDefault(options, name, plain(default)),
-                        f"{section}: --{name} is {options.get(name)!r}, and not {default}",
-                    )
-
-
-def isDefault(options: Any, name: str, written: str) -> bool:
-    """
-    Say whether a default is written as it is.
-    """
-    if name in SEVERAL:
-        return written in WRITTEN[None]
-    default = options.defaults.get(name, options.get(name))
-    if name in FILLED_IN:
-        return default is None and written == FILLED_IN[name]
-    if default in (None, 0):
-        return written in WRITTEN[default]
-    if isinstance(default, int | float):
-        found = re.fullmatch(r"([\d.]+)(?: (KiB|MiB))?", written)
-        unit = {"KiB": 1024, "MiB": 1024 * 1024, None: 1}
-        return found is not None and float(found[1]) * unit[found[2]] == default
-    return bool(default == written)
+        limit = Option(LIMITS, "max-message", "BYTES", "Maximum size.", 2048)
+        flag = Option(GENERAL, "check", "", "Check *.pem files.")
+        self.assertEqual(
+            tableOf([limit, flag])[7:],
+            [
+                "   * - ``--max-message BYTES``",
+                "     - ``2K``",
+                "     - Maximum size. 0 for no limit.",
+                "   * - ``--check``",
+                "     - ``off``",
+                r"     - Check \*.pem files.",
+            ],
+        )
 
 
 class EventTests(SynchronousTestCase):

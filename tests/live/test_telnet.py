@@ -157,12 +157,11 @@ async def test_noConnection() -> None:
 @live
 async def test_usage() -> None:
     """
-    Wrong options are one line and a hint, with status 2.
+    A usage error is one line, with status 2.
     """
     lines = await ended(telnet(HOST, "0"), 2)
     assert lines == [
-        "openfl-telnet: '0' is not a port: a number from 1 to 65535",
-        "See openfl-telnet --help.",
+        "openfl-telnet: '0' is not a port: a number from 1 to 65535; see --help",
     ]
 
 

@@ -141,7 +141,7 @@ async def playTogether(port: int) -> None:
     ben = await player(port)
     ben.say('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
     [*_, who] = await ben.until("<who")
-    assert '<member name="Ann" here="true"><data key="at" value="3,4" /></member>' in who
+    assert '<member name="Ann" connected="true"><data key="at" value="3,4" /></member>' in who
     assert await ann.until("<set") == [
         '<joined name="Ben" />',
         '<set name="Ben" key="at" value="15,0" />',

@@ -923,7 +923,7 @@ class LimitTests(CallerTestCase):
             clients = [self.call() for _ in range(4)]
         self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
         [line] = linesOf(logs)
-        self.assertIn("refused: 2 callers have not said yet who they are", line)
+        self.assertIn("refused: 2 clients have not been recognized yet", line)
         clients[0].send(b"plain")
         self.assertFalse(self.call().transport.closed)
         with capturedLogs() as logs:

@@ -5,7 +5,7 @@ L{openfl_twisted.protocols.serversocketexample}, and for what they share.
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
@@ -31,6 +31,7 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
     @param end: whether it closes its side then.
     @return: what it gets, and whether the server has closed.
     """
+    factory.clock = Clock()
     protocol = factory.buildProtocol(None)
     assert protocol is not None
     transport = TightTransport(protocol, 1_000_000)
@@ -380,6 +381,22 @@ class LineEchoTests(SynchronousTestCase):
         protocol = LineEchoProtocol()
         self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())
         self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\n")
+
+    def test_resetDuringInspection(self) -> None:
+        """
+        The first bytes of a client that resets the connection are dropped, and no timer
+        is left.
+        """
+        clock = Clock()
+        factory = SimpleServerFactory(framing=Framing.LINE)
+        factory.clock = clock
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        protocol.makeConnection(TightTransport(protocol))
+        protocol.dataReceived(b"GET /")
+        self.assertNotEqual(clock.getDelayedCalls(), [])
+        protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_unprocessed(self) -> None:
         """

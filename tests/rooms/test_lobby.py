@@ -52,13 +52,13 @@ class Diary(LobbyObserver):
     def left(self, member: Member, room: Room) -> None:
         self.lines.append(f"{member.name} left {room.name}")
 
-    def said(self, room: Room, message: bytes) -> None:
+    def messageSent(self, room: Room, message: bytes) -> None:
         self.lines.append(f"{message.decode()} in {room.name}")
 
-    def opened(self, room: Room) -> None:
+    def roomOpened(self, room: Room) -> None:
         self.lines.append(f"{room.name} opened")
 
-    def closed(self, room: Room) -> None:
+    def roomClosed(self, room: Room) -> None:
         self.lines.append(f"{room.name} closed")
 
 
@@ -132,7 +132,7 @@ class TalkTests(LobbyTestCase):
         """
         lobby = Lobby(RoomLimits(maxName=0), Clock())
         lobby.join("a", Ear(), "a" + "\u0301\u0316" * 200_000)
-        self.assertEqual(len(lobby.rooms["a"].looks), 1)
+        self.assertEqual(len(lobby.rooms["a"].displayedNames), 1)
 
     def test_say(self) -> None:
         """

@@ -127,8 +127,8 @@ class PathTests(SynchronousTestCase):
             fourth.send("a")
         for client in (third, fourth):
             self.assertTrue(client.transport.disconnecting)
-        self.assertEqual(third.closed, [(1008, "there are 2 in the room already")])
-        self.assertIn("closed: there are 2 in the room already", linesOf(logs)[0])
+        self.assertEqual(third.closed, [(1008, "the room has 2 members, the maximum")])
+        self.assertIn("closed: the room has 2 members, the maximum", linesOf(logs)[0])
         self.assertIsNone(third.protocol.member)
 
     def test_leave(self) -> None:
@@ -207,7 +207,7 @@ class XMLTests(SynchronousTestCase):
         )
         self.one.send('<say to="Cleo">psst</say>')
         self.assertEqual(
-            self.one.read(), ['<error code="nobody">nobody here is called Cleo</error>']
+            self.one.read(), ['<error code="nobody">the room has no member Cleo</error>']
         )
 
     def test_others(self) -> None:
@@ -229,8 +229,9 @@ class XMLTests(SynchronousTestCase):
             self.two.read(),
             [
                 (
-                    '<who room="chess"><member name="Ann" here="true" />'
-                    '<member name="Ben" here="true"><data key="color" value="red" /></member></who>'
+                    '<who room="chess"><member name="Ann" connected="true" />'
+                    '<member name="Ben" connected="true"><data key="color" value="red" /></member>'
+                    "</who>"
                 ),
                 '<rooms><room name="chess" members="2" /></rooms>',
             ],
@@ -243,7 +244,7 @@ class XMLTests(SynchronousTestCase):
         self.meet()
         self.one.send("<leave/>", "hello")
         self.assertEqual(self.two.read(), ['<left name="Ann" />'])
-        self.assertEqual(self.one.read(), ['<error code="room">you are in no room</error>'])
+        self.assertEqual(self.one.read(), ['<error code="room">you are not in a room</error>'])
         self.two.send('<join room="go" name="Ben"/>')
         self.assertEqual(set(self.lobby.rooms), {"go"})
 
@@ -300,7 +301,7 @@ class XMLTests(SynchronousTestCase):
         each limit, however often it tries.
         """
         self.lobby.limits = RoomLimits(maxRooms=1)
-        full = "there are 1 rooms already"
+        full = "the limit of 1 rooms is reached"
         self.meet()
         with capturedLogs() as logs:
             for _ in range(5):
@@ -308,7 +309,7 @@ class XMLTests(SynchronousTestCase):
             self.two.send('<join room="go"/>')
         self.assertEqual(
             [line.split(" refused: ")[1] for line in linesOf(logs)],
-            [full, "somebody is called Ben already", full],
+            [full, "the name Ben is taken", full],
         )
         self.assertEqual((self.lobby.refused["rooms"], self.lobby.refused["taken"]), (6, 5))
 
@@ -364,7 +365,7 @@ class XMLTests(SynchronousTestCase):
         token = self.one.protocol.member.token
         self.one.vanish()
         self.two.send("<say>are you there?</say>", "<who/>")
-        self.assertIn('<member name="Ann" here="false" />', self.two.read()[-1])
+        self.assertIn('<member name="Ann" connected="false" />', self.two.read()[-1])
         again = Client(self.factory)
         again.send(f'<resume token="{token}"/>')
         self.assertEqual(
@@ -496,7 +497,7 @@ class SlowBroker:
         self.published: list[bytes] = []
         lobby.remoteRooms = self
         observer = LobbyObserver()
-        observer.said = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
+        observer.messageSent = lambda room, message: self.published.append(message)  # type: ignore[method-assign]
         lobby.observers.append(observer)
 
     @property
@@ -732,11 +733,11 @@ class NodeTests(SynchronousTestCase):
         """
         One can ask who is there on all machines, if that is known.
         """
-        elsewhere = '<member name="Ben" here="true" elsewhere="true" />'
+        elsewhere = '<member name="Ben" connected="true" remote="true" />'
         self.clients[0].send("<who/>")
         [listing] = self.read(0)
         self.assertIn(elsewhere, listing)
-        self.assertIn('<member name="Ann" here="true" />', listing)
+        self.assertIn('<member name="Ann" connected="true" />', listing)
         self.clients[1].send("<leave/>")
         self.read(0)
         self.clients[0].send("<who/>")
@@ -746,7 +747,7 @@ class NodeTests(SynchronousTestCase):
         unknowing.send("<who/>", "<leave/>")
         self.assertEqual(
             unknowing.read(),
-            ['<who room="chess"><member name="Cleo" here="true" /></who>'],
+            ['<who room="chess"><member name="Cleo" connected="true" /></who>'],
         )
 
     def congest(self) -> list[bytes]:
@@ -847,7 +848,7 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(len(refusals), 99)
         asked[0].callback([Present(b"x" * 16, "Dan", b"")])
         [listing] = self.read(0)
-        self.assertIn('<member name="Dan" here="true" elsewhere="true" />', listing)
+        self.assertIn('<member name="Dan" connected="true" remote="true" />', listing)
         self.assertEqual([client.read() for client in more], [[], [], []])
         self.assertEqual(len(asked), 2)
         asked[1].callback([Present(b"x" * 16, "Eve", b"")])
@@ -866,7 +867,7 @@ class NodeTests(SynchronousTestCase):
         self.clients[0].send("<who/>")
         asked[0].errback(ZeroDivisionError())
         [listing] = self.read(0)
-        self.assertIn('<member name="Ann" here="true" />', listing)
+        self.assertIn('<member name="Ann" connected="true" />', listing)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_malformed(self) -> None:
@@ -924,10 +925,10 @@ class HeldFaultTests(SynchronousTestCase):
         """
 
         class Raising(PathRoomProtocol):
-            def heard(self, line: bytes) -> None:
+            def handleLine(self, line: bytes) -> None:
                 if line == b"raise":
                     raise ValueError("a fault of the user's")
-                super().heard(line)
+                super().handleLine(line)
 
         lobby = Lobby(clock=Clock())
         client = Client(RoomFactory(Raising, lobby, clock=Clock()))

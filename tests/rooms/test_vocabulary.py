@@ -76,13 +76,13 @@ class ParseTests(SynchronousTestCase):
             ("<leave now='1'/>", "<leave> has no attribute now"),
             ("<say from='Ann'/>", "<say> has no attribute from"),
             ("<say to='Ben' to='Ben'/>", "duplicate attribute"),
-            ("<leave>now</leave>", "<leave> has nothing inside"),
-            ("<who><x/></who>", "<who> has nothing inside"),
-            ("<say xmlns='u'/>", "<say> has a namespace"),
-            ("<say xmlns:a='u'><a:b/></say>", "<say> has a namespace"),
+            ("<leave>now</leave>", "<leave> must be empty"),
+            ("<who><x/></who>", "<who> must be empty"),
+            ("<say xmlns='u'/>", "<say> must have no namespace"),
+            ("<say xmlns:a='u'><a:b/></say>", "<say> must have no namespace"),
             (f"<say>{'<a>' * 1000}{'</a>' * 1000}</say>", "more than 1500 tags"),
-            ("<left name='Ben'/>", "only the server says <left>"),
-            ("\ufeff<!-- > -->\n<welcome/>", "only the server says <welcome>"),
+            ("<left name='Ben'/>", "only the server can send <left>"),
+            ("\ufeff<!-- > -->\n<welcome/>", "only the server can send <welcome>"),
         ):
             with self.assertRaises(VocabularyError) as caught:
                 parseRequest(message)
@@ -169,11 +169,11 @@ class WriteTests(SynchronousTestCase):
             vocabulary.welcome(self.member, room, lost=3),
             vocabulary.joined(self.member),
             vocabulary.left(self.member),
-            vocabulary.said(self.member, "hello"),
-            vocabulary.said(self.member, "<b/>", alone=True),
+            vocabulary.say(self.member, "hello"),
+            vocabulary.say(self.member, "<b/>", private=True),
             vocabulary.who(room),
             vocabulary.rooms(self.lobby.rooms),
-            vocabulary.described(self.member, "color", "<red>"),
+            vocabulary.attributeSet(self.member, "color", "<red>"),
             vocabulary.gap(3),
             vocabulary.refusal("full", "a < b"),
         ):
@@ -185,7 +185,7 @@ class WriteTests(SynchronousTestCase):
         What was inside stays as it was written.
         """
         self.assertEqual(
-            vocabulary.said(self.member, "a &lt; <b>c</b>", alone=True),
+            vocabulary.say(self.member, "a &lt; <b>c</b>", private=True),
             b'<say from="&lt;Ann&gt;" private="true">a &lt; <b>c</b></say>\0',
         )
 
@@ -198,7 +198,7 @@ class WriteTests(SynchronousTestCase):
         element.text = text
         request = parseRequest(vocabulary.write(element)[:-1].decode())
         assert request is not None
-        heard = fromstring(vocabulary.said(self.member, request.content)[:-1].decode())
+        heard = fromstring(vocabulary.say(self.member, request.content)[:-1].decode())
         self.assertEqual(heard.text or "", text)
 
     @given(st.lists(_names, unique=True, max_size=3), st.dictionaries(_names, _names, max_size=3))
@@ -212,11 +212,11 @@ class WriteTests(SynchronousTestCase):
             member = Member(name, Room(name, lobby.limits), Ear(), dict(data))
             room = lobby.rooms.setdefault("a", Room("a", lobby.limits))
             room.members[name] = member
-            element = SubElement(who, "member", {"name": name, "here": "true"})
+            element = SubElement(who, "member", {"name": name, "connected": "true"})
             for key, value in data.items():
                 SubElement(element, "data", {"key": key, "value": value})
         for name in names:
-            attributes = {"name": name, "here": "true", "elsewhere": "true"}
+            attributes = {"name": name, "connected": "true", "remote": "true"}
             SubElement(who, "member", attributes)
         for name, room in lobby.rooms.items():
             room.data.update(data)

@@ -80,9 +80,9 @@ class BridgeOptionTests(OptionsTestCase):
         """
         What cannot be is said in a line.
         """
-        self.assertUsage(bridge, [], "give --connect or --config")
+        self.assertUsage(bridge, [], "--connect is required")
         self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
-        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "there are xml, raw")
+        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of xml, raw")
         self.assertUsage(bridge, ["--config=/missing"], "--config=/missing: No such file")
 
     def test_wrongTable(self) -> None:
@@ -93,16 +93,16 @@ class BridgeOptionTests(OptionsTestCase):
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "there must be [[target]]"),
-            ("target = 1", "there must be [[target]]"),
-            ("target = []", "there must be [[target]]"),
-            ("target = [1]", "a target has name and connect"),
+            ("", "[[target]] is missing"),
+            ("target = 1", "[[target]] is missing"),
+            ("target = []", "[[target]] is missing"),
+            ("target = [1]", "a target must have name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
-            ('[[target]]\nname = "a"\n', "a target has name and connect"),
-            (f"{one}port = 1\n", "a target has name and connect"),
-            (f'{one}port = "1"\n', "a target has name and connect"),
-            (one + one, "there are two targets a"),
-            (one.replace('"a"', '"a/b"'), "'a/b' is no name of a target"),
+            ('[[target]]\nname = "a"\n', "a target must have name and connect"),
+            (f"{one}port = 1\n", "a target must have name and connect"),
+            (f'{one}port = "1"\n', "a target must have name and connect"),
+            (one + one, "two targets are named a"),
+            (one.replace('"a"', '"a/b"'), "'a/b' is not a valid target name"),
         ):
             self.assertUsage(bridge, [self.write(text)], words)
 
@@ -162,7 +162,9 @@ class BridgeOptionTests(OptionsTestCase):
         Ruffle needs the URL of a WebSocket.
         """
         self.assertUsage(
-            bridge, ["--connect=tcp:h:1", "--show-ruffle-config=http://a"], "must be a ws:// URL"
+            bridge,
+            ["--connect=tcp:h:1", "--show-ruffle-config=http://a"],
+            "must be a ws:// or wss:// URL",
         )
 
     def test_service(self) -> None:

@@ -106,7 +106,7 @@ class DashboardOptionTests(OptionsTestCase):
         """
         for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
-            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name}:")
+            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name} exclude")
 
 
 class DashboardServiceTests(OptionsTestCase):
@@ -175,4 +175,4 @@ class DashboardServiceTests(OptionsTestCase):
             service = self.service(xmlserver, f"--max-per-address={number}")
             self.assertEqual(service.factory.maxPerAddress, number)
         self.assertEqual(self.service(xmlserver).factory.maxPerAddress, 0)
-        self.assertUsage(xmlserver, ["--max-per-address=x"], "is not a number")
+        self.assertUsage(xmlserver, ["--max-per-address=x"], "is not a")

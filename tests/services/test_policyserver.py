@@ -139,7 +139,7 @@ class CheckTests(OptionsTestCase):
         for content in (b"", b"<a/>", b"<cross-domain-policy>", b"\xff"):
             status, lines = self.check(content, "--for=a.example", "--port=80")
             self.assertEqual((status, len(lines)), (1, 1))
-            self.assertIn("this is no policy file: ", lines[0])
+            self.assertIn("not a policy file: ", lines[0])
         status, lines = self.checkPath("/no/such/file")
         self.assertEqual((status, lines), (1, ["/no/such/file: No such file or directory"]))
 
@@ -150,16 +150,16 @@ class CheckTests(OptionsTestCase):
         path = self.path(PolicyFile(RULES).toXML())
         check = f"--check={path}"
         for arguments, words in [
-            ([check, "--for=a.example"], "--for and --port go together"),
-            ([check, "--port=80"], "--for and --port go together"),
-            ([check, "--secure"], "--secure goes with --for"),
+            ([check, "--for=a.example"], "--for and --port require each other"),
+            ([check, "--port=80"], "--for and --port require each other"),
+            ([check, "--secure"], "--secure requires --for"),
             ([check, "--for=", "--port=80"], "--for="),
             ([check, "--for=a b", "--port=80"], "--for=a b: "),
             ([check, "--for=file:///a", "--port=80"], "--for=file:///a: "),
-            (["--allow=*:80", "--for=a.example"], "--for goes with --check"),
-            (["--allow=*:80", "--port=80"], "--port goes with --check"),
-            (["--allow=*:80", "--served-from=80"], "--served-from goes with --check"),
-            (["--allow=*:80", "--secure"], "--secure goes with --check"),
+            (["--allow=*:80", "--for=a.example"], "--for requires --check"),
+            (["--allow=*:80", "--port=80"], "--port requires --check"),
+            (["--allow=*:80", "--served-from=80"], "--served-from requires --check"),
+            (["--allow=*:80", "--secure"], "--secure requires --check"),
         ]:
             self.assertUsage(policyserver, arguments, words)
 

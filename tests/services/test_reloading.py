@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import trustme
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
@@ -252,7 +254,9 @@ class ServerTests(ReloadTestCase):
         transport = TightTransport(protocol, 10_000)
         protocol.makeConnection(transport)
         protocol.dataReceived(request)
-        return transport.drainAll()
+        answer = transport.drainAll()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return answer
 
     def test_policy(self) -> None:
         """

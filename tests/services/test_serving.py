@@ -40,7 +40,7 @@ from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import ADDRESS
-from tests.dashboard.test_metrics import Hearer
+from tests.dashboard.test_metrics import Recipient
 from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
@@ -420,7 +420,7 @@ class RoomServiceTests(ServingTestCase):
             limits = RoomLimits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
             self.assertEqual(factory.lobby.limits, limits)
             for room, members in [("duel", 2), ("chess", 3)]:
-                member = factory.lobby.join(room, Hearer())
+                member = factory.lobby.join(room, Recipient())
                 assert member.room is not None
                 self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
             self.assertEqual(factory.given["messageRate"], 5.0)
@@ -438,7 +438,7 @@ class RoomServiceTests(ServingTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         service.startService()
-        member = lobby.join("chess", Hearer())
+        member = lobby.join("chess", Recipient())
         lobby.suspend(member)
         self.assertIsNotNone(member.room)
         self.successResultOf(service.stopService())

@@ -93,7 +93,7 @@ class OptionTests(SynchronousTestCase):
         An invalid address is a usage error.
         """
         for arguments in ([], [""], ["h", "1", "2"]):
-            self.assertUsage(arguments, "give a host, and a port if you like")
+            self.assertUsage(arguments, "HOST is required, and only PORT can follow")
         for port in ("", "x", "-1", "0", "65536", "1.5", "\u0663", "9" * 5000):
             self.assertUsage(["--", "h", port], "is not a port: a number from 1 to 65535")
 
@@ -111,11 +111,11 @@ class OptionTests(SynchronousTestCase):
         Unknown values, and options that C{XMLSocket} does not have, are usage
         errors.
         """
-        self.assertUsage(["--newline=cr", "h"], "there are crlf, lf")
+        self.assertUsage(["--newline=cr", "h"], "must be one of crlf, lf")
         self.assertUsage(["--encoding=nope", "h"], "there is no character set 'nope'")
         self.assertUsage(["--encoding=utf-16", "h"], "does not have ASCII in it")
         for argument in ("--newline=lf", "--encoding=latin-1"):
-            self.assertUsage(["--xml", argument, "h"], "goes without --xml")
+            self.assertUsage(["--xml", argument, "h"], "and --xml exclude each other")
 
     def test_times(self) -> None:
         """
@@ -140,7 +140,7 @@ class OptionTests(SynchronousTestCase):
         An unreadable file, a file without certificates, and an unused file are
         usage errors.
         """
-        self.assertUsage(["--ca=x", "h"], "--ca goes with --tls")
+        self.assertUsage(["--ca=x", "h"], "--ca requires --tls")
         self.assertUsage(["--tls", "--ca=/no/such/file", "h"], "No such file")
         path = self.file(b"nothing")
         self.assertUsage(["--tls", f"--ca={path}", "h"], f"--ca={path}: ")
@@ -164,7 +164,7 @@ class OptionTests(SynchronousTestCase):
             self.assertUsage([f"--as-flash={url}", "h"], "--as-flash: ")
         self.assertUsage(["--as-flash=http://a/", "--master-port=0", "h"], "'0' is not a port")
         for option in ("--master-port=9843", "--older-rules"):
-            self.assertUsage([option, "h"], "goes with --as-flash")
+            self.assertUsage([option, "h"], "requires --as-flash")
 
     def test_help(self) -> None:
         """
@@ -468,16 +468,13 @@ class MainTests(SynchronousTestCase):
 
     def test_usage(self) -> None:
         """
-        Wrong usage prints an error and a hint, and has its own exit status.
+        A usage error is one line, and has its own exit status.
         """
         status, told = self.run_("h", "x")
         self.assertEqual(status, 2)
         self.assertEqual(
             told.splitlines(),
-            [
-                "openfl-telnet: 'x' is not a port: a number from 1 to 65535",
-                "See openfl-telnet --help.",
-            ],
+            ["openfl-telnet: 'x' is not a port: a number from 1 to 65535; see --help"],
         )
 
     def test_noStandardInput(self) -> None:
@@ -488,7 +485,7 @@ class MainTests(SynchronousTestCase):
             self.patch(sys, name, None)
             status, told = self.run_("h")
             self.assertEqual(status, 2)
-            self.assertIn("there is no standard input", told)
+            self.assertIn("standard input or standard output is missing", told)
 
     def test_noStandardError(self) -> None:
         """

@@ -126,7 +126,7 @@ class MeetingTests(SynchronousTestCase):
         Endpoints from descriptions work in memory, with the network's clock.
         """
         server = serverFromString(
-            self.reactor, "openfl:tcp:8080:interface=127.0.0.1:greetingDelay=5"
+            self.reactor, "openfl:greetingDelay=5:tcp:8080:interface=127.0.0.1"
         )
         self.network.run(server.listen(BinarySocketFactory(Greeting)))
         client = clientFromString(self.reactor, "tcp:localhost:8080")

@@ -7,21 +7,25 @@ bound TCP connection on a fake socket, and a L{BufferedTransport
 from collections import deque
 from collections.abc import Callable
 from errno import ECONNRESET, EWOULDBLOCK
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.posixbase import _DisconnectSelectableMixin
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.python import failure
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tcp import AcceptedTransport, ServerTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import TightTransport
+from tests.frames import REQUEST
 
 HOST = "127.0.0.1"
 
@@ -211,6 +215,14 @@ class Line:
         """
         raise NotImplementedError
 
+    @classmethod
+    def unaccepted(cls, data: bytes) -> bytes:
+        """
+        Return the first bytes that were written to a peer that does not read, if they
+        count as not sent: they do unless another transport has them.
+        """
+        return data
+
     def arrive(self, *chunks: bytes) -> None:
         """
         Send chunks to the protocol, each in a read.
@@ -334,6 +346,35 @@ class EpollLine(TCPLine):
         currentBatch.flush()
 
 
+def makeWebSocket(protocol: Any, clock: Any, *, compress: bool) -> Any:
+    """
+    Make the WebSocket of a protocol.
+    """
+    factory = Factory.forProtocol(lambda: protocol)
+    return WebSocketFactory(factory, clock=clock, compress=compress).buildProtocol(None)
+
+
+class WebSocketLine(TCPLine):
+    """
+    A WebSocket on a TCP connection.
+    """
+
+    compress = False
+
+    def __init__(self, protocol: Any, room: int | None = None) -> None:
+        top = partial(makeWebSocket, protocol, compress=self.compress)
+        super().__init__(protocol, room, top)
+        self.arrive(REQUEST)
+
+
+class CompressedLine(WebSocketLine):
+    """
+    The same with compressed messages.
+    """
+
+    compress = True
+
+
 class BufferedLine(Line):
     """
     A L{BufferedTransport<openfl_twisted.transports.buffered.BufferedTransport>} on a
@@ -349,6 +390,10 @@ class BufferedLine(Line):
         self.transport = TightTransport(top, 1 << 30 if room is None else room)
         self.transport.atOnce = False
         top.makeConnection(self.transport)
+
+    @classmethod
+    def unaccepted(cls, data: bytes) -> bytes:
+        return b""
 
     def top(self, protocol: Any) -> Any:
         """
@@ -422,6 +467,19 @@ class WrapperLine(BufferedLine):
         return ConnectionWrapper(protocol, self.clock)
 
 
+class BufferedWebSocketLine(BufferedLine):
+    """
+    A WebSocket on a transport of Twisted, with compressed messages.
+    """
+
+    def __init__(self, protocol: Any, room: int | None = None) -> None:
+        super().__init__(protocol, room)
+        self.arrive(REQUEST)
+
+    def top(self, protocol: Any) -> Any:
+        return makeWebSocket(protocol, self.clock, compress=True)
+
+
 class Actor(StreamProtocol):
     """
     Writes each byte that it receives, and does what capitals say.
@@ -447,7 +505,7 @@ class Actor(StreamProtocol):
         return self.clock
 
     def bytesReceived(self, data: bytes) -> None:
-        self.deliver([data[at : at + 1] for at in range(len(data))], self.byteReceived)
+        self.deliverEach([data[at : at + 1] for at in range(len(data))], self.byteReceived)
 
     def byteReceived(self, byte: bytes) -> None:
         self.received += byte
@@ -495,11 +553,14 @@ __all__ = [
     "LINES",
     "Actor",
     "BufferedLine",
+    "BufferedWebSocketLine",
+    "CompressedLine",
     "Connection",
     "EpollLine",
     "FakeReactor",
     "FakeSocket",
     "Line",
     "TCPLine",
+    "WebSocketLine",
     "WrapperLine",
 ]

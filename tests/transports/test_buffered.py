@@ -67,7 +67,7 @@ class Owner:
     def sendQueueExceeded(self) -> None:
         self.exceeded += 1
 
-    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+    def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Nobody wants to know.
         """
@@ -254,7 +254,7 @@ class OneWriteTests(SynchronousTestCase):
 
         class Upgrading(Sender):
             def bytesReceived(self, data: bytes) -> None:
-                self.deliver([data[at : at + 1] for at in range(len(data))], self.byteReceived)
+                self.deliverEach([data[at : at + 1] for at in range(len(data))], self.byteReceived)
 
             def byteReceived(self, byte: bytes) -> None:
                 received.append(byte)

@@ -5,22 +5,28 @@ peer do, every written byte is sent once and in order, or reported as dropped.
 """
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.protocol import connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.transports import tcp
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.transports.lines import (
     Actor,
     BufferedLine,
+    BufferedWebSocketLine,
+    CompressedLine,
     EpollLine,
     Line,
     TCPLine,
+    WebSocketLine,
     WrapperLine,
 )
 
@@ -93,7 +99,7 @@ class Pull:
     def resumeProducing(self) -> None:
         assert "stop" not in self.told
         if self.lengths:
-            self.script.write(self.lengths.pop(0), isPulled=True)
+            self.script.write(self.lengths.pop(0))
         else:
             self.script.act("unregister", None)
 
@@ -146,32 +152,30 @@ class Script(Actor):
         self._number += 1
         return bytes([self._number % 251]) * length
 
-    def _accept(self, data: bytes, *, isPulled: bool) -> None:
+    def _accept(self, data: bytes) -> None:
         if (
             not self.ends
             and not self.isAborted
             and not self.exceeded
             and not self.hasRaised
-            and (not (self.isOver or self.isHalf) or isPulled)
+            and (not (self.isOver or self.isHalf) or isinstance(self.producer, Pull))
         ):
             self.accepted += data
 
-    def write(self, length: int, *, isPulled: bool = False) -> None:
+    def write(self, length: int) -> None:
         data = self._make(length)
-        self._accept(data, isPulled=isPulled)
+        self._accept(data)
         self.transport.write(data)
 
     def act(self, name: str, argument: Any) -> None:
         transport = self.transport
         isPulling = isinstance(self.producer, Pull)
-        # A connection need not know who writes; then others can write as long as the producer.
-        canWrite = not (isPulling and (self.isOver or self.isHalf))
         match name:
-            case "write" if canWrite:
+            case "write":
                 self.write(argument)
-            case "sequence" if canWrite:
+            case "sequence":
                 chunks = [self._make(length) for length in argument]
-                self._accept(b"".join(chunks), isPulled=False)
+                self._accept(b"".join(chunks))
                 transport.writeSequence(chunks)
             case "pull" if self.producer is None:
                 self._register(Pull(self, list(argument)), streaming=False)
@@ -321,6 +325,7 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(line.sent, bytes(script.accepted))
             self.assertEqual(script.dropped, [])
         if isinstance(line, TCPLine):
+            self.assertEqual(line.sent + b"".join(script.dropped), bytes(script.accepted))
             self.assertEqual((line.reactor.readers, line.reactor.writers), ({}, {}))
             self.assertEqual(len(line.reactor.errors), script.hasRaised)
         for producer in script.producers:
@@ -344,3 +349,117 @@ class OrderTests(SynchronousTestCase):
         with capturedLogs():
             self.play(make, script, wanted)
         self.assertLessEqual(script.exceeded, 1)
+
+    @example(TCPLine, [*[(60_000, 0)] * 6, (60_000, 1), *[(60_000, 0)] * 6], 64)
+    @given(
+        st.sampled_from([TCPLine, EpollLine]),
+        st.lists(st.tuples(st.integers(1, 60_000), st.just(0) | st.integers(0, 60_000))),
+        st.sampled_from([1, 2, 64]),
+    )
+    def test_slowPeer(
+        self, make: Callable[..., Line], turns: list[tuple[int, int]], chunks: int
+    ) -> None:
+        """
+        The limit holds for a peer that reads little at a time, however many chunks the
+        system sends in one call. The bytes that were written before it was known that the
+        peer does not read do not count.
+        """
+        self.patch(tcp, "_MAX_CHUNKS", chunks)
+        script = Limited()
+        script.maxQueue = 400_000
+        wanted = [
+            step
+            for length, room in turns
+            for step in (("batch", [("write", length)]), ("peer", room))
+        ]
+        most = 0
+
+        class Measured(make):  # type: ignore[misc, valid-type]
+            def read(self, room: int | None = None) -> None:
+                nonlocal most
+                most = max(most, script.transport.pending)
+                super().read(room)
+
+        with capturedLogs():
+            self.play(Measured, script, wanted)
+        self.assertLess(most, script.maxQueue + (1 << 17))
+
+
+class Losing(StreamProtocol):
+    """
+    Remembers the dropped messages.
+    """
+
+    maxQueue = 0
+    clock: Any
+
+    def __init__(self) -> None:
+        self.dropped: list[bytes] = []
+
+    def getClock(self) -> Any:
+        return self.clock
+
+    def sendQueueDropped(self, chunks: list[bytes]) -> None:
+        self.dropped += chunks
+
+
+class LostTests(SynchronousTestCase):
+    """
+    Messages that a peer has not received completely.
+    """
+
+    def setUp(self) -> None:
+        self.patch(currentBatch, "waiting", None)
+
+    @given(
+        st.sampled_from(
+            [TCPLine, WebSocketLine, CompressedLine, BufferedLine, BufferedWebSocketLine]
+        ),
+        st.lists(
+            st.tuples(
+                st.lists(st.integers(0, 300) | st.integers(0, 130_000), max_size=4),
+                st.integers(0, 9) | st.integers(0, 200_000),
+            ),
+            max_size=6,
+        ),
+    )
+    def test_counted(self, make: Any, steps: list[tuple[list[int], int]]) -> None:
+        """
+        The dropped messages and those that the peer has received completely are all that
+        were written, for each length of their payloads. A foreign transport counts as the
+        peer.
+        """
+        protocol = Losing()
+        line = make(protocol, 0)
+        random = Random(0)
+        count = 0
+        for lengths, room in steps:
+            for length in lengths:
+                # Random bytes, so that compressed messages are long, too.
+                message = random.randbytes(length).replace(b"\0", b"0") + b"\0"
+                line.within(lambda message=message: protocol.transport.write(message))
+                count += 1
+            line.read(room)
+        protocol.transport.abortConnection()
+        line.turn()
+        sent = b"".join(line.transport.writes) if isinstance(line, BufferedLine) else line.sent
+        if protocol.transport.preservesMessages:
+            lost, received = len(protocol.dropped), completeFrames(sent)
+        else:
+            lost, received = b"".join(protocol.dropped).count(b"\0"), sent.count(b"\0")
+        self.assertEqual(lost + received, count)
+
+
+def completeFrames(sent: bytes) -> int:
+    """
+    Return the number of messages that a client has received completely after the
+    response.
+    """
+    _, _, frames = sent.partition(b"\r\n\r\n")
+    count = 0
+    while len(frames) >= 2:
+        size = {126: 2, 127: 8}.get(frames[1], 0)
+        end = 2 + size + (int.from_bytes(frames[2 : 2 + size]) if size else frames[1])
+        count += len(frames) >= max(end, 2 + size)
+        frames = frames[end:] if len(frames) >= 2 + size else b""
+    return count

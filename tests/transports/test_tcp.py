@@ -4,28 +4,36 @@ L{Behaviour} are those of a L{BufferedTransport
 <openfl_twisted.transports.buffered.BufferedTransport>}, too.
 """
 
+import re
+import tracemalloc
+from functools import partial
 from itertools import product
 from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import LATE_END_TIMEOUT, MAX_WORK
 from openfl_twisted.transports.tcp import ServerTransport
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import RecordingProducer, linesOf
+from tests.frames import BINARY, frame
 from tests.transports.lines import (
     Actor,
     BufferedLine,
     EpollLine,
     Line,
     TCPLine,
+    WebSocketLine,
     WrapperLine,
 )
 
@@ -226,9 +234,8 @@ class Behaviour:
             line.turn(2)
             self.assertEqual(linesOf(logs).__len__(), 1)
             self.assertEqual((actor.exceeded, actor.ends), (1, ["ConnectionAborted"]))
-            dropped = b"".join(actor.dropped)
-            self.assertEqual(len(dropped), 1100)
-            self.assertTrue(b"".join(b"%02d" % n * 50 for n in range(30)).startswith(dropped))
+            written = b"".join(b"%02d" % n * 50 for n in range(11))
+            self.assertEqual(b"".join(actor.dropped), self.line.unaccepted(b"a") + written)
             line.read()
             self.assertEqual(actor.transport.pending, 0)
             self.assertNotIn(b"0", line.sent)
@@ -419,6 +426,30 @@ class Behaviour:
             line.read()
             self.assertEqual((line.sent, actor.exceeded), (b"".join(chunks), 0))
 
+        def test_writesBesideAPullProducer(self) -> None:
+            """
+            While a pull producer keeps a connection open that is closing, any write is
+            accepted, also a sequence and between two calls of the producer; when it is
+            unregistered, none is.
+            """
+            for close, room in product(("loseConnection", "loseWriteConnection"), (None, 0, 2)):
+                actor, line = self.connect(room=room)
+                connection = actor.transport
+                connection.registerProducer(Pulled(connection, [b"one", b"two"]), False)
+                getattr(connection, close)()
+                connection.write(b"beside")
+                line.turn()
+                connection.writeSequence([b"se", b"quence"])
+                for _ in range(6):
+                    line.read()
+                    line.turn()
+                connection.write(b"late")
+                connection.writeSequence([b"la", b"te"])
+                line.turn(3)
+                self.assertEqual(
+                    sorted(partsOf(line.sent)), ["beside", "one", "sequence", "two"], close
+                )
+
         def test_producerIsStopped(self) -> None:
             """
             A producer of either kind is stopped once when the connection is lost; so is one
@@ -503,7 +534,8 @@ class Behaviour:
             line.within(lambda: actor.transport.write(b"bc"))
             line.reset()
             line.turn(3)
-            self.assertEqual((b"".join(actor.dropped), actor.ends), (b"bc", ["ConnectionLost"]))
+            dropped = self.line.unaccepted(b"a") + b"bc"
+            self.assertEqual((b"".join(actor.dropped), actor.ends), (dropped, ["ConnectionLost"]))
             self.assertEqual(actor.transport.pending, 0)
             actor.transport.write(b"late")
             actor.transport.loseConnection()
@@ -511,7 +543,7 @@ class Behaviour:
             actor.transport.pauseProducing()
             actor.transport.resumeProducing()
             line.turn(3)
-            self.assertEqual((b"".join(actor.dropped), len(actor.ends)), (b"bc", 1))
+            self.assertEqual((b"".join(actor.dropped), len(actor.ends)), (dropped, 1))
 
         def test_halfClose(self) -> None:
             """
@@ -645,6 +677,25 @@ class Behaviour:
             self.assertEqual(line.sent.count(b"\0"), 2 * MAX_WORK)
 
 
+def accept(socket: Any, chunks: list[Any]) -> int:
+    """
+    Accept bytes as a L{FakeSocket<tests.transports.lines.FakeSocket>} does, and only count
+    them.
+    """
+    accepted = min(socket.room, sum(map(len, chunks)))
+    socket.room -= accepted
+    socket.accepted = getattr(socket, "accepted", 0) + accepted
+    return int(accepted)
+
+
+def partsOf(sent: bytes) -> list[str]:
+    """
+    Return the words of C{test_writesBesideAPullProducer} in the order in which they were
+    sent.
+    """
+    return re.findall("one|two|beside|sequence|late|.", sent.decode())
+
+
 def chunksOf(connection: Any) -> int:
     """
     Return the number of chunks in a send queue.
@@ -763,6 +814,114 @@ class LateEnd:
             self.assertEqual(line.clock.getDelayedCalls(), [])
 
 
+class ImmediateEndTests(LineCase):
+    """
+    The end of a connection on a transport that calls the protocol itself.
+    """
+
+    line = BufferedLine
+
+    def endOf(self, data: bytes, reason: Exception) -> Text:
+        """
+        Receive data, and end the connection.
+        """
+        text = Text()
+        _, line = self.connect(protocol=text)
+        line.arrive(data)
+        cast("BufferedLine", line).transport._close(reason)
+        self.assertEqual(text.events[-1], type(reason).__name__)
+        self.assertTrue(line.isClosed)
+        self.assertEqual(line.clock.getDelayedCalls(), [])
+        text.transport.resumeProducing()
+        line.turn(2)
+        self.assertEqual(text.events[-1], type(reason).__name__)
+        return text
+
+    def test_paused(self) -> None:
+        """
+        The end does not wait for a protocol that is paused: held messages are dropped.
+        """
+        for reason in (ConnectionDone(), ConnectionLost()):
+            self.assertEqual(self.endOf(b"a\0pause\0b\0", reason).messages, ["a", "pause"])
+
+    def test_turns(self) -> None:
+        """
+        Messages that are held so that others are served are delivered before the end,
+        unless the connection was reset.
+        """
+        many = b"a\0" * 2 * MAX_WORK
+        self.assertEqual(len(self.endOf(many, ConnectionDone()).messages), 2 * MAX_WORK)
+        self.assertEqual(len(self.endOf(many, ConnectionLost()).messages), MAX_WORK)
+
+
+class AbortedTests(LineCase):
+    """
+    Connections that the protocol has aborted.
+    """
+
+    def test_deliversNothing(self) -> None:
+        """
+        Nothing is delivered but the end, once: neither data, nor the EOF of the peer, nor
+        what protocol detection has held.
+        """
+        for self.line, incoming in product(
+            (TCPLine, EpollLine, BufferedLine, WrapperLine, WebSocketLine), (b"A", b"aP")
+        ):
+            actor, line = self.connect()
+            connection = actor.transport
+            connection.deliver(incoming)
+            connection.abortConnection()
+            connection.deliver(b"b")
+            connection.deliverHalfClose()
+            line.arrive(frame(BINARY, b"c"))
+            connection.resumeProducing()
+            line.endRead()
+            line.turn(3)
+            self.assertEqual(actor.received, incoming)
+            self.assertEqual([each for each in actor.events if type(each) is str], ["end"])
+            self.assertIn(actor.ends, (["ConnectionAborted"], ["ConnectionLost"]))
+
+    def test_foreignProtocol(self) -> None:
+        """
+        So it is for a protocol that has not bound the connection.
+        """
+        for make in (TCPLine, EpollLine):
+            half = HalfCloseable()
+            line: Any = make(half)
+            line.arrive(b"a")
+            line.transport.abortConnection()
+            line.transport.deliver(b"b")
+            line.transport.deliverHalfClose()
+            line.arrive(b"c")
+            line.endRead()
+            line.turn(3)
+            self.assertEqual(half.events, [b"a", "ConnectionAborted"])
+
+
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Protocol):
+    """
+    Records the calls of its transport, as any Twisted protocol can.
+    """
+
+    clock: Any
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self.events.append(data)
+
+    def readConnectionLost(self) -> None:
+        self.events.append("EOF")
+
+    def writeConnectionLost(self) -> None:
+        raise NotImplementedError
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.events.append(type(reason.value).__name__)
+
+
 class OwnTests(LineCase):
     """
     What only TCP connections do.
@@ -792,6 +951,39 @@ class OwnTests(LineCase):
             line.read()
             self.assertEqual((actor.transport.isFull, producer.told), (False, ["pause", "resume"]))
             self.assertEqual(line.sent, b"abcd")
+
+    def test_portions(self) -> None:
+        """
+        A long send queue is not joined as a whole: neither for a peer that reads little
+        at a time, nor with a long chunk in it. Each chunk is joined once.
+        """
+
+        class Patient(Actor):
+            maxQueue = 0
+
+        for lengths in ([4000] * 900, [100, 3_000_000] * 5 + [100] * 80):
+            actor, connected = self.connect(room=0, protocol=Patient())
+            line: Any = connected
+            line.within(partial(actor.transport.write, b"first"))
+            for length in lengths:
+                actor.transport.write(bytes(length))
+            line.socket.sendmsg = partial(accept, line.socket)
+            joined = 0
+            tracemalloc.start()
+            try:
+                while actor.transport.pending:
+                    line.socket.room = 5000
+                    held, _ = tracemalloc.get_traced_memory()
+                    tracemalloc.reset_peak()
+                    line.turn()
+                    _, peak = tracemalloc.get_traced_memory()
+                    self.assertLess(peak - held, 150_000)
+                    if peak - held > 10_000:
+                        joined += peak - held
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(line.socket.accepted, 5 + sum(lengths))
+            self.assertLess(joined, 1.1 * sum(lengths))
 
     def test_eofOnce(self) -> None:
         """

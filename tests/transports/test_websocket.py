@@ -1012,17 +1012,20 @@ class ProducerTests(WebSocketTestCase):
 
     def test_closingWhilePulling(self) -> None:
         """
-        While a pull producer delays the Close, the protocol receives nothing more.
+        While a pull producer delays the Close, the protocol receives nothing more, and
+        any write is accepted.
         """
         connection, transport, inner = self.open()
         inner.transport.registerProducer(RecordingProducer(), False)
         inner.transport.loseConnection()
+        inner.transport.write(b"beside")
         connection.dataReceived(frame(BINARY, b"late"))
         connection.dataReceived(frame(PING) + frame(BINARY, b"later"))
         inner.transport.unregisterProducer()
+        inner.transport.write(b"ignored")
         connection.dataReceived(frame(BINARY, b"last") + closing(1000))
         transport.drain()
-        self.assertEqual(framesIn(transport.delivered), [(PONG, b""), CLOSED])
+        self.assertEqual(framesIn(transport.delivered), [(BINARY, b"beside"), (PONG, b""), CLOSED])
         self.assertEqual(inner.told, ["made", "done"])
 
     def test_lostWhilePulling(self) -> None:

@@ -396,7 +396,7 @@ OTHERS = {
     "amf.members",
     "amf.values",
     "policy.decision",
-    "pieces",
+    "chunkbuffer",
     "tokenbucket",
     "websocket.messages",
     # cryptography parses; what we do with it is in the tests of tls.

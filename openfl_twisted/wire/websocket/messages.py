@@ -44,22 +44,24 @@ def _header(length: int) -> bytes:
     return _packLongHeader(_BINARY, 127, length)
 
 
-def payloadsOf(frames: bytes) -> list[bytes]:
+def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
     """
-    Return the payloads of the binary messages in frames that were not sent.
+    Return the payloads of the binary messages in frames that were not sent, or in part.
 
-    @param frames: the frames, joined. They begin with a complete frame.
+    @param frames: the frames, joined; perhaps with something before them.
+    @param at: where they begin.
+    @param sent: the number of bytes that were sent.
     @return: the payloads, in order; compressed ones as they are in the frame.
     """
-    payloads, at = [], 0
+    payloads = []
     while at < len(frames):
         first, length, start = frames[at], frames[at + 1], at + 2
         if length >= 126:
             start = at + (4 if length == 126 else 10)
             length = int.from_bytes(frames[at + 2 : start])
-        if first & _OPCODE == Opcode.BINARY:
-            payloads.append(frames[start : start + length])
         at = start + length
+        if first & _OPCODE == Opcode.BINARY and at > sent:
+            payloads.append(frames[start:at])
     return payloads
 
 

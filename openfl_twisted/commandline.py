@@ -1,0 +1,278 @@
+"""
+Command-line options in groups. C{--help} and the reference page of the commands are
+made from the same L{Option}s.
+"""
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from typing import Any, ClassVar, NamedTuple, NoReturn
+
+from twisted.python import usage
+
+APPLICATION = "Application"
+"""
+Group of the options that choose what the server does.
+"""
+
+LISTENING = "Listening"
+"""
+Group of the options for endpoints and client types.
+"""
+
+TLS = "TLS"
+"""
+Group of the options for certificates.
+"""
+
+ACCESS = "Access"
+"""
+Group of the options for policy files and trusted proxies.
+"""
+
+LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"
+"""
+Group of the limits and timeouts.
+"""
+
+TIMEOUTS = "Timeouts"
+"""
+Group of the timeouts of a client.
+"""
+
+ROOMS = "Rooms"
+"""
+Group of the options for rooms.
+"""
+
+BROKER = "Broker"
+"""
+Group of the options for rooms that several servers share.
+"""
+
+MONITORING = "Monitoring"
+"""
+Group of the options for metrics, dashboard and log.
+"""
+
+SHUTDOWN = "Shutdown"
+"""
+Group of the options for the end of the server.
+"""
+
+CHECK = "Check a policy file"
+"""
+Group of the options that analyze a policy file without a server.
+"""
+
+GENERAL = "General"
+"""
+Group of the options that all programs have.
+"""
+
+GROUPS = (
+    APPLICATION,
+    LISTENING,
+    TLS,
+    ACCESS,
+    LIMITS,
+    TIMEOUTS,
+    ROOMS,
+    BROKER,
+    MONITORING,
+    SHUTDOWN,
+    CHECK,
+    GENERAL,
+)
+"""
+The groups in the order in which C{--help} prints them.
+"""
+
+# Column of the descriptions in the help, and the narrowest column for them.
+_COLUMN = 29
+_NARROWEST = 30
+
+_UNITS = (("M", 1024 * 1024), ("K", 1024))
+
+
+class Option(NamedTuple):
+    """
+    An option of a command.
+
+    @ivar group: one of L{GROUPS}.
+    @ivar name: the name without the dashes.
+    @ivar value: a word for the value, such as C{SECONDS}; C{""} for a flag. The default
+        of an option whose value is C{BYTES} is shown with a suffix.
+    @ivar meaning: the description, as one sentence.
+    @ivar default: the default value, already parsed.
+    @ivar parse: parses the value; raises C{ValueError} if it is invalid.
+    @ivar shown: the default in words, if C{default} does not tell it.
+    """
+
+    group: str
+    name: str
+    value: str
+    meaning: str
+    default: Any = None
+    parse: Callable[[str], Any] | None = None
+    shown: str | None = None
+
+    @property
+    def writtenDefault(self) -> str | None:
+        """
+        The default as people write it: C{2M}, C{0.5}, C{off}; C{None} for none.
+        """
+        if self.shown is not None:
+            return self.shown
+        if not self.value:
+            return "off"
+        if self.default is None:
+            return None
+        if self.value == "BYTES" and self.default:
+            for suffix, unit in _UNITS:
+                if self.default % unit == 0:
+                    return f"{self.default // unit}{suffix}"
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    def toParameter(self) -> list[Any]:
+        """
+        Convert the option for Twisted's C{optParameters}.
+
+        @return: name, short name, default, description, and the function that parses
+            the value and raises C{usage.UsageError}.
+        """
+        parse = self.parse
+        if parse is None:
+            return [self.name, None, self.default, self.meaning]
+
+        def parseNamed(text: str) -> Any:
+            try:
+                return parse(text)
+            except ValueError as problem:
+                raise usage.UsageError(f"--{self.name}: {problem}") from None
+
+        return [self.name, None, self.default, self.meaning, parseNamed]
+
+
+class GroupedOptions(usage.Options):
+    """
+    Options whose help is in groups. Under C{twistd} and C{twist}, a usage error is one
+    line, and exits.
+
+    @cvar options: the options that a class adds to those of its base classes. An option
+        with a method C{opt_...} is for the help only, as with C{usage.Options}.
+    @cvar longdesc: the description of the command.
+    """
+
+    longdesc: str
+    optParameters: ClassVar[list[list[Any]]]
+    optFlags: ClassVar[list[list[Any]]]
+    options: ClassVar[list[Option]] = [
+        Option(GENERAL, "help", "", "Print this help and exit.", shown=""),
+        Option(GENERAL, "version", "", "Print the version of openfl-twisted and exit.", shown=""),
+    ]
+
+    def __init_subclass__(cls) -> None:
+        """
+        Derive Twisted's own attributes from C{options}.
+        """
+        super().__init_subclass__()
+        own = [
+            each
+            for each in vars(cls).get("options", [])
+            if not hasattr(cls, f"opt_{each.name.replace('-', '_')}")
+        ]
+        cls.optParameters = [each.toParameter() for each in own if each.value]
+        cls.optFlags = [[each.name, None, each.meaning] for each in own if not each.value]
+
+    # Twisted's own has no short name.
+    opt_h = usage.Options.opt_help
+
+    def opt_version(self) -> NoReturn:
+        """
+        Print the version of openfl-twisted and exit.
+        """
+        sys.stdout.write(f"openfl-twisted {version('openfl-twisted')}\n")
+        sys.exit(0)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Parse the options.
+
+        @param options: the command line without the command; C{None} for C{sys.argv}.
+        @raise usage.UsageError: if an option is wrong.
+        @raise SystemExit: if an option is wrong and the command runs under C{twistd}
+            or C{twist}, which would print all of the help. The error is printed on the
+            standard error stream; the status is 1.
+        """
+        try:
+            self.parseArguments(options)
+        except usage.UsageError as problem:
+            if self.parent is None:
+                raise
+            sys.exit(f"{self.parent.subCommand}: {problem}; see --help")
+
+    def parseArguments(self, options: Sequence[str] | None) -> None:
+        """
+        Parse the options; override this instead of L{parseOptions}.
+
+        @param options: see L{parseOptions}.
+        @raise usage.UsageError: if an option is wrong.
+        """
+        super().parseOptions(options)
+
+    @classmethod
+    def allOptions(cls) -> list[Option]:
+        """
+        Return the options of the class and then those of its base classes, by group.
+
+        @return: the options.
+        """
+        found: dict[str, Option] = {}
+        for each in cls.__mro__:
+            for option in vars(each).get("options", []):
+                found.setdefault(option.name, option)
+        return sorted(found.values(), key=lambda option: GROUPS.index(option.group))
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        Return the help without its first line.
+
+        @param width: width of the lines; C{None} for C{COLUMNS} (default: 80).
+        @return: the help.
+        """
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        lines = ["", *textwrap.wrap(self.longdesc, width, break_on_hyphens=False)]
+        group = ""
+        for option in self.allOptions():
+            if option.group != group:
+                group = option.group
+                lines += ["", f"{group}:"]
+            lines += self._describe(option, width)
+        return "\n".join([*lines, ""])
+
+    def _describe(self, option: Option, width: int) -> Iterator[str]:
+        """
+        Return the lines of an option in the help.
+        """
+        letters = [each for each, name in self.synonyms.items() if name == option.name]
+        short = min(letters, key=len, default="")
+        short = f"-{short}," if len(short) == 1 else ""
+        names = f"  {short:3} --{option.name}"
+        if option.value:
+            names += f"={option.value}"
+        default = option.writtenDefault
+        text = option.meaning
+        if option.value and default:
+            text += f" [default: {default}]"
+        indent = " " * _COLUMN
+        described = textwrap.wrap(
+            text, max(width, _COLUMN + _NARROWEST) - _COLUMN, break_on_hyphens=False
+        )
+        if len(names) < _COLUMN - 1:
+            yield names.ljust(_COLUMN) + described.pop(0)
+        else:
+            yield names
+        yield from (indent + each for each in described)

@@ -1,0 +1,159 @@
+"""
+Tests for L{openfl_twisted.commandline}.
+"""
+
+import sys
+from io import StringIO
+from typing import Any, ClassVar
+
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.commandline import GENERAL, GROUPS, LIMITS, LISTENING, GroupedOptions, Option
+from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
+from openfl_twisted.telnetclient import command
+
+COMMANDS = (xmlserver, echoserver, policyserver, bridge, command)
+
+
+class Server(GroupedOptions):
+    """
+    The options of a base class.
+    """
+
+    longdesc = "Serve a well-known game."
+    options: ClassVar[list[Option]] = [
+        Option(LIMITS, "max-size", "BYTES", "Maximum size.", 3 * 1024 * 1024, int),
+        Option(GENERAL, "name", "NAME", "Name of the server.", "game"),
+    ]
+
+
+class Game(Server):
+    """
+    The options of a command.
+    """
+
+    options: ClassVar[list[Option]] = [
+        Option(LISTENING, "listen", "ENDPOINT", "Endpoint to listen on.", shown="tcp:1"),
+        Option(LISTENING, "plain", "", "Accept plain clients only."),
+        Option(LIMITS, "timeout", "SECONDS", "Time to connect.", 0.5, float),
+        Option(GENERAL, "name", "NAME", "Name of the game."),
+    ]
+
+    def opt_listen(self, endpoint: str) -> None:
+        """
+        Listen on an endpoint.
+        """
+        self["listen"] = endpoint
+
+    opt_l = opt_listen
+
+
+class Program(TwistedOptions):
+    """
+    The options of C{twistd}.
+    """
+
+    subCommands: ClassVar[list[tuple[str, str | None, Any, str]]] = [("game", None, Game, "")]
+
+
+class GroupedOptionsTests(SynchronousTestCase):
+    """
+    L{GroupedOptions}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Capture what the program prints.
+        """
+        self.output = StringIO()
+        self.patch(sys, "stdout", self.output)
+
+    def test_help(self) -> None:
+        """
+        The help is in groups. The options of the command precede those of its base
+        classes, and replace those of the same name. Defaults are as people write them.
+        """
+        self.assertEqual(
+            Game().getUsage(60),
+            """
+Serve a well-known game.
+
+Listening:
+  -l, --listen=ENDPOINT      Endpoint to listen on.
+                             [default: tcp:1]
+      --plain                Accept plain clients only.
+
+Limits (0 for no limit; sizes in bytes, suffixes K and M allowed):
+      --timeout=SECONDS      Time to connect. [default: 0.5]
+      --max-size=BYTES       Maximum size. [default: 3M]
+
+General:
+      --name=NAME            Name of the game.
+  -h, --help                 Print this help and exit.
+      --version              Print the version of
+                             openfl-twisted and exit.
+""",
+        )
+
+    def test_defaults(self) -> None:
+        """
+        Defaults are written with the largest suffix that fits.
+        """
+
+        def written(value: str, default: object) -> str | None:
+            return Option(LIMITS, "a", value, "", default).writtenDefault
+
+        sizes = [written("BYTES", size) for size in (0, 1000, 1024, 1536 * 1024, 2 << 20)]
+        self.assertEqual(sizes, ["0", "1000", "1K", "1536K", "2M"])
+        self.assertEqual([written("N", 1024), written("N", 5.0)], ["1024", "5"])
+        self.assertEqual([written("NAME", None), written("", None)], [None, "off"])
+
+    def test_shortHelp(self) -> None:
+        """
+        C{-h} and C{--help} print the help and exit with status 0.
+        """
+        for argument in ("-h", "--help"):
+            exited = self.assertRaises(SystemExit, Game().parseOptions, [argument])
+            self.assertEqual(exited.code, 0)
+        self.assertEqual(self.output.getvalue().count("Serve a well-known game."), 2)
+
+    def test_parse(self) -> None:
+        """
+        Values are parsed; options with a method are given to it.
+        """
+        game = Game()
+        game.parseOptions(["-l", "tcp:2", "--timeout=2", "--plain"])
+        self.assertEqual((game["listen"], game["timeout"], game["plain"]), ("tcp:2", 2.0, 1))
+
+    def test_wrongValue(self) -> None:
+        """
+        A usage error names the option and the value.
+        """
+        error = self.assertRaises(UsageError, Game().parseOptions, ["--timeout=x"])
+        self.assertEqual(str(error), "--timeout: could not convert string to float: 'x'")
+
+    def test_subcommand(self) -> None:
+        """
+        Under C{twistd}, a usage error is one line, and the status is 1.
+        """
+        for argument, line in (
+            ("--max-size=x", "--max-size: invalid literal for int() with base 10: 'x'"),
+            ("--colour", "option --colour not recognized"),
+        ):
+            exited = self.assertRaises(SystemExit, Program().parseOptions, ["game", argument])
+            self.assertEqual(exited.code, f"game: {line}; see --help")
+
+    def test_commands(self) -> None:
+        """
+        The help of each command contains every option, each in a known group, and no
+        line is longer than the terminal is wide.
+        """
+        for module in COMMANDS:
+            options: Any = module.Options()
+            names = {name.removesuffix("=") for name in options.longOpt}
+            described = {option.name for option in options.allOptions()}
+            self.assertEqual(described, names, module.__name__)
+            self.assertLessEqual({option.group for option in options.allOptions()}, {*GROUPS})
+            self.assertLessEqual(max(map(len, options.getUsage(80).splitlines())), 80)
