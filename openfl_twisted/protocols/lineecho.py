@@ -94,6 +94,11 @@ class LineEchoProtocol(StreamProtocol):
         """
         return _ownEnds[self.framing] if self.terminator is None else self.terminator
 
+    @property
+    def unprocessed(self) -> int:
+        begun = 0 if self._splitter is None else self._splitter.pending
+        return super().unprocessed + len(self._cut) + begun
+
     def bytesReceived(self, data: bytes) -> None:
         """
         Split the stream into texts.

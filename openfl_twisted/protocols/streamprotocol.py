@@ -132,6 +132,14 @@ class StreamProtocol(Protocol):
         """
         self.transport = connection
 
+    @property
+    def unprocessed(self) -> int:
+        """
+        The number of received bytes that this protocol holds. If there are any when TLS
+        starts, the connection is aborted. Subclasses that hold more override this.
+        """
+        return 0 if self._firstBytes is None else len(self._firstBytes.received)
+
     def chunkReceived(self, data: bytes) -> None:
         """
         Process a chunk that the connection has held.
@@ -183,6 +191,10 @@ class StreamProtocol(Protocol):
             if not transport.reading:
                 if not transport.disconnecting:
                     transport.ensureBuffer().putBack(receive, items[number:])
+                return
+            if not transport.hasReceived:
+                # The items were received before TLS, which an item has started.
+                transport.refusePlaintext()
                 return
             if transport.work >= MAX_WORK:
                 buffer = transport.ensureBuffer()
@@ -244,6 +256,8 @@ class StreamProtocol(Protocol):
         A subclass that overrides this must call it.
         """
         self.finishReading(reason)
+        # Held first bytes of a client that has reset the connection are dropped.
+        self._endInspection()
         super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:

@@ -153,6 +153,11 @@ class XMLSocketProtocol(StreamProtocol):
         self._dropUnfinished()
         super().readConnectionLost()
 
+    @property
+    def unprocessed(self) -> int:
+        begun = 0 if self._splitter is None else self._splitter.pending
+        return super().unprocessed + begun
+
     def _dropUnfinished(self) -> None:
         """
         Drop a message whose end has not come, as Flash does.

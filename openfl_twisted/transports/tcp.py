@@ -617,10 +617,13 @@ class CoalescingTransport(Connection, tcp.Connection):
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
         Start TLS. The owner gets another transport, which limits the queue in front of
-        TLS.
+        TLS. If plaintext was received that the owner has not processed, the connection is
+        aborted instead.
 
         @raise RuntimeError: if the peer has not read what was sent before.
         """
+        if self.refusesTLS():
+            return
         owner, tap = self.owner, self._tap
         producer, streaming = self.producer, self.streamingProducer
         if owner is not None:

@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IPullProducer,
     IPushProducer,
     IReactorTime,
+    ITLSTransport,
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -51,6 +52,9 @@ from openfl_twisted.wire.websocket.messages import (
 
 # Parts of compressed data that are read after this side has sent its Close.
 _MAX_PIECES = 8
+
+# The work of a control frame, a fragment or a compressed frame, which takes longer than a message.
+_OTHER_WORK = 2
 
 # Seconds that the peer has to read what was sent before the end.
 _LINGER = 30.0
@@ -177,10 +181,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def __providedBy__(self) -> Any:
         # What zope.interface asks: its own interfaces and those of the connection. It cannot be
-        # half-closed.
+        # half-closed, nor start TLS.
         if self.transport is None:
             return implementedBy(type(self))
-        return Provides(type(self), providedBy(self.transport) - IHalfCloseableProtocol)
+        its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
+        return Provides(type(self), its)
 
     def __getattr__(self, name: str) -> Any:
         if name == "transport":
@@ -344,11 +349,26 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.owner is not None:
             self.owner.disconnectedByOperator()
 
+    @property
+    def unprocessed(self) -> int:
+        """
+        Never used: TLS starts before the WebSocket.
+        """
+        raise NotImplementedError
+
     def transportChanged(self, connection: Connection) -> None:
         """
         Never called: TLS starts before the WebSocket.
         """
         raise NotImplementedError
+
+    def startTLS(self, *arguments: object) -> None:
+        """
+        Refuse to start TLS.
+
+        @raise RuntimeError: always.
+        """
+        raise RuntimeError("startTLS cannot be called on a WebSocket: use wss instead")
 
     # Receiving
 
@@ -421,6 +441,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.delivering = True
         try:
             arrived = frames.receive(data)
+            if frames.compressed:
+                # A read is divided into many calls.
+                self.work += frames.others * _OTHER_WORK
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
             if alone and self.reading and not frames.compressed:
                 # The usual case.
@@ -756,6 +779,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
         @param end: the code and the reason, the answer, and whether it is a violation.
         """
+        if self._closeSent:
+            # It can have been sent after these frames were read.
+            end = end._replace(answer=b"", code=_ABNORMAL if end.fault else end.code)
         self.closeCode, self.closeReason = end.code, end.reason
         self._clean = not end.fault
         if end.fault:

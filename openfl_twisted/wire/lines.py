@@ -93,6 +93,13 @@ class LineSplitter:
         # The last byte of the previous newline, until further data is received.
         self._newline = b""
 
+    @property
+    def pending(self) -> int:
+        """
+        The number of bytes of the line whose end was not received.
+        """
+        return len(self._begun)
+
     def receive(self, data: bytes) -> list[Line]:
         """
         Parse the next chunk of the stream.

@@ -104,6 +104,8 @@ class WebSocketFrames:
     The server side of one WebSocket, without its connection.
 
     @ivar compressed: whether messages are compressed.
+    @ivar others: number of control frames, fragments and compressed frames that the
+        last call of L{receive} has read.
     @ivar unfinished: whether L{receive} has left further frames, because there were very
         many. Call it again without data after other connections were served.
     """
@@ -120,6 +122,7 @@ class WebSocketFrames:
         "_over",
         "_wanted",
         "compressed",
+        "others",
         "unfinished",
     )
 
@@ -136,6 +139,7 @@ class WebSocketFrames:
         self._held: bytearray | None = None
         self._wanted = 0
         self.unfinished = False
+        self.others = 0
         # The number of missing bytes of a frame that is delivered in parts, and its mask.
         self._left = 0
         self._key = b""
@@ -213,6 +217,7 @@ class WebSocketFrames:
         @raise PayloadTooBig: if a frame exceeds the limit.
         """
         self.unfinished = False
+        self.others = 0
         stream: bytes | bytearray = data
         at = others = 0
         if self._left:
@@ -240,7 +245,7 @@ class WebSocketFrames:
                 if others == _MAX_OTHERS:
                     self.unfinished, wanted = True, 0
                     break
-                others += 1
+                self.others = others = others + 1
                 self._checkHeader(first, length)
             stop = start + length
             if stop > end:
@@ -375,10 +380,10 @@ class WebSocketFrames:
 
         @param code: the close code (default 1000, normal closure).
         @param reason: the reason, truncated to 123 bytes.
-        @return: the frame; empty if one was made before, or if L{receive} has returned an
-            L{End}, which contains it.
+        @return: the frame; empty if one was made before. It replaces the answer of an
+            L{End} that was returned, but not processed yet.
         """
-        if self._closeSent or self._over:
+        if self._closeSent:
             return b""
         frame = makeClose(code, reason)
         self._closeSent = True
