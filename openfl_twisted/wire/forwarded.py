@@ -19,7 +19,7 @@ An IP network.
 
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
 # A quoted string without an end extends to the end of the text, which is invalid.
-_piece = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+_part = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _pair = re.compile(
     r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*))?[ \t]*+(?:;|\Z)"""
 )
@@ -98,12 +98,12 @@ def _elementsOf(text: str) -> list[str]:
     Split C{Forwarded} at commas outside quoted strings.
     """
     elements: list[list[str]] = [[]]
-    for piece in _piece.findall(text):
-        if piece == ",":
+    for part in _part.findall(text):
+        if part == ",":
             elements.append([])
         else:
-            elements[-1].append(piece)
-    return ["".join(pieces) for pieces in elements]
+            elements[-1].append(part)
+    return ["".join(parts) for parts in elements]
 
 
 def _forOf(element: str) -> str:

@@ -34,8 +34,7 @@ class ChunkBufferTests(SynchronousTestCase):
 
     def test_changed(self) -> None:
         """
-        A chunk that its owner changes later is not changed in the buffer, nor
-        vice versa.
+        A chunk that its owner changes later is not changed in the buffer, nor vice versa.
         """
         kept, owned = ChunkBuffer(), bytearray(5000)
         kept.add(owned)  # type: ignore[arg-type]

@@ -148,8 +148,7 @@ class NumberTests(SynchronousTestCase):
     @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.integers(-(2**70), 2**70))
     def test_integers(self, order: str, value: int) -> None:
         """
-        An integer is read with the low bits that were written, signed and
-        unsigned.
+        An integer is read with the low bits that were written, signed and unsigned.
         """
         for kind, size in [("Byte", 1), ("Short", 2), ("Int", 4), ("Int64", 8)]:
             data = written(order, "write" + kind, value)
@@ -315,8 +314,7 @@ class StringTests(SynchronousTestCase):
 
     def test_multiByteNul(self) -> None:
         """
-        In another character set a text ends at the NUL character, not at the NUL
-        byte.
+        In another character set a text ends at the NUL character, not at the NUL byte.
         """
         self.assertEqual(arrayOf(b"A\0B\0\0\0C\0").readMultiByte(8, "unicode"), "AB")
 

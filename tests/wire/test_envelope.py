@@ -53,8 +53,7 @@ class EnvelopeTests(SynchronousTestCase):
 
     def test_format(self) -> None:
         """
-        The header contains the version, the flags, the node and the sequence
-        number.
+        The header contains the version, the flags, the node and the sequence number.
         """
         self.assertEqual(
             encode(Envelope(NODE, 258, b"hi", True)), b"\1\1" + NODE + b"\0\0\0\0\0\0\1\2hi"
@@ -130,8 +129,7 @@ class LossCounterTests(SynchronousTestCase):
 
     def test_gap(self) -> None:
         """
-        Numbers between two received ones are missing; numbers before the first
-        are not.
+        Numbers between two received ones are missing; numbers before the first are not.
         """
         self.assertEqual(self.note(LossCounter(), 7, 8, 11, 12), [0, 0, 2, 0])
 

@@ -124,8 +124,7 @@ class ForwardedTests(SynchronousTestCase):
     @given(st.lists(elements()), elements(), elements())
     def test_noSpoofing(self, before: list[str], left: str, right: str) -> None:
         """
-        The address is the one that the proxy has written, regardless of quoted
-        strings.
+        The address is the one that the proxy has written, regardless of quoted strings.
         """
         last = f"{left};for=192.0.2.1;{right}"
         self.assertEqual(reported("forwarded", ",".join([*before, last])), "192.0.2.1 0")

@@ -246,8 +246,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_paths(self) -> None:
         """
-        The path of a whole URL, as OpenFL's draft of a client sends it, is
-        extracted.
+        The path of a whole URL, as OpenFL's draft of a client sends it, is extracted.
         """
         for target, path in [
             (b"/", "/"),
@@ -345,8 +344,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_encoded(self) -> None:
         """
-        An answer is a complete response; without a body it has the same length
-        field.
+        An answer is a complete response; without a body it has the same length field.
         """
         answer = HTTPAnswer(400, "No.", [("A", "b")])
         head = (

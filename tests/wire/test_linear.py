@@ -159,8 +159,8 @@ def stream(make: Callable[[], Callable[[bytes], object]]) -> Callable[[list[byte
 
     def parse(chunks: list[bytes]) -> None:
         receive = make()
-        for piece in chunks:
-            found = receive(piece)
+        for chunk in chunks:
+            found = receive(chunk)
             if isinstance(found, Iterator):
                 for _ in found:
                     pass
@@ -423,8 +423,7 @@ class LinearTests(SynchronousTestCase):
 
     def test_counts(self) -> None:
         """
-        Quadratic work is detected: nested loops, and a search of all data for
-        each part.
+        Quadratic work is detected: nested loops, and a search of all data for each part.
         """
 
         def nested(data: bytes) -> None:
@@ -460,8 +459,7 @@ class LinearTests(SynchronousTestCase):
     @given(st.data())
     def test_linear(self, draw: st.DataObject) -> None:
         """
-        Four times the input takes about four times the steps, in one chunk and in
-        many.
+        Four times the input takes about four times the steps, in one chunk and in many.
         """
         parser = draw.draw(st.sampled_from([*PARSERS.values()]))
         unit = b"".join(draw.draw(st.lists(st.sampled_from(parser.units), min_size=1, max_size=3)))

@@ -112,8 +112,7 @@ class LineSplitterTests(SynchronousTestCase):
         self, framing: Framing, cut: tuple[bytes, list[bytes]], maxLength: int
     ) -> None:
         """
-        The lines, and the line that is too long, do not depend on chunk
-        boundaries.
+        The lines, and the line that is too long, do not depend on chunk boundaries.
         """
         stream, chunks = cut
         self.assertEqual(

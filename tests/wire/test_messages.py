@@ -73,8 +73,7 @@ class MessageSplitterTests(SynchronousTestCase):
     @given(cutStreams(streams), st.integers(1, 6))
     def test_anySplit(self, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
         """
-        The messages, and the message that is too long, do not depend on chunk
-        boundaries.
+        The messages, and the message that is too long, do not depend on chunk boundaries.
         """
         stream, chunks = cut
         expected: list[bytes | str] = []

@@ -142,8 +142,7 @@ class CommandTests(SynchronousTestCase):
     @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=2, max_size=2, unique=True))
     def test_subjects(self, topics: list[str]) -> None:
         """
-        Any text becomes a valid subject, and different texts become different
-        subjects.
+        Any text becomes a valid subject, and different texts become different subjects.
         """
         one, other = (nats.subjectOf("openfl", topic) for topic in topics)
         self.assertNotEqual(one, other)

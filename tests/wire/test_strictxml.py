@@ -88,8 +88,7 @@ class ElementTests(SynchronousTestCase):
 
     def test_namespaces(self) -> None:
         """
-        A name is split from its prefix, and declared namespaces are noticed
-        everywhere.
+        A name is split from its prefix, and declared namespaces are noticed everywhere.
         """
         self.assertEqual(
             readElement(b"<x:a xmlns:x='u}v' x:b='1'/>"),
@@ -206,9 +205,8 @@ class ElementTests(SynchronousTestCase):
     @given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.integers(100, 600))
     def test_calls(self, piece: str, other: str, count: int) -> None:
         """
-        The number of calls does not depend on the contents of a document:
-        elements, text and attributes cause no calls. Namespaces do, up to their
-        limit.
+        The number of calls does not depend on the contents of a document: elements, text
+        and attributes cause no calls. Namespaces do, up to their limit.
         """
 
         def read() -> None:

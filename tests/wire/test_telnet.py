@@ -178,8 +178,7 @@ class TelnetReaderTests(SynchronousTestCase):
 
     def test_newlines(self) -> None:
         """
-        CR LF is a newline, CR NUL is a CR, and a CR before any other byte is
-        kept.
+        CR LF is a newline, CR NUL is a CR, and a CR before any other byte is kept.
         """
         for wire, text in [
             (b"a\r\nb", b"a\nb"), (b"a\r\0b", b"a\rb"), (b"a\rb", b"a\rb"), (b"a\nb", b"a\nb"),

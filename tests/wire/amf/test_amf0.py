@@ -105,8 +105,7 @@ class ECMAArrayTests(SynchronousTestCase):
 
     def test_otherKeys(self) -> None:
         """
-        Any other key, a gap, or a length without an element makes it an
-        ECMAArray.
+        Any other key, a gap, or a length without an element makes it an ECMAArray.
         """
         for text, wanted in [
             (f"08 00000002 0001 '0' {ONE} 0001 'a' {TWO} 000009", ECMAArray([1.0], {"a": 2.0})),
@@ -214,8 +213,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_recordedDate(self) -> None:
         """
-        ActionScript 3 numbers dates: the recorded reference of Flash Player is
-        the date.
+        ActionScript 3 numbers dates: the recorded reference of Flash Player is the date.
         """
         value = read(RECORDED_DATE + "000009")
         a, b, c, date = ["a"], ["b"], ["c"], Date(12.0)
@@ -225,8 +223,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_recordedXML(self) -> None:
         """
-        ActionScript 2 numbers XML: the recorded reference of Flash Player is the
-        XML.
+        ActionScript 2 numbers XML: the recorded reference of Flash Player is the XML.
         """
         value, end = decode(RECORDED_XML, objectEncoding=AMF0)
         self.assertEqual(end, len(RECORDED_XML))

@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.codec}: the bytes of each value, and refused
-values.
+Tests for L{openfl_twisted.wire.amf.codec}: the bytes of each value, and refused values.
 """
 
 import copy
@@ -317,8 +316,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_subclasses(self) -> None:
         """
-        An instance of a subclass of a supported type is written like one of the
-        type.
+        An instance of a subclass of a supported type is written like one of the type.
         """
 
         class Text(str):
@@ -382,8 +380,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_strings(self) -> None:
         """
-        Strings and names share their reference numbers; the empty string has
-        none.
+        Strings and names share their reference numbers; the empty string has none.
         """
         value = ["", "a", "b", "a", {"b": "a"}]
         text = "090B01" + "0601" + "060361" + "060362" + "0600" + "0A0B01020600" + "01"
@@ -515,8 +512,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_temporaryObjects(self) -> None:
         """
-        An object that exists only while it is written is never mistaken for
-        another.
+        An object that exists only while it is written is never mistaken for another.
         """
 
         class Fresh:
@@ -669,8 +665,7 @@ class RegistryTests(SynchronousTestCase):
 
     def test_refusedRegistrations(self) -> None:
         """
-        An invalid or contradictory registration is refused; a repeated one is
-        not.
+        An invalid or contradictory registration is refused; a repeated one is not.
         """
         registry = registryOf(Point=Point)
         registry.register("Point", Point, ["x"])
@@ -956,8 +951,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_comparison(self) -> None:
         """
-        Arrays with names and objects of classes are compared with all their
-        parts.
+        Arrays with names and objects of classes are compared with all their parts.
         """
         self.assertEqual(ECMAArray([1], {"a": 2}), ECMAArray([1], {"a": 2}))
         self.assertNotEqual(ECMAArray([1], {"a": 2}), ECMAArray([2], {"a": 2}))

@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.codec}: limits, properties, and malicious
-data.
+Tests for L{openfl_twisted.wire.amf.codec}: limits, properties, and malicious data.
 """
 
 import importlib

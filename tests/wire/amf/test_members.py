@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.members}: programs that select the members to
-write.
+Tests for L{openfl_twisted.wire.amf.members}: programs that select the members to write.
 """
 
 from collections.abc import Callable
@@ -119,8 +118,7 @@ class DynamicOutputTests(SynchronousTestCase):
     @given(st.lists(st.tuples(names, objects), max_size=5), st.sampled_from([AMF0, AMF3]))
     def test_anyMembers(self, members: list[tuple[str, Any]], encoding: int) -> None:
         """
-        Any names with any values are read back; the later one of two with the
-        same name.
+        Any names with any values are read back; the later one of two with the same name.
         """
 
         def write(obj: Any, output: DynamicOutput) -> None:

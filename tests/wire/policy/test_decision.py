@@ -32,8 +32,7 @@ def plain(
     pattern: str, ports: str | None, content: str, port: int, expected: str
 ) -> tuple[AccessRule, str, bool, int, str | None, int, str]:
     """
-    Return a row for a master policy file, without secure rules and secure
-    content.
+    Return a row for a master policy file, without secure rules and secure content.
     """
     return AccessRule(pattern, ports), content, False, port, None, 843, expected
 
@@ -198,8 +197,7 @@ class DecisionTests(SynchronousTestCase):
 
     def test_anyRule(self) -> None:
         """
-        One rule that grants is sufficient, at any position. Each rule has a
-        reason.
+        One rule that grants is sufficient, at any position. Each rule has a reason.
         """
         refusing, granting = AccessRule("b.example", "80"), AccessRule("a.example", "80", True)
         refused = "rule {} (domain 'b.example' to-ports '80') does not grant: it is not for"

@@ -41,8 +41,7 @@ class FileTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        A file of the usual form is parsed. Unknown elements and nested rules are
-        ignored.
+        A file of the usual form is parsed. Unknown elements and nested rules are ignored.
         """
         policy = PolicyFile.fromXML(
             b'<?xml version="1.0"?>\n'
@@ -136,8 +135,7 @@ class FileTests(SynchronousTestCase):
 
     def test_duplicateAttributes(self) -> None:
         """
-        A repeated attribute makes the file invalid, with the same value or
-        another.
+        A repeated attribute makes the file invalid, with the same value or another.
         """
         for attributes in [
             'domain="*" domain="*" to-ports="80"',
@@ -150,8 +148,7 @@ class FileTests(SynchronousTestCase):
 
     def test_textNodes(self) -> None:
         """
-        Text at any position makes a file invalid. White space and comments are
-        ignored.
+        Text at any position makes a file invalid. White space and comments are ignored.
         """
         rule = '<allow-access-from domain="*" to-ports="80"'
         for inside in [
@@ -404,8 +401,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_secure(self) -> None:
         """
-        A rule for content that was loaded over https is reported if the port is
-        plain.
+        A rule for content that was loaded over https is reported if the port is plain.
         """
         policy = PolicyFile((AccessRule("*", "8080", secure=True),))
         [problem] = policy.problems(8080)

@@ -62,8 +62,7 @@ class CoversTests(SynchronousTestCase):
 
     def test_covers(self) -> None:
         """
-        A rule covers another if it includes all of its domains, ports and
-        content.
+        A rule covers another if it includes all of its domains, ports and content.
         """
         for wide, narrow, expected in [
             (AccessRule("*"), AccessRule("a.example", "80"), True),

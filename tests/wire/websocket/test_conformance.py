@@ -1,7 +1,6 @@
 """
-RFC 6455 and RFC 7692: the cases of Autobahn's test suite that concern a server of
-this package, with their numbers. Unlike Autobahn's, each runs in two
-segmentations.
+RFC 6455 and RFC 7692: the cases of Autobahn's test suite that concern a server of this
+package, with their numbers. Unlike Autobahn's, each runs in two segmentations.
 """
 
 from typing import Any, NamedTuple
@@ -245,8 +244,7 @@ class ConformanceTests(SynchronousTestCase):
 
     def assertViolation(self, end: Event, code: int | None, name: object) -> None:
         """
-        Check that a stream has ended with a violation, and the Close that answers
-        it.
+        Check that a stream has ended with a violation, and the Close that answers it.
         """
         assert code is not None and isinstance(end, End), name
         self.assertEqual((end.code, end.fault), (code, True), name)
@@ -256,8 +254,7 @@ class ConformanceTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        A violation ends the WebSocket with the right code, after the events
-        before it.
+        A violation ends the WebSocket with the right code, after the events before it.
         """
         for name, stream, events, code in BAD:
             for chunks in self.segmentations(stream):
@@ -333,9 +330,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_bothWays(self) -> None:
         """
-        12.*, 13.*: messages of many lengths are compressed in both directions
-        with every type of offer. Uncompressed messages and fragments are read
-        too.
+        12.*, 13.*: messages of many lengths are compressed in both directions with every
+        type of offer. Uncompressed messages and fragments are read too.
         """
         for offer in OFFERS:
             client, frames = connect(ClientPerMessageDeflateFactory(**offer))
@@ -380,9 +376,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_violations(self) -> None:
         """
-        A frame that exceeds the limit when it is inflated, one that cannot be
-        inflated, compressed text that is not UTF-8 and misplaced reserved bits end
-        the WebSocket.
+        A frame that exceeds the limit when it is inflated, one that cannot be inflated,
+        compressed text that is not UTF-8 and misplaced reserved bits end the WebSocket.
         """
 
         def compressed(opcode: int, payload: bytes) -> bytes:

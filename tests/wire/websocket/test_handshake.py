@@ -36,8 +36,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_noUpgrade(self) -> None:
         """
-        A request that is not a WebSocket handshake gets the answer to such a
-        request.
+        A request that is not a WebSocket handshake gets the answer to such a request.
         """
         for old, new, status in [
             (b"Upgrade: websocket\r\n", b"", 426),
@@ -111,9 +110,8 @@ class AcceptTests(SynchronousTestCase):
 
     def test_subprotocols(self) -> None:
         """
-        The first of our subprotocols that the client offers is selected; none if
-        the client offers none of them, or an empty list, as OpenFL's draft of a
-        client does.
+        The first of our subprotocols that the client offers is selected; none if the
+        client offers none of them, or an empty list, as OpenFL's draft of a client does.
         """
         for offered, agreed in [
             (b"b, a", b"a"),

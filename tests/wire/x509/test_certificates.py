@@ -64,8 +64,7 @@ One code of each grade, the most severe first.
 
 def statusOf(*findings: tuple[int, int], hard: bool = False) -> str:
     """
-    Return the status for findings (code and depth) on a path without
-    certificates.
+    Return the status for findings (code and depth) on a path without certificates.
     """
     return judge([Finding(*each) for each in findings], {}, hardRevocation=hard).status
 
@@ -147,8 +146,7 @@ class TableTests(SynchronousTestCase):
 
     def test_hardRevocation(self) -> None:
         """
-        An unknown revocation status counts only if the client requires it to be
-        known.
+        An unknown revocation status counts only if the client requires it to be known.
         """
         for code in UNKNOWN_REVOCATION:
             for depth in (0, 1):
@@ -299,8 +297,7 @@ class RuleTests(SynchronousTestCase):
 
     def test_manyIssuers(self) -> None:
         """
-        Of many certificates with the issuer's name, only the first few keys are
-        tried.
+        Of many certificates with the issuer's name, only the first few keys are tried.
         """
         wrong = [
             authority("Intermediate", ROOT, key=keyFor(f"wrong {number}")).certificate
@@ -352,8 +349,7 @@ class WordsTests(SynchronousTestCase):
 
     def test_dates(self) -> None:
         """
-        The text contains the date on which a certificate expires or becomes
-        valid.
+        The text contains the date on which a certificate expires or becomes valid.
         """
         self.assertIn("(since 2100-01-01 00:00 UTC)", judge([Finding(10, 0)], PATH).text)
         self.assertIn("(until 2000-01-01 00:00 UTC)", judge([Finding(9, 0)], PATH).text)

@@ -71,8 +71,7 @@ class PathTests(SynchronousTestCase):
 
     def test_backtracking(self) -> None:
         """
-        A path is found although another one with the same names leads to no trust
-        anchor.
+        A path is found although another one with the same names leads to no trust anchor.
         """
         wrong = authority("Intermediate", authority("Untrusted"))
         for others in ((wrong, MIDDLE), (MIDDLE, wrong)):
@@ -167,8 +166,7 @@ class PathTests(SynchronousTestCase):
 
     def test_obstacles(self) -> None:
         """
-        Each path that C{cryptography} cannot verify has a reason; other paths
-        have none.
+        Each path that C{cryptography} cannot verify has a reason; other paths have none.
         """
         odd = authority("Odd", kind="Ed25519")
         mapping = x509.UnrecognizedExtension(

@@ -295,8 +295,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_otherCertificate(self) -> None:
         """
-        A response about another certificate, or one of another issuer, is
-        ignored.
+        A response about another certificate, or one of another issuer, is ignored.
         """
         self.assertIs(self.read(ROOT.staple(OTHER)), Revocation.UNKNOWN)
         namesake = server(STRANGER, serial=LEAF.certificate.serial_number)
@@ -389,8 +388,7 @@ class StapleTests(SynchronousTestCase):
     @given(st.data())
     def test_oneBit(self, data: st.DataObject) -> None:
         """
-        A staple with one changed bit never has the opposite status, and raises
-        nothing.
+        A staple with one changed bit never has the opposite status, and raises nothing.
         """
         staple = bytearray(GOOD)
         position = data.draw(st.integers(0, len(staple) - 1))

@@ -135,8 +135,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        A number matches no certificate, because systems treat it as an IP
-        address.
+        A number matches no certificate, because systems treat it as an IP address.
         """
         for number in ("1", "2130706433"):
             self.assertFalse(matches(number, [number]))
@@ -162,8 +161,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_described(self) -> None:
         """
-        Error messages list three names of a certificate, without control
-        characters.
+        Error messages list three names of a certificate, without control characters.
         """
         for names, text in (
             (["a.example", "10.0.0.1"], "a.example, 10.0.0.1"),
@@ -286,8 +284,7 @@ class MatchTests(SynchronousTestCase):
     @given(st.ip_addresses(), st.ip_addresses())
     def test_addresses(self, one: IPv4Address, other: IPv4Address) -> None:
         """
-        An IP address matches only itself, and never a DNS name with the same
-        text.
+        An IP address matches only itself, and never a DNS name with the same text.
         """
         self.assertTrue(matches(str(one), [str(one)]))
         self.assertEqual(matches(str(one), [str(other)]), one == other)
