@@ -24,3 +24,13 @@ def cutStreams(
     A strategy for streams, each with one way to split it.
     """
     return streams.flatmap(lambda data: strategies.tuples(strategies.just(data), cuts(data)))
+
+
+def everyCut(data: bytes) -> list[list[bytes]]:
+    """
+    Return every way to cut short C{data} into pieces that are not empty.
+    """
+    found = [[data]] if data else []
+    for at in range(1, len(data)):
+        found += [[data[:at], *rest] for rest in everyCut(data[at:])]
+    return found

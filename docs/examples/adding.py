@@ -1,5 +1,5 @@
 """
-A server for programs that use C{Socket}: it adds two numbers.
+A server for clients that use C{Socket}: it adds two numbers. Run it with
 C{python adding.py tcp:9339:interface=127.0.0.1}.
 """
 
@@ -21,7 +21,7 @@ class Adder(BinarySocketProtocol):
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
         """
-        Add as many pairs as have come: the network cuts where it likes.
+        Add all complete pairs: TCP can split the stream anywhere.
         """
         while self.bytesAvailable >= 8:
             self.writeInt(self.readInt() + self.readInt())
@@ -29,7 +29,7 @@ class Adder(BinarySocketProtocol):
 
 async def main(reactor: Any, endpoint: str) -> None:
     """
-    Listen until the program is ended. C{openflEndpoint} lets browsers in too.
+    Listen until the program is stopped. C{openflEndpoint} accepts browsers too.
     """
     server = openflEndpoint(serverFromString(reactor, endpoint))
     port: Any = await server.listen(BinarySocketFactory(Adder))

@@ -1,5 +1,6 @@
 """
-A client in OpenFL's words that has 40 and 2 added: C{python asking.py 9339}.
+A client with OpenFL's classes that requests the sum of 40 and 2. Run it with
+C{python asking.py 9339}.
 """
 
 import sys
@@ -14,7 +15,7 @@ from openfl_twisted.net import Socket
 
 async def main(reactor: Any, port: str) -> None:
     """
-    Ask, and print the answer.
+    Send the numbers, and print the answer.
     """
     socket = Socket()
     answered: Deferred[None] = Deferred()

@@ -1,5 +1,5 @@
 """
-A relay that deals with all messages of one read at once. Run it in this folder
+A server that forwards all messages of one read together. Run it in this directory
 with C{twistd -n openfl-xml --app batches:Relay}.
 """
 
@@ -8,11 +8,11 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 
 class Relay(XMLSocketProtocol):
     """
-    Hands on what comes to everybody else.
+    Forwards each message to all other clients.
     """
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
-        Write all of them out once, for all who hear them.
+        Encode the messages once for all clients.
         """
         self.factory.broadcastMessages(messages, exclude=[self])

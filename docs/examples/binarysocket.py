@@ -1,6 +1,6 @@
 """
-What the guide promises of binary sockets and leaves out: numbers in both byte
-orders, through the two ends of a connection. C{python binarysocket.py}.
+Binary sockets: numbers in both byte orders, between a server and a client. Run it with
+C{python binarysocket.py}.
 """
 
 import sys
@@ -16,13 +16,13 @@ from openfl_twisted.utils import Endian
 
 def onConnect(event: ServerSocketConnectEvent) -> None:
     """
-    Add up what a client sends.
+    Add the numbers that a client sends.
     """
     socket: Socket = event.socket
 
     def onData(event: ProgressEvent) -> None:
         while socket.bytesAvailable >= 9:
-            # The first byte says in which order the others come.
+            # The first byte selects the byte order.
             socket.endian = Endian.LITTLE_ENDIAN if socket.readBoolean() else Endian.BIG_ENDIAN
             socket.writeInt(socket.readInt() + socket.readInt())
         socket.flush()

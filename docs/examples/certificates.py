@@ -1,7 +1,6 @@
 """
-Shows what a SecureSocket thinks of a server's certificate, for each status that
-there is. C{python certificates.py expired} makes such a server on this machine,
-connects to it, and prints what the program sees.
+Shows each certificate status of a SecureSocket. C{python certificates.py expired}
+starts a server with an expired certificate, connects to it, and prints the result.
 """
 
 import sys
@@ -20,7 +19,7 @@ from openfl_twisted.testing import STATUSES, CertificateMaker
 
 async def main(reactor: Any, status: str = "") -> None:
     """
-    Make a server, connect to it, and print what comes of it.
+    Start a server, connect to it, and print the certificate status.
     """
     if status not in STATUSES:
         raise SystemExit(f"name a status: {', '.join(STATUSES)}")

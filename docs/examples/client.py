@@ -1,5 +1,5 @@
 """
-A client that says one thing, prints the first answer and leaves:
+A client that sends a message, prints the first answer and disconnects. Run it with
 C{python client.py tcp:127.0.0.1:8080 "<hello/>"}.
 """
 
@@ -17,7 +17,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 
 class Asker(XMLSocketProtocol):
     """
-    Waits for an answer.
+    Waits for the first message.
     """
 
     def __init__(self) -> None:
@@ -25,15 +25,12 @@ class Asker(XMLSocketProtocol):
         self.ended: Deferred[None] = Deferred()
 
     def messageReceived(self, message: str) -> None:
-        """
-        Take the first message.
-        """
         self.answer.callback(message)
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Say that it is over.
+        Fail if the connection is lost before the answer.
         """
         super().connectionLost(reason)
         if not self.answer.called:
@@ -43,7 +40,7 @@ class Asker(XMLSocketProtocol):
 
 async def main(reactor: Any, endpoint: str, message: str) -> None:
     """
-    Ask, print the answer, and leave.
+    Send the message, print the answer, and disconnect.
     """
     asker = Asker()
     await connectProtocol(clientFromString(reactor, endpoint), asker)

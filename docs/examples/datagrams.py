@@ -1,6 +1,5 @@
 """
-What the guide promises of UDP and leaves out: one socket sends, another
-receives. C{python datagrams.py}.
+UDP: one socket sends a datagram to another. Run it with C{python datagrams.py}.
 """
 
 import sys

@@ -1,5 +1,5 @@
 """
-Rooms in which one can roll dice. Run it in this folder with
+Rooms with dice. Run it in this directory with
 C{twistd -n openfl-xml --app dice:Dice}.
 """
 
@@ -11,12 +11,12 @@ from openfl_twisted.rooms.roomprotocol import XMLRoomProtocol
 
 class Dice(XMLRoomProtocol):
     """
-    Knows C{<roll/>} beside the usual elements.
+    Adds the request C{<roll/>}.
     """
 
     def handleLine(self, line: bytes) -> None:
         """
-        Deal with a message.
+        Roll the dice for C{<roll/>}, and notify all members.
         """
         if line != b"<roll/>" or self.member is None or self.member.room is None:
             super().handleLine(line)

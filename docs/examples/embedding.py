@@ -1,11 +1,12 @@
 """
-A Twisted application with a game among its services: C{twistd -ny embedding.py}.
+A Twisted application with a game as one of its services. Run it with
+C{twistd -ny embedding.py}.
 """
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import Application
 
-# A file for twistd is run once the reactor is chosen.
+# twistd runs this file after it has installed the reactor.
 from twisted.internet import reactor  # noqa: TID253
 from twisted.internet.endpoints import serverFromString
 from twisted.web import resource
@@ -21,19 +22,16 @@ application = Application("games")
 
 class Player(XMLSocketProtocol):
     """
-    What one says goes to all others.
+    Forwards each message to all other players.
     """
 
     def messageReceived(self, message: str) -> None:
-        """
-        Hand a message on.
-        """
         self.factory.broadcast(message, exclude=[self])
 
 
 class State(resource.Resource):
     """
-    A page that says how many play.
+    A page with the number of players.
     """
 
     isLeaf = True
@@ -43,13 +41,10 @@ class State(resource.Resource):
         self.guard = guard
 
     def render_GET(self, request: object) -> bytes:
-        """
-        Count them.
-        """
         return b"%d are playing\n" % self.guard.connections
 
 
-# The game, with all that the command openfl-xml would put in front of it.
+# The game, with the same wrappers as in the command openfl-xml.
 guard = GuardFactory(OnePortFactory(XMLSocketFactory(Player)), maxConnections=1000)
 game = serverFromString(reactor, "tcp:8080:interface=127.0.0.1")
 StreamServerEndpointService(game, guard).setServiceParent(application)

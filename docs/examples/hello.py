@@ -1,5 +1,5 @@
 """
-A client in OpenFL's words, which says hello and prints the answer:
+A client with OpenFL's classes that sends a message and prints the answer. Run it with
 C{python hello.py}.
 """
 

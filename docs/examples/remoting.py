@@ -1,5 +1,5 @@
 """
-A remote call of Flex over a binary socket: C{python remoting.py}.
+Flex remoting over a binary socket. Run it with C{python remoting.py}.
 """
 
 import sys
@@ -73,7 +73,7 @@ async def call(socket: Socket, operation: str, *arguments: Any) -> Any:
 
 async def main(reactor: Any) -> None:
     """
-    Call a method that exists, and one that does not.
+    Call an existing operation, and an unknown one.
     """
     server = ServerSocket()
     server.addEventListener(ServerSocketConnectEvent.CONNECT, onConnect)

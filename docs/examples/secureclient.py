@@ -1,5 +1,6 @@
 """
-A client that trusts one authority: C{python secureclient.py HOST PORT CA.pem}.
+A client that trusts one CA certificate. Run it with
+C{python secureclient.py HOST PORT CA.pem}.
 """
 
 import sys
@@ -14,7 +15,7 @@ from openfl_twisted.tls import Trust
 
 async def main(reactor: Any, host: str, port: str, authority: str) -> None:
     """
-    Connect, and say how the server's certificate was judged.
+    Connect, and print the status of the server's certificate.
     """
     socket = SecureSocket(trust=Trust.fromPEM(authority))
     socket.connect(host, int(port))

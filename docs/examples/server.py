@@ -1,5 +1,6 @@
 """
-A relay in a program of one's own: C{python server.py tcp:8080:interface=127.0.0.1}.
+A program that forwards each message to all other clients. Run it with
+C{python server.py tcp:8080:interface=127.0.0.1}.
 """
 
 import sys
@@ -16,19 +17,16 @@ from openfl_twisted.transports.guard import GuardFactory
 
 class Player(XMLSocketProtocol):
     """
-    One player: what it says goes to all others.
+    Forwards each message to all other players.
     """
 
     def messageReceived(self, message: str) -> None:
-        """
-        Hand a message on.
-        """
         self.factory.broadcast(message, exclude=[self])
 
 
 async def main(reactor: Any, endpoint: str) -> None:
     """
-    Listen until the program is ended.
+    Listen until the program is stopped.
     """
     factory = GuardFactory(OnePortFactory(XMLSocketFactory(Player)), maxConnections=100)
     port = await serverFromString(reactor, endpoint).listen(factory)

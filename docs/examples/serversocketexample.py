@@ -1,6 +1,6 @@
 """
-The guide's ServerSocketExample: it greets each client and echoes what it says.
-C{python serversocketexample.py}.
+The ServerSocketExample of Adobe's guide: it greets each client and echoes the received
+data. Run it with C{python serversocketexample.py}.
 """
 
 import sys
@@ -37,9 +37,6 @@ class ServerSocketExample:
             trace(error)
 
     def connectHandler(self, event: ServerSocketConnectEvent) -> None:
-        """
-        Greet a client.
-        """
         # The socket is provided by the event object.
         socket: Socket = event.socket
         self.clientSockets.append(socket)
@@ -52,9 +49,6 @@ class ServerSocketExample:
         trace("Sending connect message")
 
     def socketDataHandler(self, event: ProgressEvent) -> None:
-        """
-        Echo what a client says.
-        """
         socket: Socket = event.target
         # Read the message from the socket.
         message = socket.readUTFBytes(socket.bytesAvailable)
@@ -66,30 +60,21 @@ class ServerSocketExample:
         trace(f"Sending: {message}")
 
     def onClientClose(self, event: Event) -> None:
-        """
-        Forget a client.
-        """
         self.clientSockets.remove(event.target)
         trace("Connection to client closed.")
 
     def onIOError(self, event: IOErrorEvent) -> None:
-        """
-        Say what went wrong.
-        """
         trace(f"IOError: {event.text}")
 
 
 def trace(message: object) -> None:
-    """
-    Print a line.
-    """
     sys.stdout.write(f"{message}\n")
     sys.stdout.flush()
 
 
 async def main(reactor: Any, port: str = "8087") -> None:
     """
-    Run until the program is ended.
+    Run until the program is stopped.
     """
     ServerSocketExample(int(port))
     await Deferred()

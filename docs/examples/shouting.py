@@ -1,5 +1,5 @@
 """
-A server that shouts back. Run it in this folder with
+A server that answers in capitals. Run it in this directory with
 C{twistd -n openfl-xml --app shouting:Shouter}.
 """
 
@@ -8,11 +8,8 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 
 class Shouter(XMLSocketProtocol):
     """
-    Sends every message back in capitals.
+    Sends each message back in capitals.
     """
 
     def messageReceived(self, message: str) -> None:
-        """
-        Answer a message.
-        """
         self.sendMessage(message.upper())

@@ -1,6 +1,6 @@
 """
-The guide's Telnet client: it connects, sends the lines that are typed, and
-prints what comes. C{python telnet.py 127.0.0.1 8080}.
+The Telnet client of Adobe's guide: it connects, sends each typed line, and prints the
+received text. Run it with C{python telnet.py 127.0.0.1 8080}.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from openfl_twisted.wire.telnet import TelnetReader
 
 class Telnet:
     """
-    A connection to a server, and where to print what comes from it.
+    A connection to a server, whose text is printed.
     """
 
     def __init__(self, server: str, port: int, output: Callable[[str], object]) -> None:
@@ -47,32 +47,20 @@ class Telnet:
         self.socket.flush()
 
     def connectHandler(self, event: Event) -> None:
-        """
-        Say that the connection is there.
-        """
         self.msg("connected...\n")
 
     def closeHandler(self, event: Event) -> None:
-        """
-        Say that the server has closed it.
-        """
         self.msg("closed...\n")
 
     def ioErrorHandler(self, event: IOErrorEvent) -> None:
-        """
-        Say that there is no connection.
-        """
         self.msg("Unable to connect: socket error.\n")
 
     def securityErrorHandler(self, event: SecurityErrorEvent) -> None:
-        """
-        Say what is not allowed.
-        """
         self.msg(f"{event.text}\n")
 
     def dataHandler(self, event: ProgressEvent) -> None:
         """
-        Print what comes, and refuse the options that the server wants.
+        Print the received text, and refuse the options that the server requests.
         """
         received = ByteArray()
         self.socket.readBytes(received)
@@ -82,16 +70,12 @@ class Telnet:
         self.msg(self.decoder.decode(text))
 
     def msg(self, value: str) -> None:
-        """
-        Print text.
-        """
         self.output(value)
 
 
 class TelnetSocket(LineOnlyReceiver):
     """
-    The program around it: a server, a port, and a field for commands, here the
-    lines that are typed.
+    The user interface of the client: the standard input and output.
     """
 
     delimiter = b"\n"
@@ -100,30 +84,20 @@ class TelnetSocket(LineOnlyReceiver):
         self.telnet = self.connect(server, port)
 
     def connect(self, server: str, port: str) -> Telnet:
-        """
-        Connect to a server.
-        """
         if not (port.isdecimal() and 0 < int(port) <= 65535):
             raise SystemExit(f"{port!r} is not a port: a number from 1 to 65535")
         return Telnet(server, int(port), self.output)
 
     def output(self, text: str) -> None:
-        """
-        Print text.
-        """
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def lineReceived(self, line: bytes) -> None:
-        """
-        Send a line that was typed.
-        """
         self.sendCommand(line.decode(errors="replace"))
 
     def sendCommand(self, command: str) -> None:
         """
-        Send a command, with the newline that Telnet wants. UTF-8 has no byte
-        that Telnet would take for its own.
+        Send a command with Telnet's newline. No byte of UTF-8 is a Telnet command.
         """
         if not self.telnet.socket.connected:
             return

@@ -1,6 +1,6 @@
 """
-The guide's XMLSocket client: it connects, sends some XML and prints what comes.
-C{python xmlsocketclient.py 127.0.0.1 8080}.
+The XMLSocket client of Adobe's guide: it connects, sends XML and prints the answers. Run
+it with C{python xmlsocketclient.py 127.0.0.1 8080}.
 """
 
 import sys
@@ -17,7 +17,7 @@ xmlFormattedData = "<test><data>Hello</data></test>"
 
 class XMLSocketClient:
     """
-    Sends a message when it is connected, and prints each that comes.
+    Sends a message when it is connected, and prints each received message.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -28,22 +28,13 @@ class XMLSocketClient:
         self.xmlsock.connect(host, port)
 
     def onConnect(self, event: Event) -> None:
-        """
-        Send the message.
-        """
         self.xmlsock.send(xmlFormattedData)
 
     def onData(self, event: DataEvent) -> None:
-        """
-        Print a message.
-        """
         sys.stdout.write(f"[{event.type}] {event.data}\n")
         sys.stdout.flush()
 
     def onIOError(self, event: IOErrorEvent) -> None:
-        """
-        Say what went wrong.
-        """
         sys.stdout.write(f"{event.text}\n")
 
 

@@ -37,7 +37,7 @@ def text(
     anchor: str = "middle",
 ) -> str:
     """
-    Write a line.
+    Return an SVG text element at a position.
     """
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{color}" text-anchor="{anchor}"'
@@ -117,7 +117,7 @@ WAYS = {
     ("connected", "unconnected"): ("M740 312C700 410 160 410 120 312", (430, 408)),
 }
 """
-The way from one state to another, and where its words stand.
+The arrow of each transition, and the position of its text.
 """
 
 EVENTS = {
@@ -129,13 +129,13 @@ EVENTS = {
     "lost": (BROWN, "event close"),
 }
 """
-Whose doing it is, and what the program hears.
+The color of each event, and the OpenFL event that the program receives.
 """
 
 
 def life() -> str:
     """
-    Draw the states of a Socket from the machine that they are.
+    Draw the states of a Socket from its state machine.
     """
     machine = link._machine.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
     found: dict[tuple[str, str], list[str]] = {}
@@ -233,28 +233,28 @@ def connection() -> str:
     return picture(980, 530, "The states of a connection", parts)
 
 
-# Who is calling on one port
+# Protocol detection on one port
 
 
 def onePort() -> str:
     """
-    Draw how the first bytes decide.
+    Draw how the first bytes select the protocol.
     """
     rows = [
-        ("<policy-file-request/>", "a player wants the policy file", "it is answered and closed",
+        ("<policy-file-request/>", "Flash Player: policy request", "answered and closed",
          BROWN, ()),
-        ("16 03 … 01", "TLS", "inside it, it all begins again", VIOLET, ()),
-        ("GET / … HTTP/1.", "a browser, most likely", "the head of its request decides", BLUE, (
-            "a WebSocket: yes, if the policy lets the page in",
-            "a page: 426, or what twisted.web has",
-            "too long, or too slow: closed",
+        ("16 03 … 01", "TLS client", "detection again inside TLS", VIOLET, ()),
+        ("GET / … HTTP/1.", "HTTP request", "the request head decides", BLUE, (
+            "WebSocket: accepted if the policy allows its origin",
+            "anything else: refused with 4xx, and closed",
+            "head too long or too slow: closed",
         )),
-        ("anything else, or silence", "a plain client", "OpenFL native, AIR, a script", GREEN, (
-            "after half a second of silence",
-            "the server may speak first",
+        ("anything else, or no data", "a plain client", "OpenFL native, AIR, a script", GREEN, (
+            "after 0.5 s without data,",
+            "the application can send first",
         )),
     ]  # fmt: skip
-    parts = box(20, 168, 150, 64, ["a connection", "nothing is said yet"])
+    parts = box(20, 168, 150, 64, ["a connection", "no data yet"])
     for number, (said, who, then, color, notes) in enumerate(rows):
         y = 24 + number * 94
         parts.append(arrow(f"M170 200C212 200 202 {y + 32} 244 {y + 32}", color))
@@ -264,7 +264,7 @@ def onePort() -> str:
         top = y + 36 - (len(notes) - 1) * 10
         for row, note in enumerate(notes):
             parts.append(text(786, top + row * 20, note, size=12.5, color=PALE, anchor="start"))
-    return picture(1100, 394, "Who is calling: the first bytes tell", parts)
+    return picture(1100, 394, "Protocol detection: the first bytes select the protocol", parts)
 
 
 # The architecture

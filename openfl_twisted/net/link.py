@@ -59,7 +59,7 @@ class LinkProtocol(StreamProtocol):
     def __init__(self) -> None:
         self.link: Link | None = None
 
-    def connectionOver(self, transport: ITransport) -> ProgressTransport:
+    def bindTransport(self, transport: ITransport) -> ProgressTransport:
         return ProgressTransport(transport, self)
 
     def handedOver(self) -> None:

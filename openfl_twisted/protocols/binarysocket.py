@@ -98,6 +98,10 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         """
         return len(self._unread)
 
+    @property
+    def unprocessed(self) -> int:
+        return super().unprocessed + len(self._unread)
+
     def _take(self, length: int) -> bytes:
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()

@@ -26,7 +26,7 @@ class BroadcastProtocol(XMLSocketProtocol):
             self._forward(messages)
         else:
             batches = [messages[at : at + most] for at in range(0, len(messages), most)]
-            self.deliver(batches, self._forward)
+            self.deliverEach(batches, self._forward)
 
     def _forward(self, messages: list[str]) -> None:
         """

@@ -94,6 +94,11 @@ class LineEchoProtocol(StreamProtocol):
         """
         return _ownEnds[self.framing] if self.terminator is None else self.terminator
 
+    @property
+    def unprocessed(self) -> int:
+        begun = 0 if self._splitter is None else self._splitter.pending
+        return super().unprocessed + len(self._cut) + begun
+
     def bytesReceived(self, data: bytes) -> None:
         """
         Split the stream into texts.
@@ -103,7 +108,7 @@ class LineEchoProtocol(StreamProtocol):
             return
         if self.refused:
             data = self.inspect(data)
-        self.deliver(
+        self.deliverEach(
             [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)], self._pieceReceived
         )
 
@@ -117,7 +122,7 @@ class LineEchoProtocol(StreamProtocol):
             split: list[Line | MessageTooLong] = [*lines]
             if tooLong is not None:
                 split.append(tooLong)
-            self.deliver(split, self._splitReceived)
+            self.deliverEach(split, self._splitReceived)
 
     def _splitReceived(self, split: Line | MessageTooLong) -> None:
         if isinstance(split, MessageTooLong):

@@ -292,7 +292,7 @@ class OnePortProtocol(DetectionProtocol):
             self.transport.clientType = WEBSOCKET
             otherwise = None if Signature.HTTP in self.factory.refused else self._passHTTP
             protocol = self.factory.buildWebSocket(self.transport.getHost(), otherwise)
-        self.handOver(self.connect(protocol))
+        self.switchProtocol(self.connect(protocol))
 
     def _disconnectWrapped(self) -> None:
         """
@@ -330,7 +330,7 @@ class OnePortProtocol(DetectionProtocol):
             connection.loseConnection()
             return
         self.wrappedProtocol = self.connect(wrapped)
-        connection.handOver(self)
+        connection.switchProtocol(self)
 
     def _passOn(self) -> None:
         """
@@ -350,7 +350,7 @@ class OnePortProtocol(DetectionProtocol):
             self._connect()
         if self.wrappedProtocol is not None:
             wrapped, self.wrappedProtocol = self.wrappedProtocol, None
-            self.handOver(wrapped)
+            self.switchProtocol(wrapped)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

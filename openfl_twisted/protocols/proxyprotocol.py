@@ -84,7 +84,7 @@ class ProxyHeaderProtocol(DetectionProtocol):
             self.decided = True
             connection.loseConnection()
             return
-        self.handOver(self.connect(wrapped))
+        self.switchProtocol(self.connect(wrapped))
 
     def inspectAtEOF(self) -> bool:
         """

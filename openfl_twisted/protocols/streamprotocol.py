@@ -105,14 +105,14 @@ class StreamProtocol(Protocol):
         else:
             self.limits = _limitsOf(cast("Any", type(self)))
         self.prepare()
-        super().makeConnection(self.connectionOver(transport))
+        super().makeConnection(self.bindTransport(transport))
 
     def prepare(self) -> None:
         """
         Do nothing. Called with the limits before C{connectionMade}, for subclasses.
         """
 
-    def connectionOver(self, transport: ITransport) -> Any:
+    def bindTransport(self, transport: ITransport) -> Any:
         """
         Bind a transport; put a L{BufferedTransport} in front of one that cannot be
         bound.
@@ -131,6 +131,14 @@ class StreamProtocol(Protocol):
         @param connection: the connection.
         """
         self.transport = connection
+
+    @property
+    def unprocessed(self) -> int:
+        """
+        The number of received bytes that this protocol holds. If there are any when TLS
+        starts, the connection is aborted. Subclasses that hold more override this.
+        """
+        return 0 if self._firstBytes is None else len(self._firstBytes.received)
 
     def chunkReceived(self, data: bytes) -> None:
         """
@@ -154,7 +162,7 @@ class StreamProtocol(Protocol):
             transport.receiveBuffer is not None and not transport.delivering
         ):
             if not (transport.disconnecting or self._failed):
-                transport.hold().put(self.bytesReceived, (data,))
+                transport.ensureBuffer().put(self.bytesReceived, (data,))
             return
         transport.work = 0
         try:
@@ -167,7 +175,7 @@ class StreamProtocol(Protocol):
             transport.dropReceived()
             raise
 
-    def deliver(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+    def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
         Call a method with each item received, until this side is closing or stops
         reading. The rest is held until it reads again, so that a peer that does not
@@ -182,12 +190,16 @@ class StreamProtocol(Protocol):
             transport = self.transport
             if not transport.reading:
                 if not transport.disconnecting:
-                    transport.hold().putBack(receive, items[number:])
+                    transport.ensureBuffer().putBack(receive, items[number:])
+                return
+            if not transport.hasReceived:
+                # The items were received before TLS, which an item has started.
+                transport.refusePlaintext()
                 return
             if transport.work >= MAX_WORK:
-                buffer = transport.hold()
+                buffer = transport.ensureBuffer()
                 buffer.putBack(receive, items[number:])
-                buffer.letOthers()
+                buffer.yieldTurn()
                 return
             receive(item)
             self.transport.work += len(item) if isinstance(item, list) else 1
@@ -215,7 +227,7 @@ class StreamProtocol(Protocol):
         buffer = transport.receiveBuffer
         if transport.disconnecting or (buffer is not None and buffer.isEnding):
             return False
-        buffer = transport.hold()
+        buffer = transport.ensureBuffer()
         buffer.putBack(receive, (item,))
         buffer.block()
         return True
@@ -244,6 +256,8 @@ class StreamProtocol(Protocol):
         A subclass that overrides this must call it.
         """
         self.finishReading(reason)
+        # Held first bytes of a client that has reset the connection are dropped.
+        self._endInspection()
         super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:

@@ -197,7 +197,7 @@ class WebSocketProtocol(WebSocketTransport):
                 text=answer.text,
             )
         self.transport.write(answer.encode(body=body))
-        self.end(self.factory.closeTimeout)
+        self.closeWithin(self.factory.closeTimeout)
 
     @property
     def requestHeaders(self) -> dict[str, str]:

@@ -153,6 +153,11 @@ class XMLSocketProtocol(StreamProtocol):
         self._dropUnfinished()
         super().readConnectionLost()
 
+    @property
+    def unprocessed(self) -> int:
+        begun = 0 if self._splitter is None else self._splitter.pending
+        return super().unprocessed + begun
+
     def _dropUnfinished(self) -> None:
         """
         Drop a message whose end has not come, as Flash does.
@@ -259,7 +264,7 @@ class XMLSocketProtocol(StreamProtocol):
         elif together is not None or messages:
             self._handOn(END.join(messages) if together is None else together)
         if tooLong is not None:
-            self.deliver((tooLong,), self._tooLong)
+            self.deliverEach((tooLong,), self._tooLong)
 
     def _handOn(self, together: bytes) -> None:
         """
@@ -279,11 +284,11 @@ class XMLSocketProtocol(StreamProtocol):
         messages = text.split("\0") if "\0" in text else [text]
         self._counter.messagesIn += len(messages)
         if not self._wantsLists:
-            self.deliver(messages, self.messageReceived)
+            self.deliverEach(messages, self.messageReceived)
         elif self.transport.reading and len(messages) <= MAX_WORK:
             self.messagesReceived(messages)
         else:
-            self.deliver(
+            self.deliverEach(
                 [messages[at : at + MAX_WORK] for at in range(0, len(messages), MAX_WORK)],
                 self.messagesReceived,
             )
@@ -310,7 +315,7 @@ class XMLSocketProtocol(StreamProtocol):
                     self._tap("in", decodeUTF8(line))
             if self._wantsLines:
                 self._counter.messagesIn += len(messages)
-                self.deliver(messages, self.lineReceived)
+                self.deliverEach(messages, self.lineReceived)
             else:
                 self._handOn(END.join(messages))
 
@@ -377,7 +382,7 @@ class XMLSocketProtocol(StreamProtocol):
 
         @param messages: their texts, in order; at least one.
         """
-        self.deliver(messages, self.messageReceived)
+        self.deliverEach(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """

@@ -122,7 +122,7 @@ def _endpointOf(option: str, description: str, example: str) -> IStreamServerEnd
         endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
         # For systemd: endpoints, Twisted raises a KeyError with the name of the socket.
-        raise usage.UsageError(f"--{option}={description}: unknown name {problem}") from None
+        raise usage.UsageError(f"--{option}={description}: unknown socket {problem}") from None
     except Exception as problem:
         # Endpoints are parsed by plugins, which can raise any exception.
         reason = str(problem) or type(problem).__name__
@@ -251,7 +251,7 @@ class ServerOptions(GroupedOptions):
             SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
-            "Time to flush and close all connections on shutdown.",
+            "Time to send buffered data and close all connections.",
             5.0,
             seconds,
         ),

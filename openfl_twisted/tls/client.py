@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from openfl_twisted.tls.connection import BoundedConnection
 from openfl_twisted.tls.judge import Judge
 from openfl_twisted.tls.trust import Trust
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
@@ -58,9 +59,9 @@ class CertificateRefused(HandshakeFailed):
         return self.verdict.text
 
 
-class _JudgedConnection(SSL.Connection):
-    def __init__(self, context: SSL.Context, judge: Judge) -> None:
-        super().__init__(context, None)
+class _JudgedConnection(BoundedConnection):
+    def __init__(self, context: SSL.Context, protocol: TLSMemoryBIOProtocol, judge: Judge) -> None:
+        super().__init__(context, protocol)
         self.judge = judge
         self.verdict = Verdict()
 
@@ -168,7 +169,7 @@ class SecureConnectionCreator:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         judge = Judge(self._name, self._trust)
-        connection = _JudgedConnection(self._trust.context(), judge)
+        connection = _JudgedConnection(self._trust.context(), tlsProtocol, judge)
         connection.set_options(SSL.OP_NO_RENEGOTIATION)
         if self._name.indication is not None:
             connection.set_tlsext_host_name(self._name.indication)

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.tls.connection import BoundedConnection
 from openfl_twisted.tls.identities import (
     CertificateError,
     CertificateUnreadable,
@@ -292,13 +293,13 @@ class ServerConnectionCreator:
         self._clock = clockOrReactor(clock)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = _TimedConnection(self._certificates.context(), None)
+        connection = _TimedConnection(self._certificates.context(), tlsProtocol)
         connection.protocol = tlsProtocol
         connection.timeout = self._clock.callLater(self._timeout, _abort, tlsProtocol)
         return connection
 
 
-class _TimedConnection(SSL.Connection):
+class _TimedConnection(BoundedConnection):
     """
     An OpenSSL connection with a timeout for the handshake. It logs why a handshake
     failed.

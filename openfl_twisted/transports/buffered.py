@@ -285,16 +285,20 @@ class BufferedTransport(Connection):
 
     def startTLS(self, *arguments: Any) -> Any:
         """
-        Start TLS. What was written before is sent before.
+        Start TLS. The send queue is sent before. If plaintext was received that the owner
+        has not processed, the connection is aborted instead.
 
         @param arguments: those of the transport's C{startTLS}.
-        @return: its result.
+        @return: its result; C{None} if the connection is aborted.
         @raise RuntimeError: if the send queue is not empty because the peer does not
             read.
         """
+        if self.refusesTLS():
+            return None
         self.flush()
         if self._unsent is not None:
             raise RuntimeError("TLS cannot start: the peer has not read what was sent before it")
+        self.hasReceived = False
         return self._transport.startTLS(*arguments)
 
     def getPeer(self) -> IAddress:

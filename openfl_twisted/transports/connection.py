@@ -19,6 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
@@ -36,6 +37,12 @@ class Owner(Protocol):
     def limits(self) -> ConnectionLimits:
         """
         The limits of the connection; C{maxQueue} is that of the send queue.
+        """
+
+    @property
+    def unprocessed(self) -> int:
+        """
+        The number of received bytes that the protocol holds, such as a part of a message.
         """
 
     def chunkReceived(self, data: bytes) -> None:
@@ -108,7 +115,7 @@ def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
         _log.failure("error in sendQueueDropped")
 
 
-def really(interface: Any, protocol: Any) -> bool:
+def providesItself(interface: Any, protocol: Any) -> bool:
     """
     Check whether a protocol provides an interface itself. What wraps a transport, such
     as TLS, provides all interfaces of the transport, and forwards their methods to it.
@@ -173,7 +180,8 @@ class Connection:
     @ivar receiveBuffer: what was received while that was not so; C{None} for nothing.
     @ivar work: the messages handled since others were served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
-    @ivar hasReceived: whether the peer has sent anything.
+    @ivar hasReceived: whether the peer has sent anything; after the start of TLS,
+        anything in TLS.
     @ivar tap: called with each chunk that is written; C{None} for nobody.
     @ivar protocol: receives the data, and the end.
     @ivar owner: the protocol that has bound it; C{None} for none.
@@ -306,7 +314,7 @@ class Connection:
 
     # Which protocol has the connection
 
-    def handOver(self, protocol: Any) -> None:
+    def switchProtocol(self, protocol: Any) -> None:
         """
         Have another protocol receive the data, and the end.
 
@@ -329,7 +337,7 @@ class Connection:
             # An owner holds them itself if it does not read.
             self.protocol.dataReceived(data)
         else:
-            self.hold().put(self._receive, (data,))
+            self.ensureBuffer().put(self._receive, (data,))
 
     def _receive(self, data: bytes) -> None:
         """
@@ -354,12 +362,12 @@ class Connection:
             self.receiveBuffer.put(self._halfClosed, (None,))
 
     def _halfClosed(self, nothing: None) -> None:
-        if really(IHalfCloseableProtocol, self.protocol):
+        if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.readConnectionLost()
         else:
             self.loseConnection()
 
-    def passEnd(self, reason: Failure) -> None:
+    def notifyLost(self, reason: Failure) -> None:
         """
         Tell the protocol and the guard that the connection is lost.
 
@@ -436,7 +444,7 @@ class Connection:
         """
         raise NotImplementedError
 
-    def hold(self) -> ReceiveBuffer:
+    def ensureBuffer(self) -> ReceiveBuffer:
         """
         Return the receive buffer; make one if there is none.
         """
@@ -444,6 +452,37 @@ class Connection:
         if buffer is None:
             buffer = self.receiveBuffer = ReceiveBuffer(self, self.getClock())
         return buffer
+
+    # TLS
+
+    def refusesTLS(self) -> bool:
+        """
+        Abort the connection if TLS is to start and received plaintext is left: it could
+        have been inserted by an attacker, and must not be processed as if it were
+        protected by TLS.
+
+        @return: whether the connection was aborted.
+        """
+        buffer = self.receiveBuffer
+        held = [] if buffer is None else [item for _, item in buffer.items()]
+        # An EOF is held as a Failure or None.
+        left = any(item is not None and not isinstance(item, Failure) for item in held)
+        if left or (self.owner is not None and self.owner.unprocessed):
+            self.refusePlaintext()
+            return True
+        return False
+
+    def refusePlaintext(self) -> None:
+        """
+        Abort the connection, because the peer has sent plaintext after the request to
+        start TLS.
+        """
+        _log.warn(
+            "{peer} aborted: plaintext was received between the request to start TLS and the "
+            "TLS handshake",
+            peer=describe(self.getPeer()),
+        )
+        self.abortConnection()
 
     # What the protocol and the receive buffer call
 

@@ -19,7 +19,7 @@ from openfl_twisted.transports.connection import Connection
 class DetectionProtocol(Protocol):
     """
     Collects the first bytes. Subclasses override L{inspect} and L{inspectAtEOF}, and
-    call L{handOver}.
+    call L{switchProtocol}.
 
     A protocol can have the connection before it is decided, to send first. It is told
     nothing until then.
@@ -67,11 +67,11 @@ class DetectionProtocol(Protocol):
         @param protocol: the protocol.
         @return: the protocol that has the connection now: a wrapper hands it over.
         """
-        self.transport.handOver(protocol)
+        self.transport.switchProtocol(protocol)
         protocol.makeConnection(self.transport)
         return self.transport.protocol
 
-    def handOver(self, protocol: Any) -> None:
+    def switchProtocol(self, protocol: Any) -> None:
         """
         Hand the connection over, and deliver what was received.
 
@@ -79,7 +79,7 @@ class DetectionProtocol(Protocol):
         """
         self.decided = True
         received, self.received = self.received, b""
-        self.transport.handOver(protocol)
+        self.transport.switchProtocol(protocol)
         self.transport.deliver(received)
 
     def orAbort(self, do: Callable[[], object]) -> None:

@@ -164,7 +164,7 @@ class ReceiveBuffer:
         """
         return self._blocked or self._turn is not None
 
-    def letOthers(self) -> None:
+    def yieldTurn(self) -> None:
         """
         Deliver the rest in the iteration of the reactor after the next one. In every
         other iteration, the other connections have the reactor for themselves.
@@ -224,7 +224,7 @@ class ReceiveBuffer:
             if not groups or not connection.reading:
                 return
             if connection.work >= MAX_WORK:
-                self.letOthers()
+                self.yieldTurn()
                 return
             receive, items = groups[0]
             item = items.popleft()
@@ -252,14 +252,14 @@ class ReceiveBuffer:
         self.discard()
         connection.receiveBuffer = None
 
-    def end(self, passOn: Callable[[], object]) -> None:
+    def holdEnd(self, notify: Callable[[], object]) -> None:
         """
         Pass on the end of the connection when the protocol has received everything,
         or is paused for L{LATE_END_TIMEOUT} seconds.
 
-        @param passOn: tells the protocol.
+        @param notify: tells the protocol.
         """
-        self._end = passOn
+        self._end = notify
         self._blocked = False
         self._timer = self._clock.callLater(LATE_END_TIMEOUT, self._timedOut)
         if self._turn is None and not self._connection.paused:
@@ -273,7 +273,7 @@ class ReceiveBuffer:
         )
         self.finish()
 
-    def finishSoon(self) -> None:
+    def discardSoon(self) -> None:
         """
         Pass on the end in the next iteration of the reactor, without what is held.
         """

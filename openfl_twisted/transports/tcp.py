@@ -617,10 +617,13 @@ class CoalescingTransport(Connection, tcp.Connection):
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
         Start TLS. The owner gets another transport, which limits the queue in front of
-        TLS.
+        TLS. If plaintext was received that the owner has not processed, the connection is
+        aborted instead.
 
         @raise RuntimeError: if the peer has not read what was sent before.
         """
+        if self.refusesTLS():
+            return
         owner, tap = self.owner, self._tap
         producer, streaming = self.producer, self.streamingProducer
         if owner is not None:
@@ -672,7 +675,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         self._open = False
         self.dropReceived()
@@ -704,7 +707,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         self._open = False
         self.dropReceived()
@@ -748,12 +751,12 @@ class CoalescingTransport(Connection, tcp.Connection):
             # It has not been, if a producer has raised.
             ending.connectionLost(reason)
 
-    def passEnd(self, reason: Failure) -> None:
+    def notifyLost(self, reason: Failure) -> None:
         """
         Tell the protocol and the guard that the connection is lost.
         """
         try:
-            super().passEnd(reason)
+            super().notifyLost(reason)
         finally:
             self.protocol = cast("Any", None)
 
@@ -783,9 +786,9 @@ class _Ending:
             return
         connection.protocol = self._protocol
         if connection.receiveBuffer is None:
-            connection.passEnd(reason)
+            connection.notifyLost(reason)
         else:
-            connection.receiveBuffer.end(partial(connection.passEnd, reason))
+            connection.receiveBuffer.holdEnd(partial(connection.notifyLost, reason))
 
 
 def _noFileno() -> int:

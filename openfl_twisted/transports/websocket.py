@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
     IPullProducer,
     IPushProducer,
     IReactorTime,
+    ITLSTransport,
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
@@ -51,6 +52,9 @@ from openfl_twisted.wire.websocket.messages import (
 
 # Parts of compressed data that are read after this side has sent its Close.
 _MAX_PIECES = 8
+
+# The work of a control frame, a fragment or a compressed frame, which takes longer than a message.
+_OTHER_WORK = 2
 
 # Seconds that the peer has to read what was sent before the end.
 _LINGER = 30.0
@@ -177,10 +181,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def __providedBy__(self) -> Any:
         # What zope.interface asks: its own interfaces and those of the connection. It cannot be
-        # half-closed.
+        # half-closed, nor start TLS.
         if self.transport is None:
             return implementedBy(type(self))
-        return Provides(type(self), providedBy(self.transport) - IHalfCloseableProtocol)
+        its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
+        return Provides(type(self), its)
 
     def __getattr__(self, name: str) -> Any:
         if name == "transport":
@@ -344,11 +349,26 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.owner is not None:
             self.owner.disconnectedByOperator()
 
+    @property
+    def unprocessed(self) -> int:
+        """
+        Never used: TLS starts before the WebSocket.
+        """
+        raise NotImplementedError
+
     def transportChanged(self, connection: Connection) -> None:
         """
         Never called: TLS starts before the WebSocket.
         """
         raise NotImplementedError
+
+    def startTLS(self, *arguments: object) -> None:
+        """
+        Refuse to start TLS.
+
+        @raise RuntimeError: always.
+        """
+        raise RuntimeError("startTLS cannot be called on a WebSocket: use wss instead")
 
     # Receiving
 
@@ -392,8 +412,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Hold the bytes of frames, so that they can be read in bounded steps.
         """
-        length = self._frames.pieceLength or len(data)
-        self.hold().put(
+        length = self._frames.maxChunk or len(data)
+        self.ensureBuffer().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
 
@@ -402,10 +422,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Read frames until the peer's Close, and drop messages. Very much compressed data
         is not worth it: the connection is closed without the peer's Close.
         """
-        length = self._frames.pieceLength or len(data) or 1
+        length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
-                self.end(_LINGER)
+                self.closeWithin(_LINGER)
                 return
             self._takeFrames(data[at : at + length])
             while self._frames.unfinished and not self._ended:
@@ -421,6 +441,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.delivering = True
         try:
             arrived = frames.receive(data)
+            if frames.compressed:
+                # A read is divided into many calls.
+                self.work += frames.others * _OTHER_WORK
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
             if alone and self.reading and not frames.compressed:
                 # The usual case.
@@ -434,9 +457,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         finally:
             self.delivering = False
         if frames.unfinished and not (self._ended or self.disconnecting):
-            buffer = self.hold()
+            buffer = self.ensureBuffer()
             buffer.putBack(self._takeFrames, (b"",))
-            buffer.letOthers()
+            buffer.yieldTurn()
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
@@ -446,10 +469,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
             if self._ended:
                 return
             if not self.disconnecting and (not self.reading or self.work >= MAX_WORK):
-                buffer = self.hold()
+                buffer = self.ensureBuffer()
                 buffer.putBack(self._take, arrived[number:])
                 if self.reading:
-                    buffer.letOthers()
+                    buffer.yieldTurn()
                 return
             self._take(arrival)
 
@@ -671,7 +694,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self._closeSent and not self._ended:
             # The peer's Close is not awaited any longer.
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         else:
             self.setCloseReason(GOING_AWAY)
             self.loseConnection()
@@ -684,13 +707,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
             return
         if self._ended or self._lost or self.disconnecting:
             return
         if not self._registered:
             # It is no WebSocket yet.
-            self.end(self.settings.closeTimeout)
+            self.closeWithin(self.settings.closeTimeout)
             return
         self.disconnecting = True
         self.reading = self._flows = False
@@ -726,7 +749,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _closeTimedOut(self, left: float) -> None:
         if not self.transport.isFull:
-            self.end(_LINGER)
+            self.closeWithin(_LINGER)
         elif left > 0:
             self._awaitClose(left)
         else:
@@ -744,7 +767,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         buffer = self.receiveBuffer
         if buffer is not None and buffer.isEnding:
-            buffer.finishSoon()
+            buffer.discardSoon()
         elif not self._lost:
             self.receiveNoMore()
             self.transport.abortConnection()
@@ -756,6 +779,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
         @param end: the code and the reason, the answer, and whether it is a violation.
         """
+        if self._closeSent:
+            # It can have been sent after these frames were read.
+            end = end._replace(answer=b"", code=_ABNORMAL if end.fault else end.code)
         self.closeCode, self.closeReason = end.code, end.reason
         self._clean = not end.fault
         if end.fault:
@@ -774,7 +800,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             return
         if end.answer:
             self.transport.write(end.answer)
-        self.end(self.settings.closeTimeout)
+        self.closeWithin(self.settings.closeTimeout)
 
     def receiveNoMore(self) -> None:
         """
@@ -784,7 +810,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._flows = False
         self.dropReceived()
 
-    def end(self, timeout: float) -> None:
+    def closeWithin(self, timeout: float) -> None:
         """
         Close the connection beneath.
 
@@ -817,11 +843,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.protocol is None:
             self._ended = True
         elif self.receiveBuffer is None:
-            self._passEnd()
+            self._notifyLost()
         else:
-            self.receiveBuffer.end(self._passEnd)
+            self.receiveBuffer.holdEnd(self._notifyLost)
 
-    def _passEnd(self) -> None:
+    def _notifyLost(self) -> None:
         self.receiveNoMore()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL

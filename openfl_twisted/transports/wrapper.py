@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, implementer
 
 from openfl_twisted.transports.buffered import BufferedTransport
-from openfl_twisted.transports.connection import Connection, Guard, really
+from openfl_twisted.transports.connection import Connection, Guard, providesItself
 
 P = TypeVar("P", bound=Any)
 
@@ -160,7 +160,7 @@ class ConnectionWrapper(BufferedTransport):
             connection = transport
         else:
             super().__init__(transport, None)
-        connection.handOver(self.protocol)
+        connection.switchProtocol(self.protocol)
         self._begin(connection, self.protocol)
 
     def connectionMade(self) -> None:
@@ -193,7 +193,7 @@ class ConnectionWrapper(BufferedTransport):
         """
         Tell the protocol that the TLS handshake is completed.
         """
-        if really(IHandshakeListener, self.protocol):
+        if providesItself(IHandshakeListener, self.protocol):
             self.protocol.handshakeCompleted()
 
     def readConnectionLost(self) -> None:
@@ -208,7 +208,7 @@ class ConnectionWrapper(BufferedTransport):
         """
         Tell the protocol that this side is closed.
         """
-        if really(IHalfCloseableProtocol, self.protocol):
+        if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -226,9 +226,9 @@ class ConnectionWrapper(BufferedTransport):
             self._producer = None
         self.transportLost()
         if self.receiveBuffer is None:
-            self.passEnd(reason)
+            self.notifyLost(reason)
         else:
-            self.receiveBuffer.end(partial(self.passEnd, reason))
+            self.receiveBuffer.holdEnd(partial(self.notifyLost, reason))
 
     # For the protocol
 
@@ -287,7 +287,7 @@ class ConnectionWrapper(BufferedTransport):
 
     def _endLate(self) -> None:
         if self.receiveBuffer is not None and self.receiveBuffer.isEnding:
-            self.receiveBuffer.finishSoon()
+            self.receiveBuffer.discardSoon()
 
     # Like Twisted's own transports, until it is bound
 

@@ -100,6 +100,7 @@ LIMITS = {
     # TLS
     "tls.server HANDSHAKE_TIMEOUT": Row("TLS handshake", TIME),
     "protocols.securesocket HANDSHAKE_TIMEOUT": Row("TLS handshake of a client", TIME),
+    "tls.connection MAX_ANSWERS": Row("answers to TLS key updates", SIZE),
     "tls.trust MAX_CONTEXTS": Row("OpenSSL contexts"),
     "wire.x509.costs MAX_COMPARISONS": Row("comparisons of names"),
     "wire.x509.costs MAX_ELEMENTS": Row("DER elements"),

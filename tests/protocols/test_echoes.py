@@ -5,7 +5,7 @@ L{openfl_twisted.protocols.serversocketexample}, and for what they share.
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
@@ -381,3 +381,38 @@ class LineEchoTests(SynchronousTestCase):
         protocol = LineEchoProtocol()
         self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())
         self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\n")
+
+    def test_resetDuringInspection(self) -> None:
+        """
+        The first bytes of a client that resets the connection are dropped, and no timer
+        is left.
+        """
+        clock = Clock()
+        factory = SimpleServerFactory(framing=Framing.LINE)
+        factory.clock = clock
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        protocol.makeConnection(TightTransport(protocol))
+        protocol.dataReceived(b"GET /")
+        self.assertNotEqual(clock.getDelayedCalls(), [])
+        protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_unprocessed(self) -> None:
+        """
+        The protocol reports the bytes that it holds: a part of a line, of a character, or
+        of a signature.
+        """
+        for framing, data, count in (
+            (Framing.LINE, b"a\nbc", 2),
+            (Framing.LINE, b"a\nbc\n", 0),
+            (Framing.LINE, b"GET /", 5),
+            (Framing.NONE, b"a\xe2\x82", 2),
+        ):
+            with self.subTest(data=data):
+                protocol = SimpleServerFactory(framing=framing).buildProtocol(None)
+                assert protocol is not None
+                protocol.makeConnection(StringTransport())
+                protocol.dataReceived(data)
+                self.assertEqual(protocol.unprocessed, count)
+                protocol.connectionLost(Failure(ConnectionDone()))

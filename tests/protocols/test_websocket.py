@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, ITLSTransport
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
@@ -262,6 +262,17 @@ class HandshakeTests(WebSocketTestCase):
         alsoProvides(transport, IHalfCloseableProtocol)
         wrapper.makeConnection(transport)
         self.assertFalse(IHalfCloseableProtocol.providedBy(wrapper.wrappedProtocol))
+
+    def test_noTLS(self) -> None:
+        """
+        The underlying transport can start TLS; a WebSocket cannot, and does not claim it.
+        """
+        wrapper = self.factory().buildProtocol(None)
+        transport = TightTransport(wrapper)
+        alsoProvides(transport, ITLSTransport)
+        wrapper.makeConnection(transport)
+        self.assertFalse(ITLSTransport.providedBy(wrapper.wrappedProtocol))
+        self.assertRaises(RuntimeError, wrapper.wrappedProtocol.startTLS, None)
 
 
 class OtherwiseTests(WebSocketTestCase):

@@ -73,7 +73,7 @@ class DashboardOptionTests(OptionsTestCase):
                 argument = f"--{name}={description}"
                 self.assertUsage(xmlserver, [argument], f"{argument}:")
             self.assertUsage(
-                xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "unknown name 'x'"
+                xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "unknown socket 'x'"
             )
 
     def test_noLibrary(self) -> None:

@@ -33,8 +33,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.broadcast import EchoProtocol
+from openfl_twisted.tls import connection
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
+from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.writebatch import currentBatch
+from tests.doubles import linesOf
+from tests.transports.lines import Actor, TCPLine
 
 AUTHORITY = trustme.CA()
 
@@ -338,8 +343,14 @@ class ServerConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         certificates = ServerCertificates(Folder(self).issue("a.pem", "a.example"))
-        creator = ServerConnectionCreator(certificates, timeout=7, clock=self.clock)
-        factory = TLSMemoryBIOFactory(creator, False, Factory.forProtocol(EchoProtocol), self.clock)
+        self.creator = ServerConnectionCreator(certificates, timeout=7, clock=self.clock)
+        self.connect(Factory.forProtocol(EchoProtocol))
+
+    def connect(self, wrapped: Factory[Any]) -> None:
+        """
+        Make a connection for a factory.
+        """
+        factory = TLSMemoryBIOFactory(self.creator, False, wrapped, self.clock)
         self.protocol = factory.buildProtocol(None)
         self.transport = StringTransport()
         self.protocol.makeConnection(self.transport)
@@ -379,6 +390,104 @@ class ServerConnectionTests(SynchronousTestCase):
         self.protocol.dataReceived(caller.bio_read(1 << 20))
         self.clock.advance(100)
         self.assertFalse(self.transport.disconnecting)
+
+    def test_lastAnswer(self) -> None:
+        """
+        A client that closes TLS after its last message receives the answer, however the
+        stream is split, also if answers are sent at the end of a write batch.
+        """
+        echo = Factory.forProtocol(EchoProtocol)
+        for length in (1, 30, 1 << 20):
+            with self.subTest(length=length):
+                self.connect(GuardFactory(echo, clock=self.clock))
+                caller = self.call(SSL.TLS1_3_VERSION)
+                caller.send(b"message\0")
+                caller.shutdown()
+                data = caller.bio_read(1 << 20)
+                for at in range(0, len(data), length):
+                    currentBatch.run(self.protocol.dataReceived, data[at : at + length])
+                    self.clock.advance(0)
+                caller.bio_write(self.transport.value())
+                self.assertEqual(caller.recv(1 << 14), b"message\0")
+                self.assertRaises(SSL.ZeroReturnError, caller.recv, 1)
+                self.assertTrue(self.transport.disconnecting)
+
+    def test_readSize(self) -> None:
+        """
+        After the handshake, at most 16 KiB are read from a socket at a time: many short
+        records take long, and other clients must be served in between.
+        """
+        self.patch(currentBatch, "waiting", None)
+        line = TCPLine(
+            Actor(),
+            top=lambda clock: TLSMemoryBIOFactory(
+                self.creator, False, Factory.forProtocol(EchoProtocol), clock
+            ).buildProtocol(None),
+        )
+        caller = SSL.Connection(client(), None)
+        caller.set_connect_state()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        line.arrive(caller.bio_read(1 << 20))
+        caller.bio_write(line.sent)
+        caller.do_handshake()
+        self.assertEqual(line.transport.bufferSize, 1 << 16)
+        line.arrive(caller.bio_read(1 << 20))
+        self.assertEqual(line.transport.bufferSize, 1 << 14)
+
+    def call(self, version: int) -> SSL.Connection:
+        """
+        Connect a client that offers no later version.
+        """
+        caller = SSL.Connection(client(newest=version), None)
+        caller.set_connect_state()
+        for _ in range(2):
+            with contextlib.suppress(SSL.WantReadError):
+                caller.do_handshake()
+            self.exchange(caller)
+        caller.do_handshake()
+        return caller
+
+    def exchange(self, caller: SSL.Connection) -> None:
+        """
+        Deliver the bytes of the client and of the server.
+        """
+        with contextlib.suppress(SSL.WantReadError):
+            self.protocol.dataReceived(caller.bio_read(1 << 20))
+        self.clock.advance(0)
+        sent = self.transport.value()
+        self.transport.clear()
+        if sent:
+            caller.bio_write(sent)
+
+    def test_answers(self) -> None:
+        """
+        A client that has TLS answer more than the limit, although it sends no data, is
+        closed, with one log line. Data does not count.
+        """
+        caller = self.call(SSL.TLS1_2_VERSION)
+        handle = self.protocol.getHandle()
+        before = handle._answered
+        for _ in range(20):
+            caller.send(b"x" * 1000 + b"\0")
+            self.exchange(caller)
+            self.assertEqual(len(caller.recv(1 << 14)), 1001)
+        self.assertEqual(handle._answered, before)
+        self.patch(connection, "MAX_ANSWERS", before)
+        caller.renegotiate()
+        with contextlib.suppress(SSL.WantReadError):
+            caller.do_handshake()
+        hello = caller.bio_read(1 << 20)
+        self.protocol.dataReceived(hello)
+        self.assertEqual(handle._answered - before, len(self.transport.value()))
+        with capturedLogs() as captured:
+            self.protocol.dataReceived(hello)
+            self.protocol.dataReceived(hello)
+        self.assertTrue(self.transport.disconnecting)
+        reason = "answers to its TLS key updates and renegotiations exceed"
+        self.assertEqual(
+            linesOf(captured), [f"192.168.1.1:54321 disconnected: {reason} {before} bytes"]
+        )
 
     def test_failed(self) -> None:
         """

@@ -505,7 +505,7 @@ class Actor(StreamProtocol):
         return self.clock
 
     def bytesReceived(self, data: bytes) -> None:
-        self.deliver([data[at : at + 1] for at in range(len(data))], self.byteReceived)
+        self.deliverEach([data[at : at + 1] for at in range(len(data))], self.byteReceived)
 
     def byteReceived(self, byte: bytes) -> None:
         self.received += byte

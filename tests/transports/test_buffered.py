@@ -75,6 +75,10 @@ class Owner:
     def handedOver(self) -> None:
         self.pending.append(cast("BufferedTransport", self.queue).pending)
 
+    @property
+    def unprocessed(self) -> int:
+        return 0
+
     def chunkReceived(self, data: bytes) -> None:
         raise NotImplementedError
 
@@ -237,6 +241,41 @@ class OneWriteTests(SynchronousTestCase):
         upgrading.makeConnection(Upgraded(upgrading))
         upgrading.dataReceived(b"STARTTLS")
         self.assertEqual(begun, [b"go ahead"])
+
+    def test_startTLSWithPlaintext(self) -> None:
+        """
+        Data that was received together with the request to start TLS, or is held, is not
+        delivered: the connection is aborted.
+        """
+
+        class Upgraded(TightTransport):
+            def startTLS(self, context: object) -> None:
+                pass
+
+        class Upgrading(Sender):
+            def bytesReceived(self, data: bytes) -> None:
+                self.deliverEach([data[at : at + 1] for at in range(len(data))], self.byteReceived)
+
+            def byteReceived(self, byte: bytes) -> None:
+                received.append(byte)
+                if byte == b"S":
+                    self.transport.startTLS(None)
+                elif byte == b"P":
+                    self.transport.pauseProducing()
+
+        for data, startsLate in ((b"aSb", False), (b"aPSb", False), (b"aPb", True)):
+            with self.subTest(data=data):
+                received: list[bytes] = []
+                upgrading = Upgrading()
+                transport = Upgraded(upgrading)
+                upgrading.makeConnection(transport)
+                upgrading.dataReceived(data)
+                if startsLate:
+                    upgrading.transport.startTLS(None)
+                upgrading.transport.resumeProducing()
+                upgrading.dataReceived(b"c")
+                self.assertEqual(b"".join(received), data[:-1])
+                self.assertTrue(transport.disconnected)
 
     def test_startTLSTooEarly(self) -> None:
         """
@@ -430,7 +469,7 @@ class QueueTests(SynchronousTestCase):
             sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
             if close == "before":
                 sender.transport.loseConnection()
-            sender.transport.hold().block()
+            sender.transport.ensureBuffer().block()
             if close == "after":
                 sender.transport.loseConnection()
             self.assertEqual(transport.producerState, "producing")

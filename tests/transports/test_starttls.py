@@ -6,16 +6,21 @@ import contextlib
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols import tls
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.addresses import describe
+from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.testing.certificates import CertificateMaker
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.doubles import RecordingProducer
+from tests.segments import everyCut
 from tests.transports.lines import Actor, EpollLine, TCPLine
 
 CREDENTIALS = CertificateMaker().make()
@@ -215,6 +220,159 @@ class StartTLSTests(SynchronousTestCase):
         line.turn(2)
         # As with Twisted's own transports.
         self.assertEqual(actor.ends, ["ConnectionLost"])
+
+    def test_plaintext(self) -> None:
+        """
+        Plaintext that follows the request to start TLS is never delivered, however the
+        stream is split; the connection is closed, and not aborted twice.
+        """
+        for chunks in everyCut(b"aSbcd"):
+            with self.subTest(chunks=chunks):
+                actor, line, _ = self.connect()
+                line.arrive(*chunks)
+                # TLS waits for the rest of a record.
+                line.arrive(b"efghijklm")
+                line.turn(6)
+                self.assertEqual(actor.received, b"aS")
+                self.assertTrue(line.isClosed)
+                self.assertEqual(len(actor.ends), 1)
+                self.assertEqual(line.clock.errors, [])
+
+    def test_plaintextIsLogged(self) -> None:
+        """
+        One log line says why the connection is aborted.
+        """
+        actor, line, _ = self.connect()
+        with capturedLogs() as events:
+            line.arrive(b"aSbcd")
+            line.turn(3)
+        expected = (
+            f"{describe(line.connection.getPeer())} aborted: plaintext was received between the "
+            "request to start TLS and the TLS handshake"
+        )
+        logged = [formatEvent(event) for event in events if event["log_level"] >= LogLevel.warn]
+        self.assertEqual(logged, [expected])
+        self.assertTrue(line.isClosed)
+        self.assertEqual(len(actor.ends), 1)
+
+    def test_heldPlaintext(self) -> None:
+        """
+        Plaintext that is held because the protocol has paused is not delivered either.
+        """
+        for text in (b"PaSbcd", b"aPSbcd", b"PaSbPcd"):
+            with self.subTest(text=text):
+                actor, line, _ = self.connect()
+                line.arrive(text)
+                self.assertTrue(actor.received.endswith(b"P"))
+                actor.transport.resumeProducing()
+                line.turn(6)
+                self.assertTrue(actor.received.endswith(b"S"), actor.received)
+                self.assertEqual(actor.ends, ["ConnectionAborted"])
+
+    def test_startsWhilePlaintextIsHeld(self) -> None:
+        """
+        A paused protocol cannot start TLS while it has not received all plaintext: the
+        connection is aborted. Nothing is written without TLS afterwards.
+        """
+        actor, line, _ = self.connect()
+        line.arrive(b"aPbc")
+        actor.transport.startTLS(CREDENTIALS)
+        actor.transport.write(b"secret")
+        actor.transport.resumeProducing()
+        line.turn(3)
+        self.assertEqual((actor.received, line.sent), (b"aP", b"a"))
+        self.assertEqual(actor.ends, ["ConnectionAborted"])
+
+    def test_plaintextForAnyProtocol(self) -> None:
+        """
+        Plaintext that is held for a protocol that has not bound the connection is given to
+        TLS, which closes the connection.
+        """
+        received: list[bytes] = []
+
+        class Pausing(Protocol):
+            transport: Any
+
+            def dataReceived(self, data: bytes) -> None:
+                received.append(data)
+
+        protocol = Pausing()
+        line = self.line(protocol)
+        self.patch(tls, "_get_default_clock", lambda: line.clock)
+        protocol.transport.pauseProducing()
+        protocol.transport.deliver(b"GET / HTTP/1.0")
+        protocol.transport.startTLS(CREDENTIALS)
+        protocol.transport.resumeProducing()
+        line.turn(6)
+        self.assertEqual(received, [])
+        self.assertTrue(line.isClosed)
+
+    def test_partialMessage(self) -> None:
+        """
+        A message that begins in plaintext cannot end in TLS, however the stream is split.
+        """
+
+        class Messages(XMLSocketProtocol):
+            def __init__(self) -> None:
+                self.messages: list[str] = []
+
+            def messageReceived(self, message: str) -> None:
+                self.messages.append(message)
+                if message == "S":
+                    self.sendMessage("go")
+                    self.transport.startTLS(CREDENTIALS)
+
+            def getClock(self) -> Any:
+                return line.clock
+
+        for chunks in everyCut(b"a\0S\0bc"):
+            with self.subTest(chunks=chunks):
+                protocol = Messages()
+                line = self.line(protocol)
+                self.patch(tls, "_get_default_clock", lambda line=line: line.clock)
+                line.arrive(*chunks, b"defghijk")
+                line.turn(6)
+                self.assertEqual(protocol.messages, ["a", "S"])
+                self.assertTrue(line.isClosed)
+        protocol = Messages()
+        line = self.line(protocol)
+        line.arrive(b"S\0b")
+        line.turn(3)
+        self.assertTrue(line.isClosed)
+
+    def test_unreadBytes(self) -> None:
+        """
+        TLS cannot start while bytes received in plaintext are unread.
+        """
+
+        class Reader(BinarySocketProtocol):
+            def socketDataReceived(self, bytesLoaded: int) -> None:
+                if self.readUTFBytes(1) == "S":
+                    self.transport.startTLS(CREDENTIALS)
+
+            def getClock(self) -> Any:
+                return line.clock
+
+        protocol = Reader()
+        line = self.line(protocol)
+        self.patch(tls, "_get_default_clock", lambda: line.clock)
+        line.arrive(b"Sb")
+        line.turn(3)
+        self.assertEqual(protocol.bytesAvailable, 0)
+        self.assertTrue(line.isClosed)
+
+    def test_eofIsNotPlaintext(self) -> None:
+        """
+        An EOF that is held does not count as plaintext: TLS starts, and is then closed.
+        """
+        actor, line, _ = self.connect()
+        line.arrive(b"P", b"")
+        with capturedLogs() as events:
+            actor.transport.startTLS(CREDENTIALS)
+            actor.transport.resumeProducing()
+            line.turn(4)
+        self.assertEqual([formatEvent(each) for each in events if "aborted" in str(each)], [])
+        self.assertEqual(len(actor.ends), 1)
 
     def test_restIsDropped(self) -> None:
         """

@@ -1069,7 +1069,7 @@ class OwnTests(LineCase):
         self.assertEqual(producer.told[-1], "stop")
         actor = Actor()
         actor.clock = line.clock
-        connection.handOver(actor)
+        connection.switchProtocol(actor)
         actor.makeConnection(connection)
         line.arrive(b"b")
         line.read()

@@ -460,6 +460,21 @@ class TurnTests(WebSocketTestCase):
             self.assertEqual(transport.producerState, "producing")
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_manyFrames(self) -> None:
+        """
+        If compression was negotiated, the reactor gets a turn after a few hundred control
+        frames, as it does without compression.
+        """
+        connection, transport, _ = self.openCompressed()
+        transport.delivered = b""
+        transport.room = 1 << 20
+        connection.dataReceived(frame(PING) * 5000)
+        transport.drain()
+        self.assertLess(len(framesIn(transport.delivered)), 600)
+        self.clock.advance(0)
+        transport.drain()
+        self.assertEqual(len(framesIn(transport.delivered)), 5000)
+
     def test_countedByProtocol(self) -> None:
         """
         It is the same if the protocol counts its work itself, from zero with each call.
@@ -1071,14 +1086,27 @@ class CloseTests(WebSocketTestCase):
 
     def test_both(self) -> None:
         """
-        If the protocol closes when the peer's Close has come, the peer gets one
-        Close.
+        If the protocol closes before the peer's Close is processed, the peer gets one
+        Close, that of this side, however the stream is split. So it is if a violation
+        follows instead.
         """
-        connection, transport, inner = self.open()
-        connection.dataReceived(frame(BINARY, b"L") + closing(4000))
-        transport.drain()
-        self.assertEqual(framesIn(transport.delivered), [(CLOSE, (4000).to_bytes(2))])
-        self.assertEqual(inner.told, ["made", b"L", "done"])
+        for rest, end, code in (
+            (closing(4000), "done", 4000),
+            (frame(3), "ConnectionLost", 1006),
+        ):
+            data = frame(BINARY, b"L") + rest
+            for at in range(7, len(data) + 1):
+                with self.subTest(rest=rest, at=at):
+                    connection, transport, inner = self.open()
+                    inner.transport.setCloseReason(1008, "reason")
+                    connection.dataReceived(data[:at])
+                    connection.dataReceived(data[at:])
+                    transport.drain()
+                    self.assertEqual(
+                        framesIn(transport.delivered), [(CLOSE, (1008).to_bytes(2) + b"reason")]
+                    )
+                    self.assertEqual(inner.told, ["made", b"L", end])
+                    self.assertEqual(connection.closeCode, code)
 
     def test_unanswered(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-A board on which everybody moves a dot. Run it in this folder with
+A board on which each player moves a dot. Run it in this directory with
 C{twistd -n openfl-xml --app board:Player}.
 """
 
@@ -13,7 +13,7 @@ from openfl_twisted.wire.strictxml import readElement
 
 SIZE = 16
 """
-How many fields the board has, across and down.
+Number of fields of the board in each direction.
 """
 
 _numbers = count(1)
@@ -21,21 +21,22 @@ _numbers = count(1)
 
 def readMove(message: str) -> tuple[int, int]:
     """
-    Read a move: C{<move x="3" y="4"/>}.
+    Parse a move: C{<move x="3" y="4"/>}.
 
-    @raise ValueError: if it is none, or leads off the board.
+    @return: the coordinates.
+    @raise ValueError: if the message is not a move, or leads off the board.
     """
-    # Its XMLError is a ValueError.
+    # XMLError is a ValueError.
     move = readElement(message.encode())
     x, y = (int(move.attributes.get(name, "-1")) for name in ("x", "y"))
     if move.name != "move" or not (0 <= x < SIZE and 0 <= y < SIZE):
-        raise ValueError("this is no move on the board")
+        raise ValueError('the message must be a move on the board, such as <move x="3" y="4"/>')
     return x, y
 
 
 class Player(XMLSocketProtocol):
     """
-    One player. Whoever has made a first move is on the board.
+    A player. Its dot appears with the first move.
     """
 
     number = 0
@@ -43,14 +44,14 @@ class Player(XMLSocketProtocol):
 
     def where(self) -> str:
         """
-        Tell where this player is.
+        Return the message with the position of the player.
         """
         x, y = self.field
         return f'<at who="{self.number}" x="{x}" y="{y}"/>'
 
     def messageReceived(self, message: str) -> None:
         """
-        Move, and tell everybody.
+        Move the dot, and notify all players.
         """
         try:
             self.field = readMove(message)
@@ -66,7 +67,7 @@ class Player(XMLSocketProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Leave the board.
+        Notify the other players that this one has left.
         """
         super().connectionLost(reason)
         if self.number:

@@ -1,5 +1,5 @@
 """
-Boards with names, and players with names. C{python board.py tcp:8080}.
+Boards and players with names. Run it with C{python board.py tcp:8080}.
 """
 
 import re
@@ -23,12 +23,12 @@ _field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 def breaksRules(message: str) -> bool:
     """
-    Say whether a message wants a dot where no field is.
+    Check whether a message would move a dot off the board.
     """
     try:
         request = parseRequest(message)
     except VocabularyError:
-        # The protocol tells what is wrong with it.
+        # The protocol reports the error.
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False
@@ -37,13 +37,12 @@ def breaksRules(message: str) -> bool:
 
 class Player(XMLRoomProtocol):
     """
-    One player. Rooms, names and what is said of a player come with
-    L{XMLRoomProtocol}; the rules of the board are here.
+    A player. L{XMLRoomProtocol} provides rooms, names and attributes.
     """
 
     def handleLine(self, line: bytes) -> None:
         """
-        Let through what the rules allow.
+        Handle a message if it obeys the rules.
         """
         if breaksRules(decodeUTF8(line)):
             self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
@@ -53,14 +52,14 @@ class Player(XMLRoomProtocol):
 
 def makeFactory() -> RoomFactory:
     """
-    Make what serves the players: those in a room hear who comes and goes.
+    Make the factory. Members are notified when others join or leave.
     """
     return RoomFactory(Player, Lobby(RoomLimits(maxMembers=16)), announces=True)
 
 
 async def main(reactor: Any, endpoint: str) -> None:
     """
-    Listen until the program is ended.
+    Listen until the program is stopped.
     """
     guard = GuardFactory(OnePortFactory(makeFactory()), maxConnections=1000)
     port = await serverFromString(reactor, endpoint).listen(guard)

@@ -1,6 +1,6 @@
 """
-The boards for everybody: pages and Flash programs of our own domain, TLS, and a
-way back for who was cut off. C{python board.py tcp:8080 [certificate.pem]}.
+The board with a policy file, TLS and resuming. Run it with
+C{python board.py tcp:8080 [certificate.pem]}.
 """
 
 import re
@@ -29,12 +29,12 @@ _field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 def breaksRules(message: str) -> bool:
     """
-    Say whether a message wants a dot where no field is.
+    Check whether a message would move a dot off the board.
     """
     try:
         request = parseRequest(message)
     except VocabularyError:
-        # The protocol tells what is wrong with it.
+        # The protocol reports the error.
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False
@@ -43,12 +43,12 @@ def breaksRules(message: str) -> bool:
 
 class Player(XMLRoomProtocol):
     """
-    One player, as before.
+    A player, as in step 2.
     """
 
     def handleLine(self, line: bytes) -> None:
         """
-        Let through what the rules allow.
+        Handle a message if it obeys the rules.
         """
         if breaksRules(decodeUTF8(line)):
             self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
@@ -58,36 +58,35 @@ class Player(XMLRoomProtocol):
 
 def makeFactory(certificate: str | None = None) -> GuardFactory:
     """
-    Make what serves the players.
+    Make the factory.
 
-    @param certificate: a PEM file with the certificate and its key; without one
-        nobody can speak TLS.
+    @param certificate: a PEM file with certificate and private key; C{None} for no TLS.
     """
-    # Who is cut off keeps the place for 30 seconds.
+    # A disconnected player can resume for 30 seconds.
     lobby = Lobby(RoomLimits(maxMembers=16, resume=30))
     tls = None if certificate is None else ServerConnectionCreator(ServerCertificates(certificate))
-    door = OnePortFactory(
+    onePort = OnePortFactory(
         RoomFactory(Player, lobby, announces=True, messageRate=20),
         policy=PolicyFile.fromXML(POLICY.read_bytes()),
         tls=tls,
     )
-    return GuardFactory(door, maxConnections=1000, maxPerAddress=20, idleTimeout=600)
+    return GuardFactory(onePort, maxConnections=1000, maxPerAddress=20, idleTimeout=600)
 
 
 async def main(reactor: Any, endpoint: str, certificate: str | None = None) -> None:
     """
-    Listen until the program is ended, and then close in good order.
+    Listen until the program is stopped, then shut down gracefully.
     """
     guard = makeFactory(certificate)
     port = await serverFromString(reactor, endpoint).listen(guard)
     sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
     sys.stdout.flush()
 
-    async def end() -> None:
+    async def shutDown() -> None:
         await port.stopListening()
         await guard.closeAll(5)
 
-    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(end()))
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(shutDown()))
     await Deferred()
 
 

@@ -1,0 +1,111 @@
+"""
+OpenSSL connections that flush pending data when the peer closes TLS, and limit the
+bytes sent in answer to the peer's TLS messages.
+"""
+
+import weakref
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import ITransport
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.logs import packageLogger
+
+MAX_ANSWERS = 8192
+"""
+Maximum number of bytes sent in answer to TLS messages of the peer after the handshake:
+about 300 key updates or refused renegotiations. A correct peer needs far fewer: one key
+lasts for many millions of records (RFC 8446, 5.5).
+"""
+
+# Number of bytes read from the socket in one call: the length of the longest record. All records
+# of one call are processed together, and short ones take up to 1 microsecond per byte.
+_READ_SIZE = 16 * 1024
+
+_log = packageLogger()
+
+
+class BoundedConnection(SSL.Connection):
+    """
+    An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages, and
+    flushes pending data when the peer closes TLS.
+
+    Each key update and each renegotiation request is answered. The answers are written
+    to the transport below TLS, whose send queue is unlimited, and stay there if the
+    peer does not read.
+    """
+
+    # Whether the next bytes to be sent are application data.
+    _isSending = False
+    # The number of bytes of answers; None during the handshake.
+    _answered: int | None = None
+
+    def __init__(self, context: SSL.Context, protocol: TLSMemoryBIOProtocol | None) -> None:
+        """
+        @param context: the context.
+        @param protocol: the TLS protocol, for the log and for flushing; C{None} for
+            none.
+        """
+        super().__init__(context, None)
+        # A reference cycle would delay freeing OpenSSL's memory until the next garbage collection.
+        self._protocol = None if protocol is None else weakref.ref(protocol)
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        self._answered = 0
+        protocol = None if self._protocol is None else self._protocol()
+        if protocol is not None and isinstance(protocol.transport, FileDescriptor):
+            protocol.transport.bufferSize = _READ_SIZE
+
+    def send(self, buf: bytes | bytearray | memoryview, flags: int = 0) -> int:
+        self._isSending = True
+        return super().send(buf, flags)
+
+    def bio_read(self, bufsiz: int) -> bytes:
+        isSending, self._isSending = self._isSending, False
+        data = super().bio_read(bufsiz)
+        if self._answered is not None and not isSending:
+            self._answered += len(data)
+        return data
+
+    def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
+        """
+        Receive data.
+
+        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}; and as
+            usual.
+        """
+        if self._answered is not None and self._answered > MAX_ANSWERS:
+            protocol = None if self._protocol is None else self._protocol()
+            if protocol is not None:
+                _log.warn(
+                    "{peer} disconnected: answers to its TLS key updates and renegotiations exceed "
+                    "{limit} bytes",
+                    peer=describe(protocol.getPeer()),
+                    limit=MAX_ANSWERS,
+                )
+            raise SSL.Error([("", "", "too many TLS key updates")])
+        try:
+            return super().recv(bufsiz, flags)
+        except SSL.ZeroReturnError:
+            self._flushPending()
+            raise
+
+    def _flushPending(self) -> None:
+        """
+        Send the pending data. The peer has closed TLS, and Twisted closes it
+        immediately in answer: answers to data received in the same read would be lost.
+        """
+        protocol = None if self._protocol is None else self._protocol()
+        if protocol is None:
+            return
+        connection: Any = protocol.wrappedProtocol
+        flush = getattr(connection, "flush", None)
+        if flush is not None and ITransport.providedBy(connection):
+            # Flush data held until the end of the write batch.
+            flush()
+        # Twisted's TLS coalesces small writes; closing sends them.
+        protocol.loseConnection()
