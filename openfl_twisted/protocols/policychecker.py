@@ -68,9 +68,9 @@ def _noAnswer(failure: Failure) -> _Answer:
     """
     match failure.value:
         case PolicyError() as problem:
-            told = f"what comes is no policy file: {problem}"
+            told = f"the answer is not a policy file: {problem}"
         case error.ConnectionRefusedError():
-            told = "nobody listens there"
+            told = "no server listens there"
         case error.DNSLookupError():
             told = "there is no address for that name"
         case error.TimeoutError():
@@ -266,7 +266,10 @@ class _Walk:
                 return True
             if master.metaPolicy() != "all":
                 control = shown(master.siteControl or "")
-                self._tell(f"the master's site-control {control} ends the search")
+                self._tell(
+                    f"the master policy file has site-control {control}: "
+                    "no other policy file is valid"
+                )
                 return False
         if self._port == checker.masterPort:
             return False

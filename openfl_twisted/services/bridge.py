@@ -105,7 +105,7 @@ class Options(DataServerOptions):
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     longdesc = (
-        "Forward clients, such as Ruffle and OpenFL in a browser, to servers that only speak TCP. "
+        "Forward clients, such as Ruffle and OpenFL HTML5, to servers that only speak TCP. "
         "Only the servers of --connect and of [[target]] in the configuration file can be reached."
     )
 
@@ -152,7 +152,7 @@ class Options(DataServerOptions):
             LIMITS,
             "max-queue",
             "BYTES",
-            "Maximum send queue of a slow peer, which is then disconnected.",
+            "Maximum send queue of a peer; beyond it, the peer is disconnected.",
             MAX_QUEUE,
             size,
         ),

@@ -78,7 +78,7 @@ class ConfiguredOptions(GroupedOptions):
             GENERAL,
             "config",
             "FILE",
-            "TOML file with options by name; options of the command line take precedence.",
+            "TOML file with options by name; command-line options take precedence.",
         ),
         Option(
             GENERAL,

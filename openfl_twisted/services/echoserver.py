@@ -57,10 +57,10 @@ class Options(DataServerOptions):
     """
 
     longdesc = (
-        "The echo servers of OpenFL's guide to sockets. server-socket-example (default port 8087) "
-        "sends 'Connected.' and answers 'Echo -- ' with the message. simple-server (default port "
-        "8080) sends 'Enter EXIT to exit.', answers 'Echo: ' with the line, and closes the "
-        "connection after EXIT."
+        "Run one of the echo servers of OpenFL's guide to sockets. The server server-socket-example "
+        "sends 'Connected.', and returns each message with the prefix 'Echo -- '; its default port "
+        "is 8087. The server simple-server sends 'Enter EXIT to exit.', returns each line with the "
+        "prefix 'Echo: ', and closes the connection after EXIT; its default port is 8080."
     )
 
     options: ClassVar[list[Option]] = [
@@ -91,15 +91,15 @@ class Options(DataServerOptions):
             "faithful",
             "",
             (
-                "With simple-server: greet twice, serve one client and one line, and exit, as the "
-                "program in the guide."
+                "With simple-server: greet twice, serve one client and one line, and exit, like "
+                "the program in the guide."
             ),
         ),
         Option(
             LISTENING,
             "udp",
             "",
-            "Answer datagrams instead; --listen is udp:PORT:interface=ADDRESS then.",
+            "Serve UDP instead of TCP; --listen must be udp:PORT:interface=ADDRESS.",
         ),
         Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LINE_LENGTH, size),
     ]

@@ -332,15 +332,15 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             LISTENING,
             "plain",
             "",
-            "Disable protocol detection: plain TCP only, or TLS only with a certificate.",
+            "Disable protocol detection: accept only plain TCP or, with a certificate, only TLS.",
         ),
         Option(
             LISTENING,
             "pass-through",
             "LIST",
             (
-                "Protocols passed to the application instead of refusing their clients: none, or "
-                "http, tls and proxy, comma-separated."
+                "Protocols to pass to the application instead of refusing them: none, or a "
+                "comma-separated list of http, tls and proxy."
             ),
             "none",
         ),

@@ -68,8 +68,8 @@ class Options(ServerOptions):
             "allow",
             "DOMAIN:PORTS",
             (
-                "Grant a domain access to ports instead, such as *.a.example:80,90-99; can be "
-                "repeated."
+                "Instead of --policy: grant a domain access to ports, such as "
+                "*.a.example:80,90-99; can be repeated."
             ),
         ),
         Option(
@@ -92,8 +92,9 @@ class Options(ServerOptions):
             "check",
             "FILE",
             (
-                "Print what a policy file grants, and why, and exit: with status 0 if it permits "
-                "the connection, or without --for any connection, else with 1."
+                "Check a policy file, print the decision of each rule, and exit. The exit status "
+                "is 0 if the file permits the connection (without --for: any connection), "
+                "otherwise 1."
             ),
         ),
         Option(CHECK, "for", "DOMAIN", "Domain or URL from which the content was loaded."),

@@ -81,7 +81,7 @@ class Options(DataServerOptions):
 
     longdesc = (
         "Serve XMLSocket clients: NUL-terminated text messages over TCP, WebSocket and TLS. By "
-        "default each message is forwarded to all other clients. Policy requests are answered on "
+        "default, each message is forwarded to all other clients. Policy requests are answered on "
         "the same port."
     )
 
@@ -100,7 +100,7 @@ class Options(DataServerOptions):
             "MODE",
             (
                 "Room mode: none, path (the request path or the first message names the room) or "
-                "xml (XML commands)."
+                "xml (XML messages)."
             ),
             "none",
         ),
@@ -109,7 +109,7 @@ class Options(DataServerOptions):
             LIMITS,
             "max-queue",
             "BYTES",
-            "Maximum send queue of a slow client, which is then disconnected.",
+            "Maximum send queue of a client; beyond it, the client is disconnected.",
             MAX_QUEUE,
             size,
         ),

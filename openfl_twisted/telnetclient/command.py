@@ -74,9 +74,9 @@ class Options(GroupedOptions):
     synopsis = "Usage: openfl-telnet [options] HOST [PORT]"
     longdesc = (
         "Connect to a server, send each line of the input, and print the received text. Ctrl-D "
-        "ends an interactive session; at the end of a file or a pipe, the program waits for the "
-        "answers first. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. The exit "
-        "status is 1 if the connection attempt fails."
+        "ends an interactive session. If the input is a file or a pipe, the program waits for "
+        "answers before it exits. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. "
+        "The exit status is 1 if the connection attempt fails."
     )
 
     options: ClassVar[list[Option]] = [
@@ -85,7 +85,7 @@ class Options(GroupedOptions):
             APPLICATION,
             "newline",
             "NEWLINE",
-            "End of the lines that are sent: crlf or lf.",
+            "Line ending to send: crlf or lf.",
             shown="crlf",
         ),
         Option(APPLICATION, "encoding", "NAME", "Character set of the text.", shown="utf-8"),
@@ -123,8 +123,8 @@ class Options(GroupedOptions):
             "wait",
             "SECONDS",
             (
-                "At the end of the input: time without data from the server after which the "
-                "program ends."
+                "After the end of the input: time without data from the server after which the "
+                "program exits."
             ),
             3.0,
             seconds,

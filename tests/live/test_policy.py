@@ -148,7 +148,7 @@ async def test_noPolicy(remote: Any) -> None:
     assert event.type == "securityError"
     forgetPolicyFiles()
     event = await outcome(port)
-    assert f"policy file of port {port} itself: nobody listens there" in event.text
+    assert f"policy file of port {port} itself: no server listens there" in event.text
 
 
 class Silent(Protocol):

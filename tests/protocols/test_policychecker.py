@@ -249,7 +249,7 @@ class OrderTests(CheckerTestCase):
         checking = self.check(f"xmlsocket://{HOST}:{MASTER}")
         self.answer(control(GRANTING, "none"))
         self.assertPorts(MASTER)
-        self.assertDecided(checking, False, "'none' ends the search")
+        self.assertDecided(checking, False, "'none': no other policy file is valid")
 
     def test_silentMaster(self) -> None:
         """
@@ -365,7 +365,7 @@ class ReasonTests(CheckerTestCase):
         Why there is no file is told in words.
         """
         for reason, words in [
-            (error.ConnectionRefusedError(), "nobody listens there"),
+            (error.ConnectionRefusedError(), "no server listens there"),
             (error.DNSLookupError(), "there is no address for that name"),
             (error.TimeoutError(), "no answer in time"),
             (error.NoRouteError(113, "No route to host"), "it cannot be reached: "),
@@ -377,7 +377,9 @@ class ReasonTests(CheckerTestCase):
             self.answer(reason)
             self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
             self.answer(b"\0")
-            self.assertDecided(checking, False, "what comes is no policy file: the file is not w")
+            self.assertDecided(
+                checking, False, "the answer is not a policy file: the file is not w"
+            )
 
     def test_strangeAnswer(self) -> None:
         """

@@ -46,7 +46,7 @@ def decide(
     """
     if policy.metaPolicy(servedFrom) == "none":
         control = shown(policy.siteControl or "")
-        reason = f"site-control {control}: no policy file counts here, nor does this"
+        reason = f"site-control {control}: no policy file is valid on this host, including this one"
         return Decision(False, (reason,))
     reasons = []
     permitted = False

@@ -208,7 +208,7 @@ class AccessRule:
         if not self.matchesDomain(domain):
             return f"it is not for {domain!r}" if domain else "it is not for content of no domain"
         if self.secure and not secure:
-            return "it is only for content that came by https"
+            return "it is only for content loaded over HTTPS"
         if not any(low <= port <= high for low, high in parsePorts(self.ports)):
             return f"it does not list port {port}"
         if port < FIRST_UNPRIVILEGED_PORT <= servedFrom:
