@@ -57,8 +57,8 @@ class Options(DataServerOptions):
     """
 
     longdesc = (
-        "Run one of the echo servers of OpenFL's guide to sockets. The server server-socket-example "
-        "sends 'Connected.', and returns each message with the prefix 'Echo -- '; its default port "
+        "Run one of the echo servers of OpenFL's guide to sockets. The server "
+        "server-socket-example sends 'Connected.', and returns each message with the prefix 'Echo -- '; its default port "
         "is 8087. The server simple-server sends 'Enter EXIT to exit.', returns each line with the "
         "prefix 'Echo: ', and closes the connection after EXIT; its default port is 8080."
     )
