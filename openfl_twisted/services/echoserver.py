@@ -57,10 +57,10 @@ class Options(DataServerOptions):
     """
 
     longdesc = (
-        "Run one of the echo servers of OpenFL's guide to sockets. The server "
-        "server-socket-example sends 'Connected.', and returns each message with the prefix 'Echo -- '; its default port "
-        "is 8087. The server simple-server sends 'Enter EXIT to exit.', returns each line with the "
-        "prefix 'Echo: ', and closes the connection after EXIT; its default port is 8080."
+        "Run one of the echo servers of OpenFL's guide to sockets. server-socket-example sends "
+        "'Connected.', and returns each message with the prefix 'Echo -- '. Its default port is "
+        "8087. simple-server sends 'Enter EXIT to exit.', returns each line with the prefix "
+        "'Echo: ', and closes the connection after EXIT. Its default port is 8080."
     )
 
     options: ClassVar[list[Option]] = [
