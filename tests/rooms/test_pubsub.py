@@ -99,9 +99,9 @@ class MemoryPubSubTests(SynchronousTestCase):
         A topic is text of 1 to 1024 bytes, and subscribed to once.
         """
         self.assertRaisesRegex(ValueError, "already", self.other.subscribe, "a", print)
-        for topic, says in [("", "not 0"), ("ü" * 513, "not 1026"), ("\ud800", "surrogates")]:
-            self.assertRaisesRegex(ValueError, says, self.one.publish, topic, b"")
-            self.assertRaisesRegex(ValueError, says, self.one.subscribe, topic, print)
+        for topic, message in [("", "not 0"), ("ü" * 513, "not 1026"), ("\ud800", "surrogates")]:
+            self.assertRaisesRegex(ValueError, message, self.one.publish, topic, b"")
+            self.assertRaisesRegex(ValueError, message, self.one.subscribe, topic, print)
 
     def test_exceptions(self) -> None:
         """
