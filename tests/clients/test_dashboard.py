@@ -1,5 +1,5 @@
 """
-The dashboard in a real browser.
+Tests of the dashboard in a real browser.
 """
 
 import re
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 ANY = f"tcp:0:interface={HOST}"
 
-# The page does not report, so it is looked at; and it is used as by hand.
+# The page sends no reports, so this script observes it and operates it like a user.
 LOOK = """
 const told = new Set();
 function tell(...what) {
@@ -138,8 +138,8 @@ look();
 @inBrowser
 async def test_page() -> None:
     """
-    The page shows two clients and a chart; it shows a message of one client as
-    text, sends a message to both, and disconnects one.
+    The page shows two clients and a chart. It shows a message of one client as text,
+    sends a message to both, and disconnects one.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})

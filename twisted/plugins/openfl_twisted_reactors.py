@@ -1,6 +1,6 @@
 """
-The reactors that C{twistd --help-reactors} lists. There are only strings in here,
-so listing them imports nothing.
+The reactors listed by C{twistd --help-reactors}. The plugins contain only strings, so
+listing them imports nothing.
 """
 
 from twisted.application.reactors import Reactor

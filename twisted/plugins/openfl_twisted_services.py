@@ -1,6 +1,6 @@
 """
-The commands that C{twistd} and C{twist} list. There are only strings in here, so
-listing the commands imports nothing.
+The commands listed by C{twistd} and C{twist}. The plugins contain only strings, so
+listing them imports nothing.
 """
 
 from twisted.application.service import ServiceMaker
