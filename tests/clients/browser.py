@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as WaitedTooLong
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -26,12 +26,12 @@ from twisted.web.server import Request, Site
 
 from tests.live.peers import HOST, Process, run, serving, theReactor
 
-PATIENCE = 240
+REPORT_TIMEOUT = 240
 """
 Timeout for a report (seconds). Starting a browser on a busy machine takes long.
 """
 
-MOST_SHOWN = 10_000
+MAX_SHOWN = 10_000
 """
 Maximum length of the browser's output and of other values in an error.
 """
@@ -78,7 +78,7 @@ class Page(Resource):
         self.reports: list[list[Any]] = []
         self.browser = Process()
         self._folders = folders
-        self._over = False
+        self._stopped = False
         self._wanted: tuple[list[Any], Deferred[None]] | None = None
 
     def render_GET(self, request: Request) -> bytes:
@@ -95,22 +95,22 @@ class Page(Resource):
         assert request.content is not None
         report = json.load(request.content)
         self.reports.append(report)
-        self._look()
+        self._checkReports()
         if report[0] == "error":
-            self.giveUp()
+            self.stopWaiting()
         request.setResponseCode(NO_CONTENT)
         return b""
 
-    def _look(self) -> None:
+    def _checkReports(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.reports:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
-    def giveUp(self) -> None:
+    def stopWaiting(self) -> None:
         """
         End a pending wait with an error.
         """
-        self._over = True
+        self._stopped = True
         if self._wanted is not None:
             self._wanted[1].cancel()
 
@@ -122,15 +122,15 @@ class Page(Resource):
         """
         found: Deferred[None] = Deferred()
         self._wanted = (list(wanted), found)
-        self._look()
-        if self._over:
+        self._checkReports()
+        if self._stopped:
             found.cancel()
         try:
-            await found.addTimeout(PATIENCE, theReactor())
-        except (WaitedTooLong, CancelledError):
+            await found.addTimeout(REPORT_TIMEOUT, theReactor())
+        except (DeferredTimeoutError, CancelledError):
             self._wanted = None
-            printed = self.browser.printed[-MOST_SHOWN:].decode(errors="replace")
-            reports, missing = (str(value)[:MOST_SHOWN] for value in (self.reports, wanted))
+            printed = self.browser.printed[-MAX_SHOWN:].decode(errors="replace")
+            reports, missing = (str(value)[:MAX_SHOWN] for value in (self.reports, wanted))
             raise AssertionError(
                 f"{missing} was not reported, but {reports}; the browser: {printed}"
             ) from None
@@ -160,7 +160,7 @@ async def shown(page: Page, url: str) -> AsyncIterator[None]:
             usePTY=True,
         )
         group = page.browser.transport.pid
-        page.browser.ended.addBoth(lambda _: page.giveUp())
+        page.browser.ended.addBoth(lambda _: page.stopWaiting())
         try:
             yield
         finally:

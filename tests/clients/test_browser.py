@@ -182,8 +182,8 @@ async def test_bridge(web: Web, player: str) -> None:
     """
     sent = ["<a/>", "", "gr\u00fc\u00dfe", "<b/>"]
     async with (
-        command("openfl-xml", "--echo", "--plain") as behind,
-        command("openfl-bridge", f"--connect=tcp:{HOST}:{behind}") as port,
+        command("openfl-xml", "--echo", "--plain") as serverPort,
+        command("openfl-bridge", f"--connect=tcp:{HOST}:{serverPort}") as port,
         web(player, "XMLClient", port, message=sent, long=1) as page,
     ):
         await page.until("data", "x")
@@ -204,17 +204,17 @@ async def test_twoServers(native: Native, web: Web, tmp_path: Path) -> None:
             await page.until("connect", True)
             # A message received on the other server shows that the client has joined and
             # that the servers are connected.
-            witness = await dial(there)
-            witness.send(b"chess\0")
+            observer = await dial(there)
+            observer.send(b"chess\0")
             while not page.messages():
-                witness.send(b"<here/>\0")
+                observer.send(b"<here/>\0")
                 await pause(0.1)
             client = run(*native("XMLClient"), HOST, str(there), "1", "", "chess", "<ask/>")
             assert await messages(client) == ["<reply/>\0"]
             assert page.messages()[-1] == "<ask/>"
         await stop(one)
         await stop(two)
-        await witness.untilLost()
+        await observer.untilLost()
 
 
 @inBoth
@@ -264,12 +264,12 @@ async def test_otherOrigin(modules: Path, tmp_path: Path) -> None:
 
 
 # The page sends no reports, so this script observes it and operates it like a user.
-LOOK = """
+OBSERVER_SCRIPT = """
 <script>
 new MutationObserver(() => {
-	const said = talk.lastChild.textContent;
-	fetch("/report", { method: "POST", body: JSON.stringify([said]) });
-	if (said === "Ben<i>hello</i>") {
+	const shown = talk.lastChild.textContent;
+	fetch("/report", { method: "POST", body: JSON.stringify([shown]) });
+	if (shown === "Ben<i>hello</i>") {
 		text.value = "<b>welcome</b>";
 		document.querySelector("form").requestSubmit();
 	}
@@ -284,7 +284,7 @@ async def test_chat(modules: Path, tmp_path: Path) -> None:
     The page of the example shows joins and received messages as plain text, XML or not,
     and sends the entered text.
     """
-    (tmp_path / "chat.html").write_text((EXAMPLE / "chat.html").read_text() + LOOK)
+    (tmp_path / "chat.html").write_text((EXAMPLE / "chat.html").read_text() + OBSERVER_SCRIPT)
     (tmp_path / "node_modules").symlink_to(modules)
     async with command("openfl-xml") as port:
         client = await dial(int(port))

@@ -172,8 +172,8 @@ async def test_broker() -> None:
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
-    joint = LossyBroker()
-    here, there = LossyPubSub(joint), LossyPubSub(joint)
+    broker = LossyBroker()
+    here, there = LossyPubSub(broker), LossyPubSub(broker)
     here.subscribe("a", lambda payload: None)
     await there.start()
     idle = "function act() {}\nlook();"
@@ -182,13 +182,13 @@ async def test_broker() -> None:
         async with shown(page, f"{url}#{token}"):
             await page.until("broker", "up")
             assert not [report for report in page.reports if report[0] == "missed"]
-            joint.copies = 0
+            broker.copies = 0
             for _ in range(3):
                 there.publish("a", b"lost")
-            joint.cut()
+            broker.cut()
             await page.until("broker", "down")
-            joint.mend()
-            joint.copies = 1
+            broker.mend()
+            broker.copies = 1
             there.publish("a", b"2")
             await page.until("missed", "3")
             assert here.state is PubSubState.UP

@@ -156,14 +156,14 @@ async def test_sockets(native: Native) -> None:
     server = ServerSocket()
     server.bind(0, HOST)
     server.listen()
-    heard = bytearray()
+    received = bytearray()
 
     def onConnect(event: ServerSocketConnectEvent) -> None:
         def onData(_: object) -> None:
             socket = event.socket
-            socket.readBytes(heard, len(heard))
+            socket.readBytes(received, len(received))
             # Close only once: a native client fails if it closes with unread data.
-            if heard.endswith(b"<last/>\0"):
+            if received.endswith(b"<last/>\0"):
                 socket.writeUTFBytes("<reply/>")
                 socket.writeByte(0)
 
@@ -174,7 +174,7 @@ async def test_sockets(native: Native) -> None:
         *native("XMLClient"), HOST, str(server.localPort), "1", "", "gr\u00fc\u00dfe", "<last/>"
     )
     assert await messages(client) == ["<reply/>\0"]
-    assert heard == "gr\u00fc\u00dfe\0<last/>\0".encode()
+    assert received == "gr\u00fc\u00dfe\0<last/>\0".encode()
     await server.close()
 
 

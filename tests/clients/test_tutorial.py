@@ -164,13 +164,13 @@ async def test_actionScript(modules: Path, tmp_path: Path) -> None:
     compiler = modules / "@apache-royale" / "royale-js" / "royale-asjs"
     need(compiler.exists(), "there is no royale-js (npm install --prefix tests/clients)")
     need(shutil.which("java"), "there is no java (apt-get install default-jre-headless)")
-    (tmp_path / "nothing.xml").write_text("<royale-config/>")
+    (tmp_path / "empty.xml").write_text("<royale-config/>")
     library = compiler / "frameworks" / "libs" / "player" / "11.7" / "playerglobal.swc"
     subprocess.run(
         [
             *("java", f"-Droyalelib={compiler / 'frameworks'}"),
             *("-jar", compiler / "lib" / "compiler-mxmlc.jar"),
-            f"-load-config={tmp_path / 'nothing.xml'}",
+            f"-load-config={tmp_path / 'empty.xml'}",
             f"-external-library-path={library}",
             f"-source-path={HERE / 'as3'}",
             *("-target-player=11.7", "-swf-version=20", "-debug=false"),
@@ -188,12 +188,13 @@ async def test_actionScript(modules: Path, tmp_path: Path) -> None:
         other = await player(port)
         other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
         async with opened({"web": tmp_path}, "web/flash.html", {}):
-            heard = await other.until('key="at"')
-            assert re.search(r'<set name="[^"]+" key="at" value="\d+,\d+" />', heard[-1]), heard
+            received = await other.until('key="at"')
+            place = re.compile(r'<set name="[^"]+" key="at" value="\d+,\d+" />')
+            assert place.search(received[-1]), received
         await other.end()
 
 
-class Cutter(ProxyFactory):
+class DroppingProxy(ProxyFactory):
     """
     A proxy that can close all connections.
     """
@@ -208,7 +209,7 @@ class Cutter(ProxyFactory):
         self.connections.append(protocol)
         return protocol
 
-    def cut(self) -> None:
+    def closeConnections(self) -> None:
         """
         Close the current connections.
         """
@@ -218,26 +219,26 @@ class Cutter(ProxyFactory):
 
 
 @inBrowser
-async def test_comingBack(folders: dict[str, Path]) -> None:
+async def test_resume(folders: dict[str, Path]) -> None:
     """
     A page whose connection is lost resumes its membership. The other players are not
     notified of a leave.
     """
-    async with board("step3") as behind:
-        other = await player(behind)
+    async with board("step3") as serverPort:
+        other = await player(serverPort)
         other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
-        cutter = Cutter(behind)
-        port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(cutter)
+        proxy = DroppingProxy(serverPort)
+        port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(proxy)
         parameters = {"program": "step3", "port": port.getHost().port}
         async with opened(folders, "tutorial/html5.html", parameters) as page:
             await other.until("<set")
             await page.until("move", "Ann", 3, 4)
             [own] = [values[0] for kind, *values in page.reports if kind == "state"]
-            cutter.cut()
+            proxy.closeConnections()
             await page.until("state", "connecting again")
             page.reports.clear()
             await page.until("state", own)
-            heard = await other.until("<set")
-            assert len(heard) == 1
+            received = await other.until("<set")
+            assert len(received) == 1
             await other.end()
         await port.stopListening()

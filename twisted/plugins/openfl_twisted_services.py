@@ -26,6 +26,6 @@ policy = ServiceMaker(
 bridge = ServiceMaker(
     "OpenFL bridge",
     "openfl_twisted.services.bridge",
-    "A bridge by which browsers reach a server that only speaks TCP.",
+    "A bridge that connects browsers to a plain TCP server.",
     "openfl-bridge",
 )
