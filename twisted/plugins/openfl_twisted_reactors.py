@@ -8,5 +8,5 @@ from twisted.application.reactors import Reactor
 openfl = Reactor(
     "openfl",
     "openfl_twisted.reactors.epoll",
-    "epoll(7) with a faster loop and coalesced writes, for servers with many small messages (Linux).",
+    "epoll(7) with a faster loop and coalesced writes, for many small messages (Linux).",
 )
