@@ -668,7 +668,10 @@ class HeldTests(WebSocketTestCase):
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 closed: the last data was not read for 30 seconds"],
+            [
+                "192.168.1.1:54321 closed: the paused application did not read the last data "
+                "within 30 s"
+            ],
         )
         inner.transport.resumeProducing()
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
