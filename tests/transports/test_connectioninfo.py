@@ -290,7 +290,10 @@ class AddressLimitTests(SynchronousTestCase):
         with capturedLogs() as logs:
             self.assertIsNone(self.connect("10.0.0.1"))
             self.assertIsNone(self.connect("10.0.0.1"))
-        line = "10.0.0.1 refused: 2 connections from there are open, as many as are allowed"
+        line = (
+            "10.0.0.1 refused: connection limit per address reached (2, --max-per-address); "
+            "further refusals are not logged"
+        )
         self.assertEqual(linesOf(logs), [line])
         self.assertIsNotNone(self.connect("10.0.0.2"))
         one.connectionLost(Failure(ConnectionDone()))

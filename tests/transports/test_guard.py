@@ -285,8 +285,12 @@ class LimitTests(GuardTestCase):
             self.connect(guard)
         self.assertEqual(guard.refused, 3)
         lines = linesOf(logs)
-        self.assertEqual(lines[0], "None refused: 2 connections are open, as many as are allowed")
-        self.assertEqual(lines[2], "connections are accepted again; 3 have been refused")
+        self.assertEqual(
+            lines[0],
+            "None refused: connection limit reached (2, --max-connections); "
+            "further refusals are not logged",
+        )
+        self.assertEqual(lines[2], "connections are accepted again; 3 were refused")
         self.assertEqual(len(lines), 4)
 
     def test_noLimit(self) -> None:
@@ -319,7 +323,7 @@ class TimeTests(GuardTestCase):
                 self.clock.advance(1)
                 self.assertEqual(quietTransport.closed, second >= 8)
             self.assertFalse(busyTransport.closed)
-        self.assertIn("192.168.1.1:54321 has been silent for 8 seconds", linesOf(logs))
+        self.assertIn("192.168.1.1:54321 disconnected: idle for 8 s", linesOf(logs))
         guard.doStop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -356,9 +360,7 @@ class TimeTests(GuardTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(1)
         self.assertTrue(transport.closed)
-        self.assertIn(
-            "aborted: it has not let the connection close for 5 seconds", linesOf(logs)[0]
-        )
+        self.assertIn("aborted: close timed out after 5 s", linesOf(logs)[0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closeAll(self) -> None:
