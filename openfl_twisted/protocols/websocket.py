@@ -108,7 +108,7 @@ class WebSocketProtocol(WebSocketTransport):
         """
         super().makeConnection(transport)
         self._collector = HeadCollector(self.factory.maxHead)
-        self.arm(self.factory.openTimeout, self._openTimedOut)
+        self.startTimer(self.factory.openTimeout, self._openTimedOut)
 
     def requestReceived(self, data: bytes) -> None:
         """
@@ -129,7 +129,7 @@ class WebSocketProtocol(WebSocketTransport):
                 self._answer(answer, body=not collector.isHEAD)
             else:
                 self._ended = True
-                self.waitNoMore()
+                self.stopTimer()
                 self._otherwise(bytes(collector.received))
         else:
             self._collector = None

@@ -177,7 +177,7 @@ class HandshakeTests(WebSocketTestCase):
         self.assertTrue(transport.closed)
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 aborted: it has not let the connection close"],
+            ["192.168.1.1:54321 aborted: close timed out"],
         )
 
     def test_noProtocol(self) -> None:

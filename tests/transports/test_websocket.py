@@ -268,7 +268,7 @@ class ReadTests(WebSocketTestCase):
         self.assertEqual((opcode, payload[:2]), (CLOSE, (1009).to_bytes(2)))
         [line] = linesOf(logs)
         reason = payload[2:].decode()
-        self.assertEqual(line, f"192.168.1.1:54321 closed: 1009: {reason}")
+        self.assertEqual(line, f"192.168.1.1:54321 disconnected: WebSocket error 1009: {reason}")
         self.assertIn("1099511627776", reason)
         transport.drain()
         self.assertTrue(transport.closed)
@@ -1147,9 +1147,7 @@ class CloseTests(WebSocketTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(0.1)
         self.assertTrue(transport.closed)
-        self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 aborted: it has not let the connection close"]
-        )
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 aborted: close timed out"])
 
     def test_slow(self) -> None:
         """
@@ -1253,7 +1251,9 @@ class CloseTests(WebSocketTestCase):
         inner.transport.loseConnection()
         with capturedLogs() as logs:
             connection.dataReceived(frame(3))
-        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 closed: 1006: invalid opcode"])
+        self.assertEqual(
+            linesOf(logs), ["192.168.1.1:54321 disconnected: WebSocket error 1006: invalid opcode"]
+        )
         transport.drain()
         self.assertEqual(framesIn(transport.delivered), [CLOSED])
         self.assertEqual(inner.told, ["made", "ConnectionLost"])
@@ -1457,9 +1457,7 @@ class TimeTests(WebSocketTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(1)
         self.assertTrue(transport.closed)
-        self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 closed: it has not answered a ping for 20 seconds"]
-        )
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 disconnected: no pong within 20 s"])
         self.assertEqual(inner.told, ["made", "ConnectionAborted"])
 
     def test_paused(self) -> None:
