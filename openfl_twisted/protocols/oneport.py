@@ -125,12 +125,12 @@ class OnePortProtocol(DetectionProtocol):
         self.factory.undetected += 1
         self._expectMore()
 
-    def _waitNoMore(self) -> None:
+    def _endDetection(self) -> None:
         """
         Stop the timer.
         """
         if self._detectionTimer is not None:
-            self._detectionTimer.end()
+            self._detectionTimer.cancel()
             self._detectionTimer = None
         if self._isCounted:
             self._isCounted = False
@@ -143,7 +143,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         if self._detectionTimer is None:
             self._detectionTimer = DetectionTimer(self.factory.clock, self.factory.greetingDelay)
-        self._detectionTimer.expectMore(partial(self.orAbort, self._silent))
+        self._detectionTimer.expectMore(partial(self.callOrAbort, self._silent))
 
     # Recognizing
 
@@ -194,13 +194,13 @@ class OnePortProtocol(DetectionProtocol):
         of an HTTP request, a TLS handshake or a PROXY header.
         """
         if self.transport.disconnecting:
-            self._waitNoMore()
+            self._endDetection()
         elif isRequest(self.received):
             # Only its zero byte is missing, and some clients never send that.
             self._answer()
         elif not self.received and self._acceptsPlain:
             self._connect()
-        elif self._waitToTheEnd():
+        elif self._waitForDeadline():
             pass
         elif self._isPartialRequest():
             self._refuse(Signature.HTTP)
@@ -221,23 +221,23 @@ class OnePortProtocol(DetectionProtocol):
         """
         return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
-    def _waitToTheEnd(self) -> bool:
+    def _waitForDeadline(self) -> bool:
         """
         Wait for as long as a client may take at most. The greetingDelay can be 0, so this
         must not wait for it again and again.
 
         @return: whether there is time left.
         """
-        if self._detectionTimer is None or self._detectionTimer.isOver:
+        if self._detectionTimer is None or self._detectionTimer.isExpired:
             return False
-        self._detectionTimer.waitToTheEnd(partial(self.orAbort, self._silent))
+        self._detectionTimer.waitForDeadline(partial(self.callOrAbort, self._silent))
         return True
 
     def _answer(self) -> None:
         """
         Answer a policy request.
         """
-        self._waitNoMore()
+        self._endDetection()
         self.decided = True
         connection = self.transport
         if connection.clientType == UNDETECTED:
@@ -253,7 +253,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         Refuse a client of another protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         self.decided = True
         self.received = b""
         self.factory.countRefused(signature)
@@ -284,7 +284,7 @@ class OnePortProtocol(DetectionProtocol):
                 return
             self._disconnectWrapped()
             self.transport.clientType = UNDETECTED
-        self._waitNoMore()
+        self._endDetection()
         protocol: IProtocol
         if signature is Signature.TLS:
             protocol = self.factory.buildTLS(self.transport.getPeer())
@@ -320,7 +320,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         Connect the wrapped protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         connection = self.transport
         connection.clientType = PLAIN
         wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
@@ -336,7 +336,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         Hand the connection of a plain client over to the wrapped protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         if self.wrappedProtocol is None:
             if not self._acceptsPlain:
                 self.factory.log.warn(
@@ -357,7 +357,7 @@ class OnePortProtocol(DetectionProtocol):
         Tell a protocol that was connected during a silence. A request that is held is
         not for it: in TLS, the connection ends without C{readConnectionLost}.
         """
-        self._waitNoMore()
+        self._endDetection()
         if not self.decided and (self._isPartialRequest() or isRequest(self.received)):
             self.received = b""
         super().connectionLost(reason)

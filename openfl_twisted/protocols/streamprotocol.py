@@ -297,7 +297,7 @@ class StreamProtocol(Protocol):
             self._firstBytes = first
             if self._detectionTimer is None:
                 self._detectionTimer = DetectionTimer(self.getClock(), DETECTION_TIMEOUT)
-                self._detectionTimer.waitToTheEnd(self._heldTooLong)
+                self._detectionTimer.waitForDeadline(self._heldTooLong)
             return b""
         self._endInspection()
         if found is Signature.NONE:
@@ -355,7 +355,7 @@ class StreamProtocol(Protocol):
         if self._firstBytes is not None:
             self._firstBytes = None
         if self._detectionTimer is not None:
-            self._detectionTimer.end()
+            self._detectionTimer.cancel()
             self._detectionTimer = None
 
     def _heldTooLong(self) -> None:
