@@ -140,7 +140,7 @@ class LineEchoProtocol(StreamProtocol):
             self.transport.write(end)
 
     def _tooLong(self, problem: MessageTooLong) -> None:
-        self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=problem)
+        self.log.warn("{peer} disconnected: {problem}", peer=self.describePeer(), problem=problem)
         self.transport.loseConnection()
 
     def _piecesReceived(self, data: bytes) -> None:

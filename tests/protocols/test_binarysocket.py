@@ -108,7 +108,7 @@ class ReadTests(SynchronousTestCase):
             idle.dataReceived(b"x")
         self.assertTrue(transport.closed)
         [line] = linesOf(logs)
-        self.assertEqual(line, "192.168.1.1:54321 closed: over 20 bytes of it lie unread")
+        self.assertEqual(line, "192.168.1.1:54321 disconnected: unread data exceeded 20 bytes")
 
     def test_notOverridden(self) -> None:
         """

@@ -258,7 +258,7 @@ class SimpleServerTests(SynchronousTestCase):
             got = converse(SimpleServerFactory(maxLength=5), b"a\n123456", b"\nb\n")
         self.assertEqual(got, (GREETING + b"Echo: a\r\n", True))
         self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 closed: a message is longer than 5 bytes"]
+            linesOf(logs), ["192.168.1.1:54321 disconnected: a message is longer than 5 bytes"]
         )
 
     def test_backpressure(self) -> None:

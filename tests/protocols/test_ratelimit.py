@@ -57,7 +57,7 @@ class PaceTests(SynchronousTestCase):
             transport.arrive(b"b\0")
         self.assertEqual(transport.drainAll(), b"a\0" * 5)
         self.assertTrue(transport.disconnecting)
-        self.assertIn("closed: it sends more than is allowed", linesOf(logs)[0])
+        self.assertIn("disconnected: rate limit exceeded (1 messages/s)", linesOf(logs)[0])
         self.assertEqual(factory.cut, {"queue": 0, "rate": 1, "message": 0})
 
     def test_clock(self) -> None:

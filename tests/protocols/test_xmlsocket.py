@@ -404,7 +404,9 @@ class LimitTests(SynchronousTestCase):
         """
         recorder, transport = connected()
         lines = self.lines(recorder, b"ask\0" + b"x" * 11, b"\0ask\0", lost=True)
-        self.assertEqual(lines, ["192.168.1.1:54321 closed: a message is longer than 10 bytes"])
+        self.assertEqual(
+            lines, ["192.168.1.1:54321 disconnected: a message is longer than 10 bytes"]
+        )
         self.assertTrue(transport.disconnecting)
         self.assertEqual((recorder.messages, transport.value()), (["ask"], b"answer\0"))
 
@@ -418,7 +420,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(recorder.messages, ["\u00ff", "\u00e4\u00b8", "ok"])
         self.assertEqual(
             lines,
-            ["192.168.1.1:54321 sends text that is not UTF-8; it is read as Flash reads it"],
+            ["192.168.1.1:54321 sent invalid UTF-8, which is decoded as Flash does"],
         )
         self.assertFalse(transport.disconnecting)
 
@@ -430,7 +432,7 @@ class LimitTests(SynchronousTestCase):
         lines = self.lines(recorder, b"ask\0half", lost=True)
         self.assertEqual(recorder.messages, ["ask"])
         self.assertEqual(
-            lines, ["192.168.1.1:54321 closed within a message; its 4 bytes are dropped"]
+            lines, ["192.168.1.1:54321 closed the connection within a message; 4 bytes dropped"]
         )
 
     def test_closedByThePeer(self) -> None:
@@ -1082,7 +1084,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.clients[1][1].drainAll(), b"123456789\0" * 10)
         self.assertEqual([transport.closed for _, transport in self.clients], [False, False, True])
         self.assertEqual(len(self.factory.connections), 2)
-        self.assertEqual(len([line for line in linesOf(logs) if "cut off" in line]), 1)
+        self.assertEqual(len([line for line in linesOf(logs) if "send queue exceeded" in line]), 1)
 
 
 class EchoTests(SynchronousTestCase):

@@ -352,7 +352,7 @@ class QueueTests(SynchronousTestCase):
         [line] = linesOf(logs)
         self.assertEqual(
             line,
-            "192.168.1.1:54321 cut off: it does not read, and over 20 bytes wait for it",
+            "192.168.1.1:54321 disconnected: send queue exceeded 20 bytes",
         )
 
     def test_limitIsForWhatIsHeld(self) -> None:

@@ -1400,7 +1400,7 @@ class QueueTests(WebSocketTestCase):
             for _ in range(50):
                 self.protocol.sendMessage("x" * 300)
         self.assertTrue(self.transport.closed)
-        self.assertIn("cut off: it does not read", linesOf(logs)[0])
+        self.assertIn("disconnected: send queue exceeded", linesOf(logs)[0])
 
     def test_readingIsPaused(self) -> None:
         """
