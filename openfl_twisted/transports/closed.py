@@ -14,8 +14,8 @@ class ClosedTransport(Connection):
     """
     A closed connection. It drops writes, ignores all other calls, and stops producers.
 
-    L{OnePortProtocol<openfl_twisted.protocols.oneport>} assigns it to the application's
-    protocol that had the connection before the client type was detected.
+    Protocol detection assigns it to the application's protocol that had the connection
+    before the client type was detected.
     """
 
     disconnecting = True

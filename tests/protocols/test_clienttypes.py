@@ -599,8 +599,8 @@ class HTTPTests(CallerTestCase):
         setLogLevel(LogLevel.debug)
         self.addCleanup(setLogLevel, LogLevel.info)
         for request, words, level in [
-            (PAGE, "sent an HTTP request that was refused: 426 This port", LogLevel.info),
-            (HEALTH, "got an answer to a health check", LogLevel.debug),
+            (PAGE, "refused: HTTP request answered with 426 This port", LogLevel.info),
+            (HEALTH, "health check answered", LogLevel.debug),
         ]:
             with capturedLogs() as logs:
                 self.call().send(request)
@@ -923,7 +923,7 @@ class LimitTests(CallerTestCase):
             clients = [self.call() for _ in range(4)]
         self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
         [line] = linesOf(logs)
-        self.assertIn("refused: 2 clients have not been recognized yet", line)
+        self.assertIn("refused: too many undetected clients (2)", line)
         clients[0].send(b"plain")
         self.assertFalse(self.call().transport.closed)
         with capturedLogs() as logs:

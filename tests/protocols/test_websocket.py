@@ -26,7 +26,7 @@ from tests.segments import cuts
 from tests.transports.websocketcase import Inner, WebSocketTestCase
 
 done = Failure(ConnectionDone())
-REFUSED = "192.168.1.1:54321 sent an HTTP request that was refused:"
+REFUSED = "192.168.1.1:54321 refused: HTTP request answered with"
 
 
 class HandshakeTests(WebSocketTestCase):
@@ -115,9 +115,7 @@ class HandshakeTests(WebSocketTestCase):
                 connection.dataReceived(REQUEST)
             [line] = linesOf(logs)
             self.assertTrue(
-                line.startswith(
-                    f"192.168.1.1:54321 sent an HTTP request that was refused: {words}"
-                ),
+                line.startswith(f"192.168.1.1:54321 refused: HTTP request answered with {words}"),
                 line,
             )
             self.assertEqual(logs[0]["log_level"], LogLevel.info)
