@@ -125,7 +125,7 @@ async def test_answered() -> None:
     async with listening(factory) as (port, guard):
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True]
     assert (factory.normal, factory.answered, guard.opened) == (0, 1, 1)
     assert guard.closed == {("policy", "server"): 1}
     traffic = guard.traffic()["policy"]
@@ -260,7 +260,7 @@ async def test_gone() -> None:
         asker.reset()
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True, True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True, True]
     assert (factory.normal, factory.answered) == (0, 2)
 
 

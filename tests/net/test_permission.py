@@ -220,7 +220,7 @@ class RefusedTests(PermissionTestCase):
                 event.text,
             )
             self.assertIn("it is not for 'games.example'", event.text)
-            self.assertIn("'master-only' ends the search", event.text)
+            self.assertIn("'master-only' of the master policy file ends the search", event.text)
             self.assertAsked(843)
             socket = event.target
             assert isinstance(socket, Socket | XMLSocket)
@@ -238,7 +238,7 @@ class RefusedTests(PermissionTestCase):
         [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
         self.assertIn("cannot load data from [2001:db8::1]:8080. ", event.text)
-        self.assertIn("port 843: nobody listens there; ", event.text)
+        self.assertIn("port 843: connection refused; ", event.text)
 
     def test_awaited(self) -> None:
         """

@@ -175,8 +175,8 @@ class PolicyTests(OnePortTestCase):
         Requests are counted with their outcome, and each makes a line; a UNIX
         socket has no port that a file could be for.
         """
-        answered = f"{PEER} got the policy file"
-        unanswered = f"{PEER} asked for the policy file; there is none for unix:/a"
+        answered = f"{PEER} received the policy file"
+        unanswered = f"{PEER} requested the policy file, but unix:/a has none"
         for address, line in [(None, answered), (UNIXAddress(b"/a"), unanswered)]:
             protocol, transport = self.connect()
             self.factory.policy = PolicyFile.forPort

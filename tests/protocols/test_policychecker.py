@@ -249,7 +249,7 @@ class OrderTests(CheckerTestCase):
         checking = self.check(f"xmlsocket://{HOST}:{MASTER}")
         self.answer(control(GRANTING, "none"))
         self.assertPorts(MASTER)
-        self.assertDecided(checking, False, "'none' ends the search")
+        self.assertDecided(checking, False, "'none' of the master policy file ends the search")
 
     def test_silentMaster(self) -> None:
         """
@@ -365,19 +365,19 @@ class ReasonTests(CheckerTestCase):
         Why there is no file is told in words.
         """
         for reason, words in [
-            (error.ConnectionRefusedError(), "nobody listens there"),
-            (error.DNSLookupError(), "there is no address for that name"),
+            (error.ConnectionRefusedError(), "connection refused"),
+            (error.DNSLookupError(), "unknown host name"),
             (error.TimeoutError(), "no answer in time"),
-            (error.NoRouteError(113, "No route to host"), "it cannot be reached: "),
-            (error.ConnectError(string="no way"), "it cannot be reached: no way"),
-            (ValueError("no such thing"), "it cannot be reached: no such thing"),
+            (error.NoRouteError(113, "No route to host"), "connection failed: "),
+            (error.ConnectError(string="no way"), "connection failed: no way"),
+            (ValueError("no such thing"), "connection failed: no such thing"),
         ]:
             self.setUp()
             checking = self.check()
             self.answer(reason)
             self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
             self.answer(b"\0")
-            self.assertDecided(checking, False, "what comes is no policy file: it is not well-f")
+            self.assertDecided(checking, False, "invalid policy file: it is not well-f")
 
     def test_strangeAnswer(self) -> None:
         """

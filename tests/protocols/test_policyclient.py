@@ -97,7 +97,7 @@ class PolicyClientTests(SynchronousTestCase):
         transport.loseConnection()
         transport.drain()
         problem = self.failureResultOf(asking, PolicyError)
-        self.assertEqual(problem.getErrorMessage(), "the connection is closed without a word")
+        self.assertEqual(problem.getErrorMessage(), "the server sent no data")
 
     def test_tooLong(self) -> None:
         """
@@ -113,7 +113,7 @@ class PolicyClientTests(SynchronousTestCase):
             transport.arrive(b"x" * MAX_POLICY_LENGTH)
             transport.arrive(b"x" + end)
             problem = self.failureResultOf(asking, PolicyError)
-            self.assertEqual(problem.getErrorMessage(), "it is longer than 65536 bytes")
+            self.assertEqual(problem.getErrorMessage(), "longer than 65536 bytes")
             self.assertTrue(transport.closed)
             self.assertNothingWaits()
 

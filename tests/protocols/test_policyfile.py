@@ -88,7 +88,7 @@ class PolicyFileTests(SynchronousTestCase):
         protocol, _ = self.connect()
         with capturedLogs() as logs:
             protocol.dataReceived(REQUEST)
-        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 got the policy file"])
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 received the policy file"])
 
     def test_withoutEnd(self) -> None:
         """
@@ -139,7 +139,7 @@ class PolicyFileTests(SynchronousTestCase):
                 protocol.dataReceived(REQUEST)
             self.assertEnded(transport, b"")
             self.assertEqual(
-                linesOf(logs), ["192.168.1.1:54321 sent something else than a policy request"]
+                linesOf(logs), ["192.168.1.1:54321 refused: client did not send a policy request"]
             )
 
     def test_silence(self) -> None:
@@ -155,7 +155,7 @@ class PolicyFileTests(SynchronousTestCase):
                 self.assertFalse(transport.disconnecting)
                 self.clock.advance(0.1)
             self.assertEnded(transport, b"")
-            self.assertIn("has not sent a policy request for 5 seconds", linesOf(logs)[0])
+            self.assertIn("refused: no policy request within 5 s", linesOf(logs)[0])
 
     def test_halfClosed(self) -> None:
         """
@@ -195,7 +195,7 @@ class PolicyFileTests(SynchronousTestCase):
         with capturedLogs() as logs:
             protocol.dataReceived(REQUEST)
         self.assertEnded(transport, b"")
-        self.assertIn("asked for the policy file; there is none for", linesOf(logs)[0])
+        self.assertIn("requested the policy file, but ", linesOf(logs)[0])
         self.assertEqual(self.factory.unanswered, 1)
 
 

@@ -335,7 +335,7 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told,
             [
-                "master policy file, port 843: nobody listens there",
+                "master policy file, port 843: connection refused",
                 f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
                 "rule 1 (domain '*' to-ports '8080') grants",
                 "permitted: a program from http://games.example/ may connect",
