@@ -318,7 +318,7 @@ class FaithfulTests(SynchronousTestCase):
         self.assertEqual(protocol.limits.maxLength, 10)
         with capturedLogs() as logs:
             self.assertIsNone(factory.buildProtocol(None))
-        self.assertEqual(linesOf(logs), ["None sent away: one client is served"])
+        self.assertEqual(linesOf(logs), ["None refused: only one client is served"])
 
 
 class ServerSocketExampleTests(SynchronousTestCase):

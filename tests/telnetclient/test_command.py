@@ -112,8 +112,8 @@ class OptionTests(SynchronousTestCase):
         errors.
         """
         self.assertUsage(["--newline=cr", "h"], "must be one of crlf, lf")
-        self.assertUsage(["--encoding=nope", "h"], "there is no character set 'nope'")
-        self.assertUsage(["--encoding=utf-16", "h"], "does not have ASCII in it")
+        self.assertUsage(["--encoding=nope", "h"], "unknown character set 'nope'")
+        self.assertUsage(["--encoding=utf-16", "h"], "must be a superset of ASCII")
         for argument in ("--newline=lf", "--encoding=latin-1"):
             self.assertUsage(["--xml", argument, "h"], "and --xml exclude each other")
 
