@@ -55,7 +55,7 @@ class Sender(StreamProtocol):
 
 class Owner:
     """
-    Writes into a queue, and notes what it hears.
+    Writes data, and records the calls of the connection.
     """
 
     def __init__(self, maxQueue: int = 1000) -> None:
@@ -68,9 +68,7 @@ class Owner:
         self.exceeded += 1
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
-        """
-        Nobody wants to know.
-        """
+        pass
 
     def handedOver(self) -> None:
         self.pending.append(cast("BufferedTransport", self.queue).pending)
@@ -111,7 +109,7 @@ def connect(room: int = 10) -> tuple[Sender, TightTransport]:
 
 class OneWriteTests(SynchronousTestCase):
     """
-    What is written during one read leaves in one write.
+    Data written during one read is sent in one write.
     """
 
     def test_oneWrite(self) -> None:
@@ -141,7 +139,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_outsideARead(self) -> None:
         """
-        What is written at another time leaves at once.
+        Data written outside a read is sent immediately.
         """
         sender, transport = connect()
         sender.transport.write(b"a")
@@ -153,7 +151,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_manyReceivers(self) -> None:
         """
-        What one read makes other connections send is joined for each of them.
+        During one read, the data for each of several connections is joined.
         """
         (one, _), (_, other) = connect(), connect()
         receiver = other.protocol
@@ -172,8 +170,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_faultInAHandler(self) -> None:
         """
-        If a handler fails, what was written before still leaves, and the fault
-        goes on to whoever called. Nothing is received after it.
+        If a handler raises, data written before is sent, and the exception propagates
+        to the caller. No further data is received.
         """
         sender, transport = connect()
         self.assertRaises(ValueError, sender.dataReceived, b"abXc")
@@ -224,7 +222,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_startTLS(self) -> None:
         """
-        What was written before TLS begins is sent before it.
+        Data written before C{startTLS} is sent before TLS starts.
         """
         begun = []
 
@@ -288,7 +286,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_nestedReads(self) -> None:
         """
-        If a write makes another protocol read at once, as in memory, nothing is
+        If a write makes another protocol read immediately, as in memory, no data is
         lost.
         """
         inner, innerTransport = connect()
@@ -318,7 +316,7 @@ class OneWriteTests(SynchronousTestCase):
 
 class QueueTests(SynchronousTestCase):
     """
-    While the peer does not read, what is written is held.
+    Data written while the peer does not read is held.
     """
 
     def test_held(self) -> None:
@@ -366,7 +364,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_producerIsPaused(self) -> None:
         """
-        Whoever makes the bytes is paused while the peer does not read.
+        The producer is paused while the peer does not read.
         """
         sender, transport = connect(room=3)
         producer = RecordingProducer()
@@ -381,8 +379,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_lateProducer(self) -> None:
         """
-        A producer that is registered while the peer does not read is paused at
-        once; there can be one, and it can be taken away.
+        A producer registered while the peer does not read is paused immediately. Only
+        one can be registered, and it can be unregistered.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -406,10 +404,10 @@ class QueueTests(SynchronousTestCase):
         transport.drain()
         self.assertEqual(transport.producerState, "producing")
 
-    def test_notBeforeAnythingCame(self) -> None:
+    def test_notBeforeReceivedData(self) -> None:
         """
-        Before anything has come, reading goes on even if the peer does not
-        read: inside TLS it may still be shaking hands.
+        Before any data was received, reading is not paused although the peer does not
+        read: the TLS handshake may be incomplete.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(sender.transport, True)
@@ -438,8 +436,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_newProducerAfterAPause(self) -> None:
         """
-        After each pause the transport gets its producer anew: a TLS transport
-        that was told of the end meanwhile goes on only then.
+        After each pause, the producer of the transport is registered again: a TLS
+        transport whose peer has closed TLS closes only then.
         """
         sender, transport = connect(room=3)
         before = transport.producer
@@ -448,10 +446,10 @@ class QueueTests(SynchronousTestCase):
         self.assertIsNotNone(transport.producer)
         self.assertIsNot(transport.producer, before)
 
-    def test_readsOnToClose(self) -> None:
+    def test_resumesToClose(self) -> None:
         """
-        Who is paused reads on when the connection is to be closed: inside TLS
-        the peer's end must be read.
+        A paused connection resumes reading when it closes: the TLS closing handshake
+        must be received.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
@@ -459,7 +457,7 @@ class QueueTests(SynchronousTestCase):
         sender.transport.loseConnection()
         self.assertEqual(transport.producerState, "producing")
 
-    def test_readsOnToCloseWhenBlocked(self) -> None:
+    def test_resumesToCloseWhenBlocked(self) -> None:
         """
         A protocol that is blocked reads until the peer's end too, when the
         connection is to be closed.
@@ -501,7 +499,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducerInARead(self) -> None:
         """
-        One that is registered while data is being received goes on too.
+        A pull producer registered during a read is called.
         """
         sender, transport = connect(room=3)
         producer = FileSender()
@@ -513,8 +511,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_latePullProducer(self) -> None:
         """
-        A pull producer that comes while the peer does not read is asked when it
-        does; afterwards the queue is as it was.
+        A pull producer registered while the peer does not read is called when it does.
+        Afterwards, the queue works as before.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -538,8 +536,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_besideAPullProducer(self) -> None:
         """
-        What others write while there is a pull producer is bounded too, and
-        stays in order.
+        Data written beside a pull producer counts for the limit, and stays in order.
         """
         sender, transport = connect(room=3)
         rest = [b"one", b"two"]
@@ -580,8 +577,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_greeting(self) -> None:
         """
-        Who writes before anything has come, and reads only while there is room,
-        goes on reading: or in TLS nobody could ever shake hands.
+        A protocol that writes first, and reads only while the queue is empty, still
+        reads: otherwise the TLS handshake could not complete.
         """
         sender, transport = connect()
         sender.transport.registerProducer(sender.transport, True)
@@ -618,7 +615,7 @@ class PortionTests(SynchronousTestCase):
 
     def test_portions(self) -> None:
         """
-        What is pending is what the peer has not taken; each step is told.
+        C{pending} is the data that the peer has not accepted. Each portion is reported.
         """
         self.queue.write(b"x" * 45)
         self.assertEqual((self.transport.writes, self.told), ([b"x" * 10] * 2, [25]))
@@ -630,7 +627,7 @@ class PortionTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=40) | st.just("drain"), max_size=30))
     def test_everythingInOrder(self, steps: list[bytes | str]) -> None:
         """
-        Every byte arrives, in order, and what is pending is counted right.
+        All bytes arrive in order, and C{pending} is correct.
         """
         self.begin()
         expected = b""
@@ -649,13 +646,13 @@ class PortionTests(SynchronousTestCase):
 
 class CloseTests(SynchronousTestCase):
     """
-    What was written before the end is sent, and nothing after it.
+    Data written before the close is sent; data written after it is dropped.
     """
 
     def test_writeThenClose(self) -> None:
         """
-        What was written in the same read leaves before the connection is
-        closed; what comes later does neither leave nor arrive.
+        Data written in the same read is sent before the connection is closed. Later
+        data is neither sent nor received.
         """
         sender, transport = connect()
         sender.dataReceived(b"abLcd")
@@ -670,7 +667,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_closeWhileHeld(self) -> None:
         """
-        What is held is sent too, when the peer reads.
+        Held data is sent when the peer reads, and then the connection is closed.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -695,8 +692,8 @@ class CloseTests(SynchronousTestCase):
 
     def test_producerIsStopped(self) -> None:
         """
-        When the connection is lost, a producer of either kind is stopped, and
-        so is one that comes later.
+        When the connection is lost, a producer of either kind is stopped. So is a
+        producer registered later.
         """
         for streaming in (True, False):
             sender, transport = connect()
@@ -713,8 +710,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_closedByThePeer(self) -> None:
         """
-        When the peer has closed its side, it gets what was written, and then
-        this side is closed.
+        After the peer's EOF, the written data is sent, and the connection is closed.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -737,8 +733,8 @@ class CloseTests(SynchronousTestCase):
 
     def test_lateEnd(self) -> None:
         """
-        Whoever wants to end a connection that is lost is heard by the transport,
-        which may still hold what has come.
+        Closing a lost connection closes the transport, which may still hold received
+        data.
         """
         for end in ("loseConnection", "abortConnection"):
             sender, transport = connect()
@@ -749,7 +745,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_abortInARead(self) -> None:
         """
-        What was written in the same read is dropped too.
+        Aborting drops data written in the same read.
         """
         sender, transport = connect()
         sender.dataReceived(b"abA")
@@ -777,7 +773,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost, what waits for it is forgotten.
+        When the connection is lost, held data is dropped.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -791,8 +787,8 @@ class CloseTests(SynchronousTestCase):
     )
     def test_everythingInOrder(self, steps: list[bytes | str], room: int) -> None:
         """
-        Whenever the peer reads, it gets what was written, in order, and then
-        the end.
+        Whenever the peer reads, it receives all data in order, and then the end of the
+        connection.
         """
         sender, transport = connect(room)
         sender.limits = ConnectionLimits(maxQueue=1000)
@@ -818,14 +814,14 @@ class TransportTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """
-        It provides what every transport provides.
+        The connection provides the interfaces of the transport.
         """
         queue = BufferedTransport(StringTransport(), Owner())
         self.assertTrue(verifyObject(ITransport, queue))
 
     def test_passesThrough(self) -> None:
         """
-        What is not about sending goes to the transport itself.
+        Methods that do not concern sending are forwarded to the transport.
         """
         sender, transport = connect()
         queue = sender.transport

@@ -31,7 +31,7 @@ done = Failure(ConnectionDone())
 
 class Inner(Protocol):
     """
-    Remembers what it was told.
+    Records the calls.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Inner(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfInner(Inner):
     """
-    Hears of half-closed connections too.
+    Also supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -86,7 +86,7 @@ class GuardTestCase(SynchronousTestCase):
 
     def assertRefused(self, guard: GuardFactory) -> None:
         """
-        A client is sent away.
+        Assert that a client is refused.
         """
         protocol = guard.buildProtocol(None)
         self.assertNotIsInstance(protocol, ConnectionWrapper)
@@ -96,7 +96,7 @@ class GuardTestCase(SynchronousTestCase):
 
     def told(self, connection: ConnectionWrapper) -> list[Any]:
         """
-        Get what the wrapped protocol was told.
+        Return the calls of the wrapped protocol.
         """
         assert isinstance(connection.wrappedProtocol, Inner)
         return connection.wrappedProtocol.told
@@ -109,7 +109,7 @@ class CountTests(GuardTestCase):
 
     def test_passesOn(self) -> None:
         """
-        The wrapped protocol is told everything, and can write.
+        All calls are forwarded to the wrapped protocol, and it can write.
         """
         guard = self.guard()
         connection, transport = self.connect(guard)
@@ -141,7 +141,7 @@ class CountTests(GuardTestCase):
 
     def test_lateAbort(self) -> None:
         """
-        What is lost cannot be ended again.
+        Aborting a lost connection has no effect.
         """
         connection, transport = self.connect(self.guard())
         connection.connectionLost(Failure(ConnectionDone()))
@@ -201,8 +201,8 @@ class CountTests(GuardTestCase):
 
     def test_faultInAHandler(self) -> None:
         """
-        After a fault nothing more is passed on: a TLS transport would go on
-        with what it has, and never come to the end.
+        After an exception of a handler, no further data is delivered: a TLS transport
+        would continue to deliver its data.
         """
 
         class Faulty(Inner):
@@ -251,8 +251,8 @@ class CountTests(GuardTestCase):
 
     def test_halfClose(self) -> None:
         """
-        A wrapped protocol is told of half-closed connections if it provides the
-        interface; otherwise this side is closed, too.
+        A wrapped protocol that provides C{IHalfCloseableProtocol} is notified of the
+        EOF; otherwise the connection is closed.
         """
         connection, transport = self.connect(self.guard())
         connection.readConnectionLost()
@@ -267,13 +267,13 @@ class CountTests(GuardTestCase):
 
 class LimitTests(GuardTestCase):
     """
-    There are only so many connections.
+    The number of connections is limited.
     """
 
     def test_maxConnections(self) -> None:
         """
-        One too many is refused; there is one line for that, and one when there
-        is room again.
+        Connections above the limit are refused. The first refusal is logged, and so is
+        the first connection accepted again.
         """
         guard = self.guard(maxConnections=2)
         first, _ = self.connect(guard)
@@ -295,7 +295,7 @@ class LimitTests(GuardTestCase):
 
     def test_noLimit(self) -> None:
         """
-        0 means any number.
+        0 means no limit.
         """
         guard = self.guard(maxConnections=0)
         self.connect(guard)
@@ -304,13 +304,13 @@ class LimitTests(GuardTestCase):
 
 class TimeTests(GuardTestCase):
     """
-    Waits come to an end.
+    Timeouts of connections.
     """
 
     def test_idle(self) -> None:
         """
-        A connection from which nothing comes is closed after the time and at
-        most a quarter more; one from which something comes is not.
+        A connection without received data is closed after the timeout, at most a
+        quarter later; a connection that receives data is not.
         """
         guard = self.guard(idleTimeout=8)
         guard.doStart()
@@ -348,7 +348,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeTimeout(self) -> None:
         """
-        A peer that does not read what is to be sent before the end is cut off.
+        A peer that does not read the send queue before the close is disconnected.
         """
         guard = self.guard(closeTimeout=5)
         connection, transport = self.connect(guard)
@@ -386,7 +386,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeAllTwice(self) -> None:
         """
-        Whoever asks is told.
+        Each call of C{closeAll} returns a Deferred that fires.
         """
         guard = self.guard()
         _, transport = self.connect(guard)
@@ -426,9 +426,10 @@ class NegotiationTests(GuardTestCase):
 
     def negotiate(self, *names: bytes) -> bytes:
         """
-        Shake hands with a client that names something, through an endpoint's TLS.
+        Complete a TLS handshake with a client that offers protocols, through a TLS
+        endpoint.
 
-        @return: what was chosen.
+        @return: the negotiated protocol.
         """
         guard = self.guard()
         issued = trustme.CA().issue_cert("localhost")
@@ -460,7 +461,8 @@ class NegotiationTests(GuardTestCase):
 
     def test_browser(self) -> None:
         """
-        Who names HTTP/1.1, as browsers do, is let in; who names nothing is too.
+        A client that offers HTTP/1.1, as browsers do, is accepted; so is a client that
+        offers nothing.
         """
         self.assertEqual(self.negotiate(b"http/1.1"), b"http/1.1")
         self.assertEqual(self.negotiate(b"h2", b"http/1.1"), b"http/1.1")

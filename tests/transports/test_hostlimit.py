@@ -56,7 +56,7 @@ class HostTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        Nothing is kept of hosts that have gone.
+        Hosts without connections use no memory.
         """
         hosts = HostLimit(1)
         hosts.opened("::1")

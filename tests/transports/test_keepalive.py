@@ -30,7 +30,7 @@ class SocketTransport(StringTransport):
 
 class KeepAliveTests(SynchronousTestCase):
     """
-    L{keepAlive} has the kernel look for peers that are gone.
+    L{keepAlive} enables the detection of vanished peers by the kernel.
     """
 
     def options(self, family: socket.AddressFamily) -> list[int]:
@@ -71,7 +71,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_otherSystem(self) -> None:
         """
-        What a system does not know is left out.
+        Options that the system does not support are skipped.
         """
         self.patch(keepalive, "_KEEP_ALIVE", (("TCP_OF_ANOTHER_SYSTEM", 1), ("TCP_KEEPCNT", 3)))
         transport = SocketTransport(socket.AF_INET)

@@ -121,7 +121,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_sends(self) -> None:
         """
-        The protocol is sent what was written before TLS without it, and the rest in TLS.
+        Data written before C{startTLS} is sent in plaintext, and the rest in TLS.
         """
         actor, line, client = self.connect()
         line.arrive(b"S")
@@ -137,8 +137,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_notWhileHeld(self) -> None:
         """
-        TLS cannot start while the peer has not read what was written before; the
-        connection stays as it was.
+        C{startTLS} raises while plaintext is queued; the connection is unchanged.
         """
         actor, line, _ = self.connect()
         line.socket.room = 1
@@ -195,7 +194,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_tap(self) -> None:
         """
-        The tap receives what is written in TLS.
+        The tap receives the data written in TLS.
         """
         actor, line, client = self.connect()
         tapped: list[bytes] = []

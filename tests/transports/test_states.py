@@ -53,7 +53,7 @@ class StateTests(SynchronousTestCase):
         Take steps, and check each change of state.
         """
         allowed = {(before, after) for (before, _), after in TRANSITIONS.items()}
-        # What one step can do together.
+        # One step can cause two transitions.
         allowed |= {(a, c) for a, b in allowed for b2, c in allowed if b is b2}
         for step in steps:
             before = connection.state

@@ -125,7 +125,7 @@ class LineCase(SynchronousTestCase):
 
 class Behaviour:
     """
-    What all connections do.
+    Tests of all connections.
     """
 
     class Tests(LineCase):
@@ -415,7 +415,7 @@ class Behaviour:
 
         def test_pullProducerOfLargeChunks(self) -> None:
             """
-            It is so if the peer reads little at a time.
+            A pull producer of large chunks works if the peer reads little at a time.
             """
             actor, line = self.connect(room=1)
             chunks = [b"x" * 5000, b"y" * 5000]
@@ -563,8 +563,8 @@ class Behaviour:
 
         def test_halfClosedByThePeer(self) -> None:
             """
-            When the peer has closed its side, it receives what was written, and then this
-            side is closed.
+            After the peer's EOF, the written data is sent, and the connection is
+            closed.
             """
             actor, line = self.connect(room=1)
             line.arrive(b"abc")
@@ -635,7 +635,8 @@ class Behaviour:
 
         def test_postponeAndRaise(self) -> None:
             """
-            It is so if the handler has postponed its item before.
+            An exception of a handler that has postponed its item aborts the connection,
+            too.
             """
 
             class Postponing(Actor):
@@ -706,7 +707,7 @@ def chunksOf(connection: Any) -> int:
 
 class LateEnd:
     """
-    What connections do that are the protocol of their transport, or the transport.
+    Tests of connections that can delay C{connectionLost}.
     """
 
     class Tests(LineCase):
@@ -924,7 +925,7 @@ class HalfCloseable(Protocol):
 
 class OwnTests(LineCase):
     """
-    What only TCP connections do.
+    Tests of TCP connections.
     """
 
     line = TCPLine
@@ -987,8 +988,8 @@ class OwnTests(LineCase):
 
     def test_eofOnce(self) -> None:
         """
-        A protocol that keeps a half-closed connection open is told of the EOF once, also
-        if it pauses and resumes.
+        A protocol that keeps a half-closed connection open is notified of the EOF once,
+        even if it pauses and resumes.
         """
 
         class Half(Text):

@@ -101,8 +101,8 @@ class TransportTests(WebSocketTestCase):
 
     def test_interfaces(self) -> None:
         """
-        It provides what every transport provides, and keeps messages apart; and
-        what the transport beneath provides beyond that.
+        A WebSocket provides the interfaces of the underlying transport, and preserves
+        messages.
         """
         connection, _, _ = self.open()
         for interface in (ITransport, IConsumer, IPushProducer):
@@ -198,7 +198,7 @@ def steps() -> st.SearchStrategy[bytes]:
 
 class ReadTests(WebSocketTestCase):
     """
-    What comes.
+    Receiving.
     """
 
     @given(cutStreams(steps()))
@@ -227,9 +227,9 @@ class ReadTests(WebSocketTestCase):
 
     def test_inOrder(self) -> None:
         """
-        Payloads are given as frames come, before their message is complete, and
-        those that come together are given together; pings are answered in their
-        turn.
+        Payloads are delivered as frames arrive, before their message is complete.
+        Payloads that arrive together are delivered together. Pings are answered in
+        order.
         """
         self.inner = Echo
         connection, transport, inner = self.open()
@@ -257,8 +257,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_tooLong(self) -> None:
         """
-        Text that is too long ends the connection, at its header, with one
-        line in the log; what comes after it does not count.
+        Text that is too long closes the connection at its header, with one log line.
+        Later data is ignored.
         """
         connection, transport, inner = self.open(maxFrame=1000)
         with capturedLogs() as logs:
@@ -277,8 +277,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_compressed(self) -> None:
         """
-        What is compressed is taken in small pieces, so that one read cannot
-        become very much at once; one who does not offer to compress does not.
+        Compressed data is processed in small portions, so that one read cannot produce
+        much data. Without compression, data is not divided.
         """
         connection, transport = self.connect(self.factory(compress=True))
         connection.dataReceived(REQUEST)
@@ -312,8 +312,7 @@ class PauseTests(WebSocketTestCase):
 
     def test_held(self) -> None:
         """
-        What has come already is held until the protocol reads again; nothing
-        more is read.
+        Received data is held until the protocol resumes. Reading is paused.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P") + frame(PING, b"1") + frame(BINARY, b"b"))
@@ -334,7 +333,7 @@ class PauseTests(WebSocketTestCase):
 
     def test_resumed(self) -> None:
         """
-        Reading goes on when the protocol says so, and not before.
+        Reading resumes when the protocol calls C{resumeProducing}, not before.
         """
         connection, transport, inner = self.open()
         inner.transport.resumeProducing()
@@ -379,8 +378,8 @@ class PauseTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        A paused connection reads on to close: the peer's Close must be found
-        behind what does not count any more.
+        A paused connection resumes reading when it closes, to find the peer's Close
+        after the dropped data.
         """
         connection, transport, inner = self.open()
         inner.transport.pauseProducing()
@@ -395,7 +394,8 @@ class PauseTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in what was held ends that connection, with a line in the log.
+        An exception while held data is delivered closes the connection, with a log
+        line.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P"))
@@ -477,7 +477,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_countedByProtocol(self) -> None:
         """
-        It is the same if the protocol counts its work itself, from zero with each call.
+        Other connections are served first, too, if the protocol counts its work itself,
+        starting at zero with each call.
         """
 
         class Counting(StreamProtocol):
@@ -509,8 +510,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_inOrder(self) -> None:
         """
-        What comes meanwhile, as it can from a TLS transport, waits for its turn;
-        to read again is not to read before that.
+        Data received while others are served, as from a TLS transport, is delivered in
+        order; C{resumeProducing} does not deliver it earlier.
         """
         connection, transport, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * 20_000) + frame(PING, b"1"))
@@ -528,8 +529,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_lostMeanwhile(self) -> None:
         """
-        A peer that ends the connection meanwhile loses no byte of what it has
-        sent; a Close among it counts.
+        If the connection is lost while others are served, all received data is
+        delivered, including a Close.
         """
         for close, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
             connection, transport, inner = self.openCompressed()
@@ -582,8 +583,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_lostDuringTurn(self) -> None:
         """
-        A connection is lost while a protocol behind handles so many messages that
-        others are served first: it gets the messages and the Close that follow too.
+        If the connection is lost while the wrapped protocol handles many messages, the
+        remaining messages and the Close are delivered, too.
         """
         received: list[str] = []
         told: list[object] = []
@@ -610,14 +611,14 @@ class TurnTests(WebSocketTestCase):
 
 class HeldTests(WebSocketTestCase):
     """
-    Connections that are lost before the protocol has read all that has come.
+    Connections that are lost before the protocol has received all data.
     """
 
     inner: type[Inner] = Doing
 
     def hold(self, *frames: bytes) -> tuple[WebSocketProtocol, TightTransport, Inner]:
         """
-        Have a protocol pause, and lose the connection with something unread.
+        Pause a protocol, and lose the connection with undelivered data.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P"))
@@ -648,7 +649,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_pausedAgain(self) -> None:
         """
-        It may pause again.
+        The protocol may pause again.
         """
         _, _, inner = self.hold(frame(BINARY, b"P"), frame(PING), frame(BINARY, b"b"))
         inner.transport.resumeProducing()
@@ -702,7 +703,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_writes(self) -> None:
         """
-        What is written then goes nowhere, and producers are stopped.
+        Writes are dropped then, and producers are stopped.
         """
         connection, transport, inner = self.open()
         producer, late = RecordingProducer(), RecordingProducer()
@@ -719,7 +720,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in what was held ends it, with a line in the log.
+        An exception while held data is delivered ends the connection, with a log line.
         """
         _, _, inner = self.hold(frame(BINARY, b"X"), frame(PING), frame(BINARY, b"b"))
         inner.transport.resumeProducing()
@@ -730,8 +731,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        If this side was closing the connection, only a Close counts: the end
-        comes at once.
+        If this side was closing the connection, only a Close matters: the connection
+        ends immediately.
         """
         for last, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
             connection, _, inner = self.open()
@@ -745,7 +746,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_nothingHeld(self) -> None:
         """
-        A protocol that has not read nothing hears of the end at once.
+        A paused protocol without undelivered data is notified immediately.
         """
         connection, _, inner = self.open()
         inner.transport.pauseProducing()
@@ -754,7 +755,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_lostInRead(self) -> None:
         """
-        A connection that is aborted beneath within a read ends immediately.
+        A connection whose underlying transport is aborted during a read ends
+        immediately.
         """
 
         class Losing(Inner):
@@ -775,8 +777,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_moreInRead(self) -> None:
         """
-        What comes within a read, as TLS beneath can have it, is given behind
-        what is being given.
+        Data received during a read, as from TLS, is delivered after the data being
+        delivered.
         """
 
         class Reading(Inner):
@@ -801,8 +803,8 @@ class HeldTests(WebSocketTestCase):
         self, case: tuple[bytes, list[bytes]], deeds: list[str], compress: bool
     ) -> None:
         """
-        However a stream is cut and whenever the protocol reads, it gets all of
-        it, and a clean end, though the connection is lost behind the last byte.
+        However the stream is split and whenever the protocol reads, it receives all
+        data and a clean end, although the connection is lost after the last byte.
         """
         stream, pieces = case
         self.inner = Inner
@@ -832,7 +834,7 @@ class HeldTests(WebSocketTestCase):
 
 class FloodTests(WebSocketTestCase):
     """
-    Pings of one who does not read.
+    Pings of a peer that does not read.
     """
 
     def test_lastPing(self) -> None:
@@ -886,7 +888,7 @@ class FloodTests(WebSocketTestCase):
 
     def test_afterClose(self) -> None:
         """
-        Nothing is answered behind a Close.
+        No ping is answered after a Close.
         """
         connection, transport, inner = self.open(room=10)
         inner.transport.write(b"x" * 20)
@@ -901,7 +903,7 @@ class FloodTests(WebSocketTestCase):
 
 class ProducerTests(WebSocketTestCase):
     """
-    Who makes the bytes.
+    Producers.
     """
 
     def test_push(self) -> None:
@@ -995,7 +997,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_late(self) -> None:
         """
-        A producer that comes when the connection has ended is stopped.
+        A producer registered after the end of the connection is stopped.
         """
         for streaming in (True, False):
             connection, transport, inner = self.open()
@@ -1056,8 +1058,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_bySelf(self) -> None:
         """
-        A Close is sent behind what was written, and nothing behind it; the
-        peer's is awaited, and what it has sent before does not count.
+        A Close is sent after the written data, and nothing after it. The peer's Close
+        is awaited, and earlier data is dropped.
         """
         for close in ("loseConnection", "loseWriteConnection", "stopProducing"):
             connection, transport, inner = self.open()
@@ -1077,7 +1079,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_inARead(self) -> None:
         """
-        Nothing is delivered behind the read in which the protocol has closed.
+        No data is delivered after the protocol has closed the connection in a read.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"L") + frame(PING) + frame(BINARY, b"a"))
@@ -1134,7 +1136,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_unread(self) -> None:
         """
-        What was written has its time to be read before the Close; then the
+        The peer has a limited time to read the data written before the Close; then the
         connection is aborted.
         """
         _, transport, inner = self.open(room=10)
@@ -1196,8 +1198,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_withoutAClose(self) -> None:
         """
-        An end without a Close is a connection that is lost; other reasons are
-        passed on.
+        A connection that ends without a Close is reported as lost; other reasons are
+        unchanged.
         """
         for reason, told in [
             (ConnectionDone(), "ConnectionLost"),
@@ -1214,9 +1216,9 @@ class CloseTests(WebSocketTestCase):
             self.assertEqual(inner.told, ["made", told])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_farewell(self) -> None:
+    def test_closeReason(self) -> None:
         """
-        The Close says why this side closes the connection, if it is told.
+        The Close contains the code and reason of C{setCloseReason}.
         """
         _, transport, inner = self.open()
         inner.transport.setCloseReason(4000, "enough")
@@ -1225,8 +1227,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_reset(self) -> None:
         """
-        When the Closes have been exchanged, it does not matter how the
-        connection beneath ends.
+        After both Closes, the reason why the underlying connection is lost does not
+        matter.
         """
         connection, _, inner = self.open()
         connection.dataReceived(closing(1000))
@@ -1235,7 +1237,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_abort(self) -> None:
         """
-        An aborted connection ends at once, without a Close.
+        An aborted connection ends immediately, without a Close.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"A") + frame(BINARY, b"b") + frame(PING))
@@ -1244,8 +1246,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_faultAfterClose(self) -> None:
         """
-        What is not allowed, after our own Close, ends the connection without
-        another.
+        A protocol violation of the peer after this side's Close ends the connection
+        without another Close.
         """
         connection, transport, inner = self.open()
         inner.transport.loseConnection()
@@ -1266,7 +1268,7 @@ class QueueTests(WebSocketTestCase):
 
     def setUp(self) -> None:
         """
-        Have a server that echoes messages to a client that reads slowly.
+        Create a server that echoes messages to a slow client.
         """
         super().setUp()
         self.xml = XMLSocketFactory(EchoProtocol, maxQueue=10_000)
@@ -1291,7 +1293,7 @@ class QueueTests(WebSocketTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held arrives before the Close, each message on its own.
+        Held messages arrive before the Close, each as one message.
         """
         expected = self.write()
         self.protocol.transport.loseConnection()
@@ -1302,10 +1304,10 @@ class QueueTests(WebSocketTestCase):
         self.assertEqual(self.xml.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_fromBeneath(self) -> None:
+    def test_closedBelow(self) -> None:
         """
-        If the connection is closed beneath, what is held and a Close are sent
-        too.
+        If the underlying connection is closed gracefully, held messages and a Close are
+        sent, too.
         """
         expected = self.write()
         self.guard.closeAll(20)
@@ -1316,10 +1318,10 @@ class QueueTests(WebSocketTestCase):
         self.assertEqual(self.xml.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_fromBeneathLate(self) -> None:
+    def test_closedBelowLate(self) -> None:
         """
-        If the connection is closed beneath while the peer's Close is awaited, it
-        is awaited no more.
+        If the underlying connection is closed gracefully while the peer's Close is
+        awaited, the WebSocket stops waiting.
         """
         self.protocol.transport.loseConnection()
         self.transport.drain()
@@ -1327,10 +1329,10 @@ class QueueTests(WebSocketTestCase):
         self.assertTrue(self.transport.closed)
         self.assertEqual(framesIn(self.transport.delivered), [CLOSED])
 
-    def test_pullFromBeneath(self) -> None:
+    def test_pullProducerClosedBelow(self) -> None:
         """
-        If the connection is closed beneath while there is a pull producer, what
-        that still has is sent before the Close.
+        If the underlying connection is closed gracefully with a registered pull
+        producer, its data is sent before the Close.
         """
         queue = self.protocol.transport
         rest = ["one", "two"]
@@ -1364,7 +1366,7 @@ class QueueTests(WebSocketTestCase):
         self, steps: list[str], room: int, closer: str, atOnce: bool
     ) -> None:
         """
-        Whenever the client reads and whoever closes, it gets each message, in
+        Whenever the client reads and whichever side closes, it receives each message in
         order, and then a Close.
         """
         self.setUp()
@@ -1490,8 +1492,8 @@ class TimeTests(WebSocketTestCase):
 
     def test_slow(self) -> None:
         """
-        One who still has to read what was written before a ping is not expected
-        to answer it; nor just after that.
+        A peer that has not read the data written before a ping is not expected to
+        answer, nor just after that.
         """
         connection, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
         inner.transport.write(b"x" * 20)
@@ -1512,7 +1514,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_steady(self) -> None:
         """
-        One who reads steadily is heard, though it says nothing.
+        A peer that reads steadily is alive, although it sends nothing.
         """
         _, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
         for _ in range(10):
@@ -1532,7 +1534,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        When the connection is being closed, there are none.
+        While the connection is closing, no pings are sent.
         """
         _, transport, inner = self.open(pingInterval=1, closeTimeout=10)
         inner.transport.loseConnection()
@@ -1547,7 +1549,7 @@ class TLSTests(WebSocketTestCase):
 
     def setUp(self) -> None:
         """
-        Have a client that reads slowly, inside TLS.
+        Create a slow client inside TLS.
         """
         super().setUp()
         self.xml = XMLSocketFactory(EchoProtocol)
@@ -1559,8 +1561,8 @@ class TLSTests(WebSocketTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held when the connection is to be closed arrives before the
-        Close, and the connection ends when the peer's has come.
+        Messages held when the connection is closed arrive before the Close, and the
+        connection ends after the peer's Close.
         """
         [protocol] = self.xml.connections
         messages = ["x" * 100_000, "y" * 3000, "z"]
@@ -1596,8 +1598,7 @@ class PausedTLSTests(WebSocketTestCase):
 
     def connectClient(self) -> tuple[SlowClient, Inner]:
         """
-        Connect a client to a protocol that pauses, and have it say all it has to
-        say.
+        Connect a client to a protocol that pauses, and send all data of the client.
         """
         inner = Doing()
         client = SlowClient(

@@ -1,6 +1,6 @@
 """
-How much work and memory a WebSocket is, from the transport to the protocol
-behind it and back. What is counted depends on no clock.
+The work and memory of a WebSocket, from the transport to the wrapped protocol and back.
+The counts do not depend on time.
 """
 
 import gc
@@ -52,7 +52,7 @@ class Nowhere:
 
 class EffortTests(WebSocketTestCase):
     """
-    A browser that has come to the port for everybody.
+    A browser on a port with protocol detection.
     """
 
     def reach(self, factory: IProtocolFactory, transport: Any) -> ConnectionWrapper:
@@ -66,8 +66,8 @@ class EffortTests(WebSocketTestCase):
 
     def test_calls(self) -> None:
         """
-        A message that comes alone and is answered takes few calls, wherever its
-        port leads through; and so does one in a read of many.
+        A message that is received alone and answered needs few calls, on each kind of
+        port; so does a message in a read of many.
         """
         plain = Factory.forProtocol(Echo)
         messages = XMLSocketFactory(EchoProtocol)

@@ -17,7 +17,7 @@ from tests.frames import REQUEST, RESPONSE
 
 class Inner(Protocol):
     """
-    Remembers what it was told.
+    Records the calls.
     """
 
     transport: Any
@@ -37,7 +37,7 @@ class Inner(Protocol):
     @property
     def received(self) -> bytes:
         """
-        All the bytes that have come.
+        All received bytes.
         """
         return b"".join(piece for piece in self.told if isinstance(piece, bytes))
 
@@ -51,7 +51,7 @@ class WebSocketTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a clock that the test moves.
+        Create a clock that the test advances.
         """
         self.clock = Clock()
 
