@@ -18,17 +18,17 @@ from tests.reactors.ways import Peer, Way
 
 class Boom(Exception):
     """
-    What a program has not thought of.
+    An unexpected exception of a program.
     """
 
 
 class Recorder(Protocol):
     """
-    Writes down what happens to it.
+    Records its calls.
 
-    @ivar events: what has happened.
-    @ivar react: what it does with bytes.
-    @ivar begin: what it does at the beginning.
+    @ivar events: the recorded calls.
+    @ivar react: called with received data.
+    @ivar begin: called when the connection is made.
     """
 
     transport: Any
@@ -43,7 +43,7 @@ class Recorder(Protocol):
         self.begin()
 
     def dataReceived(self, data: bytes) -> None:
-        # How the network cuts it is nobody's business.
+        # Chunk boundaries do not matter.
         if self.events and isinstance(self.events[-1], bytes):
             self.events[-1] += data
         else:
@@ -52,7 +52,7 @@ class Recorder(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.events.append(("lost", type(reason.value).__name__))
-        # Nobody hears it.
+        # The event is not recorded.
         self.transport.write(b"late")
 
     def lost(self) -> bool:
@@ -76,7 +76,7 @@ class HalfRecorder(Recorder):
 
 class Producer:
     """
-    Makes pieces until there are no more.
+    Writes a number of chunks.
     """
 
     def __init__(self, server: Recorder, pieces: int) -> None:
@@ -117,7 +117,7 @@ def _meet(way: Way, server: Recorder, ask: bytes = b"", room: int | None = None)
 
 def echo(way: Way, server: Recorder) -> Peer:
     """
-    What was said comes back, a hundred times.
+    Data is sent back a hundred times.
     """
     server.react = lambda data: server.transport.write(data)
     peer = _meet(way, server)
@@ -150,7 +150,7 @@ def manyWrites(way: Way, server: Recorder) -> Peer:
 
 def noBytes(way: Way, server: Recorder) -> Peer:
     """
-    What is no bytes is refused, and the connection goes on.
+    Writing an object that is not bytes raises, and the connection stays open.
     """
 
     def react(data: bytes) -> None:
@@ -169,7 +169,7 @@ def noBytes(way: Way, server: Recorder) -> Peer:
 
 def farewell(way: Way, server: Recorder) -> Peer:
     """
-    What was written before the end arrives.
+    Data written before the close arrives.
     """
 
     def react(data: bytes) -> None:
@@ -196,7 +196,7 @@ def silentFarewell(way: Way, server: Recorder) -> Peer:
 
 def abort(way: Way, server: Recorder) -> Peer:
     """
-    What was written before an abort never leaves.
+    Data written before an abort is not sent.
     """
 
     def react(data: bytes) -> None:
@@ -215,7 +215,7 @@ def abort(way: Way, server: Recorder) -> Peer:
 
 def failure(way: Way, server: Recorder) -> Peer:
     """
-    A protocol that fails loses its connection, and what it has written.
+    If a protocol raises, its connection and its unsent data are lost.
     """
 
     def react(data: bytes) -> None:
@@ -273,7 +273,7 @@ def later(way: Way, server: Recorder) -> Peer:
 
 def peerHalfCloses(way: Way, server: Recorder) -> Peer:
     """
-    A peer that says no more; only some servers go on.
+    The peer sends EOF; only some servers continue.
     """
 
     def react(data: bytes) -> None:
@@ -290,7 +290,7 @@ def peerHalfCloses(way: Way, server: Recorder) -> Peer:
 
 def halfClose(way: Way, server: Recorder) -> Peer:
     """
-    A server that says no more after what it has said.
+    The server closes its write side after its data.
     """
 
     def react(data: bytes) -> None:
@@ -311,7 +311,7 @@ def halfClose(way: Way, server: Recorder) -> Peer:
 
 def slowReader(way: Way, server: Recorder) -> Peer:
     """
-    Ten megabytes before the end, to who reads little at a time.
+    Ten megabytes before the close, to a peer that reads little at a time.
     """
 
     def react(data: bytes) -> None:
@@ -330,7 +330,7 @@ def slowReader(way: Way, server: Recorder) -> Peer:
 
 def growing(way: Way, server: Recorder) -> Peer:
     """
-    What is written while the rest of something waits comes after it.
+    Data written while the queue is not empty is sent after it.
     """
     peer = _meet(way, server, room=4096)
     server.transport.write(b"a" * 5_000_000)
@@ -376,7 +376,7 @@ def resetBeforeAnswer(way: Way, server: Recorder) -> Peer:
 
 def push(way: Way, server: Recorder) -> Peer:
     """
-    A producer that is told when to pause makes four megabytes.
+    A push producer writes four megabytes, and is paused.
     """
     producer = Producer(server, 200)
 
@@ -494,9 +494,9 @@ CONVERSATIONS: dict[str, Callable[[Way, Recorder], Peer]] = {
 
 def played(way: Way, name: str, make: Callable[[], Recorder]) -> tuple[object, ...]:
     """
-    Play a conversation.
+    Run a conversation.
 
-    @return: what the server and the peer have seen.
+    @return: the events of the server and of the peer.
     """
     server = make()
     peer = CONVERSATIONS[name](way, server)

@@ -31,7 +31,7 @@ class EquivalenceTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        What a server and its peer see does not depend on the way.
+        The events of a server and its peer are the same with each reactor.
         """
         self.compare(Recorder)
 
@@ -91,7 +91,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        The protocol is told that the connection is lost before the factory is.
+        The protocol is notified that the connection is lost before its factory.
         """
         for end in ("client.loseConnection", "client.abortConnection", "server.loseConnection"):
             wanted = self.events(STOCK, end)

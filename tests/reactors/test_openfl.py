@@ -47,7 +47,7 @@ class Selectable:
 
 class OpenFLReactorTests(SynchronousTestCase):
     """
-    What Twisted's reactor does, this one does too.
+    The reactor behaves like Twisted's reactor.
     """
 
     way: Way
@@ -63,7 +63,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def watch(self) -> tuple[Selectable, socket.socket]:
         """
-        Have it watch something that can be read.
+        Make the reactor watch a readable descriptor.
         """
         own, other = socket.socketpair()
         self.addCleanup(own.close)
@@ -85,7 +85,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_install(self) -> None:
         """
-        It is made the reactor of the process.
+        C{install} sets the reactor of the process.
         """
         installed: list[OpenFLReactor] = []
         self.patch(epoll, "installReactor", installed.append)
@@ -119,7 +119,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_context(self) -> None:
         """
-        What a program logs while it is called has its connection's prefix.
+        Log lines of a handler have the prefix of its connection.
         """
         events: list[dict[str, Any]] = []
         log.addObserver(events.append)
@@ -133,8 +133,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_contextKept(self) -> None:
         """
-        Who keeps the context for later, as the thread pool does, has that of its
-        own event, and none of another.
+        A callee that keeps the context, as the thread pool does, keeps the context of
+        its own event.
         """
         kept: list[Any] = []
         servers = [Recorder() for _ in range(3)]
@@ -155,15 +155,14 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_contextKeptAnyway(self) -> None:
         """
-        It is so too where Python does not say who holds what.
+        A kept context is correct without C{sys.getrefcount}, too.
         """
         self.patch(epoll, "_countHolders", lambda held: float("nan"))
         self.test_contextKept()
 
     def test_contextOfOne(self) -> None:
         """
-        Within an event there is one log context, whoever asks for it; after it,
-        it is what it was before.
+        An event has one log context; after it, the previous context is restored.
         """
         asked: list[Any] = []
         server = Recorder()
@@ -175,8 +174,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_buggyPrefix(self) -> None:
         """
-        What cannot say what it is called is read from all the same; that is
-        logged where somebody wants to log anything.
+        A selectable whose C{logPrefix} raises is still read. The exception is logged
+        when the context is used.
         """
         selectable, other = self.watch()
         events: list[dict[str, Any]] = []
@@ -202,7 +201,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_interrupt(self) -> None:
         """
-        Who interrupts the program ends it, wherever it is.
+        C{KeyboardInterrupt} ends the program in any call.
         """
 
         def interrupt(*arguments: object) -> Any:
@@ -217,7 +216,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_lostDescriptor(self) -> None:
         """
-        What has no descriptor any more is told so.
+        A selectable without a descriptor is notified that its connection is lost.
         """
         selectable, other = self.watch()
         number = selectable.fileno()
@@ -230,7 +229,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_lostFails(self) -> None:
         """
-        What fails when it is told of its end is logged.
+        An exception of C{connectionLost} is logged.
         """
         selectable, other = self.watch()
 
@@ -243,9 +242,10 @@ class OpenFLReactorTests(SynchronousTestCase):
         self.way.turn()
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
 
-    def test_goneMeanwhile(self) -> None:
+    def test_removedMeanwhile(self) -> None:
         """
-        What another event of the same turn has taken away is not called.
+        A selectable that was removed by an earlier event of the same iteration is not
+        called.
         """
         one, first = self.watch()
         two, second = self.watch()
@@ -263,8 +263,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_waiting(self) -> None:
         """
-        A program may turn the reactor while it reads, and wait for the answer to
-        what it has written.
+        A program may run the reactor in a read, and wait for the answer to data it has
+        written.
         """
         server = Recorder()
         answers: list[bytes] = []
@@ -289,7 +289,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_writers(self) -> None:
         """
-        What has something to send is among the writers, and forgets it with them.
+        Connections with unsent data are among the writers, and are removed with them.
         """
         server = Recorder()
         peer = self.way.meet(server)
@@ -305,8 +305,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        It runs until somebody stops it, be it within what it does with the bytes
-        that a timer has written; what fails in its own loop is logged.
+        The reactor runs until C{stop} is called, even by a handler of data written by a
+        timer. Exceptions in its own loop are logged.
         """
 
         class Stopping(Recorder):
@@ -338,7 +338,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_client(self) -> None:
         """
-        What it connects joins its writes too: what is written at the beginning and
+        Client connections coalesce writes, too: data written in C{connectionMade} and
         in a read arrives.
         """
         client = Recorder()
@@ -357,8 +357,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_adopted(self) -> None:
         """
-        Sockets that are there already join their writes if they are of TCP; others
-        are left to Twisted.
+        Adopted TCP sockets coalesce writes; other sockets are Twisted's.
         """
         made: list[Recorder] = []
 

@@ -24,7 +24,7 @@ class PortTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Open a port, and a socket that hears it.
+        Open a port, and a socket that receives its datagrams.
         """
         self.hearer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(self.hearer.close)
