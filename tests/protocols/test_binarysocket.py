@@ -18,8 +18,7 @@ from tests.segments import cutStreams
 
 class Adder(BinarySocketProtocol):
     """
-    Reads pairs of numbers, each pair as soon as it is there, and answers with
-    their sum.
+    Reads pairs of numbers, each as soon as it is complete, and answers with their sum.
     """
 
     maxUnread = 20
@@ -60,8 +59,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        What is not read stays for the next time; the count is of what just
-        came.
+        Unread data is kept; C{bytesLoaded} counts the data just received.
         """
         adder = Adder()
         transport = connect(adder)
@@ -121,7 +119,7 @@ class ReadTests(SynchronousTestCase):
 
 class WriteTests(SynchronousTestCase):
     """
-    What is written waits for the flush.
+    Written data is held until C{flush}.
     """
 
     def test_flush(self) -> None:
@@ -141,7 +139,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_pendingForThePeer(self) -> None:
         """
-        What waits for a peer that does not read counts as pending.
+        Data in the send queue counts as pending.
         """
         idle = Idle()
         transport = connect(idle)
@@ -152,10 +150,9 @@ class WriteTests(SynchronousTestCase):
         transport.drain()
         self.assertEqual(idle.bytesPending, 0)
 
-    def test_closeDropsWhatIsNotFlushed(self) -> None:
+    def test_closeDropsUnflushed(self) -> None:
         """
-        What was not flushed before the connection is closed is dropped, as in
-        Flash.
+        Data that was not flushed before the close is dropped, as in Flash.
         """
 
         class Hasty(Idle):
@@ -172,7 +169,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        After the connection is lost there is nothing to read any more.
+        After the connection is lost, there is no data to read.
         """
         idle = Idle()
         connect(idle)

@@ -48,9 +48,9 @@ class BridgeTestCase(SynchronousTestCase):
 
     def call(self, path: str | None = None, room: int = 1_000_000) -> TightTransport:
         """
-        Have a client connect.
+        Connect a client.
 
-        @param path: what it asks for, over a WebSocket; C{None} for plain TCP.
+        @param path: its request path over a WebSocket; C{None} for plain TCP.
         @return: its transport.
         """
         client = self.factory.buildProtocol(None)
@@ -66,9 +66,9 @@ class BridgeTestCase(SynchronousTestCase):
 
     def answer(self, name: str = "chess", room: int = 1_000_000) -> TightTransport:
         """
-        Have a server accept the connection.
+        Accept the connection as the server.
 
-        @return: the transport to it.
+        @return: the transport of the server.
         """
         way = self.ways[name]
         backend = way.factory.buildProtocol(None)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ class BridgeTests(BridgeTestCase):
 
     def test_early(self) -> None:
         """
-        What comes all the same before there is a server is kept for it.
+        Data received before the server is connected is kept for it.
         """
         client = self.call()
         client.arrive(b"he")
@@ -222,9 +222,10 @@ class EndTests(BridgeTestCase):
     How it ends.
     """
 
-    def test_serverGoes(self) -> None:
+    def test_serverDisconnects(self) -> None:
         """
-        What the server has said arrives before the end, half a message too.
+        When the server disconnects, its data is delivered first, including an
+        incomplete message.
         """
         client = self.call()
         server = self.answer()
@@ -233,9 +234,9 @@ class EndTests(BridgeTestCase):
         self.assertEqual(client.drainAll(), b"bye\0and")
         self.assertTrue(client.disconnecting)
 
-    def test_clientGoes(self) -> None:
+    def test_clientDisconnects(self) -> None:
         """
-        What the client has said arrives before the end.
+        When the client disconnects, its data is delivered first.
         """
         client = self.call()
         server = self.answer()
@@ -244,9 +245,10 @@ class EndTests(BridgeTestCase):
         self.assertEqual(server.drainAll(), b"bye")
         self.assertTrue(server.disconnecting)
 
-    def test_clientGoesEarly(self) -> None:
+    def test_clientDisconnectsEarly(self) -> None:
         """
-        A connection for nobody is not made.
+        When a client without data disconnects early, the connection attempt is
+        cancelled.
         """
         client = self.call()
         with capturedLogs() as logs:
@@ -255,10 +257,10 @@ class EndTests(BridgeTestCase):
         self.assertEqual(logs, [])
         self.clock.advance(100)
 
-    def test_goneAfterSpeaking(self) -> None:
+    def test_dataBeforeDisconnect(self) -> None:
         """
-        What a client said that has gone before there was a server arrives there
-        all the same.
+        Data of a client that disconnects before the server is connected is still
+        delivered.
         """
         client = self.call()
         client.arrive(b"bye\0")
@@ -268,9 +270,9 @@ class EndTests(BridgeTestCase):
         self.assertTrue(server.closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_deafServer(self) -> None:
+    def test_slowServer(self) -> None:
         """
-        A server that does not take it gets so much time, and no more.
+        A server that does not read is disconnected after C{closeTimeout}.
         """
         self.begin(closeTimeout=9)
         client = self.call()
@@ -335,7 +337,7 @@ class ProxyTests(BridgeTestCase):
 
     def test_header(self) -> None:
         """
-        It comes before everything else.
+        The PROXY header precedes all data.
         """
         self.begin(proxyProtocol=True)
         client = self.call()
@@ -345,7 +347,7 @@ class ProxyTests(BridgeTestCase):
             server.drainAll(), b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\nhello\0"
         )
 
-    def test_gone(self) -> None:
+    def test_lost(self) -> None:
         """
         The header also precedes the data of a client that has disconnected: this data
         can contain a header itself.

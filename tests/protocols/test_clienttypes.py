@@ -73,9 +73,9 @@ PORT = IPv4Address("TCP", "127.0.0.1", 80)
 
 class Client:
     """
-    A client of any kind. What it sends arrives in pieces of one length.
+    A client of any type. Its data arrives in chunks of equal length.
 
-    @ivar received: what it has got, out of TLS if it speaks that.
+    @ivar received: the received data, decrypted if it uses TLS.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Client:
 
     def arrive(self, data: bytes) -> None:
         """
-        Have bytes arrive at the server, in pieces.
+        Deliver bytes to the server, in chunks.
         """
         for start in range(0, len(data), self.length):
             if not self.transport.closed:
@@ -120,7 +120,7 @@ class Client:
 
     def send(self, data: bytes) -> None:
         """
-        Send bytes, and read what comes of them.
+        Send bytes, and read the result.
         """
         if self.tls is None:
             self.arrive(data)
@@ -133,7 +133,7 @@ class Client:
         Read, and answer if TLS wants it, until both sides are silent.
         """
         while True:
-            # TLS collects what is written in a turn of the reactor.
+            # TLS collects the data written in one reactor iteration.
             self.clock.advance(0)
             self.transport.drain()
             arrived = self.transport.delivered[self._read :]
@@ -147,7 +147,7 @@ class Client:
 
     def _answer(self) -> bool:
         """
-        Read what is in TLS, and answer.
+        Read TLS data, and answer.
 
         @return: whether there was an answer.
         """
@@ -164,15 +164,15 @@ class Client:
     @property
     def messages(self) -> list[tuple[int, bytes]]:
         """
-        The frames that have come over a WebSocket.
+        The frames received over a WebSocket.
         """
         assert self.received.startswith(RESPONSE), self.received
         return framesIn(self.received[len(RESPONSE) :])
 
 
-class CallerTestCase(SynchronousTestCase):
+class DetectionTestCase(SynchronousTestCase):
     """
-    A port for everybody, in front of L{Greeter}s.
+    A port with protocol detection that wraps L{Greeter}s.
     """
 
     def setUp(self) -> None:
@@ -189,7 +189,7 @@ class CallerTestCase(SynchronousTestCase):
 
     def call(self, **options: Any) -> Client:
         """
-        Have a client connect.
+        Connect a client.
         """
         return Client(self.factory, self.clock, **options)
 
@@ -202,9 +202,9 @@ class CallerTestCase(SynchronousTestCase):
         return greeter
 
 
-class RecognizedTests(CallerTestCase):
+class DetectedTests(DetectionTestCase):
     """
-    Who calls is recognized, however his bytes are cut, and in TLS too.
+    The client type is detected however the stream is split, inside TLS, too.
     """
 
     @given(st.booleans(), st.integers(1, 60))
@@ -269,7 +269,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_handshakeOnly(self) -> None:
         """
-        Before the end of the handshake nobody is greeted, however long it takes.
+        Before the end of the TLS handshake, no greeting is sent, however long it takes.
         """
         client = self.call()
         client.arrive(b"\x16\x03\x01\x02\x00\x01")
@@ -286,11 +286,11 @@ class RecognizedTests(CallerTestCase):
         self.assertEqual(client.received, b"hello" + ANSWER)
         self.assertEqual(self.greeter.received, b"")
 
-    def test_latePiece(self) -> None:
+    def test_latePart(self) -> None:
         """
-        What looks like the beginning of a late policy request, and is not
-        continued within the time for detection, is for the server; and a request
-        that lacks only its end is answered after the grace.
+        An incomplete late policy request is delivered to the server after the detection
+        timeout. A request that lacks only its NUL byte is answered after
+        C{greetingDelay}.
         """
         client = self.call()
         self.clock.advance(1)
@@ -321,7 +321,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_lostOnce(self) -> None:
         """
-        Whatever a client speaks, the wrapped protocol hears of its end once.
+        For each client type, C{connectionLost} of the wrapped protocol is called once.
         """
         for inTLS in (False, True):
             for data in (b"plain", UPGRADE):
@@ -417,7 +417,7 @@ class Pushing:
         self.told.append("stopped")
 
 
-class SlowTests(CallerTestCase):
+class SlowTests(DetectionTestCase):
     """
     A client whose first bytes arrive after the grace period is recognized while
     the server has not written.
@@ -509,14 +509,14 @@ class SlowTests(CallerTestCase):
                 self.assertTrue(client.transport.disconnecting)
 
 
-class PausedTests(CallerTestCase):
+class PausedTests(DetectionTestCase):
     """
-    What comes together with the end waits for a protocol that has paused.
+    Data received together with the end is held for a paused protocol.
     """
 
     def lose(self, *, inTLS: bool = True) -> Pausing:
         """
-        Have a client send something and go.
+        Send data as a client, and disconnect.
         """
         self.open()
         self.wrapped.inner = Pausing
@@ -530,7 +530,7 @@ class PausedTests(CallerTestCase):
 
     def test_delivered(self) -> None:
         """
-        It gets everything, and then the end.
+        The protocol receives all data, and then the end.
         """
         for inTLS in (False, True):
             greeter = self.lose(inTLS=inTLS)
@@ -570,7 +570,7 @@ class PausedTests(CallerTestCase):
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class HTTPTests(CallerTestCase):
+class HTTPTests(DetectionTestCase):
     """
     HTTP that is not for a WebSocket.
     """
@@ -714,8 +714,8 @@ class HTTPTests(CallerTestCase):
 
     def test_nullOrigin(self) -> None:
         """
-        A WebSocket of a page without an origin is accepted if a rule is for the
-        domain null or for everybody, and refused otherwise.
+        A WebSocket of a page with a null origin is accepted if a rule allows the domain
+        null or all domains.
         """
         upgrade = UPGRADE.replace(b"Origin: http://127.0.0.1:9301", b"Origin: null")
         for domain, status in (("null", b"101"), ("*", b"101"), ("127.0.0.1", b"403")):
@@ -726,7 +726,7 @@ class HTTPTests(CallerTestCase):
 
     def test_originWithoutPort(self) -> None:
         """
-        Behind a UNIX socket there is no port, and the domains alone count.
+        On a UNIX socket without a port, only the domains of the policy count.
         """
         rules = (AccessRule("127.0.0.1", "81"), AccessRule("a.example", None))
         for policy, status in (
@@ -751,9 +751,9 @@ class HTTPTests(CallerTestCase):
         self.assertEqual(client.messages[-1][0], CLOSE)
 
 
-class AcceptTests(CallerTestCase):
+class AcceptTests(DetectionTestCase):
     """
-    Not everybody needs to be known.
+    Ports that accept some client types only.
     """
 
     def test_notAccepted(self) -> None:
@@ -894,7 +894,7 @@ class AcceptTests(CallerTestCase):
         self.assertEqual(late.messages, [(BINARY, b"hello")])
 
 
-class LimitTests(CallerTestCase):
+class LimitTests(DetectionTestCase):
     """
     How long, and how many.
     """
@@ -938,14 +938,14 @@ class LimitTests(CallerTestCase):
         self.assertFalse(any(self.call().transport.closed for _ in range(4)))
 
 
-class ClosingTests(CallerTestCase):
+class ClosingTests(DetectionTestCase):
     """
-    The server ends, and everybody hears of it in his own way.
+    When the server closes connections, each client type is closed in its own way.
     """
 
     def open(self, **settings: Any) -> None:
         """
-        Open a port with an echo behind it, and a guard in front.
+        Open a port with an echo server, protocol detection and a guard.
         """
         super().open(**settings)
         self.factory.wrappedFactory = XMLSocketFactory(EchoProtocol)
@@ -953,7 +953,7 @@ class ClosingTests(CallerTestCase):
 
     def talk(self, data: bytes, *, inTLS: bool = False) -> Client:
         """
-        Have a client connect and say something, and let the server end.
+        Connect a client, send data, and close the connections.
         """
         client = Client(self.guard, self.clock, inTLS=inTLS)
         client.send(data)
@@ -970,9 +970,9 @@ class ClosingTests(CallerTestCase):
         self.assertTrue(client.transport.closed)
         self.successResultOf(self.ended)
 
-    def test_undecided(self) -> None:
+    def test_undetected(self) -> None:
         """
-        One of whom nothing is known is closed.
+        An undetected client is disconnected.
         """
         client = self.talk(b"GET")
         client.exchange()
@@ -991,9 +991,9 @@ class ClosingTests(CallerTestCase):
         self.assertTrue(client.transport.closed)
         self.successResultOf(self.ended)
 
-    def test_whoEnds(self) -> None:
+    def test_closedBy(self) -> None:
         """
-        The log says who has ended a WebSocket, in TLS too.
+        The log contains the side that has closed a WebSocket, inside TLS, too.
         """
         for inTLS in (False, True):
             for close, words in ((True, "by the peer"), (False, "by this side")):
@@ -1010,7 +1010,7 @@ class ClosingTests(CallerTestCase):
                         client.exchange()
                 self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
 
-    def test_whoEndsTLS(self) -> None:
+    def test_closedByTLS(self) -> None:
         """
         The peer ends a connection if it is the first to close TLS. If it closes TCP
         instead of answering the end of TLS, or a Close in TLS, this side has ended it.
@@ -1038,7 +1038,7 @@ class ClosingTests(CallerTestCase):
 
     def test_tls(self) -> None:
         """
-        A client in TLS gets its farewell, and the connection ends with his.
+        A TLS client receives the TLS close, and the connection ends after the client's.
         """
         for data in (b"a\0", UPGRADE + frame(BINARY, b"a\0")):
             client = self.talk(data, inTLS=True)
@@ -1053,9 +1053,9 @@ class ClosingTests(CallerTestCase):
             self.assertTrue(client.transport.closed)
             self.successResultOf(self.ended)
 
-    def test_undecidedInTLS(self) -> None:
+    def test_undetectedInTLS(self) -> None:
         """
-        While a connection closes nobody is connected to it any more.
+        While a connection is closing, no wrapped protocol is connected to it.
         """
         super().open()
         self.guard = GuardFactory(self.factory, clock=self.clock, closeTimeout=100)
@@ -1066,7 +1066,7 @@ class ClosingTests(CallerTestCase):
 
     def test_stuckTLS(self) -> None:
         """
-        One in TLS who does not answer is aborted when his time is over.
+        A TLS client that does not answer is aborted after the close timeout.
         """
         for close in (True, False):
             self.open()

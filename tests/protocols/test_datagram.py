@@ -11,7 +11,7 @@ from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 
 class Transport:
     """
-    Remembers what is sent, and refuses what is too long.
+    Records sent datagrams, and refuses datagrams that are too long.
     """
 
     def __init__(self) -> None:

@@ -25,11 +25,12 @@ from tests.segments import cuts, cutStreams
 
 def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tuple[bytes, bool]:
     """
-    Talk to a server.
+    Exchange data with a server.
 
-    @param pieces: what the client sends.
-    @param end: whether it closes its side then.
-    @return: what it gets, and whether the server has closed.
+    @param pieces: the chunks sent by the client.
+    @param end: whether the client then sends EOF.
+    @return: the data received by the client, and whether the server has closed the
+        connection.
     """
     factory.clock = Clock()
     protocol = factory.buildProtocol(None)
@@ -156,7 +157,7 @@ class SimpleServerTests(SynchronousTestCase):
         self, sent: bytes, answer: bytes, *, closed: bool = False, end: bool = False
     ) -> None:
         """
-        With automatic framing, what is sent is answered so after the greeting.
+        Assert the answer that follows the greeting, with automatic framing.
         """
         got = converse(SimpleServerFactory(), sent, end=end)
         self.assertEqual(got, (GREETING + answer, closed), sent)
@@ -175,8 +176,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_exit(self) -> None:
         """
-        EXIT ends the connection, with blanks around it or not; case matters.
-        What comes behind it is not answered.
+        EXIT closes the connection, with or without surrounding blanks; it is
+        case-sensitive. Data that follows is not answered.
         """
         self.assertAnswers(b"EXIT\n", b"Echo: EXIT\r\n", closed=True)
         self.assertAnswers(b" EXIT \r\n", b"Echo:  EXIT \r\n", closed=True)
@@ -193,7 +194,7 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_noEnd(self) -> None:
         """
-        What has no end is answered when the client closes its side.
+        Unterminated text is answered at EOF.
         """
         self.assertAnswers(b"no newline", b"Echo: no newline\r\n", closed=True, end=True)
         self.assertAnswers(b"a\n", b"Echo: a\r\n", closed=True, end=True)
@@ -236,8 +237,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_terminators(self) -> None:
         """
-        What ends an answer can be chosen; a NUL behind a newline is then no
-        message, and gets no answer.
+        The terminator of answers can be selected. A NUL byte that follows a newline is
+        then not answered.
         """
         for terminator, greeting, end in [
             ("none", b"", b""),
@@ -283,7 +284,8 @@ class FaithfulTests(SynchronousTestCase):
 
     def test_conversations(self) -> None:
         """
-        It greets twice, takes lines only, and closes after the first.
+        The server sends the greeting twice, accepts lines only, and closes the
+        connection after the first.
         """
         for sent, end, answer, closed in [
             (b"", False, b"", False),
@@ -309,7 +311,7 @@ class FaithfulTests(SynchronousTestCase):
 
     def test_oneClient(self) -> None:
         """
-        A second client is sent away.
+        A second client is refused.
         """
         factory = FaithfulServerFactory(maxLength=10)
         protocol = factory.buildProtocol(None)
@@ -328,7 +330,7 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_raw(self) -> None:
         """
-        It greets and answers without any end, whatever arrived together.
+        The greeting and the answers have no terminator; each chunk is answered.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(), b"abc", b"d\0e\n"),
@@ -376,7 +378,7 @@ class LineEchoTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        They say how to greet and how to answer.
+        Subclasses must implement C{greet} and C{textReceived}.
         """
         protocol = LineEchoProtocol()
         self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())

@@ -39,7 +39,7 @@ REPLY = POLICY.toXML() + b"\0"
 
 class Greeter(Protocol):
     """
-    Greets, and remembers what it was told.
+    Sends a greeting, and records its calls.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Greeter(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfGreeter(Greeter):
     """
-    Hears of half-closed connections too.
+    Also supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -73,7 +73,7 @@ class HalfGreeter(Greeter):
 
 class Closer(Greeter):
     """
-    Closes the connection at once.
+    Closes the connection immediately.
     """
 
     def connectionMade(self) -> None:
@@ -151,7 +151,7 @@ class OnePortTestCase(SynchronousTestCase):
 
 class PolicyTests(OnePortTestCase):
     """
-    Policy requests are answered, and the wrapped protocol hears nothing of it.
+    Policy requests are answered without the wrapped protocol.
     """
 
     @given(cuts(REQUEST))
@@ -216,8 +216,8 @@ class PolicyTests(OnePortTestCase):
 
     def test_lateRequest(self) -> None:
         """
-        A request after the silence is answered too; the wrapped protocol, which
-        has greeted, hears only the end.
+        A request after C{greetingDelay} is answered, too; the wrapped protocol, which
+        has sent its greeting, is only notified of the end.
         """
         protocol, transport = self.connect()
         self.clock.advance(0.5)
@@ -231,7 +231,7 @@ class PolicyTests(OnePortTestCase):
 
 class PlainTests(OnePortTestCase):
     """
-    Everybody else gets the wrapped protocol.
+    Plain clients are served by the wrapped protocol.
     """
 
     def test_silence(self) -> None:
@@ -289,11 +289,10 @@ class PlainTests(OnePortTestCase):
         )
         self.assertNothingWaits()
 
-    def test_lostUndecided(self) -> None:
+    def test_lostUndetected(self) -> None:
         """
-        Bytes that were still looked at when the connection is lost reach the
-        wrapped protocol if it is connected already; to a lost connection it is
-        not connected any more.
+        Inspected bytes of a lost connection are delivered to the wrapped protocol if it
+        is already connected; otherwise it is not connected.
         """
         protocol, _ = self.connect()
         self.clock.advance(0.5)
@@ -348,8 +347,7 @@ class PlainTests(OnePortTestCase):
 
     def test_halfClosedWhilePaused(self) -> None:
         """
-        A client that closes its side while the wrapped protocol has paused:
-        the bytes come first.
+        The EOF of a client is delivered after the data held for a paused protocol.
         """
 
         class Pausing(HalfGreeter):
@@ -379,8 +377,7 @@ class PlainTests(OnePortTestCase):
 
     def test_faultOutsideARead(self) -> None:
         """
-        A fault that comes at another time than with a read ends the connection
-        too.
+        An exception outside a read aborts the connection, too.
         """
         _, transport = self.connect()
 
@@ -503,9 +500,9 @@ class HalfCloseTests(OnePortTestCase):
         self.assertEqual(transport.drainAll(), b"hello")
         self.assertEqual(self.greeter.told, ["made", "lost"])
 
-    def test_undecided(self) -> None:
+    def test_undetected(self) -> None:
         """
-        What was still looked at is plain then.
+        An undetected client is treated as plain at EOF.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"<pol")
@@ -526,7 +523,7 @@ class HalfCloseTests(OnePortTestCase):
 
     def test_aware(self) -> None:
         """
-        A wrapped protocol that knows of it is told, and decides.
+        A wrapped protocol that supports half-close is notified, and decides.
         """
         protocol, transport = self.connect(HalfGreeter)
         protocol.dataReceived(b"abc")
@@ -537,8 +534,8 @@ class HalfCloseTests(OnePortTestCase):
 
     def test_wrappers(self) -> None:
         """
-        Factories that wrap others, Twisted's and ours, can stand between: they
-        know of it no more than what they wrap.
+        Wrapper factories, Twisted's and ours, support half-close if the wrapped
+        protocol does.
         """
 
         def guard(factory: Any) -> GuardFactory:
@@ -567,7 +564,7 @@ class HalfCloseTests(OnePortTestCase):
 
 class FactoryTests(OnePortTestCase):
     """
-    The door starts and stops with what is behind it.
+    The factory starts and stops the wrapped factory.
     """
 
     def test_startAndStop(self) -> None:

@@ -107,8 +107,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def assertDecided(self, checking: Deferred[Decision], permitted: bool, *words: str) -> None:
         """
-        There is a decision, with a reason that has these words at its end, and
-        nothing waits any more.
+        Assert the decision and the end of its last reason, and that no timer runs.
         """
         decision = self.successResultOf(checking)
         self.assertIs(decision.permitted, permitted, decision)
@@ -119,7 +118,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def answer(self, what: PolicyFile | bytes | Exception | None) -> None:
         """
-        Have the server that was asked last answer, or refuse the connection
+        Answer as the server of the last connection attempt, or refuse the connection
         with C{None} or an exception.
         """
         match what:
@@ -138,12 +137,12 @@ class OrderTests(CheckerTestCase):
 
     def test_masterAndOwn(self) -> None:
         """
-        Whatever the master says and the port itself, this is how it goes: which
-        ports are asked, and what is decided.
+        For each master policy file and file of the port: the requested ports, and the
+        decision.
         """
         invalid = b"<html/>\0"
         for master, own, ports, permitted in [
-            # The master grants: nobody else is asked, whatever its meta-policy.
+            # The master grants: no other file is requested, whatever its meta-policy.
             (GRANTING, None, (MASTER,), True),
             (control(GRANTING, "all"), None, (MASTER,), True),
             (control(GRANTING, "master-only"), None, (MASTER,), True),
@@ -161,7 +160,7 @@ class OrderTests(CheckerTestCase):
             (REFUSING, invalid, (MASTER, OWN), False),
             (control(REFUSING, "all"), GRANTING, (MASTER, OWN), True),
             (control(PolicyFile(), "all"), REFUSING, (MASTER, OWN), False),
-            # There is none, or none that can be read.
+            # The file is missing or invalid.
             (None, GRANTING, (MASTER, OWN), True),
             (None, REFUSING, (MASTER, OWN), False),
             (None, None, (MASTER, OWN), False),
@@ -184,8 +183,8 @@ class OrderTests(CheckerTestCase):
 
     def test_named(self) -> None:
         """
-        Files that were named come first, one after the other; if one grants,
-        nobody else is asked, and if none does, it goes on with the master.
+        Files passed to C{loadPolicyFile} are requested first, in order. If one grants,
+        no other file is requested; if none does, the master follows.
         """
         named = (f"xmlsocket://{HOST}:{NAMED}", f"xmlsocket://{HOST.upper()}:{NAMED + 1}")
         for answers, permitted in [
@@ -230,8 +229,8 @@ class OrderTests(CheckerTestCase):
 
     def test_namedElsewhere(self) -> None:
         """
-        A file speaks only for its own host, and one of http for no socket: the
-        second is told of.
+        A file applies only to its own host; an HTTP file applies to no socket, which is
+        reported.
         """
         checking = self.check(
             f"xmlsocket://other.example:{NAMED}", f"http://{HOST}/crossdomain.xml", "nonsense"
@@ -307,7 +306,7 @@ class OrderTests(CheckerTestCase):
 
     def test_toTheMaster(self) -> None:
         """
-        Who wants to connect to port 843 itself has asked it already.
+        For port 843 itself, only one file is requested.
         """
         checking = self.check(port=MASTER)
         self.answer(REFUSING)
@@ -316,7 +315,7 @@ class OrderTests(CheckerTestCase):
 
     def test_standIn(self) -> None:
         """
-        Another port can stand for 843, with all its rights.
+        Another port can replace 843, with all its rights.
         """
         self.checker = PolicyChecker(self.endpointFor, masterPort=9843, clock=self.clock)
         checking = self.check(port=80)
@@ -326,7 +325,7 @@ class OrderTests(CheckerTestCase):
 
     def test_olderRules(self) -> None:
         """
-        By the older rules nobody is asked.
+        By the older rules, no file is requested.
         """
         self.checker.olderRules = True
         self.assertDecided(self.check(), False, "port 8080 is not below 1024")
@@ -337,7 +336,7 @@ class OrderTests(CheckerTestCase):
 
 class ReasonTests(CheckerTestCase):
     """
-    What each step got is told.
+    The result of each step is reported.
     """
 
     def test_lines(self) -> None:
@@ -362,7 +361,7 @@ class ReasonTests(CheckerTestCase):
 
     def test_failures(self) -> None:
         """
-        Why there is no file is told in words.
+        The reason for a missing file is reported.
         """
         for reason, words in [
             (error.ConnectionRefusedError(), "connection refused"),
@@ -381,7 +380,7 @@ class ReasonTests(CheckerTestCase):
 
     def test_strangeAnswer(self) -> None:
         """
-        Whatever a server sends, each line fits a terminal.
+        For any answer of a server, each reason fits one terminal line.
         """
         checking = self.check()
         self.answer(b'<cross-domain-policy><allow-access-from domain="&#x9b;&#10;"/>\0')
@@ -392,9 +391,9 @@ class ReasonTests(CheckerTestCase):
         self.assertDecided(checking, False)
         self.assertTrue(all(line.isprintable() for line in self.told), self.told)
 
-    def test_nobodyListens(self) -> None:
+    def test_withoutTell(self) -> None:
         """
-        The reasons need not be heard as they come.
+        The C{tell} parameter is optional.
         """
         checking = self.checker.check(CONTENT, HOST, OWN)
         self.answer(GRANTING)
@@ -408,8 +407,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_known(self) -> None:
         """
-        A file that has been got is known, and so is that there is none; the
-        decision is made anew for each port.
+        Files and their absence are cached; the decision is made for each port.
         """
         checking = self.check()
         self.answer(None)
@@ -451,7 +449,8 @@ class MemoryTests(CheckerTestCase):
 
     def test_forget(self) -> None:
         """
-        What is forgotten is got again; who waits meanwhile still gets it.
+        After C{forget}, files are requested again; pending requests still receive their
+        files.
         """
         self.check()
         self.answer(GRANTING)
@@ -469,7 +468,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_limit(self) -> None:
         """
-        So many files are known; beyond it the oldest is forgotten.
+        The number of cached files is limited; the oldest is removed.
         """
         self.patch(policychecker, "MAX_FILES", 2)
         for host in ("a.example", "b.example", "c.example"):
@@ -483,8 +482,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_cancelled(self) -> None:
         """
-        When nobody waits for a file any more, it is not wanted, and not known;
-        while anybody does, it is.
+        When all requests for a file are cancelled, it is not fetched or cached.
         """
         one, two = self.check(), self.check(port=9000)
         one.cancel()
@@ -501,7 +499,8 @@ class MemoryTests(CheckerTestCase):
 
     def test_cancelledWhenForgotten(self) -> None:
         """
-        What is not wanted any more leaves alone what came in its place.
+        Cancelling a request made before C{forget} does not affect a later one for the
+        same file.
         """
         one = self.check()
         self.checker.forget()
@@ -542,7 +541,7 @@ class PermittedEndpointTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Who does not want the connection any more cancels what is under way.
+        Cancelling C{connect} cancels the permission or the connection attempt.
         """
         way, cancelled = Way(), list[object]()
         permission = Deferred[None](cancelled.append)

@@ -81,7 +81,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_afterTheEnd(self) -> None:
         """
-        What comes after the zero byte does not count.
+        Data that follows the NUL byte is ignored.
         """
         asking, transport = self.connect()
         transport.arrive(POLICY + b"\0more")
@@ -137,7 +137,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Who does not want the answer any more closes the connection.
+        Cancelling the request closes the connection.
         """
         asking = self.ask()
         asking.cancel()

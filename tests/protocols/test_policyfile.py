@@ -45,7 +45,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def assertEnded(self, transport: TightTransport, answer: bytes) -> None:
         """
-        The client got an answer and the end, and nothing waits any more.
+        Assert that the client received an answer and the end, and that no timer runs.
         """
         self.assertEqual(transport.drainAll(), answer)
         self.assertTrue(transport.disconnecting)
@@ -144,8 +144,8 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_silence(self) -> None:
         """
-        A client that does not ask in time is sent away, however many bytes it
-        has sent.
+        A client without a complete request is disconnected after the timeout, even if
+        it has sent data.
         """
         for begun in [b"", b"<policy-"]:
             protocol, transport = self.connect()
@@ -159,7 +159,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        A client that closes its side without having asked is sent away.
+        A client that sends EOF without a request is disconnected.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"<pol")
@@ -169,7 +169,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost, nothing waits any more.
+        When the connection is lost, the timers are cancelled.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -189,7 +189,8 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_noPolicy(self) -> None:
         """
-        Who asks where there is no file gets the end, and the log says so.
+        A request on a port without a policy file closes the connection, with a log
+        line.
         """
         protocol, transport = self.connect(None)
         with capturedLogs() as logs:

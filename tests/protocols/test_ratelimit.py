@@ -16,7 +16,7 @@ from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 
 
-class PaceTests(SynchronousTestCase):
+class RateLimitTests(SynchronousTestCase):
     """
     Messages and bytes have their rates.
     """
@@ -26,7 +26,7 @@ class PaceTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        So many messages a second are allowed, and five times as many at once.
+        The rate of messages is limited, with bursts of five times as many.
         """
         limiter = RateLimiter(10, 0, self.clock)
         self.assertTrue(limiter.allows(50, 1_000_000))
@@ -44,8 +44,8 @@ class PaceTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        Who sends more is closed, and what he has sent is not dealt with; there
-        is one line in the log.
+        A client that exceeds the rate is disconnected with one log line, and its data
+        is dropped.
         """
         factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
         protocol = factory.buildProtocol(None)
@@ -77,8 +77,8 @@ class PaceTests(SynchronousTestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket is told why, by a code and in words, whoever notices it; and
-        it is counted.
+        A WebSocket client receives a close code and a reason, and the connection is
+        counted.
         """
         sixMessages = frame(BINARY, b"a\0" * 6)
         for echo, sent, code, limit in (

@@ -38,10 +38,10 @@ EXPIRED = server(ROOT, ends=PAST)
 
 def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
     """
-    Have a server in TLS, which echoes messages, accept a connection. Nothing
-    passes until the pump is used.
+    Connect to a TLS server that echoes messages. No data passes before the pump is
+    used.
 
-    @param identity: who the server is; C{None} for one that says nothing.
+    @param identity: the server's certificate; C{None} for a server that sends nothing.
     """
     serving: Any = AccumulatingProtocol()
     if identity is not None:
@@ -97,8 +97,8 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        The protocol is connected when the server is trusted, and talks; its end
-        is told as ever.
+        The protocol is connected when the server is trusted, exchanges data, and is
+        notified of the end.
         """
         calling = self.factory.buildProtocol(None)
         pump = meet(calling, self.clock)
@@ -115,7 +115,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        If it is not trusted the protocol hears why, once, and nothing else.
+        If the server is not trusted, only C{handshakeFailed} is called, once.
         """
         meet(self.factory.buildProtocol(None), self.clock, EXPIRED).flush()
         [reason] = self.client.heard
@@ -141,7 +141,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        A server that goes away in the handshake is told as such.
+        A server that disconnects during the handshake is reported as such.
         """
         pump = meet(self.factory.buildProtocol(None), self.clock, None)
         pump.server.transport.loseConnection()
@@ -165,7 +165,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_logged(self) -> None:
         """
-        Who does not override C{handshakeFailed} finds the reason in the log.
+        The default C{handshakeFailed} logs the reason.
         """
         factory = SecureSocketFactory(SecureSocketProtocol, HOST, TRUST, clock=self.clock)
         with capturedLogs() as captured:
@@ -192,7 +192,7 @@ class TLSWay(Way):
 @implementer(IHandshakeListener)
 class Listener(Protocol):
     """
-    Wants to hear of the handshake too.
+    Also listens to the end of the handshake.
     """
 
     def __init__(self) -> None:
@@ -237,8 +237,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        It succeeds with the protocol, which is connected, when the server is
-        trusted.
+        C{connect} succeeds with the connected protocol when the server is trusted.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock)
@@ -261,7 +260,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        It fails with the exact reason if the server is not trusted.
+        C{connect} fails with the exact reason if the server is not trusted.
         """
         connecting = SecureEndpoint(self.way, HOST, TRUST, clock=self.clock).connect(self.factory)
         self.way.arrive(self.clock, EXPIRED).flush()
@@ -270,7 +269,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_judged(self) -> None:
         """
-        The verdict is told before the failure.
+        C{judged} is called before the failure.
         """
         connecting = self.endpoint.connect(self.factory)
         told: list[int] = []
@@ -281,7 +280,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_unreachable(self) -> None:
         """
-        It fails as the endpoint beneath it does.
+        C{connect} fails with the error of the underlying endpoint.
         """
         connecting = self.endpoint.connect(self.factory)
         self.way.connecting.errback(error.ConnectionRefusedError())
@@ -290,7 +289,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        It fails when the handshake takes too long.
+        C{connect} fails when the handshake takes too long.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock, None)
@@ -334,7 +333,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledBefore(self) -> None:
         """
-        What is not wanted any more is cancelled beneath it too.
+        Cancelling C{connect} cancels the underlying connection attempt.
         """
         connecting = self.endpoint.connect(self.factory)
         connecting.cancel()

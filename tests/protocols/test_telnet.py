@@ -17,7 +17,7 @@ from tests.segments import cutStreams
 
 class Reader(TelnetProtocol):
     """
-    Collects what is read.
+    Collects received text.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """
-        What the server wants is refused, in one write, before the text is read.
+        Options that the server requests are refused, in one write, before the text is
+        delivered.
         """
         protocol, transport = connect()
         protocol.dataReceived(b"a\xff\xfd\x01\xff\xfb\x03b\r\n")
@@ -94,7 +95,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_brokenText(self) -> None:
         """
-        What the character set does not have is U+FFFD, at the end as well.
+        Undecodable bytes become U+FFFD, at the end, too.
         """
         protocol, transport = connect()
         protocol.dataReceived(b"a\x80b\xc3")
@@ -105,7 +106,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_nothingAfterTheEnd(self) -> None:
         """
-        Who has closed the connection gets nothing more.
+        After C{loseConnection}, no text is delivered.
         """
         protocol, transport = connect()
         transport.atOnce = False
@@ -132,7 +133,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_sendLine(self) -> None:
         """
-        A line is ended by CR and LF, or by what is set.
+        Lines are terminated by CR and LF, or by the configured newline.
         """
         protocol, transport = connect()
         protocol.sendLine("grüße")
@@ -152,7 +153,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_notInTheCharacterSet(self) -> None:
         """
-        What the character set does not have is a question mark.
+        Unencodable characters become question marks.
         """
         for encoding, line in [("latin-1", "5 \u20ac"), (None, "5 \ud800")]:
             protocol, transport = connect(encoding)
@@ -177,8 +178,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_encodings(self) -> None:
         """
-        A character set that nobody knows, or in which lines have no end, is
-        refused.
+        Unknown encodings, and encodings that are not a superset of ASCII, are refused.
         """
         for name in ["utf-8", "latin-1", "cp1252", "koi8-r", "shift_jis"]:
             self.assertEqual(checkEncoding(name), name)

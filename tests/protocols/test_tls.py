@@ -101,7 +101,7 @@ class SlowClient:
 
     def write(self) -> None:
         """
-        Have the server get what the client has sent.
+        Deliver the client's data to the server.
         """
         with contextlib.suppress(WantReadError):
             data = self.connection.bio_read(1 << 20)
@@ -117,7 +117,7 @@ class SlowClient:
 
     def read(self) -> None:
         """
-        Read what has arrived; it makes room for more.
+        Read the received data, so that more can be sent.
         """
         self.clock.advance(0)
         arrived = self.transport.value()
@@ -187,8 +187,8 @@ class TLSTests(SynchronousTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held when the connection is to be closed arrives before the end,
-        whoever closes it.
+        Data held when the connection is closed arrives before the end, whichever side
+        closes.
         """
         for closing in ("the protocol", "the guard"):
             xml = XMLSocketFactory(XMLSocketProtocol)
@@ -234,8 +234,8 @@ class TLSTests(SynchronousTestCase):
 
     def test_closeAfterEchoes(self) -> None:
         """
-        A connection closes though it has a producer, and the client gets what
-        is too much for one record.
+        A connection with a producer closes, and the client receives data longer than
+        one TLS record.
         """
         factory = XMLSocketFactory(EchoProtocol)
         message = b"x" * 500_000 + b"\0"
@@ -249,7 +249,7 @@ class TLSTests(SynchronousTestCase):
 
     def test_policyRequest(self) -> None:
         """
-        A policy request is answered inside TLS too, behind all the doors.
+        A policy request inside TLS is answered through all wrappers.
         """
         policy = PolicyFile.forPort(80)
         clock = Clock()

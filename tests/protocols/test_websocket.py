@@ -36,8 +36,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_answer(self) -> None:
         """
-        The protocol is connected when the request is complete, and gets what is
-        behind it.
+        The protocol is connected when the request is complete, and receives the data
+        that follows it.
         """
         connection, transport = self.connect(self.factory())
         connection.dataReceived(REQUEST[:-1])
@@ -97,9 +97,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no request for a WebSocket, or a wrong one, is answered, with a
-        line in the log, and the connection is closed; what comes then does not
-        count.
+        A request that does not open a WebSocket, or is invalid, is answered and logged,
+        and the connection is closed. Later data is ignored.
         """
         for request, status, words in [
             (b"<hello/>\0", b"400 Bad Request", "400 This is not an HTTP/1.1 request."),
@@ -129,8 +128,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        A request that does not come in time is told so; however little comes,
-        the time is the same.
+        A request that is not complete in time is answered with an error. Incomplete
+        data does not extend the time.
         """
         connection, transport = self.connect(self.factory(openTimeout=7))
         connection.dataReceived(b"GET ")
@@ -180,8 +179,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_noProtocol(self) -> None:
         """
-        If the factory makes no protocol, the client is told that there is no
-        room.
+        If the wrapped factory returns no protocol, the client receives an error.
         """
 
         class Full(Factory[Inner]):
@@ -196,8 +194,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_endsBefore(self) -> None:
         """
-        A connection that ends before there is a WebSocket leaves nothing behind,
-        whoever ends it.
+        A connection that ends before the handshake leaves no timer, whichever side ends
+        it.
         """
         connection, transport = self.connect(self.factory())
         connection.dataReceived(REQUEST[:-1])
@@ -253,7 +251,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        What is beneath can know half-closed connections; a WebSocket does not.
+        A WebSocket does not support half-close, although its transport does.
         """
         wrapper = self.factory().buildProtocol(None)
         transport = TightTransport(wrapper)
@@ -275,12 +273,12 @@ class HandshakeTests(WebSocketTestCase):
 
 class OtherwiseTests(WebSocketTestCase):
     """
-    Somebody else for what is no WebSocket.
+    Requests that do not open a WebSocket, with an C{otherwise} function.
     """
 
     def setUp(self) -> None:
         """
-        Have somebody else.
+        Create an C{otherwise} function.
         """
         super().setUp()
         self.other: list[bytes] = []
@@ -290,8 +288,8 @@ class OtherwiseTests(WebSocketTestCase):
 
     def test_handedOver(self) -> None:
         """
-        All that has come is handed over once, as soon as it is clear; nothing is
-        answered, and nothing done afterwards.
+        The function is called once with all data, as early as possible. The protocol
+        does not answer, and does nothing afterwards.
         """
         for pieces in (
             [b"GET ", b"\0", b"rest"],
@@ -309,8 +307,8 @@ class OtherwiseTests(WebSocketTestCase):
 
     def test_notHandedOver(self) -> None:
         """
-        What asks for a WebSocket is not for somebody else, right or wrong; nor is
-        what is too long, or too late.
+        Valid and invalid WebSocket requests, and requests that are too long or too
+        late, are not passed to the function.
         """
         self.connection.dataReceived(REQUEST)
         self.assertEqual(self.transport.value(), RESPONSE)
@@ -331,8 +329,8 @@ class OriginTests(WebSocketTestCase):
 
     def test_refused(self) -> None:
         """
-        They are told so, with one line in the log, which shows what is no ASCII
-        as it is written in programs.
+        Other origins are refused with an error and one log line, in which non-ASCII
+        characters are escaped.
         """
         policy = PolicyFile((AccessRule("example.com", "8080"),))
         factory = self.factory(origins=originsOf(policy, 8080))
@@ -402,7 +400,8 @@ class ProxyTests(WebSocketTestCase):
 
     def test_behind(self) -> None:
         """
-        The client is the peer, if the proxy is trusted and says who it is.
+        The peer is the client of the proxy, if the proxy is trusted and sends its
+        address.
         """
         proxy = IPv4Address("TCP", "10.1.1.1", 5000)
         stranger = IPv4Address("TCP", "192.0.2.9", 5000)
@@ -447,7 +446,7 @@ class FactoryTests(WebSocketTestCase):
 
     def test_logPrefix(self) -> None:
         """
-        A log says what is inside.
+        The log prefix contains the wrapped factory.
         """
         factory = self.factory()
         self.assertEqual(factory.logPrefix(), "Factory (WebSocket)")
@@ -492,7 +491,7 @@ class FactoryTests(WebSocketTestCase):
     @given(st.binary(max_size=300))
     def test_garbage(self, data: bytes) -> None:
         """
-        Whatever comes, before the handshake or after it, nothing fails.
+        Random data before or after the handshake raises no exception.
         """
         self.clock = Clock()
         for start in (b"", REQUEST):

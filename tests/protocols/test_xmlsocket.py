@@ -50,7 +50,7 @@ streams = st.lists(st.sampled_from([b"ask\0", b"\0", b"ab", b"close\0", b"x" * 1
 
 class Recorder(XMLSocketProtocol):
     """
-    Remembers what it was told; answers C{ask} and closes at C{close}.
+    Records its messages; answers C{ask}, and closes the connection at C{close}.
     """
 
     MAX_LENGTH = 10
@@ -120,8 +120,8 @@ class ReceiveTests(SynchronousTestCase):
 
     def test_closeInAHandler(self) -> None:
         """
-        After the handler has closed the connection no message is given any
-        more, not even one that had come, as in Flash.
+        After the handler has closed the connection, no further message is delivered,
+        not even one already received, as in Flash.
         """
         recorder, transport = connected()
         recorder.dataReceived(b"ask\0close\0ask\0")
@@ -150,7 +150,7 @@ class ReceiveTests(SynchronousTestCase):
 
 class Batches(XMLSocketProtocol):
     """
-    Takes messages as they come together; answers those that begin with C{a}.
+    Receives messages in batches; answers those that begin with C{a}.
     """
 
     def __init__(self) -> None:
@@ -182,12 +182,12 @@ class Bytes(XMLSocketProtocol):
 
 class BatchTests(SynchronousTestCase):
     """
-    Messages that come together can be taken, and sent, together.
+    Receiving and sending messages in batches.
     """
 
     def setUp(self) -> None:
         """
-        Connect somebody who takes batches.
+        Connect a protocol that receives batches.
         """
         self.batches = Batches()
         self.transport = TightTransport(self.batches, 1000)
@@ -195,8 +195,8 @@ class BatchTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        All that one piece completes come at once, as text, and the answers
-        leave in one write.
+        All messages completed by one chunk are delivered as text in one batch, and the
+        answers are sent in one write.
         """
         self.batches.dataReceived(b"a1\0b\0\0a2\0a")
         self.batches.dataReceived(b"\xc3")
@@ -345,8 +345,8 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLongUncopied(self) -> None:
         """
-        To one that joins what is written it is written as it is, together with
-        its end; to any other in one piece.
+        A long message is passed to a coalescing transport without a copy, together with
+        its NUL byte; other transports receive one chunk.
         """
         line = b"a" * 100_000
         lines, transport = Batches(), TightTransport(room=1_000_000)
@@ -359,9 +359,9 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLongWhole(self) -> None:
         """
-        A long message fills the transport together with its end, and nothing
-        comes between: neither what a producer writes that is paused then, nor
-        the limit of what waits.
+        A long message and its NUL byte are sent together, although the message fills
+        the transport: neither a paused producer nor the limit of the send queue
+        separates them.
         """
         batches, transport = Batches(), TightTransport(room=1000)
         batches.makeConnection(transport)
@@ -437,8 +437,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_closedByThePeer(self) -> None:
         """
-        When the peer closes its side, the replies are sent first, and half a
-        message is spoken of once.
+        At EOF, the replies are sent first, and an incomplete message is logged once.
         """
         recorder = Recorder()
         transport = TightTransport(recorder, 5)
@@ -468,7 +467,7 @@ class SubclassTests(SynchronousTestCase):
 
     def test_classAttributes(self) -> None:
         """
-        What a class has is what its protocols have, until they get their own.
+        Protocols use the attributes of their class until they are assigned.
         """
         factory = XMLSocketFactory(Recorder)
 
@@ -486,7 +485,7 @@ class SubclassTests(SynchronousTestCase):
 
 class LineReceiverTests(SynchronousTestCase):
     """
-    Who knows C{LineReceiver} finds its names.
+    The names of C{LineReceiver}.
     """
 
     def test_lines(self) -> None:
@@ -528,7 +527,7 @@ class LineReceiverTests(SynchronousTestCase):
 
 class NoLimitTests(SynchronousTestCase):
     """
-    A limit of 0 is no limit.
+    A limit of 0 means no limit.
     """
 
     def test_noLimit(self) -> None:
@@ -566,7 +565,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
     def test_answered(self) -> None:
         """
-        It gets the file for the port, and nothing else; then the connection is
+        A policy request is answered with the file for the port, and the connection is
         closed.
         """
         recorder, transport = self.answer(REQUEST + b"ask\0")
@@ -775,7 +774,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        After the protocol has closed the connection it gets no more.
+        After the protocol has closed the connection, no further message is delivered.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(b"a\0" * MAX_WORK + b"close\0b\0")
@@ -1007,7 +1006,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_broadcast(self) -> None:
         """
-        A message goes to everybody who is connected, but for some.
+        A message is sent to all connections, except the excluded ones.
         """
         factory = XMLSocketFactory(Recorder)
         protocols, transports = [], []
@@ -1043,7 +1042,7 @@ class FactoryTests(SynchronousTestCase):
         pump.flush()
 
 
-class RelayTests(SynchronousTestCase):
+class BroadcastTests(SynchronousTestCase):
     """
     L{BroadcastProtocol} hands messages on.
     """
@@ -1061,10 +1060,10 @@ class RelayTests(SynchronousTestCase):
             protocol.makeConnection(transport)
             self.clients.append((protocol, transport))
 
-    def test_relay(self) -> None:
+    def test_forwarded(self) -> None:
         """
-        Everybody else gets each message, all of one read in one write; what was
-        not UTF-8 is when it leaves.
+        All other clients receive each message, those of one read in one write, as valid
+        UTF-8.
         """
         sender, transport = self.clients[0]
         sender.dataReceived(b"a\0b\xff\0")
@@ -1106,8 +1105,8 @@ class EchoTests(SynchronousTestCase):
 
     def test_messagesWait(self) -> None:
         """
-        Messages that came together wait too while the client does not read its
-        answers; they are answered in order when it does.
+        Further messages are held while the client does not read its answers; they are
+        answered in order when it does.
         """
         self.patch(buffered, "PORTION", 10)
         echo = EchoProtocol()
@@ -1143,8 +1142,7 @@ class CountTests(SynchronousTestCase):
 
     def test_factory(self) -> None:
         """
-        A factory counts what its connections receive and send, and what is sent
-        to all.
+        The factory counts the messages of its connections, and broadcasts.
         """
         factory = XMLSocketFactory(Recorder, policy=None)
         for _ in range(2):
@@ -1167,7 +1165,7 @@ class CountTests(SynchronousTestCase):
 
 class TapTests(SynchronousTestCase):
     """
-    Somebody can listen to a connection.
+    Observing a connection.
     """
 
     def setUp(self) -> None:
@@ -1193,7 +1191,8 @@ class TapTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        What comes is heard before its answers, as text, whatever it is.
+        A received message is reported as text before its answers, even if it is invalid
+        UTF-8.
         """
         recorder, transport = connected()
         recorder.tap = self.tap
@@ -1203,7 +1202,7 @@ class TapTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        Whoever writes is heard, and each message for itself.
+        Messages are reported one by one, whichever method has written them.
         """
         recorder, transport = connected()
         recorder.tap = self.tap
@@ -1215,8 +1214,8 @@ class TapTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        Nobody hears anything any more once nobody listens, and messages come
-        and go as before.
+        After the tap is removed, nothing is reported, and messages are received and
+        sent as before.
         """
         recorder, transport = connected()
         recorder.tap = self.tap
