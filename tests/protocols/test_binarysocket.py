@@ -34,7 +34,7 @@ class Adder(BinarySocketProtocol):
 
 class Idle(BinarySocketProtocol):
     """
-    Leaves everything unread.
+    Leaves all data unread.
     """
 
     maxUnread = 20
@@ -54,7 +54,7 @@ def connect(protocol: BinarySocketProtocol) -> TightTransport:
 
 class ReadTests(SynchronousTestCase):
     """
-    Bytes are kept until they are read.
+    Received data is kept until it is read.
     """
 
     def test_read(self) -> None:
@@ -71,7 +71,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_tooFew(self) -> None:
         """
-        A read for which there are too few bytes takes nothing.
+        A read that needs more bytes than available removes nothing.
         """
         idle = Idle()
         connect(idle)
@@ -83,7 +83,7 @@ class ReadTests(SynchronousTestCase):
     @given(cutStreams(st.binary(max_size=40)))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same answers.
+        The answers do not depend on how the stream is split.
         """
         stream, pieces = cut
         whole, adder = Adder(), Adder()
@@ -95,8 +95,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_tooMuchUnread(self) -> None:
         """
-        If a program leaves too much unread, the connection is closed with a
-        line in the log.
+        If a program leaves too much data unread, the connection is closed, with a log
+        line.
         """
         idle = Idle()
         transport = connect(idle)
@@ -110,7 +110,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        A subclass says what to do with bytes.
+        Subclasses must implement C{socketDataReceived}.
         """
         protocol = BinarySocketProtocol()
         protocol.makeConnection(StringTransport())
@@ -124,7 +124,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_flush(self) -> None:
         """
-        Nothing leaves before it, and then all in one piece.
+        Nothing is sent before C{flush}, and then all data in one write.
         """
         idle = Idle()
         transport = connect(idle)
@@ -185,7 +185,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """
-        Its limits go before those of the protocol's class.
+        The limits of the factory override those of the protocol's class.
         """
         protocol = BinarySocketFactory(Idle, maxUnread=7, maxQueue=8).buildProtocol(None)
         assert protocol is not None
@@ -198,7 +198,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_noLimit(self) -> None:
         """
-        With C{maxUnread} of 0, any number of bytes can be unread.
+        With C{maxUnread} 0, any amount of data can be unread.
         """
         protocol = BinarySocketFactory(Idle, maxUnread=0).buildProtocol(None)
         assert protocol is not None

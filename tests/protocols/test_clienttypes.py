@@ -130,7 +130,7 @@ class Client:
 
     def exchange(self) -> None:
         """
-        Read, and answer if TLS wants it, until both sides are silent.
+        Exchange data until both sides are idle.
         """
         while True:
             # TLS collects the data written in one reactor iteration.
@@ -196,7 +196,7 @@ class DetectionTestCase(SynchronousTestCase):
     @property
     def greeter(self) -> Greeter:
         """
-        The only protocol that was made.
+        The only wrapped protocol.
         """
         [greeter] = self.wrapped.made
         return greeter
@@ -210,7 +210,7 @@ class DetectedTests(DetectionTestCase):
     @given(st.booleans(), st.integers(1, 60))
     def test_plain(self, inTLS: bool, length: int) -> None:
         """
-        A plain client talks to the wrapped protocol as it is.
+        A plain client communicates with the wrapped protocol directly.
         """
         self.open()
         client = self.call(inTLS=inTLS, length=length)
@@ -234,7 +234,7 @@ class DetectedTests(DetectionTestCase):
     @given(st.booleans(), st.integers(1, 60))
     def test_webSocket(self, inTLS: bool, length: int) -> None:
         """
-        A WebSocket talks to the wrapped protocol as a plain client does.
+        A WebSocket client communicates with the wrapped protocol like a plain client.
         """
         self.open()
         client = self.call(inTLS=inTLS, length=length)
@@ -255,8 +255,8 @@ class DetectedTests(DetectionTestCase):
 
     def test_silence(self) -> None:
         """
-        A client that waits is greeted after a while. In TLS this begins with
-        the end of the handshake.
+        A client that waits is greeted after C{greetingDelay}; inside TLS, the delay
+        starts after the handshake.
         """
         for inTLS in (False, True):
             self.open(greetingDelay=2.0)
@@ -278,7 +278,7 @@ class DetectedTests(DetectionTestCase):
 
     def test_latePolicy(self) -> None:
         """
-        A policy request is answered after the greeting too, in any pieces.
+        A policy request is answered after the greeting, too, however it is split.
         """
         client = self.call(length=1)
         self.clock.advance(1)
@@ -334,7 +334,7 @@ class DetectedTests(DetectionTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        Where nothing can be closed half, the end of one side is that of both.
+        For client types without half-close, the EOF closes the connection.
         """
         for inTLS in (False, True):
             self.open()
@@ -348,7 +348,7 @@ class DetectedTests(DetectionTestCase):
 
 class Pausing(Greeter):
     """
-    Reads when the test says so.
+    Reads when the test resumes it.
     """
 
     def connectionMade(self) -> None:
@@ -358,16 +358,14 @@ class Pausing(Greeter):
     @property
     def pausable(self) -> Any:
         """
-        The transport.
+        The transport to pause.
         """
         return self.transport
 
 
 class Quiet(Greeter):
     """
-    Sends nothing by itself, as the server of a chat does.
-
-    @ivar late: writes that the protocol attempts after its end.
+    Sends no data on its own, like a chat server.
     """
 
     def connectionMade(self) -> None:
@@ -381,8 +379,7 @@ class Quiet(Greeter):
 
     def writeLate(self) -> None:
         """
-        Use the transport of a connection that is lost, as protocols with timers
-        do.
+        Use the transport of a lost connection, as protocols with timers do.
         """
         transport: Any = self.transport
         transport.write(b"late")
@@ -401,7 +398,7 @@ class Quiet(Greeter):
 @implementer(IPushProducer)
 class Pushing:
     """
-    A producer that tells when it is stopped.
+    A producer that records when it is stopped.
     """
 
     def __init__(self, told: list[str]) -> None:
@@ -419,8 +416,8 @@ class Pushing:
 
 class SlowTests(DetectionTestCase):
     """
-    A client whose first bytes arrive after the grace period is recognized while
-    the server has not written.
+    A client whose first bytes arrive after C{greetingDelay} is detected if the server
+    has not written.
     """
 
     @given(st.booleans(), st.integers(1, 60))
@@ -478,7 +475,7 @@ class SlowTests(DetectionTestCase):
 
     def test_plain(self) -> None:
         """
-        Other bytes are for the protocol that is connected already.
+        Other data is delivered to the protocol that is already connected.
         """
         self.wrapped.inner = Quiet
         client = self.call()
@@ -488,8 +485,8 @@ class SlowTests(DetectionTestCase):
 
     def test_ending(self) -> None:
         """
-        A WebSocket that was recognized late is closed as any other when the
-        server ends, and when the peer closes its side.
+        A WebSocket that was detected late is closed like any other, by the server and
+        at the peer's EOF.
         """
         for end in ("finish", "half"):
             self.open()
@@ -541,7 +538,7 @@ class PausedTests(DetectionTestCase):
 
     def test_paused(self) -> None:
         """
-        If it pauses again the end waits too.
+        If the protocol pauses again, the end is delayed, too.
         """
         self.patch(Pausing, "dataReceived", lambda greeter, data: greeter.pausable.pauseProducing())
         greeter = self.lose()
@@ -552,7 +549,7 @@ class PausedTests(DetectionTestCase):
 
     def test_notForEver(self) -> None:
         """
-        A protocol that never reads gets the end without it.
+        A protocol that never reads is notified after a timeout.
         """
         greeter = self.lose()
         self.clock.advance(CLOSE_TIMEOUT)
@@ -560,7 +557,7 @@ class PausedTests(DetectionTestCase):
 
     def test_closed(self) -> None:
         """
-        One that closes the connection itself does not want it.
+        A protocol that closes the connection itself receives no further data.
         """
         for end in ("loseConnection", "abortConnection"):
             greeter = self.lose()
@@ -572,14 +569,14 @@ class PausedTests(DetectionTestCase):
 
 class HTTPTests(DetectionTestCase):
     """
-    HTTP that is not for a WebSocket.
+    HTTP requests that do not open a WebSocket.
     """
 
     @given(st.booleans(), st.integers(1, 60), st.sampled_from(REQUESTS))
     def test_refused(self, inTLS: bool, length: int, case: tuple[bytes, bytes]) -> None:
         """
-        Every HTTP request that is not a WebSocket handshake is answered and
-        closed, and none of its bytes reach the wrapped protocol.
+        Every HTTP request that is not a WebSocket handshake is answered and closed, and
+        none of its bytes is delivered to the wrapped protocol.
         """
         request, status = case
         self.open()
@@ -593,8 +590,7 @@ class HTTPTests(DetectionTestCase):
 
     def test_log(self) -> None:
         """
-        A refused request makes a line at level info, a health check one at level
-        debug.
+        A refused request is logged at level info, a health check at level debug.
         """
         setLogLevel(LogLevel.debug)
         self.addCleanup(setLogLevel, LogLevel.info)
@@ -648,8 +644,8 @@ class HTTPTests(DetectionTestCase):
 
     def test_lostIncomplete(self) -> None:
         """
-        A part of a request is not given to a protocol that has been greeted when
-        the connection is lost.
+        When the connection is lost, an incomplete request is not delivered to a
+        protocol that has sent its greeting.
         """
         client = self.call()
         self.clock.advance(1)
@@ -676,8 +672,8 @@ class HTTPTests(DetectionTestCase):
 
     def test_lostPolicyRequest(self) -> None:
         """
-        A policy request without its NUL byte is not given to a protocol that has
-        been greeted when the connection is lost, as it is at the end of TLS.
+        When the connection is lost, as at the end of TLS, a policy request without its
+        NUL byte is not delivered to a protocol that has sent its greeting.
         """
         client = self.call(inTLS=True)
         self.clock.advance(1)
@@ -691,7 +687,7 @@ class HTTPTests(DetectionTestCase):
     @given(st.booleans(), st.integers(1, 60))
     def test_passed(self, inTLS: bool, length: int) -> None:
         """
-        A wrapped protocol that speaks HTTP gets every byte, also if WebSockets
+        A wrapped protocol that implements HTTP receives all data, even if WebSockets
         are not accepted.
         """
         accept = ALL_TYPES - {ClientType.WEBSOCKET} if length % 2 else ALL_TYPES
@@ -704,7 +700,7 @@ class HTTPTests(DetectionTestCase):
 
     def test_origin(self) -> None:
         """
-        The policy file says from which pages a WebSocket may come.
+        The policy file decides which pages can open a WebSocket.
         """
         for domain, status in (("127.0.0.1", b"101"), ("other.example", b"403")):
             self.open(policy=PolicyFile((AccessRule(domain, "80"),)))
@@ -848,7 +844,7 @@ class AcceptTests(DetectionTestCase):
 
     def test_passThrough(self) -> None:
         """
-        Protocols that the wrapped protocol understands are passed to it.
+        Protocols that the wrapped protocol implements are passed to it.
         """
         self.open(tls=None, policy=None, passThrough=FOREIGN, accept={ClientType.PLAIN})
         for data in (REQUEST, HELLO, PAGE, *PROXY_HEADERS):
@@ -858,7 +854,7 @@ class AcceptTests(DetectionTestCase):
 
     def test_passThroughLate(self) -> None:
         """
-        A wrapped protocol that speaks HTTP and has sent first gets the request.
+        A wrapped protocol that implements HTTP and has sent first receives the request.
         """
         self.open(passThrough={Signature.HTTP})
         client = self.call()
@@ -868,7 +864,7 @@ class AcceptTests(DetectionTestCase):
 
     def test_notPlain(self) -> None:
         """
-        If plain clients are not wanted they are closed, with a line in the log.
+        If plain clients are not accepted, they are disconnected, with a log line.
         """
         self.open(accept={ClientType.WEBSOCKET, ClientType.TLS})
         with capturedLogs() as logs:
@@ -880,7 +876,7 @@ class AcceptTests(DetectionTestCase):
 
     def test_notPlainAndSilent(self) -> None:
         """
-        Then one that says nothing is waited for, but not for ever.
+        A client without data is then disconnected after the detection timeout.
         """
         self.open(accept={ClientType.WEBSOCKET})
         client = self.call()
@@ -896,13 +892,12 @@ class AcceptTests(DetectionTestCase):
 
 class LimitTests(DetectionTestCase):
     """
-    How long, and how many.
+    Timeouts and limits.
     """
 
     def test_time(self) -> None:
         """
-        A client that sends its first bytes slowly is plain after the time for
-        detection.
+        A client with slow first bytes is plain after the detection timeout.
         """
         client = self.call()
         client.send(b" ")
@@ -915,8 +910,8 @@ class LimitTests(DetectionTestCase):
 
     def test_many(self) -> None:
         """
-        Of many who have said nothing yet the last are closed, with one line in
-        the log; when fewer are left, others are welcome again.
+        Undetected clients above the limit are disconnected, with one log line; when
+        their number decreases, others are accepted again.
         """
         self.open(maxUndetected=2)
         with capturedLogs() as logs:
@@ -932,7 +927,7 @@ class LimitTests(DetectionTestCase):
 
     def test_noLimit(self) -> None:
         """
-        With a limit of 0, any number of clients can be undecided.
+        With a limit of 0, the number of undetected clients is unlimited.
         """
         self.open(maxUndetected=0)
         self.assertFalse(any(self.call().transport.closed for _ in range(4)))
@@ -962,7 +957,7 @@ class ClosingTests(DetectionTestCase):
 
     def test_plain(self) -> None:
         """
-        A plain client is closed.
+        A plain client is disconnected.
         """
         client = self.talk(b"a\0")
         client.exchange()
@@ -981,7 +976,7 @@ class ClosingTests(DetectionTestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket gets its Close, and the connection ends with its answer.
+        A WebSocket client receives a Close, and the connection ends after its answer.
         """
         client = self.talk(UPGRADE + frame(BINARY, b"a\0"))
         client.exchange()

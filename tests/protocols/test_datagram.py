@@ -30,7 +30,7 @@ class DatagramEchoTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """
-        Each is answered, but for answers and those that are too long.
+        Each datagram is answered, except answers and datagrams that are too long.
         """
         echo = DatagramEchoProtocol()
         transport = Transport()

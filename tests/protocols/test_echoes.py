@@ -46,7 +46,7 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
 
 class TurnTests(SynchronousTestCase):
     """
-    Very many lines are handled over several iterations of the reactor.
+    Very many lines are handled over several reactor iterations.
     """
 
     def test_lines(self) -> None:
@@ -69,7 +69,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        When the connection is closed the rest is answered.
+        When the connection is closed, the remaining lines are answered.
         """
         factory = SimpleServerFactory()
         factory.clock = Clock()
@@ -85,7 +85,7 @@ class TurnTests(SynchronousTestCase):
 
 class ForeignTests(SynchronousTestCase):
     """
-    HTTP and TLS clients are refused where texts have an end.
+    HTTP and TLS clients are refused unless there is no framing.
     """
 
     @given(
@@ -94,7 +94,7 @@ class ForeignTests(SynchronousTestCase):
     )
     def test_refused(self, framing: Framing, chunks: list[bytes]) -> None:
         """
-        An HTTP request is answered and closed, and no line is echoed.
+        An HTTP request is answered and closed, and not echoed.
         """
         answer, closed = converse(SimpleServerFactory(framing=framing), *chunks)
         self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
@@ -117,7 +117,7 @@ class ForeignTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        At EOF a part of a request is refused; a word is a text without an end.
+        At EOF, a part of a request is refused; other text is answered.
         """
         answer, _ = converse(SimpleServerFactory(), b"POST /aaa", end=True)
         self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
@@ -150,7 +150,7 @@ GREETING = b"Enter EXIT to exit.\r\n"
 
 class SimpleServerTests(SynchronousTestCase):
     """
-    The repaired Java program.
+    The corrected Java program.
     """
 
     def assertAnswers(
@@ -164,7 +164,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """
-        An answer ends as the message did; a newline and a NUL are one end.
+        An answer has the terminator of its message; a newline followed by a NUL is one
+        terminator.
         """
         self.assertAnswers(b"", b"")
         self.assertAnswers(b"hello\n", b"Echo: hello\r\n")
@@ -187,8 +188,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_exitOfAnXMLSocket(self) -> None:
         """
-        A client that is known to end its messages with NUL gets one with the
-        last answer too.
+        The last answer to a client that terminates its messages with NUL ends with a
+        NUL, too.
         """
         self.assertAnswers(b"a\n\0EXIT\n", b"Echo: a\r\n\0Echo: EXIT\r\n\0", closed=True)
 
@@ -211,7 +212,7 @@ class SimpleServerTests(SynchronousTestCase):
         self, cut: tuple[bytes, list[bytes]], terminator: str, framing: Framing
     ) -> None:
         """
-        Any cut gives the same answer, byte by byte.
+        The answer does not depend on how the stream is split.
         """
         stream, pieces = cut
 
@@ -224,7 +225,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_framings(self) -> None:
         """
-        With lines a NUL is an ordinary character, with NULs a newline is.
+        With line framing, a NUL is an ordinary character; with NUL framing, a newline
+        is.
         """
         self.assertEqual(
             converse(SimpleServerFactory(framing=Framing.LINE), b"a\0b\n"),
@@ -252,8 +254,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A line over the limit ends the connection, with a line in the log; the
-        lines before it are answered.
+        A line above the limit closes the connection, with a log line; previous lines
+        are answered.
         """
         with capturedLogs() as logs:
             got = converse(SimpleServerFactory(maxLength=5), b"a\n123456", b"\nb\n")
@@ -279,7 +281,7 @@ class SimpleServerTests(SynchronousTestCase):
 
 class FaithfulTests(SynchronousTestCase):
     """
-    The program as printed; each case was measured with a JDK.
+    The printed program; each case was measured with a JDK.
     """
 
     def test_conversations(self) -> None:
@@ -339,8 +341,8 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_cutCharacter(self) -> None:
         """
-        A character that was cut is answered whole; what stays cut is answered at
-        the end.
+        A split character is answered when it is complete; an incomplete one is answered
+        at the end.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(), b"a\xc3", b"\xa9", b"\xe4", b"\xb8", end=True),
@@ -349,7 +351,7 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_terminator(self) -> None:
         """
-        An end can be put to everything that it sends.
+        All sent text can be terminated.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(terminator="nul"), b"abc"),
@@ -373,7 +375,7 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
 class LineEchoTests(SynchronousTestCase):
     """
-    L{LineEchoProtocol} is for subclasses.
+    L{LineEchoProtocol} is a base class.
     """
 
     def test_notOverridden(self) -> None:

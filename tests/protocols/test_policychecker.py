@@ -30,14 +30,14 @@ NAMED, MASTER, OWN = 8430, 843, 8080
 
 def control(policy: PolicyFile, siteControl: str) -> PolicyFile:
     """
-    Give a policy file a meta-policy.
+    Set the meta-policy of a policy file.
     """
     return PolicyFile(policy.rules, siteControl)
 
 
 class Asked:
     """
-    One server that has been asked for its file.
+    A server whose policy file was requested.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -58,7 +58,7 @@ class Asked:
 
     def send(self, data: bytes) -> None:
         """
-        Accept the connection and answer.
+        Accept the connection, and answer.
         """
         transport = self.accept()
         transport.arrive(data)
@@ -73,12 +73,12 @@ class Asked:
 
 class CheckerTestCase(SynchronousTestCase):
     """
-    A checker on a network in memory.
+    A checker on an in-memory network.
     """
 
     def setUp(self) -> None:
         """
-        Make a checker that knows no file.
+        Create a checker with an empty cache.
         """
         self.clock = Clock()
         self.asked: list[Asked] = []
@@ -87,7 +87,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def endpointFor(self, host: str, port: int) -> Way:
         """
-        Make the way to a server.
+        Return the endpoint of a server.
         """
         self.asked.append(Asked(host, port))
         return self.asked[-1].way
@@ -101,7 +101,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def assertPorts(self, *ports: int) -> None:
         """
-        These ports have been asked, in this order, and no others.
+        Assert the requested ports, in order.
         """
         self.assertEqual([asked.port for asked in self.asked], list(ports))
 
@@ -132,7 +132,7 @@ class CheckerTestCase(SynchronousTestCase):
 
 class OrderTests(CheckerTestCase):
     """
-    The files are got in the player's order.
+    Files are requested in the player's order.
     """
 
     def test_masterAndOwn(self) -> None:
@@ -209,7 +209,7 @@ class OrderTests(CheckerTestCase):
 
     def test_namedIsSlow(self) -> None:
         """
-        A file that was named is waited for, far longer than the master.
+        A file passed to C{loadPolicyFile} has a longer timeout than the master.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
         self.clock.advance(500)
@@ -219,7 +219,7 @@ class OrderTests(CheckerTestCase):
 
     def test_namedForever(self) -> None:
         """
-        But not for ever.
+        The timeout of such a file is limited.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
         self.clock.advance(policychecker.NAMED_TIMEOUT)
@@ -243,7 +243,8 @@ class OrderTests(CheckerTestCase):
 
     def test_namedMaster(self) -> None:
         """
-        The master can be named too: it is got once, and its meta-policy counts.
+        The master can be passed to C{loadPolicyFile}, too: it is requested once, and
+        its meta-policy counts.
         """
         checking = self.check(f"xmlsocket://{HOST}:{MASTER}")
         self.answer(control(GRANTING, "none"))
@@ -252,8 +253,8 @@ class OrderTests(CheckerTestCase):
 
     def test_silentMaster(self) -> None:
         """
-        A master that has not come within 3 seconds does not exist, be it the
-        connection that is slow or the answer.
+        A master that is not received within 3 seconds is missing, whether the
+        connection or the answer is slow.
         """
         for accepted in (False, True):
             self.setUp()
@@ -272,7 +273,7 @@ class OrderTests(CheckerTestCase):
 
     def test_silentPort(self) -> None:
         """
-        A port that does not answer permits nothing.
+        A port that does not answer grants nothing.
         """
         checking = self.check()
         self.answer(None)
@@ -284,8 +285,7 @@ class OrderTests(CheckerTestCase):
 
     def test_portRule(self) -> None:
         """
-        Below 1024 the master and the port itself can grant, and a file from
-        1024 or above cannot.
+        For ports below 1024, only files from ports below 1024 can grant.
         """
         for port, answers in [
             (80, (GRANTING,)),
@@ -341,7 +341,7 @@ class ReasonTests(CheckerTestCase):
 
     def test_lines(self) -> None:
         """
-        Each file has a line, and each of its rules.
+        Each file and each of its rules is reported.
         """
         checking = self.check()
         self.answer(REFUSING)
@@ -402,7 +402,7 @@ class ReasonTests(CheckerTestCase):
 
 class MemoryTests(CheckerTestCase):
     """
-    Files are got once.
+    Files are cached.
     """
 
     def test_known(self) -> None:
@@ -424,7 +424,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_otherHost(self) -> None:
         """
-        Another host has files of its own.
+        Files are cached by host.
         """
         self.check()
         self.answer(GRANTING)
@@ -434,7 +434,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_shared(self) -> None:
         """
-        Connections to several ports of a host wait for one master.
+        Connections to several ports of a host share one request of the master.
         """
         one, two = self.check(), self.check(port=9000)
         self.assertPorts(MASTER)
@@ -515,12 +515,12 @@ class MemoryTests(CheckerTestCase):
 
 class PermittedEndpointTests(SynchronousTestCase):
     """
-    L{PermittedEndpoint} asks before it connects.
+    L{PermittedEndpoint} requests permission before it connects.
     """
 
     def test_permitted(self) -> None:
         """
-        With the permission it connects, and not before.
+        With the permission, the endpoint connects, not before.
         """
         way, permission = Way(), Deferred[None]()
         connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
@@ -532,7 +532,7 @@ class PermittedEndpointTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        Without it it does not connect.
+        Without the permission, the endpoint does not connect.
         """
         way = Way()
         endpoint = PermittedEndpoint(way, lambda: fail(ValueError("no")))

@@ -57,7 +57,7 @@ class PolicyFileTests(SynchronousTestCase):
     @given(cuts(REQUEST))
     def test_anyCut(self, pieces: list[bytes]) -> None:
         """
-        The request is answered in one write, however it is cut.
+        The request is answered in one write, however it is split.
         """
         protocol, transport = self.connect()
         for piece in pieces:
@@ -67,7 +67,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_noTimeout(self) -> None:
         """
-        With a timeout of 0 a client can take any time.
+        With a timeout of 0, a client has no time limit.
         """
         protocol, transport = self.connect()
         protocol.connectionLost(Failure(ConnectionDone()))
@@ -83,7 +83,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        The log has a line for it.
+        An answered request is logged.
         """
         protocol, _ = self.connect()
         with capturedLogs() as logs:
@@ -92,8 +92,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_withoutEnd(self) -> None:
         """
-        A request that lacks only its zero byte is answered after a second, or
-        when the client has closed its side.
+        A request that lacks only its NUL byte is answered after a second, or at EOF.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -109,8 +108,8 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_otherEnds(self) -> None:
         """
-        A request that ends with LF or CRLF, as C{nc} sends it, is answered immediately;
-        data after a request does not matter.
+        A request terminated by LF or CRLF, as C{nc} sends it, is answered immediately;
+        data that follows is ignored.
         """
         for end in (b"\n", b"\r\n", b"\r\n\0", b"\0GET / HTTP/1.1\r\n", b"x"):
             protocol, transport = self.connect()
@@ -119,7 +118,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_lateEnd(self) -> None:
         """
-        The zero byte that comes within the second is answered once.
+        A request whose NUL byte arrives within the second is answered once.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -127,10 +126,9 @@ class PolicyFileTests(SynchronousTestCase):
         protocol.dataReceived(b"\0")
         self.assertEnded(transport, REPLY)
 
-    def test_somethingElse(self) -> None:
+    def test_otherData(self) -> None:
         """
-        Anything else ends the connection at its first byte that does not fit,
-        with a line in the log.
+        Any other data closes the connection at the first wrong byte, with a log line.
         """
         for data in [b"G", b"<policy-file-requesT", b"\xff" * 70000]:
             protocol, transport = self.connect()
@@ -178,7 +176,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        A request that is longer than it may be is none.
+        A request above the maximum length is refused.
         """
         request = b" " * 10 + REQUEST
         for limit, answer in [(len(request), REPLY), (len(request) - 1, b"")]:
@@ -202,12 +200,12 @@ class PolicyFileTests(SynchronousTestCase):
 
 class PolicyForTests(SynchronousTestCase):
     """
-    L{policyFor} finds the file for a port.
+    L{policyFor} returns the file for a port.
     """
 
     def test_noPort(self) -> None:
         """
-        A file is for any address; a file for the port needs one.
+        A file for any port is available without a port; a file for one port is not.
         """
         self.assertIs(policyFor(POLICY, UNIXAddress(b"/a")), POLICY)
         self.assertIsNone(policyFor(PolicyFile.forPort, UNIXAddress(b"/a")))

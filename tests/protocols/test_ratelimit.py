@@ -18,7 +18,7 @@ from tests.frames import REQUEST as UPGRADE
 
 class RateLimitTests(SynchronousTestCase):
     """
-    Messages and bytes have their rates.
+    The messages and bytes per second are limited.
     """
 
     def setUp(self) -> None:
@@ -36,7 +36,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """
-        The same goes for bytes.
+        The rate of bytes is limited in the same way.
         """
         limiter = RateLimiter(0, 100, self.clock)
         self.assertTrue(limiter.allows(1_000_000, 500))
@@ -62,7 +62,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_clock(self) -> None:
         """
-        The clock of the factory, which a test can move, measures the rates.
+        The clock of the factory measures the rates.
         """
         factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
         protocol = factory.buildProtocol(None)

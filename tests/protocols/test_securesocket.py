@@ -61,7 +61,7 @@ def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump
 
 class Client(SecureSocketProtocol):
     """
-    Sends a message when it is connected, and notes what happens.
+    Sends a message when it is connected, and records its calls.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Client(SecureSocketProtocol):
 
 class SecureSocketProtocolTests(SynchronousTestCase):
     """
-    A protocol and its factory.
+    L{SecureSocketProtocol} and its factory.
     """
 
     def setUp(self) -> None:
@@ -126,8 +126,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        A server that does not come to the end of the handshake is left when the
-        time is over.
+        A server that does not complete the handshake is disconnected after the timeout.
         """
         pump = meet(self.factory.buildProtocol(None), self.clock, None)
         self.clock.advance(6.9)
@@ -152,8 +151,8 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_connectTCP(self) -> None:
         """
-        The factory can be given to C{connectTCP}, which tells it of more than
-        an endpoint would.
+        The factory can be used with C{connectTCP}, which calls more methods than an
+        endpoint.
         """
         reactor = MemoryReactor()
         connector = reactor.connectTCP("127.0.0.1", 443, self.factory)
@@ -176,12 +175,12 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
 class TLSWay(Way):
     """
-    A way to a server in TLS.
+    An endpoint with a TLS server.
     """
 
     def arrive(self, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
         """
-        Get to a server.
+        Connect to a server.
         """
         calling: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
         pump = meet(calling, clock, identity)
@@ -207,7 +206,7 @@ class Listener(Protocol):
 
 class Starting(Factory[Listener]):
     """
-    Notes when it starts and stops.
+    Records when it is started and stopped.
     """
 
     noisy = False
@@ -223,7 +222,7 @@ class Starting(Factory[Listener]):
 
 class SecureEndpointTests(SynchronousTestCase):
     """
-    Any protocol, once the server is trusted.
+    Any protocol with L{SecureEndpoint}.
     """
 
     def setUp(self) -> None:
@@ -251,7 +250,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_started(self) -> None:
         """
-        The protocol's factory starts and stops with the endpoint's.
+        The protocol's factory is started and stopped with that of the endpoint.
         """
         self.endpoint.connect(self.factory)
         self.assertTrue(self.factory.running)
@@ -300,7 +299,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_noProtocol(self) -> None:
         """
-        A factory that makes no protocol makes it fail, and the server is left.
+        If the factory returns no protocol, C{connect} fails, and the connection is
+        closed.
         """
         self.patch(self.factory, "buildProtocol", lambda address: None)
         connecting = self.endpoint.connect(self.factory)
@@ -311,8 +311,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault of the factory, or of the protocol when it is connected, makes it
-        fail, and the server is left.
+        If the factory or C{connectionMade} raises, C{connect} fails, and the connection
+        is closed.
         """
 
         def fault(*arguments: object) -> None:
@@ -375,7 +375,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledWhenRefused(self) -> None:
         """
-        A cancellation by C{judged} of a certificate that is refused is the failure.
+        If C{judged} cancels for a refused certificate, C{connect} fails as cancelled.
         """
         endpoint = SecureEndpoint(
             self.way, HOST, TRUST, judged=lambda verdict: connecting.cancel(), clock=self.clock
@@ -387,8 +387,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledInTheHandshake(self) -> None:
         """
-        A handshake that is not wanted any more is given up, even if its last
-        bytes have just come.
+        Cancelling during the handshake closes the connection, even if its last bytes
+        were just received.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock)

@@ -43,7 +43,7 @@ def connect(
 
 class ReadTests(SynchronousTestCase):
     """
-    L{TelnetProtocol} reads text.
+    Receiving text.
     """
 
     @given(
@@ -51,7 +51,7 @@ class ReadTests(SynchronousTestCase):
     )
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Characters come whole, however they are cut.
+        Characters are complete, however the stream is split.
         """
         stream, pieces = cut
         protocol, _ = connect()
@@ -63,7 +63,8 @@ class ReadTests(SynchronousTestCase):
     @given(cutStreams(st.binary()))
     def test_anyBytes(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut of any bytes gives the same text and the same answers.
+        For any bytes, the text and the answers do not depend on how the stream is
+        split.
         """
         stream, pieces = cut
         (whole, wholeTransport), (protocol, transport) = connect(), connect()
@@ -87,7 +88,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_encoding(self) -> None:
         """
-        Another character set is read, with the byte that Telnet doubles.
+        Other encodings are decoded, including the byte that Telnet escapes.
         """
         protocol, _ = connect("latin-1")
         protocol.dataReceived(b"gr\xfc\xff\xff")
@@ -119,7 +120,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        A subclass says what to do with text.
+        Subclasses must implement C{textReceived}.
         """
         protocol = TelnetProtocol()
         protocol.makeConnection(StringTransport())
@@ -128,7 +129,7 @@ class ReadTests(SynchronousTestCase):
 
 class WriteTests(SynchronousTestCase):
     """
-    L{TelnetProtocol} writes lines.
+    Sending lines.
     """
 
     def test_sendLine(self) -> None:
@@ -145,7 +146,7 @@ class WriteTests(SynchronousTestCase):
     @given(st.text(st.characters(codec="latin-1")))
     def test_escaped(self, line: str) -> None:
         """
-        A byte that would begin a command is doubled.
+        The IAC byte is escaped.
         """
         protocol, transport = connect("latin-1")
         protocol.sendLine(line)
@@ -163,12 +164,12 @@ class WriteTests(SynchronousTestCase):
 
 class FactoryTests(SynchronousTestCase):
     """
-    L{TelnetFactory} has settings.
+    The settings of L{TelnetFactory}.
     """
 
     def test_settings(self) -> None:
         """
-        Its settings go before those of the protocol's class.
+        The settings of the factory override those of the protocol's class.
         """
         protocol = TelnetFactory(Reader, encoding="koi8-r", newline=b"\n", maxQueue=7)
         made = protocol.buildProtocol(None)

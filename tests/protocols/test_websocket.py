@@ -31,7 +31,7 @@ REFUSED = "192.168.1.1:54321 refused: HTTP request answered with"
 
 class HandshakeTests(WebSocketTestCase):
     """
-    From the first byte to the answer.
+    The opening handshake.
     """
 
     def test_answer(self) -> None:
@@ -54,7 +54,7 @@ class HandshakeTests(WebSocketTestCase):
     @given(cuts(REQUEST + frame(BINARY, b"hello") + closing(1000, b"bye")))
     def test_anyPieces(self, pieces: list[bytes]) -> None:
         """
-        Any way to cut a whole conversation gives the same.
+        The result of a conversation does not depend on how the stream is split.
         """
         self.clock = Clock()
         connection, transport = self.connect(self.factory())
@@ -71,8 +71,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_request(self) -> None:
         """
-        A protocol can look at the request, also through its queue; at its header
-        fields only at first, for they are not kept.
+        The protocol can read the request path; the header fields are available in
+        C{connectionMade} only.
         """
 
         class Looking(XMLSocketProtocol):
@@ -149,7 +149,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_longHead(self) -> None:
         """
-        A head that is too long is refused while it comes.
+        A head that is too long is refused as early as possible.
         """
         connection, transport = self.connect(self.factory(maxHead=100))
         with capturedLogs() as logs:
@@ -164,7 +164,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_stubborn(self) -> None:
         """
-        One who does not let a connection end is aborted.
+        A client that does not close the connection is aborted.
         """
         connection, transport = self.connect(self.factory(closeTimeout=3))
         connection.dataReceived(b"\0")
@@ -210,7 +210,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_faultInConnectionMade(self) -> None:
         """
-        A protocol that fails when it is connected gets nothing more.
+        A protocol whose C{connectionMade} raises receives no data.
         """
 
         class Faulty(Inner):
@@ -225,7 +225,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_readsInConnectionMade(self) -> None:
         """
-        Nothing is given to a protocol that is still being connected.
+        No data is delivered during C{connectionMade}.
         """
 
         class Hasty(Inner):
@@ -241,7 +241,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_subprotocol(self) -> None:
         """
-        A subprotocol is agreed to if it is known.
+        A known subprotocol is accepted.
         """
         connection, transport = self.connect(self.factory(subprotocols=["chat"]))
         connection.dataReceived(
@@ -261,7 +261,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_noTLS(self) -> None:
         """
-        The underlying transport can start TLS; a WebSocket cannot, and does not claim it.
+        The underlying transport can start TLS; a WebSocket does not provide
+        C{ITLSTransport}.
         """
         wrapper = self.factory().buildProtocol(None)
         transport = TightTransport(wrapper)
@@ -324,7 +325,7 @@ class OtherwiseTests(WebSocketTestCase):
 
 class OriginTests(WebSocketTestCase):
     """
-    Pages that may not connect.
+    Pages whose origin is not accepted.
     """
 
     def test_refused(self) -> None:
@@ -347,7 +348,7 @@ class OriginTests(WebSocketTestCase):
 
     def test_long(self) -> None:
         """
-        Of a long origin only the beginning is shown, and answered.
+        A long origin is shortened in the log and in the answer.
         """
         connection, transport = self.connect(self.factory(origins=lambda origin: False))
         with capturedLogs() as logs:
@@ -359,7 +360,7 @@ class OriginTests(WebSocketTestCase):
 
     def test_permitted(self) -> None:
         """
-        The others, and who is not a page, may connect.
+        Other origins, and clients without an origin, are accepted.
         """
         asked: list[str | None] = []
 
@@ -382,7 +383,7 @@ class ProxyTests(WebSocketTestCase):
 
     def peers(self, field: bytes, address: object) -> tuple[object, object]:
         """
-        Get who the peer is for the factory and for the protocol.
+        Return the peer for the factory and for the protocol.
         """
         asked: list[object] = []
 
@@ -420,12 +421,12 @@ class ProxyTests(WebSocketTestCase):
 
 class FactoryTests(WebSocketTestCase):
     """
-    The factory.
+    L{WebSocketFactory}.
     """
 
     def test_startAndStop(self) -> None:
         """
-        The wrapped factory is started and stopped with it.
+        The wrapped factory is started and stopped, too.
         """
         told: list[str] = []
 
@@ -460,7 +461,7 @@ class FactoryTests(WebSocketTestCase):
 
     def test_reactor(self) -> None:
         """
-        Without a clock the reactor's is taken.
+        The default clock is the reactor.
         """
         from twisted.internet import reactor
 
@@ -468,8 +469,8 @@ class FactoryTests(WebSocketTestCase):
 
     def test_xmlSocket(self) -> None:
         """
-        Each message of an C{XMLSocket} is a message of the WebSocket, and those
-        of one read leave in one write.
+        Each message of an C{XMLSocket} is a WebSocket message, and those of one read
+        are sent in one write.
         """
 
         class Twice(XMLSocketProtocol):

@@ -62,7 +62,7 @@ class Recorder(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfRecorder(Recorder):
     """
-    Knows that each direction ends for itself.
+    Supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -131,7 +131,7 @@ def echo(way: Way, server: Recorder) -> Peer:
 
 def manyWrites(way: Way, server: Recorder) -> Peer:
     """
-    A thousand pieces, empty ones among them, arrive in order.
+    A thousand chunks, some empty, arrive in order.
     """
 
     def react(data: bytes) -> None:
@@ -186,7 +186,7 @@ def farewell(way: Way, server: Recorder) -> Peer:
 
 def silentFarewell(way: Way, server: Recorder) -> Peer:
     """
-    The end alone.
+    The server closes without data.
     """
     server.react = lambda data: server.transport.loseConnection()
     peer = _meet(way, server, b"go")
@@ -232,7 +232,7 @@ def failure(way: Way, server: Recorder) -> Peer:
 
 def greeting(way: Way, server: Recorder) -> Peer:
     """
-    A server that speaks first.
+    The server sends first.
     """
     server.begin = lambda: server.transport.write(b"welcome")
     peer = _meet(way, server)
@@ -244,7 +244,7 @@ def greeting(way: Way, server: Recorder) -> Peer:
 
 def greetingAndEnd(way: Way, server: Recorder) -> Peer:
     """
-    A server that speaks first and closes.
+    The server sends first, and closes.
     """
 
     def begin() -> None:
@@ -347,7 +347,7 @@ def growing(way: Way, server: Recorder) -> Peer:
 
 def reset(way: Way, server: Recorder) -> Peer:
     """
-    A peer that goes while much is to be sent to it.
+    The peer disconnects while much data is queued.
     """
     server.react = lambda data: server.transport.write(b"x" * 10_000_000)
     peer = _meet(way, server, b"go", room=4096)
@@ -360,7 +360,7 @@ def reset(way: Way, server: Recorder) -> Peer:
 
 def resetBeforeAnswer(way: Way, server: Recorder) -> Peer:
     """
-    A peer that is gone when the answer is ready.
+    The peer has disconnected before the answer is written.
     """
 
     def react(data: bytes) -> None:
@@ -395,7 +395,7 @@ def push(way: Way, server: Recorder) -> Peer:
 
 def pull(way: Way, server: Recorder) -> Peer:
     """
-    A producer that is asked for each piece makes a megabyte.
+    A pull producer writes a megabyte.
     """
     producer = Producer(server, 50)
     server.react = lambda data: server.transport.registerProducer(producer, False)
@@ -408,7 +408,7 @@ def pull(way: Way, server: Recorder) -> Peer:
 
 def producerFails(way: Way, server: Recorder) -> Peer:
     """
-    A producer that fails ends its connection.
+    An exception of a producer closes its connection.
     """
     producer = Producer(server, 50)
 
@@ -428,7 +428,7 @@ def producerFails(way: Way, server: Recorder) -> Peer:
 
 def producerAndEnd(way: Way, server: Recorder) -> Peer:
     """
-    The end of a producer is that of the connection.
+    Unregistering the producer closes the connection.
     """
     producer = Producer(server, 50)
 
@@ -446,7 +446,7 @@ def producerAndEnd(way: Way, server: Recorder) -> Peer:
 
 def pause(way: Way, server: Recorder) -> Peer:
     """
-    A server that reads no more for a while.
+    The server pauses reading for a while.
     """
 
     def react(data: bytes) -> None:

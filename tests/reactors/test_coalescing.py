@@ -74,8 +74,8 @@ class CostTests(SynchronousTestCase):
 
     def test_oneSend(self) -> None:
         """
-        A message costs one call to receive it, and one to send the answer,
-        whatever pieces that is written in; epoll is not asked about writing.
+        A message costs one call to receive it, and one to send the answer, however many
+        writes it consists of; epoll is not used for writing.
         """
 
         def answer(transport: Any) -> None:
@@ -186,8 +186,8 @@ class CostTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        A connection is small, also after it was used in or outside a read, for a peer that
-        does not read at first, and behind a proxy: none has got a dictionary of its own.
+        A connection uses little memory, also after it was used in or outside a read,
+        with a slow peer, and behind a proxy: it has no instance dictionary.
         """
 
         class Answering(Protocol):
@@ -300,7 +300,7 @@ class RoomTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a connection, and a reactor that writes down who waits.
+        Create a connection, and a reactor that records its writers.
         """
         self.waiting: list[object] = []
 
@@ -325,7 +325,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        A socket that takes nothing, then a part, then all: each byte leaves once.
+        If a socket accepts no data, then a part, then all, each byte is sent once.
         """
         self.server.react = lambda data: self.transport.write(b"answer")
         self.assertIs(self.transport.doRead(), None)
@@ -354,7 +354,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_partAndEnd(self) -> None:
         """
-        The end waits for the rest, be it from a read or after it.
+        The connection is closed after the rest was sent, in a read or after it.
         """
 
         def end(data: bytes) -> None:
@@ -418,7 +418,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_onePieceOnly(self) -> None:
         """
-        Where a system has no call for several pieces, they are joined.
+        On systems without C{sendmsg}, chunks are joined.
         """
         self.patch(tcp, "_MAX_CHUNKS", 1)
         self.patch(currentBatch, "waiting", [])
@@ -430,7 +430,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_manyAndLong(self) -> None:
         """
-        Very many pieces are joined, however long they are together.
+        Very many chunks are joined, however long they are together.
         """
         self.patch(currentBatch, "waiting", [])
         for _ in range(2000):
@@ -543,7 +543,7 @@ class CoalesceWritesTests(SynchronousTestCase):
 
     def test_withinARead(self) -> None:
         """
-        A server that turns the reactor while it reads is still called.
+        A server that runs the reactor in a read is still called.
         """
         with way("epoll, joined") as own:
             made: list[Recorder] = []
@@ -662,7 +662,7 @@ class OrderTests(SynchronousTestCase):
 
     def play(self, own: Way, wanted: list[Step]) -> tuple[Script, Peer]:
         """
-        Do it, and close in the end.
+        Execute the steps, and close the connection.
         """
         script = Script()
         peer = own.meet(script.server, room=8192)
@@ -685,7 +685,7 @@ class OrderTests(SynchronousTestCase):
     @given(steps)
     def check(self, name: str, wanted: list[Step]) -> None:
         """
-        Check one way.
+        Check one variant.
         """
         with way(name) as own:
             script, peer = self.play(own, wanted)
@@ -699,8 +699,8 @@ class OrderTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        Bytes arrive in order, none are invented, none are lost unless the
-        connection was aborted, and then nothing arrives that was written with it.
+        Bytes arrive in order. None is lost unless the connection was aborted; data
+        written with an abort does not arrive.
         """
         for name in WAYS:
             self.check(name)

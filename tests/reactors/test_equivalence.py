@@ -13,12 +13,12 @@ from tests.reactors.ways import HOST, JOINING, STOCK, way
 
 class EquivalenceTests(SynchronousTestCase):
     """
-    The same conversations on every way.
+    The same conversations with each variant.
     """
 
     def compare(self, make: type[Recorder]) -> None:
         """
-        Play each on Twisted's own transports, and on the others.
+        Run each conversation on Twisted's own transports, and on the others.
         """
         for name in CONVERSATIONS:
             with way(STOCK) as stock:
@@ -37,16 +37,14 @@ class EquivalenceTests(SynchronousTestCase):
 
     def test_sameByHalves(self) -> None:
         """
-        Neither does it for a server that knows of half-closed connections.
+        The same for a server that supports half-close.
         """
         self.compare(HalfRecorder)
 
 
 class Events(ClientFactory):
     """
-    Notes what happens to a client.
-
-    @ivar client: the protocol.
+    Records the calls of a client.
     """
 
     noisy = False

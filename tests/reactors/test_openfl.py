@@ -22,9 +22,7 @@ from tests.reactors.ways import HOST, MANY, Way
 
 class Selectable:
     """
-    Something else that the reactor watches.
-
-    @ivar lost: why it was lost.
+    Another selectable.
     """
 
     def __init__(self, own: socket.socket) -> None:
@@ -55,7 +53,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make one.
+        Create a reactor.
         """
         self.way = Way("openfl")
         self.addCleanup(self.way.close)
@@ -75,7 +73,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_offered(self) -> None:
         """
-        C{--reactor=openfl} finds it, and listing the reactors imports nothing.
+        C{--reactor=openfl} is a plugin; listing the reactors imports nothing.
         """
         [found] = [
             cast("Reactor", each) for each in getReactorTypes() if each.shortName == "openfl"
@@ -95,8 +93,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        A protocol that fails ends only its own connection; the failure is logged
-        once, with the connection's prefix.
+        An exception of a protocol closes only its own connection, and is logged once,
+        with the connection's prefix.
         """
         bad, good = Recorder(), Recorder()
 
@@ -397,13 +395,13 @@ class OpenFLReactorTests(SynchronousTestCase):
 
 class TurnTests(SynchronousTestCase):
     """
-    How turns follow on each other.
+    The order of reactor iterations.
     """
 
     def test_noTimeout(self) -> None:
         """
-        With nothing to do it waits for ever; with something to send it does not
-        wait at all.
+        Without events the reactor waits indefinitely; with data to send it does not
+        wait.
         """
         way = Way("openfl")
         self.addCleanup(way.close)

@@ -149,7 +149,7 @@ class Way:
 
     def meet(self, protocol: Protocol, room: int | None = None) -> Peer:
         """
-        Connect to a protocol.
+        Connect to a protocol, and return it.
         """
         factory = Factory.forProtocol(lambda: protocol)
         factory.noisy = False
@@ -160,7 +160,7 @@ class Way:
 
     def turn(self, times: int = 1) -> None:
         """
-        Let the reactor do what there is to do now.
+        Run reactor iterations.
         """
         for _ in range(times):
             self.reactor.iterate(0)
@@ -203,7 +203,7 @@ class Way:
 @contextmanager
 def way(name: str) -> Iterator[Way]:
     """
-    Go one of the ways, to its end.
+    Run a test with one variant, and clean up.
     """
     own = Way(name)
     try:

@@ -33,7 +33,7 @@ from tests.doubles import (
 
 class Sender(StreamProtocol):
     """
-    Writes each byte it receives on its own, and does what capitals say.
+    Writes each received byte separately. Capital letters are commands.
     """
 
     maxQueue = 20
@@ -114,7 +114,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_oneWrite(self) -> None:
         """
-        The replies to all that one piece brought are joined.
+        The replies to one chunk are joined.
         """
         sender, transport = connect()
         sender.dataReceived(b"abc")
@@ -123,7 +123,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_sequenceInARead(self) -> None:
         """
-        A sequence is joined with what else one read makes.
+        A sequence is joined with the other data of a read.
         """
 
         class Sequences(Sender):
@@ -181,8 +181,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_faultyReceiver(self) -> None:
         """
-        A receiver whose transport fails is cut off, with a line in the log; the
-        others get theirs.
+        A connection whose transport raises is aborted, with a log line; the others
+        receive their data.
         """
 
         class Faulty(TightTransport):
@@ -207,7 +207,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_manySmallPieces(self) -> None:
         """
-        A queue of very small pieces costs about as much memory as its bytes.
+        A queue of very small chunks uses about as much memory as its bytes.
         """
         sender, transport = connect(room=0)
         sender.limits = ConnectionLimits(maxQueue=10_000)
@@ -277,7 +277,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_startTLSTooEarly(self) -> None:
         """
-        While something waits, TLS cannot begin.
+        C{startTLS} raises while data is queued.
         """
         sender, _ = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -302,8 +302,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_notBytes(self) -> None:
         """
-        Text is refused where it is written; other arrays of bytes are copied,
-        since their owner may change them.
+        Text is refused when it is written; other bytes-like objects are copied, since
+        the caller can change them.
         """
         sender, transport = connect()
         self.assertRaises(TypeError, sender.transport.write, "text")
@@ -321,7 +321,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_held(self) -> None:
         """
-        A full transport gets nothing more until it is empty; then it gets all
+        A full transport receives no data until it is empty; then it receives all data
         in order.
         """
         sender, transport = connect(room=3)
@@ -336,8 +336,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_cutOff(self) -> None:
         """
-        Over the limit the peer is cut off, with one line in the log, and what
-        waited for it is dropped.
+        Above the limit, the peer is disconnected with one log line, and the queue is
+        dropped.
         """
         sender, transport = connect(room=3)
         with capturedLogs() as logs:
@@ -355,7 +355,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_limitIsForWhatIsHeld(self) -> None:
         """
-        A single write can be larger than the limit if the peer reads.
+        A single write can exceed the limit if the peer reads.
         """
         sender, transport = connect(room=3)
         sender.transport.write(b"x" * 100)
@@ -394,8 +394,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_ownTransportAsProducer(self) -> None:
         """
-        A protocol that answers can name its own transport: while the peer does
-        not read, nothing is read from it.
+        A protocol can register its own transport as producer: while the peer does not
+        read, nothing is read from it.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(sender.transport, True)
@@ -416,8 +416,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_boundedWithinARead(self) -> None:
         """
-        One read cannot make more wait than is allowed, even if the peer reads
-        nothing of it.
+        The limit applies within one read, even if the peer reads nothing of it.
         """
         self.patch(buffered, "PORTION", 10)
 
@@ -459,8 +458,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_resumesToCloseWhenBlocked(self) -> None:
         """
-        A protocol that is blocked reads until the peer's end too, when the
-        connection is to be closed.
+        A blocked connection, too, reads until the peer's end when it closes.
         """
         for close in ("after", "before"):
             sender, transport = connect(room=3)
@@ -474,8 +472,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducer(self) -> None:
         """
-        A pull producer is asked by the transport, and what it sends before it is
-        done gets through even if the connection is to be closed.
+        A pull producer is called by the transport. Its data is sent before the
+        connection is closed.
         """
         sender, transport = connect(room=3)
         rest = [b"one", b"two"]
@@ -563,7 +561,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducerTakenBack(self) -> None:
         """
-        A pull producer that is taken away before the peer reads is never asked.
+        A pull producer that is unregistered before the peer reads is never called.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -593,12 +591,12 @@ class QueueTests(SynchronousTestCase):
 
 class PortionTests(SynchronousTestCase):
     """
-    Where it is watched what the peer takes, bytes are handed over in portions.
+    L{ProgressTransport} writes data in portions.
     """
 
     def setUp(self) -> None:
         """
-        Make portions small, and a queue that counts.
+        Create a connection with small portions, whose owner counts them.
         """
         self.patch(buffered, "PORTION", 10)
         self.patch(progress, "PORTION", 10)
@@ -722,7 +720,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_abort(self) -> None:
         """
-        Nothing that waits is sent.
+        Held data is dropped.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -753,7 +751,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_halfClose(self) -> None:
         """
-        The write side is closed when everything has been handed over.
+        The write side is closed when the transport has accepted all data.
         """
         sender, transport = connect()
         sender.dataReceived(b"abH")
@@ -809,7 +807,7 @@ class CloseTests(SynchronousTestCase):
 
 class TransportTests(SynchronousTestCase):
     """
-    A queue looks like a transport.
+    The connection can be used like a transport.
     """
 
     def test_interfaces(self) -> None:
@@ -837,7 +835,7 @@ class TransportTests(SynchronousTestCase):
 
     def test_bytesReceived(self) -> None:
         """
-        A subclass says what to do with bytes.
+        Subclasses must implement C{bytesReceived}.
         """
         protocol = StreamProtocol()
         protocol.makeConnection(StringTransport())

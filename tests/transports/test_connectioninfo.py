@@ -58,18 +58,18 @@ class ClientTestCase(SynchronousTestCase):
 
 class KindTests(ClientTestCase):
     """
-    A guard knows how its clients speak.
+    The guard knows the type of each client.
     """
 
     def kinds(self) -> list[str]:
         """
-        Get the kinds of those that are connected.
+        Return the types of the connected clients.
         """
         return [client.kind for client in self.guard.clients()]
 
     def test_kinds(self) -> None:
         """
-        Every kind of caller has its name.
+        Each client type has a name.
         """
         for data, encrypted, kind in [
             (b"a\0", False, "plain"),
@@ -107,7 +107,7 @@ class KindTests(ClientTestCase):
 
     def test_http(self) -> None:
         """
-        A request that is not for a WebSocket is of a plain client.
+        An HTTP client that does not open a WebSocket is plain.
         """
         wrapped = GreeterFactory(Greeter)
         self.guard.wrappedFactory = OnePortFactory(
@@ -141,7 +141,7 @@ class KindTests(ClientTestCase):
 
 class SnapshotTests(ClientTestCase):
     """
-    A guard tells who is connected.
+    The guard describes its connections.
     """
 
     def test_client(self) -> None:
@@ -211,7 +211,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_webSocket(self) -> None:
         """
-        Of a WebSocket all bytes count, with its handshake.
+        The traffic of a WebSocket includes its handshake.
         """
         self.call(UPGRADE + frame(BINARY, b"a\0"))
         [client] = self.guard.clients()
@@ -232,7 +232,7 @@ class SnapshotTests(ClientTestCase):
 
 class KickTests(ClientTestCase):
     """
-    A client can be closed by its number.
+    A connection can be closed by its number.
     """
 
     def test_kick(self) -> None:
@@ -260,7 +260,7 @@ class KickTests(ClientTestCase):
 
 class AddressLimitTests(SynchronousTestCase):
     """
-    One address has only so many connections.
+    The number of connections of one address is limited.
     """
 
     def setUp(self) -> None:
@@ -282,8 +282,8 @@ class AddressLimitTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        One too many is refused, others are not; there is one line for that
-        until one of them ends.
+        Connections above the limit are refused; other addresses are not. One line is
+        logged until a connection of the address is closed.
         """
         one, _ = self.connect("10.0.0.1"), self.connect("10.0.0.1")
         with capturedLogs() as logs:

@@ -62,14 +62,14 @@ class HalfInner(Inner):
 
 class GuardTestCase(SynchronousTestCase):
     """
-    A guard in front of L{Inner}s.
+    A guard that wraps L{Inner}s.
     """
 
     inner = Inner
 
     def guard(self, **options: Any) -> GuardFactory:
         """
-        Make a guard with a clock that the test moves.
+        Create a guard with a clock that the test advances.
         """
         self.clock = Clock()
         return GuardFactory(Factory.forProtocol(self.inner), clock=self.clock, **options)
@@ -126,7 +126,7 @@ class CountTests(GuardTestCase):
 
     def lines(self, reason: Exception | None, *, abort: bool = False) -> Sequence[LogEvent]:
         """
-        Get the events of one connection.
+        Return the log lines of one connection.
         """
         guard = self.guard()
         with capturedLogs() as logs:
@@ -150,7 +150,7 @@ class CountTests(GuardTestCase):
 
     def test_lines(self) -> None:
         """
-        There is a line for the beginning and one for the end, which says why.
+        An opened and a closed connection are logged, the latter with the reason.
         """
         for reason, abort, words in [
             (ConnectionDone(), False, "by the peer"),
@@ -165,7 +165,7 @@ class CountTests(GuardTestCase):
 
     def test_halfClosedByThePeer(self) -> None:
         """
-        If the peer has closed its side first, it is the peer that has closed.
+        If the peer has sent EOF first, the connection is closed by the peer.
         """
         self.inner = HalfInner
         guard = self.guard()
@@ -177,7 +177,7 @@ class CountTests(GuardTestCase):
 
     def test_level(self) -> None:
         """
-        The lines can be left out of the log.
+        The lines of connections can be omitted from the log.
         """
         setLogLevel(LogLevel.warn)
         self.addCleanup(setLogLevel, LogLevel.info)
@@ -185,8 +185,8 @@ class CountTests(GuardTestCase):
 
     def test_faultInTheWrappedProtocol(self) -> None:
         """
-        A connection is counted out even if the wrapped protocol fails at its
-        end.
+        A connection is counted as closed even if C{connectionLost} of the wrapped
+        protocol raises.
         """
 
         class Faulty(Inner):
@@ -220,7 +220,7 @@ class CountTests(GuardTestCase):
 
     def test_faultInOneConnection(self) -> None:
         """
-        A connection that fails when it is closed does not keep the others open.
+        An exception while one connection is closed does not affect the others.
         """
         guard = self.guard()
         (_, first), (_, second) = self.connect(guard), self.connect(guard)
@@ -238,7 +238,7 @@ class CountTests(GuardTestCase):
 
     def test_refusedByTheWrappedFactory(self) -> None:
         """
-        If the wrapped factory wants no protocol, the connection is closed.
+        If the wrapped factory returns no protocol, the connection is closed.
         """
 
         class Refusing(Factory[Any]):
@@ -329,14 +329,14 @@ class TimeTests(GuardTestCase):
 
     def test_noIdle(self) -> None:
         """
-        Without the option nothing is watched.
+        Without C{idleTimeout}, idle connections are not closed.
         """
         self.guard().doStart()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_severalPorts(self) -> None:
         """
-        The watch lasts as long as there is a port.
+        Idle connections are closed as long as a port is open.
         """
         guard = self.guard(idleTimeout=8)
         guard.doStart()
@@ -365,8 +365,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeAll(self) -> None:
         """
-        Everything that was written is sent, but it is not waited for longer
-        than the patience lasts.
+        Written data is sent, for at most the timeout.
         """
         guard = self.guard()
         self.assertIsNone(self.successResultOf(guard.closeAll(3)))
@@ -399,7 +398,7 @@ class TimeTests(GuardTestCase):
 
     def test_closedAfterItIsLost(self) -> None:
         """
-        Closing a connection that is lost is nothing to wait for.
+        C{closeAll} does not wait for connections that are lost.
         """
         connection, _ = self.connect(self.guard())
         connection.connectionLost(done)
@@ -408,7 +407,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeAllInTime(self) -> None:
         """
-        Nothing is left waiting if all have closed in time.
+        No timer remains if all connections have closed in time.
         """
         guard = self.guard()
         connection, transport = self.connect(guard)
@@ -421,7 +420,7 @@ class TimeTests(GuardTestCase):
 
 class NegotiationTests(GuardTestCase):
     """
-    In TLS a client can name what it wants to speak (ALPN, RFC 7301).
+    Inside TLS, a client can offer protocols (ALPN, RFC 7301).
     """
 
     def negotiate(self, *names: bytes) -> bytes:
@@ -470,7 +469,7 @@ class NegotiationTests(GuardTestCase):
 
     def test_wrapped(self) -> None:
         """
-        A wrapped factory that knows what it speaks says so itself.
+        A wrapped factory can negotiate protocols itself.
         """
 
         @implementer(IProtocolNegotiationFactory)

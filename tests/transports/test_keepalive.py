@@ -35,7 +35,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def options(self, family: socket.AddressFamily) -> list[int]:
         """
-        Get the options of a socket after L{keepAlive}.
+        Return the options of a socket after L{keepAlive}.
         """
         transport = SocketTransport(family)
         self.addCleanup(transport.socket.close)
@@ -54,7 +54,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_tcp(self) -> None:
         """
-        A TCP peer that is gone is found after 60 + 4 * 15 seconds.
+        A vanished TCP peer is detected after 60 + 4 * 15 seconds.
         """
         if not hasattr(socket, "TCP_KEEPIDLE"):
             self.skipTest("this system has other names for the times")
@@ -62,7 +62,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_other(self) -> None:
         """
-        Other transports are left alone.
+        Other transports are unchanged.
         """
         if not hasattr(socket, "AF_UNIX"):
             self.skipTest("this system has no UNIX sockets")

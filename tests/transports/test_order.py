@@ -62,7 +62,7 @@ steps = st.lists(
 
 class Push:
     """
-    A push producer that notes how it is called, and writes when it is resumed.
+    A push producer that records its calls, and writes when it is resumed.
     """
 
     isRegistered = True
@@ -231,7 +231,7 @@ class Script(Actor):
 
 class Limited(Script):
     """
-    The same with a limit.
+    A script with a limit of the send queue.
     """
 
     maxQueue = LIMIT
@@ -244,7 +244,7 @@ class OrderTests(SynchronousTestCase):
 
     def play(self, make: Any, script: Script, wanted: list[tuple[str, Any]]) -> Line:
         """
-        Take the steps.
+        Run a script on a connection.
         """
         currentBatch.waiting = None
         self.addCleanup(setattr, currentBatch, "waiting", None)
@@ -280,7 +280,7 @@ class OrderTests(SynchronousTestCase):
 
     def check(self, script: Script, line: Line) -> None:
         """
-        Check what holds at all times.
+        Check the invariants.
         """
         sent = line.sent
         self.assertEqual(sent, bytes(script.accepted[: len(sent)]))
@@ -388,7 +388,7 @@ class OrderTests(SynchronousTestCase):
 
 class Losing(StreamProtocol):
     """
-    Remembers the dropped messages.
+    Records the dropped messages.
     """
 
     maxQueue = 0

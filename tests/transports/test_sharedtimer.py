@@ -14,7 +14,7 @@ SECONDS = 64.0
 
 class SharedTimerTests(SynchronousTestCase):
     """
-    Many who wait.
+    Many waiting objects.
     """
 
     def setUp(self) -> None:
@@ -27,7 +27,7 @@ class SharedTimerTests(SynchronousTestCase):
 
     def called(self, waiter: int) -> None:
         """
-        Remember whose time is over, and when.
+        Record an object whose time has expired, and when.
         """
         self.assertNotIn(waiter, self.over)
         self.over[waiter] = self.clock.seconds()
@@ -87,7 +87,7 @@ class SharedTimerTests(SynchronousTestCase):
 
     def test_faultOfOne(self) -> None:
         """
-        The others are called though one fails.
+        An exception of one callback does not affect the others.
         """
         told: list[int] = []
 

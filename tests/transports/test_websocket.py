@@ -75,7 +75,7 @@ class Echo(Inner):
 
 class Doing(Inner):
     """
-    Does what it receives.
+    Executes the commands that it receives.
     """
 
     def dataReceived(self, data: bytes) -> None:
@@ -96,7 +96,7 @@ class Doing(Inner):
 
 class TransportTests(WebSocketTestCase):
     """
-    A WebSocket looks like a transport.
+    A WebSocket can be used like a transport.
     """
 
     def test_interfaces(self) -> None:
@@ -130,7 +130,7 @@ class TransportTests(WebSocketTestCase):
 
     def test_writes(self) -> None:
         """
-        Each write is one binary message; nothing is none.
+        Each write is one binary message; an empty write is none.
         """
         _, transport, inner = self.open()
         inner.transport.write(b"a\0")
@@ -146,7 +146,7 @@ class TransportTests(WebSocketTestCase):
 
     def test_client(self) -> None:
         """
-        A client of the library talks with it.
+        A client of the C{websockets} library can communicate.
         """
         self.inner = Echo
         client = ClientProtocol(parse_uri("ws://localhost/"))
@@ -176,7 +176,7 @@ class TransportTests(WebSocketTestCase):
 
 def steps() -> st.SearchStrategy[bytes]:
     """
-    Streams of a client that does nothing wrong.
+    Generate valid streams of a client.
     """
     return st.lists(
         st.one_of(
@@ -204,7 +204,7 @@ class ReadTests(WebSocketTestCase):
     @given(cutStreams(steps()))
     def test_anyPieces(self, case: tuple[bytes, list[bytes]]) -> None:
         """
-        Any way to cut what a client sends gives the protocol the same bytes, and
+        However the client's stream is split, the protocol receives the same bytes, and
         the client the same answers.
         """
         stream, pieces = case
@@ -244,7 +244,7 @@ class ReadTests(WebSocketTestCase):
 
     def test_manyFragments(self) -> None:
         """
-        A message in very many fragments leaves nothing behind that grows.
+        A message of very many fragments uses constant memory.
         """
         connection, _, inner = self.open()
         connection.dataReceived(frame(TEXT, b"", fin=False))
@@ -292,8 +292,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in the protocol goes to the reactor, which ends the connection;
-        the protocol gets nothing more.
+        An exception of the protocol propagates to the reactor, which closes the
+        connection. The protocol receives no further data.
         """
         self.inner = Doing
         connection, _, inner = self.open()
@@ -305,7 +305,7 @@ class ReadTests(WebSocketTestCase):
 
 class PauseTests(WebSocketTestCase):
     """
-    A protocol that does not read.
+    Paused protocols.
     """
 
     inner = Doing
@@ -408,7 +408,7 @@ class PauseTests(WebSocketTestCase):
 
 def deflated(data: bytes) -> bytes:
     """
-    Make a compressed message.
+    Return a compressed message.
     """
     compressor = zlib.compressobj(wbits=-15)
     compressed = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -417,14 +417,14 @@ def deflated(data: bytes) -> bytes:
 
 class TurnTests(WebSocketTestCase):
     """
-    Small reads that become very much.
+    Small reads that produce much work.
     """
 
     inner = Doing
 
     def openCompressed(self) -> tuple[WebSocketProtocol, TightTransport, Inner]:
         """
-        Connect a client that compresses.
+        Connect a client that uses compression.
         """
         factory = self.factory(compress=True, pingInterval=0)
         connection, transport = self.connect(factory)
@@ -435,8 +435,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_turns(self) -> None:
         """
-        The reactor gets a turn after each part of a large message; meanwhile
-        nothing more is read from the peer.
+        After each part of a large message, other connections are served; in the
+        meantime, reading is paused.
         """
         data = bytes(1_000_000)
         for message in (deflated(data), frame(BINARY, data)):
@@ -462,8 +462,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_manyFrames(self) -> None:
         """
-        If compression was negotiated, the reactor gets a turn after a few hundred control
-        frames, as it does without compression.
+        With compression, too, other connections are served after a few hundred control
+        frames.
         """
         connection, transport, _ = self.openCompressed()
         transport.delivered = b""
@@ -500,7 +500,7 @@ class TurnTests(WebSocketTestCase):
 
     def test_plain(self) -> None:
         """
-        Where nothing is compressed the parts are as large as reads are.
+        Without compression, parts are as long as reads.
         """
         connection, transport, inner = self.open(pingInterval=0)
         connection.dataReceived(frame(BINARY, b" " * 65537))
@@ -544,8 +544,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_abortedMeanwhile(self) -> None:
         """
-        If it is this side that ends the connection meanwhile, nothing more is
-        given.
+        If this side aborts the connection in the meantime, no further data is
+        delivered.
         """
         connection, _, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * 200_000))
@@ -571,7 +571,7 @@ class TurnTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in a later turn ends that connection, with a line in the log.
+        An exception in a later turn aborts the connection, with a log line.
         """
         connection, transport, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * TURN + b"X"))
@@ -629,8 +629,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_given(self) -> None:
         """
-        A protocol that reads again gets it, and then the end: a clean one if
-        there was a Close, and if that was all right.
+        A protocol that resumes receives the held data, and then the end: a clean one if
+        a valid Close was received.
         """
         for last, code, told in [
             (closing(4000), 4000, "done"),
@@ -659,8 +659,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_notRead(self) -> None:
         """
-        If it does not read, the end comes after some time, with one line in the
-        log.
+        If the protocol does not resume, it is notified after a timeout, with one log
+        line.
         """
         _, _, inner = self.hold(frame(BINARY, b"a"), closing(1000))
         self.clock.advance(29)
@@ -677,7 +677,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_ended(self) -> None:
         """
-        If it ends the connection, the end comes in the next turn of the reactor.
+        If the protocol closes the connection, it is notified in the next reactor
+        iteration.
         """
         for end in ("loseConnection", "abortConnection", "stopProducing"):
             _, transport, inner = self.hold(frame(BINARY, b"a"))
@@ -692,7 +693,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_endedInRead(self) -> None:
         """
-        If it ends the connection while it reads, it gets nothing more.
+        If the protocol closes the connection in a read, it receives no further data.
         """
         for letter in (b"A", b"L"):
             _, _, inner = self.hold(frame(BINARY, letter), frame(PING), frame(BINARY, b"b"))
@@ -839,7 +840,7 @@ class FloodTests(WebSocketTestCase):
 
     def test_lastPing(self) -> None:
         """
-        While there is no room, only the last ping is answered, when there is.
+        While the send queue is full, only the last ping is answered, when it is empty.
         """
         connection, transport, _ = self.open(room=10)
         connection.dataReceived(frame(PING, b"x" * 20))
@@ -857,9 +858,8 @@ class FloodTests(WebSocketTestCase):
 
     def test_turns(self) -> None:
         """
-        Very many small frames of other kinds than whole messages are read over
-        several iterations of the reactor, in order; meanwhile nothing more is
-        read from the peer.
+        Very many small control frames and fragments are processed over several reactor
+        iterations, in order; in the meantime, reading is paused.
         """
         fragments = frame(CONT, b"a", fin=False) * 999 + frame(CONT, b"b")
         cases = [
@@ -908,7 +908,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_push(self) -> None:
         """
-        A push producer is paused while there is no room, also if it comes then.
+        A push producer is paused while the send queue is full, also if it is registered
+        then.
         """
         _, transport, inner = self.open(room=10)
         producer = RecordingProducer()
@@ -928,8 +929,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_lost(self) -> None:
         """
-        A producer is stopped when the connection is lost, even if the transport
-        does not say so to its own.
+        A producer is stopped when the connection is lost, even if the transport does
+        not stop its own producer.
         """
         connection, _, inner = self.open()
         producer = RecordingProducer()
@@ -939,7 +940,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_fullAgain(self) -> None:
         """
-        The transport keeps its producer if that fills it again.
+        The transport keeps its producer if the producer fills it again.
         """
         _, transport, inner = self.open(room=10)
 
@@ -955,8 +956,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_pull(self) -> None:
         """
-        A pull producer is asked when there is room, and a ping is answered when
-        it is asked.
+        A pull producer is called when the send queue is empty. A ping is answered then.
         """
         connection, transport, inner = self.open(room=10)
         rest = [b"one", b"two"]
@@ -987,7 +987,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_pullTakenBack(self) -> None:
         """
-        A ping that waits for a pull producer is answered when that goes.
+        A ping that waits for a pull producer is answered when the producer is
+        unregistered.
         """
         connection, transport, inner = self.open()
         inner.transport.registerProducer(RecordingProducer(), False)
@@ -1014,8 +1015,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_closingWhilePulling(self) -> None:
         """
-        While a pull producer delays the Close, the protocol receives nothing more, and
-        any write is accepted.
+        While a pull producer delays the Close, no data is delivered to the protocol,
+        and all writes are accepted.
         """
         connection, transport, inner = self.open()
         inner.transport.registerProducer(RecordingProducer(), False)
@@ -1032,8 +1033,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_lostWhilePulling(self) -> None:
         """
-        A pull producer that goes when the transport is lost changes nothing
-        there.
+        Unregistering a pull producer when the transport is lost does not affect the
+        transport.
         """
         connection, transport, inner = self.open()
 
@@ -1051,7 +1052,7 @@ class ProducerTests(WebSocketTestCase):
 
 class CloseTests(WebSocketTestCase):
     """
-    The end.
+    Closing handshakes.
     """
 
     inner = Doing
@@ -1112,8 +1113,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_unanswered(self) -> None:
         """
-        A peer that sends no Close is not waited for very long; and if it does
-        not let the connection end, it is aborted.
+        A peer that sends no Close is disconnected after C{closeTimeout}; if it does not
+        close the connection, it is aborted.
         """
         for stubborn in (False, True):
             connection, transport, inner = self.open(closeTimeout=3)
@@ -1153,8 +1154,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_slow(self) -> None:
         """
-        A peer that reads slowly has the time to answer the Close when it has read
-        everything.
+        A slow peer has C{closeTimeout} to answer the Close after it has read all data.
         """
         for seconds, told in ((2.9, "done"), (3, "ConnectionLost")):
             connection, transport, inner = self.open(room=10, closeTimeout=3)
@@ -1171,8 +1171,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_byThePeer(self) -> None:
         """
-        A Close of the peer is answered, and the connection ends; it is clean
-        whatever its code.
+        A Close of the peer is answered, and the connection ends cleanly, whatever the
+        code.
         """
         for code in (1000, 1001, 4001):
             connection, transport, inner = self.open()
@@ -1187,8 +1187,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_emptyClose(self) -> None:
         """
-        A Close without a code, as OpenFL and Ruffle send it, is answered so, and
-        has the code that says this.
+        A Close without a code, as OpenFL and Ruffle send it, is answered without a
+        code, and C{closeCode} is 1005.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(CLOSE))
@@ -1263,7 +1263,7 @@ class CloseTests(WebSocketTestCase):
 
 class QueueTests(WebSocketTestCase):
     """
-    Under the queue of our own protocols, and above the guard.
+    WebSockets with a send queue and a guard.
     """
 
     def setUp(self) -> None:
@@ -1283,7 +1283,7 @@ class QueueTests(WebSocketTestCase):
 
     def write(self) -> list[tuple[int, bytes]]:
         """
-        Write messages that are too many for the transport.
+        Write more messages than the transport accepts.
         """
         messages = [str(number) * 300 for number in range(6)]
         for message in messages:
@@ -1396,7 +1396,7 @@ class QueueTests(WebSocketTestCase):
 
     def test_cutOff(self) -> None:
         """
-        A client that does not read is cut off, as on any connection.
+        A client that does not read is disconnected, as on any connection.
         """
         with capturedLogs() as logs:
             for _ in range(50):
@@ -1406,8 +1406,8 @@ class QueueTests(WebSocketTestCase):
 
     def test_readingIsPaused(self) -> None:
         """
-        While a client does not read its echoes, nothing is read from it; all
-        comes when it reads.
+        While a client does not read its echoes, nothing is read from it; all messages
+        arrive when it reads.
         """
         message = b"x" * 400 + b"\0"
         for _ in range(3):
@@ -1419,12 +1419,12 @@ class QueueTests(WebSocketTestCase):
 
 class TimeTests(WebSocketTestCase):
     """
-    Silence.
+    Pings.
     """
 
     def test_ping(self) -> None:
         """
-        A silent peer is sent a ping; anything it says is an answer.
+        An idle peer is sent a ping; any data is an answer.
         """
         for answer in (frame(PONG), frame(BINARY, b"a")):
             connection, transport, _ = self.open(pingInterval=30, pongTimeout=20)
@@ -1440,7 +1440,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_notSilent(self) -> None:
         """
-        One who says something is sent no ping.
+        A peer that sends data is sent no ping.
         """
         connection, transport, _ = self.open(pingInterval=30)
         for _ in range(5):
@@ -1450,8 +1450,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_noPong(self) -> None:
         """
-        One who does not answer is gone: the connection ends, with one line in
-        the log.
+        A peer that does not answer is disconnected, with one log line.
         """
         _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
         with capturedLogs() as logs:
@@ -1464,8 +1463,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_paused(self) -> None:
         """
-        One from whom nothing is read is not expected to say anything; nor just
-        after that.
+        A peer that is not read from is not expected to send data, nor just after that.
         """
         _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
         inner.transport.pauseProducing()
@@ -1482,7 +1480,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_notPaused(self) -> None:
         """
-        To read on if one reads says nothing about the peer.
+        Resuming without a pause does not count as received data.
         """
         _, transport, inner = self.open(pingInterval=30)
         self.clock.advance(29)
@@ -1526,7 +1524,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_noPings(self) -> None:
         """
-        There can be none.
+        With C{pingInterval} 0, no pings are sent.
         """
         _, transport, _ = self.open(pingInterval=0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -1544,7 +1542,7 @@ class TimeTests(WebSocketTestCase):
 
 class TLSTests(WebSocketTestCase):
     """
-    Inside TLS, whose transport behaves differently at its end.
+    WebSockets inside TLS, whose transport closes differently.
     """
 
     def setUp(self) -> None:
@@ -1583,7 +1581,7 @@ class TLSTests(WebSocketTestCase):
 
     def test_byThePeer(self) -> None:
         """
-        A Close is answered, and then TLS and TCP end.
+        A Close is answered, and then TLS and TCP are closed.
         """
         self.client.send(frame(BINARY, b"hello\0") + closing(1000))
         self.client.readAll()
@@ -1593,7 +1591,7 @@ class TLSTests(WebSocketTestCase):
 
 class PausedTLSTests(WebSocketTestCase):
     """
-    Protocols that do not read, inside TLS.
+    Paused protocols inside TLS.
     """
 
     def connectClient(self) -> tuple[SlowClient, Inner]:
@@ -1612,7 +1610,7 @@ class PausedTLSTests(WebSocketTestCase):
 
     def test_resumed(self) -> None:
         """
-        When it reads again, the end that TLS has is read too.
+        When the protocol resumes, the end of TLS is received, too.
         """
         client, inner = self.connectClient()
         inner.transport.resumeProducing()
@@ -1624,7 +1622,7 @@ class PausedTLSTests(WebSocketTestCase):
 
     def test_lost(self) -> None:
         """
-        When the client has ended TLS and TCP before that, nothing is lost.
+        When the client has closed TLS and TCP before that, no data is lost.
         """
         client, inner = self.connectClient()
         client.connection.shutdown()
@@ -1639,12 +1637,12 @@ class PausedTLSTests(WebSocketTestCase):
 
 class NoQueueTests(WebSocketTestCase):
     """
-    Protocols that have no queue of their own, inside TLS.
+    Protocols without an owner, inside TLS.
     """
 
     def test_closesInTLS(self) -> None:
         """
-        The standing producer does not keep the connection open.
+        The registered producer does not keep the connection open.
         """
         inner = Echo()
         client = SlowClient(

@@ -33,7 +33,7 @@ class Echo(Protocol):
 
 class Nowhere:
     """
-    A transport that takes as little memory as can be.
+    A transport that uses little memory.
     """
 
     __slots__ = ()
@@ -84,7 +84,7 @@ class EffortTests(WebSocketTestCase):
 
     def test_oneWrite(self) -> None:
         """
-        All answers to a read leave in one write, each still a message of its own.
+        All answers to one read are sent in one write, each as one message.
         """
 
         class Counting(StringTransport):
@@ -106,8 +106,8 @@ class EffortTests(WebSocketTestCase):
 
     def test_memory(self) -> None:
         """
-        One that is idle holds few objects, before its first message and after:
-        the transport of Twisted comes on top of it.
+        An idle WebSocket holds few objects, before its first message and after;
+        Twisted's transport is not counted.
         """
         factory = OnePortFactory(Factory.forProtocol(Echo), clock=self.clock)
         connections = []

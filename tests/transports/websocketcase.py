@@ -44,7 +44,7 @@ class Inner(Protocol):
 
 class WebSocketTestCase(SynchronousTestCase):
     """
-    WebSockets in front of L{Inner}s.
+    WebSockets that wrap L{Inner}s.
     """
 
     inner: type[Inner] = Inner
@@ -65,7 +65,7 @@ class WebSocketTestCase(SynchronousTestCase):
         self, factory: WebSocketFactory, room: int = 1000, **options: Any
     ) -> tuple[WebSocketProtocol, TightConnection]:
         """
-        Connect a client that has said nothing.
+        Connect a client that has sent no data.
         """
         transport = TightConnection(None, room, **options)
         factory.buildProtocol(None).makeConnection(transport)
@@ -77,7 +77,7 @@ class WebSocketTestCase(SynchronousTestCase):
         self, *, room: int = 1000, **options: Any
     ) -> tuple[WebSocketProtocol, TightConnection, Inner]:
         """
-        Connect a client and shake hands.
+        Connect a client, and complete the opening handshake.
         """
         connection, transport = self.connect(self.factory(**options), room)
         connection.dataReceived(REQUEST)
