@@ -16,7 +16,7 @@ extensions = ["optiontables", "pydoctor.sphinx_ext.build_apidocs", "sphinx.ext.i
 # Nothing is fetched; pydoctor's extension only wants the setting to be there.
 intersphinx_mapping: dict[str, tuple[str, str | None]] = {}
 exclude_patterns = ["_build"]
-# Most blocks are typed into a shell; what is not says so.
+# Most blocks are typed into a shell; the others name their language.
 highlight_language = "sh"
 html_theme = "alabaster"
 html_theme_options = {

@@ -59,9 +59,6 @@ class Options(Directive):
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        """
-        Insert the table.
-        """
         table = nodes.Element()
         lines = tableOf(optionsOf(self.arguments[0].split()))
         self.state.nested_parse(StringList(lines, source="options"), self.content_offset, table)

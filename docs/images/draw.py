@@ -37,7 +37,7 @@ def text(
     anchor: str = "middle",
 ) -> str:
     """
-    Return a text element.
+    Return an SVG text element at a position.
     """
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" fill="{color}" text-anchor="{anchor}"'

@@ -78,12 +78,12 @@ class _NATSConnection(PubSubConnection):
                 topic = self._topics.get(number)
                 if topic is not None:
                     self._pubSub.arrived(topic, payload)
-            case nats.Word("PING"):
+            case nats.ControlMessage("PING"):
                 self.transport.write(nats.PONG)
-            case nats.Word("PONG"):
+            case nats.ControlMessage("PONG"):
                 if self.link.connection is None and self.speaking:
                     self.ready()
-            case nats.Word("-ERR", text):
+            case nats.ControlMessage("-ERR", text):
                 self._refused(text)
             case nats.ServerInfo():
                 self._introduced(event)

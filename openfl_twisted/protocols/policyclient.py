@@ -52,7 +52,7 @@ class PolicyClientProtocol(Protocol):
         self._received += data
         end = self._received.find(_END, searched)
         if (len(self._received) if end < 0 else end) > self.maxLength:
-            self.answer.errback(PolicyError(f"longer than {self.maxLength} bytes"))
+            self.answer.errback(PolicyError(f"the file is longer than {self.maxLength} bytes"))
             self.transport.abortConnection()
         elif end >= 0:
             self.answer.callback(bytes(self._received[:end]))

@@ -116,7 +116,7 @@ def _endpointOf(option: str, description: str, example: str) -> IStreamServerEnd
         endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
         # Twisted raises only the name that systemd did not pass.
-        raise usage.UsageError(f"--{option}={description}: there is no {problem}") from None
+        raise usage.UsageError(f"--{option}={description}: unknown socket {problem}") from None
     except Exception as problem:
         # Each kind of endpoint comes from another plugin, and fails in its own way.
         reason = str(problem) or type(problem).__name__
@@ -246,7 +246,7 @@ class ServerOptions(GroupedOptions):
             SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
-            "Time to send what was written and to close all connections.",
+            "Time to send buffered data and close all connections.",
             5.0,
             seconds,
         ),

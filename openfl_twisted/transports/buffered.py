@@ -18,15 +18,11 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer, providedBy
 from zope.interface.declarations import Provides
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.writebatch import currentBatch
-
-_log = packageLogger()
 
 MAX_QUEUE = 2 * 1024 * 1024
 """
@@ -403,31 +399,12 @@ class BufferedTransport(Connection):
             self._transport.unregisterProducer()
 
     def _drop(self) -> None:
-        """
-        Drop the queue, and report it to the owner.
-        """
         chunks, self._unsent = self._unsent, None
         self._unsentLength = self._dense = 0
         if self._half == _HALF_CLOSING:
             self._half = _HALF_CLOSED
         if chunks and self.owner is not None:
             reportDropped(self.owner, chunks)
-
-    def _disconnectSlowPeer(self, owner: Owner) -> None:
-        """
-        Drop the queue, and make the owner disconnect the peer.
-        """
-        self.disconnecting = True
-        self._drop()
-        self.dropReceived()
-        try:
-            owner.sendQueueExceeded()
-        except Exception:
-            # The caller may be writing to other connections: do not raise.
-            _log.failure(
-                "{peer} aborted: error in sendQueueExceeded", peer=describe(self.getPeer())
-            )
-            self.abortConnection()
 
     # Called by the transport, see FlowListener
 

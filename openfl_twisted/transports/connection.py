@@ -468,6 +468,41 @@ class Connection:
             buffer = self.receiveBuffer = ReceiveBuffer(self, self.getClock())
         return buffer
 
+    def _endSoon(self) -> bool:
+        """
+        If the connection is lost (L{State.ENDING}), drop the receive buffer, and notify
+        the protocol in the next reactor iteration: the protocol closes the connection.
+
+        @return: whether the connection is lost.
+        """
+        buffer = self.receiveBuffer
+        if buffer is None or not buffer.isEnding:
+            return False
+        buffer.discardSoon()
+        return True
+
+    def _drop(self) -> None:
+        """
+        Drop the send queue, and report it to the owner.
+        """
+        raise NotImplementedError
+
+    def _disconnectSlowPeer(self, owner: Owner) -> None:
+        """
+        Drop the send queue, and make the owner disconnect the peer.
+        """
+        self.disconnecting = True
+        self._drop()
+        self.dropReceived()
+        try:
+            owner.sendQueueExceeded()
+        except Exception:
+            # The caller may be writing to other connections: do not raise.
+            _log.failure(
+                "{peer} aborted: error in sendQueueExceeded", peer=describe(self.getPeer())
+            )
+            self.abortConnection()
+
     # TLS
 
     def refusesTLS(self) -> bool:

@@ -26,15 +26,12 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python import log
 from twisted.python.failure import Failure
 
-from openfl_twisted.addresses import describe
-from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.writebatch import currentBatch
 
 P = TypeVar("P", bound=IListeningPort)
 
-_log = packageLogger()
 
 # An empty send queue, shared by all connections.
 _NOTHING: Any = ()
@@ -331,7 +328,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             each if type(each) is bytes else bytes(memoryview(each)) for each in iovec if len(each)
         ]
         if len(chunks) > 1 and self._tap is None and (self._open or self._isOpen()):
-            # Only the last chunk enters the batch.
+            # Append the other chunks directly: write() handles the batch and the limit.
             last = chunks.pop()
             self._beginBuffer()
             self._tempDataBuffer += chunks
@@ -362,6 +359,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         pending = self.pending
         written = self.bytesOut + pending
         if 0 < self.owner.limits.maxQueue < min(pending, written - self._exempt):
+            self._open = False
             self._disconnectSlowPeer(self.owner)
 
     def _pauseProducer(self) -> None:
@@ -378,27 +376,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             self.producerPaused = True
             cast("Any", producer).pauseProducing()
 
-    def _disconnectSlowPeer(self, owner: Owner) -> None:
-        """
-        Drop the queue, and make the owner disconnect the peer.
-        """
-        self.disconnecting = True
-        self._open = False
-        self._drop()
-        self.dropReceived()
-        try:
-            owner.sendQueueExceeded()
-        except Exception:
-            # The caller may be writing to other connections: do not raise.
-            _log.failure(
-                "{peer} aborted: error in sendQueueExceeded", peer=describe(self.getPeer())
-            )
-            self.abortConnection()
-
     def _drop(self) -> None:
-        """
-        Drop the send queue, and report it to the owner.
-        """
         chunks, sent = [*self._tempDataBuffer], self.offset
         if self.dataBuffer:
             chunks.insert(0, self.dataBuffer)
@@ -642,9 +620,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         super().unregisterProducer()
 
     def loseConnection(self) -> None:
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         self._open = False
         self.dropReceived()
@@ -674,9 +650,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Close the connection immediately, and drop the send queue.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         self._open = False
         self.dropReceived()

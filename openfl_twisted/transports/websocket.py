@@ -404,7 +404,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Append data to the receive buffer, in portions that can be parsed in bounded
         time.
         """
-        length = self._frames.pieceLength or len(data)
+        length = self._frames.maxChunk or len(data)
         self.ensureBuffer().put(
             self._takeFrames, [data[at : at + length] for at in range(0, len(data), length or 1)]
         )
@@ -414,7 +414,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Parse frames until the peer's Close, and drop messages. If there is too much
         compressed data, the connection is closed without the peer's Close.
         """
-        length = self._frames.pieceLength or len(data) or 1
+        length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
             if at >= _MAX_PIECES * length:
                 self.closeWithin(_LINGER)
@@ -678,9 +678,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         peer has answered it. A push producer is stopped; a pull producer may finish
         first.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         if self._ended or self._lost or self.disconnecting:
             return
@@ -738,10 +736,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Close the connection immediately, and drop the send queue.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
-        elif not self._lost:
+        if not self._endSoon() and not self._lost:
             self.stopReceiving()
             self.transport.abortConnection()
 

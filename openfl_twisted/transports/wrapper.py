@@ -269,8 +269,7 @@ class ConnectionWrapper(BufferedTransport):
             self._transport.loseConnection()
 
     def _endLate(self) -> None:
-        if self.receiveBuffer is not None and self.receiveBuffer.isEnding:
-            self.receiveBuffer.discardSoon()
+        self._endSoon()
 
     # Without an owner, producers are registered with the transport directly
 

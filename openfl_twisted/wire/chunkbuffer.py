@@ -1,9 +1,9 @@
 """
-Collects the chunks of a message until it is complete.
+Buffer for the chunks of an incomplete message.
 """
 
-# Chunks below this length, in bytes, are joined as they are added: separately, each would take
-# more memory than its bytes.
+# Chunks below this length are joined as they are added (bytes): separately, each would take
+# more memory than its content.
 _SMALL = 4096
 
 
@@ -16,13 +16,13 @@ class ChunkBuffer:
 
     def __init__(self) -> None:
         self._chunks: list[bytes | bytearray] = []
-        # The last chunk, if it is made of small ones.
+        # The last chunk, if it consists of small ones.
         self._tail: bytearray | None = None
         self._length = 0
 
     def __len__(self) -> int:
         """
-        The number of bytes in the buffer.
+        Return the number of buffered bytes.
         """
         return self._length
 
@@ -35,7 +35,7 @@ class ChunkBuffer:
         length = len(data)
         self._length += length
         if length >= _SMALL:
-            # The owner of what is not bytes can change it.
+            # A chunk that is not bytes may be changed by its owner.
             self._chunks.append(bytes(data))
             self._tail = None
         elif self._tail is not None:
@@ -46,10 +46,10 @@ class ChunkBuffer:
 
     def end(self, data: bytes = b"") -> bytes:
         """
-        Return everything, and empty the buffer.
+        Return all buffered bytes, and empty the buffer.
 
-        @param data: the last chunk; it is not added before.
-        @return: all bytes.
+        @param data: the last chunk (default: empty).
+        @return: the buffered bytes, followed by C{data}.
         """
         chunks, self._chunks = self._chunks, []
         self._tail = None

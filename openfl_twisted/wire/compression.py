@@ -1,9 +1,9 @@
 """
-The compressed forms that C{ByteArray} knows: zlib (RFC 1950), raw DEFLATE (RFC
-1951) and LZMA with the header of an C{.lzma} file.
+The compressed formats of C{ByteArray}: zlib (RFC 1950), raw DEFLATE (RFC 1951) and
+LZMA with the header of an C{.lzma} file.
 
 Games depend on some of the bytes: zlib data begins with 78 DA, and LZMA data
-holds its length (avmplus, C{core/ByteArrayGlue.cpp}).
+contains its length (avmplus, C{core/ByteArrayGlue.cpp}).
 """
 
 import lzma
@@ -28,13 +28,12 @@ DEFLATE with the header and the checksum of zlib (RFC 1950).
 
 ALGORITHMS = (DEFLATE, LZMA, ZLIB)
 """
-All of them; their names are Flash's.
+All algorithms, by their Flash names.
 """
 
 MAX_UNCOMPRESSED = 256 * 1024 * 1024
 """
-The most bytes that are made of compressed ones if nobody says otherwise: 256
-MiB. Flash has no limit.
+Default maximum length of uncompressed data (bytes): 256 MiB. Flash has no limit.
 """
 
 _LEVEL = 9
@@ -48,11 +47,11 @@ _LZMA_FILTER = {
     "lp": 0,
     "pb": 2,
 }
-# One byte for lc, lp and pb, the size of the dictionary, and the length of what was compressed.
+# One byte for lc, lp and pb, the dictionary size, and the uncompressed length.
 _lzmaHeader = struct.Struct("<BIQ")
 LZMA_HEADER = _lzmaHeader.size
 """
-The length of the header of LZMA.
+Length of the LZMA header (bytes).
 """
 
 _LZMA_PROPERTIES = (2 * 5 + 0) * 9 + 3
@@ -61,19 +60,19 @@ _MAX_LZMA_MEMORY = 128 * 1024 * 1024
 
 class CompressionError(ValueError):
     """
-    What was given cannot be uncompressed.
+    The data cannot be uncompressed.
     """
 
 
 def compress(data: bytes | bytearray, algorithm: str) -> bytes:
     """
-    Compress bytes.
+    Compress data at level 9.
 
-    @param data: the bytes.
+    @param data: the data.
     @param algorithm: one of L{ALGORITHMS}.
-    @return: the compressed bytes, at level 9; LZMA with a dictionary of 1 MiB
-        behind a header of 13 bytes.
-    @raise KeyError: if there is no such algorithm.
+    @return: the compressed data. LZMA has a dictionary of 1 MiB and a header of 13
+        bytes.
+    @raise KeyError: if the algorithm is unknown.
     """
     if algorithm == LZMA:
         size = _LZMA_FILTER["dict_size"]
@@ -85,22 +84,21 @@ def compress(data: bytes | bytearray, algorithm: str) -> bytes:
 
 def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNCOMPRESSED) -> bytes:
     """
-    Uncompress bytes. What stands behind the end of the compressed ones is
-    ignored.
+    Uncompress data. Bytes after the end of the compressed data are ignored.
 
-    @param data: the bytes.
+    @param data: the compressed data.
     @param algorithm: one of L{ALGORITHMS}.
-    @param maxLength: the most bytes that may come out.
-    @return: the bytes, at most C{maxLength}.
-    @raise CompressionError: if the bytes are corrupt or not all there, or make
-        more than C{maxLength}.
-    @raise KeyError: if there is no such algorithm.
+    @param maxLength: maximum length of the result (bytes).
+    @return: the uncompressed data.
+    @raise CompressionError: if the data is corrupt or incomplete, or exceeds
+        C{maxLength}.
+    @raise KeyError: if the algorithm is unknown.
     """
     if algorithm == LZMA:
         return _uncompressLZMA(data, maxLength)
     decompressor = zlib.decompressobj(_WINDOW[algorithm])
     try:
-        # One more than allowed, so that just as many are seen to be the end.
+        # With one byte more than allowed, the decompressor also finds the end of the longest data.
         result = decompressor.decompress(data, maxLength + 1)
     except zlib.error as error:
         raise CompressionError(str(error)) from None
@@ -109,14 +107,14 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
 
 def _uncompressLZMA(data: bytes | bytearray, maxLength: int) -> bytes:
     """
-    Uncompress LZMA, whose header says how much comes out.
+    Uncompress LZMA data. Its header contains the uncompressed length.
     """
     if len(data) < _lzmaHeader.size:
-        raise CompressionError("the header is not all there")
+        raise CompressionError("the LZMA header is incomplete")
     length = _lzmaHeader.unpack_from(data)[2]
     if length > maxLength:
-        # A length of 64 set bits means that nobody knows it. Flash cannot read that either.
-        raise CompressionError(f"it says that it makes {length} bytes")
+        # A length of 64 set bits means an unknown length, which Flash does not support either.
+        raise CompressionError(f"the uncompressed length of {length} bytes exceeds {maxLength}")
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MAX_LZMA_MEMORY)
     try:
         result = decompressor.decompress(data, length + 1)
@@ -127,10 +125,10 @@ def _uncompressLZMA(data: bytes | bytearray, maxLength: int) -> bytes:
 
 def _whole(result: bytes, ended: bool, maxLength: int) -> bytes:
     """
-    Check that all has come out.
+    Check that the data is complete and within the limit.
     """
     if len(result) > maxLength:
-        raise CompressionError(f"it makes more than {maxLength} bytes")
+        raise CompressionError(f"the uncompressed data exceeds {maxLength} bytes")
     if not ended:
-        raise CompressionError("it is not all there")
+        raise CompressionError("the compressed data is incomplete")
     return result

@@ -1,11 +1,11 @@
 """
-Numbers and strings as C{IDataInput} and C{IDataOutput} have them.
+The numbers and strings of C{IDataInput} and C{IDataOutput}.
 
-L{DataInput} and L{DataOutput} hold the methods; a class that has bytes mixes them in
-and says how to take bytes and how to put them.
+L{DataInput} and L{DataOutput} are mix-ins for classes that contain bytes. A subclass
+implements the access to its bytes.
 
-Byte order is big endian until it is changed. Names, ranges and order of checks
-are Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
+The default byte order is big-endian. Names, ranges and the order of checks are
+Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
 """
 
 import math
@@ -22,18 +22,17 @@ from openfl_twisted.wire.text import (
 
 BIG_ENDIAN: Final = "bigEndian"
 """
-The most significant byte comes first: the default, and C{Endian.BIG_ENDIAN} of
-Flash.
+The most significant byte first (default): C{Endian.BIG_ENDIAN} of Flash.
 """
 
 LITTLE_ENDIAN: Final = "littleEndian"
 """
-The least significant byte comes first: C{Endian.LITTLE_ENDIAN} of Flash.
+The least significant byte first: C{Endian.LITTLE_ENDIAN} of Flash.
 """
 
 MAX_UTF_LENGTH = 0xFFFF
 """
-The most bytes that C{writeUTF} can write: its length has 16 bits.
+Maximum length of a text for C{writeUTF} (bytes): its length field has 16 bits.
 """
 
 _MAX_ARRAY_LENGTH = 0xFFFFFFFF
@@ -56,13 +55,13 @@ _bigEndian = _Numbers(">")
 _littleEndian = _Numbers("<")
 _signedByte = struct.Struct("b")
 
-# Each byte by itself.
+# Each byte as a bytes object.
 _bytes = [bytes((number,)) for number in range(256)]
 
 
 def _toFloat(value: float) -> float:
     """
-    Make a float; an integer that is too large is infinite, as in ECMAScript.
+    Convert to a float. As in ECMAScript, an integer that is too large becomes infinite.
     """
     try:
         return float(value)
@@ -72,8 +71,8 @@ def _toFloat(value: float) -> float:
 
 def _toInteger(value: float) -> int:
     """
-    Make an integer as ECMAScript's ToInt32 begins: the fraction is cut, and
-    what is not a finite number is zero.
+    Convert to an integer, as the first step of ECMAScript's ToInt32: the fraction is
+    dropped, and NaN and infinity become zero.
     """
     if isinstance(value, int):
         return value
@@ -82,52 +81,52 @@ def _toInteger(value: float) -> int:
 
 class Problems:
     """
-    The exceptions of reading and writing: Python's own. Whoever has others
-    gives them by a subclass.
+    Creates the exceptions of L{DataInput} and L{DataOutput}: Python's own. A subclass can
+    create others.
     """
 
     @staticmethod
     def null(parameter: str) -> Exception:
         """
-        A parameter is C{None}.
+        Create the exception for a parameter that is C{None}.
 
-        @param parameter: its name.
-        @return: C{TypeError}; in Flash it is #2007.
+        @param parameter: name of the parameter.
+        @return: a C{TypeError}; in Flash it is #2007.
         """
         return TypeError(f"{parameter} must be non-null")
 
     @staticmethod
     def notAccepted(parameter: str) -> Exception:
         """
-        A parameter is none of the accepted values.
+        Create the exception for a parameter with an unknown value.
 
-        @param parameter: its name.
-        @return: C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
+        @param parameter: name of the parameter.
+        @return: a C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
 
     @staticmethod
     def outOfBounds() -> Exception:
         """
-        A place is not inside an array, or a text is longer than its length can
-        say.
+        Create the exception for an index outside an array, or for text that is too long
+        for its length field.
 
-        @return: C{IndexError}; in Flash it is #2006, a C{RangeError}.
+        @return: an C{IndexError}; in Flash it is #2006, a C{RangeError}.
         """
         return IndexError("the supplied index is out of bounds")
 
     @staticmethod
     def endOfFile() -> Exception:
         """
-        There are fewer bytes than are wanted.
+        Create the exception for a read of more bytes than are available.
 
-        @return: C{EOFError}; in Flash it is #2030.
+        @return: an C{EOFError}; in Flash it is #2030.
         """
         return EOFError("end of file was encountered")
 
 
 class _ByteOrder:
-    # So a class can do without a dictionary, as ByteArray does.
+    # Allows subclasses without a dictionary, such as ByteArray.
     __slots__ = ()
 
     _numbers = _bigEndian
@@ -136,9 +135,8 @@ class _ByteOrder:
     @property
     def endian(self) -> str:
         """
-        The byte order of numbers: L{BIG_ENDIAN} (the default) or
-        L{LITTLE_ENDIAN}. Another value is an error, and the order stays as it
-        was.
+        The byte order of numbers: L{BIG_ENDIAN} (default) or L{LITTLE_ENDIAN}. Setting
+        another value is an error, and does not change it.
         """
         return BIG_ENDIAN if self._numbers is _bigEndian else LITTLE_ENDIAN
 
@@ -156,10 +154,10 @@ class _ByteOrder:
 
 class DataInput(_ByteOrder):
     """
-    The reading methods, for a class that gives C{_take} and C{bytesAvailable}.
+    The reading methods. A subclass implements C{_take} and C{bytesAvailable}.
 
-    A read for which there are too few bytes raises C{EOFError} and takes
-    nothing; only C{readUTF} takes its length first, as Flash does. The
+    A read for which too few bytes are available raises C{EOFError}, and consumes
+    nothing. As in Flash, only C{readUTF} has consumed its length field then. The
     exceptions are those of L{Problems}, or of a subclass of it.
     """
 
@@ -168,24 +166,24 @@ class DataInput(_ByteOrder):
     @property
     def bytesAvailable(self) -> int:
         """
-        The bytes that can be read.
+        Number of bytes that can be read.
         """
         raise NotImplementedError
 
     def _take(self, length: int) -> bytes:
         """
-        Take the next bytes.
+        Consume the next bytes.
 
-        @param length: how many.
-        @return: exactly so many bytes.
-        @raise EOFError: if there are fewer; none are taken then.
+        @param length: the number of bytes.
+        @return: exactly this number of bytes.
+        @raise EOFError: if fewer are available; none are consumed then.
         """
         raise NotImplementedError
 
     def _begin(self) -> None:
         """
-        Called before the arguments of a read are looked at; whoever cannot read
-        at all raises here.
+        Called before a read checks its arguments. A subclass that is not readable
+        raises here.
         """
 
     def _unpack(self, form: struct.Struct) -> Any:
@@ -193,7 +191,7 @@ class DataInput(_ByteOrder):
 
     def readBoolean(self) -> bool:
         """
-        Read one byte: anything but zero is true.
+        Read one byte: false for zero, true for any other value.
         """
         return self._take(1) != b"\0"
 
@@ -240,21 +238,21 @@ class DataInput(_ByteOrder):
 
     def readInt64(self) -> int:
         """
-        Read eight bytes, signed. OpenFL has it, Flash has not.
+        Read eight bytes, signed. OpenFL has this method, Flash does not.
         """
         value: int = self._unpack(self._numbers.int64)
         return value
 
     def readFloat(self) -> float:
         """
-        Read four bytes of IEEE 754; 76.65 comes back as 76.6500015258789.
+        Read four bytes (IEEE 754). A written 76.65 is read as 76.6500015258789.
         """
         value: float = self._unpack(self._numbers.float)
         return value
 
     def readDouble(self) -> float:
         """
-        Read eight bytes of IEEE 754.
+        Read eight bytes (IEEE 754).
         """
         value: float = self._unpack(self._numbers.double)
         return value
@@ -263,13 +261,12 @@ class DataInput(_ByteOrder):
         """
         Read bytes into an array.
 
-        @param bytes: the array; it is filled up with zeros as far as
-            C{offset + length}, even if nothing is read.
-        @param offset: where in the array the bytes go.
-        @param length: how many; 0 means all that are available.
-        @raise EOFError: if fewer are available; the array stays as it was.
-        @raise IndexError: if the place is not one of an array, whose length has
-            32 bits.
+        @param bytes: the array; it is padded with zeros to C{offset + length}, even if
+            nothing is read.
+        @param offset: position of the bytes in the array (default 0).
+        @param length: number of bytes (default 0, all that are available).
+        @raise EOFError: if fewer are available; the array is unchanged then.
+        @raise IndexError: if the position is not in an array, whose length has 32 bits.
         @raise TypeError: if C{bytes} is C{None}.
         """
         self._begin()
@@ -285,22 +282,21 @@ class DataInput(_ByteOrder):
 
     def readUTF(self) -> str:
         """
-        Read text behind its length, an unsigned number of two bytes.
+        Read text that follows its length, an unsigned number of two bytes.
 
-        @raise EOFError: if the text is not all there. The length has been taken
-            then.
+        @raise EOFError: if the text is incomplete. The length has been consumed then.
         """
         return self.readUTFBytes(self.readUnsignedShort())
 
     def readUTFBytes(self, length: int) -> str:
         """
-        Read text.
+        Read text in UTF-8.
 
-        @param length: how many bytes to take. A byte order mark at their
-            beginning is dropped, and the text ends at the first NUL.
-        @return: the text; broken UTF-8 is read as
-            L{openfl_twisted.wire.text.decodeUTF8} has it.
-        @raise EOFError: if fewer are available; none are taken then.
+        @param length: number of bytes. A byte order mark at the beginning is dropped,
+            and the text ends at the first NUL.
+        @return: the text; for invalid UTF-8 see
+            L{openfl_twisted.wire.text.decodeUTF8}.
+        @raise EOFError: if fewer bytes are available; none are consumed then.
         """
         data = self._take(length)
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
@@ -309,11 +305,10 @@ class DataInput(_ByteOrder):
         """
         Read text in a named character set.
 
-        @param length: how many bytes to take. The text ends at the first NUL
-            character.
+        @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
         @return: the text, as C{decodeText} reads it.
-        @raise EOFError: if fewer are available; none are taken then.
+        @raise EOFError: if fewer bytes are available; none are consumed then.
         @raise TypeError: if C{charSet} is C{None}.
         """
         self._begin()
@@ -324,28 +319,28 @@ class DataInput(_ByteOrder):
 
 class DataOutput(_ByteOrder):
     """
-    The writing methods, for a class that gives C{_put}.
+    The writing methods. A subclass implements C{_put}.
     """
 
     __slots__ = ()
 
     def _put(self, data: bytes | bytearray) -> None:
         """
-        Add bytes.
+        Append bytes.
         """
         raise NotImplementedError
 
     def _begin(self) -> None:
         """
-        Called before the arguments of a write are looked at; whoever cannot
-        write at all raises here.
+        Called before a write checks its arguments. A subclass that is not writable
+        raises here.
         """
 
     def writeBoolean(self, value: object) -> None:
         """
-        Write one byte: 1 for what is true, else 0.
+        Write one byte: 1 for a true value, 0 for a false one.
 
-        @param value: anything; what is true is as Python has it.
+        @param value: any value; its truth is tested as in Python.
         """
         self._put(b"\1" if value else b"\0")
 
@@ -353,8 +348,8 @@ class DataOutput(_ByteOrder):
         """
         Write one byte: the low 8 bits of a number.
 
-        @param value: any number. A fraction is cut off, and infinite ones and
-            NaN are 0: ECMAScript's C{ToInt32}.
+        @param value: any number. As in ECMAScript's C{ToInt32}, a fraction is dropped,
+            and NaN and infinity become 0.
         """
         number = value if type(value) is int else _toInteger(value)
         self._put(_bytes[number & 0xFF])
@@ -381,14 +376,14 @@ class DataOutput(_ByteOrder):
         """
         Write four bytes: the low 32 bits of a number, as C{writeInt} does.
 
-        @param value: any number; see L{writeByte}. C{readUnsignedInt} reads -1
-            as 4294967295.
+        @param value: any number; see L{writeByte}. -1 is read as 4294967295 by
+            C{readUnsignedInt}.
         """
         self.writeInt(value)
 
     def writeInt64(self, value: float) -> None:
         """
-        Write eight bytes: the low 64 bits of a number. OpenFL has it, Flash has
+        Write eight bytes: the low 64 bits of a number. OpenFL has this method, Flash does
         not.
 
         @param value: any number; see L{writeByte}.
@@ -398,9 +393,9 @@ class DataOutput(_ByteOrder):
 
     def writeFloat(self, value: float) -> None:
         """
-        Write four bytes of IEEE 754: the nearest number there is, or infinity.
+        Write four bytes (IEEE 754): the nearest number, or infinity.
 
-        @param value: any number, also infinite ones and NaN.
+        @param value: any number, including infinity and NaN.
         """
         number = _toFloat(value)
         try:
@@ -411,9 +406,9 @@ class DataOutput(_ByteOrder):
 
     def writeDouble(self, value: float) -> None:
         """
-        Write eight bytes of IEEE 754.
+        Write eight bytes (IEEE 754).
 
-        @param value: any number; an integer that is too large is infinite.
+        @param value: any number; an integer that is too large becomes infinite.
         """
         pack = self._numbers.double.pack
         try:
@@ -427,8 +422,8 @@ class DataOutput(_ByteOrder):
         Write a part of an array.
 
         @param bytes: the array.
-        @param offset: where the part begins.
-        @param length: how many bytes it has; 0 means all from C{offset} on.
+        @param offset: beginning of the part (default 0).
+        @param length: length of the part (default 0, up to the end).
         @raise IndexError: if the part is not inside the array.
         @raise TypeError: if C{bytes} is C{None}.
         """
@@ -442,12 +437,12 @@ class DataOutput(_ByteOrder):
 
     def writeUTF(self, value: str) -> None:
         """
-        Write text behind its length, an unsigned number of two bytes.
+        Write text after its length, an unsigned number of two bytes.
 
-        @param value: any text; a lone surrogate is written as
-            L{openfl_twisted.wire.text.encodeUTF8} has it.
-        @raise IndexError: if the text has more than 65535 bytes; nothing is
-            written then.
+        @param value: any text; for lone surrogates see
+            L{openfl_twisted.wire.text.encodeUTF8}.
+        @raise IndexError: if the text has more than 65535 bytes; nothing is written
+            then.
         @raise TypeError: if it is C{None}.
         """
         self._begin()
@@ -460,7 +455,7 @@ class DataOutput(_ByteOrder):
 
     def writeUTFBytes(self, value: str) -> None:
         """
-        Write text, with neither length nor end.
+        Write text without its length and without a terminator.
 
         @param value: any text; see L{writeUTF}.
         @raise TypeError: if it is C{None}.
@@ -476,7 +471,7 @@ class DataOutput(_ByteOrder):
 
         @param value: any text.
         @param charSet: see L{openfl_twisted.wire.text.encodeText}.
-        @raise TypeError: if one of them is C{None}.
+        @raise TypeError: if a parameter is C{None}.
         """
         self._begin()
         if value is None or charSet is None:

@@ -1,34 +1,31 @@
 """
-The envelope of what goes from one process to others through a broker: who has
-published it, and as which one on its topic.
+Envelopes of messages that nodes exchange through a broker. An envelope contains the
+sending node and a sequence number per topic.
 
-No broker tells what it has lost. With the numbers in the envelope the receiver
-drops what it has published itself and what comes twice, and counts what is
-missing.
+Brokers do not report lost messages. With the sequence numbers, the receiver drops its
+own messages and duplicates, and counts missing messages.
 """
 
 import struct
 from typing import NamedTuple
 
-VERSION = 1
-"""
-The version of the format, and its first byte.
-"""
+# The version of the format: the first byte.
+_VERSION = 1
 
 NODE_LENGTH = 16
 """
-How many bytes name a node.
+Length of a node's identifier (bytes).
 """
 
 MAX_TOPICS = 10_000
 """
-For how many topics a sender knows its last number, if nobody says otherwise.
+Default maximum number of topics for which a sender remembers the last sequence number.
 """
 
 MAX_NODES = 1000
 """
-Of how many nodes a receiver knows the last number on a topic, if nobody says
-otherwise.
+Default maximum number of nodes for which a receiver remembers the last sequence number
+on a topic.
 """
 
 _FIRST = 1
@@ -36,26 +33,25 @@ _header = struct.Struct(f">BB{NODE_LENGTH}sQ")
 
 OVERHEAD = _header.size
 """
-How many bytes an envelope adds to what is in it.
+Length of an envelope without its payload (bytes).
 """
 
 
 class EnvelopeError(ValueError):
     """
-    Some bytes are no envelope, or one of another version.
+    The bytes are not an envelope of this version, or a field is out of range.
     """
 
 
 class Envelope(NamedTuple):
     """
-    What one node has published on one topic.
+    A message that a node has published on a topic.
 
-    @ivar node: who has published it: 16 bytes.
-    @ivar sequence: its number among all that this node has published on this
-        topic, below 2^64.
-    @ivar payload: what was published.
-    @ivar first: whether the node knows of none before it, and so nothing is
-        missing in front of it.
+    @ivar node: identifier of the node (16 bytes).
+    @ivar sequence: the message's number on this topic (0 to 2^64 - 1).
+    @ivar payload: the content.
+    @ivar first: whether the node does not remember an earlier message on this
+        topic, so that no message before it is missing.
     """
 
     node: bytes
@@ -66,66 +62,64 @@ class Envelope(NamedTuple):
 
 def encode(envelope: Envelope) -> bytes:
     """
-    Write an envelope: the version, flags, the node, the number and the payload.
+    Serialize an envelope: version, flags, node, sequence number and payload.
 
-    @param envelope: its node has 16 bytes, its number is from 0 to 2^64 - 1.
-    @return: 26 bytes, big endian, and the payload.
-    @raise EnvelopeError: if the node or the number is not what it must be.
+    @param envelope: the envelope.
+    @return: a header of 26 bytes (big-endian), and the payload.
+    @raise EnvelopeError: if the node does not have 16 bytes, or the number is out of
+        range.
     """
     node, sequence, payload, first = envelope
     if len(node) != NODE_LENGTH:
-        raise EnvelopeError(f"a node has {NODE_LENGTH} bytes, and not {len(node)}")
+        raise EnvelopeError(f"a node must have {NODE_LENGTH} bytes, not {len(node)}")
     if not 0 <= sequence < 1 << 64:
-        raise EnvelopeError("a number is too large")
-    return _header.pack(VERSION, _FIRST if first else 0, node, sequence) + payload
+        raise EnvelopeError(f"sequence number {sequence} is not between 0 and 2^64 - 1")
+    return _header.pack(_VERSION, _FIRST if first else 0, node, sequence) + payload
 
 
 def decode(data: bytes) -> Envelope:
     """
-    Read an envelope. Flags that nobody knows yet are passed over.
+    Parse an envelope. Unknown flags are ignored.
 
-    @param data: the whole message. What stands behind the first 26 bytes is the
-        payload.
-    @raise EnvelopeError: if it is none.
+    @param data: the message. The bytes after the first 26 are the payload.
+    @raise EnvelopeError: if it is not an envelope.
     """
     if len(data) < OVERHEAD:
         raise EnvelopeError(f"{len(data)} bytes are too few for an envelope")
     version, flags, node, sequence = _header.unpack_from(data)
-    if version != VERSION:
-        raise EnvelopeError(f"version {version} is not known")
+    if version != _VERSION:
+        raise EnvelopeError(f"unknown envelope version {version}")
     return Envelope(node, sequence, data[OVERHEAD:], bool(flags & _FIRST))
 
 
 class Sequencer:
     """
-    Puts what a node publishes into envelopes.
+    Puts the messages of a node into envelopes.
 
-    Each topic has numbers of its own, since a receiver hears only the topics
-    that it has subscribed to. When there are too many topics, the one that was
-    silent for the longest time is forgotten; it begins anew with a higher
-    number.
+    Each topic has separate sequence numbers, since a receiver gets only the topics
+    that it has subscribed to. Beyond the maximum number of topics, the least recently
+    used one is forgotten. It begins again with a higher number.
     """
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
         """
-        @param node: who publishes.
-        @param maxTopics: how many topics are known at a time.
+        @param node: identifier of the publishing node.
+        @param maxTopics: maximum number of topics to remember.
         """
         self._node = node
         self._maxTopics = maxTopics
-        # The topic that was silent for the longest time is the first.
+        # Ordered by last use, the least recently used topic first.
         self._numbers: dict[str, int] = {}
-        # No number that was ever given on a topic that is forgotten is higher.
+        # The highest number of all forgotten topics.
         self._floor = 0
 
     def seal(self, topic: str, payload: bytes) -> bytes:
         """
-        Put something into the next envelope of a topic.
+        Put a payload into the next envelope of a topic.
 
-        @param topic: the topic. The first of its envelopes says that it is the
-            first.
+        @param topic: the topic. Its first envelope is marked as such.
         @param payload: any bytes.
-        @return: the envelope, see L{encode}.
+        @return: the serialized envelope, see L{encode}.
         """
         last = self._numbers.pop(topic, None)
         number = (self._floor if last is None else last) + 1
@@ -137,27 +131,27 @@ class Sequencer:
 
 class LossCounter:
     """
-    Looks at the numbers of the envelopes on one topic.
+    Counts missing messages on one topic by their sequence numbers.
 
-    What is lost is noticed with the next envelope of the same node, and what is
-    lost before the first one that ever comes of it is not noticed.
+    A loss is detected when the next message of the same node is received. Messages
+    before the first one received from a node are not counted.
     """
 
     def __init__(self, maxNodes: int = MAX_NODES) -> None:
         """
-        @param maxNodes: how many nodes are known at a time; the one that was
-            silent for the longest time is forgotten.
+        @param maxNodes: maximum number of nodes to remember; beyond it, the least
+            recently used one is forgotten.
         """
         self._maxNodes = maxNodes
         self._last: dict[bytes, int] = {}
 
     def note(self, envelope: Envelope) -> int | None:
         """
-        Note that an envelope has come.
+        Record a received envelope.
 
-        @param envelope: one that was published on the topic of this counter.
-        @return: how many are missing in front of it; C{None} if it has come
-            before, or too late.
+        @param envelope: an envelope of this counter's topic.
+        @return: the number of missing messages before it; C{None} for a duplicate, or
+            for a message that is out of order.
         """
         node, sequence, _, first = envelope
         last = self._last.pop(node, None)

@@ -1,8 +1,8 @@
 """
-Protocol detection: what the first bytes of a connection are.
+Protocol detection from the first bytes of a connection.
 
-Nothing is guessed from one chunk: bytes are collected while they are a proper
-prefix of a signature, and the first byte that does not fit decides.
+The result does not depend on chunk boundaries: the first byte that does not match a
+signature decides.
 """
 
 import enum
@@ -19,7 +19,7 @@ class ClientType(enum.Enum):
 
     POLICY = "policy"
     """
-    A player that asks for the policy file.
+    A player that requests the policy file.
     """
 
     TLS = "tls"
@@ -88,10 +88,10 @@ MOST_BYTES = max(request.MAX_REQUEST_LENGTH, MAX_REQUEST_START)
 The number of bytes after which L{recognize} has always decided.
 """
 
-# A record of TLS: its kind, a version, its length, and in it the kind of the message.
+# A TLS record: content type, version, length, and the message type in it.
 _HANDSHAKE, _MAJOR, _CLIENT_HELLO = 0x16, 3, 1
 _MINORS = range(5)
-# The message can be divided into several records, and the first can have one byte.
+# The message can be split into several records, and the first can have one byte.
 _LENGTHS = range(1, 16385)
 
 
@@ -116,8 +116,8 @@ def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) 
 
 def isPartial(data: bytes) -> bool:
     """
-    Check whether bytes that are not recognized yet can only be a part of an HTTP
-    request, and not a short text that begins like one.
+    Check whether bytes without a result can only be a part of an HTTP request, and
+    not a short text that begins like one.
 
     @param data: bytes for which L{recognize} returns C{None}.
     @return: whether they contain a method and the beginning of a target.

@@ -1,6 +1,5 @@
 """
-Who is behind a proxy, as the proxy says: C{X-Forwarded-For}, and C{Forwarded}
-of RFC 7239.
+Client addresses reported by proxies: C{X-Forwarded-For}, and C{Forwarded} (RFC 7239).
 """
 
 import ipaddress
@@ -15,12 +14,12 @@ An IP address.
 
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 """
-A range of IP addresses.
+An IP network.
 """
 
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
-# A quoted string that is not ended reaches to the end, where nothing is right.
-_piece = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
+# A quoted string without an end extends to the end of the text, which is invalid.
+_part = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _pair = re.compile(
     r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*))?[ \t]*+(?:;|\Z)"""
 )
@@ -29,10 +28,10 @@ _escaped = re.compile(r"\\(.)")
 
 class ForwardedAddress(NamedTuple):
     """
-    Who is behind a proxy.
+    A client address reported by a proxy.
 
-    @ivar address: the address.
-    @ivar port: the port; 0 if the proxy does not say it.
+    @ivar address: the IP address.
+    @ivar port: the port; 0 if the proxy does not report it.
     """
 
     address: IPAddress
@@ -41,10 +40,10 @@ class ForwardedAddress(NamedTuple):
 
 def _parseAddress(text: str) -> IPAddress | None:
     """
-    Read an address. One of IPv4 that is written as one of IPv6 is one of IPv4.
+    Parse an IP address. An IPv4-mapped IPv6 address is converted to IPv4.
 
-    @param text: the address alone, without brackets and port.
-    @return: C{None} if it is not one.
+    @param text: the address, without brackets and port.
+    @return: the address; C{None} if the text is not one.
     """
     try:
         address = ipaddress.ip_address(text)
@@ -57,18 +56,18 @@ def clientOf(
     headers: Mapping[str, str], peer: str, trustedProxies: Sequence[IPNetwork]
 ) -> ForwardedAddress | None:
     """
-    Find out who is behind a proxy.
+    Find the address of a client that is connected through trusted proxies.
 
-    Each proxy adds whom it serves at the end of the list. So the last one who is
-    not a trusted proxy is the client; what stands before, anybody can have
-    written. So can the whole of one list, if there are both: a proxy adds to one
-    and passes on the other. Then neither is believed.
+    Each proxy appends the address of its client to the list, so the last address that
+    is not a trusted proxy is the client's. Addresses before it can be forged. A
+    request with both header fields is not trusted: a proxy updates one of them, and
+    forwards the other unchanged.
 
-    @param headers: the header fields of the request, names in small letters.
-    @param peer: the address from which the connection comes.
-    @param trustedProxies: whose word is taken.
-    @return: the client; C{None} if the connection does not come from a trusted
-        proxy, or that does not say it properly.
+    @param headers: the header fields of the request, names in lower case.
+    @param peer: the IP address of the connection's peer.
+    @param trustedProxies: the networks of trusted proxies.
+    @return: the client's address; C{None} if the peer is not a trusted proxy, or if
+        the header field is missing or malformed.
     """
     address = _parseAddress(peer)
     if address is None or not _within(address, trustedProxies):
@@ -96,22 +95,22 @@ def _listed(headers: Mapping[str, str]) -> list[str]:
 
 def _elementsOf(text: str) -> list[str]:
     """
-    Cut C{Forwarded} at its commas; those within quoted strings are none.
+    Split C{Forwarded} at commas outside quoted strings.
     """
     elements: list[list[str]] = [[]]
-    for piece in _piece.findall(text):
-        if piece == ",":
+    for part in _part.findall(text):
+        if part == ",":
             elements.append([])
         else:
-            elements[-1].append(piece)
-    return ["".join(pieces) for pieces in elements]
+            elements[-1].append(part)
+    return ["".join(parts) for parts in elements]
 
 
 def _forOf(element: str) -> str:
     """
-    Get what an element of C{Forwarded} has for C{for}.
+    Return the C{for} parameter of an element of C{Forwarded}.
 
-    @return: nothing if it is malformed, or has none, or more than one.
+    @return: empty if the element is malformed, or does not have exactly one.
     """
     found: list[str] = []
     end = 0

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 MAX_HEAD = 16 * 1024
 """
-Default maximum length of a request head (bytes): 16 KiB. Browsers send the
-cookies of a host along, which can be several thousand bytes.
+Default maximum length of a request head (bytes): 16 KiB. Browsers include cookies,
+which can have several thousand bytes.
 """
 
 MAX_TARGET = 4096
 """
-Length of a request target (bytes) from which on the bytes count as an HTTP
-request although the request line is not complete.
+Length of a request target (bytes) above which a connection counts as an HTTP request
+even if the request line is incomplete.
 """
 
 _REGISTRY = """
@@ -35,18 +35,14 @@ METHODS = frozenset(_REGISTRY.split())
 The methods in IANA's HTTP method registry.
 """
 
+# The path of the health check: GET and HEAD are answered with 200.
 _HEALTH_PATH = "/healthz"
-"""
-The path of the health check: C{GET} and C{HEAD} are answered with 200.
-"""
 
+# The answer to a browser that requests a page.
 _EXPLANATION = (
     "This port accepts WebSocket connections of OpenFL and Flash programs. "
     "It does not serve web pages."
 )
-"""
-The answer to a browser that asks for a page.
-"""
 
 _CLOSE = (("Connection", "close"),)
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS")
@@ -59,7 +55,7 @@ _methodPrefixes = frozenset(
 )
 _methods = frozenset(method.encode() for method in METHODS)
 _longestMethod = max(map(len, METHODS))
-# Internet Explorer sends the characters of a query as they are, in the encoding of the page.
+# Internet Explorer sends the characters of a query unescaped, in the encoding of the page.
 _endOfTarget = re.compile(rb"[\0- \x7f]")
 _absoluteForm = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _absolutePrefix = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}(:/?)?")
@@ -67,7 +63,7 @@ _authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
 _CR, _LF = b"\r\n"
 _digits = frozenset(b"0123456789")
 _anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ HTTP/[0-9]\.[0-9]\r?\n".encode())
-# What follows the target: a space, the version, and the end of the line with an optional CR.
+# The bytes after the target: a space, the version, and the end of the line with an optional CR.
 _version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
 
 MAX_REQUEST_START = _longestMethod + 1 + MAX_TARGET + len(_version) + 2
@@ -153,7 +149,7 @@ def _isTarget(method: bytes, target: bytes) -> bool:
 
 def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
     """
-    Check what follows the target; see L{startsRequest}.
+    Check the version and the end of the line; see L{startsRequest}.
     """
     if rest[0] in (_CR, _LF):
         # HTTP/0.9 has neither a version nor another method.
@@ -218,10 +214,10 @@ class RequestHead(NamedTuple):
     The head of a request.
 
     @ivar method: the method, such as C{GET}.
-    @ivar path: the path with the query, also if the request has a whole URL.
+    @ivar path: the path with the query, also if the request contains a whole URL.
     @ivar version: the digit after C{HTTP/1.}.
-    @ivar headers: the header fields: names in small letters; the values of
-        several with one name are joined with commas.
+    @ivar headers: the header fields, by name in lower case. The values of repeated
+        fields are joined with commas.
     """
 
     method: str
@@ -231,10 +227,10 @@ class RequestHead(NamedTuple):
 
     def tokens(self, name: str) -> list[str]:
         """
-        Get the items of a header field that is a list, in small letters.
+        Return the items of a list header field, in lower case.
 
-        @param name: the name of the field, in small letters.
-        @return: the items; a single empty one if there is no such field.
+        @param name: name of the field, in lower case.
+        @return: the items; a single empty one if the field is missing.
         """
         return [item.strip().lower() for item in self.headers.get(name, "").split(",")]
 
@@ -260,7 +256,7 @@ class RequestHead(NamedTuple):
 
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 """
-The header fields by which either side asks to continue as a WebSocket. OpenFL's
+The header fields with which either side requests an upgrade to WebSocket. OpenFL's
 draft of a client compares their case too.
 """
 
@@ -270,7 +266,7 @@ _requestLine = re.compile(rf"({_WORD}) ([!-~]+) HTTP/1\.([01])")
 _field = re.compile(rf"({_WORD}):([\t -~\x80-\xff]*)")
 _absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
-# What is asked for these must not depend on which of two is looked at.
+# Two programs could use different ones of repeated fields.
 _once = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
 
 
@@ -314,10 +310,10 @@ def _pathOf(target: str) -> str:
 
 class HeadCollector:
     """
-    Collects a head from chunks. However the stream is split, no byte is
-    inspected twice, except the two before a chunk.
+    Collects a head from chunks. However the stream is split, no byte is inspected
+    twice, except the two before a chunk.
 
-    @ivar received: all bytes received.
+    @ivar received: all received bytes.
     """
 
     def __init__(self, maxHead: int = MAX_HEAD) -> None:

@@ -1,14 +1,12 @@
 """
-The framing of NATS: lines that end with CR LF, some of which announce a block of
-bytes that follows them.
+The framing of NATS: lines terminated by CR LF. Some lines announce a block of bytes
+that follows them.
 """
 
 from collections.abc import Callable, Iterator
 
-NEWLINE = b"\r\n"
-"""
-The terminator of a line and of a block.
-"""
+# The terminator of a line and of a block.
+_NEWLINE = b"\r\n"
 
 MAX_LINE = 64 * 1024
 """
@@ -18,7 +16,7 @@ Maximum length of a line, in bytes: 64 KiB.
 
 class StreamError(ValueError):
     """
-    The peer has violated the protocol, or exceeded a limit.
+    The peer has violated the protocol or exceeded a limit.
     """
 
 
@@ -45,8 +43,8 @@ class LineBlockParser:
 
     def __init__(self, lengthOf: Callable[[bytes], int | None], maxBlock: int) -> None:
         """
-        @param lengthOf: returns the length of the block after a line; C{None} if
-            there is none.
+        @param lengthOf: returns the length of the block that follows a line; C{None}
+            for a line without a block.
         @param maxBlock: maximum length of a block (bytes).
         """
         self._lengthOf = lengthOf
@@ -79,7 +77,7 @@ class LineBlockParser:
             kept += data
             if len(kept) < self._needed:
                 return
-            if not self._needed and kept.find(NEWLINE, self._searched) < 0:
+            if not self._needed and kept.find(_NEWLINE, self._searched) < 0:
                 self._keep(kept)
                 return
             data = bytes(kept)
@@ -89,7 +87,7 @@ class LineBlockParser:
     def _split(self, data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         start = 0
         self._needed = 0
-        while (end := data.find(NEWLINE, start)) >= 0:
+        while (end := data.find(_NEWLINE, start)) >= 0:
             line = data[start:end]
             if len(line) > MAX_LINE:
                 raise StreamError(f"a line is longer than {MAX_LINE} bytes")
@@ -106,7 +104,7 @@ class LineBlockParser:
                 self._kept += data[start:]
                 self._needed = end + 2 - start
                 return
-            if data[end : end + 2] != NEWLINE:
+            if data[end : end + 2] != _NEWLINE:
                 raise StreamError("a block is longer than announced")
             start = end + 2
             yield line, data[begin:end]

@@ -1,6 +1,6 @@
 """
-Text that is ended by a newline or by a zero byte, as the echo servers of the
-guide take it: people type lines, C{XMLSocket} sends NUL-ended messages, and the
+Lines of text, terminated by a newline or a NUL byte, for the echo servers of the
+OpenFL guide. People type lines, and C{XMLSocket} sends NUL-terminated messages. The
 guide tells C{XMLSocket} programs to end their messages with a newline as well.
 """
 
@@ -14,40 +14,39 @@ from openfl_twisted.wire.messages import END, MessageTooLong
 
 NEWLINE = b"\r\n"
 """
-How a line is ended in what is sent.
+The terminator of a line that is sent.
 """
 
 MAX_LINE_LENGTH = 64 * 1024
 """
-The longest line that is taken if nobody says otherwise, in bytes: 64 KiB.
+Default maximum length of a line (bytes): 64 KiB.
 """
 
 
 class Framing(enum.Enum):
     """
-    What ends a message.
+    The terminator of a message.
     """
 
     NONE = "none"
     """
-    Nothing: whatever arrives together is a message.
+    None: all data that is received together is one message.
     """
 
     LINE = "line"
     """
-    CR, LF, or both in this order, as Java's C{BufferedReader.readLine} has it.
-    A NUL is an ordinary character.
+    CR, LF or CR LF, as in Java's C{BufferedReader.readLine}. NUL is an ordinary
+    character.
     """
 
     NUL = "nul"
     """
-    A zero byte. CR and LF are ordinary characters.
+    A NUL byte. CR and LF are ordinary characters.
     """
 
     AUTO = "auto"
     """
-    A newline or a zero byte, whichever comes first; a zero byte directly behind
-    a newline belongs to it.
+    A newline or a NUL byte. A NUL byte directly after a newline belongs to it.
     """
 
 
@@ -62,10 +61,9 @@ class Line(NamedTuple):
     """
     One line.
 
-    @ivar text: the bytes without their end; C{None} if there is only an end,
-        which is a second one for the line before: the zero byte behind a
-        newline.
-    @ivar end: the end to answer with: L{NEWLINE<lines.NEWLINE>} or
+    @ivar text: the line without its terminator; C{None} for a NUL byte that follows
+        the newline of the previous line.
+    @ivar end: the terminator for the answer: L{NEWLINE<lines.NEWLINE>} or
         L{END<messages.END>}.
     """
 
@@ -75,27 +73,24 @@ class Line(NamedTuple):
 
 class LineSplitter:
     """
-    Cuts a stream of bytes into lines.
+    Splits a byte stream into lines. However the stream is split, the lines are the
+    same, and each is returned as soon as its first terminator is received.
 
-    Any way to cut the stream into pieces gives the same lines, and each line is
-    given as soon as its first end has come.
-
-    @ivar maxLength: maximum length of a line without its end (bytes);
+    @ivar maxLength: maximum length of a line without its terminator (bytes);
         C{sys.maxsize} for no limit.
     """
 
     def __init__(self, framing: Framing, maxLength: int = MAX_LINE_LENGTH) -> None:
         """
-        @param framing: what ends a line; not L{Framing.NONE}.
-        @param maxLength: maximum length of a line without its end (bytes); 0 for no
-            limit.
-        @raise KeyError: for L{Framing.NONE}, where there is nothing to split
-            at.
+        @param framing: the terminator; not L{Framing.NONE}.
+        @param maxLength: maximum length of a line without its terminator (bytes); 0 for
+            no limit.
+        @raise KeyError: for L{Framing.NONE}.
         """
         self.maxLength = maxLength or sys.maxsize
         self._ends = _ends[framing]
         self._begun = ChunkBuffer()
-        # The last byte of the newline that ended the line before, while nothing has come behind it.
+        # The last byte of the previous newline, until further data is received.
         self._newline = b""
 
     @property
@@ -107,11 +102,11 @@ class LineSplitter:
 
     def receive(self, data: bytes) -> list[Line]:
         """
-        Take the next piece of the stream.
+        Parse the next chunk of the stream.
 
-        @param data: the piece.
-        @return: the lines that it ends.
-        @raise MessageTooLong: if a line is over the limit.
+        @param data: the chunk.
+        @return: the completed lines.
+        @raise MessageTooLong: if a line exceeds the limit.
         """
         lines: list[Line] = []
         start = 0
@@ -140,8 +135,8 @@ class LineSplitter:
 
     def finish(self) -> bytes:
         """
-        Take what is left at the end of the stream: a line without an end.
+        Return the rest of the stream at EOF: a line without a terminator.
 
-        @return: its bytes; none if the stream has ended with the end of a line.
+        @return: its bytes; empty if the stream ended with a terminator.
         """
         return self._begun.end()

@@ -1,8 +1,7 @@
 """
-Text messages that are each ended by one zero byte: the framing of C{XMLSocket}.
+NUL-terminated text messages: the framing of C{XMLSocket}.
 
-The rule for everybody who collects bytes in here: a byte is searched once and
-copied at most twice, however the stream was cut.
+However the stream is split, each byte is searched once and copied at most twice.
 """
 
 import sys
@@ -11,27 +10,25 @@ from typing import Any, Protocol, TypeVar
 
 from openfl_twisted.wire.chunkbuffer import ChunkBuffer
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 END = b"\0"
 """
-What ends a message.
+The terminator of a message.
 """
 
 MAX_LENGTH = 1024 * 1024
 """
-The longest message that is taken if nobody says otherwise, in bytes: 1 MiB.
-Flash itself has no limit.
+Default maximum length of a message (bytes): 1 MiB. Flash itself has no limit.
 """
 
 
 class MessageTooLong(Exception):
     """
-    More bytes came without an end than a message may have.
+    A message exceeds the maximum length. Its terminator may not be received yet.
 
-    @ivar before: what was received complete before the message that is too
-        long, in order.
-    @ivar limit: the limit, in bytes.
+    @ivar before: the complete messages before it, in order.
+    @ivar limit: the maximum length (bytes).
     """
 
     def __init__(self, limit: int, before: Sequence[Any]) -> None:
@@ -40,17 +37,17 @@ class MessageTooLong(Exception):
         self.before = before
 
 
-# From this length on, in bytes, a search for each end is faster than one split, which looks at
-# every byte by itself: for 60 kB the difference is 15 microseconds.
+# From this length, a search for each terminator is faster than one split, which examines each
+# byte separately: for 60 kB the difference is 15 microseconds.
 _LONG = 512
 
 
 def _split(data: bytes, end: int) -> list[bytes]:
     """
-    Do what C{data.split(END)} does, whichever way is the faster one for what
-    comes: the first message tells, and only its bytes are looked at twice.
+    Split data at each terminator, as C{data.split(END)} does. The length of the
+    first message selects the faster method.
 
-    @param end: where the first end is.
+    @param end: position of the first terminator; negative for no terminator.
     """
     if end < _LONG:
         return data.split(END)
@@ -65,10 +62,10 @@ def _split(data: bytes, end: int) -> list[bytes]:
 
 def splitWhole(data: bytes) -> list[bytes]:
     """
-    Cut bytes into messages, where each is there from its beginning to its end.
+    Split data that consists of complete messages.
 
-    @param data: the bytes; the last one is a zero byte.
-    @return: the messages, without their ends.
+    @param data: the data; it ends with a terminator.
+    @return: the messages, without their terminators.
     """
     messages = _split(data, data.find(END))
     messages.pop()
@@ -77,11 +74,8 @@ def splitWhole(data: bytes) -> list[bytes]:
 
 class MessageSplitter:
     """
-    Cuts a stream of bytes into messages.
-
-    Any way to cut the stream into pieces gives the same messages. The work is
-    linear in the bytes received: many messages in one piece cost one split, and
-    a message in many pieces is searched piece by piece.
+    Splits a byte stream into messages. However the stream is split, the messages are
+    the same, and the work is linear in the number of bytes.
 
     @ivar maxLength: maximum length of a message without its NUL byte (bytes);
         C{sys.maxsize} for no limit.
@@ -100,21 +94,21 @@ class MessageSplitter:
     @property
     def pending(self) -> int:
         """
-        The bytes of the message whose end has not come.
+        Number of buffered bytes of an incomplete message.
         """
         return len(self._begun)
 
     def receive(self, data: bytes) -> list[bytes]:
         """
-        Take the next piece of the stream.
+        Parse the next chunk of the stream.
 
-        @param data: the piece.
-        @return: the messages that it completes, without their ends.
-        @raise MessageTooLong: if a message is over the limit. The splitter
-            cannot be used after it until L{clear} is called.
+        @param data: the chunk.
+        @return: the completed messages, without their terminators.
+        @raise MessageTooLong: if a message exceeds the limit. The splitter cannot be
+            used again before L{clear}.
         """
         begun = self._begun
-        # If all bytes together are within the limit, then each message is.
+        # If all bytes together are within the limit, each message is.
         mayBeTooLong = len(begun) + len(data) > self.maxLength
         end = data.find(END)
         if end < 0:
@@ -132,13 +126,13 @@ class MessageSplitter:
 
     def receiveTogether(self, data: bytes) -> bytes | None:
         """
-        Take the next piece of the stream, for who wants the messages in one: it
-        takes less work.
+        Parse the next chunk of the stream, and return the messages joined. This is
+        cheaper than L{receive}.
 
-        @param data: the piece.
-        @return: the messages that it completes, with a zero byte between two;
-            C{None} if it completes none.
-        @raise MessageTooLong: as L{receive} does.
+        @param data: the chunk.
+        @return: the completed messages, separated by NUL bytes; C{None} if none is
+            complete.
+        @raise MessageTooLong: if a message exceeds the limit; see L{receive}.
         """
         begun = self._begun
         if len(begun) + len(data) > self.maxLength:
@@ -158,7 +152,7 @@ class MessageSplitter:
 
     def _checkLengths(self, messages: list[bytes]) -> None:
         """
-        Find the first message that is over the limit, complete or not.
+        Raise for the first message that exceeds the limit, complete or not.
         """
         for number, message in enumerate(messages):
             if len(message) > self.maxLength:
@@ -168,36 +162,36 @@ class MessageSplitter:
 
     def takeRest(self) -> bytes:
         """
-        Take the message that was begun and will not be ended.
+        Remove and return the incomplete message.
 
-        @return: its bytes; none if none was begun.
+        @return: its bytes (may be empty).
         """
         return self._begun.end()
 
     def clear(self) -> None:
         """
-        Forget the message that was begun.
+        Discard the incomplete message.
         """
         self._begun = ChunkBuffer()
 
 
-class _Splitter(Protocol[T]):
+class _Splitter(Protocol[_T]):
     """
-    What cuts a stream: L{MessageSplitter}, and
+    A stream splitter: L{MessageSplitter} or
     L{LineSplitter<openfl_twisted.wire.lines.LineSplitter>}.
     """
 
-    def receive(self, data: bytes) -> list[T]: ...
+    def receive(self, data: bytes) -> list[_T]: ...
 
 
-def receiveUpTo(splitter: _Splitter[T], data: bytes) -> tuple[list[T], MessageTooLong | None]:
+def receiveUpTo(splitter: _Splitter[_T], data: bytes) -> tuple[list[_T], MessageTooLong | None]:
     """
-    Take the next piece of a stream, up to a message that is too long.
+    Parse the next chunk of a stream, up to a message that exceeds the limit.
 
-    @param splitter: cuts the stream.
-    @param data: the piece.
-    @return: what the piece completes before that message, and what was noticed
-        of it, if there is one.
+    @param splitter: the stream splitter.
+    @param data: the chunk.
+    @return: the completed messages before that message, and its error; C{None} if
+        all are within the limit.
     """
     try:
         return splitter.receive(data), None

@@ -1,5 +1,5 @@
 """
-The protocol of NATS, for a client that publishes and subscribes.
+The NATS protocol, for clients that publish and subscribe.
 
 @see: U{https://docs.nats.io/reference/reference-protocols/nats-protocol}
 """
@@ -14,28 +14,28 @@ from openfl_twisted.wire.lineblocks import LineBlockParser, StreamError, numberI
 
 MAX_PAYLOAD = 1024 * 1024
 """
-The largest payload that a server takes if nobody has told it otherwise: 1 MiB.
+Default maximum length of a payload (bytes): 1 MiB.
 """
 
 PING = b"PING\r\n"
 """
-Asks the other side whether it is alive.
+A liveness check. The peer answers it with L{PONG}.
 """
 
 PONG = b"PONG\r\n"
 """
-Answers that.
+The answer to L{PING}.
 """
 
 
 @dataclass(frozen=True)
 class ServerInfo:
     """
-    What a server says of itself first.
+    The first message of a server: C{INFO}.
 
-    @ivar maxPayload: the largest payload that it takes, in bytes.
-    @ivar tlsRequired: whether it goes on only in TLS.
-    @ivar tlsAvailable: whether it can go on in TLS.
+    @ivar maxPayload: maximum length of a payload (bytes).
+    @ivar tlsRequired: whether the server requires TLS.
+    @ivar tlsAvailable: whether the server supports TLS.
     """
 
     maxPayload: int = MAX_PAYLOAD
@@ -45,22 +45,22 @@ class ServerInfo:
 
 class Delivery(NamedTuple):
     """
-    Something that was published on a subject.
+    A message that was published on a subject.
 
-    @ivar subscription: the number under which the subject was subscribed to.
-    @ivar payload: what was published.
+    @ivar subscription: number of the subscription.
+    @ivar payload: the content.
     """
 
     subscription: int
     payload: bytes
 
 
-class Word(NamedTuple):
+class ControlMessage(NamedTuple):
     """
-    One of the short things that a server says.
+    A message of the server without a payload.
 
     @ivar name: C{PING}, C{PONG}, C{+OK} or C{-ERR}.
-    @ivar text: what is behind an C{-ERR}.
+    @ivar text: the error of C{-ERR} (default: empty).
     """
 
     name: str
@@ -69,30 +69,30 @@ class Word(NamedTuple):
 
 class NATSReader:
     """
-    Reads what a server sends.
+    Parses the messages of a server.
     """
 
     def __init__(self, maxPayload: int = MAX_PAYLOAD) -> None:
         """
-        @param maxPayload: the largest payload that is taken, in bytes.
+        @param maxPayload: maximum length of a payload (bytes).
         """
         self._blocks = LineBlockParser(_lengthOf, maxPayload)
 
     @property
     def pending(self) -> int:
         """
-        The bytes of what has not come to its end.
+        Number of buffered bytes of an incomplete message.
         """
         return self._blocks.pending
 
-    def receive(self, data: bytes) -> Iterator[ServerInfo | Delivery | Word]:
+    def receive(self, data: bytes) -> Iterator[ServerInfo | Delivery | ControlMessage]:
         """
-        Take the next piece of the stream, and to its end what comes of it.
+        Parse the next chunk of the stream.
 
-        @param data: the piece.
-        @return: what the server says, in order. It is read as it is taken, so
-            an error comes behind what came before it.
-        @raise StreamError: if it is not as the protocol has it.
+        @param data: the chunk.
+        @return: the completed messages, in order. They are parsed as the iterator is
+            consumed, which must be done before the next chunk.
+        @raise StreamError: if the server violates the protocol.
         """
         for line, block in self._blocks.receive(data):
             if block is not None:
@@ -103,53 +103,54 @@ class NATSReader:
 
 def _lengthOf(line: bytes) -> int | None:
     """
-    Get the length of the payload behind a line.
+    Return the length of the payload that follows a line.
     """
     if line[:4].upper() not in (b"MSG ", b"MSG\t"):
         return None
     fields = line.split()
     if len(fields) not in (4, 5):
-        raise StreamError(f"{line[:40]!r} is no message of NATS")
+        raise StreamError(f"{line[:40]!r} is not a valid NATS message")
     return numberIn(fields[-1])
 
 
-def _read(line: bytes) -> ServerInfo | Word:
+def _read(line: bytes) -> ServerInfo | ControlMessage:
     """
-    Read a line that has no payload behind it.
+    Parse a line without a payload.
     """
     name, _, rest = line.partition(b" ")
     match name.upper():
         case b"INFO":
             return _readInfo(rest)
-        case b"PING" | b"PONG" | b"+OK" as word:
-            return Word(word.decode())
+        case b"PING" | b"PONG" | b"+OK" as command:
+            return ControlMessage(command.decode())
         case b"-ERR":
-            return Word("-ERR", rest.decode(errors="replace").strip().strip("'"))
-    raise StreamError(f"{line[:40]!r} is nothing that NATS says")
+            return ControlMessage("-ERR", rest.decode(errors="replace").strip().strip("'"))
+    raise StreamError(f"{line[:40]!r} is not a NATS message")
 
 
 def _readInfo(text: bytes) -> ServerInfo:
     try:
-        said: Any = json.loads(text)
-    # JSON that is nested deeply is no ValueError.
+        options: Any = json.loads(text)
+    # Deeply nested JSON raises a RecursionError.
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise StreamError("what the server says of itself is no JSON object")
-    largest = said.get("max_payload", MAX_PAYLOAD)
+        options = None
+    if not isinstance(options, dict):
+        raise StreamError("INFO must be a JSON object")
+    largest = options.get("max_payload", MAX_PAYLOAD)
     if not isinstance(largest, int) or largest < 0:
-        raise StreamError("max_payload is no number")
-    return ServerInfo(largest, said.get("tls_required") is True, said.get("tls_available") is True)
+        raise StreamError("max_payload must be a number, 0 or larger")
+    required, available = options.get("tls_required"), options.get("tls_available")
+    return ServerInfo(largest, required is True, available is True)
 
 
 def subjectOf(prefix: str, topic: str) -> bytes:
     """
-    Make a subject of any text: what has a meaning in subjects, and what is not
-    ASCII, is written as C{%} and two digits.
+    Convert any text to a subject. Characters with a special meaning in subjects, and
+    characters outside ASCII, are percent-encoded.
 
-    @param prefix: what stands before the dot.
-    @param topic: the text.
-    @return: the subject, in ASCII; a text that is empty is a C{%} alone.
+    @param prefix: the text before the dot.
+    @param topic: the text after it.
+    @return: the subject (ASCII). An empty text becomes a C{%}.
     """
     return _quote(prefix) + b"." + _quote(topic)
 
@@ -162,32 +163,32 @@ def _quote(text: str) -> bytes:
 
 def connect(options: dict[str, Any]) -> bytes:
     """
-    Write the first command of a client.
+    Make the first command of a client.
 
-    @param options: see NATS' own words.
-    @return: C{CONNECT} and the options as JSON.
+    @param options: the options of C{CONNECT}.
+    @return: C{CONNECT} with the options as JSON.
     """
     return b"CONNECT " + json.dumps(options, separators=(",", ":")).encode() + b"\r\n"
 
 
 def publish(subject: bytes, payload: bytes) -> bytes:
     """
-    Write the command that publishes something.
+    Make a command that publishes a message.
 
-    @param subject: what L{subjectOf} makes; a space in it would end it.
-    @param payload: any bytes, up to the server's C{max_payload}.
-    @return: C{PUB}, the length, and the payload with its end.
+    @param subject: the subject, see L{subjectOf}.
+    @param payload: any bytes, at most the server's C{max_payload}.
+    @return: C{PUB} with the payload.
     """
     return b"PUB %b %d\r\n%b\r\n" % (subject, len(payload), payload)
 
 
 def subscribe(subject: bytes, number: int) -> bytes:
     """
-    Write the command that subscribes to a subject, under a number.
+    Make a command that subscribes to a subject.
 
-    @param subject: what L{subjectOf} makes.
-    @param number: what the server puts into each L{Delivery} of it; one that
-        this connection has not given yet.
+    @param subject: the subject, see L{subjectOf}.
+    @param number: number of the subscription, unique on this connection. Each
+        L{Delivery} contains it.
     @return: C{SUB}.
     """
     return b"SUB %b %d\r\n" % (subject, number)
@@ -195,9 +196,9 @@ def subscribe(subject: bytes, number: int) -> bytes:
 
 def unsubscribe(number: int) -> bytes:
     """
-    Write the command that ends what has that number.
+    Make a command that ends a subscription.
 
-    @param number: see L{subscribe}. What is under way with it may still come.
+    @param number: see L{subscribe}. Messages that are in flight may still arrive.
     @return: C{UNSUB}.
     """
     return b"UNSUB %d\r\n" % number

@@ -29,8 +29,8 @@ _STREAMS = {0x11: "!4s4sHH", 0x21: "!16s16sHH"}
 
 class ProxyHeaderError(Exception):
     """
-    The bytes are not a valid PROXY header; the text says why, without repeating
-    them.
+    The bytes are not a valid PROXY header. The message contains the reason, and does not
+    repeat the bytes.
     """
 
 
@@ -107,7 +107,7 @@ def _address(text: bytes, version: int) -> IPAddress:
 
 
 def _port(digits: bytes) -> int:
-    # A long number is not converted: that takes quadratic time.
+    # A long number is not converted: that would take quadratic time.
     if len(digits) > 5 or int(digits) > _MAX_PORT:
         raise ProxyHeaderError(f"a port must be at most {_MAX_PORT}")
     return int(digits)

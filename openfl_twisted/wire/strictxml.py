@@ -2,9 +2,9 @@
 Strict XML parsing with limits, for data from untrusted peers: room messages and
 socket policy files.
 
-The parser is C{expat}, without a tree. Its time is linear in the length of the
-data, and nothing is fetched or expanded: declarations inside a document (entities
-among them) are refused before parsing begins.
+The parser is C{expat}, without a tree. Its time is linear in the length of the data.
+Nothing is fetched or expanded: declarations inside a document, such as entities, are
+refused before parsing.
 """
 
 import re
@@ -15,12 +15,12 @@ from xml.parsers import expat
 
 MAX_TOKEN = 1024 * 1024
 """
-Length from which a single tag or comment can be refused, in bytes: 1 MiB.
+Length above which a single tag or comment may be refused (bytes): 1 MiB.
 """
 
 # Bytes in the first call of the parser. Text after the start tag of the root is passed to a handler
-# up to the end of the piece.
-_FIRST_PIECE = 4096
+# up to the end of the chunk.
+_FIRST_CHUNK = 4096
 
 # Separates the namespace, the name and the prefix in names from expat. XML cannot contain it.
 _SEPARATOR = "\x01"
@@ -69,8 +69,7 @@ class XMLLimits:
     @ivar qualified: the same for a document that contains C{xmlns}.
     @ivar depth: maximum number of nested elements, for L{walk}.
         L{readElement} bounds the nesting by C{markup} alone.
-    @ivar namespace: maximum length of a namespace name as it is written, in
-        bytes.
+    @ivar namespace: maximum length of an encoded namespace name (bytes).
     """
 
     markup: int = 1500
@@ -80,10 +79,8 @@ class XMLLimits:
     namespace: int = 200
 
 
+# The limits of a room message.
 _DEFAULT_LIMITS = XMLLimits()
-"""
-The limits of a room message.
-"""
 
 
 class Element(NamedTuple):
@@ -141,7 +138,7 @@ class _Reader:
     One use of expat.
 
     An exception in a handler does not stop expat before the end of the data, so
-    everything that could make the rest expensive is refused before.
+    everything that could make the rest expensive is refused earlier.
     """
 
     declaresNamespaces = False
@@ -167,7 +164,7 @@ class _Reader:
         @raise XMLError: if a token is too long.
         """
         parser = self.parser
-        start, end = 0, _FIRST_PIECE
+        start, end = 0, _FIRST_CHUNK
         try:
             while end < len(data):
                 before = parser.CurrentByteIndex
@@ -237,8 +234,7 @@ class _ElementReader(_Reader):
 
     def _startContent(self, *_about: object) -> None:
         """
-        Called for whatever follows the start tag of the root, if that is not
-        its end.
+        Called for the first content of the root, unless the root is empty.
         """
         parser = self.parser
         self._start = parser.CurrentByteIndex
@@ -271,7 +267,7 @@ def readElement(data: bytes) -> Element:
     @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
     """
     _checkAmounts(data, _DEFAULT_LIMITS)
-    # This looks at comments and text too, but nothing of a DTD is parsed.
+    # This also finds one in a comment or in text, but no DTD is ever parsed.
     if b"<!DOCTYPE" in data:
         raise XMLError("a document type declaration is not allowed")
     reader = _ElementReader(_DEFAULT_LIMITS)
@@ -307,7 +303,7 @@ class _Walker(_Reader):
         self._depth += 1
         if self._depth > self.limits.depth:
             raise XMLError(f"more than {self.limits.depth} nested elements")
-        # Only names without a namespace mean something here.
+        # Only names without a namespace have a meaning here.
         self._onElement(self._depth, name.replace(_SEPARATOR, "}"), attributes)
 
     def _endElement(self, _name: str) -> None:

@@ -1,14 +1,12 @@
 """
-Telnet for a client that wants none of its options: commands are taken out of
-what comes, and everything that the other side offers or asks for is refused.
+Telnet for a client without options: commands are removed from received data, and all
+options that the server offers or requests are refused.
 
-@see: RFC 854 (the protocol), RFC 855 (options), RFC 1143 (how often to answer).
+@see: RFC 854 (the protocol), RFC 855 (options), RFC 1143 (option negotiation).
 """
 
+# "Interpret as command": the first byte of a command.
 _IAC = b"\xff"
-"""
-"Interpret as command": the byte that begins each command.
-"""
 
 _SE, _SB, _WILL, _WONT, _DO, _DONT = 0xF0, 0xFA, 0xFB, 0xFC, 0xFD, 0xFE
 _REFUSALS = {_WILL: _DONT, _DO: _WONT}
@@ -19,48 +17,46 @@ def escape(data: bytes) -> bytes:
     """
     Double each byte that would begin a command.
 
-    @param data: what the other side is to get.
-    @return: the bytes for the wire.
+    @param data: the data to send.
+    @return: the escaped data.
     """
     return data.replace(_IAC, _IAC * 2)
 
 
 class TelnetReader:
     """
-    Takes the commands out of a stream of bytes.
+    Removes the commands from a byte stream, and answers them.
 
-    Any way to cut the stream into pieces gives the same. The work is linear in
-    the bytes received, and but for the end of a command that is cut, nothing is
-    kept: what stands between C{SB} and C{SE} is skipped, however long it is.
+    However the stream is split, the result is the same. The work is linear in the
+    number of bytes. Only the beginning of an incomplete command is buffered; bytes
+    between C{SB} and C{SE} are skipped.
 
-      - C{DO} is refused by C{WONT}, and C{WILL} by C{DONT}: B{once for each
-        option}. A client that has refused stays in the state it was in, and
-        RFC 1143 has it answer again and again; a peer could make any number of
-        answers in that way, and here it makes 1536 bytes at most.
-      - C{WONT} and C{DONT} are what is the case already, and get no answer.
-      - All other commands (C{NOP}, C{GA}, C{AYT} ...) do nothing.
+      - C{DO} is answered with C{WONT}, and C{WILL} with C{DONT}: B{once for each
+        option}, so at most 1536 bytes. RFC 1143 answers each repetition, which
+        lets a peer request any number of answers.
+      - C{WONT} and C{DONT} are not answered: all options are off already.
+      - All other commands (C{NOP}, C{GA}, C{AYT} ...) are ignored.
       - C{IAC IAC} is the byte FF.
-      - CR LF is a newline, LF; CR NUL is a CR. A CR before anything else is
-        against the rules, and is a CR too. So what draws over its own line does
-        that, and who shows the text decides about it. A CR is given when the
-        byte behind it has come. Commands in between make no difference.
+      - CR LF is a newline (LF), CR NUL is a CR. A CR before any other byte is
+        invalid, and is kept as a CR: the program that displays the text decides
+        what to do with it. A CR is returned together with the next byte of data.
     """
 
     def __init__(self) -> None:
-        # The beginning of a command: one byte or two.
+        # The beginning of an incomplete command: one byte or two.
         self._unfinished = b""
-        # Whether SB has come, and SE has not.
+        # Whether SB was received, and SE was not.
         self._skipping = False
-        # A CR that is the last that has come.
+        # A CR at the end of the received data.
         self._return = b""
         self._answered: set[tuple[int, int]] = set()
 
     def receive(self, data: bytes) -> tuple[bytes, bytes]:
         """
-        Take the next piece of the stream.
+        Parse the next chunk of the stream.
 
-        @param data: the piece.
-        @return: the data in it, and the answers to be sent.
+        @param data: the chunk.
+        @return: the data without commands, and the answers to send.
         """
         text, answers = self._withoutCommands(data)
         if self._return and text:
@@ -77,7 +73,7 @@ class TelnetReader:
         """
         Separate data from commands.
 
-        @return: the data, and the answers to the commands.
+        @return: the data without commands, and the answers to send.
         """
         data = self._unfinished + data
         self._unfinished = b""
@@ -107,7 +103,7 @@ class TelnetReader:
 
     def _refuse(self, command: int, option: int) -> bytes:
         """
-        Answer what the peer offers or asks for, unless it has been answered.
+        Return the refusal of an option; empty if it was refused before.
         """
         if (command, option) in self._answered:
             return b""

@@ -1,10 +1,9 @@
 """
-Text as Flash reads and writes it: UTF-8 with its own way to read broken bytes,
-and the other character sets by their names on the web.
+Text as Flash reads and writes it: UTF-8 with Flash's rules for invalid bytes, and other
+character sets by their web names.
 
-The rules are those of Adobe's virtual machine (avmplus,
-C{core/UnicodeUtils.cpp}): text is written as strict UTF-8, and reading never
-fails.
+The rules are those of Adobe's virtual machine (avmplus, C{core/UnicodeUtils.cpp}): text
+is written as strict UTF-8, and reading never fails.
 """
 
 import codecs
@@ -12,15 +11,15 @@ import re
 
 import webencodings
 
-# What Flash reads, and a strict decoder does not: encoded surrogates; four bytes whose value is
-# above U+10FFFF, for which it takes F8 to FF for leads too; and bytes that can begin nothing.
+# Bytes that Flash decodes, and a strict decoder does not: encoded surrogates; four bytes with a
+# value above U+10FFFF, also with a first byte of F8 to FF; and bytes that begin no sequence.
 _irregular = re.compile(
     rb"((?:\xed[\xa0-\xbf][\x80-\xbf])+)"
     rb"|((?:\xf4[\x90-\xbf]|\xf8[\x90-\xbf]|[\xf5-\xf7\xf9-\xff][\x80-\xbf])[\x80-\xbf]{2})"
     rb"|[\x80-\xc1]+"
 )
 _surrogate = re.compile("[\ud800-\udfff]")
-# The beginning of a sequence that the end of the data has cut.
+# The beginning of a sequence that is incomplete at the end of the data.
 _cutSequence = re.compile(
     rb"(?:[\xc2-\xf4]|\xe0[\xa0-\xbf]|[\xe1-\xef][\x80-\xbf]"
     rb"|\xf0[\x90-\xbf][\x80-\xbf]?|[\xf1-\xf3][\x80-\xbf]{1,2}|\xf4[\x80-\x8f][\x80-\xbf]?)\Z"
@@ -28,9 +27,9 @@ _cutSequence = re.compile(
 
 MAX_BROKEN = 10_000
 """
-Maximum number of places in a text, where it is not valid UTF-8, that are read as
-Flash reads them. Each encoded surrogate is one. The bytes of further places become
-U+FFFD, so that reading takes limited time.
+Maximum number of places in a text that are not valid UTF-8 and are read as Flash reads
+them. Each encoded surrogate is one. The bytes of further places become U+FFFD, which
+limits the time.
 """
 
 MAX_SHOWN = 1000
@@ -40,20 +39,20 @@ Default maximum number of characters of a text that is shown in a log.
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 """
-What can stand before a text in UTF-8: three bytes.
+The three bytes that may precede text in UTF-8.
 """
 
 
 def _joinSurrogates(text: str, errors: str) -> str:
     """
-    Make one character of each surrogate pair, as a string of UTF-16 has it.
+    Replace each surrogate pair by its character, as in UTF-16.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
 
 
 def _decodeBeyond(sequence: bytes) -> str:
     """
-    Read four bytes whose value is above U+10FFFF: it is folded into the planes
+    Decode four bytes with a value above U+10FFFF. The value is folded into the planes
     above the first one.
     """
     lead, second, third, fourth = sequence
@@ -63,7 +62,7 @@ def _decodeBeyond(sequence: bytes) -> str:
 
 def _readIrregular(error: UnicodeError) -> tuple[str, int]:
     """
-    Read the bytes at which the strict decoder has stopped: an error handler for
+    Decode the bytes that the strict decoder rejects: an error handler for
     C{codecs.register_error}.
     """
     if not isinstance(error, UnicodeDecodeError):
@@ -75,7 +74,7 @@ def _readIrregular(error: UnicodeError) -> tuple[str, int]:
         return data[start:].decode("utf-8", "replace"), len(data)
     found = _irregular.match(data, start)
     if found is not None and found[1]:
-        # Python decodes each surrogate as slowly as a place of its own.
+        # Python decodes each surrogate as slowly as a separate place.
         end = min(found.end(), start + 3 * (MAX_BROKEN - places + 1))
         error.__dict__["places"] += (end - start) // 3 - 1
         return data[start:end].decode("utf-8", "surrogatepass"), end
@@ -95,17 +94,15 @@ def _decodeBroken(data: bytes) -> str:
 
 def decodeUTF8(data: bytes) -> str:
     """
-    Read UTF-8 as Flash does: a byte that does not begin a valid sequence
-    becomes the character with the number of that byte, and reading goes on
-    behind it.
+    Decode UTF-8 as Flash does: a byte that does not begin a valid sequence becomes the
+    character with the byte's number, and decoding continues after it.
 
-    Valid UTF-8 gives what Python's strict decoder gives. Overlong forms are
-    not valid; encoded surrogates are let through, and a pair of them is one
-    character.
+    Overlong forms are invalid. Encoded surrogates are decoded; a pair of them becomes
+    one character. Valid UTF-8 is decoded as Python's strict decoder does.
 
-    @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} places
-        that are not valid, the bytes of further ones become U+FFFD.
-    @return: the text; any bytes at all give one. It can hold lone surrogates.
+    @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} invalid
+        places, the bytes of further ones become U+FFFD.
+    @return: the text; it can contain lone surrogates.
     @see: avmplus, C{UnicodeUtils::Utf8ToUtf16}, not strict.
     """
     try:
@@ -116,11 +113,11 @@ def decodeUTF8(data: bytes) -> str:
 
 def encodeUTF8(text: str) -> bytes:
     """
-    Write text as UTF-8 as Flash does: a surrogate pair as the four bytes of its
-    character, a lone surrogate as U+FFFD.
+    Encode text as UTF-8, as Flash does: a surrogate pair becomes the four bytes of its
+    character, a lone surrogate becomes U+FFFD.
 
     @param text: any text.
-    @return: valid UTF-8, always.
+    @return: valid UTF-8.
     """
     try:
         return text.encode()
@@ -148,12 +145,10 @@ def escape(text: str) -> str:
 
 def cutLength(data: bytes) -> int:
     """
-    Count the bytes at the end of C{data} that begin a character whose rest has
-    not come.
+    Return the length of an incomplete character at the end of a chunk.
 
-    @param data: a part of a stream of UTF-8.
-    @return: 0 to 3. It is 0 where the end is whole, and where it is broken
-        beyond repair.
+    @param data: a chunk of a stream in UTF-8.
+    @return: 0 to 3 (bytes). It is 0 if the end is complete or invalid.
     """
     found = _cutSequence.search(data, max(0, len(data) - 3))
     return len(found[0]) if found else 0
@@ -161,15 +156,14 @@ def cutLength(data: bytes) -> int:
 
 def _codecNamed(charSet: str) -> codecs.CodecInfo | None:
     """
-    Find the codec for a name of a character set.
+    Return the codec for the name of a character set.
 
-    @return: the codec, or C{None} for UTF-8, which has its own reading rule.
-        A name that nobody knows means UTF-8 too: Flash takes the system's code
-        page for it, and raises nothing.
+    @return: the codec; C{None} for UTF-8 and for an unknown name. For an unknown name
+        Flash uses the system's code page, and raises nothing.
     """
-    # Adobe's list has this name, the table of the web has not.
+    # Adobe's list contains this name, the WHATWG table does not.
     encoding = webencodings.lookup("gbk" if charSet.lower() == "cn-gb" else charSet)
-    # The web's "replacement" stands for encodings that are too dangerous to read.
+    # The WHATWG uses "replacement" for encodings that are too dangerous to decode.
     if encoding is None or encoding.name in ("utf-8", "replacement"):
         return None
     return encoding.codec_info
@@ -177,13 +171,12 @@ def _codecNamed(charSet: str) -> codecs.CodecInfo | None:
 
 def decodeText(data: bytes, charSet: str) -> str:
     """
-    Read bytes in a named character set.
+    Decode bytes in a named character set.
 
-    @param data: the bytes; all of them are read, NULs and byte order marks
-        too.
-    @param charSet: a label of the WHATWG Encoding Standard, upper or lower
-        case, or C{cn-gb}. An unknown name means UTF-8.
-    @return: the text; what the character set does not have becomes U+FFFD.
+    @param data: the bytes; NULs and byte order marks are decoded too.
+    @param charSet: a label of the WHATWG Encoding Standard in any case, or C{cn-gb}.
+        An unknown name means UTF-8.
+    @return: the text; invalid bytes become U+FFFD.
     """
     codec = _codecNamed(charSet)
     if codec is None:
@@ -193,12 +186,12 @@ def decodeText(data: bytes, charSet: str) -> str:
 
 def encodeText(text: str, charSet: str) -> bytes:
     """
-    Write text in a named character set.
+    Encode text in a named character set.
 
     @param text: any text.
     @param charSet: as for L{decodeText}.
-    @return: the bytes, without a byte order mark; what the character set does
-        not have becomes C{?}.
+    @return: the bytes, without a byte order mark. A character that the character set
+        does not have becomes C{?}.
     """
     codec = _codecNamed(charSet)
     if codec is None:

@@ -1,21 +1,20 @@
 """
-How much somebody may do in a time: a bucket that fills at a rate, and from which
-each thing takes something.
+Rate limits by a token bucket.
 """
 
 
 class TokenBucket:
     """
-    Allows a rate, and a burst of C{burst} seconds' worth at once.
+    Limits the average rate of an activity, and allows bursts.
     """
 
     __slots__ = ("_capacity", "_level", "_rate", "_time")
 
     def __init__(self, rate: float, now: float, burst: float = 5.0) -> None:
         """
-        @param rate: how much a second, for a long time.
-        @param now: the time, in seconds.
-        @param burst: how many seconds' worth may be done at once.
+        @param rate: the average rate allowed (per second).
+        @param now: the current time (seconds).
+        @param burst: the size of a burst (seconds of the rate; default 5).
         """
         self._rate = rate
         self._capacity = self._level = max(1.0, rate * burst)
@@ -23,13 +22,13 @@ class TokenBucket:
 
     def take(self, amount: float, now: float) -> bool:
         """
-        Do something.
+        Remove tokens, if enough are available.
 
-        @param amount: how much it is.
-        @param now: the time, in seconds.
-        @return: whether it is allowed. If not, nothing is taken.
+        @param amount: the number of tokens.
+        @param now: the current time (seconds).
+        @return: whether they were removed.
         """
-        # A clock that is set back gives nothing, and takes nothing.
+        # A clock that is set back changes nothing.
         passed, self._time = max(0.0, now - self._time), now
         self._level = min(self._capacity, self._level + passed * self._rate)
         if amount > self._level:

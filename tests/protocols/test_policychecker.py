@@ -239,7 +239,7 @@ class OrderTests(CheckerTestCase):
         self.answer(GRANTING)
         self.assertDecided(checking, True)
         self.assertIn("has no effect on sockets", self.told[0])
-        self.assertIn("'nonsense' is no URL", self.told[1])
+        self.assertIn("'nonsense' is not a URL", self.told[1])
 
     def test_namedMaster(self) -> None:
         """
@@ -376,7 +376,7 @@ class ReasonTests(CheckerTestCase):
             self.answer(reason)
             self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
             self.answer(b"\0")
-            self.assertDecided(checking, False, "invalid policy file: it is not well-f")
+            self.assertDecided(checking, False, "invalid policy file: the file is not w")
 
     def test_strangeAnswer(self) -> None:
         """

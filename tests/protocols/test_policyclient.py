@@ -113,7 +113,7 @@ class PolicyClientTests(SynchronousTestCase):
             transport.arrive(b"x" * MAX_POLICY_LENGTH)
             transport.arrive(b"x" + end)
             problem = self.failureResultOf(asking, PolicyError)
-            self.assertEqual(problem.getErrorMessage(), "longer than 65536 bytes")
+            self.assertEqual(problem.getErrorMessage(), "the file is longer than 65536 bytes")
             self.assertTrue(transport.closed)
             self.assertNothingWaits()
 

@@ -72,7 +72,9 @@ class DashboardOptionTests(OptionsTestCase):
             for description in ("", "nope:1", "tcp:x"):
                 argument = f"--{name}={description}"
                 self.assertUsage(xmlserver, [argument], f"{argument}:")
-            self.assertUsage(xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "there is no 'x'")
+            self.assertUsage(
+                xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "unknown socket 'x'"
+            )
 
     def test_noLibrary(self) -> None:
         """

@@ -163,7 +163,7 @@ class SharedTests(OptionsTestCase):
         """
         for description in ["", "nope:1", "tcp", "tcp:x", "tcp:1:nope=2", "ssl:1", "unix"]:
             self.assertUsage(xmlserver, [f"--listen={description}"], f"--listen={description}:")
-        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "there is no 'x'")
+        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "unknown socket 'x'")
 
     def test_wrongNumbers(self) -> None:
         """

@@ -224,7 +224,7 @@ class StartTests(ServingTestCase):
                     "rule 4 grants nothing",
                     "rule 5 is secure",
                     "rule 5 is never",
-                    "1 of its <allow-access-from>",
+                    "1 <allow-access-from> elements are",
                     "its site-control counts only",
                 ],
             )
@@ -237,7 +237,7 @@ class StartTests(ServingTestCase):
         policy = PolicyFile.forPort(9000).toXML()
         self.assertEqual(self.start(policyserver, policy), [])
         self.assertEqual(
-            self.start(xmlserver, policy), ["no rule grants port 8080, at which it is asked for"]
+            self.start(xmlserver, policy), ["no rule grants port 8080, which serves the file"]
         )
 
     def test_nothing(self) -> None:

@@ -296,8 +296,9 @@ class DenialTests(SynchronousTestCase):
             outcome = shakeHands(scene.server, scene.trust, scene.host)
             self.assertEqual(len(callbacks), 1)
             self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
-            [finding] = outcome.verdict.findings
-            self.assertEqual(finding.code, certificates.TOO_COSTLY)
+            self.assertEqual(outcome.verdict.statuses, {CertificateStatus.INVALID})
+            assert outcome.verdict.finding is not None
+            self.assertEqual(outcome.verdict.finding.code, certificates.TOO_COSTLY)
             self.assertIn("its verification would cost too much", str(outcome.reason))
             self.assertEqual(outcome.received, b"")
         self.assertEqual(self.flushLoggedErrors(), [])

@@ -10,23 +10,23 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.chunkbuffer import ChunkBuffer
 
-# Short ones, and such as are kept as they came.
-pieces = st.lists(st.binary(max_size=5) | st.integers(4000, 5000).map(bytes))
+# Small chunks, which are joined, and larger ones.
+chunks = st.lists(st.binary(max_size=5) | st.integers(4000, 5000).map(bytes))
 
 
-class PiecesTests(SynchronousTestCase):
+class ChunkBufferTests(SynchronousTestCase):
     """
-    L{ChunkBuffer} keeps what has come.
+    L{ChunkBuffer} stores chunks.
     """
 
-    @given(pieces, st.binary())
+    @given(chunks, st.binary())
     def test_inOrder(self, begun: list[bytes], last: bytes) -> None:
         """
-        Every byte is there, in order, and counted; then it begins anew.
+        All bytes are returned in order, and counted; then the buffer is empty.
         """
         kept = ChunkBuffer()
-        for number, piece in enumerate(begun):
-            kept.add(piece)
+        for number, chunk in enumerate(begun):
+            kept.add(chunk)
             self.assertEqual(len(kept), sum(map(len, begun[: number + 1])))
         for expected in (b"".join([*begun, last]), last):
             self.assertEqual(kept.end(last), expected)
@@ -34,7 +34,7 @@ class PiecesTests(SynchronousTestCase):
 
     def test_changed(self) -> None:
         """
-        What its owner changes afterwards is not changed here, nor here for him.
+        A chunk that its owner changes later is not changed in the buffer, nor vice versa.
         """
         kept, owned = ChunkBuffer(), bytearray(5000)
         kept.add(owned)  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ class PiecesTests(SynchronousTestCase):
 
     def test_small(self) -> None:
         """
-        What comes byte by byte takes little more than its bytes.
+        Single bytes take little more memory than their number.
         """
         kept = ChunkBuffer()
         tracemalloc.start()
@@ -59,8 +59,7 @@ class PiecesTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """
-        What comes in large pieces is copied once: no other copy is there while
-        they are put together.
+        Large chunks are copied once, when they are joined.
         """
         kept = ChunkBuffer()
         tracemalloc.start()

@@ -23,12 +23,12 @@ from openfl_twisted.wire.compression import (
 
 class CompressionTests(SynchronousTestCase):
     """
-    Bytes are compressed and come back.
+    L{compress} and L{uncompress}.
     """
 
     def test_vectors(self) -> None:
         """
-        The bytes are those that Flash makes.
+        The compressed bytes are the same as in Flash.
         """
         for data, zlibs, deflates in [
             (
@@ -48,25 +48,25 @@ class CompressionTests(SynchronousTestCase):
 
     def test_lzmaHeader(self) -> None:
         """
-        LZMA data begins with Flash's header, which holds the length.
+        LZMA data begins with Flash's header, which contains the length.
         """
         data = compress(b"x" * 300, LZMA)
         self.assertEqual(data[:13].hex(" "), "5d 00 00 10 00 2c 01 00 00 00 00 00 00")
         self.assertEqual(lzma.decompress(data, lzma.FORMAT_ALONE), b"x" * 300)
 
     @given(st.binary(), st.sampled_from(ALGORITHMS), st.binary(max_size=3))
-    def test_roundTrip(self, data: bytes, algorithm: str, behind: bytes) -> None:
+    def test_roundTrip(self, data: bytes, algorithm: str, following: bytes) -> None:
         """
-        What is compressed comes back, whatever stands behind it.
+        Compressed data is uncompressed to the same data, whatever follows it.
         """
-        self.assertEqual(uncompress(compress(data, algorithm) + behind, algorithm), data)
+        self.assertEqual(uncompress(compress(data, algorithm) + following, algorithm), data)
         self.assertEqual(uncompress(bytearray(compress(data, algorithm)), algorithm), data)
 
     @given(st.binary(min_size=1), st.sampled_from(ALGORITHMS), st.data())
     def test_cut(self, data: bytes, algorithm: str, choice: st.DataObject) -> None:
         """
-        What is not all there is refused, or, if only the check at the end is
-        missing for LZMA, right.
+        Incomplete data is refused. LZMA data without its check at the end may be
+        accepted.
         """
         whole = compress(data, algorithm)
         cut = whole[: choice.draw(st.integers(0, len(whole) - 1))]
@@ -80,7 +80,7 @@ class CompressionTests(SynchronousTestCase):
     @given(st.binary(), st.sampled_from(ALGORITHMS))
     def test_anyBytes(self, data: bytes, algorithm: str) -> None:
         """
-        Any bytes are uncompressed or refused; no other exception comes.
+        Any bytes are uncompressed, or are a C{CompressionError}.
         """
         try:
             uncompress(data, algorithm, 1000)
@@ -89,7 +89,7 @@ class CompressionTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        Just as much as allowed comes out, and not one byte more.
+        The result may have the maximum length; one byte more is refused.
         """
         for algorithm in ALGORITHMS:
             data = compress(b"x" * 100, algorithm)
@@ -98,7 +98,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_bomb(self) -> None:
         """
-        A few bytes that make very many are refused without making them.
+        Data that exceeds the limit after decompression is refused without
+        uncompressing all of it.
         """
         bomb = zlib.compress(b"\0" * 50_000_000, 9)
         tracemalloc.start()
@@ -108,8 +109,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_unknownLength(self) -> None:
         """
-        LZMA data that does not say how long it is cannot be read, as in Flash;
-        nor can such that wants too much memory.
+        LZMA data with an unknown length is refused, as in Flash, and so is data
+        that requires too much memory.
         """
         data = lzma.compress(b"abc", lzma.FORMAT_ALONE)
         self.assertRaises(CompressionError, uncompress, data, LZMA)

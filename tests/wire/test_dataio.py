@@ -34,7 +34,7 @@ ORDERS = [(BIG_ENDIAN, BIG), (LITTLE_ENDIAN, LITTLE)]
 
 def arrayOf(data: bytes, order: str = BIG_ENDIAN) -> ByteArray:
     """
-    Make an array with a byte order.
+    Return an array with a byte order.
     """
     array = ByteArray(data)
     array.endian = order
@@ -43,7 +43,7 @@ def arrayOf(data: bytes, order: str = BIG_ENDIAN) -> ByteArray:
 
 def written(order: str, method: str, *arguments: Any) -> bytes:
     """
-    Get the bytes that one call writes.
+    Return the bytes that one call writes.
     """
     writer = arrayOf(b"", order)
     getattr(writer, method)(*arguments)
@@ -52,7 +52,7 @@ def written(order: str, method: str, *arguments: Any) -> bytes:
 
 class WholeTests(SynchronousTestCase):
     """
-    Every kind of value, one behind the other.
+    Consecutive values of every type.
     """
 
     def test_read(self) -> None:
@@ -103,7 +103,7 @@ class WholeTests(SynchronousTestCase):
 
 class NumberTests(SynchronousTestCase):
     """
-    Numbers are cut to their width, and come back.
+    Numbers are truncated to their width.
     """
 
     def test_cut(self) -> None:
@@ -140,7 +140,7 @@ class NumberTests(SynchronousTestCase):
 
     def test_booleans(self) -> None:
         """
-        Any byte but zero is true.
+        Any byte except zero is true.
         """
         reader = arrayOf(b"\0\1\x80")
         self.assertEqual([reader.readBoolean() for _ in range(3)], [False, True, True])
@@ -148,8 +148,7 @@ class NumberTests(SynchronousTestCase):
     @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.integers(-(2**70), 2**70))
     def test_integers(self, order: str, value: int) -> None:
         """
-        An integer comes back as far as its low bits go, with a sign and
-        without.
+        An integer is read with the low bits that were written, signed and unsigned.
         """
         for kind, size in [("Byte", 1), ("Short", 2), ("Int", 4), ("Int64", 8)]:
             data = written(order, "write" + kind, value)
@@ -163,7 +162,7 @@ class NumberTests(SynchronousTestCase):
     @given(st.sampled_from([BIG_ENDIAN, LITTLE_ENDIAN]), st.floats())
     def test_floats(self, order: str, value: float) -> None:
         """
-        A double comes back bit by bit.
+        A double is read with all bits that were written.
         """
         back = arrayOf(written(order, "writeDouble", value), order).readDouble()
         self.assertEqual(struct.pack(">d", back), struct.pack(">d", value))
@@ -176,13 +175,13 @@ class EndianTests(SynchronousTestCase):
 
     def test_default(self) -> None:
         """
-        It is big endian at first.
+        The default byte order is big-endian.
         """
         self.assertEqual(ByteArray().endian, BIG_ENDIAN)
 
     def test_wrongValue(self) -> None:
         """
-        Another value is refused and changes nothing.
+        An invalid value raises an error, and does not change the byte order.
         """
         writer = arrayOf(b"", LITTLE_ENDIAN)
         with self.assertRaises(ValueError):
@@ -194,13 +193,13 @@ class EndianTests(SynchronousTestCase):
 
 class ReaderTests(SynchronousTestCase):
     """
-    Reads that cannot be done take nothing.
+    Failed reads consume nothing.
     """
 
     def test_tooFewBytes(self) -> None:
         """
-        Every read for which there are too few bytes raises C{EOFError} and
-        leaves the position.
+        A read of more bytes than are available raises C{EOFError}, and does not
+        move the position.
         """
         for method, arguments, size in [
             ("readBoolean", (), 1), ("readByte", (), 1), ("readUnsignedByte", (), 1),
@@ -214,18 +213,17 @@ class ReaderTests(SynchronousTestCase):
             self.assertRaises(EOFError, getattr(reader, method), *arguments)
             self.assertEqual(reader.position, 1, method)
 
-    def test_utfTakesItsLength(self) -> None:
+    def test_incompleteUTF(self) -> None:
         """
-        C{readUTF} of a text that is not all there has taken the length, as in
-        Flash.
+        C{readUTF} of incomplete text has consumed the length, as in Flash.
         """
         reader = arrayOf(b"\0\5abc")
         self.assertRaises(EOFError, reader.readUTF)
         self.assertEqual(reader.position, 2)
 
-    def test_positionBehindTheEnd(self) -> None:
+    def test_positionAfterTheEnd(self) -> None:
         """
-        Nothing can be read there, not even nothing.
+        After the end, a read of any length raises C{EOFError}, even of length 0.
         """
         reader = arrayOf(b"abc")
         reader.position = 0xFFFFFFF0
@@ -235,8 +233,8 @@ class ReaderTests(SynchronousTestCase):
 
     def test_readBytes(self) -> None:
         """
-        Without a length everything is read; the array is filled up with zeros,
-        even for nothing.
+        Without a length all bytes are read. The array is padded with zeros, even
+        if nothing is read.
         """
         array = bytearray(b"12")
         arrayOf(b"abc").readBytes(array, 4)
@@ -250,7 +248,8 @@ class ReaderTests(SynchronousTestCase):
 
     def test_readBytesTooFar(self) -> None:
         """
-        An array cannot be longer than 32 bits say; nothing is taken then.
+        A position outside an array, whose length has 32 bits, is refused, and
+        nothing is consumed.
         """
         reader = arrayOf(b"abc")
         self.assertRaises(RangeError, reader.readBytes, bytearray(), 2**32 - 1, 3)
@@ -260,12 +259,13 @@ class ReaderTests(SynchronousTestCase):
 
 class WriterTests(SynchronousTestCase):
     """
-    Bytes go where the position is.
+    Bytes are written at the position.
     """
 
     def test_position(self) -> None:
         """
-        A write inside overwrites; behind the end the gap is filled with zeros.
+        A write at a position before the end overwrites. After the end, the gap is
+        filled with zeros.
         """
         writer = ByteArray()
         writer.writeUTFBytes("abcdef")
@@ -278,7 +278,7 @@ class WriterTests(SynchronousTestCase):
 
     def test_writeBytes(self) -> None:
         """
-        A part of an array is written; one that is not inside is refused.
+        A part of an array is written; one outside the array is refused.
         """
         writer = ByteArray()
         writer.writeBytes(b"abcdef", 2)
@@ -293,12 +293,12 @@ class WriterTests(SynchronousTestCase):
 
 class StringTests(SynchronousTestCase):
     """
-    Strings as Flash has them.
+    Strings are read and written as in Flash.
     """
 
     def test_nul(self) -> None:
         """
-        A text ends at its first NUL, but all its bytes are taken.
+        A text ends at its first NUL, but all its bytes are consumed.
         """
         reader = arrayOf(b"ABC\0DEF\0\0GHI" + b"\0\4ABC\0")
         self.assertEqual(reader.readUTFBytes(12), "ABC")
@@ -307,22 +307,21 @@ class StringTests(SynchronousTestCase):
 
     def test_byteOrderMark(self) -> None:
         """
-        A byte order mark in front is dropped, and counts.
+        A byte order mark is dropped, but counts for the length.
         """
         reader = arrayOf(b"\xef\xbb\xbfabc")
         self.assertEqual(reader.readUTFBytes(5), "ab")
 
     def test_multiByteNul(self) -> None:
         """
-        In another character set it is the NUL character that ends a text, not
-        the byte.
+        In another character set a text ends at the NUL character, not at the NUL byte.
         """
         self.assertEqual(arrayOf(b"A\0B\0\0\0C\0").readMultiByte(8, "unicode"), "AB")
 
     def test_multiByteChecks(self) -> None:
         """
-        The name is asked for before the bytes, and the bytes before the name is
-        looked up.
+        A missing name is reported before missing bytes, and missing bytes before
+        an unknown name.
         """
         reader = arrayOf(b"")
         self.assertRaises(TypeError, reader.readMultiByte, 20, None)
@@ -331,7 +330,7 @@ class StringTests(SynchronousTestCase):
 
     def test_nulls(self) -> None:
         """
-        Nothing is written for a string that is none.
+        C{None} instead of text raises an error, and nothing is written.
         """
         writer = ByteArray()
         self.assertRaises(TypeError, writer.writeUTF, None)
@@ -342,8 +341,8 @@ class StringTests(SynchronousTestCase):
 
     def test_utfLimit(self) -> None:
         """
-        C{writeUTF} takes 65535 bytes, not characters, and writes nothing if
-        there are more.
+        The limit of C{writeUTF} is 65535 bytes, not characters. Nothing is
+        written above it.
         """
         writer = ByteArray()
         self.assertRaises(RangeError, writer.writeUTF, "\u00e9" * 32768)
@@ -357,19 +356,19 @@ class StringTests(SynchronousTestCase):
     )
     def test_roundTrip(self, order: str, text: str) -> None:
         """
-        A text comes back.
+        A written text is read as the same text.
         """
         self.assertEqual(arrayOf(written(order, "writeUTF", text), order).readUTF(), text)
 
 
 class MixinTests(SynchronousTestCase):
     """
-    The methods need someone with bytes.
+    L{DataInput} and L{DataOutput} are mix-ins.
     """
 
     def test_abstract(self) -> None:
         """
-        Whoever mixes them in says where bytes come from and go.
+        A subclass implements the access to its bytes.
         """
         self.assertRaises(NotImplementedError, DataInput().readByte)
         self.assertRaises(NotImplementedError, lambda: DataInput().bytesAvailable)

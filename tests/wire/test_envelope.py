@@ -29,20 +29,20 @@ envelopes = st.builds(
 
 class EnvelopeTests(SynchronousTestCase):
     """
-    Envelopes are written and read.
+    Envelopes are serialized and parsed.
     """
 
     @given(envelopes)
     def test_roundTrip(self, envelope: Envelope) -> None:
         """
-        What is written can be read.
+        A serialized envelope is parsed to the same envelope.
         """
         self.assertEqual(decode(encode(envelope)), envelope)
 
     @given(st.binary(max_size=40))
     def test_anyBytes(self, data: bytes) -> None:
         """
-        Bytes are an envelope, or an error of its own.
+        Any bytes are an envelope, or are an C{EnvelopeError}.
         """
         try:
             envelope = decode(data)
@@ -53,7 +53,7 @@ class EnvelopeTests(SynchronousTestCase):
 
     def test_format(self) -> None:
         """
-        The version, flags, the node and the number stand in front.
+        The header contains the version, the flags, the node and the sequence number.
         """
         self.assertEqual(
             encode(Envelope(NODE, 258, b"hi", True)), b"\1\1" + NODE + b"\0\0\0\0\0\0\1\2hi"
@@ -61,34 +61,34 @@ class EnvelopeTests(SynchronousTestCase):
 
     def test_unknownFlags(self) -> None:
         """
-        Flags that nobody knows are passed over.
+        Unknown flags are ignored.
         """
         self.assertFalse(decode(b"\1\xfe" + bytes(24)).first)
 
     def test_problems(self) -> None:
         """
-        What is wrong is said.
+        An invalid envelope or field raises an error with the reason.
         """
-        for data, says in [
-            (b"\1" * 25, "25 bytes are too few"), (b"\2" + bytes(40), "version 2 is not known"),
+        for data, message in [
+            (b"\1" * 25, "25 bytes are too few"), (b"\2" + bytes(40), "unknown envelope version 2"),
         ]:  # fmt: skip
-            with self.assertRaisesRegex(EnvelopeError, says):
+            with self.assertRaisesRegex(EnvelopeError, message):
                 decode(data)
-        with self.assertRaisesRegex(EnvelopeError, "16 bytes, and not 3"):
+        with self.assertRaisesRegex(EnvelopeError, "16 bytes, not 3"):
             encode(Envelope(b"abc", 1, b""))
         for number in (-1, 2**64):
-            with self.assertRaisesRegex(EnvelopeError, "too large"):
+            with self.assertRaisesRegex(EnvelopeError, "sequence number"):
                 encode(Envelope(NODE, number, b""))
 
 
 class SequencerTests(SynchronousTestCase):
     """
-    L{Sequencer} gives numbers.
+    L{Sequencer} assigns sequence numbers.
     """
 
     def test_numbers(self) -> None:
         """
-        Each topic has numbers of its own, and the first is marked.
+        Each topic has separate numbers, and its first envelope is marked.
         """
         sequencer = Sequencer(NODE)
         sealed = [decode(sequencer.seal(topic, b"x")) for topic in ("a", "b", "a")]
@@ -100,7 +100,7 @@ class SequencerTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from("abcde")))
     def test_memory(self, topics: list[str]) -> None:
         """
-        Of many topics the last ones are known, and no number is ever given twice
+        Only the last used topics are remembered, and no number is assigned twice
         on a topic.
         """
         sequencer = Sequencer(NODE, 3)
@@ -118,32 +118,31 @@ class SequencerTests(SynchronousTestCase):
 
 class LossCounterTests(SynchronousTestCase):
     """
-    L{LossCounter} counts what is missing.
+    L{LossCounter} counts missing messages.
     """
 
     def note(self, counter: LossCounter, *sequences: int, first: bool = False) -> list[int | None]:
         """
-        Have envelopes come.
+        Record envelopes with some numbers.
         """
         return [counter.note(Envelope(NODE, each, b"", first)) for each in sequences]
 
     def test_gap(self) -> None:
         """
-        The numbers between two that have come are missing; before the first,
-        nothing is.
+        Numbers between two received ones are missing; numbers before the first are not.
         """
         self.assertEqual(self.note(LossCounter(), 7, 8, 11, 12), [0, 0, 2, 0])
 
     def test_duplicate(self) -> None:
         """
-        What comes again, or too late, is known as such.
+        A repeated or late message is recognized.
         """
         self.assertEqual(self.note(LossCounter(), 7, 7, 9, 8, 9, 10), [0, None, 1, None, None, 0])
         self.assertEqual(self.note(LossCounter(), 1, 1, first=True), [0, None])
 
-    def test_beginsAnew(self) -> None:
+    def test_restart(self) -> None:
         """
-        A node that begins anew, with lower or higher numbers, misses nothing.
+        A node that restarts, with lower or higher numbers, misses nothing.
         """
         counter = LossCounter()
         self.note(counter, 2**64 - 1)
@@ -153,7 +152,7 @@ class LossCounterTests(SynchronousTestCase):
 
     def test_eachNode(self) -> None:
         """
-        Nodes are counted apart.
+        Nodes are counted separately.
         """
         counter = LossCounter()
         self.assertEqual(self.note(counter, 5), [0])
@@ -163,8 +162,7 @@ class LossCounterTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        Of many nodes those are known that spoke last, and one that is forgotten
-        begins anew.
+        Only the last active nodes are remembered; a forgotten one begins anew.
         """
         counter = LossCounter(2)
         a, b, c = (bytes([number]) * 16 for number in range(3))
@@ -177,11 +175,11 @@ class LossCounterTests(SynchronousTestCase):
     @given(st.lists(st.booleans()))
     def test_lossy(self, arrives: list[bool]) -> None:
         """
-        Whatever is lost between the first and the last that come is counted.
+        All losses between the first and the last received message are counted.
         """
         sequencer, counter = Sequencer(NODE), LossCounter()
         sealed = [sequencer.seal("a", b"") for _ in arrives]
-        come = [number for number, each in enumerate(arrives) if each]
-        missed = sum(counter.note(decode(sealed[number])) or 0 for number in come)
-        expected = come[-1] - come[0] + 1 - len(come) if come else 0
+        received = [number for number, each in enumerate(arrives) if each]
+        missed = sum(counter.note(decode(sealed[number])) or 0 for number in received)
+        expected = received[-1] - received[0] + 1 - len(received) if received else 0
         self.assertEqual(missed, expected)

@@ -17,8 +17,8 @@ class RecognizeTests(SynchronousTestCase):
 
     def test_policy(self) -> None:
         """
-        A whole policy request is recognized, a part of one is not decided, and
-        other bytes are none of the signatures.
+        A complete policy request is recognized, a part of one is undecided, and
+        other bytes match no signature.
         """
         self.assertIs(recognize(REQUEST), Signature.POLICY)
         self.assertIsNone(recognize(b""))
@@ -62,13 +62,13 @@ class RecognizeTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        A C{ClientHello} is recognized by the six bytes before its version, and
-        what only looks a little like it is plain.
+        A C{ClientHello} is recognized by the six bytes before its version. Other
+        bytes match no signature.
         """
         hello = b"\x16\x03\x01\x02\x00\x01"
         self.assertIs(recognize(hello), Signature.TLS)
         self.assertIsNone(recognize(hello[:-1]))
-        # The message is divided into records of one byte.
+        # The message is split into records of one byte.
         self.assertIs(recognize(b"\x16\x03\x01\x00\x01\x01"), Signature.TLS)
         for other in (
             b"\x16\x01binary",
@@ -109,7 +109,8 @@ class RecognizeTests(SynchronousTestCase):
     )
     def test_decidesOnce(self, start: bytes, rest: bytes) -> None:
         """
-        Byte by byte, the first answer is the last one, and it comes in time.
+        The first result for a growing prefix is final, and is returned within
+        L{MOST_BYTES}.
         """
         data = start + rest
         answers = [recognize(data[:length]) for length in range(len(data) + 1)]

@@ -14,9 +14,9 @@ from openfl_twisted.wire.forwarded import clientOf
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
-def behind(header: str, text: str, peer: str = "10.0.0.1") -> str | None:
+def reported(header: str, text: str, peer: str = "10.0.0.1") -> str | None:
     """
-    Write who is behind a proxy: C{address port}.
+    Return the reported address and port of a client, as C{address port}.
     """
     client = clientOf({header: text}, peer, PROXIES)
     return None if client is None else f"{client.address} {client.port}"
@@ -24,14 +24,14 @@ def behind(header: str, text: str, peer: str = "10.0.0.1") -> str | None:
 
 def quoted(text: str) -> str:
     """
-    Write a quoted string.
+    Return a text as a quoted string, with escaped quotation marks.
     """
     return '"' + "".join(f"\\{letter}" if letter in '"\\' else letter for letter in text) + '"'
 
 
 def elements() -> st.SearchStrategy[str]:
     """
-    Elements of C{Forwarded}, with anything in their quoted strings.
+    Generate elements of C{Forwarded}, with any text in their quoted strings.
     """
     texts = st.text(st.characters(min_codepoint=32, max_codepoint=255)) | st.sampled_from(
         ["a,for=203.0.113.6", ";for=203.0.113.6;", '",for=203.0.113.6,"', "\\"]
@@ -44,13 +44,13 @@ def elements() -> st.SearchStrategy[str]:
 
 class ForwardedTests(SynchronousTestCase):
     """
-    The client behind proxies.
+    L{clientOf} finds the client's address.
     """
 
     def test_list(self) -> None:
         """
-        It is the last one of the list that is no trusted proxy; what stands
-        before it, right or wrong, does not matter.
+        The client is the last address that is not a trusted proxy; entries before
+        it are ignored, valid or not.
         """
         for text, client in [
             ("192.0.2.1", "192.0.2.1 0"),
@@ -65,11 +65,11 @@ class ForwardedTests(SynchronousTestCase):
             ("[2001:db8::1]", "2001:db8::1 0"),
             ("::ffff:192.0.2.1", "192.0.2.1 0"),
         ]:
-            self.assertEqual(behind("x-forwarded-for", text), client, text)
+            self.assertEqual(reported("x-forwarded-for", text), client, text)
 
     def test_forwarded(self) -> None:
         """
-        The list of RFC 7239 is understood too.
+        The C{Forwarded} field of RFC 7239 is supported too.
         """
         for text, client in [
             ("for=192.0.2.1", "192.0.2.1 0"),
@@ -85,12 +85,12 @@ class ForwardedTests(SynchronousTestCase):
             ("for=192.0.2.1;for=192.0.2.2", None),
             ("for=192.0.2.1, ", None),
         ]:
-            self.assertEqual(behind("forwarded", text), client, text)
+            self.assertEqual(reported("forwarded", text), client, text)
 
     def test_quoted(self) -> None:
         """
-        What stands within a quoted string separates nothing; one that does not
-        end leaves nothing that is right.
+        Separators in a quoted string are text. A quoted string without an end
+        makes the field invalid.
         """
         for text, client in [
             ('for=192.0.2.1;host="a,for=203.0.113.6"', "192.0.2.1 0"),
@@ -100,12 +100,12 @@ class ForwardedTests(SynchronousTestCase):
             ('host="a, for=192.0.2.1;host="b"', None),
             ('host="\\', None),
         ]:
-            self.assertEqual(behind("forwarded", text), client, text)
+            self.assertEqual(reported("forwarded", text), client, text)
 
     def test_both(self) -> None:
         """
-        If there are both lists, neither is believed: a proxy that writes one
-        passes on what a client has in the other.
+        A request with both header fields has no trusted address: a proxy that
+        writes one forwards the client's other one.
         """
         headers = {"forwarded": "for=192.0.2.1", "x-forwarded-for": "192.0.2.1"}
         self.assertIsNone(clientOf(headers, "fd00::1", PROXIES))
@@ -113,26 +113,25 @@ class ForwardedTests(SynchronousTestCase):
 
     def test_spaces(self) -> None:
         """
-        A long row of spaces, right or wrong, costs no more than its length.
+        Many spaces are parsed in linear time, in a valid or an invalid field.
         """
         spaces = " " * 15_000
         for text, client in [(f'a="{spaces}";for=192.0.2.1', "192.0.2.1 0"), (f'{spaces}"', None)]:
             started = time.process_time()
-            self.assertEqual(behind("forwarded", text), client)
+            self.assertEqual(reported("forwarded", text), client)
             self.assertLess(time.process_time() - started, 0.5)
 
     @given(st.lists(elements()), elements(), elements())
     def test_noSpoofing(self, before: list[str], left: str, right: str) -> None:
         """
-        Whatever is within quoted strings, the client is the one whom the proxy
-        names.
+        The address is the one that the proxy has written, regardless of quoted strings.
         """
         last = f"{left};for=192.0.2.1;{right}"
-        self.assertEqual(behind("forwarded", ",".join([*before, last])), "192.0.2.1 0")
+        self.assertEqual(reported("forwarded", ",".join([*before, last])), "192.0.2.1 0")
 
     def test_malformed(self) -> None:
         """
-        What is no address is nobody, and so is who stands before it.
+        A malformed last entry means that the address is unknown.
         """
         for text in (
             "",
@@ -143,23 +142,23 @@ class ForwardedTests(SynchronousTestCase):
             "[192.0.2.1]x",
             "1.2.3",
         ):
-            self.assertIsNone(behind("x-forwarded-for", text), text)
+            self.assertIsNone(reported("x-forwarded-for", text), text)
 
     def test_untrusted(self) -> None:
         """
-        Nobody but a trusted proxy is believed.
+        Only the header fields of trusted proxies are used.
         """
         for peer in ("192.0.2.9", "::1", "not an address"):
-            self.assertIsNone(behind("x-forwarded-for", "192.0.2.1", peer))
+            self.assertIsNone(reported("x-forwarded-for", "192.0.2.1", peer))
         self.assertIsNone(clientOf({}, "10.0.0.1", PROXIES))
-        self.assertEqual(behind("x-forwarded-for", "192.0.2.1", "::ffff:10.0.0.1"), "192.0.2.1 0")
+        self.assertEqual(reported("x-forwarded-for", "192.0.2.1", "::ffff:10.0.0.1"), "192.0.2.1 0")
 
     @given(
         st.sampled_from(["forwarded", "x-forwarded-for"]), st.text(st.characters(max_codepoint=255))
     )
     def test_anything(self, header: str, text: str) -> None:
         """
-        Whatever stands in a header, it is somebody or nobody.
+        Any header field has an address, or none.
         """
-        client = behind(header, text)
+        client = reported(header, text)
         self.assertNotEqual(client, "")

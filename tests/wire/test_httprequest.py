@@ -22,21 +22,22 @@ from tests.frames import REQUEST
 from tests.segments import cuts
 
 
-def collect(pieces: list[bytes], maxHead: int = 16_384) -> tuple[bytes, bytes] | int | None:
+def collect(chunks: list[bytes], maxHead: int = 16_384) -> tuple[bytes, bytes] | int | None:
     """
     Collect a head.
 
-    @return: it and what is behind it, or the status of a refusal, or C{None}.
+    @return: the head and the bytes after it, or the status of a refusal, or
+        C{None}.
     """
     collector = HeadCollector(maxHead)
-    for number, piece in enumerate(pieces):
+    for number, chunk in enumerate(chunks):
         try:
-            complete = collector.receive(piece)
+            complete = collector.receive(chunk)
         except HTTPAnswer as answer:
             return answer.status
         if complete is not None:
             head, rest = complete
-            return head, rest + b"".join(pieces[number + 1 :])
+            return head, rest + b"".join(chunks[number + 1 :])
     return None
 
 
@@ -130,7 +131,8 @@ class StartsRequestTests(SynchronousTestCase):
     )
     def test_decidesOnce(self, start: bytes, rest: bytes) -> None:
         """
-        Byte by byte, the first decision is the last, and it is made in time.
+        The first result for a growing prefix is final, and is returned within
+        L{MAX_REQUEST_START}.
         """
         data = start + rest + b" " * (MAX_REQUEST_START - len(start + rest))
         decisions = [startsRequest(data[:length]) for length in range(len(data) + 1)]
@@ -161,32 +163,32 @@ class StartsRequestTests(SynchronousTestCase):
 
 class CollectorTests(SynchronousTestCase):
     """
-    Collecting a head.
+    L{HeadCollector} collects a head.
     """
 
-    def test_pieces(self) -> None:
+    def test_chunks(self) -> None:
         """
-        A head is found whole, and byte by byte, and what is behind it is kept
-        apart.
+        A head is found in one chunk and in single bytes. The bytes after it are
+        returned separately.
         """
         stream = REQUEST + b"rest\r\n\r\n"
         single = [bytes((byte,)) for byte in stream]
-        for pieces in ([stream], single):
-            self.assertEqual(collect(pieces), (REQUEST, b"rest\r\n\r\n"))
+        for chunks in ([stream], single):
+            self.assertEqual(collect(chunks), (REQUEST, b"rest\r\n\r\n"))
         self.assertIsNone(collect(single[: len(REQUEST) - 1]))
         self.assertIsNone(collect([b"GET "]))
 
     @given(cuts(REQUEST + b"\x82\x80abcd"))
-    def test_anyPieces(self, pieces: list[bytes]) -> None:
+    def test_anySplit(self, chunks: list[bytes]) -> None:
         """
-        Any way to cut it gives the same head.
+        The head does not depend on chunk boundaries.
         """
-        self.assertEqual(collect(pieces), (REQUEST, b"\x82\x80abcd"))
+        self.assertEqual(collect(chunks), (REQUEST, b"\x82\x80abcd"))
 
     def test_long(self) -> None:
         """
-        Cookies of some thousand bytes are taken; a head that is over the limit
-        is refused, though its end has not come, and also if it has.
+        Cookies of several thousand bytes are accepted. A head that exceeds the
+        limit is refused, complete or not.
         """
         cookies = REQUEST.replace(b"Pragma: no-cache", b"Cookie: a=" + b"x" * 4000)
         self.assertEqual(collect([cookies[:100], cookies[100:]]), (cookies, b""))
@@ -198,8 +200,8 @@ class CollectorTests(SynchronousTestCase):
 
     def test_noHTTP(self) -> None:
         """
-        What is no request is known by its first line, or the first byte that
-        cannot be in one, however it is cut.
+        Other bytes are refused after the first line, or at the first byte that no
+        request contains, however the stream is split.
         """
         for stream in (
             b"<hello/>\0",
@@ -214,13 +216,13 @@ class CollectorTests(SynchronousTestCase):
             b"GET /\xe4 HTTP/1.1\r\n",
             b"\x16\x03\x01",
         ):
-            for pieces in ([stream], [bytes((byte,)) for byte in stream]):
+            for chunks in ([stream], [bytes((byte,)) for byte in stream]):
                 expected = None if stream == b"\r" else 400
-                self.assertEqual(collect(pieces), expected, stream)
+                self.assertEqual(collect(chunks), expected, stream)
 
     def test_received(self) -> None:
         """
-        All that has come is there for somebody else.
+        All received bytes are available to another protocol.
         """
         collector = HeadCollector()
         self.assertIsNone(collector.receive(b"GET"))
@@ -230,13 +232,13 @@ class CollectorTests(SynchronousTestCase):
 
 class ParseTests(SynchronousTestCase):
     """
-    Reading a head.
+    L{parseHead} parses a head.
     """
 
     def test_parts(self) -> None:
         """
-        It has its method, its path with the query, and its fields, whose names
-        are in small letters.
+        A head has a method, a path with the query, and header fields with names
+        in lower case.
         """
         head = parseHead(REQUEST)
         self.assertEqual((head.method, head.path, head.version), ("GET", "/x/room?id=1", "1"))
@@ -244,7 +246,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_paths(self) -> None:
         """
-        OpenFL's draft of a client puts a whole URL in the request.
+        The path of a whole URL, as OpenFL's draft of a client sends it, is extracted.
         """
         for target, path in [
             (b"/", "/"),
@@ -259,8 +261,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        White space around a value does not belong to it; values of several
-        fields are joined; bytes that are not ASCII are letters of ISO 8859-1.
+        White space around a value is removed, values of repeated fields are
+        joined, and other bytes than ASCII are decoded as ISO 8859-1.
         """
         head = parseHead(b"GET / HTTP/1.0\r\na:\t1 \r\nB: \xe4\r\nA: 2\r\nc:\r\n\r\n")
         self.assertEqual(head.headers, {"a": "1, 2", "b": "\xe4", "c": ""})
@@ -268,8 +270,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """
-        Folded lines, lone ends of lines, names that are none, and a second field
-        of those that are decisive are no head.
+        Folded lines, lone CR or LF, invalid names, and repeated fields that must
+        be unique are refused.
         """
         for fields in (
             b"A: 1\r\n folded\r\n",
@@ -294,7 +296,7 @@ class ParseTests(SynchronousTestCase):
     @given(st.binary().map(lambda data: REQUEST[:-4] + b"\r\n" + data + b"\r\n\r\n"))
     def test_anything(self, head: bytes) -> None:
         """
-        Whatever stands in it, it is read or refused.
+        A head with any fields is parsed or refused.
         """
         try:
             parsed = parseHead(head)
@@ -342,8 +344,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_encoded(self) -> None:
         """
-        An answer is a complete response; without a body it has the same length
-        field.
+        An answer is a complete response; without a body it has the same length field.
         """
         answer = HTTPAnswer(400, "No.", [("A", "b")])
         head = (

@@ -46,20 +46,19 @@ from tests.effort import profiled
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 
-# How many times as many steps four times the input may take: 4 in proportion, 16 for the square.
+# Maximum ratio of the steps for four times the input: 4 is linear, 16 is quadratic.
 GROWTH = 6.0
 
-# Steps for each byte that are never too many.
+# Steps per byte that are always allowed.
 PER_BYTE = 10
 
-# Steps that are taken once.
+# Steps that are independent of the length.
 LEAST = 400
 
 
 class Input(bytes):
     """
-    Input that counts how many of its bytes are copied by slices and looked at by
-    C{find}.
+    Input that counts its bytes that slices copy and C{find} searches.
     """
 
     seen = 0
@@ -71,35 +70,31 @@ class Input(bytes):
         return found
 
     def find(self, wanted: Any, start: Any = None, end: Any = None) -> int:
-        """
-        Search, and count.
-        """
-        place = super().find(wanted, start, end)
-        Input.seen += (len(self) if place < 0 else place) - (start or 0)
-        return place
+        position = super().find(wanted, start, end)
+        Input.seen += (len(self) if position < 0 else position) - (start or 0)
+        return position
 
 
 class Steps(Costs):
     """
     The steps of a parser: lines and calls in Python, and the lengths that methods
-    of bytes and text look at.
+    of bytes and text process.
 
-    @ivar lines: number of lines that were run.
+    @ivar lines: number of executed lines.
     """
 
     lines = 0
 
     def note(self, frame: FrameType, event: str, argument: Any) -> None:
         """
-        Count a call, as C{sys.setprofile} gives it. How much C{find} looks at is
-        not known: L{Input} counts that.
+        Count a call for C{sys.setprofile}. L{Input} counts the calls of C{find}.
         """
         if event != "c_call" or argument.__name__ != "find":
             super().note(frame, event, argument)
 
     def trace(self, frame: FrameType, event: str, about: Any) -> Any:
         """
-        Count a line, as C{sys.settrace} gives it.
+        Count a line for C{sys.settrace}.
         """
         self.lines += event == "line"
         return self.trace
@@ -107,8 +102,7 @@ class Steps(Costs):
 
 def stepsOf(work: Callable[[], object]) -> int:
     """
-    Count the steps of a parser. Errors that it raises for bad input are part of
-    it.
+    Count the steps of a parser, including errors for invalid input.
     """
     steps = Steps()
     Input.seen = 0
@@ -118,10 +112,10 @@ def stepsOf(work: Callable[[], object]) -> int:
         try:
             work()
         except (AttributeError, NameError, TypeError):
-            # The parser was not called as it should be.
+            # The parser was not called correctly.
             raise
         except Exception:
-            # Each parser has errors of its own; other tests check which.
+            # Parsers raise various errors, which other tests check.
             pass
         finally:
             sys.settrace(tracing)
@@ -131,12 +125,12 @@ def stepsOf(work: Callable[[], object]) -> int:
 
 class Parser(NamedTuple):
     """
-    A parser, and what to attack it with.
+    A parser, and its inputs.
 
-    @ivar parse: parses pieces of a stream; they are one piece if the parser takes
-        no stream.
-    @ivar units: parts of its input, which are repeated.
-    @ivar most: the longest input that it takes at all.
+    @ivar parse: parses chunks of a stream; one chunk if the parser does not
+        support streams.
+    @ivar units: parts of the input, which are repeated.
+    @ivar most: maximum length of the input.
     """
 
     parse: Callable[[list[bytes]], object]
@@ -146,27 +140,27 @@ class Parser(NamedTuple):
 
 def whole(parse: Callable[[bytes], object]) -> Callable[[list[bytes]], object]:
     """
-    Take a parser that takes no stream.
+    Adapt a parser without streams.
     """
-    return lambda pieces: parse(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    return lambda chunks: parse(chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
 
 def decoded(parse: Callable[[str], object]) -> Callable[[list[bytes]], object]:
     """
-    Take a parser of text.
+    Adapt a parser of text.
     """
-    return lambda pieces: parse(b"".join(pieces).decode("utf-8", "replace"))
+    return lambda chunks: parse(b"".join(chunks).decode("utf-8", "replace"))
 
 
 def stream(make: Callable[[], Callable[[bytes], object]]) -> Callable[[list[bytes]], object]:
     """
-    Take a parser of a stream.
+    Adapt a parser of streams.
     """
 
-    def parse(pieces: list[bytes]) -> None:
+    def parse(chunks: list[bytes]) -> None:
         receive = make()
-        for piece in pieces:
-            found = receive(piece)
+        for chunk in chunks:
+            found = receive(chunk)
             if isinstance(found, Iterator):
                 for _ in found:
                     pass
@@ -331,7 +325,10 @@ PARSERS = {
     ),
     "policy.rule": Parser(
         decoded(
-            lambda ports: rule.AccessRule("*." + ports, ports).covers(rule.AccessRule("*", ports))
+            lambda ports: (
+                rule.AccessRule("*." + ports, ports).refusal(ports, 1, secure=True, servedFrom=1),
+                rule.portsMask(ports),
+            )
         ),
         [b"1", b",", b"-", b" ", b"*", b"65535", b"."],
     ),
@@ -389,7 +386,7 @@ PARSERS = {
     ),
 }
 
-# They parse nothing by themselves.
+# Modules without a parser.
 OTHERS = {
     # Writers, types and decisions.
     "amf.amf3writer",
@@ -414,7 +411,7 @@ class LinearTests(SynchronousTestCase):
 
     def test_complete(self) -> None:
         """
-        Every module of C{wire} is here.
+        The table contains every module of C{wire}.
         """
         wire = PACKAGE / "wire"
         modules = {
@@ -426,8 +423,7 @@ class LinearTests(SynchronousTestCase):
 
     def test_counts(self) -> None:
         """
-        Work that is quadratic is noticed: a loop in a loop, and a search of
-        everything for each part.
+        Quadratic work is detected: nested loops, and a search of all data for each part.
         """
 
         def nested(data: bytes) -> None:
@@ -436,35 +432,34 @@ class LinearTests(SynchronousTestCase):
                     pass
 
         def searched(data: bytes) -> None:
-            for place in range(len(data)):
-                data.find(b"b", place)
+            for position in range(len(data)):
+                data.find(b"b", position)
 
         for parse in (nested, searched):
             self.assertRaises(
                 self.failureException, self.check, Parser(whole(parse), []), b"a" * 400, 1
             )
 
-    def check(self, parser: Parser, data: bytes, pieces: int) -> None:
+    def check(self, parser: Parser, data: bytes, chunks: int) -> None:
         """
         Compare the steps for some input and for four times as much.
         """
 
         def steps(count: int) -> int:
             stream = Input(data * count)
-            size = max(1, len(stream) // pieces) if pieces == 1 else pieces
+            size = max(1, len(stream) // chunks) if chunks == 1 else chunks
             cut: list[bytes] = [Input(stream[at : at + size]) for at in range(0, len(stream), size)]
             return stepsOf(lambda: parser.parse(cut))
 
         # An error can end the shorter input early.
         few, many = max(steps(1), PER_BYTE * len(data)), steps(4)
-        self.assertLessEqual(many, GROWTH * few + LEAST, (data[:80], pieces, few, many))
+        self.assertLessEqual(many, GROWTH * few + LEAST, (data[:80], chunks, few, many))
 
     @settings(deadline=None, max_examples=200)
     @given(st.data())
     def test_linear(self, draw: st.DataObject) -> None:
         """
-        Four times the input takes about four times the steps, in one piece and
-        in many.
+        Four times the input takes about four times the steps, in one chunk and in many.
         """
         parser = draw.draw(st.sampled_from([*PARSERS.values()]))
         unit = b"".join(draw.draw(st.lists(st.sampled_from(parser.units), min_size=1, max_size=3)))

@@ -20,75 +20,75 @@ streams = st.lists(
 
 def lengthOf(line: bytes) -> int | None:
     """
-    A dollar announces a block.
+    Return the length of the block that a line with a dollar sign announces.
     """
     return numberIn(line[1:]) if line.startswith(b"$") else None
 
 
-def cut(pieces: list[bytes], maxBlock: int = 5) -> Found:
+def parse(chunks: list[bytes], maxBlock: int = 5) -> Found:
     """
-    Cut a stream, to its end or up to an error.
+    Return the lines and blocks of a stream, up to an error, and the error.
     """
     splitter = LineBlockParser(lengthOf, maxBlock)
     found: Found = []
     try:
-        for piece in pieces:
-            for each in splitter.receive(piece):
+        for chunk in chunks:
+            for each in splitter.receive(chunk):
                 found.append(each)
     except StreamError as problem:
         found.append(str(problem))
     return found
 
 
-class BlockSplitterTests(SynchronousTestCase):
+class LineBlockParserTests(SynchronousTestCase):
     """
-    L{LineBlockParser} finds lines and blocks.
+    L{LineBlockParser} parses lines and blocks.
     """
 
     def test_blocks(self) -> None:
         """
-        A line that announces a block is given with it; a newline in the block
-        ends nothing.
+        A line is returned with its block. A newline in a block is data.
         """
         self.assertEqual(
-            cut([b"a\r\n$2\r\n\r\n\r\n$0\r\n\r\nb\rc\n\r\n"]),
+            parse([b"a\r\n$2\r\n\r\n\r\n$0\r\n\r\nb\rc\n\r\n"]),
             [(b"a", None), (b"$2", b"\r\n"), (b"$0", b""), (b"b\rc\n", None)],
         )
 
     @given(cutStreams(streams))
-    def test_anyCut(self, example: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, example: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same, up to the same error.
+        The lines and blocks, and an error, do not depend on chunk boundaries.
         """
-        stream, pieces = example
-        self.assertEqual(cut(pieces), cut([stream]))
+        stream, chunks = example
+        self.assertEqual(parse(chunks), parse([stream]))
 
     def test_problems(self) -> None:
         """
-        A block that is too long, or longer than announced, and a length that is
-        none are errors.
+        A block that is too long or longer than announced, and an invalid length,
+        raise an error.
         """
-        for stream, says in [
+        for stream, message in [
             (b"$6\r\n", "a block of 6 bytes exceeds 5 bytes"),
             (b"$2\r\nabc\r\n", "longer than announced"),
             (b"$-1\r\n", "b'-1' is not a number"),
             (b"$" + b"1" * 20 + b"\r\n", "is not a number"),
         ]:
-            self.assertIn(says, str(cut([b"a\r\n" + stream])[1]))
+            self.assertIn(message, str(parse([b"a\r\n" + stream])[1]))
 
     def test_longLine(self) -> None:
         """
-        A line may be as long as the limit, whether its end has come or not.
+        A line may have the maximum length. A longer line raises an error,
+        complete or not.
         """
-        says = [f"a line is longer than {MAX_LINE} bytes"]
+        message = [f"a line is longer than {MAX_LINE} bytes"]
         line = b"x" * MAX_LINE
-        self.assertEqual(cut([line, b"\r", b"\n"]), [(line, None)])
-        self.assertEqual(cut([line + b"x\r\n"]), says)
-        self.assertEqual(cut([line, b"x", b"\r"]), says)
+        self.assertEqual(parse([line, b"\r", b"\n"]), [(line, None)])
+        self.assertEqual(parse([line + b"x\r\n"]), message)
+        self.assertEqual(parse([line, b"x", b"\r"]), message)
 
     def test_pending(self) -> None:
         """
-        What has not come to its end is known.
+        The bytes of an incomplete line or block are counted.
         """
         splitter = LineBlockParser(lengthOf, 5)
         self.assertEqual(list(splitter.receive(b"a\r\n$5\r\nab")), [(b"a", None)])

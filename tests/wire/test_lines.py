@@ -14,16 +14,15 @@ streams = st.lists(st.sampled_from([b"\0", b"\r", b"\n", b"a", b"bc"])).map(b"".
 framings = st.sampled_from([Framing.LINE, Framing.NUL, Framing.AUTO])
 
 
-def eventsOf(framing: Framing, pieces: list[bytes], maxLength: int) -> list[Line | str | bytes]:
+def eventsOf(framing: Framing, chunks: list[bytes], maxLength: int) -> list[Line | str | bytes]:
     """
-    Give a stream to a splitter as its users do: up to the first line that is
-    too long, or to the end.
+    Return the lines of a stream, up to the first line that is too long.
     """
     splitter = LineSplitter(framing, maxLength)
     events: list[Line | str | bytes] = []
-    for piece in pieces:
+    for chunk in chunks:
         try:
-            events += splitter.receive(piece)
+            events += splitter.receive(chunk)
         except MessageTooLong as error:
             return [*events, *error.before, "too long"]
     return [*events, splitter.finish()]
@@ -31,18 +30,18 @@ def eventsOf(framing: Framing, pieces: list[bytes], maxLength: int) -> list[Line
 
 class LineSplitterTests(SynchronousTestCase):
     """
-    L{LineSplitter} finds the lines in a stream.
+    L{LineSplitter} splits a stream into lines.
     """
 
     def lines(self, framing: Framing, stream: bytes) -> list[Line]:
         """
-        Split a stream that comes in one piece.
+        Return the lines of a stream that is received in one chunk.
         """
         return LineSplitter(framing).receive(stream)
 
     def test_line(self) -> None:
         """
-        CR, LF and CR LF end a line; a NUL is an ordinary character.
+        CR, LF and CR LF terminate a line; NUL is an ordinary character.
         """
         self.assertEqual(
             self.lines(Framing.LINE, b"a\rb\nc\r\n\0d\n\r\n"),
@@ -57,7 +56,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_nul(self) -> None:
         """
-        A NUL ends a line; CR and LF are ordinary characters.
+        NUL terminates a line; CR and LF are ordinary characters.
         """
         self.assertEqual(
             self.lines(Framing.NUL, b"a\r\n\0\0b\0"),
@@ -66,8 +65,8 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_auto(self) -> None:
         """
-        Whichever comes first ends a line, and a NUL directly behind a newline
-        ends the same line once more.
+        A newline or NUL terminates a line. A NUL directly after a newline
+        terminates the same line again.
         """
         self.assertEqual(
             self.lines(Framing.AUTO, b"a\nb\0c\r\n\0\0\n"),
@@ -81,10 +80,10 @@ class LineSplitterTests(SynchronousTestCase):
             ],
         )
 
-    def test_lineIsGivenAtItsFirstEnd(self) -> None:
+    def test_firstTerminator(self) -> None:
         """
-        A CR at the end of a piece ends the line at once, though an LF may
-        follow.
+        A CR at the end of a chunk terminates the line immediately, although an LF
+        may follow.
         """
         splitter = LineSplitter(Framing.AUTO)
         self.assertEqual(splitter.receive(b"a\r"), [Line(b"a", b"\r\n")])
@@ -93,7 +92,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_finish(self) -> None:
         """
-        What has no end is given at the end of the stream, once.
+        A line without a terminator is returned at EOF, once.
         """
         splitter = LineSplitter(Framing.LINE)
         splitter.receive(b"a\nbc")
@@ -109,11 +108,13 @@ class LineSplitterTests(SynchronousTestCase):
         self.assertEqual(splitter.receive(b"\n"), [Line(line, b"\r\n")])
 
     @given(framings, cutStreams(streams), st.integers(1, 6))
-    def test_anyCut(self, framing: Framing, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
+    def test_anySplit(
+        self, framing: Framing, cut: tuple[bytes, list[bytes]], maxLength: int
+    ) -> None:
         """
-        Any cut gives the same lines, up to the same line that is too long.
+        The lines, and the line that is too long, do not depend on chunk boundaries.
         """
-        stream, pieces = cut
+        stream, chunks = cut
         self.assertEqual(
-            eventsOf(framing, pieces, maxLength), eventsOf(framing, [stream], maxLength)
+            eventsOf(framing, chunks, maxLength), eventsOf(framing, [stream], maxLength)
         )

@@ -11,20 +11,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.wire.messages import END, MessageSplitter, MessageTooLong
 from tests.segments import cutStreams
 
-# Few different bytes, so that ends are frequent.
+# Few different bytes, so that terminators are frequent.
 streams = st.lists(st.sampled_from([b"\0", b"a", b"bc", b"\xc3\xa9", b"\r\n"])).map(b"".join)
 
 
-def eventsOf(pieces: list[bytes], maxLength: int) -> list[bytes | str]:
+def eventsOf(chunks: list[bytes], maxLength: int) -> list[bytes | str]:
     """
-    Give a stream to a splitter as its users do: up to the first message that is
-    too long.
+    Return the messages of a stream, up to the first message that is too long.
     """
     splitter = MessageSplitter(maxLength)
     events: list[bytes | str] = []
-    for piece in pieces:
+    for chunk in chunks:
         try:
-            events += splitter.receive(piece)
+            events += splitter.receive(chunk)
         except MessageTooLong as error:
             return [*events, *error.before, "too long"]
     return events
@@ -32,21 +31,21 @@ def eventsOf(pieces: list[bytes], maxLength: int) -> list[bytes | str]:
 
 class MessageSplitterTests(SynchronousTestCase):
     """
-    L{MessageSplitter} finds the messages in a stream.
+    L{MessageSplitter} splits a stream into messages.
     """
 
     def test_segmented(self) -> None:
         """
-        Messages come out the same as Flash gives them for Ruffle's recorded
-        stream C{avm1/xml_socket_segmented}.
+        Ruffle's recorded stream C{avm1/xml_socket_segmented} has the same
+        messages as in Flash.
         """
         splitter = MessageSplitter()
         received = []
-        for piece in [
+        for chunk in [
             b"\0First\0", b"Hello", b"World!", b"\0", b"This", b" is", b" a ", b"test\0",
             b"One\0Two\0Three\0", b"\0\0\0", b"AA\0BB\0CC", b"DD\0",
         ]:  # fmt: skip
-            received += splitter.receive(piece)
+            received += splitter.receive(chunk)
         self.assertEqual(
             received,
             [
@@ -62,22 +61,21 @@ class MessageSplitterTests(SynchronousTestCase):
     )
     def test_long(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Long messages, which are found in another way than short ones, come out
-        the same in any pieces.
+        Long messages, which are split by another method, do not depend on chunk
+        boundaries.
         """
-        stream, pieces = cut
+        stream, chunks = cut
         splitter = MessageSplitter()
-        received = [message for piece in pieces for message in splitter.receive(piece)]
+        received = [message for chunk in chunks for message in splitter.receive(chunk)]
         self.assertEqual(received, stream.split(b"\0")[:-1])
         self.assertEqual(splitter.pending, 0)
 
     @given(cutStreams(streams), st.integers(1, 6))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]], maxLength: int) -> None:
         """
-        Any cut gives the same messages, up to the same message that is too
-        long.
+        The messages, and the message that is too long, do not depend on chunk boundaries.
         """
-        stream, pieces = cut
+        stream, chunks = cut
         expected: list[bytes | str] = []
         *messages, rest = stream.split(b"\0")
         for message in messages:
@@ -88,50 +86,50 @@ class MessageSplitterTests(SynchronousTestCase):
         else:
             if len(rest) > maxLength:
                 expected.append("too long")
-        self.assertEqual(eventsOf(pieces, maxLength), expected)
+        self.assertEqual(eventsOf(chunks, maxLength), expected)
 
     @given(cutStreams(streams), st.integers(1, 6), st.data())
     def test_together(
         self, cut: tuple[bytes, list[bytes]], maxLength: int, data: st.DataObject
     ) -> None:
         """
-        Messages that are taken together are the same, also where both ways take
-        turns.
+        C{receive} and C{receiveTogether} return the same messages, also if they
+        are called alternately.
         """
-        _, pieces = cut
+        _, chunks = cut
         splitter = MessageSplitter(maxLength)
         events: list[bytes | str] = []
-        for piece in pieces:
+        for chunk in chunks:
             try:
                 if data.draw(st.booleans()):
-                    events += splitter.receive(piece)
+                    events += splitter.receive(chunk)
                 else:
-                    together = splitter.receiveTogether(piece)
+                    together = splitter.receiveTogether(chunk)
                     events += [] if together is None else together.split(b"\0")
             except MessageTooLong as error:
                 events += [*error.before, "too long"]
                 break
-        self.assertEqual(events, eventsOf(pieces, maxLength))
+        self.assertEqual(events, eventsOf(chunks, maxLength))
 
     @given(st.lists(st.binary().filter(lambda message: b"\0" not in message)))
     def test_roundTrip(self, messages: list[bytes]) -> None:
         """
-        What is written one behind the other, each with its end, a splitter reads.
+        Messages with terminators are split into the same messages.
         """
         stream = b"".join(message + END for message in messages)
         self.assertEqual(MessageSplitter().receive(stream), messages)
 
     def test_limitIsInclusive(self) -> None:
         """
-        A message of just the limit is taken, one byte more is not.
+        A message may have the maximum length; one byte more raises an error.
         """
         self.assertEqual(MessageSplitter(3).receive(b"abc\0"), [b"abc"])
         self.assertRaises(MessageTooLong, MessageSplitter(3).receive, b"abcd\0")
 
     def test_tooLongWithoutEnd(self) -> None:
         """
-        A message is too long as soon as it cannot end within the limit any
-        more; what was complete before it is not lost.
+        An incomplete message raises an error as soon as it exceeds the limit. The
+        complete messages before it are kept.
         """
         splitter = MessageSplitter(3)
         error = self.assertRaises(MessageTooLong, splitter.receive, b"a\0bc\0defg")
@@ -140,8 +138,7 @@ class MessageSplitterTests(SynchronousTestCase):
 
     def test_pending(self) -> None:
         """
-        The bytes of a message whose end has not come are counted, until they
-        are dropped.
+        The bytes of an incomplete message are counted until they are discarded.
         """
         splitter = MessageSplitter()
         splitter.receive(b"a\0bcd")
@@ -152,23 +149,23 @@ class MessageSplitterTests(SynchronousTestCase):
 
     def test_oneSplitForManyMessages(self) -> None:
         """
-        Each byte is looked at once: a piece of a long message is not searched
-        again when the next one comes.
+        Each byte is searched once: buffered chunks of a long message are not
+        searched again.
         """
-        looked = []
+        searched = []
 
         class Counted(bytes):
             def split(self, *arguments: Any) -> list[bytes]:
-                looked.append(len(self))
+                searched.append(len(self))
                 return super().split(*arguments)
 
-            def find(self, what: Any, at: Any = 0, *arguments: Any) -> int:
-                found = super().find(what, at, *arguments)
-                looked.append((found if found >= 0 else len(self)) - at)
+            def find(self, sub: Any, start: Any = 0, *arguments: Any) -> int:
+                found = super().find(sub, start, *arguments)
+                searched.append((found if found >= 0 else len(self)) - start)
                 return found
 
         splitter = MessageSplitter(10_000)
         for _ in range(9):
             splitter.receive(Counted(b"x" * 1000))
         splitter.receive(Counted(b"\0" * 1000))
-        self.assertEqual(looked, [1000] * 9 + [0, 1000])
+        self.assertEqual(searched, [1000] * 9 + [0, 1000])

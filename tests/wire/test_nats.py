@@ -24,15 +24,15 @@ streams = st.lists(
 ).map(b"".join)  # fmt: skip
 
 
-def read(*pieces: bytes) -> list[object]:
+def read(*chunks: bytes) -> list[object]:
     """
-    Read a stream, to its end or up to an error.
+    Return the messages of a stream, up to an error, and the error.
     """
     reader = nats.NATSReader(4)
     found: list[object] = []
     try:
-        for piece in pieces:
-            for each in reader.receive(piece):
+        for chunk in chunks:
+            for each in reader.receive(chunk):
                 found.append(each)  # noqa: PERF402 - an error must not take away what came before
     except StreamError as problem:
         found.append(str(problem))
@@ -41,42 +41,41 @@ def read(*pieces: bytes) -> list[object]:
 
 class NATSReaderTests(SynchronousTestCase):
     """
-    L{nats.NATSReader} reads what a server says.
+    L{nats.NATSReader} parses the messages of a server.
     """
 
     @given(cutStreams(streams))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same, up to the same error.
+        The messages, and an error, do not depend on chunk boundaries.
         """
-        stream, pieces = cut
-        self.assertEqual(read(*pieces), read(stream))
+        stream, chunks = cut
+        self.assertEqual(read(*chunks), read(stream))
 
     @given(st.binary())
     def test_anyBytes(self, stream: bytes) -> None:
         """
-        No bytes whatever are any other error.
+        Any bytes are parsed, or are a C{StreamError}.
         """
         read(stream)
 
     def test_words(self) -> None:
         """
-        Short words are in any letters, and an error has a text.
+        The names of control messages are case-insensitive; an error has a text.
         """
         self.assertEqual(
             read(b"PING\r\nPong\r\n+OK\r\n-err 'Authorization Violation'\r\n"),
             [
-                nats.Word("PING"),
-                nats.Word("PONG"),
-                nats.Word("+OK"),
-                nats.Word("-ERR", "Authorization Violation"),
+                nats.ControlMessage("PING"),
+                nats.ControlMessage("PONG"),
+                nats.ControlMessage("+OK"),
+                nats.ControlMessage("-ERR", "Authorization Violation"),
             ],
         )
 
     def test_deliveries(self) -> None:
         """
-        A message comes with the number of its subscription, and may have a
-        subject for replies.
+        A delivery contains its subscription number; a reply subject is optional.
         """
         self.assertEqual(
             read(b"MSG a 1 2\r\n\r\n\r\nmsg b 22 c 0\r\n\r\n"),
@@ -85,8 +84,8 @@ class NATSReaderTests(SynchronousTestCase):
 
     def test_info(self) -> None:
         """
-        A server says what it takes and whether it has TLS; what it does not say
-        is as usual.
+        C{INFO} contains the maximum payload and TLS support; missing options have
+        defaults.
         """
         self.assertEqual(
             read(b'INFO {"max_payload":7,"tls_required":true}\r\nINFO {"tls_available":true}\r\n'),
@@ -95,38 +94,38 @@ class NATSReaderTests(SynchronousTestCase):
 
     def test_pending(self) -> None:
         """
-        What has not come to its end is known.
+        The bytes of an incomplete message are counted.
         """
         reader = nats.NATSReader()
-        self.assertEqual(list(reader.receive(b"PING\r\nPI")), [nats.Word("PING")])
+        self.assertEqual(list(reader.receive(b"PING\r\nPI")), [nats.ControlMessage("PING")])
         self.assertEqual(reader.pending, 2)
 
     def test_problems(self) -> None:
         """
-        What the protocol does not have is an error.
+        Messages that violate the protocol raise an error.
         """
-        for line, says in [
-            (b"HELLO", "is nothing that NATS says"),
-            (b"MSG a 1", "is no message of NATS"),
-            (b"MSG a 1 b c 5", "is no message of NATS"),
+        for line, message in [
+            (b"HELLO", "is not a NATS message"),
+            (b"MSG a 1", "is not a valid NATS message"),
+            (b"MSG a 1 b c 5", "is not a valid NATS message"),
             (b"MSG a 1 5", "a block of 5 bytes exceeds 4 bytes"),
-            (b"INFO []", "no JSON object"),
-            (b"INFO " + b"[" * 60_000, "no JSON object"),
-            (b'INFO {"max_payload":"x"}', "max_payload is no number"),
-            (b'INFO {"max_payload":-1}', "max_payload is no number"),
+            (b"INFO []", "must be a JSON object"),
+            (b"INFO " + b"[" * 60_000, "must be a JSON object"),
+            (b'INFO {"max_payload":"x"}', "max_payload must be a number"),
+            (b'INFO {"max_payload":-1}', "max_payload must be a number"),
         ]:
             [problem] = read(line + b"\r\n")
-            self.assertIn(says, str(problem))
+            self.assertIn(message, str(problem))
 
 
 class CommandTests(SynchronousTestCase):
     """
-    What a client says.
+    The commands of a client.
     """
 
     def test_commands(self) -> None:
         """
-        Commands are written as the protocol has them.
+        Commands have the format of the protocol.
         """
         self.assertEqual(nats.connect({"a": True}), b'CONNECT {"a":true}\r\n')
         self.assertEqual(nats.publish(b"a.b", b"\r\n"), b"PUB a.b 2\r\n\r\n\r\n")
@@ -135,7 +134,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_subject(self) -> None:
         """
-        What has a meaning in a subject is written otherwise.
+        Special characters are percent-encoded in a subject.
         """
         self.assertEqual(nats.subjectOf("a", "b.c *>é_1-"), b"a.b%2Ec%20%2A%3E%C3%A9_1-")
         self.assertEqual(nats.subjectOf("a", ""), b"a.%")
@@ -143,7 +142,7 @@ class CommandTests(SynchronousTestCase):
     @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=2, max_size=2, unique=True))
     def test_subjects(self, topics: list[str]) -> None:
         """
-        Any text is a subject, and different texts are different ones.
+        Any text becomes a valid subject, and different texts become different subjects.
         """
         one, other = (nats.subjectOf("openfl", topic) for topic in topics)
         self.assertNotEqual(one, other)

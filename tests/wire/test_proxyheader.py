@@ -75,9 +75,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_valid(self) -> None:
         """
-        The addresses of both versions are parsed; local connections and unknown
-        families have none. The header is complete at its last byte, whatever
-        follows.
+        The addresses of both versions are parsed; local connections and unknown families
+        have none. The header is complete at its last byte, whatever follows.
         """
         for data, addresses in VALID:
             for length in range(len(data)):

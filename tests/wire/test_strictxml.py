@@ -88,8 +88,7 @@ class ElementTests(SynchronousTestCase):
 
     def test_namespaces(self) -> None:
         """
-        A name is split from its prefix, and declared namespaces are noticed
-        everywhere.
+        A name is split from its prefix, and declared namespaces are noticed everywhere.
         """
         self.assertEqual(
             readElement(b"<x:a xmlns:x='u}v' x:b='1'/>"),
@@ -102,8 +101,8 @@ class ElementTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        Everything else is refused, with a short reason in which nothing of the
-        data is.
+        Any other document is refused, with a short reason that contains nothing
+        of the data.
         """
         for text, words in (
             ("", "no element found"),
@@ -167,8 +166,8 @@ class ElementTests(SynchronousTestCase):
 
     def test_longTokens(self) -> None:
         """
-        A tag or comment much longer than a piece of the parser is refused, since
-        it would be parsed again for each piece. Long text is not.
+        A tag or comment much longer than a chunk of the parser is refused, since
+        it would be parsed again for each chunk. Long text is accepted.
         """
         length = 3 * MAX_TOKEN
         for text in (
@@ -206,9 +205,8 @@ class ElementTests(SynchronousTestCase):
     @given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.integers(100, 600))
     def test_calls(self, piece: str, other: str, count: int) -> None:
         """
-        The number of calls does not depend on the contents of a document:
-        elements, text and attributes cause no calls. Namespaces do, up to their
-        limit.
+        The number of calls does not depend on the contents of a document: elements, text
+        and attributes cause no calls. Namespaces do, up to their limit.
         """
 
         def read() -> None:
@@ -219,7 +217,7 @@ class ElementTests(SynchronousTestCase):
 
     def test_garbage(self) -> None:
         """
-        Nothing is left for the garbage collector, also after an error.
+        No garbage remains for the collector, also after an error.
         """
         gc.collect()
         gc.disable()
@@ -234,12 +232,12 @@ class ElementTests(SynchronousTestCase):
 
 class WalkTests(SynchronousTestCase):
     """
-    L{walk} passes elements and text on.
+    L{walk} calls functions with elements and text.
     """
 
     def walk(self, data: bytes, limits: XMLLimits | None = None) -> tuple[list[object], str]:
         """
-        Collect the elements and the text.
+        Return the elements and the text of a document.
         """
         elements: list[object] = []
         texts: list[str] = []
@@ -253,7 +251,7 @@ class WalkTests(SynchronousTestCase):
 
     def test_elements(self) -> None:
         """
-        Each element comes with its depth, name and attributes.
+        Each element has its depth, name and attributes.
         """
         data = b"<!DOCTYPE a SYSTEM 'u'><?p?><a b='1'>c<d/>&lt;<e xmlns='u'>f</e></a>"
         self.assertEqual(
@@ -262,8 +260,8 @@ class WalkTests(SynchronousTestCase):
 
     def test_declarations(self) -> None:
         """
-        Declarations are refused before they are parsed, in every encoding that
-        is accepted; so neither entities nor default attributes take time.
+        Declarations are refused before they are parsed, in every accepted
+        encoding, so neither entities nor default attributes take time.
         """
         defaults = " ".join(f"a{n} CDATA ''" for n in range(2000))
         for text in (

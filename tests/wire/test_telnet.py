@@ -13,7 +13,7 @@ from tests.segments import cutStreams
 
 IAC, DONT, DO, WONT, WILL, SB, SE = b"\xff", b"\xfe", b"\xfd", b"\xfc", b"\xfb", b"\xfa", b"\xf0"
 
-# Few different bytes, so that commands are frequent, whole and broken ones.
+# Few different bytes, so that complete and broken commands are frequent.
 streams = st.lists(
     st.sampled_from(
         [
@@ -27,7 +27,7 @@ streams = st.lists(
 
 class ByByte:
     """
-    The same, one byte at a time, as the RFCs put it.
+    A reader that processes one byte at a time, as the RFCs describe it.
     """
 
     def __init__(self) -> None:
@@ -84,12 +84,12 @@ class ByByte:
         return bytes(given)
 
 
-def readAll(pieces: list[bytes]) -> tuple[bytes, bytes]:
+def readAll(chunks: list[bytes]) -> tuple[bytes, bytes]:
     """
-    Give pieces to a reader, and join what comes of them.
+    Return the data and the answers of a stream.
     """
     reader = TelnetReader()
-    results = [reader.receive(piece) for piece in pieces]
+    results = [reader.receive(chunk) for chunk in chunks]
     return b"".join(text for text, _ in results), b"".join(answer for _, answer in results)
 
 
@@ -99,32 +99,32 @@ class TelnetReaderTests(SynchronousTestCase):
     """
 
     @given(cutStreams(streams))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same data and answers as going byte by byte does.
+        The data and the answers do not depend on chunk boundaries.
         """
-        stream, pieces = cut
-        self.assertEqual(readAll(pieces), ByByte().receive(stream))
+        stream, chunks = cut
+        self.assertEqual(readAll(chunks), ByByte().receive(stream))
 
     @given(cutStreams(st.binary()))
     def test_anyBytes(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        No bytes whatever are an error.
+        Any bytes are accepted.
         """
-        stream, pieces = cut
-        self.assertEqual(readAll(pieces), ByByte().receive(stream))
+        stream, chunks = cut
+        self.assertEqual(readAll(chunks), ByByte().receive(stream))
 
     @given(st.binary().filter(lambda data: b"\r" not in data))
     def test_roundTrip(self, data: bytes) -> None:
         """
-        What L{escape} writes, a reader reads.
+        Escaped data is read as the same data.
         """
         self.assertEqual(readAll([escape(data)]), (data, b""))
 
     def test_refusals(self) -> None:
         """
-        What the peer asks for and offers is refused; what it refuses itself
-        gets no answer.
+        Options that the peer requests or offers are refused. Its refusals are not
+        answered.
         """
         for command, answer in [(DO, WONT), (WILL, DONT)]:
             self.assertEqual(
@@ -135,7 +135,7 @@ class TelnetReaderTests(SynchronousTestCase):
 
     def test_refusedOnce(self) -> None:
         """
-        However often a peer asks, it gets one answer for each option and verb.
+        Repeated requests get one answer for each option and command.
         """
         reader = TelnetReader()
         every = b"".join(IAC + verb + bytes([n]) for verb in (DO, WILL) for n in range(256))
@@ -145,23 +145,30 @@ class TelnetReaderTests(SynchronousTestCase):
 
     def test_commandsWithoutOption(self) -> None:
         """
-        The other commands leave no trace; one that nobody knows does not
-        either.
+        All other commands are ignored, including unknown ones.
         """
         for number in [*range(0xF1, 0xFA), 0x00, 0x41]:
             self.assertEqual(readAll([b"a" + IAC + bytes([number]) + b"b"]), (b"ab", b""))
 
     def test_subnegotiation(self) -> None:
         """
-        What is said about an option is skipped, to its real end.
+        A subnegotiation is skipped, up to its C{IAC SE}.
         """
-        for said in [b"", b"\x18\1", SE, IAC + IAC + SE, IAC + DO + b"\1", b"\r", b"x" * 100_000]:
-            stream = b"a" + IAC + SB + said + IAC + SE + b"b"
-            self.assertEqual(readAll([stream]), (b"ab", b""), said[:10])
+        for content in [
+            b"",
+            b"\x18\1",
+            SE,
+            IAC + IAC + SE,
+            IAC + DO + b"\1",
+            b"\r",
+            b"x" * 100_000,
+        ]:
+            stream = b"a" + IAC + SB + content + IAC + SE + b"b"
+            self.assertEqual(readAll([stream]), (b"ab", b""), content[:10])
 
-    def test_nothingIsKept(self) -> None:
+    def test_endlessSubnegotiation(self) -> None:
         """
-        What is said about an option without end takes no memory.
+        A subnegotiation without an end takes no memory.
         """
         reader = TelnetReader()
         reader.receive(IAC + SB)
@@ -171,7 +178,7 @@ class TelnetReaderTests(SynchronousTestCase):
 
     def test_newlines(self) -> None:
         """
-        CR LF is a newline, CR NUL a CR, and a CR alone stays one.
+        CR LF is a newline, CR NUL is a CR, and a CR before any other byte is kept.
         """
         for wire, text in [
             (b"a\r\nb", b"a\nb"), (b"a\r\0b", b"a\rb"), (b"a\rb", b"a\rb"), (b"a\nb", b"a\nb"),
@@ -180,9 +187,9 @@ class TelnetReaderTests(SynchronousTestCase):
         ]:  # fmt: skip
             self.assertEqual(readAll([wire])[0], text)
 
-    def test_aCRWaits(self) -> None:
+    def test_pendingCR(self) -> None:
         """
-        A CR is given when the byte behind it has come.
+        A CR is returned together with the next byte of data.
         """
         reader = TelnetReader()
         self.assertEqual(reader.receive(b"a\r"), (b"a", b""))
@@ -192,9 +199,9 @@ class TelnetReaderTests(SynchronousTestCase):
 
     def test_ordinaryBytesInBulk(self) -> None:
         """
-        Each byte is searched once for a command, in whole pieces.
+        Each byte is searched for a command once, in whole chunks.
         """
-        looked: list[int] = []
+        searched: list[int] = []
 
         class Counted(bytes):
             def __radd__(self, other: bytes) -> "Counted":
@@ -202,10 +209,10 @@ class TelnetReaderTests(SynchronousTestCase):
 
             def find(self, sub: Any, start: Any = 0, end: Any = None) -> int:
                 found = super().find(sub, start)
-                looked.append((found if found >= 0 else len(self)) - start)
+                searched.append((found if found >= 0 else len(self)) - start)
                 return found
 
         reader = TelnetReader()
         for _ in range(3):
             reader.receive(Counted(b"x" * 1000 + IAC + IAC + b"x" * 500))
-        self.assertEqual(looked, [1000, 500] * 3)
+        self.assertEqual(searched, [1000, 500] * 3)

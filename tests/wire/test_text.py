@@ -18,7 +18,7 @@ from openfl_twisted.wire.text import (
 
 def isUTF8(data: bytes) -> bool:
     """
-    Say whether bytes are valid UTF-8.
+    Return whether bytes are valid UTF-8.
     """
     try:
         data.decode()
@@ -29,30 +29,30 @@ def isUTF8(data: bytes) -> bool:
 
 def decodeSlowly(data: bytes) -> str:
     """
-    The rule of Adobe's virtual machine, a byte at a time.
+    Decode bytes by the rule of Adobe's virtual machine, one byte at a time.
     """
     units = []
-    place = 0
-    while place < len(data):
-        lead = data[place]
+    position = 0
+    while position < len(data):
+        lead = data[position]
         length = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
         value = lead if length == 1 else lead & (0x1F, 0x0F, 0x07)[length - 2]
-        tail = data[place + 1 : place + length]
+        tail = data[position + 1 : position + length]
         for byte in tail:
             value = value << 6 | byte & 0x3F
         whole = len(tail) == length - 1 and all(byte & 0xC0 == 0x80 for byte in tail)
         if whole and value >= (0, 0x80, 0x800, 0x10000)[length - 1]:
-            place += length
+            position += length
             if value > 0x10FFFF:
                 value = 0x10000 + (value - 0x10000) % 0x100000
             units.append(chr(value))
         else:
-            place += 1
+            position += 1
             units.append(chr(lead))
     return "".join(units).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-# Leads and tails of every length, so that most of it is nearly valid.
+# First and further bytes of sequences of every length, so that most sequences are nearly valid.
 brokenTexts = st.lists(
     st.sampled_from(
         [b"a", b"\x80", b"\xbf", b"\xc2", b"\xe0\xa0", b"\xed\xa0\x80", b"\xed\xb0\x80"]
@@ -65,13 +65,13 @@ brokenTexts = st.lists(
 
 class DecodeUTF8Tests(SynchronousTestCase):
     """
-    L{decodeUTF8} reads any bytes.
+    L{decodeUTF8} decodes any bytes.
     """
 
     def test_veryBroken(self) -> None:
         """
-        The first places that are not valid are read as Flash reads them, further
-        bytes become U+FFFD; valid text between them is read.
+        The first invalid places are decoded as in Flash, the bytes of further
+        ones become U+FFFD. Valid text between them is decoded.
         """
         for broken, text in [(b"\xff", "\xff"), (b"\xed\xa0\x80", "\ud800")]:
             data = (broken + b"a") * (MAX_BROKEN + 1) + "\u20ac".encode()
@@ -80,7 +80,7 @@ class DecodeUTF8Tests(SynchronousTestCase):
 
     def test_manySurrogates(self) -> None:
         """
-        Each surrogate of a run counts as a place that is not valid.
+        Each encoded surrogate of a run counts as an invalid position.
         """
         data = b"a\xff" + b"\xed\xa0\x80" * (MAX_BROKEN + 1) + b"b"
         expected = "a\xff" + "\ud800" * (MAX_BROKEN - 1) + "\ufffd" * 6 + "b"
@@ -88,7 +88,7 @@ class DecodeUTF8Tests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """
-        The examples that were taken from Adobe's tests and its code.
+        Examples from Adobe's tests and code are decoded as there.
         """
         for data, expected in [
             ("E4 B8 80 E4 E4 B8 80", "\u4e00\u00e4\u4e00"),
@@ -107,26 +107,27 @@ class DecodeUTF8Tests(SynchronousTestCase):
     @given(brokenTexts)
     def test_anyBytes(self, data: bytes) -> None:
         """
-        Any bytes give what reading them one at a time gives.
+        Any bytes are decoded as by the rule for single bytes.
         """
         self.assertEqual(decodeUTF8(data), decodeSlowly(data))
 
     @given(st.text())
     def test_validText(self, text: str) -> None:
         """
-        Valid UTF-8 is read as everywhere.
+        Valid UTF-8 is decoded as by Python.
         """
         self.assertEqual(decodeUTF8(text.encode()), text)
 
 
 class EncodeUTF8Tests(SynchronousTestCase):
     """
-    L{encodeUTF8} writes any text.
+    L{encodeUTF8} encodes any text.
     """
 
     def test_surrogates(self) -> None:
         """
-        A pair is one character of four bytes; a lone one is U+FFFD.
+        A surrogate pair becomes a character of four bytes; a lone surrogate
+        becomes U+FFFD.
         """
         self.assertEqual(encodeUTF8("\ud83d\ude00"), b"\xf0\x9f\x98\x80")
         self.assertEqual(encodeUTF8("a\ud83db"), b"a\xef\xbf\xbdb")
@@ -135,38 +136,38 @@ class EncodeUTF8Tests(SynchronousTestCase):
     @given(st.text(st.characters(codec=None)))
     def test_alwaysValid(self, text: str) -> None:
         """
-        Whatever is written is valid UTF-8.
+        The result is always valid UTF-8.
         """
         self.assertTrue(isUTF8(encodeUTF8(text)))
 
     @given(brokenTexts)
     def test_readBack(self, data: bytes) -> None:
         """
-        Broken bytes are made valid by reading and writing them.
+        Invalid bytes become valid by decoding and encoding them.
         """
         self.assertTrue(isUTF8(encodeUTF8(decodeUTF8(data))))
 
 
 class CutLengthTests(SynchronousTestCase):
     """
-    L{cutLength} finds a character that is cut.
+    L{cutLength} finds an incomplete character.
     """
 
     @given(st.text(min_size=1), st.data())
     def test_everyCut(self, text: str, data: st.DataObject) -> None:
         """
-        Without the cut character the rest is valid; with the bytes that were
-        missing the character is.
+        Without the incomplete character the chunk is valid, and with its missing
+        bytes the rest is.
         """
         whole = text.encode()
-        place = data.draw(st.integers(0, len(whole)))
-        cut = cutLength(whole[:place])
-        self.assertTrue(isUTF8(whole[: place - cut]))
-        self.assertTrue(isUTF8(whole[place - cut :]))
+        position = data.draw(st.integers(0, len(whole)))
+        cut = cutLength(whole[:position])
+        self.assertTrue(isUTF8(whole[: position - cut]))
+        self.assertTrue(isUTF8(whole[position - cut :]))
 
     def test_broken(self) -> None:
         """
-        Bytes that no rest can make a character are not waited for.
+        Bytes that cannot be completed to a character are not incomplete.
         """
         for data in [
             b"\xff",
@@ -182,12 +183,12 @@ class CutLengthTests(SynchronousTestCase):
 
 class CharacterSetTests(SynchronousTestCase):
     """
-    L{decodeText} and L{encodeText} know character sets by name.
+    L{decodeText} and L{encodeText} support character sets by name.
     """
 
     def test_names(self) -> None:
         """
-        Adobe's names and the names of the web mean the same codecs.
+        Adobe's names and web names select the same codecs.
         """
         for name, data, text in [
             ("us-ascii", b"\x80", "\u20ac"),
@@ -214,17 +215,16 @@ class CharacterSetTests(SynchronousTestCase):
 
     def test_unknownName(self) -> None:
         """
-        A name that nobody knows, misspelt ones too, means UTF-8 and is no
-        error; so does one that would be dangerous.
+        An unknown or misspelt name, or one of a dangerous encoding, means UTF-8.
         """
         for name in ["iso-8859-01", "no such name", "", "utf-7", "hz-gb-2312"]:
             self.assertEqual(decodeText(b"\xc3\xa9", name), "\u00e9", name)
             self.assertEqual(encodeText("\u00e9", name), b"\xc3\xa9", name)
 
-    def test_whatIsNotThere(self) -> None:
+    def test_unsupportedCharacters(self) -> None:
         """
-        What a character set does not have becomes a question mark; what cannot
-        be read becomes U+FFFD.
+        A character that is not in the character set becomes a question mark;
+        invalid bytes become U+FFFD.
         """
         self.assertEqual(encodeText("a\u3042", "iso-8859-1"), b"a?")
         self.assertEqual(decodeText(b"a\x81", "shift_jis"), "a\ufffd")

@@ -11,12 +11,12 @@ from openfl_twisted.wire.tokenbucket import TokenBucket
 
 class TokenBucketTests(SynchronousTestCase):
     """
-    A rate is kept.
+    L{TokenBucket} limits a rate.
     """
 
     def test_burst(self) -> None:
         """
-        So much can be done at once, and then as the bucket fills.
+        A burst is allowed immediately, then the average rate.
         """
         bucket = TokenBucket(10, 0, burst=2)
         self.assertTrue(bucket.take(20, 0))
@@ -28,13 +28,13 @@ class TokenBucketTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        One thing can be done in any case.
+        The bucket contains at least one token, however low the rate is.
         """
         self.assertTrue(TokenBucket(0.01, 0).take(1, 0))
 
     def test_clockSetBack(self) -> None:
         """
-        A clock that is set back gives nothing.
+        No tokens are added when the clock is set back.
         """
         bucket = TokenBucket(1, 100, burst=1)
         self.assertTrue(bucket.take(1, 100))
@@ -44,7 +44,7 @@ class TokenBucketTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 30))))
     def test_never(self, steps: list[tuple[float, int]]) -> None:
         """
-        Whatever is tried, no more is done than the rate and one burst allow.
+        The total never exceeds the rate and one burst.
         """
         bucket, now, done = TokenBucket(10, 0, burst=1), 0.0, 0
         for pause, amount in steps:

@@ -1,8 +1,7 @@
 """
-AMF0: one value in, one value out. The names in capital letters are its markers.
+AMF0: reader and writer of one value. The names in capital letters are markers.
 
-What is counted, and how reading behind the end becomes C{EOFError}, is in
-L{openfl_twisted.wire.amf.amf3}.
+Limits and C{EOFError} are described in L{openfl_twisted.wire.amf.amf3}.
 
 References. Objects, typed objects and arrays take a reference number, in the
 order in which they begin; the first is 0. The specification gives none to dates
@@ -52,12 +51,12 @@ from openfl_twisted.wire.amf.values import (
     XMLDocument,
 )
 
-NUMBER, BOOLEAN, STRING, OBJECT, MOVIE_CLIP, NULL, UNDEFINED, REFERENCE = range(8)
-ECMA_ARRAY, OBJECT_END, STRICT_ARRAY, DATE, LONG_STRING, UNSUPPORTED = range(0x08, 0x0E)
-RECORD_SET, XML_TEXT, TYPED_OBJECT, AMF3_FOLLOWS = range(0x0E, 0x12)
+_NUMBER, _BOOLEAN, _STRING, _OBJECT, _MOVIE_CLIP, _NULL, _UNDEFINED, _REFERENCE = range(8)
+_ECMA_ARRAY, _OBJECT_END, _STRICT_ARRAY, _DATE, _LONG_STRING, _UNSUPPORTED = range(0x08, 0x0E)
+_RECORD_SET, _XML_TEXT, _TYPED_OBJECT, _AMF3_FOLLOWS = range(0x0E, 0x12)
 
 _MAX_SHORT = 0xFFFF
-_END = bytes((0, 0, OBJECT_END))
+_END = bytes((0, 0, _OBJECT_END))
 _unpackDouble = struct.Struct(">d").unpack_from
 _short = struct.Struct(">H")
 _unpackShort = _short.unpack_from
@@ -85,169 +84,168 @@ class AMF0Reader:
     """
     Reads one value.
 
-    @param amf3: reads what follows in AMF3, and counts.
+    @param amf3: the reader for AMF3 values, which also counts for the limits.
     """
 
     def __init__(self, amf3: AMF3Reader) -> None:
         self._amf3 = amf3
         self._data = amf3.data
-        # By the counts of ActionScript 3 and of ActionScript 2; see the module.
+        # By the counts of ActionScript 3 and of ActionScript 2; see the module's docstring.
         self._objects: list[Any] = []
         self._olderObjects: list[Any] = []
-        # Objects that a reference has returned, by identity.
+        # Identities of the objects that a reference has returned.
         self._referred: set[int] = set()
 
-    def readValue(self, place: int) -> tuple[Any, int]:
+    def readValue(self, position: int) -> tuple[Any, int]:
         """
         Read a marker and its value.
 
-        @param place: where the marker is, from 0 on.
-        @return: the value, and the place behind it.
-        @raise AMFError: if the marker is not one of AMF0, or the value is wrong
-            or passes a limit.
+        @param position: position of the marker.
+        @return: the value, and the position after it.
+        @raise AMFError: if the marker is unknown, or the value is invalid or exceeds a limit.
         """
-        reader = self._readers.get(self._data[place])
+        reader = self._readers.get(self._data[position])
         if reader is None:
-            raise AMFError(f"no value has the marker {self._data[place]:02X} in AMF0")
-        return reader(self, place + 1)
+            raise AMFError(f"unknown AMF0 marker {self._data[position]:02X}")
+        return reader(self, position + 1)
 
-    def _readNumber(self, place: int) -> tuple[Any, int]:
-        return _unpackDouble(self._data, place)[0], place + 8
+    def _readNumber(self, position: int) -> tuple[Any, int]:
+        return _unpackDouble(self._data, position)[0], position + 8
 
-    def _readBoolean(self, place: int) -> tuple[Any, int]:
-        return self._data[place] != 0, place + 1
+    def _readBoolean(self, position: int) -> tuple[Any, int]:
+        return self._data[position] != 0, position + 1
 
-    def _readString(self, place: int) -> tuple[str, int]:
-        return self._amf3.takeText(place + 2, _unpackShort(self._data, place)[0])
+    def _readString(self, position: int) -> tuple[str, int]:
+        return self._amf3.takeText(position + 2, _unpackShort(self._data, position)[0])
 
-    def _readLongString(self, place: int) -> tuple[str, int]:
-        return self._amf3.takeText(place + 4, _unpackLong(self._data, place)[0])
+    def _readLongString(self, position: int) -> tuple[str, int]:
+        return self._amf3.takeText(position + 4, _unpackLong(self._data, position)[0])
 
-    def _readNull(self, place: int) -> tuple[Any, int]:
-        return None, place
+    def _readNull(self, position: int) -> tuple[Any, int]:
+        return None, position
 
-    def _readUndefined(self, place: int) -> tuple[Any, int]:
-        return Undefined, place
+    def _readUndefined(self, position: int) -> tuple[Any, int]:
+        return Undefined, position
 
-    def _readReference(self, place: int) -> tuple[Any, int]:
-        index = _unpackShort(self._data, place)[0]
+    def _readReference(self, position: int) -> tuple[Any, int]:
+        index = _unpackShort(self._data, position)[0]
         known = self._objects if index < len(self._objects) else self._olderObjects
         try:
             value = known[index]
         except IndexError:
-            raise AMFError(f"there is no object {index}") from None
+            raise AMFError(f"reference to unknown object {index}") from None
         self._referred.add(id(value))
-        return value, place + 2
+        return value, position + 2
 
     def _keep(self, value: Any) -> None:
         """
-        Count an object, and give it the next reference number.
+        Count an object, and assign the next reference number to it.
 
-        @raise AMFError: if there are more objects than the limit.
+        @raise AMFError: if the objects exceed the limit.
         """
         self._amf3.countObject()
         self._objects.append(value)
         self._olderObjects.append(value)
 
-    def _readDate(self, place: int) -> tuple[Any, int]:
+    def _readDate(self, position: int) -> tuple[Any, int]:
         self._amf3.countObject()
-        value = Date(_unpackDouble(self._data, place)[0])
-        # The time zone behind it means nothing, but has to be there.
-        _unpackShort(self._data, place + 8)
+        value = Date(_unpackDouble(self._data, position)[0])
+        # The time zone has no meaning, but must be present.
+        _unpackShort(self._data, position + 8)
         self._objects.append(value)
-        return value, place + 10
+        return value, position + 10
 
-    def _readXML(self, place: int) -> tuple[Any, int]:
+    def _readXML(self, position: int) -> tuple[Any, int]:
         self._amf3.countObject()
-        text, place = self._readLongString(place)
+        text, position = self._readLongString(position)
         value = XML(text)
         self._olderObjects.append(value)
-        return value, place
+        return value, position
 
-    def _readAMF3(self, place: int) -> tuple[Any, int]:
-        return self._amf3.readValue(place)
+    def _readAMF3(self, position: int) -> tuple[Any, int]:
+        return self._amf3.readValue(position)
 
-    def _readStrictArray(self, place: int) -> tuple[Any, int]:
-        count = _unpackLong(self._data, place)[0]
-        place += 4
+    def _readStrictArray(self, position: int) -> tuple[Any, int]:
+        count = _unpackLong(self._data, position)[0]
+        position += 4
         self._amf3.enter()
-        self._amf3.take(count, count, place)
+        self._amf3.take(count, count, position)
         value: list[Any] = []
         self._keep(value)
         for _ in range(count):
-            item, place = self.readValue(place)
+            item, position = self.readValue(position)
             value.append(item)
         self._amf3.depth += 1
-        return value, place
+        return value, position
 
-    def _readECMAArray(self, place: int) -> tuple[Any, int]:
+    def _readECMAArray(self, position: int) -> tuple[Any, int]:
         # The length is a hint, which may be wrong.
-        length = _unpackLong(self._data, place)[0]
+        length = _unpackLong(self._data, position)[0]
         value = ECMAArray()
         number, older = len(self._objects), len(self._olderObjects)
-        place = self._readMembers(value, value, place + 4)
+        position = self._readMembers(value, value, position + 4)
         value.gather()
         # Flash Player and Ruffle also write arrays without names like this. One that contains
         # itself stays an ECMAArray, since its elements refer to that object.
         if value or id(value) in self._referred or (length and not value.dense):
-            return value, place
+            return value, position
         self._objects[number] = self._olderObjects[older] = value.dense
-        return value.dense, place
+        return value.dense, position
 
-    def _readObject(self, place: int) -> tuple[Any, int]:
+    def _readObject(self, position: int) -> tuple[Any, int]:
         value: dict[str, Any] = {}
-        return value, self._readMembers(value, value, place)
+        return value, self._readMembers(value, value, position)
 
-    def _readTypedObject(self, place: int) -> tuple[Any, int]:
-        alias, place = self._readString(place)
+    def _readTypedObject(self, position: int) -> tuple[Any, int]:
+        alias, position = self._readString(position)
         registered = self._amf3.registry.forAlias(alias)
         if registered is None:
             typed = TypedObject(alias)
-            return typed, self._readMembers(typed, typed, place)
+            return typed, self._readMembers(typed, typed, position)
         value = callOwn(registered.cls)
         members: dict[str, Any] = {}
-        place = self._readMembers(value, members, place)
+        position = self._readMembers(value, members, position)
         assign(value, members, registered)
-        return value, place
+        return value, position
 
-    def _readMembers(self, value: Any, members: dict[str, Any], place: int) -> int:
+    def _readMembers(self, value: Any, members: dict[str, Any], position: int) -> int:
         """
         Read names with their values up to the end of an object.
 
-        @param value: the object, which takes its number now.
-        @param members: where its members go.
+        @param value: the object; it gets the next reference number.
+        @param members: receives the members.
         """
         data = self._data
         amf3 = self._amf3
         self._keep(value)
         amf3.enter()
         while True:
-            name, place = self._readString(place)
-            # An empty name is one, unless the end follows it.
-            if not name and data[place] == OBJECT_END:
+            name, position = self._readString(position)
+            # An empty name is valid, unless the end marker follows it.
+            if not name and data[position] == _OBJECT_END:
                 break
-            amf3.take(1, 1, place)
-            members[name], place = self.readValue(place)
+            amf3.take(1, 1, position)
+            members[name], position = self.readValue(position)
         amf3.depth += 1
-        return place + 1
+        return position + 1
 
     _readers: ClassVar[dict[int, Callable[["AMF0Reader", int], tuple[Any, int]]]] = {
-        NUMBER: _readNumber,
-        BOOLEAN: _readBoolean,
-        STRING: _readString,
-        OBJECT: _readObject,
-        NULL: _readNull,
-        UNDEFINED: _readUndefined,
-        REFERENCE: _readReference,
-        ECMA_ARRAY: _readECMAArray,
-        STRICT_ARRAY: _readStrictArray,
-        DATE: _readDate,
-        LONG_STRING: _readLongString,
-        # What the other side could not write.
-        UNSUPPORTED: _readUndefined,
-        XML_TEXT: _readXML,
-        TYPED_OBJECT: _readTypedObject,
-        AMF3_FOLLOWS: _readAMF3,
+        _NUMBER: _readNumber,
+        _BOOLEAN: _readBoolean,
+        _STRING: _readString,
+        _OBJECT: _readObject,
+        _NULL: _readNull,
+        _UNDEFINED: _readUndefined,
+        _REFERENCE: _readReference,
+        _ECMA_ARRAY: _readECMAArray,
+        _STRICT_ARRAY: _readStrictArray,
+        _DATE: _readDate,
+        _LONG_STRING: _readLongString,
+        # The peer could not write this value.
+        _UNSUPPORTED: _readUndefined,
+        _XML_TEXT: _readXML,
+        _TYPED_OBJECT: _readTypedObject,
+        _AMF3_FOLLOWS: _readAMF3,
     }
 
 
@@ -255,7 +253,7 @@ class AMF0Writer:
     """
     Writes one value.
 
-    @param amf3: writes what has no form in AMF0, and counts.
+    @param amf3: the writer for AMF3 values, which also counts for the limits.
     """
 
     def __init__(self, amf3: AMF3Writer) -> None:
@@ -270,7 +268,7 @@ class AMF0Writer:
         Write a marker and its value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if it has no form in AMF, or passes a limit.
+        @raise AMFError: if the value has no form in AMF, or exceeds a limit.
         """
         self._amf3.take(1)
         kind = type(value)
@@ -286,15 +284,15 @@ class AMF0Writer:
 
     def _refer(self, value: Any) -> bool:
         """
-        Give an object its number.
+        Write a reference to a repeated object, or assign the next number to a new one.
 
-        @return: whether a reference says all, since it has been written before.
+        @return: whether a reference was written.
         """
         if not self._amf3.references:
             return False
         known = self._objects.get(id(value))
         if known is not None and known <= _MAX_SHORT:
-            self._out.append(REFERENCE)
+            self._out.append(_REFERENCE)
             self._out += _short.pack(known)
             return True
         self._objects[id(value)] = len(self._kept)
@@ -304,29 +302,29 @@ class AMF0Writer:
     def _writeName(self, name: str) -> None:
         data = self._amf3.takeText(name)
         if len(data) > _MAX_SHORT:
-            raise AMFError(f"a name has {len(data)} bytes, AMF0 takes {_MAX_SHORT}")
+            raise AMFError(f"a name has {len(data)} bytes; the maximum of AMF0 is {_MAX_SHORT}")
         self._out += _short.pack(len(data))
         self._out += data
 
     def _writeNull(self, _: Any) -> None:
-        self._out.append(NULL)
+        self._out.append(_NULL)
 
     def _writeUndefined(self, _: Any) -> None:
-        self._out.append(UNDEFINED)
+        self._out.append(_UNDEFINED)
 
     def _writeBoolean(self, value: Any) -> None:
         self._out += b"\1\1" if value else b"\1\0"
 
     def _writeNumber(self, value: Any) -> None:
-        self._out.append(NUMBER)
+        self._out.append(_NUMBER)
         self._out += packDouble(value)
 
     def _writeString(self, value: Any) -> None:
         data = self._amf3.takeText(value)
         if len(data) > _MAX_SHORT:
-            self._addLong(LONG_STRING, data)
+            self._addLong(_LONG_STRING, data)
         else:
-            self._out.append(STRING)
+            self._out.append(_STRING)
             self._out += _short.pack(len(data))
             self._out += data
 
@@ -336,28 +334,28 @@ class AMF0Writer:
         self._out += data
 
     def _writeXML(self, value: Any) -> None:
-        self._addLong(XML_TEXT, self._amf3.takeText(value))
+        self._addLong(_XML_TEXT, self._amf3.takeText(value))
 
     def _writeDate(self, value: Any) -> None:
         if not self._refer(value):
             self._addDate(value.milliseconds)
 
     def _writeDatetime(self, value: Any) -> None:
-        # It takes a number, which is never referred to.
+        # This takes a reference number that is never used.
         self._kept.append(None)
         self._addDate(millisecondsOf(value))
 
     def _addDate(self, milliseconds: float) -> None:
-        self._out.append(DATE)
+        self._out.append(_DATE)
         self._out += packDouble(milliseconds)
         self._out += b"\0\0"
 
     def _writeAMF3(self, value: Any) -> None:
-        self._out.append(AMF3_FOLLOWS)
+        self._out.append(_AMF3_FOLLOWS)
         self._amf3.writeMany((value,))
 
     def _writeTuple(self, value: Any) -> None:
-        # It takes a number, which nobody uses.
+        # As for a datetime.
         self._kept.append(None)
         self._addStrictArray(value)
 
@@ -367,7 +365,7 @@ class AMF0Writer:
 
     def _addStrictArray(self, value: Any) -> None:
         self._amf3.enter(value)
-        self._out.append(STRICT_ARRAY)
+        self._out.append(_STRICT_ARRAY)
         self._out += _long.pack(len(value))
         for item in value:
             self.write(item)
@@ -378,7 +376,7 @@ class AMF0Writer:
             return
         dense, named = normalArray(value.dense, value)
         self._amf3.enter(value)
-        self._out.append(ECMA_ARRAY)
+        self._out.append(_ECMA_ARRAY)
         # The length of the array in ActionScript, not the number of its members.
         length = max(map(_lengthWith, named), default=0)
         self._out += _long.pack(max(len(value.dense), len(dense), length))
@@ -391,7 +389,7 @@ class AMF0Writer:
         if self._refer(value):
             return
         self._amf3.enter(value)
-        self._out.append(OBJECT)
+        self._out.append(_OBJECT)
         self._addMembers(self._amf3.membersOf(value))
         self._out += _END
         self._amf3.leave(value)
@@ -400,7 +398,7 @@ class AMF0Writer:
         if self._refer(value):
             return
         if not value.alias:
-            raise AMFError("an object of a class has an alias")
+            raise AMFError("the alias of a TypedObject must not be empty")
         members = [(nameOf(key), item) for key, item in value.items() if not namedTwice(key, value)]
         self._addTyped(value, value.alias, members)
 
@@ -408,11 +406,11 @@ class AMF0Writer:
         """
         Write an instance of a registered class.
 
-        @param value: an instance of exactly that class. One that writes itself
-            is written in AMF3.
+        @param value: an instance of exactly that class. An externalizable one is written in
+            AMF3.
         """
         registered = self._amf3.registry.forClass(type(value))
-        # Whoever is sent here has been found there.
+        # Only called for registered classes.
         assert registered is not None  # noqa: S101
         if registered.external:
             self._writeAMF3(value)
@@ -422,7 +420,7 @@ class AMF0Writer:
 
     def _addTyped(self, value: Any, alias: str, members: Iterable[tuple[str, Any]]) -> None:
         self._amf3.enter(value)
-        self._out.append(TYPED_OBJECT)
+        self._out.append(_TYPED_OBJECT)
         self._writeName(alias)
         self._addMembers(members)
         self._out += _END

@@ -1,11 +1,10 @@
 """
-AMF3: reading one value. The names in capital letters are its markers, but for
-those that say something else.
+AMF3: reader of one value. Names in capital letters without a docstring are markers.
 
-The reader's methods take the place at which they read and return the place
-behind, beside the value. They read without asking how many bytes there are: the
-C{IndexError} or C{struct.error} of a read behind the end becomes C{EOFError} in
-L{AMF3Reader.read}. What slices or counts asks before.
+The methods of the reader get the position of the data, and return the position after
+it. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
+or C{struct.error} at the end of the data to C{EOFError}. Methods that slice or count
+check before.
 
 @see: Adobe, C{Action Message Format -- AMF 3}.
 """
@@ -42,12 +41,12 @@ INT_VECTOR, UINT_VECTOR, NUMBER_VECTOR, OBJECT_VECTOR, DICTIONARY = range(0x0D, 
 
 MIN_INTEGER = -(2**28)
 """
-The least integer of 29 bits; what is less is a double.
+The smallest integer of 29 bits; a smaller one is written as a double.
 """
 
 MAX_INTEGER = 2**28 - 1
 """
-The largest integer of 29 bits; what is larger is a double.
+The largest integer of 29 bits; a larger one is written as a double.
 """
 
 _CONSTANTS = (Undefined, None, False, True)
@@ -55,30 +54,29 @@ _unpackDouble = struct.Struct(">d").unpack_from
 
 DYNAMIC_TRAITS = 0x0B
 """
-What the header of an object begins with whose members have their names beside
-them.
+Header of an object that contains the names of its members.
 """
 
 EXTERNAL_TRAITS = 0x07
 """
-The same for one that writes itself.
+Header of an externalizable object.
 """
 
 SEALED_TRAITS = 0x03
 """
-The same for one whose names all stand in front; how many is in the bits above.
+Header of an object whose class description contains all names. The higher bits are
+their number.
 """
 
 
 def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
     """
-    Call what belongs to the program, so that its failure is not taken for that
-    of the bytes.
+    Call a function of the program, so that its failure is not mistaken for invalid data.
 
-    @param function: a class, a method, or what else the program has given.
-    @param arguments: what it is called with.
-    @return: what it returns.
-    @raise AMFError: if it raises anything but C{EOFError} and L{AMFError}.
+    @param function: a class, a method, or any other callable of the program.
+    @param arguments: its arguments.
+    @return: its result.
+    @raise AMFError: if it raises any exception except C{EOFError} and L{AMFError}.
     """
     try:
         return function(*arguments)
@@ -86,13 +84,13 @@ def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
         raise
     except Exception as error:
         name = getattr(function, "__qualname__", repr(function))
-        # Not with repr(): it quotes what it quoted before, twice as long for each call in a call.
+        # repr() would quote a nested message again, which doubles its length for each nested call.
         raise AMFError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
 class _Traits:
     """
-    What a peer says of a class of objects.
+    The description of a class: the AMF3 traits.
     """
 
     __slots__ = ("alias", "dynamic", "external", "names", "registered")
@@ -112,49 +110,47 @@ class _Traits:
         self.registered = registered
 
 
-def readU29(data: bytes | bytearray | memoryview, place: int) -> tuple[int, int]:
+def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
     """
-    Read an integer of 1 to 4 bytes.
+    Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
-    @param data: the bytes; one behind their end is an C{IndexError}.
-    @param place: where the integer begins. The fourth byte, if there is one,
-        holds 8 bits, the others 7.
-    @return: the integer, 0 to 536870911, and the place behind it.
+    @param data: the bytes; an index after their end is an C{IndexError}.
+    @param position: position of the integer.
+    @return: the integer, 0 to 536870911, and the position after it.
     """
-    first = data[place]
+    first = data[position]
     if first < 0x80:
-        return first, place + 1
-    second = data[place + 1]
+        return first, position + 1
+    second = data[position + 1]
     if second < 0x80:
-        return (first & 0x7F) << 7 | second, place + 2
-    third = data[place + 2]
+        return (first & 0x7F) << 7 | second, position + 2
+    third = data[position + 2]
     value = (first & 0x7F) << 14 | (second & 0x7F) << 7
     if third < 0x80:
-        return value | third, place + 3
-    return (value | third & 0x7F) << 8 | data[place + 3], place + 4
+        return value | third, position + 3
+    return (value | third & 0x7F) << 8 | data[position + 3], position + 4
 
 
 class AMF3Reader:
     """
-    Reads one value, with its own tables. What is counted is counted down here
-    for AMF0 too.
+    Reads one value, with its tables. The counters are used for AMF0 too.
 
     @ivar data: the bytes.
-    @ivar end: how many bytes there are.
-    @ivar last: where the value ends at the latest, by the limit C{total}.
-    @ivar registry: the classes that may be made.
-    @ivar limits: how much the value may hold.
-    @ivar makeByteArray: makes a C{ByteArray} of its bytes.
-    @ivar depth: how much deeper values may be nested.
-    @ivar items: how many more values there may be.
+    @ivar end: the number of bytes.
+    @ivar last: the last position at which the value may end, by the limit C{total}.
+    @ivar registry: the classes that may be created.
+    @ivar limits: the limits of the value.
+    @ivar makeByteArray: creates a C{ByteArray} from its bytes.
+    @ivar depth: number of further nested levels that are allowed.
+    @ivar items: number of further values that are allowed.
     @ivar left: number of further objects that are allowed.
-    @ivar text: how many more bytes of text there may be.
-    @ivar broken: number of further places that are not valid UTF-8 and are read
-        as Flash reads them.
-    @ivar strings: the texts that have come, which can be referred to by their
-        numbers from 0 on. The empty one has none.
-    @ivar objects: the same for objects.
-    @ivar traits: the same for what was said of classes.
+    @ivar text: number of further bytes of text that are allowed.
+    @ivar broken: number of further places that are not valid UTF-8 and are read as Flash
+        reads them.
+    @ivar strings: the texts that can be referred to, by number. The empty text has no
+        number.
+    @ivar objects: the objects that can be referred to, by number.
+    @ivar traits: the class descriptions that can be referred to, by number.
     """
 
     def __init__(
@@ -167,8 +163,7 @@ class AMF3Reader:
     ) -> None:
         """
         @param data: the bytes; they are not copied.
-        @param start: where the value begins; the limit C{total} counts from
-            here.
+        @param start: position of the value; the limit C{total} counts from here.
         """
         self.data = data
         self.registry = registry
@@ -187,386 +182,383 @@ class AMF3Reader:
 
     # Limits
 
-    def short(self, needed: int) -> Exception:
+    def endError(self, needed: int) -> Exception:
         """
-        Make the error for bytes that are not there.
+        Return the error for missing bytes.
 
-        @param needed: where the bytes would end.
-        @return: C{AMFError} if that is beyond the limit C{total}, else
-            C{EOFError}: more bytes can help then.
+        @param needed: the position where the bytes would end.
+        @return: C{AMFError} if it exceeds the limit C{total}, otherwise C{EOFError}: further
+            bytes can complete the value.
         """
         if needed > self.last:
             return AMFError(f"the value is longer than {self.limits.total} bytes")
-        return EOFError("the value is not all there")
+        return EOFError("the value is incomplete")
 
-    def read(self, function: Callable[[int], tuple[Any, int]], place: int) -> tuple[Any, int]:
+    def read(self, function: Callable[[int], tuple[Any, int]], position: int) -> tuple[Any, int]:
         """
-        Read with one of the methods, and make the right error of one behind the
-        end.
+        Call a reading method, and convert the errors at the end of the data.
 
-        @param function: the method: it takes a place, and returns a value and
-            the place behind it.
-        @param place: where the value begins.
-        @return: what the method returns.
-        @raise EOFError: if the value is not all there.
-        @raise AMFError: if it is none, or passes a limit; Python's limit for
-            calls in calls is one too.
+        @param function: the method: it gets a position, and returns a value and the position
+            after it.
+        @param position: position of the value.
+        @return: the result of the method.
+        @raise EOFError: if the value is incomplete.
+        @raise AMFError: if the value is invalid, exceeds a limit, or is nested too deeply for
+            Python's stack.
         """
         try:
             if self.items < 0:
-                self.take(0, 0, place)
-            return function(place)
+                self.take(0, 0, position)
+            return function(position)
         except (IndexError, struct.error):
-            raise self.short(self.end + 1) from None
+            raise self.endError(self.end + 1) from None
         except RecursionError:
-            raise AMFError("the value is nested too deep for Python's stack") from None
+            raise AMFError("the value is nested too deeply for Python's stack") from None
 
-    def take(self, count: int, least: int, place: int) -> None:
+    def take(self, count: int, least: int, position: int) -> None:
         """
-        Count values before there is memory for them.
+        Count values before memory is allocated for them.
 
-        @param count: how many values follow.
-        @param least: how many bytes they have at the least.
-        @param place: where they begin.
-        @raise AMFError: if there are too many values.
-        @raise EOFError: if there are fewer bytes than they have.
+        @param count: number of values.
+        @param least: their minimum length (bytes).
+        @param position: their position.
+        @raise AMFError: if the values exceed the limit.
+        @raise EOFError: if fewer bytes are available.
         """
         self.items -= count
         if self.items < 0:
-            raise AMFError(f"there are more than {self.limits.items} values")
-        if place + least > self.end:
-            raise self.short(place + least)
+            raise AMFError(f"the value contains more than {self.limits.items} values")
+        if position + least > self.end:
+            raise self.endError(position + least)
 
     def countObject(self) -> None:
         """
         Count an object.
 
-        @raise AMFError: if there are more than the limit.
+        @raise AMFError: if the objects exceed the limit.
         """
         self.left -= 1
         if self.left < 0:
-            raise AMFError(f"there are more than {self.limits.objects} objects")
+            raise AMFError(f"the value contains more than {self.limits.objects} objects")
 
     def keep(self, value: Any) -> None:
         """
-        Count an object, and give it the next number, by which it can be referred
-        to.
+        Count an object, and assign the next reference number to it.
 
         @param value: the object.
-        @raise AMFError: if there are more than the limit.
+        @raise AMFError: if the objects exceed the limit.
         """
         self.countObject()
         self.objects.append(value)
 
     def enter(self) -> None:
         """
-        Go one deeper.
+        Enter a nested level.
 
-        @raise AMFError: if that is deeper than the limit.
+        @raise AMFError: if the depth exceeds the limit.
         """
         self.depth -= 1
         if self.depth < 0:
             raise AMFError(f"values are nested deeper than {self.limits.depth}")
 
-    def takeText(self, place: int, length: int) -> tuple[str, int]:
+    def takeText(self, position: int, length: int) -> tuple[str, int]:
         """
-        Read text whose length is known.
+        Read text with a known length.
 
-        @param place: where its first byte is.
-        @param length: its length, in bytes of UTF-8.
-        @return: the text, and the place behind it.
-        @raise AMFError: if there is more text than the limit allows.
-        @raise EOFError: if the text is not all there.
+        @param position: position of its first byte.
+        @param length: its length in UTF-8 (bytes).
+        @return: the text, and the position after it.
+        @raise AMFError: if the text exceeds the limit.
+        @raise EOFError: if the text is incomplete.
         """
-        end = place + length
+        end = position + length
         self.text -= length
         if self.text < 0:
-            raise AMFError(f"there are more than {self.limits.text} bytes of text")
+            raise AMFError(f"the value contains more than {self.limits.text} bytes of text")
         if end > self.end:
-            raise self.short(end)
+            raise self.endError(end)
         try:
-            # Beyond the limit of broken places no error is raised: that takes longest.
+            # After the limit of broken places no error is raised: that takes longest.
             errors = "strict" if self.broken > 0 else "replace"
-            return str(self.data[place:end], "utf-8", errors), end
+            return str(self.data[position:end], "utf-8", errors), end
         except UnicodeDecodeError:
-            return self._readBroken(bytes(self.data[place:end])), end
+            return self._readBroken(bytes(self.data[position:end])), end
 
     def _readBroken(self, data: bytes) -> str:
         """
-        Read text that is not valid UTF-8. A value can have very many of them, so
-        its texts together have a limit.
+        Read text that is not valid UTF-8. All such texts of a value have a common limit.
         """
-        # This counts at least as many places as decodeUTF8, and takes a small part of its time.
+        # This counts at least as many places as decodeUTF8, in a small part of its time.
         self.broken -= data.decode("utf-8", "replace").count("\ufffd")
         return decodeUTF8(data)
 
     # Values
 
-    def readValue(self, place: int) -> tuple[Any, int]:
+    def readValue(self, position: int) -> tuple[Any, int]:
         """
         Read a marker and its value.
 
-        @param place: where the marker is.
-        @return: the value, and the place behind it.
+        @param position: position of the marker.
+        @return: the value, and the position after it.
         """
         values: list[Any] = []
-        place = self.readMany(1, place, values)
-        return values[0], place
+        position = self.readMany(1, position, values)
+        return values[0], position
 
-    def readMany(self, count: int, place: int, values: list[Any]) -> int:
+    def readMany(self, count: int, position: int, values: list[Any]) -> int:
         """
-        Read values one behind the other.
+        Read consecutive values.
 
-        @param count: how many; they have been counted.
-        @param place: where the first marker is.
-        @param values: to what they are added.
-        @return: the place behind them.
-        @raise AMFError: if one of them is wrong, or passes a limit.
+        @param count: their number; they have been counted.
+        @param position: position of the first marker.
+        @param values: receives the values.
+        @return: the position after them.
+        @raise AMFError: if a value is invalid, or exceeds a limit.
         """
         data = self.data
         strings = self.strings
         readers = self._readers
         append = values.append
         for _ in repeat(None, count):
-            marker = data[place]
-            place += 1
-            # The common ones are read right here: calls are what costs most.
+            marker = data[position]
+            position += 1
+            # The common types are read here, because calls take most of the time.
             if marker == STRING:
-                head = data[place]
+                head = data[position]
                 if head & 0x81:
-                    text, place = self.readString(place)
+                    text, position = self.readString(position)
                     append(text)
                 else:
-                    place += 1
+                    position += 1
                     try:
                         append(strings[head >> 1])
                     except IndexError:
-                        raise AMFError(f"there is no string {head >> 1}") from None
+                        raise AMFError(f"reference to unknown string {head >> 1}") from None
             elif marker == INTEGER:
-                head = data[place]
+                head = data[position]
                 if head < 0x80:
-                    place += 1
+                    position += 1
                     append(head)
                 else:
-                    head, place = readU29(data, place)
+                    head, position = readU29(data, position)
                     append(head if head <= MAX_INTEGER else head - 0x20000000)
             elif marker <= TRUE:
                 append(_CONSTANTS[marker])
             elif marker == DOUBLE:
-                append(_unpackDouble(data, place)[0])
-                place += 8
+                append(_unpackDouble(data, position)[0])
+                position += 8
             elif marker <= DICTIONARY:
-                value, place = readers[marker](self, place)
+                value, position = readers[marker](self, position)
                 append(value)
             else:
-                raise AMFError(f"there is no marker {marker:02X} in AMF3")
-        return place
+                raise AMFError(f"unknown AMF3 marker {marker:02X}")
+        return position
 
-    def readNamed(self, members: dict[str, Any], place: int) -> int:
+    def readNamed(self, members: dict[str, Any], position: int) -> int:
         """
         Read names with their values up to the empty name.
 
-        @param members: gets them; of two with one name the later one stays.
-        @param place: where the first name is.
-        @return: the place behind it.
-        @raise AMFError: if one of them is wrong, or passes a limit.
+        @param members: receives them. Of two with the same name the later one counts.
+        @param position: position of the first name.
+        @return: the position after the empty name.
+        @raise AMFError: if a name or value is invalid, or exceeds a limit.
         """
         data = self.data
         strings = self.strings
         readers = self._readers
         while True:
-            head = data[place]
+            head = data[position]
             if head & 0x81:
-                name, place = self.readString(place)
+                name, position = self.readString(position)
                 if not name:
-                    return place
+                    return position
             else:
-                place += 1
+                position += 1
                 try:
                     name = strings[head >> 1]
                 except IndexError:
-                    raise AMFError(f"there is no string {head >> 1}") from None
+                    raise AMFError(f"reference to unknown string {head >> 1}") from None
             self.items -= 1
             if self.items < 0:
-                self.take(0, 0, place)
+                self.take(0, 0, position)
             # As in readMany.
-            marker = data[place]
-            place += 1
+            marker = data[position]
+            position += 1
             if marker == STRING:
-                members[name], place = self.readString(place)
+                members[name], position = self.readString(position)
             elif marker == INTEGER:
-                head = data[place]
+                head = data[position]
                 if head < 0x80:
-                    place += 1
+                    position += 1
                     members[name] = head
                 else:
-                    head, place = readU29(data, place)
+                    head, position = readU29(data, position)
                     members[name] = head if head <= MAX_INTEGER else head - 0x20000000
             elif marker <= TRUE:
                 members[name] = _CONSTANTS[marker]
             elif marker == DOUBLE:
-                members[name] = _unpackDouble(data, place)[0]
-                place += 8
+                members[name] = _unpackDouble(data, position)[0]
+                position += 8
             elif marker <= DICTIONARY:
-                members[name], place = readers[marker](self, place)
+                members[name], position = readers[marker](self, position)
             else:
-                raise AMFError(f"there is no marker {marker:02X} in AMF3")
+                raise AMFError(f"unknown AMF3 marker {marker:02X}")
 
-    def readString(self, place: int) -> tuple[str, int]:
+    def readString(self, position: int) -> tuple[str, int]:
         """
-        Read text, or a reference to one.
+        Read text, or a reference to text.
 
-        @param place: where its length or its number is.
-        @return: the text, and the place behind it.
-        @raise AMFError: if there is no text with that number, or too much text.
+        @param position: position of the text.
+        @return: the text, and the position after it.
+        @raise AMFError: if the reference is unknown, or the text exceeds the limit.
         """
-        head, place = readU29(self.data, place)
+        head, position = readU29(self.data, position)
         if not head & 1:
             try:
-                return self.strings[head >> 1], place
+                return self.strings[head >> 1], position
             except IndexError:
-                raise AMFError(f"there is no string {head >> 1}") from None
+                raise AMFError(f"reference to unknown string {head >> 1}") from None
         if head == 1:
-            return "", place
-        text, place = self.takeText(place, head >> 1)
+            return "", position
+        text, position = self.takeText(position, head >> 1)
         self.strings.append(text)
-        return text, place
+        return text, position
 
     def _object(self, index: int) -> Any:
         try:
             return self.objects[index]
         except IndexError:
-            raise AMFError(f"there is no object {index}") from None
+            raise AMFError(f"reference to unknown object {index}") from None
 
-    def _readXMLDocument(self, place: int) -> tuple[Any, int]:
-        return self._readText(place, XMLDocument)
+    def _readXMLDocument(self, position: int) -> tuple[Any, int]:
+        return self._readText(position, XMLDocument)
 
-    def _readXML(self, place: int) -> tuple[Any, int]:
-        return self._readText(place, XML)
+    def _readXML(self, position: int) -> tuple[Any, int]:
+        return self._readText(position, XML)
 
-    def _readText(self, place: int, kind: type[str]) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readText(self, position: int, kind: type[str]) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
-        text, place = self.takeText(place, head >> 1)
+            return self._object(head >> 1), position
+        text, position = self.takeText(position, head >> 1)
         value = kind(text)
         self.keep(value)
-        return value, place
+        return value, position
 
-    def _readDate(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readDate(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
-        value = Date(_unpackDouble(self.data, place)[0])
+            return self._object(head >> 1), position
+        value = Date(_unpackDouble(self.data, position)[0])
         self.keep(value)
-        return value, place + 8
+        return value, position + 8
 
-    def _readByteArray(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readByteArray(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
-        end = place + (head >> 1)
+            return self._object(head >> 1), position
+        end = position + (head >> 1)
         if end > self.end:
-            raise self.short(end)
-        value = callOwn(self.makeByteArray, bytes(self.data[place:end]))
+            raise self.endError(end)
+        value = callOwn(self.makeByteArray, bytes(self.data[position:end]))
         self.keep(value)
         return value, end
 
-    def _readArray(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readArray(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
+            return self._object(head >> 1), position
         count = head >> 1
         self.enter()
-        self.take(count, count + 1, place)
+        self.take(count, count + 1, position)
         value: ECMAArray | list[Any]
-        if self.data[place] == 1:
+        if self.data[position] == 1:
             value = dense = []
-            place += 1
+            position += 1
             self.keep(value)
         else:
             value = ECMAArray()
             dense = value.dense
             self.keep(value)
-            place = self.readNamed(value, place)
-        place = self.readMany(count, place, dense)
+            position = self.readNamed(value, position)
+        position = self.readMany(count, position, dense)
         if isinstance(value, ECMAArray):
             value.gather()
         self.depth += 1
-        return value, place
+        return value, position
 
-    def _readIntVector(self, place: int) -> tuple[Any, int]:
-        return self._readNumbers(place, IntVector, "i", 4)
+    def _readIntVector(self, position: int) -> tuple[Any, int]:
+        return self._readNumbers(position, IntVector, "i", 4)
 
-    def _readUIntVector(self, place: int) -> tuple[Any, int]:
-        return self._readNumbers(place, UIntVector, "I", 4)
+    def _readUIntVector(self, position: int) -> tuple[Any, int]:
+        return self._readNumbers(position, UIntVector, "I", 4)
 
-    def _readNumberVector(self, place: int) -> tuple[Any, int]:
-        return self._readNumbers(place, NumberVector, "d", 8)
+    def _readNumberVector(self, position: int) -> tuple[Any, int]:
+        return self._readNumbers(position, NumberVector, "d", 8)
 
     def _readNumbers(
-        self, place: int, kind: Callable[[tuple[Any, ...], bool], Any], form: str, size: int
+        self, position: int, kind: Callable[[tuple[Any, ...], bool], Any], form: str, size: int
     ) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
+            return self._object(head >> 1), position
         count = head >> 1
-        # A number in a vector takes a fraction of the time of another value.
-        self.take(count // 8, count * size + 1, place)
-        numbers = struct.unpack_from(f">{count}{form}", self.data, place + 1)
-        value = kind(numbers, self.data[place] != 0)
+        # A number in a vector takes a fraction of the time of any other value.
+        self.take(count // 8, count * size + 1, position)
+        numbers = struct.unpack_from(f">{count}{form}", self.data, position + 1)
+        value = kind(numbers, self.data[position] != 0)
         self.keep(value)
-        return value, place + 1 + count * size
+        return value, position + 1 + count * size
 
-    def _readObjectVector(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readObjectVector(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
+            return self._object(head >> 1), position
         count = head >> 1
         self.enter()
-        self.take(count, count + 2, place)
-        fixed = self.data[place] != 0
-        typeName, place = self.readString(place + 1)
+        self.take(count, count + 2, position)
+        fixed = self.data[position] != 0
+        typeName, position = self.readString(position + 1)
         value = ObjectVector((), typeName, fixed)
         self.keep(value)
-        place = self.readMany(count, place, value)
-        # Its elements cannot be undefined; Flash writes functions so.
+        position = self.readMany(count, position, value)
+        # Elements cannot be undefined; but Flash writes functions as undefined.
         value[:] = [None if item is Undefined else item for item in value]
         self.depth += 1
-        return value, place
+        return value, position
 
-    def _readDictionary(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readDictionary(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
+            return self._object(head >> 1), position
         count = head >> 1
         self.enter()
-        self.take(2 * count, 2 * count + 1, place)
-        value = Dictionary((), self.data[place] != 0)
+        self.take(2 * count, 2 * count + 1, position)
+        value = Dictionary((), self.data[position] != 0)
         self.keep(value)
         both: list[Any] = []
-        place = self.readMany(2 * count, place + 1, both)
+        position = self.readMany(2 * count, position + 1, both)
         for key, item in zip(both[::2], both[1::2], strict=True):
             value.addNew(key, item)
         self.depth += 1
-        return value, place
+        return value, position
 
     # Objects
 
-    def _readObject(self, place: int) -> tuple[Any, int]:
-        head, place = readU29(self.data, place)
+    def _readObject(self, position: int) -> tuple[Any, int]:
+        head, position = readU29(self.data, position)
         if not head & 1:
-            return self._object(head >> 1), place
+            return self._object(head >> 1), position
         self.depth -= 1
         if self.depth < 0:
             self.enter()
         if head & 2:
-            traits, place = self._readTraits(head, place)
+            traits, position = self._readTraits(head, position)
         else:
             try:
                 traits = self.traits[head >> 2]
             except IndexError:
-                raise AMFError(f"there are no traits {head >> 2}") from None
+                raise AMFError(f"reference to unknown traits {head >> 2}") from None
         registered = traits.registered
         members: dict[str, Any]
         value: Any
@@ -575,34 +567,34 @@ class AMF3Reader:
             members = {}
         else:
             value = members = TypedObject(traits.alias) if traits.alias else {}
-        # It has its number before its members, so they can refer to it.
+        # The object gets its number before its members, so that they can refer to it.
         self.keep(value)
         if traits.external:
-            place = self._readExternal(value, place)
+            position = self._readExternal(value, position)
         else:
             names = traits.names
             if names:
                 count = len(names)
-                self.take(count, count, place)
+                self.take(count, count, position)
                 values: list[Any] = []
-                place = self.readMany(count, place, values)
+                position = self.readMany(count, position, values)
                 members.update(zip(names, values, strict=True))
             if traits.dynamic:
-                place = self.readNamed(members, place)
+                position = self.readNamed(members, position)
             if registered is not None:
                 assign(value, members, registered)
         self.depth += 1
-        return value, place
+        return value, position
 
-    def _readTraits(self, head: int, place: int) -> tuple[_Traits, int]:
+    def _readTraits(self, head: int, position: int) -> tuple[_Traits, int]:
         external = head & EXTERNAL_TRAITS == EXTERNAL_TRAITS
         count = 0 if external else head >> 4
-        if place + 1 + count > self.end:
-            raise self.short(place + 1 + count)
-        alias, place = self.readString(place)
+        if position + 1 + count > self.end:
+            raise self.endError(position + 1 + count)
+        alias, position = self.readString(position)
         names = []
         for _ in repeat(None, count):
-            name, place = self.readString(place)
+            name, position = self.readString(position)
             names.append(name)
         registered = self.registry.forAlias(alias)
         if external and (registered is None or not registered.external):
@@ -610,15 +602,15 @@ class AMF3Reader:
         dynamic = not external and head & 8 != 0
         traits = _Traits(alias, tuple(names), dynamic, external, registered)
         self.traits.append(traits)
-        return traits, place
+        return traits, position
 
-    def _readExternal(self, value: Any, place: int) -> int:
-        source = ExternalInput(self, place)
+    def _readExternal(self, value: Any, position: int) -> int:
+        source = _ExternalInput(self, position)
         callOwn(value.readExternal, source)
         return source.position
 
     _readers: ClassVar[tuple[Callable[["AMF3Reader", int], tuple[Any, int]], ...]] = (
-        # Up to strings, all are read where they are met.
+        # Strings, and the markers below them, are read by the callers.
         *[readValue] * XML_DOCUMENT,
         _readXMLDocument,
         _readDate,
@@ -636,60 +628,56 @@ class AMF3Reader:
 
 def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) -> None:
     """
-    Set those members of an object that its class declares.
+    Set the members of an object that its class declares.
 
     @param value: the object.
-    @param members: what has come, by name. What the class does not declare is
-        passed over.
-    @param registered: its class, which says the names.
-    @raise AMFError: if the class refuses one.
+    @param members: the received members, by name. Undeclared ones are ignored.
+    @param registered: the class of the object.
+    @raise AMFError: if the class refuses a member.
     """
     for name in registered.members:
         if name in members:
             callOwn(setattr, value, name, members[name])
 
 
-class ExternalInput(DataInput):
+class _ExternalInput(DataInput):
     """
-    What C{readExternal} reads from: the rest of the bytes, big endian until it
-    says otherwise.
+    The argument of C{readExternal}: the bytes up to the end of the data. The default byte
+    order is big-endian.
 
     @ivar objectEncoding: always 3.
-    @ivar position: where the next read begins, in the bytes of the whole value.
+    @ivar position: position of the next read.
     """
 
     objectEncoding = 3
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
         """
-        @param reader: reads the value around it, and has its tables.
-        @param position: where the object's own bytes begin.
+        @param reader: the reader of the enclosing value.
+        @param position: position of the object's own bytes.
         """
         self.position = position
         self._reader = reader
 
     @property
     def bytesAvailable(self) -> int:
-        """
-        The bytes that can be read. How many of them belong to the object, only
-        its class knows.
-        """
+        # The length of the object is not in the data: only its class knows where it ends.
         return self._reader.end - self.position
 
     def _take(self, length: int) -> bytes:
         end = self.position + length
         if length < 0 or end > self._reader.end:
-            raise self._reader.short(end)
+            raise self._reader.endError(end)
         data = bytes(self._reader.data[self.position : end])
         self.position = end
         return data
 
     def readObject(self) -> Any:
         """
-        Read a value. It shares the references of the value around it.
+        Read a value. It shares the references of the enclosing value.
 
-        @raise EOFError: if the value is not all there.
-        @raise AMFError: if the bytes are no value.
+        @raise EOFError: if the value is incomplete.
+        @raise AMFError: if the value is invalid.
         """
         reader = self._reader
         reader.items -= 1

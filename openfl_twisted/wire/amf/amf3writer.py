@@ -1,5 +1,5 @@
 """
-AMF3: writing one value.
+AMF3: writer of one value.
 
 @see: Adobe, C{Action Message Format -- AMF 3}.
 """
@@ -69,10 +69,10 @@ _packMarked = struct.Struct(">Bd").pack
 
 def writeU29(value: int) -> bytes:
     """
-    Write an integer of 1 to 4 bytes.
+    Encode an integer as 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
-    @param value: from 0 on.
-    @return: 7 bits a byte, the highest first; in a fourth byte there are 8.
+    @param value: the integer; not negative.
+    @return: the bytes, the highest bits first.
     @raise AMFError: if it has more than 29 bits.
     """
     if value < 0x80:
@@ -94,26 +94,25 @@ _LENGTHS = [writeU29(length << 1 | 1) for length in range(0x80)]
 
 def packDouble(value: float) -> bytes:
     """
-    Write a double.
+    Encode a double.
 
-    @param value: a float, or an integer, which is rounded if it has more than
-        53 bits.
-    @return: 8 bytes, big endian.
-    @raise AMFError: if there is none for the number.
+    @param value: a float, or an integer; one of more than 53 bits is rounded.
+    @return: 8 bytes (big-endian).
+    @raise AMFError: if it is not a number, or an integer that is too large.
     """
     try:
         return _double.pack(value)
     except (OverflowError, struct.error):
-        raise AMFError(f"{type(value).__name__} is no double, or too large for one") from None
+        raise AMFError(f"{type(value).__name__} is not a double, or too large for one") from None
 
 
 def millisecondsOf(value: dt.datetime) -> float:
     """
-    Get what a date is on the wire.
+    Return the encoded form of a C{datetime}.
 
-    @param value: one that knows its time zone.
+    @param value: a C{datetime} with a time zone.
     @return: milliseconds since the beginning of 1970, UTC.
-    @raise AMFError: if the datetime has no time zone.
+    @raise AMFError: if it has no time zone.
     """
     try:
         return Date.fromDatetime(value).milliseconds
@@ -123,10 +122,10 @@ def millisecondsOf(value: dt.datetime) -> float:
 
 def notWritable(value: Any) -> AMFError:
     """
-    Make the error for a value without a form in AMF.
+    Return the error for a value without a form in AMF.
 
     @param value: the value.
-    @return: the error, which says what to write instead of a C{date}.
+    @return: the error. For a C{date} it contains the alternative.
     """
     if isinstance(value, dt.date):
         return AMFError(
@@ -139,28 +138,23 @@ def notWritable(value: Any) -> AMFError:
 
 class AMF3Writer:
     """
-    Writes one value, with its own tables. What is counted is counted down here
-    for AMF0 too.
+    Writes one value, with its tables. The counters are used for AMF0 too.
 
     @ivar out: the bytes.
     @ivar writeMembers: writes the members of plain objects, or C{None}; see
         C{writeDynamicProperties} of L{openfl_twisted.wire.amf.codec.encode}.
     @ivar registry: the classes whose instances can be written.
-    @ivar limits: how much the value may hold.
-    @ivar references: whether what comes again is written as a reference.
-    @ivar depth: how much deeper values may be nested.
-    @ivar items: how many more values there may be.
-    @ivar text: how many more bytes of text there may be.
-    @ivar strings: what stands behind the marker of a text that has been
-        written: its reference.
-    @ivar stringsFrozen: whether texts take no more numbers.
-    @ivar objects: the numbers of the objects that have been written, by their
-        identity.
-    @ivar kept: what has taken a number, in order; C{None} for what nobody
-        refers to.
-    @ivar traits: the numbers of what was said of classes.
-    @ivar open: the identities of what is being written, if there are no
-        references.
+    @ivar limits: the limits of the value.
+    @ivar references: whether repeated objects are written as references.
+    @ivar depth: number of further nested levels that are allowed.
+    @ivar items: number of further values that are allowed.
+    @ivar text: number of further bytes of text that are allowed.
+    @ivar strings: the reference that follows the marker, by text.
+    @ivar stringsFrozen: whether new texts get no numbers.
+    @ivar objects: the reference numbers of objects, by identity.
+    @ivar kept: the objects, by reference number; C{None} for a number that is never used.
+    @ivar traits: the reference numbers of class descriptions.
+    @ivar open: the identities of the enclosing values, if there are no references.
     """
 
     def __init__(
@@ -171,8 +165,8 @@ class AMF3Writer:
         writeMembers: Callable[[Any, DynamicOutput], object] | None,
     ) -> None:
         """
-        @param references: whether what comes again is written as a reference;
-            see L{openfl_twisted.wire.amf.codec.encode}.
+        @param references: whether repeated objects are written as references; see
+            L{openfl_twisted.wire.amf.codec.encode}.
         """
         self.out = bytearray()
         self.writeMembers = writeMembers
@@ -182,10 +176,10 @@ class AMF3Writer:
         self.depth = limits.depth
         self.items = limits.items
         self.text = limits.text
-        # What follows the marker of a known string. The empty one is never a reference.
+        # The empty text is never a reference.
         self.strings = {"": b"\1"}
         self.stringsFrozen = False
-        # Whoever is in the table is kept, so that nobody else can get the same identity.
+        # The objects are kept, so that no other object can get the same identity.
         self.objects: dict[int, int] = {}
         self.kept: list[Any] = []
         self.traits: dict[Hashable, int] = {}
@@ -194,13 +188,12 @@ class AMF3Writer:
 
     # Limits
 
-    def room(self, length: int) -> None:
+    def checkTotal(self, length: int) -> None:
         """
-        Ask whether so many bytes can be added.
+        Check that bytes can be added.
 
-        @param length: how many; with 0 it says whether what there is was within
-            the limit.
-        @raise AMFError: if the limit C{total} is passed.
+        @param length: number of bytes; with 0, the bytes so far are checked.
+        @raise AMFError: if they exceed the limit C{total}.
         """
         if len(self.out) + length > self.limits.total:
             raise AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -209,20 +202,20 @@ class AMF3Writer:
         """
         Count values.
 
-        @param count: how many.
-        @raise AMFError: if there are too many.
+        @param count: number of values.
+        @raise AMFError: if the values exceed the limit.
         """
         self.items -= count
         if self.items < 0:
-            raise AMFError(f"there are more than {self.limits.items} values")
+            raise AMFError(f"the value contains more than {self.limits.items} values")
 
     def takeText(self, value: str) -> bytes:
         """
-        Encode text.
+        Encode and count text.
 
         @param value: any text, also with lone surrogates.
-        @return: it in UTF-8.
-        @raise AMFError: if there is too much text.
+        @return: the text in UTF-8.
+        @raise AMFError: if the text exceeds the limit.
         """
         data = encodeUTF8(value)
         self.text -= len(data)
@@ -231,37 +224,37 @@ class AMF3Writer:
 
     def checkText(self, length: int) -> None:
         """
-        Ask whether text that has been counted can be added.
+        Check that text, which has been counted, can be added.
 
-        @param length: its length in bytes of UTF-8.
-        @raise AMFError: if there is too much text, or the value gets too long.
+        @param length: its length in UTF-8 (bytes).
+        @raise AMFError: if the text exceeds the limit, or the value gets too long.
         """
         if self.text < 0:
-            raise AMFError(f"there are more than {self.limits.text} bytes of text")
-        self.room(length)
+            raise AMFError(f"the value contains more than {self.limits.text} bytes of text")
+        self.checkTotal(length)
 
     def enter(self, value: Any) -> None:
         """
-        Go one deeper.
+        Enter a nested level.
 
-        @param value: what is begun. Without references it is remembered until
-            L{leave}, to find out if it contains itself.
-        @raise AMFError: if that is too deep, or if it contains itself and there
-            are no references.
+        @param value: the value to write. Without references it is recorded until L{leave}, to
+            detect whether it contains itself.
+        @raise AMFError: if the depth exceeds the limit, or if the value contains itself and
+            there are no references.
         """
         self.depth -= 1
         if self.depth < 0:
             raise AMFError(f"values are nested deeper than {self.limits.depth}")
         if not self.references:
             if id(value) in self.open:
-                raise AMFError("the value contains itself, which takes references to write")
+                raise AMFError("the value contains itself and cannot be written without references")
             self.open.add(id(value))
 
     def leave(self, value: Any) -> None:
         """
-        Go back.
+        Leave a nested level.
 
-        @param value: what is done with.
+        @param value: the value that was written.
         """
         self.depth += 1
         self.open.discard(id(value))
@@ -273,24 +266,24 @@ class AMF3Writer:
         Write a marker and its value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if it has no form in AMF, or passes a limit.
+        @raise AMFError: if the value has no form in AMF, or exceeds a limit.
         """
         self.take(1)
         self.writeMany((value,))
 
     def writeMany(self, values: Iterable[Any]) -> None:
         """
-        Write values one behind the other; they have been counted.
+        Write consecutive values, which have been counted.
 
         @param values: as for L{write}.
-        @raise AMFError: if one of them has no form in AMF, or passes a limit.
+        @raise AMFError: if a value has no form in AMF, or exceeds a limit.
         """
         out = self.out
         strings = self.strings
         writers = self._writers
         for value in values:
             kind = type(value)
-            # The common ones are written right here: calls are what costs most.
+            # The common types are written here, because calls take most of the time.
             if kind is str:
                 out.append(STRING)
                 known = strings.get(value)
@@ -305,13 +298,13 @@ class AMF3Writer:
 
     def writerOf(self, value: Any) -> "_Write":
         """
-        Find who writes a value whose class is not one of AMF's own.
+        Return the method that writes a value whose class is not one of AMF's own. It is
+        cached for the class while this value is written.
 
-        @param value: an instance of a registered class, of a subclass of what
-            AMF has, a C{Mapping}, or something that can be called.
-        @return: the method that writes it. It is remembered for its class as
-            long as this value is written.
-        @raise AMFError: if nobody does.
+        @param value: an instance of a registered class or of a subclass of AMF's types, a
+            C{Mapping}, or a callable.
+        @return: the method.
+        @raise AMFError: if the value has no form in AMF.
         """
         kind = type(value)
         found = self._found.get(kind)
@@ -327,11 +320,11 @@ class AMF3Writer:
 
     def addString(self, value: str) -> None:
         """
-        Write text, without a marker, for the first time.
+        Write text for the first time, without a marker.
 
-        @param value: the text; not empty. As long as strings take numbers it
-            gets the next one, by which it is referred to later.
-        @raise AMFError: if there is too much text, or the value gets too long.
+        @param value: the text; not empty. It gets the next reference number, unless
+            C{stringsFrozen} is set.
+        @raise AMFError: if the text exceeds the limit, or the value gets too long.
         """
         out = self.out
         strings = self.strings
@@ -343,7 +336,7 @@ class AMF3Writer:
         out += _LENGTHS[length] if length < 0x80 else writeU29(length << 1 | 1)
         out += data
         if not self.stringsFrozen:
-            # The empty string is in here, but has no number.
+            # The empty string is in the table, but has no number.
             number = len(strings) - 1
             strings[value] = _REFERENCES[number] if number < 0x40 else writeU29(number << 1)
 
@@ -356,9 +349,9 @@ class AMF3Writer:
 
     def _refer(self, marker: int, value: Any) -> bool:
         """
-        Begin an object.
+        Begin an object, or write a reference to a repeated one.
 
-        @return: whether a reference says all, since it has been written before.
+        @return: whether a reference was written.
         """
         self.out.append(marker)
         if not self.references:
@@ -373,11 +366,11 @@ class AMF3Writer:
 
     def _begin(self, marker: int) -> None:
         """
-        Begin an object that is a plain value in Python: the same twice is two,
+        Begin an object that is a plain value in Python. A repeated one is written again,
         since Python itself may share it.
         """
         self.out.append(marker)
-        # It takes a number, which nobody uses.
+        # The object takes a reference number that is never used.
         self.kept.append(None)
 
     def _writeUndefined(self, _: Any) -> None:
@@ -401,7 +394,7 @@ class AMF3Writer:
             self.out += packDouble(value)
 
     def _writeFloat(self, value: Any) -> None:
-        # As Flash does; only the negative zero has no integer.
+        # As in Flash. Only the negative zero is not an integer.
         if (
             value.is_integer()
             and MIN_INTEGER <= value <= MAX_INTEGER
@@ -427,7 +420,7 @@ class AMF3Writer:
         data = self.takeText(value)
         self.out += writeU29(len(data) << 1 | 1)
         self.out += data
-        # OpenFL takes it for a string that can be referred to: later ones would have other numbers.
+        # OpenFL assigns a string reference to it, so later strings would have other numbers.
         self.stringsFrozen = not self.references
 
     def _writeDate(self, value: Any) -> None:
@@ -450,7 +443,7 @@ class AMF3Writer:
 
     def _addBytes(self, value: Any) -> None:
         data = value if isinstance(value, bytes | bytearray) else bytes(value)
-        self.room(len(data))
+        self.checkTotal(len(data))
         self.out += writeU29(len(data) << 1 | 1)
         self.out += data
 
@@ -483,7 +476,7 @@ class AMF3Writer:
 
     def _addNamed(self, members: Iterable[tuple[str, Any]]) -> None:
         """
-        Write names with their values, and the end of them.
+        Write names with their values, and the end marker.
         """
         for name, item in members:
             self.take(1)
@@ -505,13 +498,13 @@ class AMF3Writer:
             return
         count = len(value)
         self.take(count // 8)
-        self.room(struct.calcsize(form) * count)
+        self.checkTotal(struct.calcsize(form) * count)
         self.out += writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)
         try:
             self.out += struct.pack(f">{count}{form}", *value)
         except (OverflowError, struct.error) as error:
-            raise AMFError(f"{type(value).__name__} holds something else: {error}") from None
+            raise AMFError(f"invalid element of {type(value).__name__}: {error}") from None
 
     def _writeObjectVector(self, value: Any) -> None:
         if self._refer(OBJECT_VECTOR, value):
@@ -522,7 +515,7 @@ class AMF3Writer:
         self.out += writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)
         self._writeName(value.typeName)
-        # Its elements cannot be undefined; but Flash writes functions so.
+        # Elements cannot be undefined; but Flash writes functions as undefined.
         self.writeMany(None if item is Undefined else item for item in value)
         self.leave(value)
 
@@ -542,12 +535,11 @@ class AMF3Writer:
 
     def membersOf(self, value: Any) -> Iterable[tuple[str, Any]]:
         """
-        List the members of a plain object as they are written.
+        Return the members of a plain object as they are written.
 
         @param value: a C{dict} or another C{Mapping}.
-        @return: names with their values, in order; what C{writeMembers} has
-            written, if it is set.
-        @raise AMFError: if a name is no text and no integer, or empty, or
+        @return: names with their values, in order; the output of C{writeMembers} if it is set.
+        @raise AMFError: if a name is neither an integer nor non-empty text, or if
             C{writeMembers} fails.
         """
         if self.writeMembers is None:
@@ -616,7 +608,7 @@ class AMF3Writer:
             return
         names = tuple(value)
         if not value.alias or not all(isinstance(name, str) for name in names):
-            raise AMFError("an object of a class has an alias, and names for its members")
+            raise AMFError("a TypedObject must have an alias, and text as the names of its members")
         self.enter(value)
         header = len(names) << 4 | SEALED_TRAITS
         self._writeTraits((value.alias, names), header, value.alias, names)
@@ -629,18 +621,17 @@ class AMF3Writer:
         Write an instance of a registered class.
 
         @param value: an instance of exactly that class.
-        @raise AMFError: if it lacks a member that is declared, or fails to
-            write itself.
+        @raise AMFError: if a declared member is missing, or C{writeExternal} fails.
         """
         registered = self.registry.forClass(type(value))
-        # Whoever is sent here has been found there.
+        # Only called for registered classes.
         assert registered is not None  # noqa: S101
         if self._refer(OBJECT, value):
             return
         self.enter(value)
         if registered.external:
             self._writeTraits(registered, EXTERNAL_TRAITS, registered.alias, ())
-            callOwn(value.writeExternal, ExternalOutput(self))
+            callOwn(value.writeExternal, _ExternalOutput(self))
         else:
             names = registered.members
             header = len(names) << 4 | SEALED_TRAITS
@@ -674,7 +665,7 @@ class AMF3Writer:
         dict: _writeObject,
         TypedObject: _writeTyped,
     }
-    # For subclasses: those with bases in the table stand before their bases.
+    # For subclasses. A class precedes its bases.
     _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
         *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
         (Mapping, _writeObject),
@@ -685,9 +676,9 @@ class AMF3Writer:
 _Write = Callable[[AMF3Writer, Any], None]
 
 
-class ExternalOutput(DataOutput):
+class _ExternalOutput(DataOutput):
     """
-    What C{writeExternal} writes to, big endian until it says otherwise.
+    The argument of C{writeExternal}. The default byte order is big-endian.
 
     @ivar objectEncoding: always 3.
     """
@@ -696,19 +687,19 @@ class ExternalOutput(DataOutput):
 
     def __init__(self, writer: AMF3Writer) -> None:
         """
-        @param writer: writes the value around it, and has its tables.
+        @param writer: the writer of the enclosing value.
         """
         self._writer = writer
 
     def _put(self, data: bytes | bytearray) -> None:
-        self._writer.room(len(data))
+        self._writer.checkTotal(len(data))
         self._writer.out += data
 
     def writeObject(self, value: Any) -> None:
         """
-        Write a value. It shares the references of the value around it.
+        Write a value. It shares the references of the enclosing value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if it has no form in AMF.
+        @raise AMFError: if the value has no form in AMF.
         """
         self._writer.write(value)

@@ -1,8 +1,8 @@
 """
-AMF, the format in which Flash and OpenFL programs write any value: to sockets, to
-C{ByteArray}, and to servers. L{decode} reads one value, L{encode} writes one.
+Reads and writes AMF values: L{decode} and L{encode}. Flash and OpenFL programs use AMF
+for sockets, C{ByteArray} and remote calls.
 
-L{openfl_twisted.wire.amf.values} has the Python type of each value.
+L{openfl_twisted.wire.amf.values} lists the Python type of each value.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,16 @@ from openfl_twisted.wire.amf.values import (
 
 AMF0: Final = 0
 """
-The older form, of Flash Player 6.
+The older format, of Flash Player 6.
 """
 
 AMF3: Final = 3
 """
-The form of ActionScript 3, from Flash Player 9 on; it is the default.
+The format of ActionScript 3 and Flash Player 9 or later (default).
 """
 
 _limits = AMFLimits()
-# Values of the program itself are not limited by the time that reading them takes.
+# Values of the program itself are not limited by the time of reading them.
 _writeLimits = AMFLimits(items=1_000_000, objects=1_000_000)
 _noClasses = ClassRegistry()
 
@@ -51,35 +51,33 @@ def decode(
     """
     Read one value.
 
-    It takes time in proportion to its bytes, and at most 160 bytes of memory
-    for each of them on a 64-bit machine, besides what the program's own classes
-    and C{makeByteArray} take. A value can hold the same object many times or
-    even itself, so walking through it can take longer than reading it.
+    The time is linear in the number of bytes. The memory is at most 160 bytes for each
+    of them on a 64-bit machine, besides that of the program's classes and of
+    C{makeByteArray}. A value can contain an object many times, and even itself, so
+    walking through it can take longer than reading it.
 
-    @param data: the bytes; they are not copied. What is behind the value does
-        not matter.
-    @param position: where the value begins, from 0 on.
+    @param data: the bytes; they are not copied. Bytes after the value are ignored.
+    @param position: position of the value (default 0).
     @param objectEncoding: L{AMF0} or L{AMF3}.
-    @param registry: the classes that may be made; none by default.
-    @param limits: how much the value may hold.
-    @param makeByteArray: makes a C{ByteArray} of its bytes.
-    @return: the value, and the position behind it.
-    @raise EOFError: if the value is not all there. More bytes can complete it,
-        unless a registered class raised this by itself.
-    @raise ExternalizableError: if an object can be read by its class only, and
-        this class is not registered.
-    @raise AMFError: if the bytes are not a value, pass a limit, or if a
-        registered class fails; its exception is the cause then.
-    @raise ValueError: if C{objectEncoding} is neither, or C{position} is less
-        than 0.
+    @param registry: the classes that may be created (default: none).
+    @param limits: the limits of the value.
+    @param makeByteArray: creates a C{ByteArray} from its bytes.
+    @return: the value, and the position after it.
+    @raise EOFError: if the value is incomplete. More bytes can complete it, unless a
+        registered class has raised this.
+    @raise ExternalizableError: if an object can be read only by its class, and this
+        class is not registered.
+    @raise AMFError: if the bytes are not a value, exceed a limit, or if a registered
+        class fails; its exception is the cause.
+    @raise ValueError: if C{objectEncoding} is unknown, or C{position} is negative.
     """
     _checkEncoding(objectEncoding)
     if position < 0:
-        raise ValueError(f"position is {position}, less than 0")
+        raise ValueError(f"position must not be negative, not {position}")
     last = position + limits.total
     if type(data) in (bytes, bytearray) and len(data) <= last:
         return _decode(data, position, objectEncoding, registry, limits, makeByteArray)
-    # A subclass may have its own idea of an index behind the end: ByteArray has.
+    # A subclass may support an index after the end, as ByteArray does.
     with memoryview(data) as whole, whole.cast("B") as flat, flat[:last] as view:
         return _decode(view, position, objectEncoding, registry, limits, makeByteArray)
 
@@ -113,24 +111,22 @@ def encode(
     @param value: the value; see the table in L{openfl_twisted.wire.amf.values}.
     @param objectEncoding: L{AMF0} or L{AMF3}.
     @param registry: the classes whose instances can be written.
-    @param references: whether an object that comes again may be written as a
-        reference, and so may what is said of its class. OpenFL 9.4 reads such
-        references wrongly; C{False} writes each object whole wherever it comes,
-        so that an object that contains itself cannot be written. References to
-        strings, which OpenFL reads, are written either way, but to none behind
-        the first XML, from where OpenFL counts them differently. OpenFL has
-        other gaps, which this does not fill: it cannot read L{XMLDocument}, and
-        in AMF0 neither XML, nor classes, nor what AMF0 writes as AMF3.
-    @param limits: how much the value may hold.
-    @param writeDynamicProperties: called with each C{Object}, and with what
-        takes its members: C{writeDynamicProperty(name, value)}. What is not
-        written so is not sent. By default all members are, without functions.
-        It is not asked for arrays and for objects of a class.
-    @return: the bytes of the value, and nothing else.
-    @raise AMFError: if something in it has no form in AMF, passes a limit, or
-        fails while it is asked for its members; its exception is the cause
-        then.
-    @raise ValueError: if C{objectEncoding} is neither.
+    @param references: whether a repeated object or class description may be written as
+        a reference. OpenFL 9.4 reads such references wrongly. With C{False}, each
+        object is written whole, so an object that contains itself cannot be written.
+        OpenFL reads references to strings, which are always written. After the first
+        XML no new strings are referred to, since OpenFL counts them differently.
+        OpenFL does not read L{XMLDocument}; in AMF0 it reads neither XML nor classes
+        nor AMF3 values.
+    @param limits: the limits of the value.
+    @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput},
+        whose C{writeDynamicProperty(name, value)} writes a member. Other members are not
+        written. The default writes all members except functions. It is not called for
+        arrays and for instances of classes.
+    @return: the bytes of the value.
+    @raise AMFError: if a part of the value has no form in AMF, exceeds a limit, or
+        fails to return its members; its exception is the cause.
+    @raise ValueError: if C{objectEncoding} is unknown.
     """
     _checkEncoding(objectEncoding)
     writer = AMF3Writer(registry or _noClasses, limits, references, writeDynamicProperties)
@@ -140,6 +136,6 @@ def encode(
         else:
             AMF0Writer(writer).write(value)
     except RecursionError:
-        raise AMFError("the value is nested too deep for Python's stack") from None
-    writer.room(0)
+        raise AMFError("the value is nested too deeply for Python's stack") from None
+    writer.checkTotal(0)
     return bytes(writer.out)

@@ -1,21 +1,20 @@
 """
 Classes of Flex and BlazeDS: collections, and the messages of remote calls.
 
-Nothing imports this module, so a program that needs the classes registers them::
+A program that uses the classes registers them::
 
     from openfl_twisted.utils import classAliases
     from openfl_twisted.wire.amf import flex
 
     flex.registerClasses(classAliases)
 
-From then on every C{readObject} can create them, and every C{writeObject} can
-write them.
+Then every C{readObject} can create them, and every C{writeObject} can write them.
 
 L{ArrayCollection}, L{ArrayList} and L{ObjectProxy} wrap one value. The messages
 have two forms. The long form, such as L{AcknowledgeMessage}, is an object with
 all members. The short form, such as L{AcknowledgeMessageExt} with the alias
 C{DSK}, has flag bytes that say which members follow. Flex and BlazeDS send it
-after both have said in a ping that they know it.
+after both have declared support for it in a ping.
 
 Members have the values that the peer sent; their types are not checked, except
 for identifiers that are sent as bytes.
@@ -38,10 +37,10 @@ Maximum number of flag bytes for the members of one class. BlazeDS uses two.
 """
 
 _HAS_NEXT = 0x80
-# BlazeDS reads, and drops, the values of this many flags that it does not know.
+# BlazeDS reads and drops the values of this many unknown flags.
 _KNOWN_FLAGS = 6
 _UID_LENGTH = 16
-# Flex sends bytes for upper case only, so that the text comes back as it was.
+# Flex sends bytes for upper case only, so that the text is the same after reading.
 _isUID = re.compile("[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}").fullmatch
 
 
@@ -128,7 +127,7 @@ class ArrayList(MutableSequence[Any]):
         """
         Write the array.
 
-        @param output: takes the bytes, see L{ClassRegistry.register}.
+        @param output: receives the bytes, see L{ClassRegistry.register}.
         """
         output.writeObject(self.source)
 
@@ -144,7 +143,7 @@ class ArrayCollection(ArrayList):
 @dataclasses.dataclass(slots=True)
 class ObjectProxy:
     """
-    C{mx.utils.ObjectProxy}: wraps an object, to report changes of it in Flex.
+    C{mx.utils.ObjectProxy}: wraps an object, so that Flex can report changes of it.
 
     @ivar object: the wrapped object.
     """
@@ -163,7 +162,7 @@ class ObjectProxy:
         """
         Write the wrapped object.
 
-        @param output: takes the bytes, see L{ClassRegistry.register}.
+        @param output: receives the bytes, see L{ClassRegistry.register}.
         """
         output.writeObject(self.object)
 
@@ -171,18 +170,15 @@ class ObjectProxy:
 @dataclasses.dataclass(slots=True)
 class AbstractMessage:
     """
-    Base class of all messages. It has no alias itself.
+    Base class of all messages. It has no alias.
 
-    @ivar body: the content, of any type; for a remote call the list of its
-        arguments.
-    @ivar clientId: identifier of the sending client, given by the server.
+    @ivar body: the content, of any type; for a remote call the list of its arguments.
+    @ivar clientId: identifier of the sending client, assigned by the server.
     @ivar destination: name of the service that the message is for.
     @ivar headers: headers by name; C{None} if the message has none.
     @ivar messageId: identifier of this message.
-    @ivar timestamp: time of sending (milliseconds since 1970; default 0, not
-        known).
-    @ivar timeToLive: how long the message is valid (milliseconds; default 0, no
-        limit).
+    @ivar timestamp: time of sending (milliseconds since 1970; default 0, unknown).
+    @ivar timeToLive: validity of the message (milliseconds; default 0, no limit).
     """
 
     body: Any = None
@@ -269,14 +265,14 @@ class CommandMessage(AsyncMessage):
 
     @cvar SUBSCRIBE_OPERATION: subscribe to a destination.
     @cvar UNSUBSCRIBE_OPERATION: end a subscription.
-    @cvar POLL_OPERATION: ask for messages that wait.
+    @cvar POLL_OPERATION: request pending messages.
     @cvar CLIENT_SYNC_OPERATION: send missed messages again.
     @cvar CLIENT_PING_OPERATION: test the connection; the first message.
-    @cvar CLUSTER_REQUEST_OPERATION: ask for other servers.
-    @cvar LOGIN_OPERATION: log in; the body has the credentials in Base64.
+    @cvar CLUSTER_REQUEST_OPERATION: request the other servers.
+    @cvar LOGIN_OPERATION: log in; the body contains the credentials in Base64.
     @cvar LOGOUT_OPERATION: log out.
     @cvar DISCONNECT_OPERATION: the connection was closed.
-    @cvar UNKNOWN_OPERATION: no operation was set; the default.
+    @cvar UNKNOWN_OPERATION: no operation was set (default).
     @ivar operation: one of these numbers.
     """
 
@@ -295,7 +291,7 @@ class CommandMessage(AsyncMessage):
 
 
 # The short forms. For each class a tuple of flag bytes, and for each byte the members of its
-# bits, the lowest bit first. A name with a # stands for an identifier that is sent as 16 bytes.
+# bits, the lowest bit first. A name with a # means an identifier that is sent as 16 bytes.
 _Layout = tuple[tuple[str, ...], ...]
 _ABSTRACT: _Layout = (
     ("body", "clientId", "destination", "headers", "messageId", "timestamp", "timeToLive"),
@@ -305,7 +301,7 @@ _ASYNC: _Layout = (("correlationId", "#correlationId"),)
 _ACKNOWLEDGE: _Layout = ((),)
 _COMMAND: _Layout = (("operation",),)
 _IDENTIFIERS = {"clientId", "messageId", "correlationId"}
-# Members that are left out if they are 0, and are 0 if they were left out.
+# Members that are omitted if they are 0, and are 0 if they were omitted.
 _NUMBERS = {"timestamp", "timeToLive", "operation"}
 
 
@@ -382,7 +378,7 @@ class _ShortForm:
         """
         Write the members that are not C{None}, and numbers that are not 0.
 
-        @param output: takes the bytes, see L{ClassRegistry.register}.
+        @param output: receives the bytes, see L{ClassRegistry.register}.
         """
         for layout in self._layouts:
             flags = []
@@ -455,7 +451,7 @@ The classes of this module by alias.
 
 def registerClasses(registry: ClassRegistry) -> None:
     """
-    Register all classes of this module. To register them again does nothing.
+    Register all classes of this module. Repeated calls do nothing.
 
     @param registry: the registry, usually C{openfl_twisted.utils.classAliases}.
     @raise ValueError: if another class is registered for one of the aliases.

@@ -1,5 +1,5 @@
 """
-The members of what is written: their names, their values, and which there are.
+The members of objects to write: names and values.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,16 @@ from openfl_twisted.wire.amf.values import AMFError, RegisteredClass
 
 def nameOf(key: Any) -> str:
     """
-    Get the name of a member.
+    Return the name of a member on the wire.
 
-    @param key: a text that is not empty, or an integer, which is written in
-        decimal.
-    @return: text that is not empty.
-    @raise AMFError: if it is something else.
+    @param key: a non-empty text, or an integer, which is written in decimal.
+    @return: a non-empty text.
+    @raise AMFError: if the key is anything else.
     """
     if type(key) is int:
         return str(key)
     if not isinstance(key, str) or not key:
-        raise AMFError(f"the name of a member is text that is not empty, not {key!r}")
+        raise AMFError(f"the name of a member must be non-empty text, not {key!r}")
     return key
 
 
@@ -31,20 +30,20 @@ def namedTwice(key: Any, value: Mapping[Any, Any]) -> bool:
 
     @param key: a key of an object.
     @param value: the object.
-    @return: C{True} for an integer whose decimal text is a key too. The entry
-        of the text is written, and that of the integer is not.
+    @return: C{True} for an integer whose decimal text is also a key. Only the entry of
+        the text is written.
     """
     return type(key) is int and str(key) in value
 
 
 def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
     """
-    List the members of an object as they are written: without functions, and
-    each name once.
+    Return the members of an object as they are written: without functions, and each
+    name once.
 
-    @param value: the object; its names are as for L{nameOf}.
+    @param value: the object; for its names see L{nameOf}.
     @return: names with their values, in order.
-    @raise AMFError: if a name cannot be one.
+    @raise AMFError: if a name is invalid.
     """
     return [
         (nameOf(key), item)
@@ -55,14 +54,14 @@ def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
 
 class DynamicOutput:
     """
-    What the members of one object are told to.
+    Collects the members of one object.
     """
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, limit: int) -> None:
         """
-        @param room: how many members it takes.
+        @param limit: maximum number of members.
         """
-        self._room = room
+        self._limit = limit
         self._members: list[tuple[str, Any]] | None = []
 
     def writeDynamicProperty(self, name: str, value: Any) -> None:
@@ -71,21 +70,20 @@ class DynamicOutput:
 
         @param name: its name.
         @param value: its value; a function is written as C{undefined}.
-        @raise AMFError: if the name is not text, or empty, if there are too
-            many members, or if the object has been written already.
+        @raise AMFError: if the name is not text or is empty, if there are too many members,
+            or if the object was already written.
         """
         if self._members is None:
-            raise AMFError("the object has been written already")
-        if len(self._members) >= self._room:
-            raise AMFError("there are more members than values may be written")
+            raise AMFError("the object was already written")
+        if len(self._members) >= self._limit:
+            raise AMFError("more members than the limit of values")
         self._members.append((nameOf(name), value))
 
     def take(self) -> list[tuple[str, Any]]:
         """
-        Get the members, and take no more.
+        Return the members, and accept no further ones.
 
-        @return: names with their values, in the order in which they were
-            written.
+        @return: names with their values, in the order in which they were written.
         """
         members, self._members = self._members or [], None
         return members
@@ -93,12 +91,12 @@ class DynamicOutput:
 
 def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
     """
-    Get the declared members of an object, in order.
+    Return the values of the declared members of an object.
 
     @param value: an instance of the class.
-    @param registered: the class, which says the names.
-    @return: their values, in the order of the names.
-    @raise AMFError: if it lacks one.
+    @param registered: the class.
+    @return: the values, in the order of the declared names.
+    @raise AMFError: if a member is missing.
     """
     return [callOwn(getattr, value, name) for name in registered.members]
 
@@ -107,14 +105,13 @@ def normalArray(
     dense: "list[Any] | tuple[Any, ...]", named: Mapping[Any, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """
-    Sort the entries of an array as Flash does: what is in one row from 0 on,
-    and by name all others. Functions are left out.
+    Sort the entries of an array as Flash does. Functions are dropped.
 
-    @param dense: the entries from 0 on.
-    @param named: all others, by name. Those whose names are the next numbers go
-        into the row; one that C{dense} has already is dropped.
-    @return: the row, and the others by name.
-    @raise AMFError: if a name is neither an integer nor text that is not empty.
+    @param dense: the entries with the indices 0 and higher.
+    @param named: the other entries, by name. Those whose names are the next indices are
+        moved; those whose names are indices of C{dense} are dropped.
+    @return: the entries with consecutive indices, and the others by name.
+    @raise AMFError: if a name is neither an integer nor non-empty text.
     """
     entries = {str(index): item for index, item in enumerate(dense) if not callable(item)}
     for name, item in dynamicMembers(named):

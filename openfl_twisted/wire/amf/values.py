@@ -1,49 +1,44 @@
 """
-The values of AMF in Python, the classes that a program knows by alias, and limits
-for one value.
+The Python types of AMF values, registered classes, and limits.
 
-How the values of the two worlds match:
+Types:
 
   - C{undefined} is L{Undefined}, C{null} is C{None}.
-  - C{Boolean} is C{bool}, C{String} is C{str}. Broken UTF-8 and lone surrogates
+  - C{Boolean} is C{bool}, C{String} is C{str}. Invalid UTF-8 and lone surrogates
     raise nothing, see L{openfl_twisted.wire.text.decodeUTF8}.
-  - C{int}, C{uint} and C{Number} are C{int} and C{float}. In AMF0 every number
-    is read as C{float}. AMF3 has integers of 29 bits, as which a C{float} that
-    is integral is written too; the others are doubles, in which an integer of
-    more than 53 bits is rounded.
-  - C{Array} is C{list}; one with named entries, or with gaps, is L{ECMAArray}.
-    A C{tuple} is written as an array. An AMF0 array with names, in which the
-    names are exactly 0 to n - 1, is a C{list} too, unless it contains itself:
-    Flash Player writes arrays like this to a C{ByteArray}, and Ruffle in remote
-    calls. L{ECMAArray} is always written with names.
-  - C{Object} is C{dict}. Another C{Mapping} is written as one. Names are texts
-    that are not empty; an C{int} is written in decimal.
-  - C{Date} is L{Date}. A C{datetime} that knows its time zone is written as
-    one. A C{date} is refused, since it is no point in time.
-  - C{ByteArray} is C{bytearray}, or what C{makeByteArray} makes. C{bytes} and
+  - C{int}, C{uint} and C{Number} are C{int} and C{float}. AMF0 numbers are always
+    read as C{float}. AMF3 has integers of 29 bits, as which an integral C{float} is
+    written too. Other numbers are doubles, which round integers of more than 53
+    bits.
+  - C{Array} is C{list}; one with named entries or gaps is L{ECMAArray}. A C{tuple}
+    is written as an array. An AMF0 array whose names are exactly 0 to n - 1 is a
+    C{list} too, unless it contains itself: Flash Player writes such arrays to a
+    C{ByteArray}, and Ruffle in remote calls. L{ECMAArray} is always written with
+    names.
+  - C{Object} is C{dict}. Any other C{Mapping} is written as one. Names are
+    non-empty texts; an C{int} is written in decimal.
+  - C{Date} is L{Date}. A C{datetime} with a time zone is written as one. A C{date} is
+    refused, since it is not a point in time.
+  - C{ByteArray} is C{bytearray}, or the result of C{makeByteArray}. C{bytes} and
     C{memoryview} are written as one.
-  - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or
-    L{ObjectVector}, C{Dictionary} is L{Dictionary}. In an L{ObjectVector}
-    C{undefined} is C{None} too.
-  - C{XML} and C{XMLDocument} are L{XML} and L{XMLDocument}: text. AMF0 has one
-    form for both, which is read as L{XML}.
-  - An instance of a class that L{ClassRegistry} knows is one; of another class
-    it is L{TypedObject}. Nothing in the bytes can import a module, make an
-    instance of a class that is not registered, or set a member that its class
-    does not declare.
-  - Whatever can be called is a function: it is written as C{undefined}, and
-    left out of objects.
+  - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or L{ObjectVector},
+    C{Dictionary} is L{Dictionary}. In an L{ObjectVector}, C{undefined} becomes
+    C{None}.
+  - C{XML} and C{XMLDocument} are the texts L{XML} and L{XMLDocument}. AMF0 has one form
+    for both, which is read as L{XML}.
+  - An instance of a class in L{ClassRegistry} is an instance of that class; one of
+    another class is a L{TypedObject}. Data can import no module, create no instance
+    of an unregistered class, and set no undeclared member.
+  - A callable is a function: it is written as C{undefined}, and omitted from objects.
 
-The same list, dictionary, L{Date} or other object is one object for the reader
-too; C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written again
-whenever they come.
+A repeated list, dictionary, L{Date} or other object stays one object for the reader.
+C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written again each time.
 
-In AMF0 a L{Date} takes a reference number, as in Flash Player, and XML takes
-none; L{openfl_twisted.wire.amf.amf0} has the evidence.
+In AMF0 a L{Date} takes a reference number, as in Flash Player, and XML takes none;
+L{openfl_twisted.wire.amf.amf0} has the evidence.
 
-AMF0 has no form for C{ByteArray}, C{Vector}, C{Dictionary} and objects that
-write themselves: there AMF0 says that one value in AMF3 follows, and all of
-these in one call share their tables.
+AMF0 has no form for C{ByteArray}, C{Vector}, C{Dictionary} and externalizable objects.
+Each is written as one AMF3 value. All AMF3 values of one call share their tables.
 """
 
 import dataclasses
@@ -62,27 +57,27 @@ _FLEX_ALIASES = {"DSA", "DSC", "DSK"}
 
 class AMFError(OSError):
     """
-    Bytes are not AMF, a value cannot be written in AMF, or a limit is passed.
+    Bytes are not AMF, a value cannot be written in AMF, or a limit is exceeded.
     """
 
 
 class ExternalizableError(AMFError):
     """
-    An object that only its class can read, and this class is not registered.
+    An object can be read only by its class, which is not registered.
 
     @ivar alias: the alias, at most 80 characters of it.
     """
 
     def __init__(self, alias: str) -> None:
         """
-        @param alias: the alias, as the peer sent it.
+        @param alias: the alias, as received from the peer.
         """
         self.alias = alias if len(alias) <= _LONGEST_SHOWN else alias[:_LONGEST_SHOWN] + "\u2026"
         if alias in _FLEX_ALIASES or alias.startswith(_FLEX_PACKAGE):
-            cure = "register the Flex classes with openfl_twisted.wire.amf.flex.registerClasses"
+            advice = "register the Flex classes with openfl_twisted.wire.amf.flex.registerClasses"
         else:
-            cure = "register a class with readExternal and writeExternal for it"
-        super().__init__(f"class {self.alias!r} is externalizable: {cure}")
+            advice = "register a class with readExternal and writeExternal for it"
+        super().__init__(f"class {self.alias!r} is externalizable: {advice}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.alias,)
@@ -91,19 +86,19 @@ class ExternalizableError(AMFError):
 @dataclasses.dataclass(frozen=True)
 class AMFLimits:
     """
-    How much one value may hold. What is over a limit raises L{AMFError}, and a
-    limit of 0 lets nothing pass: there is no number that means unlimited.
+    Limits of one value. Exceeding one raises L{AMFError}. There is no number for
+    "unlimited": a limit of 0 allows nothing.
 
-    @ivar depth: how deep arrays, objects, vectors of objects and dictionaries
-        may be nested.
-    @ivar items: maximum number of values in all: elements, members and keys,
-        references too; eight numbers in a vector count as one.
-    @ivar objects: maximum number of values that are objects: arrays, objects,
-        dates, vectors, dictionaries, byte arrays and XML. The defaults of both
-        let reading take at most about 50 ms.
-    @ivar text: how many bytes of strings, names and XML there may be in all. A
-        reference to a string counts nothing.
-    @ivar total: how many bytes the value may have when encoded.
+    @ivar depth: maximum nesting of arrays, objects, vectors of objects and
+        dictionaries.
+    @ivar items: maximum number of values: elements, members, keys and references.
+        Eight numbers in a vector count as one.
+    @ivar objects: maximum number of values that are objects: arrays, objects, dates,
+        vectors, dictionaries, byte arrays and XML. With the defaults of C{items} and
+        C{objects}, reading takes at most about 50 ms.
+    @ivar text: maximum length of all strings, names and XML (bytes). A reference to a
+        string does not count.
+    @ivar total: maximum length of the encoded value (bytes).
     """
 
     depth: int = 256
@@ -132,13 +127,13 @@ class UndefinedType:
         return "Undefined"
 
     def __reduce__(self) -> str:
-        # Copied and pickled by its name, since there is only one.
+        # Copied and pickled by name, since only one instance exists.
         return "Undefined"
 
 
 Undefined: Final = UndefinedType()
 """
-The value C{undefined}, where C{None} is C{null}. It is false.
+The value C{undefined}; C{None} is C{null}. It is false.
 """
 
 
@@ -155,7 +150,7 @@ def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
 
 class _Members(dict[str, Any]):
     """
-    A dictionary that is equal to another only with all its parts.
+    A dictionary that compares its L{_besideMembers} too.
     """
 
     __slots__ = ()
@@ -171,30 +166,30 @@ class _Members(dict[str, Any]):
 
 class ECMAArray(_Members):
     """
-    An array with named entries: the dictionary holds them, and a list the
+    An array with named entries: a dictionary of the named entries, and a list of the
     others.
 
-    @ivar dense: the elements from 0 on that have no gap between them.
+    @ivar dense: the elements with the indices 0 and higher, without gaps.
     """
 
     __slots__ = ("dense",)
 
     def __init__(self, dense: Iterable[Any] = (), named: Mapping[str, Any] | None = None) -> None:
         """
-        @param named: the named entries; C{None} for none.
+        @param named: the named entries (default: none).
         """
         super().__init__(named or {})
         self.dense = list(dense)
 
     def gather(self) -> None:
         """
-        Move the named entries that go on where the list ends into it.
+        Move the named entries whose names are the next indices to the list.
         """
         while (index := str(len(self.dense))) in self:
             self.dense.append(self.pop(index))
 
     def __getstate__(self) -> Any:
-        # A copy has its own list, as it has its own dictionary.
+        # A copy has a separate list, as it has a separate dictionary.
         attributes, slots = cast("Any", super().__getstate__())
         return attributes, {**slots, "dense": list(self.dense)}
 
@@ -204,8 +199,8 @@ class ECMAArray(_Members):
 
 class TypedObject(_Members):
     """
-    An object of a class that nobody has registered: its members, and the alias
-    of its class. All members are written as sealed ones.
+    An object of an unregistered class: its members, and the alias of its class. All
+    members are written as sealed ones.
 
     @ivar alias: the alias.
     """
@@ -214,8 +209,8 @@ class TypedObject(_Members):
 
     def __init__(self, alias: str, members: Mapping[str, Any] | None = None) -> None:
         """
-        @param alias: the alias; one that is empty cannot be written.
-        @param members: its members by name; C{None} for none.
+        @param alias: the alias; an empty one cannot be written.
+        @param members: the members by name (default: none).
         """
         super().__init__(members or {})
         self.alias = alias
@@ -229,9 +224,8 @@ class Date:
     """
     A point in time.
 
-    @ivar milliseconds: how long after the beginning of 1970, UTC. Not a number
-        for a date that is invalid; far more than a C{datetime} can hold is
-        allowed.
+    @ivar milliseconds: milliseconds since the beginning of 1970, UTC. It is NaN for an
+        invalid date, and may exceed the range of C{datetime}.
     """
 
     milliseconds: float
@@ -239,10 +233,10 @@ class Date:
     @classmethod
     def fromDatetime(cls, value: dt.datetime) -> Self:
         """
-        Make a date.
+        Return the date of a C{datetime}.
 
-        @param value: one that knows its time zone.
-        @raise ValueError: if it knows none.
+        @param value: a C{datetime} with a time zone.
+        @raise ValueError: if it has none.
         """
         if value.utcoffset() is None:
             raise ValueError("the datetime has no time zone: give it one, such as tzinfo=UTC")
@@ -250,20 +244,20 @@ class Date:
 
     def toDatetime(self) -> dt.datetime:
         """
-        Make a C{datetime} in UTC; what is less than a microsecond is rounded.
+        Return the C{datetime} in UTC, rounded to microseconds.
 
-        @raise ValueError: if there is none for this date.
+        @raise ValueError: if C{datetime} does not support this date.
         """
         try:
             return _EPOCH + dt.timedelta(milliseconds=self.milliseconds)
         except (OverflowError, ValueError):
-            raise ValueError(f"no datetime has {self.milliseconds} milliseconds") from None
+            raise ValueError(f"datetime has no date for {self.milliseconds} ms") from None
 
 
 class XML(str):
     """
-    XML as text. Nothing in here parses it; whoever does should use a parser
-    that refuses entities, such as L{openfl_twisted.wire.strictxml}.
+    XML as text. It is not parsed; use a parser that refuses entities, such as
+    L{openfl_twisted.wire.strictxml}.
     """
 
     __slots__ = ()
@@ -271,8 +265,7 @@ class XML(str):
 
 class XMLDocument(str):
     """
-    XML of Flash's older class C{flash.xml.XMLDocument} as text, not parsed
-    either.
+    XML of Flash's older class C{flash.xml.XMLDocument} as text. It is not parsed.
     """
 
     __slots__ = ()
@@ -282,7 +275,7 @@ class _Vector(list[_T]):
     """
     Base class of the vectors.
 
-    @ivar fixed: whether Flash may change its length.
+    @ivar fixed: whether the length is fixed in Flash.
     """
 
     __slots__ = ("fixed",)
@@ -297,7 +290,7 @@ class IntVector(_Vector[int]):
     A C{Vector} of C{int}: -2147483648 to 2147483647. An element that is not in the
     range cannot be written.
 
-    @ivar fixed: whether Flash may change its length.
+    @ivar fixed: whether the length is fixed in Flash.
     """
 
     __slots__ = ()
@@ -326,9 +319,9 @@ class NumberVector(_Vector[float]):
 
 class ObjectVector(_Vector[Any]):
     """
-    A C{Vector} of anything else.
+    A C{Vector} of any other type.
 
-    @ivar typeName: the alias of the class of its elements; empty for any.
+    @ivar typeName: the alias of the class of the elements; empty for any class.
     @ivar fixed: see L{IntVector.fixed}.
     """
 
@@ -336,7 +329,7 @@ class ObjectVector(_Vector[Any]):
 
     def __init__(self, values: Iterable[Any] = (), typeName: str = "", fixed: bool = False) -> None:
         """
-        @param values: its elements; C{undefined} is written as C{null}.
+        @param values: the elements; C{undefined} is written as C{null}.
         """
         super().__init__(values, fixed)
         self.typeName = typeName
@@ -344,22 +337,22 @@ class ObjectVector(_Vector[Any]):
 
 def _tokenOf(key: Any) -> Hashable:
     """
-    Get what a key is found by: a text or a number by its value, everything else
-    by its identity. The tuple keeps identities apart from numbers.
+    Return the token by which a key is found: the value of text or of a number, the
+    identity of any other key. The tuple distinguishes identities from numbers.
     """
     return key if type(key) in (str, int, float) else (id(key),)
 
 
 class Dictionary(MutableMapping[Any, Any]):
     """
-    A C{Dictionary}: keys of any kind, in the order in which they came.
+    A C{Dictionary}: keys of any type, in order of insertion.
 
-    Texts and numbers are found by their value in constant time. Another key is
-    found by its identity in constant time, as in Flash, and else by the first
-    key of the same type that is equal to it, which has to be searched. Two
-    dictionaries are equal if their entries are, in order.
+    Texts and numbers are found by value in constant time. Any other key is found by
+    identity in constant time, as in Flash; if that fails, a linear search finds the
+    first equal key of the same type. Two dictionaries are equal if their entries are
+    equal, in order.
 
-    @ivar weak: whether Flash may forget an entry whose key nobody else knows.
+    @ivar weak: whether Flash may drop an entry whose key has no other reference.
     """
 
     __slots__ = ("_entries", "weak")
@@ -368,10 +361,9 @@ class Dictionary(MutableMapping[Any, Any]):
 
     def __init__(self, entries: Iterable[tuple[Any, Any]] = (), weak: bool = False) -> None:
         """
-        @param entries: keys with their values; of two with the same key the
-            later value stays.
+        @param entries: keys with their values. Of two equal keys the later value counts.
         """
-        # Each entry holds its key, so the identities stay unique.
+        # Each entry contains its key, so the identities stay unique.
         self._entries: dict[Hashable, tuple[Any, Any]] = {}
         self.weak = weak
         for key, value in entries:
@@ -388,11 +380,10 @@ class Dictionary(MutableMapping[Any, Any]):
 
     def addNew(self, key: Any, value: Any) -> None:
         """
-        Set an entry without the search for a key that is equal: what reading
-        uses, so that a peer cannot make it slow.
+        Set an entry without searching for an equal key. The readers use it, so that a peer
+        cannot make them slow.
 
-        @param key: any value. Another one that is equal, but neither text nor a
-            number, stays beside it.
+        @param key: any value. An equal key that is neither text nor a number is kept too.
         @param value: any value.
         """
         self._entries[_tokenOf(key)] = (key, value)
@@ -422,14 +413,14 @@ class Dictionary(MutableMapping[Any, Any]):
 
     def pairs(self) -> list[tuple[Any, Any]]:
         """
-        List all keys with their values.
+        Return all keys with their values.
 
-        @return: a new list, in the order in which the keys came.
+        @return: a new list, in order of insertion.
         """
         return list(self._entries.values())
 
     def __getstate__(self) -> Any:
-        # The identities in the table are those of this dictionary's keys.
+        # The identities in the table are those of this dictionary's keys only.
         attributes, slots = cast("Any", super().__getstate__())
         return attributes, {**slots, "_entries": self.pairs()}
 
@@ -453,12 +444,12 @@ class Dictionary(MutableMapping[Any, Any]):
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class RegisteredClass:
     """
-    A class that is known by an alias.
+    A class with an alias.
 
     @ivar alias: the alias.
     @ivar cls: the class.
-    @ivar members: the names of its members that are read and written.
-    @ivar external: whether it reads and writes itself.
+    @ivar members: the names of the members that are read and written.
+    @ivar external: whether the class reads and writes its instances itself.
     """
 
     alias: str
@@ -469,10 +460,11 @@ class RegisteredClass:
 
 def _membersOf(cls: type[Any]) -> tuple[str, ...]:
     """
-    Name the members that a class declares: the fields of a dataclass, else what
-    it and its bases annotate. Private ones and class variables are left out.
+    Return the names of the members that a class declares: the fields of a dataclass, or
+    the annotations of the class and its bases. Private names and class variables are
+    omitted.
 
-    @raise ValueError: if it declares nothing in either way.
+    @raise ValueError: if nothing is declared.
     """
     if dataclasses.is_dataclass(cls):
         names = [field.name for field in dataclasses.fields(cls)]
@@ -489,14 +481,14 @@ def _membersOf(cls: type[Any]) -> tuple[str, ...]:
             and not (isinstance(note, str) and note.startswith(("ClassVar", "typing.ClassVar")))
         ]
         if not names:
-            raise ValueError(f"{cls.__name__} declares no members: give their names")
+            raise ValueError(f"{cls.__name__} declares no members: pass their names")
     return tuple(name for name in names if not name.startswith("_"))
 
 
 class ClassRegistry:
     """
-    The classes that a program reads and writes. A peer can make instances of
-    these classes, and of no others.
+    The classes that are read and written. A peer can create instances of these classes
+    only.
     """
 
     def __init__(self) -> None:
@@ -505,31 +497,31 @@ class ClassRegistry:
 
     def register(self, alias: str, cls: type[Any], members: Sequence[str] | None = None) -> None:
         """
-        Make a class known.
+        Register a class.
 
-        When an object with this alias is read, C{cls} is called without
-        arguments, and those members that came and are declared are set; others
-        are ignored. When an instance of exactly this class is written, so are
-        its declared members. A class with the methods C{readExternal(input)}
-        and C{writeExternal(output)} reads and writes itself instead; they get
-        an object with the methods of L{openfl_twisted.wire.dataio.DataInput}
-        and C{readObject()}, or of L{openfl_twisted.wire.dataio.DataOutput} and
-        C{writeObject(value)}.
+        When an object with this alias is read, C{cls} is called without arguments,
+        and the declared members that the object contains are set; others are
+        ignored. When an instance of exactly this class is written, its declared
+        members are written.
+
+        A class with the methods C{readExternal(input)} and C{writeExternal(output)}
+        reads and writes its instances itself. C{input} has the methods of
+        L{openfl_twisted.wire.dataio.DataInput} and C{readObject()}, C{output} those
+        of L{openfl_twisted.wire.dataio.DataOutput} and C{writeObject(value)}.
 
         @param alias: the name of the class on the wire.
         @param cls: the class.
-        @param members: the names of its members; C{None} means the fields of a
-            dataclass, else the annotated names, without those that begin with
-            an underscore.
-        @raise ValueError: if the alias is empty, if it is that of another
-            class, if the class has another alias, if no members are declared,
-            or if one of them is one of Python's own such as C{__class__}.
+        @param members: the names of its members (default: the fields of a dataclass,
+            or the annotated names without those that begin with an underscore).
+        @raise ValueError: if the alias is empty or registered for another class, if
+            the class has another alias, if no members are declared, or if one has a
+            special name such as C{__class__}.
         """
         if not alias:
-            raise ValueError("the alias is empty")
+            raise ValueError("the alias must not be empty")
         known = {self._byAlias.get(alias), self._byClass.get(cls)} - {None}
         if any((entry.alias, entry.cls) != (alias, cls) for entry in known if entry):
-            raise ValueError(f"{alias} or {cls.__name__} is registered already")
+            raise ValueError(f"{alias} or {cls.__name__} is already registered")
         external = all(callable(getattr(cls, name, None)) for name in _EXTERNAL)
         if members is None:
             members = () if external else _membersOf(cls)
@@ -541,19 +533,19 @@ class ClassRegistry:
 
     def forAlias(self, alias: str) -> RegisteredClass | None:
         """
-        Find what is registered under an alias.
+        Return the class with an alias.
 
         @param alias: the name on the wire.
-        @return: C{None} if nothing is: then a L{TypedObject} is read.
+        @return: C{None} if no class is registered; a L{TypedObject} is read then.
         """
         return self._byAlias.get(alias)
 
     def forClass(self, cls: type[Any]) -> RegisteredClass | None:
         """
-        Find what is registered for exactly a class, not for a base of it.
+        Return the registration of exactly a class, not of a base class.
 
         @param cls: the class.
-        @return: C{None} if nothing is.
+        @return: C{None} if it is not registered.
         """
         return self._byClass.get(cls)
 

@@ -1,6 +1,6 @@
 """
-The two addresses that count for a policy file: from where a program came, and
-where a file is.
+The two addresses that a policy decision depends on: the URL of a program, and the
+address of a policy file.
 """
 
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ from openfl_twisted.wire.policy.rule import shown
 
 def _split(url: str) -> SplitResult:
     """
-    Cut a URL into its parts.
+    Split a URL.
 
-    @raise ValueError: if it is none, or names no host.
+    @raise ValueError: if it is not a URL, or contains no host.
     """
     try:
         parts = urlsplit(url)
-        # To ask for the port is what checks it.
+        # Reading the port checks it.
         named = parts.hostname and (parts.port is None or parts.port)
     except ValueError as problem:
-        raise ValueError(f"{shown(url)} is no URL: {problem}") from None
+        raise ValueError(f"{shown(url)} is not a URL: {problem}") from None
     if not named or not all(c.isprintable() and not c.isspace() for c in url):
-        raise ValueError(f"{shown(url)} is no URL of a host")
+        raise ValueError(f"{shown(url)} is not a URL with a host")
     return parts
 
 
 @dataclass(frozen=True)
 class Content:
     """
-    A program of Flash, as far as a policy file asks about it.
+    The origin of a Flash program, as policy rules test it.
 
-    @ivar domain: the host from which it came: a name, or an address, IPv6 in
-        brackets; empty if it came from none, and then only a rule for everybody
-        matches.
-    @ivar secure: whether it came by https.
+    @ivar domain: the host that it was loaded from: a name, or an IP address (IPv6 in
+        brackets). Empty if there is no host; only a rule for the domain C{*} matches
+        then.
+    @ivar secure: whether it was loaded over https.
     """
 
     domain: str = ""
@@ -44,26 +44,25 @@ class Content:
     @classmethod
     def fromURL(cls, url: str) -> Self:
         """
-        Read where a program came from.
+        Return the content that was loaded from a URL.
 
-        @param url: its address, of http or https.
-        @raise ValueError: if it is none.
+        @param url: the URL of the program (http or https).
+        @raise ValueError: if it is not such a URL.
         """
         parts = _split(url)
         if parts.scheme not in ("http", "https"):
-            raise ValueError(f"{shown(url)} is no URL of http or https")
+            raise ValueError(f"{shown(url)} is not a URL of http or https")
         host = parts.hostname or ""
         return cls(f"[{host}]" if ":" in host else host, parts.scheme == "https")
 
 
 def policyAddress(url: str) -> tuple[str, int]:
     """
-    Read where a socket policy file is: C{xmlsocket://games.example:8430}.
+    Parse the URL of a socket policy file, such as C{xmlsocket://games.example:8430}.
 
-    @param url: as a program gives it to C{Security.loadPolicyFile}; it must
-        name a port.
-    @return: the host, IPv6 without brackets, and the port.
-    @raise ValueError: if there is none; files of C{http} and others have no
+    @param url: the argument of C{Security.loadPolicyFile}; it must contain a port.
+    @return: the host (IPv6 without brackets) and the port.
+    @raise ValueError: if it is another URL. Policy files with an C{http} URL have no
         effect on sockets.
     """
     parts = _split(url)

@@ -1,5 +1,5 @@
 """
-What policy files decide, and why, rule by rule.
+Decisions by policy files, with a reason for each rule.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from openfl_twisted.wire.policy.rule import FIRST_UNPRIVILEGED_PORT, asciiHost, 
 
 MAX_REASONS = 12
 """
-How many reasons are told in one text.
+Maximum number of reasons in the text of a decision.
 """
 
 
@@ -19,30 +19,30 @@ class Decision:
     """
     Whether content may connect.
 
-    @ivar permitted: whether it may.
-    @ivar reasons: how that was found, one line for each step.
+    @ivar permitted: whether it may connect.
+    @ivar reasons: one line for each step of the decision.
     """
 
     permitted: bool
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        told = "; ".join(self.reasons[:MAX_REASONS])
+        listed = "; ".join(self.reasons[:MAX_REASONS])
         more = len(self.reasons) - MAX_REASONS
-        return f"{told}; and {more} more" if more > 0 else told
+        return f"{listed}; and {more} more" if more > 0 else listed
 
 
 def decide(
     policy: PolicyFile, content: Content, port: int, servedFrom: int = MASTER_PORT
 ) -> Decision:
     """
-    Decide as L{PolicyFile.permits}, and say why.
+    Decide like L{PolicyFile.permits}, and give the reasons.
 
-    @param policy: the file.
-    @param content: what wants to connect.
-    @param port: to which port it does.
-    @param servedFrom: the port from which the file came.
-    @return: whether it may connect, with a reason for each rule of the file.
+    @param policy: the policy file.
+    @param content: the content that connects.
+    @param port: the port that it connects to.
+    @param servedFrom: the port that served the file.
+    @return: the decision, with a reason for each rule of the file.
     """
     if policy.metaPolicy(servedFrom) == "none":
         control = shown(policy.siteControl or "")
@@ -53,21 +53,21 @@ def decide(
     for number, rule in enumerate(policy.rules, 1):
         refusal = rule.refusal(content.domain, port, secure=content.secure, servedFrom=servedFrom)
         permitted = permitted or refusal is None
-        told = "grants" if refusal is None else f"does not grant: {refusal}"
-        reasons.append(f"rule {number} ({rule}) {told}")
+        result = "grants" if refusal is None else f"does not grant: {refusal}"
+        reasons.append(f"rule {number} ({rule}) {result}")
     return Decision(permitted, tuple(reasons) or ("there are no rules, so nothing is granted",))
 
 
 def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     """
-    Decide by the rules that the guide's section on C{XMLSocket} still has:
-    programs connect only to ports from 1024 on, and only to the host from which
-    they came. They are those of Flash Player 6 to 8; no policy file is asked for.
+    Decide by the rules of Flash Player 6 to 8, which the guide's section on
+    C{XMLSocket} still describes. No policy file is requested. A program may connect
+    only to the host that it was loaded from, and only to ports 1024 and higher.
 
-    @param content: what wants to connect.
-    @param host: to which host it does, IPv6 without brackets.
-    @param port: to which port it does.
-    @return: whether it may connect, with two reasons: the host and the port.
+    @param content: the content that connects.
+    @param host: the host that it connects to, IPv6 without brackets.
+    @param port: the port that it connects to.
+    @return: the decision, with two reasons: the host and the port.
     """
     bare = content.domain.removeprefix("[").removesuffix("]")
     sameHost = bool(bare) and asciiHost(bare) == asciiHost(host)

@@ -1,5 +1,5 @@
 """
-A socket policy file: reading and writing it, and what it permits.
+The socket policy file: parser, writer, and decisions.
 """
 
 import codecs
@@ -19,12 +19,12 @@ from openfl_twisted.wire.policy.rule import (
 
 MAX_POLICY_LENGTH = 64 * 1024
 """
-The longest policy file that is read, in bytes: 64 KiB.
+Maximum length of a policy file (bytes): 64 KiB.
 """
 
 MASTER_PORT = 843
 """
-The port on which a player looks for the policy file of a whole host.
+The port of the master policy file.
 """
 
 SITE_CONTROLS = ("none", "master-only", "all")
@@ -32,11 +32,8 @@ SITE_CONTROLS = ("none", "master-only", "all")
 The meta-policies that a socket policy file can have.
 """
 
+# The limits of a policy file besides its length. MAX_POLICY_LENGTH is enough for 1,500 rules.
 _XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
-"""
-Limits of a policy file beside its length. A file of L{MAX_POLICY_LENGTH} has
-room for 1,500 rules.
-"""
 
 _ROOT = "cross-domain-policy"
 _RULE = "allow-access-from"
@@ -93,17 +90,17 @@ def _parse(data: bytes) -> _Contents:
     @raise PolicyError: if it cannot be parsed.
     """
     if len(data) > MAX_POLICY_LENGTH:
-        raise PolicyError(f"it is longer than {MAX_POLICY_LENGTH} bytes")
-    # In one kind of UTF-16 every file ends with a zero byte of its own.
+        raise PolicyError(f"the file is longer than {MAX_POLICY_LENGTH} bytes")
+    # In little-endian UTF-16, every file ends with a zero byte of its last character.
     if not data.startswith(codecs.BOM_UTF16_LE):
         data = data.removesuffix(b"\0")
     contents = _Contents()
     try:
         strictxml.walk(data, contents.addElement, contents.addText, _XML_LIMITS)
     except strictxml.NotWellFormed as error:
-        raise PolicyError(f"it is {error}") from None
+        raise PolicyError(f"the file is {error}") from None
     except strictxml.XMLError as error:
-        raise PolicyError(f"it cannot be read: {error}") from None
+        raise PolicyError(f"the file cannot be read: {error}") from None
     return contents
 
 
@@ -112,7 +109,7 @@ def _hostsAbove(host: str) -> set[str]:
     Return the domains of rules that can cover a rule for a domain.
     """
     found = {host, "*"}
-    # No host has a longer name; the loop takes quadratic time.
+    # No host name is longer; the loop takes quadratic time.
     if len(host) <= _LONGEST_HOST:
         labels = host.removeprefix("*.").split(".")
         found |= {"*." + ".".join(labels[n:]) for n in range(len(labels))}
@@ -135,13 +132,12 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules; one that grants is enough, and their order does not
-        matter.
-    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the
-        file has none, which means C{all}. It counts only in the file that is
-        served from port 843.
-    @ivar misplaced: how many rules the file has elsewhere than directly below
-        its root; players do not look at them.
+    @ivar rules: the rules. One that grants is sufficient, in any order.
+    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file
+        has none, which means C{all}. It counts only in the file that is served from
+        port 843.
+    @ivar misplaced: number of rules that are not directly below the root; players
+        ignore them.
     """
 
     rules: tuple[AccessRule, ...] = ()
@@ -151,7 +147,7 @@ class PolicyFile:
     @classmethod
     def forPort(cls, port: int) -> Self:
         """
-        Make the file that lets everybody connect to one port and to no other.
+        Return a file that grants one port to all domains.
 
         @param port: the port.
         """
@@ -160,22 +156,22 @@ class PolicyFile:
     @classmethod
     def fromXML(cls, data: bytes) -> Self:
         """
-        Read a policy file.
+        Parse a policy file.
 
-        Nothing is fetched and no entity is expanded. Unknown elements are
-        ignored, so are rules that are not directly below the root.
+        Nothing is fetched and no entity is expanded. Unknown elements are ignored, and
+        so are rules that are not directly below the root.
 
-        @param data: the file; a zero byte at its end is allowed.
-        @raise PolicyError: if it is not a policy file: not well formed, with
-            another root, with text between its elements, or over
-            L{MAX_POLICY_LENGTH} bytes or a limit of elements and attributes.
+        @param data: the file; it may end with a NUL byte.
+        @raise PolicyError: if the data is not well-formed, has another root element,
+            contains text between its elements, or exceeds L{MAX_POLICY_LENGTH} or a
+            limit of elements and attributes.
         """
         found = _parse(data)
         if found.root != _ROOT:
             name = shown(found.root[:_LONGEST_TAG])[1:-1]
             raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
         if found.hasText:
-            raise PolicyError("it has text between its elements")
+            raise PolicyError("the file has text between its elements")
         rules = tuple(map(_ruleOf, found.rules))
         control = found.control
         return cls(
@@ -186,10 +182,9 @@ class PolicyFile:
 
     def toXML(self) -> bytes:
         """
-        Write the file.
+        Serialize the file.
 
-        @return: the file in ASCII, without the zero byte that ends it on the
-            wire.
+        @return: the file in ASCII, without the NUL byte that terminates it on the wire.
         """
         root = Element(_ROOT)
         if self.siteControl is not None:
@@ -202,18 +197,17 @@ class PolicyFile:
             if rule.secure:
                 attributes["secure"] = "true"
             SubElement(root, _RULE, attributes)
-        # Nothing is imported for this, so it works in a process that has given up its rights.
+        # This imports nothing, so it works after privileges are dropped.
         text = tostring(root, "unicode").encode("ascii", "xmlcharrefreplace")
         return b'<?xml version="1.0"?>\n' + text
 
     def metaPolicy(self, servedFrom: int = MASTER_PORT) -> str:
         """
-        Say which policy files count on the host of this one.
+        Return the meta-policy that applies to the host of this file.
 
-        @param servedFrom: the port from which this file came; only the one from
-            port 843 has a say.
-        @return: one of L{SITE_CONTROLS}; what is none of them counts as
-            C{none}.
+        @param servedFrom: the port that served this file. The meta-policy of a file from
+            another port than 843 is ignored.
+        @return: one of L{SITE_CONTROLS}. An unknown value counts as C{none}.
         """
         if servedFrom != MASTER_PORT or self.siteControl is None:
             return "all"
@@ -226,14 +220,13 @@ class PolicyFile:
         Decide whether content may connect. For the reasons, see
         L{openfl_twisted.wire.policy.decision.decide}.
 
-        @param domain: the host from which the content came: a name, or an
-            address, IPv6 in brackets. Case does not matter.
-        @param port: the port to which it wants to connect.
-        @param secure: whether the content came by https.
-        @param servedFrom: the port from which this file came. One below 1024
-            may grant any port, another only ports from 1024 on.
-        @return: whether any of the rules grants it, and the file's own
-            meta-policy is not C{none}.
+        @param domain: the host that the content was loaded from: a name in any case, or
+            an IP address (IPv6 in brackets).
+        @param port: the port that it connects to.
+        @param secure: whether the content was loaded over https.
+        @param servedFrom: the port that served this file. One below 1024 can grant any
+            port; another can grant only ports 1024 and higher.
+        @return: whether a rule grants it, and the meta-policy is not C{none}.
         """
         return self.metaPolicy(servedFrom) != "none" and any(
             rule.refusal(domain, port, secure=secure, servedFrom=servedFrom) is None
@@ -244,12 +237,12 @@ class PolicyFile:
         self, servedFrom: int | None = None, *, tls: bool = False, isTarget: bool = False
     ) -> list[str]:
         """
-        Say what in this file does not do what its author will have meant.
+        List probable mistakes in this file.
 
-        @param servedFrom: the port from which it is served, if that is known.
-        @param tls: whether programs can connect in TLS.
-        @param isTarget: whether programs connect to this port itself.
-        @return: one sentence for each; none for a file that is in order.
+        @param servedFrom: the port that serves it; C{None} if unknown.
+        @param tls: whether programs can connect with TLS.
+        @param isTarget: whether programs connect to the port that serves the file.
+        @return: one sentence for each mistake.
         """
         found = [
             f"rule {number} {problem}"
@@ -258,20 +251,20 @@ class PolicyFile:
         ]
         found += self._unreached()
         if not self.rules:
-            found.append("it has no rules, so it grants nothing")
+            found.append("the file has no rules and grants nothing")
         if isTarget and servedFrom is not None and not self._grantsPort(servedFrom):
-            found.append(f"no rule grants port {servedFrom}, at which it is asked for")
+            found.append(f"no rule grants port {servedFrom}, which serves the file")
         if self.siteControl is not None:
             if self.siteControl not in SITE_CONTROLS:
                 found.append(
-                    f"its site-control {shown(self.siteControl)} counts as none; "
-                    f"there are {', '.join(SITE_CONTROLS)}"
+                    f"its site-control {shown(self.siteControl)} counts as none: it must be "
+                    f"one of {', '.join(SITE_CONTROLS)}"
                 )
             if servedFrom is not None and servedFrom != MASTER_PORT:
                 found.append(f"its site-control counts only on port {MASTER_PORT}")
             elif self.rules and self.metaPolicy() == "none":
                 found.append(
-                    "its site-control forbids every policy file of this host, this one too"
+                    "its site-control forbids all policy files of this host, including this one"
                 )
         return found
 
@@ -284,7 +277,7 @@ class PolicyFile:
                 f"has secure={shown(rule.unknownSecure)}, which counts as false: "
                 "write true or false"
             )
-        # For all ports nobody means those below 1024.
+        # Ports below 1024 are hardly meant by a rule for all ports.
         if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
             if low:
@@ -301,7 +294,7 @@ class PolicyFile:
 
     def _grantsPort(self, port: int) -> bool:
         """
-        Say whether anybody at all may connect to a port.
+        Check whether a rule grants a port to any content.
         """
         return any(
             rule.problem is None
@@ -311,8 +304,8 @@ class PolicyFile:
 
     def _unreached(self) -> list[str]:
         """
-        Name the rules that change nothing. Each is compared with a limited
-        number of others, so that the time is linear in the number of rules.
+        List the rules that change nothing. Each is compared with a limited number of
+        others, so that the time is linear in the number of rules.
         """
         found = []
         able = [(n, rule) for n, rule in enumerate(self.rules, 1) if rule.problem is None]
@@ -331,7 +324,7 @@ class PolicyFile:
             number, rule = each
             groups = (byHost.get(host, ()) for host in _hostsAbove(rule.host))
             others = [other for group in groups for other in group if other[0] != number]
-            # Of two that say the same, the first is the one that counts.
+            # Of two equal rules, the first one counts.
             for other in sorted(others, key=lambda other: other[0])[:_MAX_COMPARED]:
                 if covers(other, each) and (other[0] < number or not covers(each, other)):
                     found.append(
@@ -340,14 +333,14 @@ class PolicyFile:
                     break
         if self.misplaced:
             found.append(
-                f"{self.misplaced} of its <{_RULE}> are never reached: they do not stand directly "
-                "below the root"
+                f"{self.misplaced} <{_RULE}> elements are ignored: they must be directly below "
+                "the root"
             )
         return found
 
     @property
     def grantsNothing(self) -> bool:
         """
-        Whether this file refuses everybody everything.
+        Whether no rule of this file can grant anything.
         """
         return all(rule.problem is not None for rule in self.rules)

@@ -1,5 +1,5 @@
 """
-The policy request: what a player sends to get the policy file.
+The policy request: the message with which a player requests the policy file.
 """
 
 import re
@@ -11,8 +11,8 @@ The policy request of Flash Player.
 
 MAX_REQUEST_LENGTH = 64
 """
-Maximum length of a request, with the byte that ends it (bytes). White space is
-allowed before the request and before its slash.
+Maximum length of a request, including the next byte (bytes). White space is allowed
+before the request and before its slash.
 """
 
 _request = re.compile(rb"\s*<policy-file-request\s*/>")
@@ -21,25 +21,24 @@ _beforeSlash = b"<policy-file-request"
 
 def isRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
     """
-    Check whether bytes that end here are a policy request: a message, or all that
-    a peer has sent before EOF or a silence.
+    Check whether data is a policy request: a complete message, or all data received
+    before EOF or a timeout.
 
-    @param data: the bytes. Anything can follow the request: C{nc} and old players
-        send LF or CRLF.
-    @param maxLength: maximum length of a request, with the byte that ends it
-        (bytes).
-    @return: whether they are one.
+    @param data: the data. Any bytes may follow the request: C{nc} and old players send
+        LF or CR LF.
+    @param maxLength: maximum length of a request, including the next byte (bytes).
+    @return: whether it is a policy request.
     """
     return _request.match(data, 0, maxLength - 1) is not None
 
 
 def startsRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool | None:
     """
-    Check whether a stream begins with a policy request. The next byte ends
-    the request: NUL, LF or any other.
+    Check whether a stream begins with a policy request. Any next byte terminates the
+    request, such as NUL or LF.
 
     @param data: all bytes received so far.
-    @param maxLength: maximum length of a request, with that byte (bytes).
+    @param maxLength: maximum length of a request, including the next byte (bytes).
     @return: whether it does; C{None} while further bytes can decide.
     """
     found = _request.match(data, 0, maxLength - 1)

@@ -1,5 +1,5 @@
 """
-One rule of a socket policy file: whose content may connect to which ports.
+One rule of a socket policy file: it grants ports to the content of a domain.
 """
 
 import ipaddress
@@ -10,13 +10,14 @@ import idna
 
 FIRST_UNPRIVILEGED_PORT = 1024
 """
-A policy file from this port or above cannot grant a port below it.
+The first unprivileged port. A policy file from this port or above cannot grant a port
+below it.
 """
 
 NULL_ORIGIN = "null"
 """
-The C{Origin} of a page without an origin: a sandboxed C{iframe}, or a file. A
-rule with this domain grants such pages on purpose.
+The C{Origin} of a page without an origin: a sandboxed C{iframe}, or a file. A rule with
+this domain grants such pages explicitly.
 """
 
 _ANY_PORT = (1, 65535)
@@ -26,27 +27,26 @@ _LONGEST_SHOWN = 80
 
 class PolicyError(ValueError):
     """
-    What was given is not a socket policy file, and so it permits nothing.
+    The data is not a valid socket policy file, so it grants nothing.
     """
 
 
 def shown(text: str) -> str:
     """
-    Write what a file or a program says, so that it fits a line.
+    Quote text from a file or a program for a log line.
 
-    @param text: anything.
-    @return: its beginning, in quotes, with nothing in it that a terminal would
-        obey.
+    @param text: any text.
+    @return: the beginning of the text in quotes, with control characters escaped.
     """
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "\u2026")
 
 
 def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
     """
-    Read a list of ports: C{*}, C{80}, C{1000-2000}, or several with commas.
+    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several of these with commas.
 
     @param text: the list; spaces around its items are allowed.
-    @return: the ranges, each with its first and last port.
+    @return: the first and last port of each range.
     @raise PolicyError: if it is not such a list.
     """
     ranges = []
@@ -56,7 +56,7 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
             ranges.append(_ANY_PORT)
             continue
         last = last if dash else first
-        # isdecimal() alone takes the digits of every script.
+        # isdecimal() alone accepts the digits of all scripts.
         if not all(number.isascii() and number.isdecimal() for number in (first, last)):
             raise PolicyError(f"{shown(item.strip())} is not a port")
         low, high = (int(number.lstrip("0")[:6] or "0") for number in (first, last))
@@ -68,8 +68,8 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
 
 def portsMask(text: str) -> int:
     """
-    Parse a list of ports to a number with one bit for each port: comparing two
-    takes the same time, however many ranges the lists have.
+    Parse a list of ports to a number with one bit for each port. Comparing two of them
+    takes constant time.
 
     @param text: see L{parsePorts}.
     @return: the number; bit 80 is port 80.
@@ -90,7 +90,7 @@ def _punycode(host: str) -> str:
     star = "*." if host.startswith("*.") else ""
     try:
         return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
-    # idna imports its tables late, which can fail in a process that has given up its rights.
+    # idna imports its tables late, which can fail after privileges are dropped.
     except (UnicodeError, ImportError):
         return host
 
@@ -109,8 +109,8 @@ def asciiHost(host: str) -> str:
 
 def _isAddress(text: str) -> bool:
     """
-    Say whether a domain is an IP address or the end of one; IPv6 in brackets or
-    not.
+    Check whether a domain is an IP address (IPv6 with or without brackets), or the end
+    of one.
     """
     if text.rpartition(".")[2].isdecimal():
         return True
@@ -124,18 +124,17 @@ def _isAddress(text: str) -> bool:
 @dataclass(frozen=True)
 class AccessRule:
     """
-    One C{allow-access-from}.
+    One C{allow-access-from} element.
 
-    @ivar domain: whose content may connect: C{*}, a host name, an IP address,
-        or C{*.} and a host name, which means this host and all below it. A
-        scheme in front is accepted and ignored. A name in Unicode and its
-        punycode are the same. L{NULL_ORIGIN} also stands for pages without an
-        origin.
-    @ivar ports: the ports as written, see L{parsePorts}; C{None} if the rule
-        has none, and then it grants nothing.
-    @ivar secure: only for content that came by https.
-    @ivar unknownSecure: the value of C{secure} in the file, if it is neither
-        C{true} nor C{false}; it counts as C{false}.
+    @ivar domain: the domain of the content: C{*}, a host name, an IP address, or C{*.}
+        and a host name, which means this host and all subdomains. A scheme is
+        accepted and ignored. A Unicode name and its punycode are equal.
+        L{NULL_ORIGIN} means pages without an origin.
+    @ivar ports: the ports as written, see L{parsePorts}. C{None} if the attribute is
+        missing; the rule grants nothing then.
+    @ivar secure: whether the rule is only for content that was loaded over https.
+    @ivar unknownSecure: the value of C{secure} in the file, if it is neither C{true}
+        nor C{false}; it counts as C{false}.
     """
 
     domain: str
@@ -150,14 +149,14 @@ class AccessRule:
     @property
     def host(self) -> str:
         """
-        The domain as it is compared.
+        The domain in the form that is compared.
         """
         return asciiHost(self.domain.strip().rpartition("://")[2])
 
     @property
     def problem(self) -> str | None:
         """
-        Why this rule grants nothing at all; C{None} if it can grant something.
+        The reason why this rule can grant nothing; C{None} if it can grant something.
         """
         if self.ports is None:
             return "it has no to-ports"
@@ -178,12 +177,12 @@ class AccessRule:
 
     def matchesDomain(self, domain: str) -> bool:
         """
-        Say whether this rule is for a domain.
+        Check whether this rule is for a domain.
 
-        @param domain: a host name or an IP address, as it stands in the
-            address of the content; names are not resolved.
-        @return: C{*} matches all, C{*.} and a name that name and all below it,
-            but no IP address and no L{NULL_ORIGIN}. Case does not matter.
+        @param domain: the host in the URL of the content: a name or an IP address in any
+            case. Names are not resolved.
+        @return: whether it is. C{*} matches all domains. C{*.} and a name matches that
+            name and its subdomains, but no IP address and no L{NULL_ORIGIN}.
         """
         host = self.host
         domain = asciiHost(domain)
@@ -194,16 +193,15 @@ class AccessRule:
 
     def refusal(self, domain: str, port: int, *, secure: bool, servedFrom: int) -> str | None:
         """
-        Say why this rule does not let content connect; see
+        Return why this rule does not permit a connection; see
         L{PolicyFile.permits<openfl_twisted.wire.policy.file.PolicyFile.permits>}.
 
-        @param domain: the host from which the content came; empty if it came
-            from none.
-        @param port: the port to which it wants to connect.
-        @param secure: whether the content came by https.
-        @param servedFrom: the port from which the file came. One from 1024 on
-            cannot grant a port below 1024.
-        @return: the reason; C{None} if the rule lets it connect.
+        @param domain: the host that the content was loaded from; empty for none.
+        @param port: the port that it connects to.
+        @param secure: whether the content was loaded over https.
+        @param servedFrom: the port that served the file. One of 1024 or higher cannot grant
+            a port below 1024.
+        @return: the reason; C{None} if the rule permits the connection.
         """
         if self.problem is not None or self.ports is None:
             return self.problem
@@ -219,25 +217,16 @@ class AccessRule:
             )
         return None
 
-    def covers(self, other: "AccessRule") -> bool:
-        """
-        Say whether this rule grants all that another one grants.
-
-        @param other: a rule; neither has a L{problem}.
-        """
-        theirs = portsMask(other.ports or "")
-        return self.coversContent(other) and theirs & portsMask(self.ports or "") == theirs
-
     def coversContent(self, other: "AccessRule") -> bool:
         """
-        Compare the content that two rules are for, whatever their ports are.
+        Compare the content of two rules, regardless of their ports.
 
         @param other: a rule; neither has a L{problem}.
-        @return: whether this rule is for all content that the other is for.
+        @return: whether this rule is for all content that the other one is for.
         """
         if self.secure and not other.secure:
             return False
         whole = self.host == other.host or self.host == "*"
-        # What begins with a star is for everything below, a host name only for itself.
+        # A domain with a star also covers subdomains, a host name only itself.
         below = self.host.startswith("*.") and self.matchesDomain(other.host.removeprefix("*."))
         return whole or below

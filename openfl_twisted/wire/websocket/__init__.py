@@ -1,3 +1,3 @@
 """
-WebSocket (RFC 6455), server side: opening handshake, frame reader, frame writer.
+WebSocket (RFC 6455), server side: opening handshake, frame reader and frame writer.
 """

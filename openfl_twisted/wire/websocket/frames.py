@@ -1,9 +1,9 @@
 """
-WebSocket frame reader (RFC 6455), server side: bytes in; payloads, pings and the
-end of the WebSocket out.
+WebSocket frame reader (RFC 6455), server side. It converts bytes to payloads, pings and
+the end of the WebSocket.
 
-One loop reads every frame. The C{websockets} library unmasks, inflates, and
-parses the payload of a Close.
+One loop reads all frames. The C{websockets} library unmasks, inflates, and parses the
+payload of a Close.
 """
 
 import codecs
@@ -28,17 +28,17 @@ except ImportError:  # pragma: no cover - the library was built without a C comp
 
 MAX_FRAME = 1024 * 1024 + 1
 """
-Maximum length of a frame that is held until it is complete (bytes): 1 MiB and a
-NUL byte. It applies to text, fragments and compressed messages; a binary message in
-one frame is delivered as it arrives, and needs no limit.
+Maximum length of a frame that is buffered until it is complete (bytes): 1 MiB and a NUL
+byte. It applies to text, fragments and compressed messages. A binary message in one
+frame is delivered as it arrives, without a limit.
 """
 
 # Longer payloads are delivered in parts; smaller parts if the payload can be compressed.
 _MAX_PAYLOAD = 64 * 1024
 _MAX_INFLATED = 16 * 1024
 
-# Compressed data of this length inflates to about a thousand times as much at most.
-_COMPRESSED_PIECE = 1024
+# Compressed data of this length inflates to about a thousand times the length at most.
+_COMPRESSED_CHUNK = 1024
 
 # The maximum payload of a control frame (RFC 6455, 5.5).
 _MAX_CONTROL = 125
@@ -58,7 +58,7 @@ _MASK = 0x80
 # The length of the header of a frame whose payload length has eight bytes.
 _LONG_HEADER = 14
 
-# Control frames, fragments and compressed frames that one call reads: they take longer.
+# Maximum number of control frames, fragments and compressed frames in one call: they take longer.
 _MAX_OTHERS = 256
 
 # A view of a payload of this length costs less than a copy.
@@ -69,7 +69,7 @@ _makeDecoder = codecs.getincrementaldecoder("utf-8")
 
 class Pings(NamedTuple):
     """
-    Pings to be answered.
+    Pings to answer.
 
     @ivar payloads: the payloads of the pongs, in order.
     """
@@ -95,7 +95,7 @@ class End(NamedTuple):
 
 Arrival: TypeAlias = bytes | Pings | End
 """
-An event of the reader: bytes for the application, pings, or the end.
+An event of the reader: bytes for the application, pings, or the end of the WebSocket.
 """
 
 
@@ -106,8 +106,8 @@ class WebSocketFrames:
     @ivar compressed: whether messages are compressed.
     @ivar others: number of control frames, fragments and compressed frames that the
         last call of L{receive} has read.
-    @ivar unfinished: whether L{receive} has left further frames, because there
-        were very many. Call it again with no data after others were served.
+    @ivar unfinished: whether L{receive} has left further frames, because there were very
+        many. Call it again without data after other connections were served.
     """
 
     __slots__ = (
@@ -128,22 +128,22 @@ class WebSocketFrames:
 
     def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
         """
-        @param maxFrame: maximum length of a frame that is held until it is
-            complete, also after it has been inflated (bytes); see L{MAX_FRAME}.
-        @param extension: the negotiated C{permessage-deflate}, if any.
+        @param maxFrame: maximum length of a frame that is buffered until it is complete, also
+            after it has been inflated (bytes); see L{MAX_FRAME}.
+        @param extension: the negotiated C{permessage-deflate} (default: none).
         """
         self._maxFrame = maxFrame
         self._extension = extension
         self.compressed = extension is not None
-        # The received part of a frame, and the length at which it can be examined again.
+        # The incomplete frame, and the length at which it must be examined again.
         self._held: bytearray | None = None
         self._wanted = 0
         self.unfinished = False
         self.others = 0
-        # The number of bytes that are missing of a frame that is delivered in parts, and its mask.
+        # The number of missing bytes of a frame that is delivered in parts, and its mask.
         self._left = 0
         self._key = b""
-        # Whether a message in fragments has begun, and its decoder if it is text.
+        # Whether a fragmented message has begun, and its decoder if it is text.
         self._inMessage = False
         self._decoder: codecs.IncrementalDecoder | None = None
         self._closeSent = False
@@ -152,12 +152,12 @@ class WebSocketFrames:
     # In
 
     @property
-    def pieceLength(self) -> int | None:
+    def maxChunk(self) -> int | None:
         """
-        Maximum number of bytes for one call of L{receive}, so that what it returns
-        is bounded; C{None} for no limit.
+        Maximum number of bytes for one call of L{receive}, which bounds its result; C{None} for
+        no limit.
         """
-        return _COMPRESSED_PIECE if self.compressed else None
+        return _COMPRESSED_CHUNK if self.compressed else None
 
     @property
     def maxPayload(self) -> int:
@@ -168,14 +168,12 @@ class WebSocketFrames:
 
     def receive(self, data: bytes) -> list[Arrival]:
         """
-        Read the frames in the next part of the stream.
+        Read the frames in the next chunk of the stream.
 
-        Payloads are delivered as frames are complete, not as messages are, and
-        consecutive ones are joined. However the stream is split, the bytes are
-        the same.
+        Payloads are delivered as frames are completed, not messages. Consecutive payloads are
+        joined. However the stream is split, the bytes are the same.
 
-        @param data: the part; at most C{pieceLength} bytes, unless that is
-            C{None}.
+        @param data: the chunk; at most C{maxChunk} bytes, unless that is C{None}.
         @return: the events, in order; nothing follows an L{End}.
         """
         if self._over:
@@ -211,8 +209,8 @@ class WebSocketFrames:
         """
         Read frames.
 
-        @param payloads: gets the payloads of messages that no ping follows.
-        @param arrived: gets the events before them.
+        @param payloads: receives the payloads of messages that no ping follows.
+        @param arrived: receives the events before them.
         @return: the end of the WebSocket, if the peer has sent its Close.
         @raise ProtocolError: if a frame violates the protocol.
         @raise UnicodeDecodeError: if text or the reason of a Close is not UTF-8.
@@ -293,9 +291,9 @@ class WebSocketFrames:
         Check the header of a frame that is not a valid message in one frame.
 
         @param first: its first byte.
-        @param length: the length of its payload; negative if that is not masked.
-        @raise ProtocolError: if it violates the protocol.
-        @raise PayloadTooBig: if it exceeds the limit.
+        @param length: the length of its payload; negative if the payload is not masked.
+        @raise ProtocolError: if the frame violates the protocol.
+        @raise PayloadTooBig: if the frame exceeds the limit.
         """
         opcode = first & _OPCODE
         compressible = self.compressed and opcode in _DATA_OPCODES
@@ -322,7 +320,7 @@ class WebSocketFrames:
         Read a fragment or a compressed message.
 
         @param first: the first byte of the frame.
-        @param payload: the payload as it was received.
+        @param payload: the payload as received.
         @return: the payload, inflated.
         """
         opcode, isLast = first & _OPCODE, first >= _FIN
@@ -356,8 +354,8 @@ class WebSocketFrames:
 
     def _faultEnd(self, code: CloseCode, reason: str) -> End:
         """
-        Make the end for a violation of the protocol. After our own Close the peer
-        gets no second one.
+        Return the end for a violation of the protocol. After our own Close, no second one is
+        sent.
         """
         if self._closeSent:
             return End(b"", int(CloseCode.ABNORMAL_CLOSURE), reason, True)
@@ -378,10 +376,10 @@ class WebSocketFrames:
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
-        Make a Close.
+        Make a Close frame.
 
-        @param code: the close code (default 1000, a normal end).
-        @param reason: the reason; what exceeds 123 bytes is cut off.
+        @param code: the close code (default 1000, normal closure).
+        @param reason: the reason, truncated to 123 bytes.
         @return: the frame; empty if one was made before. It replaces the answer of an
             L{End} that was returned, but not processed yet.
         """

@@ -1,5 +1,5 @@
 """
-Opening handshake of a WebSocket: the checks that RFC 6455 demands, and the response.
+Opening handshake of a WebSocket: the checks of RFC 6455, and the response.
 """
 
 from collections.abc import Sequence
@@ -13,24 +13,23 @@ from websockets.typing import Subprotocol
 
 from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
 
-# The header fields that the library reads. Of the offered subprotocols it refuses an empty list,
-# as OpenFL's draft of a client sends it.
+# The header fields that the library reads. It refuses an empty list of subprotocols, which
+# OpenFL's draft of a client sends.
 _KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SUBPROTOCOLS = "sec-websocket-protocol"
 
 
 def checkUpgrade(head: RequestHead) -> None:
     """
-    Check a WebSocket handshake, except its key and its offers.
+    Check a WebSocket handshake, except its key, subprotocols and extensions.
 
     @param head: the head of the request.
-    @raise OtherRequest: if it does not ask for a WebSocket; see
-        L{RequestHead.answer}.
+    @raise OtherRequest: if it does not request a WebSocket; see L{RequestHead.answer}.
     @raise HTTPAnswer: if it is malformed.
     """
-    # An HTTP/1.0 request cannot ask for a WebSocket.
-    asked = "websocket" in head.tokens("upgrade") and head.version == "1"
-    if not asked or head.method != "GET":
+    # An HTTP/1.0 request cannot request a WebSocket.
+    isUpgrade = "websocket" in head.tokens("upgrade") and head.version == "1"
+    if not isUpgrade or head.method != "GET":
         raise head.answer()
     if not head.path.startswith("/"):
         raise HTTPAnswer(400, "The request has no path.")
@@ -79,7 +78,6 @@ def _selectSubprotocol(
     protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
     """
-    Select a subprotocol. Unlike in the library, a client that offers none of
-    ours is accepted without one.
+    Select a subprotocol. Unlike in the library, a client without a supported one is accepted.
     """
     return next((name for name in protocol.available_subprotocols or () if name in offered), None)

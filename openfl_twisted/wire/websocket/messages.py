@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from websockets.extensions import Extension
 from websockets.frames import Close, Frame, Opcode
 
-# The highest bit of the first byte of a frame: it is the last frame of its message.
+# The highest bit of the first byte of a frame: the last frame of a message.
 _FIN = 0x80
 
 # The bits of the first byte that are the opcode.
@@ -46,10 +46,10 @@ def _header(length: int) -> bytes:
 
 def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
     """
-    Return the payloads of the binary messages in frames that were not sent, or in part.
+    Return the payloads of the binary messages in frames that were not sent completely.
 
-    @param frames: the frames, joined; perhaps with something before them.
-    @param at: where they begin.
+    @param frames: the frames, joined; other bytes may precede them.
+    @param at: position of the first frame.
     @param sent: the number of bytes that were sent.
     @return: the payloads, in order; compressed ones as they are in the frame.
     """
@@ -85,8 +85,8 @@ def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
     """
     Make a control frame.
 
-    @param opcode: its opcode.
-    @param payload: its payload, at most 125 bytes.
+    @param opcode: the opcode.
+    @param payload: the payload, at most 125 bytes.
     """
     return bytes((_FIN | opcode, len(payload))) + payload
 
@@ -96,7 +96,7 @@ def makeClose(code: int, reason: str) -> bytes:
     Make a Close frame.
 
     @param code: the close code (RFC 6455, 7.4).
-    @param reason: the reason; what exceeds 123 bytes is cut off.
+    @param reason: the reason, truncated to 123 bytes.
     @raise ProtocolError: if the code must not be sent.
     """
     reason = reason.encode()[:_MAX_REASON].decode(errors="ignore")
@@ -117,8 +117,8 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
 
 class _Maker:
     """
-    Makes binary messages, and keeps the last frames: a message for many
-    connections is framed once, by the first of them.
+    Makes binary messages, and caches the last frames: a message for many connections is
+    encoded once.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Maker:
         if not payloads:
             return b""
         last = self._payloads
-        # The first payload decides in nearly all cases, without a comparison of the contents.
+        # The first payload decides in nearly all cases, without a comparison of contents.
         if last and payloads[0] is last[0] and tuple(payloads) == last:
             return self._frames
         parts: list[bytes] = []

@@ -1,11 +1,10 @@
 """
-What to think of a server's certificate: from all that was found wrong with it
-to one C{CertificateStatus}.
+The C{CertificateStatus} of a server certificate, from all findings of its
+verification.
 
-OpenSSL tells of the first thing that it finds. Here everything is collected and
-the gravest decides. Where two sources disagree on what that is, it is as
-browsers have it: who signed it comes before whom it is for, and that before its
-dates.
+OpenSSL reports the first problem that it finds. Here all findings are collected, and
+the most severe one decides. If sources disagree on the order, it is that of browsers:
+first the signers, then the name, then the dates.
 """
 
 import warnings
@@ -20,25 +19,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from openfl_twisted.wire.x509 import verifycodes
 
-OK = 0
-"""
-The code of no finding.
-"""
-
+# OpenSSL's codes: the issuer of a certificate is missing.
 _UNABLE_TO_GET_ISSUER = frozenset({2, 20})
-"""
-OpenSSL's codes: the issuer of a certificate is not at hand.
-"""
-
+# OpenSSL's code: the signature of a certificate is wrong.
 _SIGNATURE_FAILURE = 7
-"""
-OpenSSL's code: the signature of a certificate is wrong.
-"""
-
-CRL_SIGNATURE_FAILURE = 8
-"""
-OpenSSL's code: the signature of a revocation list is wrong.
-"""
+# OpenSSL's code: the signature of a CRL is wrong.
+_CRL_SIGNATURE_FAILURE = 8
 
 REVOKED = 23
 """
@@ -52,17 +38,17 @@ OpenSSL's code: a certificate is for another host.
 
 UNREADABLE = -1
 """
-Our own code: the certificate's extensions cannot be read.
+Our own code: the certificate's extensions cannot be parsed.
 """
 
 REFUSED_PATH = -2
 """
-Our own code: OpenSSL has no objection, the second look has.
+Our own code: the second verifier rejects the path that OpenSSL has accepted.
 """
 
 NOT_OWNED = -3
 """
-Our own code: the server does not have the key of its certificate.
+Our own code: the server does not have the private key of its certificate.
 """
 
 MUST_STAPLE = -4
@@ -73,8 +59,8 @@ none.
 
 UNPROVED = -5
 """
-Our own code: nothing shows that the certificate is not revoked, and that was
-demanded.
+Our own code: the client requires revocation data, and none shows that the certificate
+is not revoked.
 """
 
 UNCHECKED_CONSTRAINTS = -6
@@ -103,13 +89,13 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
 )
 """
-What C{cryptography} raises for a certificate that it cannot read.
+The exceptions of C{cryptography} for a malformed certificate.
 """
 
 REFUSED_LEAF = -8
 """
-Our own code: OpenSSL has no objection to the server certificate, the second verifier
-has.
+Our own code: the second verifier rejects the server certificate that OpenSSL has
+accepted.
 """
 
 NO_ANCHORS = -9
@@ -119,12 +105,12 @@ Our own code: the client has no trust anchors.
 
 UNTRUSTED_END = -10
 """
-Our own code: the path that OpenSSL has accepted ends at no trust anchor.
+Our own code: the path that OpenSSL has accepted does not end at a trust anchor.
 """
 
 MAX_DETAIL = 500
 """
-Maximum length of the detail in the words of a finding (characters).
+Maximum length of the detail in the text of a finding (characters).
 """
 
 _DATE = "%Y-%m-%d %H:%M UTC"
@@ -144,19 +130,19 @@ _OWN_WORDS = {
 
 class CertificateStatus:
     """
-    What is thought of a server's certificate (C{flash.security}).
+    The result of the verification of a server certificate (C{flash.security}).
 
-    @cvar EXPIRED: its time is over.
-    @cvar INVALID: nothing that it says can be believed, or it is wrong in a way
-        that has no other word.
-    @cvar INVALID_CHAIN: an authority on its path may not do that, or is out of
-        date.
-    @cvar NOT_YET_VALID: its time has not begun.
+    @cvar EXPIRED: it has expired.
+    @cvar INVALID: its content cannot be trusted, or it has a problem without a
+        status of its own.
+    @cvar INVALID_CHAIN: a CA certificate on its path has expired, or must not be used
+        as one.
+    @cvar NOT_YET_VALID: it is not yet valid.
     @cvar PRINCIPAL_MISMATCH: it is for another server.
-    @cvar REVOKED: its issuer has taken it back.
-    @cvar TRUSTED: nothing is wrong with it.
-    @cvar UNKNOWN: it was not judged, or there was none.
-    @cvar UNTRUSTED_SIGNERS: its path ends at nobody who is trusted.
+    @cvar REVOKED: its issuer has revoked it.
+    @cvar TRUSTED: it has no problem.
+    @cvar UNKNOWN: it was not verified, or the server sent none.
+    @cvar UNTRUSTED_SIGNERS: its path does not end at a trust anchor.
     """
 
     EXPIRED = "expired"
@@ -178,14 +164,14 @@ _WORDS = {
     CertificateStatus.PRINCIPAL_MISMATCH: "is for another server",
     CertificateStatus.REVOKED: "has been revoked",
     CertificateStatus.TRUSTED: "is trusted",
-    CertificateStatus.UNKNOWN: "has not been judged",
+    CertificateStatus.UNKNOWN: "was not verified",
     CertificateStatus.UNTRUSTED_SIGNERS: "is not signed by an authority that is trusted here",
 }
 
 
 class _Grade(IntEnum):
     """
-    How grave a finding is, the gravest first.
+    The severity of a finding, the most severe first.
     """
 
     UNREADABLE = 0
@@ -199,7 +185,7 @@ class _Grade(IntEnum):
 
 
 _STATUS = {
-    # After a wrong signature nothing that the certificate says can be believed.
+    # After a wrong signature, the content of a certificate cannot be trusted.
     _Grade.UNREADABLE: CertificateStatus.INVALID,
     _Grade.REVOKED: CertificateStatus.REVOKED,
     _Grade.SIGNERS: CertificateStatus.UNTRUSTED_SIGNERS,
@@ -207,7 +193,7 @@ _STATUS = {
     _Grade.NAME: CertificateStatus.PRINCIPAL_MISMATCH,
     _Grade.EARLY: CertificateStatus.NOT_YET_VALID,
     _Grade.LATE: CertificateStatus.EXPIRED,
-    # Flash's word for whatever has no other.
+    # Flash uses this status for all other problems.
     _Grade.OTHER: CertificateStatus.INVALID,
 }
 
@@ -215,13 +201,13 @@ _STATUS = {
 @dataclass(frozen=True)
 class Finding:
     """
-    Something that is wrong with a certificate.
+    A problem of a certificate.
 
-    @ivar code: what: an C{X509_V_ERR_} code, or one of our own.
-    @ivar depth: with which certificate of the path; 0 is the server's.
-    @ivar detail: more words, or none.
-    @ivar subject: the subject of that certificate if it is the one of a CA; empty if
-        it is not known.
+    @ivar code: an C{X509_V_ERR_} code, or one of our own.
+    @ivar depth: position of the certificate in the path; 0 is the server certificate.
+    @ivar detail: more about the problem (default: empty).
+    @ivar subject: subject of the certificate if it is that of a CA (default: empty, not
+        known).
     """
 
     code: int
@@ -232,13 +218,13 @@ class Finding:
     @property
     def words(self) -> str:
         """
-        The problem in OpenSSL's words, and the CA that has it.
+        The problem in OpenSSL's words, and the CA whose certificate has it.
         """
         text = _OWN_WORDS.get(self.code)
         if text is None:
             _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
         if self.detail:
-            # Verifiers quote what a server sent.
+            # Verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
         if self.depth <= 0:
             return text
@@ -248,26 +234,24 @@ class Finding:
 @dataclass(frozen=True)
 class Verdict:
     """
-    What is thought of a certificate, and why.
+    The result of the verification of a certificate, with the reason.
 
     @ivar status: one of L{CertificateStatus}.
-    @ivar finding: what decided it; C{None} for a certificate that is trusted,
-        and for none.
-    @ivar certificate: the server's certificate, if there was one to judge.
-    @ivar findings: all that counts.
-    @ivar statuses: the status that each of these would make alone.
+    @ivar finding: the finding that decided; C{None} for a trusted or missing
+        certificate.
+    @ivar certificate: the server certificate, if any.
+    @ivar statuses: the status that each finding would cause alone.
     """
 
     status: str = CertificateStatus.UNKNOWN
     finding: Finding | None = None
     certificate: x509.Certificate | None = None
-    findings: tuple[Finding, ...] = ()
     statuses: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
         """
-        The verdict in words, with the certificate's subject.
+        The result in words, with the certificate's subject.
         """
         subject = "" if self.certificate is None else f" of {subjectOf(self.certificate)}"
         reason = "" if self.finding is None else f": {self.finding.words}"
@@ -277,10 +261,10 @@ class Verdict:
 @contextmanager
 def unwarned() -> Iterator[None]:
     """
-    Ignore the warnings of C{cryptography}. They are about what peers have
-    written, such as a country of three letters.
+    Ignore the warnings of C{cryptography}. They are about the content of peers'
+    certificates, such as a country code of three letters.
 
-    @return: a context in which there are no such warnings.
+    @return: a context manager.
     """
     with warnings.catch_warnings():
         # Its own warnings are of this class, or of a subclass.
@@ -290,28 +274,28 @@ def unwarned() -> Iterator[None]:
 
 def subjectOf(certificate: x509.Certificate) -> str:
     """
-    Name a certificate in a log line: what a peer wrote there does not break it.
+    Return the subject of a certificate for a log line.
 
-    @param certificate: one that may be malformed.
-    @return: as RFC 4514 writes it, at most 200 characters and an ellipsis; what
-        cannot be printed is U+FFFD.
+    @param certificate: a certificate, which may be malformed.
+    @return: the subject as in RFC 4514, at most 200 characters and an ellipsis.
+        Characters that are not printable become U+FFFD.
     """
     try:
         with unwarned():
-            subject = certificate.subject.rfc4514_string() or "nobody"
+            subject = certificate.subject.rfc4514_string() or "an unnamed subject"
     except MALFORMED:
-        subject = "a subject that cannot be read"
+        subject = "a malformed subject"
     return printable(subject, 200)
 
 
 def printable(text: str, length: int) -> str:
     """
-    Make text of a peer safe for a log line.
+    Make text from a peer safe for a log line.
 
     @param text: the text.
     @param length: the maximum length (characters).
-    @return: the text with U+FFFD for each character that cannot be printed, and with
-        an ellipsis if it was too long.
+    @return: the text. Characters that are not printable become U+FFFD; an ellipsis
+        follows text that was too long.
     """
     shown = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:length]
@@ -328,36 +312,34 @@ def judge(
     hardRevocation: bool = False,
 ) -> Verdict:
     """
-    Decide on a certificate.
+    Return the verdict on a server certificate.
 
-    @param findings: all that was found, in the order in which it was.
-    @param path: the certificates at each depth, as far as they are known.
-    @param atHand: all certificates that were sent, or are known here.
-    @param pinned: certificates that are trusted although they are signed by
-        others; a path ends there.
-    @param hardRevocation: whether a certificate must be known not to have been
-        revoked. If not, it is trusted when that cannot be found out.
-    @return: the verdict. What is gravest decides; with no finding that counts
-        it is C{TRUSTED}.
+    @param findings: all findings, in the order in which they were found.
+    @param path: the known certificates of the path, by depth.
+    @param atHand: all certificates that the server sent, or that are known here.
+    @param pinned: certificates that are trusted although they are not self-signed; a
+        path ends there.
+    @param hardRevocation: whether a certificate is accepted only if it is known not
+        to be revoked.
+    @return: the verdict. The most severe finding decides. If no finding counts, the
+        status is C{TRUSTED}.
     """
     certificate = path.get(0)
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
     if not graded:
         return Verdict(CertificateStatus.TRUSTED, None, certificate)
-    graded = [(_describe(finding, path), grade) for finding, grade in graded]
     finding, grade = min(graded, key=itemgetter(1))
     return Verdict(
         _STATUS[grade],
-        finding,
+        _describe(finding, path),
         certificate,
-        tuple(counted for counted, _ in graded),
         frozenset(_STATUS[each] for _, each in graded),
     )
 
 
 def _describe(finding: Finding, path: Mapping[int, x509.Certificate]) -> Finding:
     """
-    Add to a finding the subject of the certificate, and the date that it is about.
+    Add the subject of the certificate to a finding, and the date that it is about.
     """
     certificate = path.get(finding.depth)
     if certificate is None:
@@ -382,15 +364,15 @@ def _grades(
         finding.depth == 0 and finding.code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED
         for finding in findings
     )
-    # The issuer of these is there, and is refused: that is what is wrong, and not that it misses.
-    # An issuer that is in the path already leads nowhere: the CAs have signed each other.
+    # The issuer of these is known, but was rejected: that is the problem, not a missing issuer.
+    # An issuer that the path already contains does not help: the CAs have signed each other.
     badIssuer = {
         finding
         for finding in findings
         if finding.code in _UNABLE_TO_GET_ISSUER
         and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
     }
-    forgedLists = {finding.depth for finding in findings if finding.code == CRL_SIGNATURE_FAILURE}
+    forgedLists = {finding.depth for finding in findings if finding.code == _CRL_SIGNATURE_FAILURE}
     graded = []
     for finding in findings:
         code, depth = finding.code, finding.depth
@@ -416,7 +398,7 @@ def _grades(
 
 def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certificate]:
     """
-    Get the certificates of a path from the server certificate to a depth.
+    Return the certificates of a path from the server certificate to a depth.
     """
     return {certificate for at, certificate in path.items() if at <= depth}
 
@@ -475,13 +457,12 @@ def _hasIssuer(
 
 def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
-    Check that a certificate is signed by another one, or by itself.
+    Check whether a certificate is signed by another one, or by itself.
 
     @param certificate: the certificate.
-    @param issuer: the other one; its subject must be the issuer that the first
-        one names.
-    @return: C{False} also if it cannot be said: for a certificate that is
-        malformed, or signed in a way that is not known here.
+    @param issuer: the possible issuer. Its subject must be the issuer name of the first one.
+    @return: whether it is; C{False} also for a certificate that is malformed, or has an
+        unsupported signature.
     """
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -46,12 +46,12 @@ Maximum number of wrong signatures that the search for a path finds.
 _VERSION, _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA0, 0xA3, 0x04, 0x20
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _NAME_CONSTRAINTS = bytes.fromhex("551d1e")
-# How deep the names are in the value of each extension.
+# Nesting depth of the names in the value of each extension.
 _DEPTHS = {_SUBJECT_ALTERNATIVE_NAME: 2, _NAME_CONSTRAINTS: 3}
 _RSA_KEYS = {bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d01010a")}
 _DSA_KEY = bytes.fromhex("2a8648ce380401")
 
-# The tag of an element, and where its content begins and ends.
+# An element: its tag, and the positions of the beginning and the end of its content.
 _Element = tuple[int, int, int]
 
 
@@ -62,7 +62,7 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
     @param sent: the certificates that a server sent (DER).
     @param constraints: the number of name constraints in the client's own
         certificates.
-    @return: the limit that is exceeded, in words; empty for none.
+    @return: a description of the exceeded limit; empty if none is exceeded.
     """
     left, names = MAX_ELEMENTS, 0
     for der in dict.fromkeys(sent):
@@ -131,7 +131,7 @@ def _keyProblem(certificate: bytes, key: _Element) -> str:
     Check whether a signature by a key would be expensive to verify.
 
     @param key: the field of the certificate with the key.
-    @return: why it would be, in words; empty if it would not.
+    @return: the reason; empty otherwise.
     """
     parts = list(_elements(certificate, key))
     if len(parts) < 2:
@@ -225,7 +225,7 @@ def _element(data: bytes, position: int, end: int) -> _Element:
         tag, length = data[position], data[position + 1]
         start = position + 2
         if tag & 0x1F == 0x1F:
-            # The number of the tag is in the following bytes. No certificate has a longer one.
+            # The number of the tag is in the next bytes. No certificate has one of several bytes.
             length, start = data[start], start + 1
             if data[start - 2] & 0x80:
                 raise ValueError("a certificate that is not DER")

@@ -1,6 +1,6 @@
 """
-The elements of a DER structure (X.690), to read the fields of a certificate
-unchanged.
+The elements of a DER structure (X.690), for access to the unchanged fields of a
+certificate.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Element:
     """
-    An element of DER.
+    A DER element.
 
-    @ivar tag: its first byte: the type.
-    @ivar content: the bytes inside.
-    @ivar whole: all its bytes, tag and length too.
+    @ivar tag: the first byte, which is the type.
+    @ivar content: the bytes of the value.
+    @ivar whole: all bytes, including tag and length.
     """
 
     tag: int
@@ -25,9 +25,8 @@ def elements(content: bytes) -> list[Element]:
     """
     Split the content of a structure into its elements.
 
-    @param content: the bytes, which have been found to be good DER.
-    @return: the elements, in order; their contents are not split. No
-        elements for an empty input.
+    @param content: the content, which must be valid DER.
+    @return: the elements, in order. Their contents are not split.
     """
     found = []
     start = 0

@@ -1,7 +1,7 @@
 """
-A second look at the path from a server's certificate to an authority, with
-C{cryptography}'s verifier: it finds paths that OpenSSL misses, which never goes
-back from a wrong turn, and sees constraints on names that OpenSSL overlooks.
+Second verification of a certificate path, with C{cryptography}'s verifier. It finds
+paths that OpenSSL misses because it does not backtrack, and checks name constraints
+that OpenSSL ignores.
 """
 
 from collections import deque
@@ -34,10 +34,11 @@ from openfl_twisted.wire.x509.costs import (
     namesOf,
 )
 
-# The words of C{cryptography} before what it says of an issuer.
+# The words of C{cryptography} before a problem of an issuer.
 _CANDIDATES = "candidates exhausted: "
 # The words before the certificate that has the problem.
 _PROCESSING = " (encountered processing"
+_NO_PATH = "no path leads to a trusted certificate authority"
 _TOO_MANY_STEPS = (
     f"the search for a path takes more than {MAX_STEPS} signatures or {MAX_FAILURES} wrong ones"
 )
@@ -63,14 +64,14 @@ _USUAL_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 class PathError(Exception):
     """
-    There is no path that keeps the rules; the text says why.
+    No path keeps the rules. The message contains the reason.
 
     @ivar blamesLeaf: whether the server certificate itself breaks a rule.
     """
 
     def __init__(self, reason: str, *, blamesLeaf: bool = False) -> None:
         """
-        @param reason: which rule is broken.
+        @param reason: the rule that is broken.
         """
         super().__init__(reason)
         self.blamesLeaf = blamesLeaf
@@ -101,15 +102,15 @@ def findPath(
         steps.
     """
     if not anchors:
-        raise PathError("no authority is trusted")
-    problem = PathError("no authority that is trusted leads to it")
+        raise PathError("no certificate authority is trusted")
+    problem = PathError(_NO_PATH)
     names, constraints, left = _Counts(countNames), _Counts(countConstraints), MAX_COMPARISONS
     for path in _Search(others, anchors).paths([certificate]):
         limiting = sum(constraints[each] for each in path)
         if limiting:
             left -= limiting * sum(names[each] for each in path)
             if left < 0:
-                raise PathError(f"its paths take more than {MAX_COMPARISONS} comparisons of names")
+                raise PathError(f"the paths take more than {MAX_COMPARISONS} name comparisons")
         try:
             verifyPath(path, subject, time, webPKI=webPKI)
         except PathError as reason:
@@ -167,19 +168,19 @@ def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """
     Make the rules for the extensions of CAs, and for those of servers.
     """
-    anyway = Criticality.AGNOSTIC
+    agnostic = Criticality.AGNOSTIC
     if webPKI:
         issuers = ExtensionPolicy.webpki_defaults_ca()
         servers = ExtensionPolicy.webpki_defaults_ee()
     else:
         # The verifier does not allow less than these two.
         everything = ExtensionPolicy.permit_all()
-        issuers = everything.require_present(x509.BasicConstraints, anyway, None)
-        servers = everything.require_present(x509.SubjectAlternativeName, anyway, None)
+        issuers = everything.require_present(x509.BasicConstraints, agnostic, None)
+        servers = everything.require_present(x509.SubjectAlternativeName, agnostic, None)
     for extension in _ISSUER_EXTENSIONS:
-        issuers = issuers.may_be_present(extension, anyway, None)
+        issuers = issuers.may_be_present(extension, agnostic, None)
     for extension in _SERVER_EXTENSIONS:
-        servers = servers.may_be_present(extension, anyway, None)
+        servers = servers.may_be_present(extension, agnostic, None)
     return issuers, servers
 
 
@@ -267,17 +268,17 @@ def _namesOfAnchors(
     anchors: tuple[x509.Certificate, ...],
 ) -> Mapping[x509.Certificate, tuple[bytes, bytes, bytes]]:
     """
-    Get the names of the trust anchors, of which a machine has more than a hundred.
+    Return the names of the trust anchors. Most systems have more than a hundred.
     """
     return {each: namesOf(_der(each)) for each in anchors}
 
 
 def obstacleTo(path: Sequence[x509.Certificate]) -> str:
     """
-    Find what keeps C{cryptography} from verifying a path that OpenSSL can verify.
+    Return why C{cryptography} cannot verify a path that OpenSSL can verify.
 
     @param path: the path from the server certificate to the trust anchor.
-    @return: the reason; empty if the verifier supports everything in the path.
+    @return: the reason; empty if the verifier supports the whole path.
     """
     leaf, *issuers = path
     if not all(isUsual(each) for each in issuers):
@@ -357,13 +358,13 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _reason(problem: Exception) -> str:
     """
-    Shorten what C{cryptography} says to its reason.
+    Extract the reason from an error of C{cryptography}.
     """
     text = str(problem)
     if "no interior errors" in text:
-        return "no authority that is trusted leads to it"
+        return _NO_PATH
     text = text.partition(_CANDIDATES)[2] or text.removeprefix("validation failed: ")
     text = text.partition(_PROCESSING)[0]
     if "DNS name constraint: ." in text:
-        text += "; RFC 5280 has no dot at the beginning"
+        text += "; RFC 5280 does not allow a dot at the beginning"
     return text

@@ -1,6 +1,6 @@
 """
-Whether a certificate has been revoked: by what the server sends along (OCSP
-stapling, RFC 6066 and RFC 6960), and by revocation lists (RFC 5280).
+Revocation of certificates: stapled OCSP responses (RFC 6066, RFC 6960) and CRLs
+(RFC 5280).
 """
 
 from collections.abc import Iterable
@@ -26,17 +26,17 @@ from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
 
 MAX_AGE = timedelta(days=7)
 """
-How old a response may be that does not say how long it counts.
+Maximum age of an OCSP response that has no end of validity.
 """
 
 MAX_SKEW = timedelta(minutes=5)
 """
-How far ahead the beginning of a response may be, since clocks differ.
+Maximum clock skew: a response may begin this much later than now.
 """
 
 MAX_RESPONSE = 16384
 """
-Maximum length of an OCSP response, in bytes. A longer one is ignored.
+Maximum length of an OCSP response (bytes). A longer one is ignored.
 """
 
 MAX_RESPONDERS = 4
@@ -52,11 +52,11 @@ _DATE = "%Y-%m-%d %H:%M UTC"
 
 class Revocation(Enum):
     """
-    What is known of a certificate.
+    The revocation status of a certificate.
 
-    @cvar GOOD: it was not revoked.
-    @cvar REVOKED: it was revoked.
-    @cvar UNKNOWN: nothing that can be believed says either.
+    @cvar GOOD: it is not revoked.
+    @cvar REVOKED: it is revoked.
+    @cvar UNKNOWN: no valid data is available.
     """
 
     GOOD = "good"
@@ -69,8 +69,8 @@ class Staple:
     """
     The result of reading an OCSP response.
 
-    @ivar revocation: the answer.
-    @ivar reason: why there is no answer, in words; empty if there is one.
+    @ivar revocation: the revocation status.
+    @ivar reason: why the status is unknown (default: empty).
     """
 
     revocation: Revocation
@@ -84,15 +84,15 @@ def readLists(
     time: datetime,
 ) -> Revocation:
     """
-    Look a certificate up in revocation lists.
+    Return the revocation status of a certificate by CRLs.
 
-    @param lists: the lists, of whatever issuer.
+    @param lists: the CRLs, of any issuers.
     @param certificate: the certificate.
-    @param issuer: its issuer.
-    @param time: when the lists must be valid. An old one still revokes.
-    @return: C{REVOKED} if a list of the issuer has it, C{GOOD} if one that is
-        valid has it not, else C{UNKNOWN}. A list with a critical extension, such as
-        one for some certificates only, says nothing of those that are not on it.
+    @param issuer: the issuer of the certificate.
+    @param time: the time at which a CRL must be valid. An expired one still revokes.
+    @return: C{REVOKED} if a CRL of the issuer lists the certificate, C{GOOD} if a valid
+        one does not, and C{UNKNOWN} otherwise. A CRL with a critical extension, such as
+        one for some certificates only, never means C{GOOD}.
     """
     known = Revocation.UNKNOWN
     for revoked in lists:
@@ -117,10 +117,10 @@ def _isListOf(revoked: x509.CertificateRevocationList, issuer: x509.Certificate)
 
 def demandsStaple(certificate: x509.Certificate) -> bool:
     """
-    Check whether a certificate is valid only with a staple (RFC 7633).
+    Check whether a certificate requires a stapled OCSP response (RFC 7633).
 
-    @param certificate: one whose extensions can be read.
-    @return: C{False} if it says nothing of that.
+    @param certificate: a certificate whose extensions can be parsed.
+    @return: whether it does.
     """
     try:
         features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
@@ -137,12 +137,13 @@ def readStaple(
 
     @param staple: the response (DER); empty for none.
     @param certificate: the certificate that the response must be about.
-    @param issuer: its issuer.
-    @param time: when the response must be valid. It may begin L{MAX_SKEW} later. A
-        response that says C{revoked} counts at any time, as an old CRL does.
-    @return: the result. C{UNKNOWN}, with the reason, for a response about
-        another certificate, for one not signed by the issuer or on its behalf, for
-        one that is not valid at this time, and for no response.
+    @param issuer: the issuer of the certificate.
+    @param time: the time at which the response must be valid. It may begin
+        L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old CRL
+        does.
+    @return: the result. It is C{UNKNOWN}, with the reason, if the response is missing,
+        not valid at this time, about another certificate, or not signed by the issuer
+        or an authorized responder.
     """
     if not staple:
         return _unknown("the server sent none")
@@ -164,7 +165,7 @@ def _unknown(reason: str) -> Staple:
 
 class _SignerError(Exception):
     """
-    The signature of a response does not count. The text says why.
+    The signature of a response does not count. The message contains the reason.
     """
 
 
@@ -202,7 +203,7 @@ def _read(
 
 def _names(response: OCSPResponse, issuer: x509.Certificate) -> bool:
     """
-    Check that a response is about a certificate of an issuer.
+    Check whether a response is about a certificate of an issuer.
     """
     algorithm = response.hash_algorithm
     name = hashes.Hash(algorithm)
@@ -215,7 +216,7 @@ def _names(response: OCSPResponse, issuer: x509.Certificate) -> bool:
 
 def _keyHash(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> bytes:
     """
-    Hash the bits of a certificate's key, as OCSP names a key.
+    Hash the bits of a certificate's public key, as OCSP does.
     """
     key = issuer.public_key()
     form = (
@@ -232,12 +233,12 @@ def _keyHash(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> bytes
 
 def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) -> x509.Certificate:
     """
-    Find the signer of a response: the issuer, or a responder that the issuer has
+    Return the signer of a response: the issuer, or a responder that the issuer has
     authorized. At most L{MAX_RESPONDERS} certificates are tried.
 
-    @raise _SignerError: if it is neither.
+    @raise _SignerError: if the signer is neither.
     """
-    # The server chooses the certificates, and to verify a signature is expensive.
+    # The server chooses these certificates, and verifying a signature is expensive.
     for certificate in islice(
         (each for each in response.certificates if _isResponder(response, each)), MAX_RESPONDERS
     ):
@@ -258,11 +259,11 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
 
 def _isResponder(response: OCSPResponse, certificate: x509.Certificate) -> bool:
     """
-    Check that a response says it comes from the holder of a certificate.
+    Check whether a response names a certificate as its signer.
     """
     if response.responder_name is not None:
         return response.responder_name == certificate.subject
-    # RFC 6960 has no other way to name a key here; it is no matter of security.
+    # RFC 6960 identifies keys by SHA-1 only; security does not depend on this.
     return response.responder_key_hash == _keyHash(certificate, hashes.SHA1())  # noqa: S303
 
 

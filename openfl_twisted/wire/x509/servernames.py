@@ -1,5 +1,5 @@
 """
-The name of a server, and whether a certificate is for it: RFC 9525.
+Server names, and the check that a certificate is for a server (RFC 9525).
 """
 
 import ipaddress
@@ -14,31 +14,31 @@ from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressP
 from openfl_twisted.wire.x509.certificates import printable
 
 _MAX_NAME = 253
-# An underscore is in no host name, but in names of services and of many test machines.
+# Host names contain no underscore, but service names and many test machines' names do.
 _name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
-# What RFC 1123 calls one.
+# A host name as defined by RFC 1123.
 _hostName = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
 
 class ServerName:
     """
-    A server as a program names it: a DNS name or an IP address.
+    The name of a server: a DNS name or an IP address.
 
-    @ivar text: the name as it was given.
-    @ivar address: the address, or C{None} for a DNS name.
-    @ivar dns: the DNS name in ASCII, small letters, without a dot at the end;
-        C{None} for an address and for what cannot be a name.
+    @ivar text: the name as given.
+    @ivar address: the IP address; C{None} for a DNS name.
+    @ivar dns: the DNS name in ASCII, lower case, without a trailing dot; C{None} for an
+        IP address or an invalid name.
     """
 
     def __init__(self, text: str) -> None:
         """
-        @param text: a DNS name, of any script; or an address, with or without
-            the brackets of IPv6.
+        @param text: a DNS name in any script, or an IP address (IPv6 with or without
+            brackets).
         """
         self.text = text
         self.address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
         self.dns: str | None = None
-        # An address of one link names its interface, which no certificate knows.
+        # A link-local address includes its interface, which is never in a certificate.
         bare = text.removeprefix("[").removesuffix("]").partition("%")[0]
         try:
             self.address = ipaddress.ip_address(bare)
@@ -47,12 +47,12 @@ class ServerName:
 
     def matches(self, certificate: x509.Certificate) -> bool:
         """
-        Check that a certificate is for this server, by its C{subjectAltName}
-        alone: RFC 9525 ignores the C{commonName}.
+        Check whether a certificate is for this server. As RFC 9525 requires, only its
+        C{subjectAltName} counts, not its C{commonName}.
 
-        @param certificate: a certificate whose extensions can be read.
-        @return: C{False} also for one without such names. A C{*} stands for the
-            whole first label of a name of at least three.
+        @param certificate: a certificate whose extensions can be parsed.
+        @return: whether it is. A C{*} in a certificate represents the first label of a
+            name with at least three labels.
         """
         try:
             names = certificate.extensions.get_extension_for_class(
@@ -72,7 +72,7 @@ class ServerName:
         try:
             exact, below = DNS_ID(self.dns), DNS_ID(_withoutIDN(self.dns))
         except ValueError:
-            # A number, which the system takes for an address.
+            # A number, which the system treats as an IP address.
             return False
         # A certificate may have thousands of names, and parsing takes long. The lower case
         # of other characters can be ASCII.
@@ -88,14 +88,14 @@ class ServerName:
     @property
     def indication(self) -> bytes | None:
         """
-        What to tell the server as its name (SNI, RFC 6066): the DNS name.
+        The DNS name to send to the server (SNI, RFC 6066); C{None} for an IP address.
         """
         return None if self.dns is None else self.dns.encode("ascii")
 
     @property
     def subject(self) -> Subject | None:
         """
-        What C{cryptography} verifies; C{None} for a name that it does not take.
+        The name for C{cryptography}'s verifier; C{None} if it does not support the name.
         """
         if self.address is not None:
             return x509.IPAddress(self.address)
@@ -106,12 +106,12 @@ class ServerName:
 
 def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
     """
-    List the names of the servers that a certificate is for, for an error message.
+    List the server names of a certificate for an error message.
 
-    @param certificate: a certificate whose extensions can be read.
-    @param limit: the maximum number of names.
-    @return: the DNS names and IP addresses, without control characters,
-        and the number of the others.
+    @param certificate: a certificate whose extensions can be parsed.
+    @param limit: maximum number of names (default 3).
+    @return: DNS names and IP addresses without control characters, and the number of
+        further ones.
     """
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -140,10 +140,10 @@ def _withoutIDN(name: str) -> str:
 
 def _isFor(name: str, identifier: DNS_ID) -> bool:
     """
-    Compare the name of a server with a DNS name of a certificate. A malformed name
-    is for no server, and does not affect the other names of the certificate.
+    Check whether a DNS name of a certificate matches a server. A malformed name matches
+    no server, and does not affect the other names of the certificate.
     """
-    # service_identity would ignore spaces, and accepts no dot at the end.
+    # service_identity would ignore spaces, and rejects a trailing dot.
     if name.strip() != name:
         return False
     try:
@@ -155,9 +155,9 @@ def _isFor(name: str, identifier: DNS_ID) -> bool:
 
 def _ascii(text: str) -> str | None:
     """
-    Write a DNS name in ASCII.
+    Convert a DNS name to ASCII.
 
-    @return: the name, or C{None} if it cannot be one.
+    @return: the name; C{None} if it is invalid.
     """
     name = text.removesuffix(".")
     if len(name) > _MAX_NAME:

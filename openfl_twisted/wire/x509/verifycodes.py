@@ -1,16 +1,16 @@
 """
-What OpenSSL can find when it verifies a certificate, and what each finding
-means: the C{X509_V_ERR_} codes of OpenSSL 4.0.
+The results of OpenSSL's certificate verification and their meanings: the
+C{X509_V_ERR_} codes of OpenSSL 4.0.
 """
 
 NO_TRUSTED_SIGNER = frozenset({2, 18, 19, 20, 21, 27, 95})
 """
-The path does not end at an authority that is trusted.
+The path does not end at a trust anchor.
 """
 
 BROKEN_CHAIN = frozenset({22, 25, 38, 40, 47, 48, 49, 51, 52, 53, 55, 67, 72})
 """
-A rule that an authority has to keep is broken, wherever that is reported.
+A CA certificate breaks a rule, regardless of the depth that is reported.
 """
 
 NAME_CONSTRAINTS = frozenset({47, 48})
@@ -20,22 +20,22 @@ A name is not permitted, or excluded, by the name constraints of a CA.
 
 UNREADABLE_CERTIFICATE = frozenset({4, 6, 7, 13, 14, 24, 76, 77, 78})
 """
-Nothing that the certificate says can be believed: its signature or its form is wrong.
+The content of the certificate cannot be trusted: its signature or format is wrong.
 """
 
 REVOKED = frozenset({23, 28})
 """
-The certificate was revoked by its issuer, or is refused on this machine.
+The certificate was revoked by its issuer, or is rejected by local configuration.
 """
 
 OTHER_NAME = frozenset({62, 63, 64})
 """
-The certificate is for somebody else.
+The certificate is for another subject.
 """
 
 UNKNOWN_REVOCATION = frozenset({3, 12, 100})
 """
-Whether the certificate was revoked cannot be found out.
+The revocation status of the certificate is unknown.
 """
 
 BAD_CONFIGURATION = frozenset(
@@ -62,17 +62,17 @@ BAD_CONFIGURATION = frozenset(
     }
 )
 """
-It is not the certificate that is bad, but a revocation list or what this side was told.
+The problem is a CRL or the local configuration, not the certificate.
 """
 
 NOT_YET_VALID = frozenset({9})
 """
-The validity of the certificate has not begun.
+The certificate is not yet valid.
 """
 
 EXPIRED = frozenset({10})
 """
-The validity of the certificate is over.
+The certificate has expired.
 """
 
 VERIFY_ERRORS = {
@@ -195,5 +195,5 @@ VERIFY_ERRORS = {
     ),
 }
 """
-The name of each code, without C{X509_V_ERR_}, and what OpenSSL says of it.
+The name of each code, without C{X509_V_ERR_}, and OpenSSL's description.
 """

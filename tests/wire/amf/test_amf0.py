@@ -31,7 +31,7 @@ def bytesOf(text: str) -> bytes:
 
 def read(text: str) -> Any:
     """
-    Decode hexadecimal digits in AMF0, all of them.
+    Decode hexadecimal digits that are exactly one AMF0 value.
     """
     data = bytesOf(text)
     value, end = decode(data, objectEncoding=AMF0)
@@ -41,7 +41,7 @@ def read(text: str) -> Any:
 
 def written(value: Any, **settings: Any) -> str:
     """
-    Encode in AMF0 to hexadecimal digits.
+    Return the AMF0 form of a value as hexadecimal digits.
     """
     return encode(value, objectEncoding=AMF0, **settings).hex()
 
@@ -56,7 +56,7 @@ def hexOf(text: str) -> str:
 ONE, TWO, THREE = "003FF0000000000000", "004000000000000000", "004008000000000000"
 
 # Bytes of Flash Player for [a, b, c, c, b, a, "date1", date, "date2", date], recorded in
-# issue 72 of ruffle-rs/rust-flash-lso; all but the end, where the array contains itself.
+# issue 72 of ruffle-rs/rust-flash-lso; without the end, where the array contains itself.
 RECORDED_DATE = (
     "08 0000000E 0001 '0' 08 00000001 0001 '0' 020001 'a' 000009 "
     "0001 '1' 08 00000001 0001 '0' 020001 'b' 000009 "
@@ -105,8 +105,7 @@ class ECMAArrayTests(SynchronousTestCase):
 
     def test_otherKeys(self) -> None:
         """
-        Any other key, a gap, or a length without an element makes it an
-        ECMAArray.
+        Any other key, a gap, or a length without an element makes it an ECMAArray.
         """
         for text, wanted in [
             (f"08 00000002 0001 '0' {ONE} 0001 'a' {TWO} 000009", ECMAArray([1.0], {"a": 2.0})),
@@ -163,7 +162,7 @@ class ECMAArrayTests(SynchronousTestCase):
 
     def test_nameOnce(self) -> None:
         """
-        A name that is an index of the dense part too is written once, with the
+        A name that is also an index of the dense part is written once, with the
         dense element.
         """
         self.assertEqual(
@@ -173,8 +172,8 @@ class ECMAArrayTests(SynchronousTestCase):
 
     def test_integerAndText(self) -> None:
         """
-        Of an integer and its decimal text as keys, the text is written, once, in
-        both versions.
+        If an integer and its decimal text are both keys, only the entry of the
+        text is written, in both formats.
         """
         for value in (
             {1: "integer", "1": "text", "b": None},
@@ -194,8 +193,8 @@ class ECMAArrayTests(SynchronousTestCase):
     )
     def test_asAMF3(self, dense: list[Any], named: dict[str, None]) -> None:
         """
-        AMF0 and AMF3 read back the same array, with any entries, and the length
-        word covers every index.
+        AMF0 and AMF3 read the same array, with any entries, and the length word
+        includes every index.
         """
         value = ECMAArray(dense, named)
         data = encode(value, objectEncoding=AMF0)
@@ -214,8 +213,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_recordedDate(self) -> None:
         """
-        ActionScript 3 numbers dates: the reference that Flash Player has written
-        is the date.
+        ActionScript 3 numbers dates: the recorded reference of Flash Player is the date.
         """
         value = read(RECORDED_DATE + "000009")
         a, b, c, date = ["a"], ["b"], ["c"], Date(12.0)
@@ -225,8 +223,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_recordedXML(self) -> None:
         """
-        ActionScript 2 numbers XML: the reference that Flash Player has written is
-        the XML.
+        ActionScript 2 numbers XML: the recorded reference of Flash Player is the XML.
         """
         value, end = decode(RECORDED_XML, objectEncoding=AMF0)
         self.assertEqual(end, len(RECORDED_XML))
@@ -246,15 +243,15 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """
-        A number that neither count has is refused.
+        A number that is unknown in both counts is refused.
         """
         for text in ("070000", "0A 00000002 0B 0000000000000000 0000 070002"):
             self.assertRaises(AMFError, read, text)
 
     def test_written(self) -> None:
         """
-        A date takes a number, and a repeated date is a reference; a datetime and
-        a tuple take numbers too, and XML none.
+        A date takes a number, and a repeated date is a reference. A datetime and
+        a tuple take numbers too, XML does not.
         """
         date, array = Date(12.0), [None]
         self.assertEqual(
@@ -280,7 +277,7 @@ class ReferenceTests(SynchronousTestCase):
     )
     def test_identity(self, value: Any, data: st.DataObject) -> None:
         """
-        Objects that are shared stay shared, whatever stands before them.
+        Shared objects stay shared, whatever values precede them.
         """
         shared = data.draw(st.sampled_from([Date(5.0), [1.0], {"a": 1.0}]))
         value = [value, shared, value, shared]

@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.codec}: the bytes of each value, and what is
-refused.
+Tests for L{openfl_twisted.wire.amf.codec}: the bytes of each value, and refused values.
 """
 
 import copy
@@ -110,7 +109,7 @@ VECTORS0: list[tuple[Any, str]] = [
 
 class Plain:
     """
-    Has annotations, and a base with some.
+    A class with annotations.
     """
 
     name: str
@@ -122,7 +121,7 @@ class Plain:
 
 class Derived(Plain):
     """
-    Has one more.
+    A class with one more annotation than its base.
     """
 
     extra: Any
@@ -131,7 +130,7 @@ class Derived(Plain):
 @dataclass
 class Point:
     """
-    Has fields.
+    A dataclass.
     """
 
     x: float = 0
@@ -142,7 +141,7 @@ class Point:
 
 class External:
     """
-    Reads and writes itself.
+    A class that reads and writes its instances itself.
     """
 
     def __init__(self) -> None:
@@ -150,23 +149,17 @@ class External:
         self.value: Any = None
 
     def writeExternal(self, output: Any) -> None:
-        """
-        Write a number and a value.
-        """
         output.writeShort(self.number)
         output.writeObject(self.value)
 
     def readExternal(self, input: Any) -> None:
-        """
-        Read them.
-        """
         self.number = input.readShort()
         self.value = input.readObject()
 
 
 def registryOf(**classes: type) -> ClassRegistry:
     """
-    Register classes.
+    Return a registry of classes, by alias.
     """
     registry = ClassRegistry()
     for alias, cls in classes.items():
@@ -176,7 +169,7 @@ def registryOf(**classes: type) -> ClassRegistry:
 
 def read(text: str, **settings: Any) -> Any:
     """
-    Decode hexadecimal digits, all of them.
+    Decode hexadecimal digits that are exactly one value.
     """
     data = bytes.fromhex(text)
     value, end = decode(data, **settings)
@@ -186,19 +179,19 @@ def read(text: str, **settings: Any) -> Any:
 
 def written(value: Any, **settings: Any) -> str:
     """
-    Encode to hexadecimal digits.
+    Return the encoded value as hexadecimal digits.
     """
     return encode(value, **settings).hex().upper()
 
 
 class VectorTests(SynchronousTestCase):
     """
-    The bytes of each kind of value.
+    The bytes of each type of value.
     """
 
     def test_bothWays(self) -> None:
         """
-        Values and bytes belong to each other, and so do their types.
+        Each value has the expected bytes, and the bytes have the value and type.
         """
         for encoding, vectors in [(AMF3, VECTORS3), (AMF0, VECTORS0)]:
             for value, text in vectors:
@@ -212,7 +205,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_prefixes(self) -> None:
         """
-        A value that is cut anywhere is one that is not all there.
+        Every proper prefix of a value raises C{EOFError}.
         """
         for encoding, vectors in [(AMF3, VECTORS3), (AMF0, VECTORS0)]:
             for _, text in vectors:
@@ -220,10 +213,10 @@ class VectorTests(SynchronousTestCase):
                 for length in range(len(data)):
                     self.assertRaises(EOFError, decode, data[:length], objectEncoding=encoding)
 
-    def test_place(self) -> None:
+    def test_position(self) -> None:
         """
-        A value is read from anywhere in any kind of bytes; what stands behind
-        it does not matter.
+        A value is read at any position of any bytes-like object. Bytes after it
+        are ignored.
         """
         data = bytes.fromhex("FF 0A0B0101 03000009")
         kinds: list[Callable[[bytes], Any]] = [bytes, bytearray, memoryview]
@@ -238,8 +231,8 @@ class VectorTests(SynchronousTestCase):
 
     def test_subclassOfBytes(self) -> None:
         """
-        A C{bytearray} that has no end of its own is read to its end, and can
-        grow afterwards.
+        A C{bytearray} subclass that allows any index is read up to its end, and
+        can grow afterwards.
         """
 
         class Endless(bytearray):
@@ -273,7 +266,7 @@ class VectorTests(SynchronousTestCase):
         )
         self.assertEqual(read("08FFFFFFFF000009", objectEncoding=AMF0), ECMAArray())
         self.assertEqual(read("0107", objectEncoding=AMF0), True)
-        # An index is an index, even among the names.
+        # A name that is an index is an element of the array.
         self.assertEqual(read("09010331" + "04010330" + "040001"), ECMAArray([0, 1]))
         self.assertEqual(
             read("0800000000" + "00013105" + "00013006" + "000009", objectEncoding=AMF0),
@@ -282,7 +275,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_onlyWritten(self) -> None:
         """
-        Values that another form of them comes back for.
+        Values that are read back in another form are written.
         """
         zone = dt.timezone(dt.timedelta(hours=2))
         for value, text in [
@@ -323,7 +316,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_subclasses(self) -> None:
         """
-        A subclass of one of Python's own types is written as its base.
+        An instance of a subclass of a supported type is written like one of the type.
         """
 
         class Text(str):
@@ -351,7 +344,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_brokenText(self) -> None:
         """
-        Broken UTF-8 is text too, as in Flash.
+        Invalid UTF-8 is decoded as in Flash.
         """
         self.assertEqual(read("0605FFC3"), "\u00ff\u00c3")
         self.assertEqual(read("020001FF", objectEncoding=AMF0), "\u00ff")
@@ -359,15 +352,15 @@ class VectorTests(SynchronousTestCase):
 
     def test_notANumber(self) -> None:
         """
-        An invalid date has no milliseconds.
+        The milliseconds of an invalid date are NaN.
         """
         self.assertTrue(math.isnan(read("08017FF8000000000000").milliseconds))
         self.assertEqual(written(Date(math.nan)), "08017FF8000000000000")
 
     def test_manyBrokenTexts(self) -> None:
         """
-        The texts of a value share the limit of places that are not valid UTF-8:
-        beyond it their bytes become U+FFFD, and valid texts are still read.
+        The texts of a value share the limit of invalid places. Above it, their
+        bytes become U+FFFD; valid texts are still read.
         """
         once = MAX_BROKEN // 100
         for encoding, head, text in (
@@ -382,12 +375,12 @@ class VectorTests(SynchronousTestCase):
 
 class ReferenceTests(SynchronousTestCase):
     """
-    What comes again is the same object.
+    Repeated objects stay the same object.
     """
 
     def test_strings(self) -> None:
         """
-        Strings and names share their numbers; the empty string has none.
+        Strings and names share their reference numbers; the empty string has none.
         """
         value = ["", "a", "b", "a", {"b": "a"}]
         text = "090B01" + "0601" + "060361" + "060362" + "0600" + "0A0B01020600" + "01"
@@ -396,7 +389,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_manyStrings(self) -> None:
         """
-        References of more than one byte are right too.
+        References of more than one byte are written and read.
         """
         names = [f"name {n}" for n in range(300)]
         value = [names, list(reversed(names)), dict.fromkeys(names, 1), dict.fromkeys(names, 2)]
@@ -404,7 +397,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_traits(self) -> None:
         """
-        What is said of a class is said once.
+        A class is described once.
         """
         for value, text in [
             ([{}, {}], "0905010A0B01010A0101"),
@@ -432,7 +425,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_everyContainerCanContainItself(self) -> None:
         """
-        Each takes its number before what is in it.
+        Each container gets its number before its contents.
         """
         array: list[Any] = []
         array.append(array)
@@ -459,8 +452,8 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_everyKind(self) -> None:
         """
-        All that is an object is one object for the reader; what is a value in
-        Python is not, but takes its number.
+        Every repeated object is one object for the reader. A repeated plain value
+        of Python is not, but takes a number.
         """
         shared = [
             bytearray(b"a"), IntVector([1]), UIntVector([1]), NumberVector([1.5]),
@@ -485,7 +478,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_amf0(self) -> None:
         """
-        AMF0 counts its own objects; all that follows in AMF3 shares one table.
+        AMF0 counts its own objects; all AMF3 values share one table.
         """
         shared = bytearray(b"a")
         row: list[Any] = []
@@ -499,7 +492,8 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_amf0ManyObjects(self) -> None:
         """
-        A number has 16 bits in AMF0: an object behind that is written again.
+        AMF0 has reference numbers of 16 bits: a repeated object above them is
+        written again.
         """
         rows: list[Any] = [[] for _ in range(65536)]
         data = encode([*rows, rows[-2], rows[-1]], objectEncoding=AMF0)
@@ -507,7 +501,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_noSuch(self) -> None:
         """
-        A reference to nothing is refused.
+        A reference to an unknown object is refused.
         """
         for text in [
             "0600", "0A00", "0A01", "0A0B0100", "0900", "0800", "0700", "0B00", "0C00", "0D00",
@@ -516,10 +510,9 @@ class ReferenceTests(SynchronousTestCase):
             self.assertRaises(AMFError, read, text)
         self.assertRaises(AMFError, read, "070000", objectEncoding=AMF0)
 
-    def test_noIdentityIsUsedTwice(self) -> None:
+    def test_temporaryObjects(self) -> None:
         """
-        An object that lives only while it is written is never taken for
-        another.
+        An object that exists only while it is written is never mistaken for another.
         """
 
         class Fresh:
@@ -537,7 +530,7 @@ class ReferenceTests(SynchronousTestCase):
 
 class SafeTests(SynchronousTestCase):
     """
-    C{references=False}: what OpenFL reads rightly.
+    C{references=False}: values that OpenFL reads correctly.
     """
 
     def test_noReferences(self) -> None:
@@ -561,10 +554,10 @@ class SafeTests(SynchronousTestCase):
             "0A00000002" + "0A00000000" * 2,
         )
 
-    def test_stringsBehindXML(self) -> None:
+    def test_stringsAfterXML(self) -> None:
         """
-        OpenFL gives XML a number among the strings, so no string behind one is
-        referred to.
+        After XML, new strings are not referred to, since OpenFL gives XML a
+        number among the strings.
         """
         value = ["a", XML("x"), "a", "b", "b"]
         self.assertEqual(
@@ -575,7 +568,7 @@ class SafeTests(SynchronousTestCase):
 
     def test_circular(self) -> None:
         """
-        An object in itself is refused; the same object twice is not.
+        An object that contains itself is refused; a repeated object is not.
         """
         array: list[Any] = []
         array.append(array)
@@ -590,7 +583,7 @@ class SafeTests(SynchronousTestCase):
 
     def test_doubling(self) -> None:
         """
-        Objects that are held twice again and again are stopped by the limits.
+        An exponential number of repeated objects exceeds the limits.
         """
         value: list[Any] = []
         for _ in range(60):
@@ -602,13 +595,13 @@ class SafeTests(SynchronousTestCase):
 
 class RegistryTests(SynchronousTestCase):
     """
-    Only classes that are registered.
+    Registered classes.
     """
 
     def test_bothWays(self) -> None:
         """
-        An instance comes back, in both versions, with members that share
-        references with the rest.
+        An instance is written and read in both formats. Its members share
+        references with other values.
         """
         registry = registryOf(Point=Point)
         point = Point(1.5, 2.5)
@@ -619,9 +612,9 @@ class RegistryTests(SynchronousTestCase):
             self.assertIs(first, second)
             self.assertEqual((first.x, first.y, first.children[0]), (1.5, 2.5, Point(3.5)))
             self.assertIs(first.children[1], first)
-            # Somebody who does not know the class.
-            stranger = decode(data, objectEncoding=encoding)[0][0]
-            self.assertEqual((stranger.alias, [*stranger]), ("Point", ["x", "y", "children"]))
+            # A reader without the class.
+            typed = decode(data, objectEncoding=encoding)[0][0]
+            self.assertEqual((typed.alias, [*typed]), ("Point", ["x", "y", "children"]))
 
     def test_bytes(self) -> None:
         """
@@ -641,8 +634,8 @@ class RegistryTests(SynchronousTestCase):
 
     def test_members(self) -> None:
         """
-        They are the fields of a dataclass, else what is annotated, with the
-        bases; private ones and class variables are not.
+        The members are the fields of a dataclass, or the annotations of a class
+        and its bases. Private names and class variables are omitted.
         """
         registry = registryOf(P=Plain, D=Derived, Point=Point)
         for alias, members in [
@@ -657,7 +650,7 @@ class RegistryTests(SynchronousTestCase):
 
     def test_undeclared(self) -> None:
         """
-        Nothing but declared members is set, whether sealed or dynamic.
+        Only declared members are set, sealed or dynamic.
         """
         registry = registryOf(Point=Point)
         hostile = {"x": 1, "__class__": 2, "_secret": 3, "__dict__": {}, "other": 4}
@@ -672,8 +665,7 @@ class RegistryTests(SynchronousTestCase):
 
     def test_refusedRegistrations(self) -> None:
         """
-        A registration that cannot be meant is refused; the same one again is
-        not.
+        An invalid or contradictory registration is refused; a repeated one is not.
         """
         registry = registryOf(Point=Point)
         registry.register("Point", Point, ["x"])
@@ -691,7 +683,8 @@ class RegistryTests(SynchronousTestCase):
 
     def test_notRegistered(self) -> None:
         """
-        An instance of another class, or of a subclass, is refused by its name.
+        An instance of another class or of a subclass is refused. The error names
+        the class.
         """
 
         class Special(Point):
@@ -707,7 +700,7 @@ class RegistryTests(SynchronousTestCase):
 
     def test_missingMember(self) -> None:
         """
-        An instance that lacks a declared member is refused.
+        An instance without a declared member is refused.
         """
         registry = registryOf(P=Plain)
         for encoding in (AMF0, AMF3):
@@ -718,8 +711,8 @@ class RegistryTests(SynchronousTestCase):
 
     def test_failingClass(self) -> None:
         """
-        A constructor or a setter that fails is the cause of the error; even if
-        what it raises looks like an end of the bytes.
+        The exception of a constructor or setter is the cause of the error, also
+        if it resembles one for missing bytes.
         """
 
         class Failing:
@@ -753,19 +746,16 @@ class RegistryTests(SynchronousTestCase):
 
 class ExternalTests(SynchronousTestCase):
     """
-    Objects that read and write themselves.
+    Classes that read and write their instances themselves.
     """
 
     def setUp(self) -> None:
-        """
-        Register the class.
-        """
         self.registry = registryOf(E=External)
 
     def test_bytes(self) -> None:
         """
-        The class is followed by what the object writes, and it shares the
-        references around it.
+        The class is followed by the bytes of the object. They share the
+        references of the enclosing value.
         """
         external = External()
         external.number = 258
@@ -789,7 +779,7 @@ class ExternalTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        The class is said once, unless references are not wanted.
+        The class is described once, unless references are not allowed.
         """
         values = [External(), External()]
         self.assertEqual(
@@ -802,8 +792,8 @@ class ExternalTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """
-        They get the methods of C{IDataInput} and C{IDataOutput}, big endian at
-        first; how much belongs to the object only it knows.
+        The objects get the methods of C{IDataInput} and C{IDataOutput}. The
+        default byte order is big-endian.
         """
         seen: list[Any] = []
 
@@ -827,8 +817,8 @@ class ExternalTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A class that is not registered, or does not read itself, cannot be told
-        how many bytes to take.
+        An externalizable object is refused if its class is not registered, or
+        cannot read itself.
         """
         self.assertRaises(AMFError, read, "0A070345000001")
         self.assertRaises(AMFError, read, "0A0701")
@@ -836,14 +826,14 @@ class ExternalTests(SynchronousTestCase):
 
     def test_plainObject(self) -> None:
         """
-        A peer that sends members for such a class sets none.
+        Members that a peer sends for such a class are ignored.
         """
         back = read("0A1303450D" + "6E756D6265720405", registry=self.registry)
         self.assertEqual(back.number, 0)
 
     def test_failing(self) -> None:
         """
-        Its failures are wrapped, but C{EOFError} and C{AMFError} are not.
+        Exceptions are wrapped, except C{EOFError} and C{AMFError}.
         """
 
         class Failing(External):
@@ -867,8 +857,7 @@ class ExternalTests(SynchronousTestCase):
 
     def test_oddReads(self) -> None:
         """
-        A negative length is refused, and so is a value over the limit of
-        values.
+        A negative length is refused, and so is a value that exceeds a limit.
         """
 
         class Odd(External):
@@ -887,12 +876,12 @@ class ExternalTests(SynchronousTestCase):
 
 class RefusedTests(SynchronousTestCase):
     """
-    What is neither read nor written.
+    Invalid data and values.
     """
 
     def test_markers(self) -> None:
         """
-        Markers that do not exist, or have no meaning alone.
+        Unknown markers, and markers without a value, are refused.
         """
         for marker in range(0x12, 0x100):
             data = bytes((marker,))
@@ -904,7 +893,7 @@ class RefusedTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """
-        What has no form is refused.
+        Values without a form in AMF are refused.
         """
         for encoding in (AMF0, AMF3):
             for value in (
@@ -922,7 +911,7 @@ class RefusedTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A length has 29 bits in AMF3.
+        A length in AMF3 has at most 29 bits.
         """
         limits = AMFLimits(text=2**40, total=2**40)
         self.assertRaises(AMFError, encode, bytes(2**28), limits=limits)
@@ -932,12 +921,12 @@ class RefusedTests(SynchronousTestCase):
 
 class ValueTests(SynchronousTestCase):
     """
-    The types that Python has not.
+    The types that Python does not have.
     """
 
     def test_undefined(self) -> None:
         """
-        There is one, and it is false.
+        Only one instance exists, and it is false.
         """
         self.assertFalse(Undefined)
         self.assertEqual(repr(Undefined), "Undefined")
@@ -947,7 +936,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_date(self) -> None:
         """
-        A date becomes a datetime and back, if there is one.
+        A date is converted to a datetime and back, if datetime supports it.
         """
         zone = dt.timezone(dt.timedelta(hours=-5))
         moment = dt.datetime(2026, 11, 22, 10, 30, 0, 250000, zone)
@@ -962,7 +951,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_comparison(self) -> None:
         """
-        Arrays with names and objects of classes are equal if all of them is.
+        Arrays with names and objects of classes are compared with all their parts.
         """
         self.assertEqual(ECMAArray([1], {"a": 2}), ECMAArray([1], {"a": 2}))
         self.assertNotEqual(ECMAArray([1], {"a": 2}), ECMAArray([2], {"a": 2}))
@@ -974,8 +963,8 @@ class ValueTests(SynchronousTestCase):
 
     def test_comparisonWithOthers(self) -> None:
         """
-        An array with names and an object of a class differ from each value that
-        is not a dictionary, and from each other, in both orders.
+        An array with names and an object of a class differ from any other value
+        than a dictionary, and from each other, in both orders.
         """
         array, typed = ECMAArray(), TypedObject("A")
         others = [5, None, "", [1], [], (), Undefined, Dictionary(), object()]
@@ -994,8 +983,8 @@ class ValueTests(SynchronousTestCase):
 
     def test_noDate(self) -> None:
         """
-        A date without a time is refused with what to write instead, in both
-        versions; a subclass of datetime is written.
+        A date without a time is refused with the alternative, in both formats; a
+        subclass of datetime is written.
         """
         for encoding in (AMF0, AMF3):
             for value in (dt.date(2026, 11, 29), [dt.date(2026, 11, 29)]):
@@ -1009,8 +998,8 @@ class ValueTests(SynchronousTestCase):
 
     def test_copies(self) -> None:
         """
-        Each value can be copied, deep-copied and pickled, with its flags, and a
-        copy has elements of its own.
+        Each value can be copied, deep-copied and pickled, with its flags. A copy
+        has separate elements.
         """
         row = [1]
         values: list[Any] = [
@@ -1067,7 +1056,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_dictionary(self) -> None:
         """
-        Keys are found by identity, else by what they equal, and need no hash.
+        Keys are found by identity or equality, and need no hash.
         """
         row: list[Any] = [1]
         other: list[Any] = [1]
@@ -1092,7 +1081,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_manyKeys(self) -> None:
         """
-        A peer cannot make a dictionary slow by keys that have to be searched.
+        Keys that require a search do not make reading slow.
         """
         value = Dictionary()
         for _ in range(20_000):

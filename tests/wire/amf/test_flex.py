@@ -64,7 +64,7 @@ RECORDED_DSC = (
 
 def read(data: bytes, **settings: Any) -> Any:
     """
-    Decode bytes, all of them, with the Flex classes.
+    Decode bytes that are exactly one value, with the Flex classes.
     """
     value, end = decode(data, registry=registry, **settings)
     assert end == len(data), (end, len(data))
@@ -73,7 +73,7 @@ def read(data: bytes, **settings: Any) -> Any:
 
 def short(alias: str, payload: str) -> bytes:
     """
-    Write an object of an externalizable class.
+    Return the bytes of an object of an externalizable class.
     """
     return bytes((0x0A, 0x07, len(alias) << 1 | 1)) + alias.encode() + bytes.fromhex(payload)
 
@@ -91,7 +91,8 @@ identifiers = st.none() | texts | uids | uids.map(str.upper)
 numbers = st.integers(0, 2**40) | st.floats(min_value=0, allow_nan=False)
 members: dict[str, st.SearchStrategy[Any]] = {
     "body": values,
-    "clientId": identifiers | st.integers(),
+    # AMF has no integers of more than 53 bits.
+    "clientId": identifiers | st.integers(-(2**53), 2**53),
     "destination": st.none() | texts,
     "headers": st.none() | st.dictionaries(texts.filter(bool), values, max_size=3),
     "messageId": identifiers,
@@ -139,7 +140,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(objects)
     def test_prefixes(self, value: Any) -> None:
         """
-        An object that is cut anywhere raises EOFError.
+        Every proper prefix of an object raises C{EOFError}.
         """
         data = encode(value, registry=registry)
         for length in range(len(data)):
@@ -148,7 +149,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(objects, objects)
     def test_inside(self, one: Any, other: Any) -> None:
         """
-        Objects inside of each other share their references.
+        Nested objects share their references.
         """
         value = ArrayCollection([ObjectProxy(one), one, RemotingMessage(body=[other, one])])
         back = read(encode(value, registry=registry))
@@ -168,7 +169,7 @@ class RoundTripTests(SynchronousTestCase):
 
 class HarmTests(SynchronousTestCase):
     """
-    Bytes that mean harm.
+    Malicious data.
     """
 
     @given(st.sampled_from(sorted(CLASSES)), st.binary(max_size=40))
@@ -193,7 +194,7 @@ class HarmTests(SynchronousTestCase):
 
     def test_identifiers(self) -> None:
         """
-        An identifier that is not 16 bytes is refused, whatever it is instead.
+        An identifier that is not 16 bytes is refused, of any type.
         """
         for wrong in ("0C 03 00", "0C 01", "04 10", "06 03 41", "01", "04 BFFFFFFF"):
             self.assertRaises(AMFError, read, short("DSA", f"80 02 {wrong} 00"))
@@ -211,8 +212,8 @@ class HarmTests(SynchronousTestCase):
 
     def test_unknownFlags(self) -> None:
         """
-        The values of flags that BlazeDS does not know are read and dropped; like
-        there, bit 6 has no value.
+        The values of flags that BlazeDS does not know are read and dropped. As in
+        BlazeDS, bit 6 has no value.
         """
         message = read(
             short(
@@ -223,8 +224,7 @@ class HarmTests(SynchronousTestCase):
 
     def test_source(self) -> None:
         """
-        A collection over anything but an array is refused; over null it is
-        empty.
+        A collection of anything except an array is refused; one of null is empty.
         """
         alias = "flex.messaging.io.ArrayList"
         for wrong in ("0401", "0603 41", "0A0B01 01", "0C0341"):
@@ -277,8 +277,8 @@ class FormTests(SynchronousTestCase):
 
     def test_sharedSource(self) -> None:
         """
-        Two collections over one array keep it, and an array can hold a
-        collection over itself.
+        Two collections can share an array, and an array can contain a collection
+        of itself.
         """
         source: list[Any] = [1]
         one, other = read(encode([ArrayList(source), ArrayCollection(source)], registry=registry))
@@ -289,7 +289,7 @@ class FormTests(SynchronousTestCase):
 
     def test_copy(self) -> None:
         """
-        A copy of a collection has an array of its own.
+        A copy of a collection has a separate array.
         """
         value = ArrayCollection([1])
         copied = copy.copy(value)
@@ -298,7 +298,7 @@ class FormTests(SynchronousTestCase):
 
     def test_proxy(self) -> None:
         """
-        A proxy wraps its object, a new one an empty object.
+        A proxy wraps an object (default: empty).
         """
         data = short("flex.messaging.io.ObjectProxy", "0A0B01 0361 0401 01")
         self.assertEqual(read(data), ObjectProxy({"a": 1}))
@@ -308,7 +308,7 @@ class FormTests(SynchronousTestCase):
     def test_recordedAcknowledge(self) -> None:
         """
         The answer of a BlazeDS server to a ping is read, and written as the same
-        bytes, but for a double that is an integer.
+        bytes, except for an integral double.
         """
         message = read(RECORDED_DSK)
         self.assertEqual(
@@ -364,7 +364,7 @@ class FormTests(SynchronousTestCase):
                 AsyncMessageExt(body=1, clientId=uid, messageId=uid, correlationId=uid),
                 short("DSA", f"81 03 0401 {inBytes} {inBytes} 02 {inBytes}"),
             ),
-            # Lower case would come back in upper case, so it stays text.
+            # Lower case would be read back as upper case, so it stays text.
             (
                 AsyncMessageExt(clientId=uid.lower()),
                 short("DSA", "02 06 49" + uid.lower().encode().hex() + "00"),
@@ -375,8 +375,7 @@ class FormTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        A long form has its members by name; those that the class does not
-        declare are ignored.
+        The long form has its members by name. Undeclared ones are ignored.
         """
         alias = "flex.messaging.messages.RemotingMessage"
         sent = TypedObject(alias, {"operation": "add", "body": [1, 2], "parameters": None})
@@ -393,7 +392,7 @@ class FormTests(SynchronousTestCase):
 
     def test_answering(self) -> None:
         """
-        An answer has the identifier of its request, and a new one of its own.
+        An answer contains the identifier of its request, and a new one.
         """
         request = RemotingMessage(messageId="m", clientId="c")
         answer = AcknowledgeMessageExt.answering(request, 5)
@@ -406,7 +405,7 @@ class FormTests(SynchronousTestCase):
 
 class RegisterTests(SynchronousTestCase):
     """
-    The classes exist for a program only if it registers them.
+    The classes must be registered.
     """
 
     def setUp(self) -> None:
@@ -417,8 +416,8 @@ class RegisterTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        An externalizable object of a class that is not registered is an error
-        that names the class and the cure, with the number of Flash.
+        An externalizable object of an unregistered class raises an error with
+        Flash's number, the class and the advice.
         """
         for data, alias, cure in [
             (COLLECTION, "flex.messaging.io.ArrayCollection", "flex.registerClasses"),
@@ -444,7 +443,7 @@ class RegisterTests(SynchronousTestCase):
 
     def test_notExternalizable(self) -> None:
         """
-        A class that is registered, but cannot read itself, does not help.
+        A registered class that cannot read itself raises the same error.
         """
         utils.classAliases.register("game.Level", RemotingMessage)
         error = self.assertRaises(errors.IOError, ByteArray(short("game.Level", "01")).readObject)
@@ -452,8 +451,8 @@ class RegisterTests(SynchronousTestCase):
 
     def test_registered(self) -> None:
         """
-        Every array reads and writes the classes once they are registered; to do
-        so twice does nothing.
+        Every array reads and writes registered classes. Repeated registration
+        does nothing.
         """
         registerClasses(utils.classAliases)
         registerClasses(utils.classAliases)

@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.codec}: limits, properties, and bytes that mean
-harm.
+Tests for L{openfl_twisted.wire.amf.codec}: limits, properties, and malicious data.
 """
 
 import importlib
@@ -34,7 +33,8 @@ from openfl_twisted.wire.amf.values import (
 
 pyamf: Any
 with warnings.catch_warnings():
-    # It uses what Python and defusedxml have deprecated, some of it with the first object only.
+    # Py3AMF uses deprecated features of Python and defusedxml, some of them only with the first
+    # object.
     warnings.simplefilter("ignore")
     try:
         pyamf = importlib.import_module("pyamf")
@@ -45,7 +45,7 @@ with warnings.catch_warnings():
 
 def refuse(alias: str) -> None:
     """
-    Load no class, other than Py3AMF would.
+    Load no class. Py3AMF would import modules.
     """
     raise LookupError(alias)
 
@@ -68,7 +68,7 @@ leaves = (
 
 def containers(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """
-    Everything that holds values.
+    Generate values that contain others.
     """
     members = st.dictionaries(names.filter(lambda name: not name.isdecimal()), items, max_size=4)
     return (
@@ -97,8 +97,8 @@ encodings = st.sampled_from([AMF0, AMF3])
 
 def kindsOf(value: Any) -> Any:
     """
-    Say everything of a value that comparing does not: types and flags, in all
-    depths. Integers and floats are one.
+    Return the properties of a value that equality ignores: types and flags, at
+    all depths. Integers and floats are not distinguished.
     """
     kind = float if type(value) is int else type(value)
     flags = tuple(getattr(value, name, None) for name in ("fixed", "weak", "typeName", "alias"))
@@ -116,7 +116,7 @@ def kindsOf(value: Any) -> Any:
 
 class Loose:
     """
-    Takes anything for its members.
+    A class whose members accept any value.
     """
 
     a: Any
@@ -125,19 +125,16 @@ class Loose:
 
 class Greedy:
     """
-    Reads itself by reading whatever there is.
+    A class that reads any data.
     """
 
     def readExternal(self, input: Any) -> None:
-        """
-        Read a bit of everything.
-        """
         self.text = input.readUTF()
         self.value = [input.readObject() for _ in range(input.readUnsignedByte() & 3)]
 
     def writeExternal(self, output: Any) -> None:
         """
-        Write nothing.
+        Write no bytes, whatever was read.
         """
 
 
@@ -145,8 +142,8 @@ registry = ClassRegistry()
 registry.register("A", Loose)
 registry.register("B", Greedy)
 
-# Bytes that are AMF more often than random ones are.
-pieces = st.sampled_from(
+# Bytes that are more often valid AMF than random ones.
+chunks = st.sampled_from(
     [bytes((marker,)) for marker in range(0x13)]
     + [bytes.fromhex(text) for text in (
         "0A0B01", "0A1303410361", "0A070342", "0A01", "0A00", "090501", "0901", "110500", "0600",
@@ -155,33 +152,33 @@ pieces = st.sampled_from(
         "3FF0000000000000", "FF", "80",
     )]
 )  # fmt: skip
-noise = st.lists(pieces | st.binary(max_size=4), max_size=24).map(b"".join)
+noise = st.lists(chunks | st.binary(max_size=4), max_size=24).map(b"".join)
 
 
 class PropertyTests(SynchronousTestCase):
     """
-    What holds for all values.
+    Properties of all values.
     """
 
     @given(values, encodings, st.booleans())
     def test_roundTrip(self, value: Any, encoding: int, references: bool) -> None:
         """
-        A value comes back with all its types and flags, with references and
-        without.
+        A value is read with all its types and flags, with references and without.
         """
         data = encode(value, objectEncoding=encoding, references=references)
         back, end = decode(data, objectEncoding=encoding)
         self.assertEqual(end, len(data))
         self.assertEqual(back, value)
         self.assertEqual(kindsOf(back), kindsOf(value))
-        # What has been read is written as the same bytes.
+        # The value that was read is written as the same bytes.
         if references:
             self.assertEqual(encode(back, objectEncoding=encoding), data)
 
     @given(texts.map(XMLDocument) | st.just(XMLDocument("")))
     def test_xmlDocument(self, value: XMLDocument) -> None:
         """
-        So does XML of the older class in AMF3; AMF0 cannot tell it from XML.
+        XML of the older class is preserved in AMF3. AMF0 does not distinguish it
+        from XML.
         """
         back = decode(encode(value))[0]
         self.assertEqual((back, type(back)), (value, XMLDocument))
@@ -191,7 +188,7 @@ class PropertyTests(SynchronousTestCase):
     @given(values, encodings)
     def test_prefixes(self, value: Any, encoding: int) -> None:
         """
-        A value that is cut anywhere is not all there, and nothing else.
+        Every proper prefix of a value raises C{EOFError}.
         """
         data = encode(value, objectEncoding=encoding)
         for length in range(len(data)):
@@ -200,7 +197,7 @@ class PropertyTests(SynchronousTestCase):
     @given(st.text(), encodings)
     def test_anyText(self, text: str, encoding: int) -> None:
         """
-        Any text is written, with lone surrogates too, anywhere.
+        Any text can be written at any place, also with lone surrogates.
         """
         data = encode([text, {"a" + text: text}], objectEncoding=encoding)
         self.assertEqual(decode(data, objectEncoding=encoding)[1], len(data))
@@ -208,7 +205,7 @@ class PropertyTests(SynchronousTestCase):
     @given(st.integers())
     def test_integers(self, value: int) -> None:
         """
-        Every integer that a double can hold comes back from both versions.
+        Every integer that a double can represent is preserved in both formats.
         """
         for encoding in (AMF0, AMF3):
             back = decode(encode(value, objectEncoding=encoding), objectEncoding=encoding)[0]
@@ -217,12 +214,12 @@ class PropertyTests(SynchronousTestCase):
 
 class FuzzTests(SynchronousTestCase):
     """
-    Whatever the bytes are, there is a value or one of two errors.
+    Any data is a value, or is an C{AMFError} or C{EOFError}.
     """
 
     def check(self, data: bytes, encoding: int) -> None:
         """
-        Read bytes in all ways, and write what has been read.
+        Read data in all bytes-like types, and write the values.
         """
         results: list[Any] = []
         for form in (data, bytearray(data), memoryview(data)):
@@ -243,40 +240,37 @@ class FuzzTests(SynchronousTestCase):
     @given(st.binary(max_size=60), encodings)
     def test_random(self, data: bytes, encoding: int) -> None:
         """
-        Random bytes.
+        Random bytes are read or refused.
         """
         self.check(data, encoding)
 
     @given(noise, encodings)
     def test_likely(self, data: bytes, encoding: int) -> None:
         """
-        Bytes that look like AMF.
+        Bytes that resemble AMF are read or refused.
         """
         self.check(data, encoding)
 
     @given(values, encodings, st.data())
     def test_mutated(self, value: Any, encoding: int, choices: st.DataObject) -> None:
         """
-        Good bytes of which some are changed.
+        Valid data with some changed bytes is read or refused.
         """
         data = bytearray(encode(value, objectEncoding=encoding))
         for _ in range(choices.draw(st.integers(1, 3))):
-            place = choices.draw(st.integers(0, len(data)))
-            data[place : place + choices.draw(st.integers(0, 2))] = choices.draw(
-                pieces | st.binary(max_size=2)
+            position = choices.draw(st.integers(0, len(data)))
+            data[position : position + choices.draw(st.integers(0, 2))] = choices.draw(
+                chunks | st.binary(max_size=2)
             )
         self.check(bytes(data), encoding)
 
 
 class OtherTests(SynchronousTestCase):
     """
-    Side by side with Py3AMF, for the values that both have.
+    Comparison with Py3AMF, for the values that both support.
     """
 
     def setUp(self) -> None:
-        """
-        Let Py3AMF load no classes.
-        """
         if pyamf is None:
             raise SkipTest("Py3AMF is not installed")
         loaders = set(pyamf.CLASS_LOADERS)
@@ -288,7 +282,7 @@ class OtherTests(SynchronousTestCase):
     @given(plainValues, encodings)
     def test_bothWays(self, value: Any, encoding: int) -> None:
         """
-        Each reads what the other writes.
+        Each reads the data that the other has written.
         """
         theirs = pyamf.encode(value, encoding=encoding).read()
         back, end = decode(theirs, objectEncoding=encoding)
@@ -299,12 +293,13 @@ class OtherTests(SynchronousTestCase):
 
 class LimitTests(SynchronousTestCase):
     """
-    What one value may hold.
+    The limits of one value.
     """
 
     def check(self, value: Any, good: AMFLimits, bad: AMFLimits, encodings: Sequence[int]) -> None:
         """
-        See that a limit lets a value pass, and one less does not, both ways.
+        Check that a limit allows a value, and that a smaller one does not, in
+        both directions.
         """
         for encoding in encodings:
             data = encode(value, objectEncoding=encoding, limits=good)
@@ -315,7 +310,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_depth(self) -> None:
         """
-        Every container is one deeper.
+        Every container adds a level.
         """
         nested: list[Any] = [
             [[]], {"a": {}}, [{}], ECMAArray([], {"a": []}), TypedObject("A", {"a": []}),
@@ -329,7 +324,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_defaultDepth(self) -> None:
         """
-        The default depth is far from where Python's stack ends.
+        The default depth is far below the limit of Python's stack.
         """
         value: Any = []
         for _ in range(255):
@@ -342,7 +337,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_stack(self) -> None:
         """
-        A limit that Python's stack does not allow is no other error.
+        Exceeding the limit of Python's stack raises the same error.
         """
         limits = AMFLimits(depth=10**6)
         value: Any = []
@@ -354,7 +349,7 @@ class LimitTests(SynchronousTestCase):
         ]:
             self.assertRaises(AMFError, decode, data, limits=limits, objectEncoding=encoding)
             self.assertRaises(AMFError, encode, value, limits=limits, objectEncoding=encoding)
-        # Its own end would be as deep.
+        # Destroying the nested list would exceed the stack too.
         while value:
             value = value.pop()
 
@@ -390,11 +385,11 @@ class LimitTests(SynchronousTestCase):
                 error = self.assertRaises(
                     AMFError, decode, data, objectEncoding=encoding, limits=AMFLimits(objects=2)
                 )
-                self.assertEqual(str(error), "there are more than 2 objects")
+                self.assertEqual(str(error), "the value contains more than 2 objects")
 
     def test_text(self) -> None:
         """
-        Bytes of strings, names, aliases and XML count.
+        The bytes of strings, names, aliases and XML count.
         """
         for value in ("\u00e9a", {"abc": None}, TypedObject("abc"), XML("abc"), ["a", "bc"]):
             self.check(value, AMFLimits(text=3), AMFLimits(text=2), (AMF0, AMF3))
@@ -402,7 +397,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_total(self) -> None:
         """
-        The bytes of the value count, not those before and behind it.
+        Only the bytes of the value count, not those before or after it.
         """
         for value in ("abc", [1.5], bytearray(b"abc"), IntVector([1]), {"a": None}, None, XML("a")):
             for encoding in (AMF0, AMF3):
@@ -417,8 +412,8 @@ class LimitTests(SynchronousTestCase):
 
     def test_claims(self) -> None:
         """
-        A length over a limit is refused at once; one that is within the limits
-        means to wait, and takes no memory.
+        A length that exceeds a limit is refused immediately. One within the
+        limits raises C{EOFError}, and takes no memory.
         """
         for text in ["06FFFFFFFF", "0CFFFFFFFF", "09FFFFFFFF", "0DFFFFFFFF", "0BFFFFFFFF"]:
             self.assertRaises(AMFError, decode, bytes.fromhex(text))
@@ -437,18 +432,18 @@ class LimitTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        No bytes take more memory than 160 times their length.
+        Reading takes at most 160 times the memory of the data.
         """
         count = 5_000
-        pieces = [
+        chunks = [
             ("090101", "090101"), ("0A0B0101", "0A0101"), ("0A030341", "0A01"), ("01", "060361"),
             ("0A0B0103610101", "0A01000101"), ("09010361" + "0101", "0901000101"), ("01", "110101"),
             ("01", "0D0101"), ("01", "10010001"), ("01", "0B01"), ("01", "0C01"), ("01", "04A000"),
             ("0A030341", "1103000A0101"), ("0A1303410361" + "01", "0A0101"), ("01", "0607C3A961"),
         ]  # fmt: skip
         streams = [
-            (AMF3, bytes.fromhex("09CE1101" + first + piece * (count - 1)))
-            for first, piece in pieces
+            (AMF3, bytes.fromhex("09CE1101" + first + chunk * (count - 1)))
+            for first, chunk in chunks
         ]
         typed = "0A0303410" + "1" + "0A0101" * (count - 1)
         streams += [

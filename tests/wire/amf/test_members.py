@@ -1,6 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.members}: a program that decides which members
-are written.
+Tests for L{openfl_twisted.wire.amf.members}: programs that select the members to write.
 """
 
 from collections.abc import Callable
@@ -35,7 +34,7 @@ objects = st.recursive(
 @dataclass
 class Point:
     """
-    Has declared members.
+    A class with declared members.
     """
 
     x: int = 0
@@ -44,7 +43,7 @@ class Point:
 
 def writeAll(obj: Any, output: DynamicOutput) -> None:
     """
-    Write what would be written anyway.
+    Write all members.
     """
     for name, value in obj.items():
         output.writeDynamicProperty(name, value)
@@ -52,7 +51,7 @@ def writeAll(obj: Any, output: DynamicOutput) -> None:
 
 def written(value: Any, write: Write, objectEncoding: int, **settings: Any) -> Any:
     """
-    Write a value, and read all that came of it.
+    Write a value, and return the value that is read from its bytes.
     """
     settings = {"objectEncoding": objectEncoding, **settings}
     data = encode(value, writeDynamicProperties=write, **settings)
@@ -64,12 +63,12 @@ def written(value: Any, write: Write, objectEncoding: int, **settings: Any) -> A
 
 class DynamicOutputTests(SynchronousTestCase):
     """
-    What is written is what the program says.
+    The written members are those that the program selects.
     """
 
     def refused(self, write: Write, **settings: Any) -> None:
         """
-        Nothing comes of an object with which a program does something wrong.
+        Check that an object is refused because of a mistake of the program.
         """
         for encoding in (AMF0, AMF3):
             self.assertRaises(
@@ -83,7 +82,7 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """
-        A member can be left out, changed and added, in any order.
+        A member can be omitted, changed and added, in any order.
         """
 
         def write(obj: Any, output: DynamicOutput) -> None:
@@ -101,7 +100,7 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        What is not written is not sent.
+        A member that is not written is not sent.
         """
         for encoding in (AMF0, AMF3):
             self.assertEqual(written({"a": 1}, lambda obj, output: None, encoding), {})
@@ -109,8 +108,7 @@ class DynamicOutputTests(SynchronousTestCase):
     @given(objects, st.sampled_from([AMF0, AMF3]), st.booleans())
     def test_same(self, value: Any, encoding: int, references: bool) -> None:
         """
-        A program that writes all members gives the bytes that there would be
-        without it.
+        A program that writes all members gets the same bytes as the default.
         """
         settings: dict[str, Any] = {"objectEncoding": encoding, "references": references}
         self.assertEqual(
@@ -120,7 +118,7 @@ class DynamicOutputTests(SynchronousTestCase):
     @given(st.lists(st.tuples(names, objects), max_size=5), st.sampled_from([AMF0, AMF3]))
     def test_anyMembers(self, members: list[tuple[str, Any]], encoding: int) -> None:
         """
-        Any names with any values come back; of the same name twice, the later.
+        Any names with any values are read back; the later one of two with the same name.
         """
 
         def write(obj: Any, output: DynamicOutput) -> None:
@@ -135,9 +133,8 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_everyObject(self) -> None:
         """
-        It is asked for each object, outer ones first, and once for one that
-        comes again; not for arrays and objects of a class, whose members are as
-        they are.
+        The program is called for each object, outer ones first, and once for a
+        repeated one. It is not called for arrays and instances of classes.
         """
         registry = ClassRegistry()
         registry.register("Point", Point)
@@ -185,7 +182,7 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_functions(self) -> None:
         """
-        A function that is written on purpose is C{undefined}.
+        A function that is written explicitly is C{undefined}.
         """
 
         def write(obj: Any, output: DynamicOutput) -> None:
@@ -196,8 +193,8 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        A name that would end the object, or is none, is refused; an integer is
-        written in decimal, as always.
+        An empty name, and one that is not text, are refused. An integer is
+        written in decimal.
         """
         for name in ("", None, 1.5, b"a", True):
             self.refused(lambda obj, output, name=name: output.writeDynamicProperty(name, 1))  # type: ignore[misc]
@@ -209,7 +206,7 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_ignoredRefusal(self) -> None:
         """
-        A program that goes on after a refusal does not spoil the bytes.
+        A program that continues after a refused member gets valid bytes.
         """
 
         def write(obj: Any, output: DynamicOutput) -> None:
@@ -221,8 +218,8 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_tooLate(self) -> None:
         """
-        Nothing can be added to an object that has been written, even while the
-        one around it is not finished.
+        Members cannot be added to an object that was written, even before the
+        enclosing object is finished.
         """
         outputs: list[DynamicOutput] = []
 
@@ -239,7 +236,7 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_failing(self) -> None:
         """
-        A program that fails is an error, with its exception as the cause.
+        The exception of a program is the cause of the error.
         """
         mistake = ValueError("some mistake")
 
@@ -255,8 +252,8 @@ class DynamicOutputTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """
-        However many members a program writes, and however deep, the limits
-        hold, and memory is not taken for more.
+        The number and the depth of the members are limited, and no memory is used
+        above the limits.
         """
         kept: list[None] = []
 

@@ -1,6 +1,6 @@
 """
-Values and their bytes as Flash Player has written them: recorded by Ruffle's
-tests, beside those of L{tests.wire.amf.test_codec}.
+Values and their bytes from Flash Player, as recorded by Ruffle's tests.
+L{tests.wire.amf.test_codec} has further ones.
 """
 
 import math
@@ -24,7 +24,7 @@ from openfl_twisted.wire.amf.values import (
 
 def bytesOf(text: str) -> bytes:
     """
-    Read hexadecimal digits, with text between single quotes.
+    Convert hexadecimal digits to bytes, and text between single quotes to UTF-8.
     """
     parts = enumerate(text.split("'"))
     return b"".join(part.encode() if odd % 2 else bytes.fromhex(part) for odd, part in parts)
@@ -56,7 +56,7 @@ VECTORS: list[tuple[str, int, str, Any]] = [
     ("amf_xml", AMF3, f"0B820F '{ELEMENT}'", XML(ELEMENT)),
     ("amf_function", AMF3, "100100 01", ObjectVector()),
     ("amf_function", AMF3, "090101", []),
-    # From here on they are arguments of calls, each a value of its own.
+    # The following ones are arguments of calls, each a separate value.
     (
         "amf_array_serialization",
         AMF3,
@@ -144,12 +144,12 @@ VECTORS: list[tuple[str, int, str, Any]] = [
 
 class VectorTests(SynchronousTestCase):
     """
-    What Flash Player has written.
+    Recorded values of Flash Player.
     """
 
     def test_read(self) -> None:
         """
-        Its bytes are read as the values that it wrote, with their types.
+        The recorded bytes are read as the written values, with their types.
         """
         for name, encoding, text, value in VECTORS:
             data = bytesOf(text)
@@ -168,8 +168,8 @@ class VectorTests(SynchronousTestCase):
 
     def test_functions(self) -> None:
         """
-        A function is C{undefined}, in an array it is left out, and in a vector
-        it is read back as C{null} (C{amf_function}).
+        A function is C{undefined}. It is omitted from an array, and read back as
+        C{null} from a vector (C{amf_function}).
         """
         for encoding, value, text in [
             (AMF0, len, "06"),
@@ -185,8 +185,8 @@ class VectorTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        A vector has the negative zero, the infinities and what is not a number,
-        which Flash writes with a sign (C{amf_vector}).
+        A vector can contain negative zero, infinity and NaN, which Flash writes
+        with a sign (C{amf_vector}).
         """
         data = bytes.fromhex(
             "0F0D00 8000000000000000 0000000000000000 BFF0000000000000 7FF0000000000000"
@@ -202,8 +202,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_invalidDate(self) -> None:
         """
-        A date that is none is a number that is none, behind two bytes
-        (C{amf_invalid_date}).
+        An invalid date is NaN after two bytes (C{amf_invalid_date}).
         """
         data = encode(Date(math.nan))
         self.assertTrue(math.isnan(decode(b"\x05" + data[2:])[0]))

@@ -11,13 +11,13 @@ from openfl_twisted.wire.policy.address import Content, policyAddress
 
 class ContentTests(SynchronousTestCase):
     """
-    L{Content.fromURL} reads from where a program came.
+    L{Content.fromURL} parses the URL of a program.
     """
 
     def test_urls(self) -> None:
         """
-        The host counts, and whether it was https; an IPv6 address has its
-        brackets.
+        The content has the host of the URL (an IPv6 address in brackets), and
+        whether it is https.
         """
         for url, expected in [
             ("http://games.example/", Content("games.example")),
@@ -31,7 +31,7 @@ class ContentTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is no URL of http or https of a host is refused.
+        Any other text than a URL of http or https with a host is refused.
         """
         for url in [
             "", "games.example", "/a.swf", "http://", "http:///a.swf", "http://[::1/",
@@ -40,12 +40,12 @@ class ContentTests(SynchronousTestCase):
             "http://a\u2100b/",
         ]:  # fmt: skip
             error = self.assertRaises(ValueError, Content.fromURL, url)
-            self.assertIn("no URL of", str(error).replace("no URL:", "no URL of"))
+            self.assertIn("is not a URL", str(error))
 
     @given(st.text(st.characters(codec="utf-8")).map(lambda rest: f"http://{rest}"))
     def test_anyText(self, url: str) -> None:
         """
-        Any text has a host or is refused, in words that fit a line.
+        Any text has a host, or is refused with a printable reason.
         """
         try:
             content = Content.fromURL(url)
@@ -57,20 +57,19 @@ class ContentTests(SynchronousTestCase):
 
 class PolicyAddressTests(SynchronousTestCase):
     """
-    L{policyAddress} reads where a policy file is.
+    L{policyAddress} parses the URL of a policy file.
     """
 
     def test_addresses(self) -> None:
         """
-        A host and a port are all there is.
+        The result is a host and a port.
         """
         self.assertEqual(policyAddress("xmlsocket://a.example:8430"), ("a.example", 8430))
         self.assertEqual(policyAddress("xmlsocket://[::1]:843/"), ("::1", 843))
 
     def test_noEffect(self) -> None:
         """
-        Files of other schemes have no effect on sockets; an address without a
-        port is none.
+        URLs of other schemes, and those without a port or host, are refused.
         """
         for url in [
             "http://a.example/crossdomain.xml", "https://a.example:843/", "ftp://a.example:21/a",

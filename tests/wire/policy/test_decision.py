@@ -32,7 +32,7 @@ def plain(
     pattern: str, ports: str | None, content: str, port: int, expected: str
 ) -> tuple[AccessRule, str, bool, int, str | None, int, str]:
     """
-    Write a row about the master of a host, without secure rules and content.
+    Return a row for a master policy file, without secure rules and secure content.
     """
     return AccessRule(pattern, ports), content, False, port, None, 843, expected
 
@@ -41,22 +41,22 @@ def served(
     ports: str, port: int, servedFrom: int, control: str | None, expected: str
 ) -> tuple[AccessRule, str, bool, int, str | None, int, str]:
     """
-    Write a row about the port and the meta-policy of a file.
+    Return a row for the port and the meta-policy of a file.
     """
     return AccessRule("*", ports), "a.example", False, port, control, servedFrom, expected
 
 
-def came(
+def loaded(
     rule: AccessRule, secure: bool, port: int, servedFrom: int, expected: str
 ) -> tuple[AccessRule, str, bool, int, str | None, int, str]:
     """
-    Write a row about how the content came.
+    Return a row for the scheme of the content.
     """
     return rule, "www.a.example", secure, port, None, servedFrom, expected
 
 
-# A rule, from where the content came, whether by https, to which port it wants, the meta-policy,
-# the port of the file, and what is told of the decision.
+# A rule, the domain of the content, whether it was loaded over https, the port that it connects to,
+# the meta-policy, the port that served the file, and a part of the reason.
 TABLE = [
     # Domains.
     plain("*", "80", "anything.example", 80, GRANTS),
@@ -148,26 +148,26 @@ TABLE = [
     served("*", 8080, 8080, "nonsense", GRANTS),
     served("*", 80, 8080, "all", LOW),
     served("81", 80, 843, "all", PORT),
-    # How the content came.
-    came(AccessRule("*", "80", True), False, 80, 843, HTTPS),
-    came(AccessRule("*", "80", True), True, 80, 843, GRANTS),
-    came(AccessRule("*", "80", False), True, 80, 843, GRANTS),
-    came(AccessRule("*.a.example", "*", True), True, 8080, 8080, GRANTS),
-    came(AccessRule("*.a.example", "*", True), False, 8080, 8080, HTTPS),
-    came(AccessRule("*.a.example", "*", True), True, 80, 8080, LOW),
-    came(AccessRule("b.example", "*", True), True, 80, 843, DOMAIN),
-    came(AccessRule("*", "81", True), True, 80, 843, PORT),
+    # The scheme of the content.
+    loaded(AccessRule("*", "80", True), False, 80, 843, HTTPS),
+    loaded(AccessRule("*", "80", True), True, 80, 843, GRANTS),
+    loaded(AccessRule("*", "80", False), True, 80, 843, GRANTS),
+    loaded(AccessRule("*.a.example", "*", True), True, 8080, 8080, GRANTS),
+    loaded(AccessRule("*.a.example", "*", True), False, 8080, 8080, HTTPS),
+    loaded(AccessRule("*.a.example", "*", True), True, 80, 8080, LOW),
+    loaded(AccessRule("b.example", "*", True), True, 80, 843, DOMAIN),
+    loaded(AccessRule("*", "81", True), True, 80, 843, PORT),
 ]
 
 
 class TableTests(SynchronousTestCase):
     """
-    L{decide} and L{PolicyFile.permits} say the same, rule by rule.
+    L{decide} and L{PolicyFile.permits} decide alike.
     """
 
     def test_table(self) -> None:
         """
-        Each row is decided as it says, and the reason is told.
+        Each row is decided as expected, with the expected reason.
         """
         self.assertGreaterEqual(len(TABLE), 80)
         for row in TABLE:
@@ -182,7 +182,7 @@ class TableTests(SynchronousTestCase):
 
     def test_asRead(self) -> None:
         """
-        A rule that went through a file is decided in the same way.
+        A rule that was serialized and parsed is decided in the same way.
         """
         for rule, domain, secure, port, control, servedFrom, expected in TABLE:
             policy = PolicyFile.fromXML(PolicyFile((rule,), control).toXML())
@@ -192,12 +192,12 @@ class TableTests(SynchronousTestCase):
 
 class DecisionTests(SynchronousTestCase):
     """
-    A L{Decision} has its reasons.
+    A L{Decision} contains its reasons.
     """
 
     def test_anyRule(self) -> None:
         """
-        One rule that grants is enough, wherever it stands; each is told of.
+        One rule that grants is sufficient, at any position. Each rule has a reason.
         """
         refusing, granting = AccessRule("b.example", "80"), AccessRule("a.example", "80", True)
         refused = "rule {} (domain 'b.example' to-ports '80') does not grant: it is not for"
@@ -220,7 +220,7 @@ class DecisionTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        In one text there are as many reasons as somebody would read.
+        The text contains a limited number of reasons.
         """
         self.assertEqual(str(Decision(True, ("one", "two"))), "one; two")
         text = str(Decision(True, tuple(map(str, range(MAX_REASONS + 3)))))
@@ -228,7 +228,7 @@ class DecisionTests(SynchronousTestCase):
 
     def test_strangeFile(self) -> None:
         """
-        Whatever a file has in it, the reasons fit a line of a terminal.
+        The reasons are printable and short, whatever the file contains.
         """
         rule = AccessRule("a\n\x1b[31m.example", "\x9b31m")
         [reason] = decide(PolicyFile((rule,)), Content("\n"), 80).reasons
@@ -240,12 +240,12 @@ class DecisionTests(SynchronousTestCase):
 
 class OlderRulesTests(SynchronousTestCase):
     """
-    L{decideByOlderRules} knows only hosts and ports.
+    L{decideByOlderRules} tests hosts and ports only.
     """
 
     def test_rules(self) -> None:
         """
-        The port must be 1024 at least, and the host the content's own.
+        The port must be 1024 or higher, and the host that of the content.
         """
         for domain, host, port, expected in [
             ("a.example", "a.example", 1024, True),
@@ -262,7 +262,7 @@ class OlderRulesTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """
-        Both halves are told.
+        There is a reason for the host and one for the port.
         """
         decision = decideByOlderRules(Content("a.example"), "b.example", 80)
         self.assertEqual(

@@ -15,7 +15,7 @@ from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
 
 class FileTests(SynchronousTestCase):
     """
-    L{PolicyFile} is read and written.
+    L{PolicyFile} is parsed and serialized.
     """
 
     def test_hostile(self) -> None:
@@ -41,7 +41,7 @@ class FileTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        A file of the usual form is read; what is unknown or nested is ignored.
+        A file of the usual form is parsed. Unknown elements and nested rules are ignored.
         """
         policy = PolicyFile.fromXML(
             b'<?xml version="1.0"?>\n'
@@ -65,7 +65,7 @@ class FileTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no policy file is refused, and says why.
+        Data that is not a policy file is refused, with the reason.
         """
         for data, reason in [
             (b"", "not well-formed"),
@@ -92,8 +92,8 @@ class FileTests(SynchronousTestCase):
 
     def test_entityBombs(self) -> None:
         """
-        Entities are never expanded, however they are declared: a bomb is
-        refused at once.
+        Entities are never expanded, however they are declared: a bomb is refused
+        in little time.
         """
         laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 20))
         for declared, used in [
@@ -118,8 +118,8 @@ class FileTests(SynchronousTestCase):
 
     def test_knownEntities(self) -> None:
         """
-        What XML itself knows needs no declaration; all else is undefined, in an
-        attribute too, and so it is beside a DTD that nobody fetches.
+        The entities of XML need no declaration. All others are undefined, also in
+        an attribute, and also with an external DTD, which is not fetched.
         """
         rule = '<cross-domain-policy><allow-access-from domain="{}" to-ports="80"/>{}'
         end = "</cross-domain-policy>"
@@ -135,8 +135,7 @@ class FileTests(SynchronousTestCase):
 
     def test_duplicateAttributes(self) -> None:
         """
-        An attribute that stands twice makes the file invalid, the same value
-        or not.
+        A repeated attribute makes the file invalid, with the same value or another.
         """
         for attributes in [
             'domain="*" domain="*" to-ports="80"',
@@ -149,8 +148,7 @@ class FileTests(SynchronousTestCase):
 
     def test_textNodes(self) -> None:
         """
-        Text makes a file invalid, wherever it stands; white space and comments
-        are no text.
+        Text at any position makes a file invalid. White space and comments are ignored.
         """
         rule = '<allow-access-from domain="*" to-ports="80"'
         for inside in [
@@ -168,8 +166,8 @@ class FileTests(SynchronousTestCase):
 
     def test_wrongRoots(self) -> None:
         """
-        Another root makes a file invalid: another case, another namespace, a
-        rule alone, two roots; a long name is told in short.
+        Another root makes a file invalid: another case or namespace, a single
+        rule, two roots. The reason contains the beginning of a long name.
         """
         rule = '<allow-access-from domain="*" to-ports="80"/>'
         for data, words in [
@@ -187,8 +185,8 @@ class FileTests(SynchronousTestCase):
 
     def test_encodings(self) -> None:
         """
-        A byte order mark and a declared encoding are heeded, the zero byte that
-        ends the file on the wire is not part of it.
+        A byte order mark and a declared encoding are used. The NUL byte that
+        terminates the file on the wire is not part of it.
         """
         text = (
             '<cross-domain-policy><allow-access-from domain="gr\xfc\xdfe" to-ports="80"/>'
@@ -213,8 +211,8 @@ class FileTests(SynchronousTestCase):
 
     def test_wrongEncodings(self) -> None:
         """
-        Bytes that are not what is declared, encodings that nobody knows, and a
-        second zero byte make a file invalid.
+        Bytes that do not have the declared encoding, an unknown encoding, and a
+        second NUL byte make a file invalid.
         """
         text = '<cross-domain-policy><a b="\xfc"/></cross-domain-policy>'
         declared = '<?xml version="1.0" encoding="{}"?>' + text
@@ -236,7 +234,7 @@ class FileTests(SynchronousTestCase):
     @given(st.binary() | st.binary().map(lambda data: b"<cross-domain-policy>" + data))
     def test_anyBytes(self, data: bytes) -> None:
         """
-        Any bytes are a policy file or are refused; no other exception comes.
+        Any bytes are a policy file, or are a C{PolicyError}.
         """
         try:
             PolicyFile.fromXML(data)
@@ -245,7 +243,7 @@ class FileTests(SynchronousTestCase):
 
     def test_forPort(self) -> None:
         """
-        The file for a port lets everybody connect to it, and to no other.
+        The file for a port grants it to all domains, and no other port.
         """
         policy = PolicyFile.forPort(8080)
         self.assertEqual(
@@ -270,7 +268,7 @@ class FileTests(SynchronousTestCase):
     )
     def test_roundTrip(self, rules: list[AccessRule], siteControl: str | None) -> None:
         """
-        What is written is read back, and holds no zero byte.
+        A serialized file is parsed to the same file, and contains no NUL byte.
         """
         policy = PolicyFile(tuple(rules), siteControl)
         data = policy.toXML()
@@ -278,7 +276,7 @@ class FileTests(SynchronousTestCase):
         try:
             back = PolicyFile.fromXML(data)
         except PolicyError:
-            # Some characters are not allowed in XML at all.
+            # Some characters are not allowed in XML.
             self.assertTrue(any(ord(c) in (0xFFFE, 0xFFFF) for rule in rules for c in rule.domain))
         else:
             self.assertEqual(back, policy)
@@ -286,20 +284,20 @@ class FileTests(SynchronousTestCase):
 
 class ProblemTests(SynchronousTestCase):
     """
-    L{PolicyFile.problems} says what a file does not do.
+    L{PolicyFile.problems} lists probable mistakes.
     """
 
     def problems(
         self, *rules: AccessRule, control: str | None = None, port: int | None = None
     ) -> str:
         """
-        Get the problems as one text.
+        Return the problems of a file as one text.
         """
         return "\n".join(PolicyFile(rules, control).problems(port))
 
     def test_none(self) -> None:
         """
-        A file in order has none.
+        A correct file has no problems.
         """
         rule = AccessRule("*", "80")
         self.assertEqual(self.problems(rule), "")
@@ -308,7 +306,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_rules(self) -> None:
         """
-        Rules that grant nothing are named.
+        Rules that grant nothing are reported.
         """
         found = self.problems(
             AccessRule("*", "80"), AccessRule("*", None), AccessRule("a.*", "80"),
@@ -324,7 +322,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        A file without a rule that grants is known as such.
+        A file without a rule that grants is reported.
         """
         self.assertIn("no rules", self.problems())
         self.assertTrue(PolicyFile().grantsNothing)
@@ -332,8 +330,8 @@ class ProblemTests(SynchronousTestCase):
 
     def test_servingPort(self) -> None:
         """
-        What a file cannot do from its port is named; for all ports nobody
-        means those below 1024.
+        Rules and meta-policies without effect on the serving port are reported; a
+        rule for all ports is not.
         """
         self.assertIn("below 1024", self.problems(AccessRule("*", "80"), port=8080))
         self.assertIn("below 1024", self.problems(AccessRule("*", "8080,80"), port=1024))
@@ -343,23 +341,23 @@ class ProblemTests(SynchronousTestCase):
 
     def test_siteControl(self) -> None:
         """
-        An unknown meta-policy is named.
+        An unknown meta-policy is reported.
         """
         self.assertIn("counts as none", self.problems(AccessRule("*"), control="by-content-type"))
 
     def test_forbidding(self) -> None:
         """
-        A master that forbids itself is named, and so is what it then cannot do.
+        A master policy file that forbids itself is reported.
         """
         for control in ("none", "nonsense"):
             found = self.problems(AccessRule("*"), control=control, port=843)
-            self.assertIn("forbids every policy file of this host, this one too", found)
+            self.assertIn("forbids all policy files of this host, including this one", found)
         self.assertNotIn("forbids", self.problems(control="none", port=843))
 
     def test_unreached(self) -> None:
         """
-        A rule that another one covers is named, the later one of two that say
-        the same; and rules that stand where nobody looks.
+        A rule that another one covers is reported (the later one of two equal
+        rules), and so are rules below another element.
         """
         self.assertEqual(
             self.problems(
@@ -379,7 +377,7 @@ class ProblemTests(SynchronousTestCase):
         )
         self.assertEqual(policy.misplaced, 1)
         [problem] = policy.problems()
-        self.assertIn("1 of its <allow-access-from> are never reached", problem)
+        self.assertIn("1 <allow-access-from> elements are ignored", problem)
 
     def test_unknownSecure(self) -> None:
         """
@@ -403,8 +401,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_secure(self) -> None:
         """
-        A rule for content that came by https is named where the port itself is
-        plain.
+        A rule for content that was loaded over https is reported if the port is plain.
         """
         policy = PolicyFile((AccessRule("*", "8080", secure=True),))
         [problem] = policy.problems(8080)
@@ -413,12 +410,12 @@ class ProblemTests(SynchronousTestCase):
 
     def test_target(self) -> None:
         """
-        A file that does not grant the port to which its programs connect is
-        named, if that is the port at which they ask.
+        A file that does not grant the port that serves it is reported, if
+        programs connect to this port.
         """
         for ports, granted in [("8080", True), ("1-8080", True), ("*", True), ("8081", False)]:
             policy = PolicyFile((AccessRule("*", None), AccessRule("a.example", ports)))
-            problem = "no rule grants port 8080, at which it is asked for"
+            problem = "no rule grants port 8080, which serves the file"
             found = policy.problems(8080, isTarget=True)
             self.assertEqual(problem in found, not granted, ports)
             self.assertNotIn(problem, policy.problems(8080))
@@ -426,7 +423,7 @@ class ProblemTests(SynchronousTestCase):
 
     def test_manyRules(self) -> None:
         """
-        The longest file is looked through in little time.
+        The longest file is checked in little time.
         """
         rule = '<allow-access-from domain="a{}.b.example" to-ports="80"/>'
         rules = "".join(rule.format(number) for number in range(1000))

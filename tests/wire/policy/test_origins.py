@@ -11,9 +11,9 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.rule import AccessRule
 
-ALL_TYPES = originsOf(PolicyFile.forPort(8080), 8080)
-NOBODY = originsOf(PolicyFile(), 8080)
-SOME = originsOf(
+ALL_ORIGINS = originsOf(PolicyFile.forPort(8080), 8080)
+NO_ORIGINS = originsOf(PolicyFile(), 8080)
+SOME_ORIGINS = originsOf(
     PolicyFile(
         (
             AccessRule("*.example.com", "8080"),
@@ -32,13 +32,13 @@ SOME = originsOf(
 
 class OriginTests(SynchronousTestCase):
     """
-    The rules of a policy file, for pages.
+    The rules of a policy file, applied to pages.
     """
 
     def test_permitted(self) -> None:
         """
-        Host names and addresses are compared as the rules say, whatever the port
-        of the page.
+        Host names and addresses are compared as in rules, whatever the port of
+        the page is.
         """
         for origin in (
             "http://example.com",
@@ -55,12 +55,12 @@ class OriginTests(SynchronousTestCase):
             "http://a.xn--mnchen-3ya.example",
             "http://a.null",
         ):
-            self.assertTrue(SOME(origin), origin)
+            self.assertTrue(SOME_ORIGINS(origin), origin)
 
     def test_refused(self) -> None:
         """
-        Other hosts, other ports, and pages that did not come by https if that is
-        asked for, may not connect; nor may what is no origin.
+        Other hosts, other ports, pages that were not loaded over https as
+        required, and invalid origins may not connect.
         """
         for origin in (
             "http://example.org",
@@ -82,19 +82,18 @@ class OriginTests(SynchronousTestCase):
             "http://ü..example",
             "",
         ):
-            self.assertFalse(SOME(origin), origin)
+            self.assertFalse(SOME_ORIGINS(origin), origin)
 
     def test_without(self) -> None:
         """
-        A program that is not in a browser has no origin, and may connect.
+        A client without an origin, which is not a browser, may connect.
         """
-        for permitted in (ALL_TYPES, NOBODY, SOME):
+        for permitted in (ALL_ORIGINS, NO_ORIGINS, SOME_ORIGINS):
             self.assertTrue(permitted(None))
 
     def test_withoutPort(self) -> None:
         """
-        Where there is no port, the domains of all rules count that grant
-        anything.
+        Without a port, the domains of all rules that grant anything may connect.
         """
         permitted = originsOf(
             PolicyFile(
@@ -113,17 +112,16 @@ class OriginTests(SynchronousTestCase):
 
     def test_null(self) -> None:
         """
-        Where everybody may connect, pages that do not tell who they are may too.
+        Pages without an origin may connect if all domains may.
         """
-        self.assertTrue(ALL_TYPES("null"))
-        self.assertFalse(NOBODY("null"))
+        self.assertTrue(ALL_ORIGINS("null"))
+        self.assertFalse(NO_ORIGINS("null"))
         self.assertTrue(originsOf(PolicyFile.forPort(80), 80)("http://example.com"))
 
     def test_nullOnPurpose(self) -> None:
         """
         A rule for the domain null grants pages without an origin, and no other
-        origin than the host of that name; with secure it does not, since they
-        did not come by https.
+        origin except the host of that name. With secure it does not grant them.
         """
         for port in (8080, None):
             permitted = originsOf(PolicyFile((AccessRule("null", "8080"),)), port)
@@ -140,8 +138,8 @@ class OriginTests(SynchronousTestCase):
     @given(st.text(st.characters(codec="utf-8"), max_size=20), st.booleans())
     def test_unicode(self, label: str, above: bool) -> None:
         """
-        A name in Unicode and its punycode match in both directions, if the name
-        has one; any other text is decided without an error.
+        A Unicode name and its punycode match in both directions. Any other text
+        is decided without an error.
         """
         name = f"{label}.example"
         try:
@@ -158,7 +156,7 @@ class OriginTests(SynchronousTestCase):
     @given(st.text(st.characters(codec="utf-8")))
     def test_anything(self, origin: str) -> None:
         """
-        Whatever a header has, it is decided.
+        Any C{Origin} is decided.
         """
-        self.assertTrue(ALL_TYPES(origin))
-        self.assertFalse(NOBODY(origin))
+        self.assertTrue(ALL_ORIGINS(origin))
+        self.assertFalse(NO_ORIGINS(origin))

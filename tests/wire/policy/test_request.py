@@ -14,7 +14,7 @@ ENDS = [b"\0", b"\n", b"\r\n", b"\r\n\0", b"\0more", b"x"]
 
 class RequestTests(SynchronousTestCase):
     """
-    A request is recognized, however it is divided.
+    A policy request is recognized, however the stream is split.
     """
 
     def test_whole(self) -> None:
@@ -55,7 +55,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_longest(self) -> None:
         """
-        The limit counts the byte that ends the request.
+        The limit includes the byte after the request.
         """
         request = REQUEST[:-1].rjust(63)
         self.assertEqual((isRequest(request), startsRequest(request + b"\0")), (True, True))
@@ -66,8 +66,7 @@ class RequestTests(SynchronousTestCase):
     ))  # fmt: skip
     def test_oneDecision(self, data: bytes) -> None:
         """
-        Byte by byte, a stream is decided once, and further bytes never change the
-        decision.
+        The first result for a growing prefix is final.
         """
         decisions = [startsRequest(data[:length]) for length in range(len(data) + 1)]
         made = [decision for decision in decisions if decision is not None]

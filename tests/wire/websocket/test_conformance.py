@@ -1,7 +1,6 @@
 """
-RFC 6455 and RFC 7692: the cases of Autobahn's test suite that concern a server of
-this package, with their numbers. Unlike Autobahn's, each runs in two
-segmentations.
+RFC 6455 and RFC 7692: the cases of Autobahn's test suite that concern a server of this
+package, with their numbers. Unlike Autobahn's, each runs in two segmentations.
 """
 
 from typing import Any, NamedTuple
@@ -232,8 +231,8 @@ class ConformanceTests(SynchronousTestCase):
         Valid frames are read. The answer to a Close has the same payload.
         """
         for name, stream, events, code in GOOD:
-            for pieces in self.segmentations(stream):
-                received = read(WebSocketFrames(LIMIT), pieces)
+            for chunks in self.segmentations(stream):
+                received = read(WebSocketFrames(LIMIT), chunks)
                 if code is not None:
                     end = received.pop()
                     assert isinstance(end, End), name
@@ -245,8 +244,7 @@ class ConformanceTests(SynchronousTestCase):
 
     def assertViolation(self, end: Event, code: int | None, name: object) -> None:
         """
-        Check that a stream has ended with a violation, and the Close that answers
-        it.
+        Check that a stream has ended with a violation, and the Close that answers it.
         """
         assert code is not None and isinstance(end, End), name
         self.assertEqual((end.code, end.fault), (code, True), name)
@@ -256,12 +254,11 @@ class ConformanceTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        A violation ends the WebSocket with the right code, after the events
-        before it.
+        A violation ends the WebSocket with the right code, after the events before it.
         """
         for name, stream, events, code in BAD:
-            for pieces in self.segmentations(stream):
-                *received, end = read(WebSocketFrames(LIMIT), pieces)
+            for chunks in self.segmentations(stream):
+                *received, end = read(WebSocketFrames(LIMIT), chunks)
                 assertEvents(received, events, name)
                 self.assertViolation(end, code, name)
 
@@ -272,17 +269,17 @@ class ConformanceTests(SynchronousTestCase):
         for good in map(str.encode, UTF8):
             text = b"a" + good + b"b"
             for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
-                for pieces in self.segmentations(stream):
-                    assertEvents(read(WebSocketFrames(), pieces), [text])
+                for chunks in self.segmentations(stream):
+                    assertEvents(read(WebSocketFrames(), chunks), [text])
         for bad in map(bytes.fromhex, " ".join(NOT_UTF8.values()).split()):
             for text in (bad, EURO + bad + EURO):
                 for stream in (frame(TEXT, text), fragments(TEXT, *every(1, text))):
-                    for pieces in self.segmentations(stream):
-                        self.assertViolation(read(WebSocketFrames(), pieces)[-1], 1007, text)
+                    for chunks in self.segmentations(stream):
+                        self.assertViolation(read(WebSocketFrames(), chunks)[-1], 1007, text)
 
     def test_large(self) -> None:
         """
-        9.*: text of 1 MiB and binary messages of any length are read with the
+        9.*: text of 1 MiB, and binary messages of any length, are read with the
         default limit.
         """
         for opcode, length in ((TEXT, 1 << 20), (BINARY, 4 << 20)):
@@ -333,8 +330,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_bothWays(self) -> None:
         """
-        12.*, 13.*: messages of many lengths are compressed both ways with every
-        kind of offer; uncompressed messages and fragments are read beside them.
+        12.*, 13.*: messages of many lengths are compressed in both directions with every
+        type of offer. Uncompressed messages and fragments are read too.
         """
         for offer in OFFERS:
             client, frames = connect(ClientPerMessageDeflateFactory(**offer))
@@ -348,7 +345,7 @@ class CompressionTests(SynchronousTestCase):
                 events = [
                     each for each in (message + b"<", (PING, b"1"), EURO * 100 + b"a") if each
                 ]
-                assertEvents(read(frames, every(frames.pieceLength or 1, stream)), events)
+                assertEvents(read(frames, every(frames.maxChunk or 1, stream)), events)
                 answer = frames.messages([message, b"b"])
                 self.assertLess(len(answer), length // 4 + 50)
                 client.receive_data(answer)
@@ -365,7 +362,7 @@ class CompressionTests(SynchronousTestCase):
         """
         _, frames = connect()
         self.assertFalse(frames.compressed)
-        self.assertIsNone(frames.pieceLength)
+        self.assertIsNone(frames.maxChunk)
         self.assertEqual(framesIn(frames.messages([b"x" * 1000])), [(BINARY, b"x" * 1000)])
 
     def test_parts(self) -> None:
@@ -379,9 +376,8 @@ class CompressionTests(SynchronousTestCase):
 
     def test_violations(self) -> None:
         """
-        A frame that exceeds the limit when it is inflated, one that cannot be
-        inflated, compressed text that is not UTF-8 and misplaced reserved bits end
-        the WebSocket.
+        A frame that exceeds the limit when it is inflated, one that cannot be inflated,
+        compressed text that is not UTF-8 and misplaced reserved bits end the WebSocket.
         """
 
         def compressed(opcode: int, payload: bytes) -> bytes:

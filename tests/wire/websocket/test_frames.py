@@ -36,7 +36,7 @@ from tests.segments import cuts
 
 LIMIT = 500
 
-# More than a frame that is held can have: its limit, or a length in two bytes, and its header.
+# More than a buffered frame can have: its limit, or a length in two bytes, and its header.
 MOST_HELD = 65536 + 14
 
 MESSAGE = frame(BINARY, b"x" * 64)
@@ -51,7 +51,7 @@ def deflate() -> Extension:
 
 def withLength(data: bytes, form: int) -> bytes:
     """
-    Write the length of a short frame in another form, if C{form} is 126 or 127.
+    Encode the length of a short frame in another form, if C{form} is 126 or 127.
     """
     length = data[1] & 0x7F
     if form < 126 or length > 125:
@@ -100,7 +100,7 @@ usualFrames = st.one_of(
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
     """
-    Frames, right and wrong, with some bytes changed.
+    Generate valid and invalid frames, with some bytes changed.
     """
     either = st.booleans().flatmap({True: usualFrames, False: anyFrames}.__getitem__)
     data = bytearray(b"".join(draw(st.lists(either, max_size=8))))
@@ -137,29 +137,29 @@ class PropertyTests(SynchronousTestCase):
         """
         extension = deflate if compress else lambda: None
         expected = read(WebSocketFrames(LIMIT, extension()), [stream])
-        pieces = data.draw(cuts(stream))
-        assertEvents(read(WebSocketFrames(LIMIT, extension()), pieces), expected)
+        chunks = data.draw(cuts(stream))
+        assertEvents(read(WebSocketFrames(LIMIT, extension()), chunks), expected)
         with patch("openfl_twisted.wire.websocket.frames.apply_mask", apply_mask):
-            assertEvents(read(WebSocketFrames(LIMIT, extension()), pieces), expected)
+            assertEvents(read(WebSocketFrames(LIMIT, extension()), chunks), expected)
 
     @settings(max_examples=300)
     @given(st.booleans(), st.booleans(), st.lists(st.binary(max_size=50) | streams(), max_size=5))
-    def test_anyBytes(self, compress: bool, closed: bool, pieces: list[bytes]) -> None:
+    def test_anyBytes(self, compress: bool, closed: bool, chunks: list[bytes]) -> None:
         """
-        No stream raises an exception, parts have the promised length, and little is
-        held. The library's client understands the answer at the end.
+        No stream raises an exception, parts have the promised length, and little
+        is buffered. The library's client understands the answer at the end.
         """
         frames = WebSocketFrames(LIMIT, deflate() if compress else None)
         if closed:
             frames.close()
-        for piece in pieces:
-            arrived = frames.receive(piece)
+        for chunk in chunks:
+            arrived = frames.receive(chunk)
             for arrival in arrived:
                 if isinstance(arrival, bytes):
                     self.assertLessEqual(len(arrival), frames.maxPayload)
-            self.assertLess(len(frames._held or b""), MOST_HELD + len(piece))
+            self.assertLess(len(frames._held or b""), MOST_HELD + len(chunk))
             if arrived and isinstance(arrived[-1], End):
-                self.assertEqual(frames.receive(piece), [])
+                self.assertEqual(frames.receive(chunk), [])
                 self.assertEqual(not arrived[-1].answer, closed)
                 client, _ = connect()
                 client.receive_data(arrived[-1].answer)
@@ -215,8 +215,8 @@ class LongTests(SynchronousTestCase):
 
     def test_beginning(self) -> None:
         """
-        A part of a long message is delivered before the rest has arrived, and none
-        of it is held.
+        A part of a long message is delivered before the rest has arrived, and is
+        not buffered.
         """
         frames, payload = WebSocketFrames(LIMIT), bytes(range(250)) * 400
         stream = frame(BINARY, payload)
@@ -236,18 +236,18 @@ class LongTests(SynchronousTestCase):
 
 class EffortTests(SynchronousTestCase):
     """
-    How much work the reader is.
+    The work of the reader.
     """
 
-    def effort(self, pieces: list[bytes], maxFrame: int = 1 << 30) -> int:
+    def effort(self, chunks: list[bytes], maxFrame: int = 1 << 30) -> int:
         """
         Count the calls that a stream takes.
         """
         frames = WebSocketFrames(maxFrame)
 
         def receive() -> None:
-            for piece in pieces:
-                frames.receive(piece)
+            for chunk in chunks:
+                frames.receive(chunk)
                 while frames.unfinished:
                     frames.receive(b"")
 
@@ -255,8 +255,8 @@ class EffortTests(SynchronousTestCase):
 
     def test_calls(self) -> None:
         """
-        A message takes a call for its mask and one for a list, text one more; the
-        other frames take few.
+        A message takes one call to unmask it and one for a list, text one more.
+        Other frames take few.
         """
         for unit, most in (
             (MESSAGE, 2),
@@ -283,10 +283,10 @@ class EffortTests(SynchronousTestCase):
             "reads that end in a message": lambda count: cut(MESSAGE * count, 100),
             "fragments": lambda count: [fragments * count],
             "pings among messages": lambda count: [(frame(PING) + MESSAGE) * count],
-            "a long message in pieces": lambda count: cut(
+            "a long message in chunks": lambda count: cut(
                 frame(BINARY, bytes(10_000 * count)), 997
             ),
-            "a long text in pieces": lambda count: cut(frame(TEXT, bytes(10_000 * count)), 997),
+            "a long text in chunks": lambda count: cut(frame(TEXT, bytes(10_000 * count)), 997),
         }.items():
             self.assertLessEqual(self.effort(make(200)), 2 * self.effort(make(100)) + 20, name)
 

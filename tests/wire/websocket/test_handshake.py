@@ -11,12 +11,12 @@ from tests.frames import KEY, REQUEST, RESPONSE
 
 class CheckTests(SynchronousTestCase):
     """
-    Whether a head is what it should be.
+    L{checkUpgrade} checks the head of a request.
     """
 
     def refused(self, old: bytes, new: bytes) -> HTTPAnswer:
         """
-        Get why the request is refused if something in it is another thing.
+        Return the refusal of a request in which one part is replaced.
         """
         self.assertIn(old, REQUEST)
         head: RequestHead = parseHead(REQUEST.replace(old, new))
@@ -25,7 +25,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_case(self) -> None:
         """
-        Case does not matter, nor what else a list has.
+        Case and further items of a list are ignored.
         """
         head = parseHead(
             REQUEST.replace(b"Upgrade: websocket", b"UPGRADE: x, WebSocket")
@@ -36,8 +36,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_noUpgrade(self) -> None:
         """
-        A request that does not ask for a WebSocket gets the answer of such a
-        request.
+        A request that is not a WebSocket handshake gets the answer to such a request.
         """
         for old, new, status in [
             (b"Upgrade: websocket\r\n", b"", 426),
@@ -80,12 +79,12 @@ class CheckTests(SynchronousTestCase):
 
 class AcceptTests(SynchronousTestCase):
     """
-    The response.
+    L{acceptUpgrade} makes the response.
     """
 
     def refused(self, request: bytes) -> HTTPAnswer:
         """
-        Get why a request is refused.
+        Return the refusal of a request.
         """
         refusal: HTTPAnswer = self.assertRaises(HTTPAnswer, acceptUpgrade, parseHead(request))
         return refusal
@@ -99,8 +98,8 @@ class AcceptTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """
-        A key is 16 bytes in base 64; that of OpenFL's draft of a client, which
-        is shorter, is refused.
+        A key is 16 bytes in Base64. The shorter key of OpenFL's draft of a client
+        is refused.
         """
         for key in (b"c2hvcnQ=", b"", KEY[:-2], b"\xe4" * 24, KEY[:-2] + b"YQ"):
             request = REQUEST.replace(KEY, key)
@@ -111,9 +110,8 @@ class AcceptTests(SynchronousTestCase):
 
     def test_subprotocols(self) -> None:
         """
-        The first of our subprotocols that the client offers is selected. Without
-        one in common, and for the empty offer of OpenFL's draft of a client, none
-        is.
+        The first of our subprotocols that the client offers is selected; none if the
+        client offers none of them, or an empty list, as OpenFL's draft of a client does.
         """
         for offered, agreed in [
             (b"b, a", b"a"),
@@ -134,7 +132,7 @@ class AcceptTests(SynchronousTestCase):
     def test_extensions(self) -> None:
         """
         Compression is negotiated if the client offers it. A malformed offer is
-        refused only if this side compresses.
+        refused only if compression is enabled.
         """
         extension, response = acceptUpgrade(parseHead(REQUEST), compress=True)
         assert extension is not None

@@ -35,7 +35,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        A message for many connections is framed once, unless it is very long.
+        A message for many connections is encoded once, unless it is very long.
         """
         one, two = WebSocketFrames(), WebSocketFrames()
         message = bytes(bytearray(b"to all"))
@@ -53,8 +53,8 @@ class MessageTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        A Close has a code and a reason. A reason that is too long is cut between
-        two characters, and a code that must not be sent is refused.
+        A Close has a code and a reason. A reason that is too long is truncated
+        between two characters, and a code that must not be sent is refused.
         """
         [(opcode, payload)] = framesIn(makeClose(1008, "\u20ac" * 50))
         self.assertEqual((opcode, payload[:2]), (CLOSE, (1008).to_bytes(2)))
@@ -67,8 +67,8 @@ class MessageTests(SynchronousTestCase):
         The library's client reads the messages, compressed or not.
         """
         client, server = connect(*[ClientPerMessageDeflateFactory()] * compress)
-        for piece in data.draw(cuts(server.messages(payloads))):
-            client.receive_data(piece)
+        for chunk in data.draw(cuts(server.messages(payloads))):
+            client.receive_data(chunk)
         self.assertEqual(
             [event.data for event in client.events_received() if isinstance(event, ClientFrame)],
             [payload for payload in payloads if payload],

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.x509.certificates} and of the table of codes.
+Tests for L{openfl_twisted.wire.x509.certificates} and the table of codes.
 """
 
 from itertools import combinations
@@ -28,7 +28,7 @@ LEAF = server(MIDDLE)
 STRANGER = authority("Stranger")
 PATH = dict(enumerate(each.certificate for each in (LEAF, MIDDLE, ROOT)))
 
-# What each code means for the server's certificate, and for one above it.
+# The status for each code, which is the same for the server certificate and for a CA certificate.
 SAME_EVERYWHERE = {
     CertificateStatus.UNTRUSTED_SIGNERS: {2, 18, 19, 20, 21, 27, 95},
     CertificateStatus.INVALID_CHAIN: {22, 25, 38, 40, 47, 48, 49, 51, 52, 53, 55, 67, 72},
@@ -58,25 +58,25 @@ RANKED = [
     (26, CertificateStatus.INVALID),
 ]
 """
-One code of each grade, the gravest first.
+One code of each grade, the most severe first.
 """
 
 
 def statusOf(*findings: tuple[int, int], hard: bool = False) -> str:
     """
-    Judge findings, of code and depth, on a path without certificates.
+    Return the status for findings (code and depth) on a path without certificates.
     """
     return judge([Finding(*each) for each in findings], {}, hardRevocation=hard).status
 
 
 class TableTests(SynchronousTestCase):
     """
-    What each code means.
+    The status for each code.
     """
 
     def test_complete(self) -> None:
         """
-        Every code of OpenSSL is in the table.
+        The table contains every code of OpenSSL.
         """
         listed = set().union(*SAME_EVERYWHERE.values(), DATES, OTHERS)
         self.assertEqual(set(VERIFY_ERRORS), listed)
@@ -84,7 +84,7 @@ class TableTests(SynchronousTestCase):
 
     def test_sameEverywhere(self) -> None:
         """
-        Some codes mean the same wherever they are found.
+        Some codes mean the same status at every depth.
         """
         for status, codes in SAME_EVERYWHERE.items():
             for code in codes:
@@ -93,8 +93,8 @@ class TableTests(SynchronousTestCase):
 
     def test_dates(self) -> None:
         """
-        Dates are told of the server's certificate; one above it with wrong
-        dates makes a bad chain.
+        Wrong dates of the server certificate have a status of their own; those of
+        a CA certificate mean an invalid chain.
         """
         for code, status in DATES.items():
             self.assertEqual(statusOf((code, 0)), status)
@@ -102,8 +102,7 @@ class TableTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        Whatever else is wrong makes the server's certificate invalid, or the
-        chain.
+        All other codes mean an invalid server certificate, or an invalid chain.
         """
         for code in OTHERS:
             self.assertEqual(statusOf((code, 0)), CertificateStatus.INVALID, code)
@@ -111,7 +110,7 @@ class TableTests(SynchronousTestCase):
 
     def test_unknownCodes(self) -> None:
         """
-        A code that is in no table is taken for an objection all the same.
+        An unknown code is an objection too.
         """
         for code in (101, 104, 9999, -77):
             self.assertEqual(statusOf((code, 0)), CertificateStatus.INVALID)
@@ -120,7 +119,7 @@ class TableTests(SynchronousTestCase):
 
     def test_ownCodes(self) -> None:
         """
-        Our own codes have a meaning and words.
+        Each of our own codes has a status and a text.
         """
         for code, status in {
             certificates.UNREADABLE: CertificateStatus.INVALID,
@@ -135,8 +134,8 @@ class TableTests(SynchronousTestCase):
 
     def test_integrity(self) -> None:
         """
-        What makes the certificate unbelievable is graver than a revocation;
-        what is otherwise invalid is less grave than everything.
+        A certificate whose content cannot be trusted is more severe than a
+        revoked one; any other invalid one is the least severe.
         """
         for code in OTHERS | {certificates.UNREADABLE}:
             grave = code in INTEGRITY or code == certificates.UNREADABLE
@@ -147,7 +146,7 @@ class TableTests(SynchronousTestCase):
 
     def test_hardRevocation(self) -> None:
         """
-        What is not known of a revocation counts only where it must be known.
+        An unknown revocation status counts only if the client requires it to be known.
         """
         for code in UNKNOWN_REVOCATION:
             for depth in (0, 1):
@@ -157,7 +156,7 @@ class TableTests(SynchronousTestCase):
 
 class RankingTests(SynchronousTestCase):
     """
-    The gravest finding decides.
+    The most severe finding decides.
     """
 
     def test_nothing(self) -> None:
@@ -171,7 +170,7 @@ class RankingTests(SynchronousTestCase):
 
     def test_everyPair(self) -> None:
         """
-        Of two findings the graver one is told, in whatever order they come.
+        The more severe of two findings decides, in any order.
         """
         for (graver, status), (other, less) in combinations(RANKED, 2):
             for codes in ((graver, other), (other, graver)):
@@ -180,20 +179,19 @@ class RankingTests(SynchronousTestCase):
                 self.assertEqual(verdict.status, status, codes)
                 assert verdict.finding is not None
                 self.assertEqual(verdict.finding.code, graver)
-                self.assertEqual([each.code for each in verdict.findings], list(codes))
                 self.assertEqual(verdict.statuses, {status, less})
 
     def test_firstOfOneGrade(self) -> None:
         """
-        Of findings of one grade the first is told.
+        Of findings with equal severity the first one decides.
         """
         self.assertEqual(judge([Finding(20, 1), Finding(21, 0)], {}).finding, Finding(20, 1))
 
     @given(st.lists(st.tuples(st.sampled_from([*VERIFY_ERRORS, -1, -2, 101]), st.integers(0, 3))))
     def test_neverForgiven(self, found: list[tuple[int, int]]) -> None:
         """
-        More findings never make a certificate trusted that was not, and what is
-        told is among what was found.
+        Further findings never make a certificate trusted, and the deciding
+        finding is one of them.
         """
         findings = [Finding(*each) for each in found]
         verdict = judge(findings, {})
@@ -205,13 +203,13 @@ class RankingTests(SynchronousTestCase):
 
 class RuleTests(SynchronousTestCase):
     """
-    What a finding means depends on what else is there.
+    Rules for combinations of findings.
     """
 
     def test_pinnedServer(self) -> None:
         """
-        A server that is itself trusted needs no issuer, and what is above it
-        does not matter.
+        A pinned server certificate needs no issuer, and findings for its issuers
+        are ignored.
         """
         findings = [Finding(20, 0), Finding(21, 0), Finding(10, 1), Finding(19, 2)]
         verdict = judge(findings, PATH, pinned=[LEAF.certificate])
@@ -222,8 +220,7 @@ class RuleTests(SynchronousTestCase):
 
     def test_pinnedIntermediate(self) -> None:
         """
-        A path ends at an intermediate that is trusted; below it everything
-        counts.
+        A path ends at a pinned intermediate certificate; findings below it count.
         """
         pinned = [MIDDLE.certificate]
         findings = [Finding(20, 1), Finding(23, 2)]
@@ -235,27 +232,27 @@ class RuleTests(SynchronousTestCase):
             verdict = judge([*findings, finding], PATH, pinned=pinned)
             self.assertEqual(verdict.status, status)
 
-    def test_pinnedSomebodyElse(self) -> None:
+    def test_pinnedOther(self) -> None:
         """
-        That another certificate is trusted helps nobody.
+        Another pinned certificate has no effect.
         """
         pinned = [server(MIDDLE).certificate]
         verdict = judge([Finding(20, 0)], PATH, pinned=pinned)
         self.assertEqual(verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
 
-    def test_datesOfAnAuthority(self) -> None:
+    def test_datesOfCA(self) -> None:
         """
-        The dates of an authority count only if those of the server are right:
-        if all are wrong it is the clock.
+        Wrong dates of a CA certificate count only if those of the server
+        certificate are right: if all are wrong, the clock is.
         """
         for own in (9, 10):
             for its in (9, 10):
                 self.assertEqual(statusOf((its, 1), (own, 0)), DATES[own])
 
-    def test_issuerAtHand(self) -> None:
+    def test_issuerAvailable(self) -> None:
         """
-        If the issuer that OpenSSL does not find is there, then it is no good,
-        and that is told.
+        If the issuer that OpenSSL misses is available, it was rejected, and the
+        chain is invalid.
         """
         findings = [Finding(20, 0), Finding(21, 0)]
         verdict = judge(findings, PATH, atHand=[LEAF.certificate, MIDDLE.certificate])
@@ -267,8 +264,8 @@ class RuleTests(SynchronousTestCase):
 
     def test_loop(self) -> None:
         """
-        CAs that have signed each other are untrusted signers: the issuer that is at
-        hand is in the path already, and leads nowhere.
+        CAs that have signed each other are untrusted signers: the available
+        issuer is already in the path.
         """
         one = authority("One", authority("Two"))
         two = authority("Two", authority("One"))
@@ -282,7 +279,7 @@ class RuleTests(SynchronousTestCase):
 
     def test_ownIssuer(self) -> None:
         """
-        Nobody is at hand as its own issuer.
+        A certificate is never found as its own issuer.
         """
         for code in (2, 20):
             verdict = judge([Finding(code, 0)], {0: ROOT.certificate}, atHand=[ROOT.certificate])
@@ -290,8 +287,8 @@ class RuleTests(SynchronousTestCase):
 
     def test_wrongIssuerTaken(self) -> None:
         """
-        A signature that is wrong by the issuer that was taken, and right by
-        another that is at hand, makes a bad chain, not a bad certificate.
+        A signature that is wrong for the chosen issuer, but right for another
+        available one, means an invalid chain.
         """
         verdict = judge([Finding(7, 0)], PATH, atHand=[MIDDLE.certificate])
         self.assertEqual(verdict.status, CertificateStatus.INVALID_CHAIN)
@@ -316,8 +313,7 @@ class RuleTests(SynchronousTestCase):
 
     def test_forgedList(self) -> None:
         """
-        A list that the issuer has not signed revokes nothing; but something is
-        wrong.
+        A CRL with a wrong signature does not revoke, but is a problem itself.
         """
         self.assertEqual(statusOf((8, 0), (23, 0)), CertificateStatus.INVALID)
         self.assertEqual(statusOf((8, 1), (23, 0)), CertificateStatus.REVOKED)
@@ -326,19 +322,20 @@ class RuleTests(SynchronousTestCase):
 
 class WordsTests(SynchronousTestCase):
     """
-    What people read.
+    The texts of verdicts and findings.
     """
 
     def test_unknown(self) -> None:
         """
-        Where there was no certificate none is judged.
+        Without a certificate the status is unknown.
         """
-        self.assertEqual(Verdict().text, "the certificate has not been judged")
+        self.assertEqual(Verdict().text, "the certificate was not verified")
         self.assertEqual(Verdict().status, CertificateStatus.UNKNOWN)
 
     def test_words(self) -> None:
         """
-        A verdict names the subject, the status and the reason, with its place.
+        A verdict names the subject, the status and the reason, with the
+        certificate that has it.
         """
         verdict = judge([Finding(10, 1, "yesterday")], PATH)
         self.assertEqual(
@@ -352,15 +349,14 @@ class WordsTests(SynchronousTestCase):
 
     def test_dates(self) -> None:
         """
-        The text says since when a certificate has expired, and until when it is not
-        valid.
+        The text contains the date on which a certificate expires or becomes valid.
         """
         self.assertIn("(since 2100-01-01 00:00 UTC)", judge([Finding(10, 0)], PATH).text)
         self.assertIn("(until 2000-01-01 00:00 UTC)", judge([Finding(9, 0)], PATH).text)
 
     def test_everyCode(self) -> None:
         """
-        Every code has a name, and a line of words.
+        Every code has a name and one line of text.
         """
         for code, (name, words) in VERIFY_ERRORS.items():
             self.assertRegex(name, r"^[A-Z0-9_]+$")
@@ -370,32 +366,31 @@ class WordsTests(SynchronousTestCase):
 
     def test_details(self) -> None:
         """
-        The detail of a finding is printable, and not longer than a log line bears.
+        The detail of a finding is printable, and has a limited length.
         """
         self.assertIn("(\ufffd[31mred\ufffd)", Finding(10, 0, "\x1b[31mred\n").words)
         self.assertIn(f"({'x' * MAX_DETAIL}\u2026)", Finding(10, 0, "x" * 9000).words)
 
     def test_oddCountry(self) -> None:
         """
-        The subject of a certificate is written without a warning, if its country has
-        three letters.
+        A subject with a country of three letters causes no warning.
         """
         country = authority("USA").altered(bytes.fromhex("5504030c"), bytes.fromhex("55040613"))
         self.assertEqual(subjectOf(country.certificate), "C=USA")
 
     def test_subjects(self) -> None:
         """
-        A subject is one line, of a length that a log bears.
+        A subject is printable, and has a limited length.
         """
 
         def subject(name: str) -> str:
             return subjectOf(authority(name, key=keyFor("Root")).certificate)
 
         self.assertEqual(subject("a\r\nb\x1b[31m\u202e"), "CN=a\ufffd\ufffdb\ufffd[31m\ufffd")
-        self.assertEqual(subject(""), "nobody")
+        self.assertEqual(subject(""), "an unnamed subject")
         self.assertEqual(subject("\u00e9\U0001f4a9"), "CN=\u00e9\U0001f4a9")
         broken = authority("some name").altered(b"some name", b"\xff" * 9)
-        self.assertEqual(subjectOf(broken.certificate), "a subject that cannot be read")
+        self.assertEqual(subjectOf(broken.certificate), "a malformed subject")
         long = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x" * 60)] * 9)
         key = keyFor("Root")
         signed = (
@@ -410,7 +405,7 @@ class WordsTests(SynchronousTestCase):
 
 class SignatureTests(SynchronousTestCase):
     """
-    Who has signed what.
+    L{isSignedBy} verifies signatures.
     """
 
     def test_isSignedBy(self) -> None:
@@ -434,7 +429,7 @@ class SignatureTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """
-        A certificate whose names cannot be read is signed by nobody.
+        A certificate with malformed names is signed by no certificate.
         """
         broken = LEAF.altered(b"Intermediate", b"\xff" * 12).certificate
         self.assertFalse(isSignedBy(broken, MIDDLE.certificate))

@@ -35,7 +35,7 @@ def find(
     leaf: Identity, *others: Identity, anchors: tuple[Identity, ...] = (ROOT,), **options: Any
 ) -> list[x509.Certificate]:
     """
-    Find a path.
+    Return a path for certificates.
     """
     properties: dict[str, Any] = {"subject": SUBJECT, "time": NOW, "webPKI": True, **options}
     return findPath(
@@ -48,53 +48,53 @@ def find(
 
 class PathTests(SynchronousTestCase):
     """
-    Paths that are there, and such that are not.
+    L{findPath} finds valid paths.
     """
 
     def refused(self, reason: str, *arguments: Identity, **options: Any) -> None:
         """
-        Check that there is no path, and what is said of that.
+        Check that no path is found, and the reason.
         """
         error = self.assertRaises(PathError, find, *arguments, **options)
         self.assertIn(reason, str(error))
-        # The certificates are not told, with all their bytes.
+        # The certificates are not quoted with all their bytes.
         self.assertNotIn("candidates exhausted", str(error))
         self.assertLess(len(str(error)), 300)
 
     def test_found(self) -> None:
         """
-        A path leads from the server to an authority, in order.
+        A path leads from the server certificate to a trust anchor, in order.
         """
         expected = [each.certificate for each in (LEAF, MIDDLE, ROOT)]
         for webPKI in (True, False):
             self.assertEqual(find(LEAF, ROOT, MIDDLE, webPKI=webPKI), expected)
 
-    def test_backFromAWrongTurn(self) -> None:
+    def test_backtracking(self) -> None:
         """
-        A path is found though another one of the same names leads nowhere.
+        A path is found although another one with the same names leads to no trust anchor.
         """
-        wrong = authority("Intermediate", authority("Nobody"))
+        wrong = authority("Intermediate", authority("Untrusted"))
         for others in ((wrong, MIDDLE), (MIDDLE, wrong)):
             self.assertEqual(find(LEAF, *others)[1], MIDDLE.certificate)
 
-    def test_nobodyTrusted(self) -> None:
+    def test_noAnchors(self) -> None:
         """
-        Without an authority there is no path.
+        Without a trust anchor no path is valid.
         """
-        self.refused("no authority is trusted", LEAF, MIDDLE, anchors=())
+        self.refused("no certificate authority is trusted", LEAF, MIDDLE, anchors=())
 
     def test_notFound(self) -> None:
         """
-        What is missing or wrong is told in a few words.
+        The error contains the reason in a few words.
         """
-        self.refused("no authority that is trusted leads to it", LEAF)
-        self.refused("", LEAF, MIDDLE, anchors=(authority("Nobody"),))
+        self.refused("no path leads to a trusted certificate authority", LEAF)
+        self.refused("", LEAF, MIDDLE, anchors=(authority("Untrusted"),))
         self.refused("valid at", LEAF, MIDDLE, time=BEGIN.replace(year=1999))
         self.refused("leaf certificate has no matching", LEAF, MIDDLE, subject=x509.DNSName("x.y"))
 
     def test_policies(self) -> None:
         """
-        The rules of the web want more than we do.
+        The rules for web CAs are stricter than the default ones.
         """
         plain = server(MIDDLE, without=[x509.AuthorityKeyIdentifier])
         self.refused("2.5.29.35: Certificate is missing", plain, MIDDLE)
@@ -104,14 +104,13 @@ class PathTests(SynchronousTestCase):
 
     def test_noName(self) -> None:
         """
-        A subject that C{cryptography} does not take has no path.
+        A subject that C{cryptography} does not support has no path.
         """
         self.refused("invalid domain name", LEAF, MIDDLE, subject=x509.DNSName("a_b.example"))
 
     def test_constraints(self) -> None:
         """
-        A wildcard for a name that its authority may not sign is refused, which
-        OpenSSL does not see.
+        A wildcard that includes an excluded name is refused. OpenSSL accepts it.
         """
         excluded = x509.NameConstraints(None, [x509.DNSName("games.lab.example")])
         limited = authority("Limited", ROOT, critical(excluded))
@@ -122,14 +121,14 @@ class PathTests(SynchronousTestCase):
 
     def test_unknownExtension(self) -> None:
         """
-        An extension that is critical and unknown is refused.
+        An unknown critical extension is refused.
         """
         for webPKI in (True, False):
             self.refused("", server(MIDDLE, critical(unknown())), MIDDLE, webPKI=webPKI)
 
     def test_depth(self) -> None:
         """
-        A path has an end.
+        The length of a path is limited.
         """
         above = [ROOT]
         for number in range(MAX_DEPTH + 1):
@@ -139,7 +138,7 @@ class PathTests(SynchronousTestCase):
 
     def test_unusualKeys(self) -> None:
         """
-        Keys are told apart that no authority of the web has.
+        Keys that web CAs may not have are recognized.
         """
         self.assertTrue(isUsual(LEAF.certificate))
         self.assertTrue(isUsual(server(ROOT, name="RSA", kind="RSA").certificate))
@@ -154,8 +153,8 @@ class PathTests(SynchronousTestCase):
 
     def test_unknownKeys(self) -> None:
         """
-        A key on a curve that C{cryptography} does not know is unusual. A malformed key
-        is left to the verifier.
+        A key on a curve that C{cryptography} does not support is unusual. A
+        malformed key is left to the verifier.
         """
         curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
         self.assertFalse(isUsual(MIDDLE.rewritten(curve, other).certificate))
@@ -167,8 +166,7 @@ class PathTests(SynchronousTestCase):
 
     def test_obstacles(self) -> None:
         """
-        There is a reason for each path that C{cryptography} cannot verify, and none for
-        the others.
+        Each path that C{cryptography} cannot verify has a reason; other paths have none.
         """
         odd = authority("Odd", kind="Ed25519")
         mapping = x509.UnrecognizedExtension(
@@ -190,7 +188,7 @@ class PathTests(SynchronousTestCase):
 
     def test_blame(self) -> None:
         """
-        The error says whether it is the server certificate that breaks a rule.
+        The error records whether the server certificate itself breaks a rule.
         """
         twice = [unknown(number=1), unknown(number=2)]
         middle = authority("Bad", ROOT)
@@ -227,10 +225,10 @@ class PathTests(SynchronousTestCase):
 
     def test_onePath(self) -> None:
         """
-        One path is verified as it is: no other certificate takes the place of a
-        wrong one, and a trusted server certificate is a path of its own.
+        One path is verified unchanged: no other certificate replaces a wrong one.
+        A trusted server certificate is a path by itself.
         """
-        wrong = authority("Intermediate", authority("Nobody"))
+        wrong = authority("Intermediate", authority("Untrusted"))
         path = [each.certificate for each in (LEAF, MIDDLE, ROOT)]
         verifyPath(path, SUBJECT, NOW, webPKI=True)
         for bad in ([path[0], wrong.certificate, path[2]], [path[0], path[2]]):
@@ -240,8 +238,8 @@ class PathTests(SynchronousTestCase):
 
     def test_sameNames(self) -> None:
         """
-        A path of CAs with one name would have the verifier try each key on each
-        signature, and is refused.
+        A path of CAs with the same name is refused: the verifier would try each
+        key on each signature.
         """
         above = ROOT
         for number in range(MAX_DEPTH):
@@ -253,7 +251,7 @@ class PathTests(SynchronousTestCase):
 
     def test_twins(self) -> None:
         """
-        Two authorities of one name with different keys are no loop.
+        Two CAs with the same name and different keys are not a loop.
         """
         first = authority("Twin", ROOT)
         second = authority("Twin", first, key=keyFor("another"))
@@ -263,9 +261,9 @@ class PathTests(SynchronousTestCase):
 
     def test_loops(self) -> None:
         """
-        A path that comes back to an authority goes on from there at once.
+        A path never contains a CA twice.
         """
-        # Two authorities that have signed each other; only one of the two ways leads to the root.
+        # Two CAs that have signed each other. Only one of the two directions leads to the root.
         one, other = keyFor("one"), keyFor("other")
         first = authority("One", authority("Other", key=other), key=one)
         back = authority("Other", authority("One", key=one), key=other)
@@ -278,7 +276,7 @@ class PathTests(SynchronousTestCase):
 
 class CostTests(SynchronousTestCase):
     """
-    How many signatures the search for a path verifies.
+    Limits of the search for a path.
     """
 
     def setUp(self) -> None:

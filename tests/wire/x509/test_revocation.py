@@ -52,27 +52,27 @@ REVOKED = OCSPCertStatus.REVOKED
 
 def look(*lists: x509.CertificateRevocationList, issuer: Identity = ROOT) -> Revocation:
     """
-    Look the server up in lists.
+    Return the status of the server certificate by CRLs.
     """
     return readLists(lists, LEAF.certificate, issuer.certificate, NOW)
 
 
 class ListTests(SynchronousTestCase):
     """
-    Revocation lists.
+    CRLs.
     """
 
     def test_good(self) -> None:
         """
-        Who is not on the list of its issuer is good.
+        A certificate that is not on the CRL of its issuer is good.
         """
         self.assertIs(look(ROOT.revocationList()), Revocation.GOOD)
         self.assertIs(look(ROOT.revocationList(OTHER)), Revocation.GOOD)
 
     def test_revoked(self) -> None:
         """
-        Who is on one is revoked, wherever it stands, and though the list is
-        old.
+        A certificate on a CRL is revoked, whatever other CRLs say, and although
+        the CRL has expired.
         """
         self.assertIs(look(ROOT.revocationList(OTHER, LEAF)), Revocation.REVOKED)
         self.assertIs(look(ROOT.revocationList(LEAF, ends=PAST)), Revocation.REVOKED)
@@ -82,8 +82,7 @@ class ListTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        A list of nobody, of somebody else, of another time, or that is not
-        signed by the issuer says nothing.
+        Without a valid CRL of the issuer the status is unknown.
         """
         for revoked in (
             [],
@@ -99,8 +98,8 @@ class ListTests(SynchronousTestCase):
 
     def test_scope(self) -> None:
         """
-        A list with a critical extension, such as one for some certificates only, says
-        nothing of those that are not on it, but revokes those that are.
+        A CRL with a critical extension revokes certificates, but never means that
+        one is good.
         """
         builder = x509.CertificateRevocationListBuilder(
             ROOT.certificate.subject, BEGIN, END
@@ -118,7 +117,7 @@ class ListTests(SynchronousTestCase):
 
     def test_withoutEnd(self) -> None:
         """
-        A list that does not say when there is a next one is good for ever.
+        A CRL without an end of validity is valid indefinitely.
         """
         revoked = (
             x509.CertificateRevocationListBuilder()
@@ -132,7 +131,7 @@ class ListTests(SynchronousTestCase):
 
     def test_unknownKey(self) -> None:
         """
-        A list of an issuer whose kind of key signs no lists says nothing.
+        A CRL is ignored if the issuer's type of key cannot sign CRLs.
         """
         exchange = x509.ObjectIdentifier("1.3.101.110")
         weird = authority("Weird", kind="Ed25519")
@@ -144,13 +143,13 @@ class ListTests(SynchronousTestCase):
 
 class StapleTests(SynchronousTestCase):
     """
-    OCSP responses that a server sends along.
+    Stapled OCSP responses.
     """
 
     def read(self, staple: bytes, issuer: Identity = ROOT, leaf: Identity = LEAF) -> Revocation:
         """
-        Read a staple about the server. There is a reason if it says nothing, and only
-        then.
+        Return the status of a certificate by a staple, and check that an unknown
+        status has a reason.
         """
         found = readStaple(staple, leaf.certificate, issuer.certificate, NOW)
         self.assertEqual(found.reason != "", found.revocation is Revocation.UNKNOWN)
@@ -160,7 +159,7 @@ class StapleTests(SynchronousTestCase):
         self, expected: bool, issuer: Identity = ROOT, *, revokes: bool = False, **properties: Any
     ) -> None:
         """
-        Check that a staple is heard, or not, whatever it says.
+        Check whether a staple counts, whatever its status is.
 
         @param revokes: whether C{revoked} counts in any case.
         """
@@ -170,33 +169,35 @@ class StapleTests(SynchronousTestCase):
             (REVOKED, Revocation.REVOKED),
         ):
             staple = issuer.staple(leaf, status, **properties)
-            heard = expected or (revokes and status is REVOKED)
-            self.assertIs(self.read(staple, issuer, leaf), meaning if heard else Revocation.UNKNOWN)
+            counts = expected or (revokes and status is REVOKED)
+            self.assertIs(
+                self.read(staple, issuer, leaf), meaning if counts else Revocation.UNKNOWN
+            )
 
     def responder(self, *extensions: Any, issuer: Identity = ROOT, **properties: Any) -> Identity:
         """
-        Make somebody who answers for an authority.
+        Return a responder that is authorized by a CA.
         """
         return server(issuer, purposes("OCSP_SIGNING"), *extensions, name="Responder", **properties)
 
     def test_issuer(self) -> None:
         """
-        The issuer answers, by its name or by its key.
+        The issuer signs, identified by its name or its key.
         """
         self.both(True)
         self.both(True, byName=True)
 
     def test_age(self) -> None:
         """
-        One that does not say how long it counts must be young.
+        A response without an end of validity has a maximum age.
         """
         self.both(True, begins=NOW - timedelta(days=6), ends=None)
         self.both(False, begins=NOW - timedelta(days=8), ends=None, revokes=True)
 
     def test_manyResponders(self) -> None:
         """
-        Of many certificates in a response, only the first few that name the responder
-        are tried; other certificates do not count.
+        Of many certificates in a response, only the first few that name the
+        responder are tried; other certificates do not count.
         """
         right = self.responder()
         forged = authority("Root", key=keyFor("another"))
@@ -204,27 +205,27 @@ class StapleTests(SynchronousTestCase):
             server(forged, purposes("OCSP_SIGNING"), name="Responder").certificate
             for _ in range(MAX_RESPONDERS)
         ]
-        for sent, heard in (
+        for sent, counts in (
             ([*wrong[1:], right.certificate], True),
             ([*wrong, right.certificate], False),
             ([*[OTHER.certificate] * 20, right.certificate], True),
         ):
-            self.both(heard, responder=right, sent=sent, byName=True)
+            self.both(counts, responder=right, sent=sent, byName=True)
 
     def test_long(self) -> None:
         """
-        A response that is longer than any useful one is ignored.
+        A response that exceeds the maximum length is ignored.
         """
         right = self.responder()
-        for copies, heard in ((20, True), (60, False)):
+        for copies, counts in ((20, True), (60, False)):
             sent = [right.certificate] * copies
             length = len(ROOT.staple(LEAF, responder=right, sent=sent))
-            self.assertEqual(length <= MAX_RESPONSE, heard)
-            self.both(heard, responder=right, sent=sent)
+            self.assertEqual(length <= MAX_RESPONSE, counts)
+            self.both(counts, responder=right, sent=sent)
 
     def test_responder(self) -> None:
         """
-        Somebody answers whom the issuer has told to.
+        A responder that is authorized by the issuer signs.
         """
         self.both(True, responder=self.responder())
         self.both(True, responder=self.responder(), byName=True)
@@ -233,15 +234,15 @@ class StapleTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """
-        All kinds of keys that sign certificates sign staples.
+        All types of keys that sign certificates sign staples.
         """
         for kind in ("RSA", "P-384", "Ed25519"):
             self.both(True, issuer=authority(f"Root {kind}", kind=kind))
 
     def test_weakDigest(self) -> None:
         """
-        A response that is signed with SHA-1 does not say that a certificate is good,
-        and still revokes it.
+        A response that is signed with SHA-1 never means that a certificate is
+        good, but revokes it.
         """
         root = authority("Root RSA", kind="RSA")
         assert isinstance(root.key, rsa.RSAPrivateKey)
@@ -261,8 +262,8 @@ class StapleTests(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """
-        Nobody else answers: nobody whom the issuer has not told to, whose time
-        is over, or whose certificate is not sent.
+        A response is ignored if the signer is not authorized or not valid, or its
+        certificate is missing.
         """
         for responder in (
             OTHER,
@@ -278,14 +279,14 @@ class StapleTests(SynchronousTestCase):
 
     def test_unreadableResponder(self) -> None:
         """
-        Somebody whose certificate cannot be read does not answer.
+        A responder with a malformed certificate is ignored.
         """
         twice = self.responder(unknown(number=1), unknown(number=2))
         self.both(False, responder=twice.rewritten(UNKNOWN_2, UNKNOWN_1))
 
     def test_forged(self) -> None:
         """
-        A wrong signature says nothing.
+        A response with a wrong signature is ignored.
         """
         staple = ROOT.staple(LEAF)
         self.assertIs(self.read(staple[:-1] + bytes([staple[-1] ^ 1])), Revocation.UNKNOWN)
@@ -294,8 +295,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_otherCertificate(self) -> None:
         """
-        A staple about another certificate, or one of another issuer, says
-        nothing.
+        A response about another certificate, or one of another issuer, is ignored.
         """
         self.assertIs(self.read(ROOT.staple(OTHER)), Revocation.UNKNOWN)
         namesake = server(STRANGER, serial=LEAF.certificate.serial_number)
@@ -303,20 +303,21 @@ class StapleTests(SynchronousTestCase):
         rekeyed = authority("Root", key=keyFor("another"))
         self.assertIs(self.read(rekeyed.staple(LEAF)), Revocation.UNKNOWN)
         for other in (STRANGER, rekeyed):
-            # Our issuer speaks of a certificate of another one that has the same number.
+            # A response of our issuer about another issuer's certificate with the same serial
+            # number.
             self.assertIs(self.read(other.staple(LEAF, responder=ROOT)), Revocation.UNKNOWN)
 
     def test_times(self) -> None:
         """
-        A response of another time does not say that a certificate is good. One that
-        says C{revoked} counts at any time, as an old CRL does.
+        A response that is not valid now never means that a certificate is good.
+        C{revoked} counts at any time, as in an old CRL.
         """
         self.both(False, ends=PAST, revokes=True)
         self.both(False, begins=FUTURE, revokes=True)
 
     def test_oldResponder(self) -> None:
         """
-        An old response that says C{revoked} counts if the certificate of its responder
+        An old response with C{revoked} counts if the certificate of its responder
         was valid when it was signed.
         """
         old: dict[str, Any] = {"begins": BEGIN, "ends": BEGIN + timedelta(days=7)}
@@ -325,7 +326,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_skew(self) -> None:
         """
-        A response may begin at most five minutes ahead of our clock.
+        A response may begin at most five minutes later than our clock.
         """
         self.both(True, begins=NOW + timedelta(seconds=30))
         self.both(True, begins=NOW + MAX_SKEW)
@@ -333,7 +334,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """
-        For a response that says nothing there is the reason.
+        A response that is ignored has a reason.
         """
         ahead = NOW + timedelta(hours=1)
         forged = ROOT.staple(LEAF)
@@ -357,10 +358,10 @@ class StapleTests(SynchronousTestCase):
             found = readStaple(staple, LEAF.certificate, ROOT.certificate, NOW)
             self.assertIn(reason, found.reason)
 
-    def test_noAnswer(self) -> None:
+    def test_unsuccessful(self) -> None:
         """
-        An answer that is none, or that the responder does not know, says
-        nothing.
+        An unsuccessful response, or one about a certificate that the responder
+        does not know, is ignored.
         """
         self.assertIs(self.read(ROOT.staple(LEAF, OCSPCertStatus.UNKNOWN)), Revocation.UNKNOWN)
         for status in OCSPResponseStatus:
@@ -370,7 +371,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_garbage(self) -> None:
         """
-        Nothing, and what is no staple, says nothing.
+        A missing or malformed staple is ignored.
         """
         staple = ROOT.staple(LEAF)
         for data in (b"", b"\0", b"garbage", staple[:-5], staple + b"more", LEAF.der):
@@ -378,8 +379,7 @@ class StapleTests(SynchronousTestCase):
 
     def test_unknownKey(self) -> None:
         """
-        An issuer or a responder whose kind of key signs no staples does not
-        answer.
+        A response is ignored if the signer's type of key cannot sign staples.
         """
         key: Any = dsa.generate_private_key(1024)
         self.both(False, issuer=authority("Unusual", key=key), byName=True)
@@ -388,12 +388,11 @@ class StapleTests(SynchronousTestCase):
     @given(st.data())
     def test_oneBit(self, data: st.DataObject) -> None:
         """
-        A staple with one bit changed never says the opposite of what was
-        signed, and never raises.
+        A staple with one changed bit never has the opposite status, and raises nothing.
         """
         staple = bytearray(GOOD)
-        place = data.draw(st.integers(0, len(staple) - 1))
-        staple[place] ^= 1 << data.draw(st.integers(0, 7))
+        position = data.draw(st.integers(0, len(staple) - 1))
+        staple[position] ^= 1 << data.draw(st.integers(0, 7))
         self.assertIsNot(self.read(bytes(staple)), Revocation.REVOKED)
 
 
@@ -402,12 +401,12 @@ GOOD = ROOT.staple(LEAF)
 
 class FeatureTests(SynchronousTestCase):
     """
-    Certificates that are valid only with a staple.
+    Certificates that require a staple.
     """
 
     def test_demandsStaple(self) -> None:
         """
-        A certificate can demand a staple; other features are not that.
+        A certificate can require a staple; other features do not.
         """
         status, other = (
             x509.TLSFeature([kind])

@@ -30,20 +30,19 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=80)
 
 def matches(host: str, names: Names) -> bool:
     """
-    Check a host against names in a certificate.
+    Return whether a certificate with some names is for a host.
     """
     return ServerName(host).matches(server(ROOT, names=names).certificate)
 
 
 class NameTests(SynchronousTestCase):
     """
-    What a program calls a server.
+    L{ServerName} parses the name of a server.
     """
 
     def test_names(self) -> None:
         """
-        DNS names are written in ASCII, in small letters, without a dot at the
-        end.
+        DNS names are converted to ASCII and lower case, without a trailing dot.
         """
         for text, dns in {
             "games.example": "games.example",
@@ -62,8 +61,7 @@ class NameTests(SynchronousTestCase):
 
     def test_addresses(self) -> None:
         """
-        Addresses are known in all spellings, and are not told to the server as
-        a name.
+        IP addresses are recognized in all spellings, and are not sent as SNI.
         """
         addresses: dict[str, IPv4Address | IPv6Address] = {
             "127.0.0.1": IPv4Address("127.0.0.1"),
@@ -79,7 +77,7 @@ class NameTests(SynchronousTestCase):
 
     def test_noNames(self) -> None:
         """
-        What cannot be a name is none, and nothing is for it.
+        An invalid name has no DNS name, and matches no certificate.
         """
         for text in [
             "", ".", "..", "a..b", ".a", "a b", "a\0b", "*", "*.example.test", "-a.example", "a/b",
@@ -96,7 +94,7 @@ class NameTests(SynchronousTestCase):
     @given(TEXTS)
     def test_everyText(self, text: str) -> None:
         """
-        Every text is a name, an address or neither; none raises.
+        Any text is a name, an address or neither; no text raises an exception.
         """
         name = ServerName(text)
         self.assertFalse(name.address is not None and name.dns is not None)
@@ -107,8 +105,8 @@ class NameTests(SynchronousTestCase):
     @given(DOMAINS)
     def test_subject(self, text: str) -> None:
         """
-        What is said to be a subject is one for C{cryptography}, and what is not
-        has an underscore.
+        A subject is accepted by C{cryptography}. Only names with an underscore
+        have no subject.
         """
         name = ServerName(text)
         if name.subject is None:
@@ -119,13 +117,13 @@ class NameTests(SynchronousTestCase):
 
 class MatchTests(SynchronousTestCase):
     """
-    RFC 9525: whom a certificate is for.
+    The check that a certificate is for a server (RFC 9525).
     """
 
     def test_malformed(self) -> None:
         """
-        A malformed name in a certificate is for no server, and the names beside it
-        count.
+        A malformed name in a certificate matches no server, and does not affect
+        other names.
         """
         malformed: Names = [
             "*", "*.*.example", "a.*.example", "*.0.0.1", "", " ", "a b", "..", "*..example",
@@ -137,14 +135,14 @@ class MatchTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        A number matches no certificate, because systems take it for an address.
+        A number matches no certificate, because systems treat it as an IP address.
         """
         for number in ("1", "2130706433"):
             self.assertFalse(matches(number, [number]))
 
     def test_finalDot(self) -> None:
         """
-        A dot at the end is ignored on both sides, with a wildcard too.
+        A trailing dot is ignored on both sides, with a wildcard too.
         """
         for host in ("a.games.example", "a.games.example."):
             for name in ("a.games.example.", "*.games.example."):
@@ -163,8 +161,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_described(self) -> None:
         """
-        The names of a certificate are listed for error messages: three of them, and
-        without control characters.
+        Error messages list three names of a certificate, without control characters.
         """
         for names, text in (
             (["a.example", "10.0.0.1"], "a.example, 10.0.0.1"),
@@ -182,7 +179,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_wildcards(self) -> None:
         """
-        A star is one whole label, the first, before two others at least.
+        A star represents exactly the first label, before at least two others.
         """
         for host, pattern, expected in [
             ("a.b.example", "*.b.example", True),
@@ -204,8 +201,8 @@ class MatchTests(SynchronousTestCase):
 
     def test_noNames(self) -> None:
         """
-        A certificate without alternative names is for nobody, whatever its
-        common name.
+        A certificate without subject alternative names matches no server,
+        whatever its common name is.
         """
         certificate = server(
             ROOT, name="games.example", without=[x509.SubjectAlternativeName]
@@ -214,7 +211,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """
-        Names that cannot be read are told by an exception.
+        Malformed subject alternative names raise an exception.
         """
         for content in (b"", b"names", tlv(0x30, tlv(0x87, b"\1\2\3"))):
             certificate = server(ROOT, malformedNames(content)).certificate
@@ -222,7 +219,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_manyNames(self) -> None:
         """
-        One name among ten thousand is found; each is looked at once.
+        One name among ten thousand is found in linear time.
         """
         names = [f"n{number}.example" for number in range(10_000)]
         certificate = server(ROOT, names=names).certificate
@@ -231,7 +228,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_parsedNames(self) -> None:
         """
-        Only the names that may be for a server are parsed.
+        Only names that may be for a server are parsed.
         """
         parsed: list[bytes] = []
 
@@ -255,7 +252,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_manySpellings(self) -> None:
         """
-        A wildcard that matches no server is parsed once, in whatever case it is.
+        A wildcard that matches no server is parsed once, in any case.
         """
         spellings = map("".join, product(*zip("example", "EXAMPLE", strict=True)))
         with mock.patch.object(servernames, "_isFor", return_value=False) as compared:
@@ -268,7 +265,7 @@ class MatchTests(SynchronousTestCase):
     @given(DOMAINS, DOMAINS)
     def test_onlyItself(self, host: str, other: str) -> None:
         """
-        Without a star a name is only for itself, in whatever case.
+        A name without a star matches only itself, in any case.
         """
         names = [other.upper()]
         self.assertEqual(matches(host, names), host == other)
@@ -276,7 +273,7 @@ class MatchTests(SynchronousTestCase):
     @given(DOMAINS, LABELS, LABELS)
     def test_oneLabel(self, domain: str, label: str, more: str) -> None:
         """
-        A star stands for every label, and never for two.
+        A star matches any single label, and never two.
         """
         names = [f"*.{domain}"]
         many = "." in domain
@@ -287,7 +284,7 @@ class MatchTests(SynchronousTestCase):
     @given(st.ip_addresses(), st.ip_addresses())
     def test_addresses(self, one: IPv4Address, other: IPv4Address) -> None:
         """
-        An address is only for itself, and never for a name that looks like it.
+        An IP address matches only itself, and never a DNS name with the same text.
         """
         self.assertTrue(matches(str(one), [str(one)]))
         self.assertEqual(matches(str(one), [str(other)]), one == other)
@@ -296,8 +293,8 @@ class MatchTests(SynchronousTestCase):
     @given(TEXTS, st.text(st.characters(codec="ascii"), max_size=30))
     def test_everyName(self, host: str, name: str) -> None:
         """
-        No name in a certificate raises, and one that is not the host's, but for
-        a star, is for nobody.
+        Any name in a certificate is accepted. Without a star it matches only an
+        equal host name.
         """
         certificate = server(ROOT, names=[x509.DNSName(name)], key=keyFor("Root")).certificate
         asked = ServerName(host)
@@ -306,7 +303,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_spellings(self) -> None:
         """
-        All ways to write an address of version 6 are one.
+        All spellings of an IPv6 address are equal.
         """
         for text in ("::1", "0:0:0:0:0:0:0:1", "[0::1]", "::0001"):
             self.assertTrue(matches(text, [x509.IPAddress(ip_address("::1"))]))
