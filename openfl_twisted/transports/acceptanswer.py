@@ -42,9 +42,9 @@ class IAcceptAnswer(Interface):
     """
 
     firstWait: int = Attribute(
-        "Seconds that the kernel may delay accepting a connection until data is received, so that"
-        " the request is nearly always available (Linux only; can take a few seconds longer). 0 if"
-        " the server may have to send first."
+        "Seconds that the kernel may delay accepting a connection until data is received. The"
+        " request is then nearly always available. Linux only; the delay can be a few seconds"
+        " longer. 0 if the server may have to send first."
     )
 
     def firstAnswer(data: bytes, peer: IAddress, host: IAddress) -> bytes | None:  # noqa: N805

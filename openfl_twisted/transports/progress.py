@@ -22,7 +22,7 @@ class _ProgressListener(Owner, Protocol):
 class ProgressTransport(BufferedTransport):
     """
     A connection that writes to the transport in portions of at most
-    L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. L{pending} is
+    L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. C{pending} is
     therefore the data that the peer has not accepted. It is used for byte streams, not
     for WebSockets.
     """
