@@ -137,7 +137,7 @@ def life() -> str:
     """
     Draw the states of a Socket from its state machine.
     """
-    machine = link._life.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
+    machine = link._machine.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
     found: dict[tuple[str, str], list[str]] = {}
     for before, happened, after, _ in machine.allTransitions():
         found.setdefault((before.name, after.name), []).append(happened)

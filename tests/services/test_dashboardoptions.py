@@ -78,8 +78,7 @@ class DashboardOptionTests(OptionsTestCase):
 
     def test_noLibrary(self) -> None:
         """
-        Without the library C{--metrics} is an error, which names the package to
-        install.
+        Without the library C{--metrics} is an error that names the package to install.
         """
         self.patch(options, "find_spec", lambda name: None)
         self.assertUsage(xmlserver, [METRICS], "--metrics requires", "openfl-twisted[metrics]")
@@ -108,7 +107,9 @@ class DashboardOptionTests(OptionsTestCase):
         """
         for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
-            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name} exclude")
+            self.assertUsage(
+                echoserver, ["--udp", argument], f"--udp and {name} cannot be used together"
+            )
 
 
 class DashboardServiceTests(OptionsTestCase):
@@ -118,7 +119,7 @@ class DashboardServiceTests(OptionsTestCase):
 
     def service(self, module: Any, *arguments: str) -> ServerService:
         """
-        Make the service of a command.
+        Create the service of a command.
         """
         found = self.parse(module, *arguments)
         self.reactor = MemoryReactorClock()

@@ -115,7 +115,7 @@ class OptionTests(SynchronousTestCase):
         self.assertUsage(["--encoding=nope", "h"], "unknown character set 'nope'")
         self.assertUsage(["--encoding=utf-16", "h"], "must be a superset of ASCII")
         for argument in ("--newline=lf", "--encoding=latin-1"):
-            self.assertUsage(["--xml", argument, "h"], "and --xml exclude each other")
+            self.assertUsage(["--xml", argument, "h"], "and --xml cannot be used together")
 
     def test_times(self) -> None:
         """
