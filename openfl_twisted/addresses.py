@@ -1,5 +1,5 @@
 """
-Addresses as people write them.
+Text forms of network addresses, and their ports.
 """
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -8,11 +8,11 @@ from twisted.internet.interfaces import IAddress
 
 def describe(address: object) -> str:
     """
-    Write an address for a log line.
+    Return the text of an address for a log line.
 
-    @param address: an C{IAddress}, as C{getPeer} gives it.
-    @return: C{127.0.0.1:8080}, C{[::1]:8080}, the path of a UNIX socket, or
-        what the address says of itself.
+    @param address: an C{IAddress}, such as the result of C{getPeer}.
+    @return: C{127.0.0.1:8080}, C{[::1]:8080}, the path of a UNIX socket, or the C{str}
+        of any other address.
     """
     match address:
         case IPv4Address(host=host, port=port):
@@ -27,10 +27,10 @@ def describe(address: object) -> str:
 
 def portOf(address: IAddress) -> int | None:
     """
-    Get the TCP port of an address.
+    Return the TCP port of an address.
 
-    @param address: an C{IAddress}, as C{getHost} gives it.
-    @return: the port; C{None} if an address of this kind has none.
+    @param address: an C{IAddress}, such as the result of C{getHost}.
+    @return: the port; C{None} for an address without a port.
     """
     if isinstance(address, IPv4Address | IPv6Address):
         return int(address.port)

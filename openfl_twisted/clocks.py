@@ -1,5 +1,5 @@
 """
-Clocks, and what takes too long by them.
+Default clock and timeout errors.
 """
 
 from typing import NoReturn, cast
@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 
 def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
     """
-    Choose a clock.
+    Return a clock, or the global reactor by default.
 
-    @param clock: the clock that somebody gave, if anybody did.
-    @return: it, or the reactor; that is asked for only now, since a module that
-        is imported must not choose one.
+    @param clock: the clock; C{None} for the global reactor, which is imported only by
+        this call: importing a module must not install a reactor.
+    @return: the clock.
     """
     if clock is not None:
         return clock
@@ -25,11 +25,10 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
 
 def tookTooLong(outcome: object, timeout: float) -> NoReturn:
     """
-    Fail in words: what C{Deferred.addTimeout} calls when the time is over.
+    Raise a timeout error with a message: a callback for C{Deferred.addTimeout}.
 
-    @param outcome: what came of cancelling; nobody wants to know.
-    @param timeout: the time, in seconds.
-    @raise TookTooLong: always; it is Twisted's C{TimeoutError}, and says the
-        time.
+    @param outcome: the result of the cancelled Deferred; ignored.
+    @param timeout: the timeout (seconds).
+    @raise TookTooLong: always; Twisted's C{TimeoutError}, with the timeout in its text.
     """
     raise TookTooLong(string=f"no answer within {timeout:g} seconds")

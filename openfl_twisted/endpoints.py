@@ -1,7 +1,8 @@
 """
-C{openfl:} in front of any endpoint makes its server reachable by every kind of
-client: OpenFL native and AIR, browsers by WebSocket, players that ask for the
-policy file first, and all of them in TLS.
+The C{openfl:} prefix for Twisted server endpoints, and the parsers of its arguments.
+
+The prefix adds protocol detection to an endpoint, so that its port accepts plain TCP,
+WebSocket and TLS clients, and answers Flash policy requests.
 """
 
 import re
@@ -36,7 +37,7 @@ from openfl_twisted.wire.policy.rule import PolicyError
 @implementer(IStreamServerEndpoint)
 class _OpenFLEndpoint:
     """
-    Listens with a L{OnePortFactory} in front of the factory.
+    Listens with a factory wrapped by L{OnePortFactory}.
     """
 
     def __init__(self, endpoint: IStreamServerEndpoint, settings: dict[str, Any]) -> None:
@@ -50,13 +51,13 @@ class _OpenFLEndpoint:
             # Otherwise any web page could send requests to the server through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
-        return listening.addCallback(prepared)
+        return listening.addCallback(preparePort)
 
 
-def prepared(port: IListeningPort) -> IListeningPort:
+def preparePort(port: IListeningPort) -> IListeningPort:
     """
-    Prepare a port that listens: set its backlog, coalesce the writes of its
-    connections, and answer policy requests as they are accepted.
+    Prepare a listening port: set its backlog, coalesce the writes of its connections,
+    and answer policy requests as soon as connections are accepted.
 
     @param port: the port.
     @return: the port.
@@ -68,17 +69,17 @@ class StartupError(SystemExit, Exception):
     """
     The server cannot start.
 
-    As a C{SystemExit} it ends the process with its text and status 1, and
-    without a traceback; as an C{Exception} it lets C{twistd} clean up first.
+    As a C{SystemExit} it ends the process with its text and status 1, without a
+    traceback. As an C{Exception} it lets C{twistd} clean up first.
     """
 
     @classmethod
     def fromError(cls, error: BaseException | None) -> "StartupError":
         """
-        Describe the failure to open a port.
+        Convert the exception of a port that could not be opened.
 
         @param error: the exception, often a C{CannotListenError}.
-        @return: the error with a text of one line.
+        @return: the error, with a text of one line.
         """
         if not isinstance(error, CannotListenError):
             return cls(f"cannot listen: {error}")
@@ -92,8 +93,8 @@ class StartupError(SystemExit, Exception):
 @implementer(IStreamServerEndpoint)
 class ListeningEndpoint:
     """
-    The endpoint of a port of a command: it reports the address when the port is
-    open, and prepares the port; see L{prepared}.
+    A server endpoint that reports the address of its port, and prepares the port; see
+    L{preparePort}.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class ListeningEndpoint:
 
         def announce(port: IListeningPort) -> IListeningPort:
             self._opened(port.getHost())
-            return prepared(port)
+            return preparePort(port)
 
         def failed(failure: Failure) -> NoReturn:
             raise StartupError.fromError(failure.value) from None
@@ -132,13 +133,13 @@ class ListeningEndpoint:
 
 def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
-    Make the endpoint of a description as C{serverFromString} does, except that
-    C{haproxy:} is a L{ProxyProtocolEndpoint}.
+    Create a server endpoint from a description, like C{serverFromString}; C{haproxy:}
+    creates a L{ProxyProtocolEndpoint}.
 
     @param reactor: the reactor of the endpoint.
-    @param description: such as C{haproxy:tcp:8080}.
+    @param description: the description, such as C{haproxy:tcp:8080}.
     @return: the endpoint.
-    @raise ValueError: if the description is invalid. Other types of endpoints
+    @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
     """
     wrapper, _, wrapped = description.partition(":")
@@ -152,7 +153,7 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
 def _speaksHTTP(factory: IProtocolFactory) -> bool:
     """
-    Check whether a factory is one of Twisted's for HTTP, without importing them.
+    Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
     """
     return any(
         (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")
@@ -162,37 +163,40 @@ def _speaksHTTP(factory: IProtocolFactory) -> bool:
 
 def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamServerEndpoint:
     """
-    Make the server of an endpoint reachable by every kind of client.
+    Add protocol detection to an endpoint.
 
-    @param endpoint: where to listen.
-    @param settings: those of L{OnePortFactory}. Without C{passThrough} it depends
-        on the server: one of C{twisted.web} gets HTTP requests, and WebSockets
-        only if C{accept} contains them.
+    @param endpoint: the endpoint to listen on.
+    @param settings: arguments of L{OnePortFactory}. Without C{passThrough}, an
+        C{HTTPFactory} receives the HTTP requests, and WebSockets only if C{accept}
+        contains them.
+    @return: the endpoint with protocol detection.
     """
     return _OpenFLEndpoint(endpoint, settings)
 
 
 def seconds(text: str) -> float:
     """
-    Read a time in seconds.
+    Parse a duration.
 
-    @param text: such as C{5} or C{0.5}.
-    @return: the time; it can be 0.
-    @raise ValueError: if it is none.
+    @param text: a decimal number, such as C{5} or C{0.5}.
+    @return: the duration (seconds; 0 or more).
+    @raise ValueError: if the text is not a finite decimal number.
     """
-    # Neither inf nor nan is a time that one could wait.
+    # float() also accepts inf and nan.
     if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
         raise ValueError(f"{text!r} is not a number of seconds")
     return float(text)
 
 
-def acceptOf(text: str) -> frozenset[ClientType]:
+def parseClientTypes(text: str) -> frozenset[ClientType]:
     """
-    Parse a list of client types: C{plain}, C{websocket} and C{tls}, separated by commas.
-    Whether policy requests are answered depends on the policy.
+    Parse a list of client types: C{plain}, C{websocket} and C{tls}, separated by
+    commas.
 
-    @param text: such as C{plain,tls}.
-    @raise ValueError: if there is something else.
+    @param text: the list, such as C{plain,tls}.
+    @return: the client types. C{POLICY} is always included: the policy decides whether
+        policy requests are answered.
+    @raise ValueError: if a name is unknown.
     """
     known = {each.value: each for each in ALL_TYPES - {ClientType.POLICY}}
     accept = set()
@@ -205,12 +209,12 @@ def acceptOf(text: str) -> frozenset[ClientType]:
     return frozenset(accept | {ClientType.POLICY})
 
 
-def passThroughOf(text: str) -> frozenset[Signature]:
+def parsePassThrough(text: str) -> frozenset[Signature]:
     """
-    Parse a list of protocols to pass to the application unexamined: C{http},
-    C{tls} and C{proxy}, separated by commas, or C{none}.
+    Parse a list of protocols to pass to the application unexamined: C{http}, C{tls} and
+    C{proxy}, separated by commas, or C{none}.
 
-    @param text: such as C{http,tls}.
+    @param text: the list, such as C{http,tls}.
     @return: the protocols.
     @raise ValueError: if a name is unknown.
     """
@@ -226,26 +230,29 @@ def readPolicyFile(path: str) -> PolicyFile:
     """
     Read a policy file.
 
-    @param path: where it is.
-    @raise OSError: if it cannot be read.
-    @raise ValueError: if it is no policy file, or grants nothing.
+    @param path: path of the file.
+    @return: the policy file.
+    @raise OSError: if the file cannot be read.
+    @raise ValueError: if it is not a policy file, or grants nothing.
     """
     try:
         policy = PolicyFile.fromXML(Path(path).read_bytes())
     except PolicyError as problem:
-        raise ValueError(f"this is no policy file: {problem}") from None
+        raise ValueError(f"not a policy file: {problem}") from None
     if policy.grantsNothing:
-        raise ValueError(f"this grants nothing: {'; '.join(policy.problems())}")
+        raise ValueError(f"the policy file grants nothing: {'; '.join(policy.problems())}")
     return policy
 
 
-def policyOf(text: str) -> PolicySource:
+def parsePolicy(text: str) -> PolicySource:
     """
-    Read what is answered to policy requests: C{port} for all who want to
-    connect to this port, C{none} for no answer, or the path of a file; see
-    L{readPolicyFile}.
+    Parse the policy of a port: C{port} to grant all domains access to this port,
+    C{none} to answer no policy requests, or the path of a policy file.
 
     @param text: C{port}, C{none} or a path.
+    @return: the policy.
+    @raise OSError: if the policy file cannot be read.
+    @raise ValueError: if it is not a policy file, or grants nothing.
     """
     match text:
         case "port":
@@ -268,31 +275,30 @@ def parseServer(
     **rest: str,
 ) -> IStreamServerEndpoint:
     """
-    Make the endpoint of a description such as C{openfl:tcp:8080}. What is named
-    here is for C{openfl:}, and all else is for the endpoint behind it.
+    Create the endpoint for a description such as C{openfl:tcp:8080}. Other arguments
+    are those of the wrapped endpoint.
 
-    @param reactor: the reactor of the endpoint, and the clock of TLS.
-    @param arguments: the description of the endpoint behind, part by part.
-    @param policy: see L{policyOf}.
-    @param accept: see L{acceptOf}; everybody if it is not given.
-    @param greetingDelay: see L{OnePortFactory}, in seconds.
-    @param passThrough: see L{passThroughOf}; if not given, see
-        L{openflEndpoint}.
+    @param reactor: the reactor of the endpoint, and the clock of TLS handshakes.
+    @param arguments: the positional arguments: the wrapped endpoint's description.
+    @param policy: see L{parsePolicy}.
+    @param accept: see L{parseClientTypes} (default: all client types).
+    @param greetingDelay: see L{OnePortFactory} (seconds).
+    @param passThrough: see L{parsePassThrough} (default: see L{openflEndpoint}).
     @param tlsCertificate: see
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
-    @param tlsKey: see there.
-    @param rest: the named settings of the endpoint behind.
-    @return: an endpoint with the door in front; nothing listens yet.
-    @raise ValueError: if one of these is wrong.
+    @param tlsKey: see C{tlsCertificate}.
+    @param rest: the named arguments of the wrapped endpoint.
+    @return: the endpoint; it does not listen yet.
+    @raise ValueError: if an argument is invalid.
     """
-    settings: dict[str, Any] = {"policy": policyOf(policy), "clock": reactor}
+    settings: dict[str, Any] = {"policy": parsePolicy(policy), "clock": reactor}
     if accept is not None:
-        settings["accept"] = acceptOf(accept)
+        settings["accept"] = parseClientTypes(accept)
     if greetingDelay is not None:
         settings["greetingDelay"] = seconds(greetingDelay)
     if passThrough is not None:
         try:
-            settings["passThrough"] = passThroughOf(passThrough)
+            settings["passThrough"] = parsePassThrough(passThrough)
         except ValueError as problem:
             raise ValueError(f"passThrough={passThrough}: {problem}") from None
     if tlsCertificate is not None:
@@ -300,7 +306,7 @@ def parseServer(
         certificates.report()
         settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)
     elif tlsKey is not None:
-        raise ValueError(f"tlsKey={tlsKey}: tlsCertificate is missing")
+        raise ValueError(f"tlsKey={tlsKey} requires tlsCertificate")
     return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)
 
 

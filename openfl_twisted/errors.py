@@ -1,8 +1,8 @@
 """
-OpenFL's errors, with Flash's numbers: what C{openfl.errors} has.
+OpenFL's errors, with Flash's error numbers (C{openfl.errors}).
 
-Each is also the built-in exception that a Python programmer would expect, so
-C{except EOFError} and C{except OSError} work with either kind.
+Each class is also a subclass of the matching built-in exception, so C{except EOFError}
+and C{except OSError} catch both.
 """
 
 import builtins
@@ -32,17 +32,18 @@ MESSAGES = {
     3207: "Application-sandbox content cannot access this feature.",
 }
 """
-Flash's texts by number; C{%1} and C{%2} stand for parameters.
+Flash's messages by error number; C{%1} and C{%2} are placeholders.
 """
 
 
 def messageOf(errorID: int, *parameters: object) -> str:
     """
-    Write the text of an error as Flash does: C{Error #2002: Operation attempted
-    on invalid socket.}
+    Return the text of an error as Flash formats it, such as C{Error #2002: Operation
+    attempted on invalid socket.}
 
-    @param errorID: a number of L{MESSAGES}.
-    @param parameters: what stands for C{%1} and C{%2}.
+    @param errorID: a key of L{MESSAGES}.
+    @param parameters: the values for C{%1} and C{%2}.
+    @return: the text.
     """
     text = MESSAGES[errorID]
     for number, parameter in enumerate(parameters, 1):
@@ -52,10 +53,10 @@ def messageOf(errorID: int, *parameters: object) -> str:
 
 class Error(Exception):
     """
-    The base of all errors.
+    Base class of all errors.
 
     @ivar message: the text.
-    @ivar errorID: Flash's number, 0 if it has none.
+    @ivar errorID: Flash's error number, or 0.
     """
 
     def __init__(self, message: str = "", errorID: int = 0) -> None:
@@ -69,7 +70,7 @@ class Error(Exception):
     @property
     def errorID(self) -> int:
         """
-        Flash's number, 0 if it has none.
+        Flash's error number, or 0.
         """
         return self._errorID
 
@@ -82,71 +83,71 @@ class Error(Exception):
 
     def getStackTrace(self) -> str:
         """
-        Get the text that Python prints for this error.
+        Return the traceback of the error as Python formats it.
         """
         return "".join(traceback.format_exception(self))
 
     @classmethod
     def numbered(cls, errorID: int, *parameters: object) -> Self:
         """
-        Make an error with Flash's number and text; see L{messageOf}.
+        Create an error with Flash's number and text; see L{messageOf}.
 
-        @param errorID: a number of L{MESSAGES}.
-        @param parameters: what stands for C{%1} and C{%2}.
+        @param errorID: a key of L{MESSAGES}.
+        @param parameters: the values for C{%1} and C{%2}.
         """
         return cls(messageOf(errorID, *parameters), errorID)
 
 
 class ArgumentError(Error, builtins.ValueError):
     """
-    An argument is not one of those that are accepted.
+    An argument has a value that is not accepted.
     """
 
 
 class RangeError(Error, builtins.ValueError):
     """
-    A number is out of its range.
+    A number is outside its range.
     """
 
 
 class TypeError(Error, builtins.TypeError):
     """
-    A value has the wrong type; above all it is C{None}.
+    A value has the wrong type, most often C{None}.
     """
 
 
 class SecurityError(Error):
     """
-    The rules of Flash do not allow this.
+    Flash's security rules deny an operation.
     """
 
 
 class MemoryError(Error, builtins.MemoryError):
     """
-    There is not so much memory.
+    Not enough memory is available.
     """
 
 
 class IllegalOperationError(Error):
     """
-    Something cannot be done now, or not here.
+    An operation is not possible in the current state or environment.
     """
 
 
 class IOError(Error, builtins.OSError):
     """
-    Input or output has failed.
+    Input or output failed.
     """
 
 
 class EOFError(IOError, builtins.EOFError):
     """
-    There are fewer bytes than are wanted.
+    Fewer bytes are available than were requested.
     """
 
     def __init__(self, message: str | None = None, errorID: int = 2030) -> None:
         """
-        @param message: the text; that of the number if it is C{None}.
-        @param errorID: the number; #2030 if nobody says otherwise.
+        @param message: the text (default: the text of #2030).
+        @param errorID: Flash's error number (default #2030).
         """
         super().__init__(messageOf(2030) if message is None else message, errorID)

@@ -1,14 +1,13 @@
 """
-OpenFL's events, and the objects that dispatch them: what C{openfl.events} has
-for sockets.
+OpenFL's events and event dispatchers (C{openfl.events}), for sockets.
 
-Where Flash and OpenFL differ, Flash is followed: C{toString} has the phase,
-C{bubbles} is never on by default, C{data} and C{text} of a L{DataEvent} are one,
-an event that is dispatched again is cloned, and a listener that is removed while
-its event is dispatched is still called.
+Where Flash and OpenFL differ, the behavior is Flash's: C{toString} includes the phase,
+C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same,
+an event that is dispatched again is cloned, and a listener that is removed while its
+event is being dispatched is still called.
 
-An error in a listener does not reach whoever dispatched the event, and an error
-event without a listener is not silent: see L{setReporter}.
+Exceptions of listeners are not raised by C{dispatchEvent} but reported, as are error
+events without a listener: see L{setReporter}.
 """
 
 import logging
@@ -30,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 class _Registration(NamedTuple):
     """
-    A listener as a dispatcher keeps it: strongly or weakly.
+    A registered listener, referenced strongly or weakly.
     """
 
     priority: int
@@ -42,20 +41,20 @@ class _Registration(NamedTuple):
         if not isWeak:
             return cls(priority, listener, None)
         if isinstance(listener, MethodType):
-            # A bound method lives only while it is looked at; its object is what counts.
+            # weakref.ref() of a bound method dies immediately: each access creates a new one.
             return cls(priority, None, weakref.WeakMethod(listener))
         return cls(priority, None, weakref.ref(listener))
 
     def listener(self) -> _Listener | None:
         """
-        Get the listener; C{None} if it was weak and has vanished.
+        Return the listener; C{None} if its weak reference is dead.
         """
         return self.strong if self.weak is None else self.weak()
 
 
 def _write(value: object) -> str:
     """
-    Write a value as ActionScript does.
+    Return the text of a value as ActionScript formats it.
     """
     if value is None:
         return "null"
@@ -70,12 +69,12 @@ def _write(value: object) -> str:
 
 class EventPhase:
     """
-    Where an event is on its way. The objects here are in no display list, so
-    their events are always at the target.
+    Phases of an event. Objects here are not in a display list, so their events are
+    always at the target.
 
-    @cvar CAPTURING_PHASE: on the way down to the target; no event is here.
-    @cvar AT_TARGET: at the target, as all events are here.
-    @cvar BUBBLING_PHASE: on the way up again; no event is here.
+    @cvar CAPTURING_PHASE: on the way down to the target; not used here.
+    @cvar AT_TARGET: at the target; the phase of all events here.
+    @cvar BUBBLING_PHASE: on the way up from the target; not used here.
     """
 
     CAPTURING_PHASE = 1
@@ -85,18 +84,18 @@ class EventPhase:
 
 class Event:
     """
-    What happened, for the listeners.
+    An event passed to listeners.
 
-    A class of one's own may have any fields and any parameters: L{clone} keeps
-    the fields. To show them, it has a C{toString} that calls
+    A subclass can have any fields and constructor parameters: L{clone} copies the
+    fields. To include them in its text, override C{toString} and call
     L{formatToString}.
 
-    @cvar CLOSE: the other side has ended the connection, or the system has
-        closed a C{ServerSocket} or C{DatagramSocket}.
-    @cvar COMPLETE: OpenFL's; nothing here dispatches it.
-    @cvar CONNECT: the connection is made; for a C{ServerSocket}, a client has
-        come.
-    @cvar OPEN: OpenFL's; nothing here dispatches it.
+    @cvar CLOSE: the peer has closed the connection, or the system has closed a
+        C{ServerSocket} or C{DatagramSocket}.
+    @cvar COMPLETE: defined by OpenFL; not dispatched here.
+    @cvar CONNECT: a connection is established; for a C{ServerSocket}, a client has
+        connected.
+    @cvar OPEN: defined by OpenFL; not dispatched here.
     """
 
     CLOSE = "close"
@@ -105,7 +104,7 @@ class Event:
     OPEN = "open"
 
     _ownFields: ClassVar[tuple[str, ...]] = ()
-    # Instances get these only when they need them; clone() takes them away again.
+    # Instances set these only when they are dispatched; clone() removes them.
     _target: Any = None
     _isPrevented = False
     _isStopped = False
@@ -113,8 +112,8 @@ class Event:
     def __init__(self, type: str, bubbles: bool = False, cancelable: bool = False) -> None:
         """
         @param type: the name under which listeners are registered.
-        @param bubbles: whether it would go up a display list.
-        @param cancelable: whether L{preventDefault} does something.
+        @param bubbles: whether the event would bubble up a display list.
+        @param cancelable: whether L{preventDefault} has an effect.
         """
         self._type = type
         self._bubbles = bubbles
@@ -133,43 +132,43 @@ class Event:
     @property
     def bubbles(self) -> bool:
         """
-        Whether it would go up a display list.
+        Whether the event would bubble up a display list.
         """
         return self._bubbles
 
     @property
     def cancelable(self) -> bool:
         """
-        Whether L{preventDefault} does something.
+        Whether L{preventDefault} has an effect.
         """
         return self._cancelable
 
     @property
     def target(self) -> Any:
         """
-        The object to which it happened; C{None} before it was dispatched.
+        The object that dispatched the event; C{None} before it is dispatched.
         """
         return self._target
 
     @property
     def currentTarget(self) -> Any:
         """
-        The object whose listeners are called: the L{target}, as there is no
-        display list.
+        The object whose listeners are being called. Without a display list it is always
+        the L{target}.
         """
         return self._target
 
     @property
     def eventPhase(self) -> int:
         """
-        Where it is on its way: L{EventPhase.AT_TARGET}.
+        The phase: always L{EventPhase.AT_TARGET}.
         """
         return EventPhase.AT_TARGET
 
     def clone(self) -> Self:
         """
-        Make an event of the same class with the same fields, as it was before
-        it was dispatched: without a target, and neither prevented nor stopped.
+        Create an event of the same class with the same fields, in the state before
+        dispatch: without a target, and neither prevented nor stopped.
         """
         other = copy(self)
         for name in _DISPATCH_STATE:
@@ -178,62 +177,62 @@ class Event:
 
     def preventDefault(self) -> None:
         """
-        Ask whoever dispatched a cancelable event not to do what usually
-        follows; nothing for another event.
+        Ask the dispatching object to skip its default action, if the event is
+        cancelable.
         """
         if self._cancelable:
             self._isPrevented = True
 
     def isDefaultPrevented(self) -> bool:
         """
-        Say whether L{preventDefault} was called, and did something.
+        Return whether L{preventDefault} was called on a cancelable event.
         """
         return self._isPrevented
 
     def stopPropagation(self) -> None:
         """
-        Keep the event from other objects. There are none without a display
-        list, and the other listeners of the same object are still called.
+        Do not dispatch the event to other objects. Without a display list this has no
+        effect: the other listeners of the same object are still called.
         """
 
     def stopImmediatePropagation(self) -> None:
         """
-        Keep the event from all listeners that have not been called yet.
+        Do not call the remaining listeners of this event.
         """
         self._isStopped = True
 
     def formatToString(self, className: str, *names: str) -> str:
         """
-        Write an event: C{[Name type="close" bubbles=false]}.
+        Format an event as C{[Name type="close" bubbles=false]}.
 
-        @param className: the name to write.
-        @param names: the fields to write. Text is quoted, with nothing escaped.
-        @raise AttributeError: if there is no such field.
+        @param className: the class name.
+        @param names: the names of the fields. Text is quoted without escaping.
+        @raise AttributeError: if a field does not exist.
         """
         fields = "".join(f" {name}={_write(getattr(self, name))}" for name in names)
         return f"[{className}{fields}]"
 
     def toString(self) -> str:
         """
-        Write the event with its class and its fields.
+        Format the event with its class name and its fields.
         """
         return self.formatToString(type(self).__name__, *_COMMON_FIELDS, *self._ownFields)
 
     def _deliver(self, target: "IEventDispatcher", registrations: Sequence[_Registration]) -> None:
         """
-        Call the listeners, then report what they raised.
+        Call the listeners, then report their exceptions.
 
-        @param registrations: in order; whoever gives them does not change them.
+        @param registrations: in the order of the calls; must not be changed meanwhile.
         """
         self._target = target
-        isHeard = False
+        hasListener = False
         raised: list[Exception] = []
         try:
             for registration in registrations:
                 listener = registration.listener()
                 if listener is None:
                     continue
-                isHeard = True
+                hasListener = True
                 if self._isStopped:
                     break
                 try:
@@ -241,13 +240,13 @@ class Event:
                 except Exception as error:
                     raised.append(error)
         finally:
-            # Empty in the end, or an error would hold itself by its traceback and this frame.
+            # Empty the list: an exception would otherwise reference itself through this frame.
             while raised:
                 _uncaughtError(raised.pop(0), self)
-        if not isHeard:
-            self._wasNotHeard()
+        if not hasListener:
+            self._unhandled()
 
-    def _wasNotHeard(self) -> None:
+    def _unhandled(self) -> None:
         """
         Called if the target has no listener for this event.
         """
@@ -255,12 +254,12 @@ class Event:
 
 class ProgressEvent(Event):
     """
-    Bytes have come.
+    Data has been received.
 
-    @ivar bytesLoaded: for C{socketData}, how many bytes came with this event.
-    @ivar bytesTotal: how many there will be; 0 if nobody knows.
-    @cvar PROGRESS: OpenFL's; nothing here dispatches it.
-    @cvar SOCKET_DATA: bytes have come to a C{Socket}, and can be read.
+    @ivar bytesLoaded: for C{socketData}, the number of bytes received.
+    @ivar bytesTotal: the total number of bytes; 0 if unknown.
+    @cvar PROGRESS: defined by OpenFL; not dispatched here.
+    @cvar SOCKET_DATA: a C{Socket} has received data, which can be read.
     """
 
     PROGRESS = "progress"
@@ -283,11 +282,13 @@ class ProgressEvent(Event):
 
 class OutputProgressEvent(Event):
     """
-    Bytes have been handed to the network.
+    Data has been passed to the operating system.
 
-    @ivar bytesPending: how many bytes still wait.
-    @ivar bytesTotal: how many were written so far, with those that still wait.
-    @cvar OUTPUT_PROGRESS: what a C{Socket} dispatches, once a turn at most.
+    @ivar bytesPending: the number of bytes that are still queued.
+    @ivar bytesTotal: the number of bytes written since the connection was established,
+        including C{bytesPending}.
+    @cvar OUTPUT_PROGRESS: dispatched by a C{Socket}, at most once per reactor
+        iteration.
     """
 
     OUTPUT_PROGRESS = "outputProgress"
@@ -309,7 +310,7 @@ class OutputProgressEvent(Event):
 
 class TextEvent(Event):
     """
-    An event with a text.
+    An event with text.
 
     @ivar text: the text.
     """
@@ -325,12 +326,11 @@ class TextEvent(Event):
 
 class ErrorEvent(TextEvent):
     """
-    Something went wrong after the call that began it had returned.
+    An asynchronous operation failed.
 
-    An error event for which the object has no listener is reported; see
-    L{setReporter}.
+    An error event without a listener is reported; see L{setReporter}.
 
-    @cvar ERROR: OpenFL's; nothing here dispatches it.
+    @cvar ERROR: defined by OpenFL; not dispatched here.
     """
 
     ERROR = "error"
@@ -344,8 +344,8 @@ class ErrorEvent(TextEvent):
         id: int = 0,
     ) -> None:
         """
-        @param text: what went wrong; see L{errors.messageOf}.
-        @param id: Flash's number, 0 if it has none.
+        @param text: the reason; see L{errors.messageOf}.
+        @param id: Flash's error number, or 0.
         """
         super().__init__(type, bubbles, cancelable, text)
         self._errorID = id
@@ -353,20 +353,20 @@ class ErrorEvent(TextEvent):
     @property
     def errorID(self) -> int:
         """
-        Flash's number, 0 if it has none.
+        Flash's error number, or 0.
         """
         return self._errorID
 
-    def _wasNotHeard(self) -> None:
+    def _unhandled(self) -> None:
         message = errors.messageOf(2044, type(self).__name__)
         _unhandledError(f"{message} text={self.text}", self)
 
 
 class IOErrorEvent(ErrorEvent):
     """
-    Input or output has failed.
+    Input or output failed.
 
-    @cvar IO_ERROR: a socket could not be connected, #2031.
+    @cvar IO_ERROR: a connection attempt failed, #2031.
     """
 
     IO_ERROR = "ioError"
@@ -374,9 +374,9 @@ class IOErrorEvent(ErrorEvent):
 
 class SecurityErrorEvent(ErrorEvent):
     """
-    The rules of Flash do not allow it.
+    Flash's security rules deny an operation.
 
-    @cvar SECURITY_ERROR: no policy file permits a connection, #2048.
+    @cvar SECURITY_ERROR: no policy file permits the connection, #2048.
     """
 
     SECURITY_ERROR = "securityError"
@@ -384,10 +384,10 @@ class SecurityErrorEvent(ErrorEvent):
 
 class DataEvent(TextEvent):
     """
-    A message has come.
+    A message has been received.
 
-    @cvar DATA: a message has come to an C{XMLSocket}.
-    @cvar UPLOAD_COMPLETE_DATA: OpenFL's; nothing here dispatches it.
+    @cvar DATA: an C{XMLSocket} has received a message.
+    @cvar UPLOAD_COMPLETE_DATA: defined by OpenFL; not dispatched here.
     """
 
     DATA = "data"
@@ -406,7 +406,7 @@ class DataEvent(TextEvent):
     @property
     def data(self) -> str:
         """
-        The message; C{text} is the same.
+        The message; the same as C{text}.
         """
         return self.text
 
@@ -419,7 +419,7 @@ class ServerSocketConnectEvent(Event):
     """
     A client has connected to a C{ServerSocket}.
 
-    @ivar socket: the connection with it, a C{Socket}.
+    @ivar socket: the connection to the client, a C{Socket}.
     """
 
     CONNECT = "connect"
@@ -435,14 +435,14 @@ class ServerSocketConnectEvent(Event):
 
 class DatagramSocketDataEvent(Event):
     """
-    A datagram has come to a C{DatagramSocket}.
+    A C{DatagramSocket} has received a datagram.
 
-    @ivar srcAddress: the IP address from which it came.
-    @ivar srcPort: the port from which it came.
-    @ivar dstAddress: the IP address to which it was sent.
-    @ivar dstPort: the port to which it was sent.
-    @ivar data: its bytes, a C{ByteArray}.
-    @cvar DATA: what a C{DatagramSocket} dispatches for each datagram.
+    @ivar srcAddress: the sender's IP address.
+    @ivar srcPort: the sender's port.
+    @ivar dstAddress: the local IP address.
+    @ivar dstPort: the local port.
+    @ivar data: the payload, a C{ByteArray}.
+    @cvar DATA: dispatched by a C{DatagramSocket} for each datagram.
     """
 
     DATA = "data"
@@ -490,24 +490,22 @@ def setReporter(
     uncaughtError: _UncaughtError, unhandledError: _UnhandledError
 ) -> tuple[_UncaughtError, _UnhandledError]:
     """
-    Choose who hears of what the listeners did not deal with, for all
-    dispatchers. Until then it is the logger C{openfl_twisted.events} of
-    C{logging}, at the level C{ERROR}.
+    Set the functions that report unhandled errors, for all dispatchers. The defaults
+    log them with the C{logging} logger C{openfl_twisted.events}, at the level C{ERROR}.
 
-    @param uncaughtError: called with each exception that a listener raised, and
-        the event, when the other listeners have been called.
-        C{KeyboardInterrupt}, C{SystemExit} and what else is no C{Exception} is
-        not reported but raised.
-    @param unhandledError: called with Flash's text for an L{ErrorEvent} for
-        which its target has no listener, C{Error #2044: Unhandled
-        IOErrorEvent:. text=Error #2031: Socket Error.}, and the event.
-    @return: the two that were there before, to put them back. What one of
-        them raises comes out of C{dispatchEvent}.
+    @param uncaughtError: called with each exception raised by a listener, and the
+        event, after all listeners have been called. Exceptions that are not subclasses
+        of C{Exception}, such as C{KeyboardInterrupt}, are raised instead.
+    @param unhandledError: called with Flash's text for an L{ErrorEvent} without a
+        listener, and the event. The text is, for example, C{Error #2044: Unhandled
+        IOErrorEvent:. text=Error #2031: Socket Error.}
+    @return: the previous two functions, to restore them. Exceptions of the functions
+        are raised by C{dispatchEvent}.
     """
     global _uncaughtError, _unhandledError
-    before = (_uncaughtError, _unhandledError)
+    previous = (_uncaughtError, _unhandledError)
     _uncaughtError, _unhandledError = uncaughtError, unhandledError
-    return before
+    return previous
 
 
 # Dispatchers
@@ -516,7 +514,7 @@ def setReporter(
 @runtime_checkable
 class IEventDispatcher(Protocol):
     """
-    What has listeners. L{EventDispatcher} says what the methods do.
+    The interface of L{EventDispatcher}, which documents the methods.
     """
 
     def addEventListener(
@@ -533,7 +531,7 @@ class IEventDispatcher(Protocol):
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
         """
-        Call a listener no more.
+        Do not call a listener for further events of a type.
         """
 
     def dispatchEvent(self, event: Event) -> bool:
@@ -544,34 +542,34 @@ class IEventDispatcher(Protocol):
 
     def hasEventListener(self, type: str) -> bool:
         """
-        Say whether there is a listener for a type.
+        Return whether a listener for a type is registered.
         """
         raise NotImplementedError
 
     def willTrigger(self, type: str) -> bool:
         """
-        Say whether an event of a type would find a listener.
+        Return whether an event of a type would reach a listener.
         """
         raise NotImplementedError
 
 
 class EventDispatcher:
     """
-    Calls listeners.
+    Dispatches events to listeners.
 
-    One that has no listeners costs nothing over an empty object, even if
-    C{__init__} is never called.
+    Without listeners, a dispatcher takes no memory beyond an empty object. This also
+    holds if C{__init__} is never called.
     """
 
     _eventTarget: IEventDispatcher | None = None
-    # By type and useCapture. The tuples are replaced, never changed: a dispatch that is under way
-    # goes on with those that it began with.
+    # By type and useCapture. The tuples are replaced, never changed: a running dispatch continues
+    # with the listeners it started with.
     _registrations: dict[tuple[str, bool], tuple[_Registration, ...]] | None = None
 
     def __init__(self, target: IEventDispatcher | None = None) -> None:
         """
-        @param target: the target of the events, for an object that has a
-            dispatcher instead of being one; by default the dispatcher itself.
+        @param target: the target of the events, for an object that contains a
+            dispatcher instead of inheriting from it (default: the dispatcher).
         """
         if target is not None:
             self._eventTarget = target
@@ -590,27 +588,26 @@ class EventDispatcher:
         """
         Call a listener whenever an event of a type is dispatched.
 
-        The same listener again changes nothing, not even its priority: remove
-        it before. One that is added by a listener of the same type is not
-        called for the event that is being dispatched.
+        Adding the same listener again has no effect, not even on its priority: remove
+        it first. A listener added by another listener of the same type is not called
+        for the current event.
 
         @param type: the type of the events.
-        @param listener: called with the event. Listeners are the same if they
-            are equal, so a bound method is, however often it is taken from its
-            object.
-        @param useCapture: for the way down a display list. There is none, so
-            such a listener is kept apart and never called.
-        @param priority: the highest are called first, equal ones in the order
-            in which they were added.
-        @param useWeakReference: do not keep the listener alive, or for a bound
-            method its object. A function that nobody else holds vanishes.
+        @param listener: called with the event. Listeners are compared with C{==}, so
+            all accesses to a bound method are the same listener.
+        @param useCapture: for the capture phase. Such a listener is registered
+            separately, and never called: there is no display list.
+        @param priority: listeners are called from the highest priority to the lowest,
+            and in the order of registration if priorities are equal.
+        @param useWeakReference: whether to reference the listener (or the object of a
+            bound method) weakly. A function without other references is removed.
         @raise errors.TypeError: 2007, if the listener is C{None}.
         @raise builtins.TypeError: if the listener cannot be referenced weakly.
         """
         if listener is None:
             raise errors.TypeError.numbered(2007, "listener")
         key = (type, useCapture)
-        registrations = self._living(key)
+        registrations = self._liveRegistrations(key)
         if any(registration.listener() == listener for registration in registrations):
             return
         ordered = list(registrations)
@@ -620,17 +617,18 @@ class EventDispatcher:
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
         """
-        Call a listener no more; nothing if it is not there.
+        Do not call a listener for further events of a type. A listener that is not
+        registered is ignored.
 
-        If it is removed by a listener of the same type, it is still called for
-        the event that is being dispatched, as in Flash; OpenFL does not.
+        If a listener of the same type removes it, it is still called for the current
+        event, as in Flash but not in OpenFL.
 
-        @param type: as it was added.
-        @param listener: as it was added.
-        @param useCapture: as it was added.
+        @param type: the type passed to L{addEventListener}.
+        @param listener: the listener.
+        @param useCapture: the value passed to L{addEventListener}.
         """
         key = (type, useCapture)
-        registrations = self._living(key)
+        registrations = self._liveRegistrations(key)
         kept = [each for each in registrations if each.listener() != listener]
         if len(kept) < len(registrations):
             self._store(key, kept)
@@ -639,13 +637,13 @@ class EventDispatcher:
         """
         Call the listeners of an event.
 
-        What they raise is reported when all have been called, and so is an
-        L{ErrorEvent} for which there is no listener; see L{setReporter}.
+        Exceptions of listeners are reported after all listeners have been called, as is
+        an L{ErrorEvent} without a listener; see L{setReporter}.
 
-        @param event: the event. One that was dispatched before keeps its
-            target: a clone is dispatched.
-        @return: C{False} if a listener called L{Event.preventDefault} and the
-            event is cancelable, else C{True}.
+        @param event: the event. If it was dispatched before, a clone is dispatched, so
+            that it keeps its target.
+        @return: C{False} if the event is cancelable and a listener called
+            L{Event.preventDefault}, else C{True}.
         @raise errors.TypeError: 2007, if the event is C{None}.
         """
         if event is None:
@@ -655,42 +653,42 @@ class EventDispatcher:
         table = self._registrations
         registrations = table.get((event.type, False), ()) if table else ()
         target = self if self._eventTarget is None else self._eventTarget
-        event._deliver(target, registrations)  # noqa: SLF001  Hidden from users, not from here.
+        event._deliver(target, registrations)  # noqa: SLF001 - of the same module
         return not event.isDefaultPrevented()
 
     def hasEventListener(self, type: str) -> bool:
         """
-        Say whether there is a listener for a type, with C{useCapture} or not.
+        Return whether a listener for a type is registered, with C{useCapture} or
+        without.
 
         @param type: the type.
         """
-        return bool(self._living((type, False)) or self._living((type, True)))
+        return bool(self._liveRegistrations((type, False)) or self._liveRegistrations((type, True)))
 
     def willTrigger(self, type: str) -> bool:
         """
-        Say the same as L{hasEventListener}, as there is no display list.
+        Return the result of L{hasEventListener}, because there is no display list.
 
         @param type: the type.
-        @return: whether there is a listener.
+        @return: whether a listener is registered.
         """
         return self.hasEventListener(type)
 
     def toString(self) -> str:
         """
-        Write the object as ActionScript does: C{[object Socket]}.
+        Return the text of the object as ActionScript formats it: C{[object Socket]}.
         """
         return f"[object {type(self).__name__}]"
 
-    def _living(self, key: tuple[str, bool]) -> tuple[_Registration, ...]:
+    def _liveRegistrations(self, key: tuple[str, bool]) -> tuple[_Registration, ...]:
         """
-        Get the registrations whose listeners have not vanished, and forget
-        those that have.
+        Return the registrations whose listeners are alive, and remove the others.
         """
         registrations = self._registrations.get(key, ()) if self._registrations else ()
-        living = tuple(each for each in registrations if each.listener() is not None)
-        if len(living) < len(registrations):
-            self._store(key, living)
-        return living
+        alive = tuple(each for each in registrations if each.listener() is not None)
+        if len(alive) < len(registrations):
+            self._store(key, alive)
+        return alive
 
     def _store(self, key: tuple[str, bool], registrations: Sequence[_Registration]) -> None:
         if self._registrations is None:

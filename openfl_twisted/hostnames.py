@@ -1,5 +1,5 @@
 """
-Endpoints for servers that are known by host name or by address.
+Client endpoints for host names and IP addresses.
 """
 
 import ipaddress
@@ -31,11 +31,11 @@ _PLACEHOLDER = "placeholder.invalid"
 
 def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
     """
-    Create the endpoint for a server.
+    Create the client endpoint for a server.
 
     @param reactor: the reactor.
-    @param host: its name or its address, IPv6 with or without brackets. A name may
-        have underscores, as those of Docker Compose.
+    @param host: its host name or IP address, IPv6 with or without brackets. A name can
+        contain underscores, as those of Docker Compose do.
     @param port: its port.
     @param timeout: maximum time to connect (seconds).
     @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
@@ -45,19 +45,16 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
-        return _named(reactor, host, port, timeout)
+        return _endpointForName(reactor, host, port, timeout)
     if version == 4:
         return TCP4ClientEndpoint(reactor, address, port, timeout)
     return TCP6ClientEndpoint(reactor, address, port, timeout)
 
 
-def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
-    """
-    Create the endpoint for a server that is known by its name.
-    """
+def _endpointForName(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
     name = ServerName(host).dns
     if name is None:
-        return _Impossible(host)
+        return _InvalidNameEndpoint(host)
     try:
         idna.encode(host)
     except UnicodeError:
@@ -66,7 +63,7 @@ def _named(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientE
 
 
 @implementer(IStreamClientEndpoint)
-class _Impossible:
+class _InvalidNameEndpoint:
     """
     The endpoint for text that cannot be a host name.
     """
@@ -86,8 +83,8 @@ class _Impossible:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    A C{HostnameEndpoint} for the names that it refuses: it verifies that they are valid
-    by IDNA 2008, and underscores, for example, are not.
+    A C{HostnameEndpoint} for names that it rejects because they are invalid in IDNA
+    2008, such as names with underscores.
     """
 
     def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:
@@ -108,7 +105,7 @@ class _NamedEndpoint:
 @implementer(IReactorPluggableNameResolver, IHostnameResolver)
 class _RenamingReactor:
     """
-    A reactor that looks up one host name, whatever it is asked for.
+    A reactor that resolves one host name, whatever name is requested.
     """
 
     def __init__(self, reactor: Any, name: str) -> None:

@@ -1,11 +1,10 @@
 """
-The log of this package: what is below a level is left out before it goes
-anywhere.
+Loggers of this package, and their log level. Events below the level are discarded
+before they reach Twisted's log.
 
-Each connection makes a line when it is opened and one when it is closed, at the
-level C{info}; one on which a policy request was answered as it was accepted
-makes only the line that says this. A limit that is reached makes one at
-C{warn}. Nothing is logged for a message.
+Opening and closing a connection are logged at C{info}. A policy request that is
+answered on accept is logged as one line instead. A reached limit is logged at C{warn}.
+Messages are not logged.
 """
 
 from typing import Any
@@ -18,21 +17,20 @@ from openfl_twisted.wire.text import escape
 
 class _PackageLogger(Logger):
     """
-    A logger that drops events below the level before it creates them, and
-    escapes the values of an event: they can contain text from a peer. The formats
-    are constants.
+    A logger that discards events below the level before it creates them. It escapes the
+    values of an event, which can contain text from a peer; the formats are constants.
     """
 
-    least: Any = LogLevel.info
+    minLevel: Any = LogLevel.info
 
     def emit(self, level: Any, format: str | None = None, **keywords: object) -> None:  # noqa: A002 - Twisted names it so
-        if level >= _PackageLogger.least:
+        if level >= _PackageLogger.minLevel:
             super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
 
 
 def _safe(value: object) -> object:
     """
-    Escape a value of an event. A failure stays as it is, for its traceback.
+    Escape a value of an event. A failure is unchanged, to keep its traceback.
     """
     if isinstance(value, int | float | Failure):
         return value
@@ -41,20 +39,18 @@ def _safe(value: object) -> object:
 
 def packageLogger() -> Logger:
     """
-    Make a logger for a module of this package, or for a class, to be an
-    attribute of it.
+    Create the logger of a module or class of this package, as an attribute of it.
 
-    @return: a logger whose events have the name of the package or of that
-        class, and go on to Twisted's log if their level is high enough.
+    @return: a logger with the package or the class as namespace. It forwards events to
+        Twisted's log if their level is high enough.
     """
     return _PackageLogger("openfl_twisted")
 
 
 def setLogLevel(level: Any) -> None:
     """
-    Leave out of the log what is less than C{level}, for the whole process.
+    Set the minimum log level of this package, for the whole process.
 
-    @param level: one of the constants of C{twisted.logger.LogLevel}; C{info} is
-        the default.
+    @param level: a constant of C{twisted.logger.LogLevel} (default C{info}).
     """
-    _PackageLogger.least = level
+    _PackageLogger.minLevel = level

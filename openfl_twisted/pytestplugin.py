@@ -1,7 +1,7 @@
 """
-Fixtures for pytest, which finds them automatically if this package is installed.
+Fixtures for pytest, which loads them automatically if this package is installed.
 
-Importing this module imports nothing else of this package, and no reactor.
+Importing this module imports no other module of this package, and no reactor.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def memoryNetwork() -> Iterator["MemoryNetwork"]:
     """
-    A network in memory, a new one for each test. At the end of a test it raises the
-    first exception of a call or a protocol, which a reactor only logs.
+    An in-memory network, created for each test. At the end of the test it raises the
+    first exception of a delayed call or protocol, which a reactor would only log.
 
-    @return: the network; its time is 0.
+    @return: the network; its clock starts at 0.
     """
     from openfl_twisted.testing import MemoryNetwork
 
@@ -31,7 +31,7 @@ def memoryNetwork() -> Iterator["MemoryNetwork"]:
 @pytest.fixture(scope="session")
 def certificateMaker() -> "CertificateMaker":
     """
-    A maker of certificates for C{localhost}, with the same CA for all tests.
+    A certificate maker for C{localhost}, with one CA for all tests.
 
     @return: the maker.
     """

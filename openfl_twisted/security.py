@@ -1,5 +1,5 @@
 """
-Certificates of servers: what C{openfl.security} has.
+X.509 certificates of servers (C{openfl.security}).
 """
 
 from datetime import datetime
@@ -20,8 +20,8 @@ _ISSUER_ID, _SUBJECT_ID = 0x81, 0x82
 
 class X500DistinguishedName:
     """
-    The name of somebody in a certificate. What is not there is C{None}; of what
-    is there several times it is the first.
+    The subject or issuer of a certificate. A missing attribute is C{None}; of a
+    repeated attribute, the first value is returned.
     """
 
     def __init__(self, name: x509.Name) -> None:
@@ -39,21 +39,21 @@ class X500DistinguishedName:
     @property
     def commonName(self) -> str | None:
         """
-        The name of a server or of an authority (CN).
+        The name of a server or certificate authority (CN).
         """
         return self._first(NameOID.COMMON_NAME)
 
     @property
     def countryName(self) -> str | None:
         """
-        The country, in two letters (C).
+        The two-letter country code (C).
         """
         return self._first(NameOID.COUNTRY_NAME)
 
     @property
     def localityName(self) -> str | None:
         """
-        The town (L).
+        The locality, such as a city (L).
         """
         return self._first(NameOID.LOCALITY_NAME)
 
@@ -67,7 +67,7 @@ class X500DistinguishedName:
     @property
     def organizationalUnitName(self) -> str | None:
         """
-        The part of the organization (OU).
+        The organizational unit (OU).
         """
         return self._first(NameOID.ORGANIZATIONAL_UNIT_NAME)
 
@@ -80,8 +80,8 @@ class X500DistinguishedName:
 
     def toString(self) -> str:
         """
-        Write it in one line, as OpenFL does: C{/CN=games.example/C=US}. How
-        Flash does it is not known.
+        Return the name in one line, as OpenFL does: C{/CN=games.example/C=US}. Flash's
+        format is not documented.
         """
         parts = {
             "CN": self.commonName,
@@ -98,7 +98,7 @@ class X500DistinguishedName:
 
 class X509Certificate:
     """
-    A certificate as it came.
+    A certificate as it was received.
     """
 
     def __init__(self, certificate: x509.Certificate) -> None:
@@ -114,75 +114,75 @@ class X509Certificate:
     @cached_property
     def _fields(self) -> list[Element]:
         """
-        The fields of RFC 5280's C{TBSCertificate}, from the serial number on.
+        The fields of RFC 5280's C{TBSCertificate}, starting at the serial number.
         """
         [certificate] = elements(self._der)
         fields = elements(elements(certificate.content)[0].content)
-        # The version may be left out.
+        # The version is optional.
         return fields[1:] if fields[0].tag == 0xA0 else fields
 
     @property
     def encoded(self) -> ByteArray:
         """
-        The whole certificate in DER.
+        The certificate in DER.
         """
         return ByteArray(self._der)
 
     @property
     def issuer(self) -> X500DistinguishedName:
         """
-        Who has signed it.
+        The name of the certificate's issuer.
         """
         return X500DistinguishedName(self._certificate.issuer)
 
     @property
     def subject(self) -> X500DistinguishedName:
         """
-        Whom it is about.
+        The name of the certificate's holder.
         """
         return X500DistinguishedName(self._certificate.subject)
 
     @property
     def issuerUniqueID(self) -> str | None:
         """
-        What tells issuers of the same name apart, in hexadecimal digits; nobody
-        uses it.
+        The identifier that distinguishes issuers of the same name, in hexadecimal
+        digits. It is obsolete and rarely used.
         """
         return self._uniqueID(_ISSUER_ID)
 
     @property
     def subjectUniqueID(self) -> str | None:
         """
-        What tells subjects of the same name apart, in hexadecimal digits;
-        nobody uses it.
+        The identifier that distinguishes subjects of the same name, in hexadecimal
+        digits. It is obsolete and rarely used.
         """
         return self._uniqueID(_SUBJECT_ID)
 
     def _uniqueID(self, tag: int) -> str | None:
         for field in self._fields[6:]:
             if field.tag == tag:
-                # The first byte counts the bits of the last that are none.
+                # The first byte of a BIT STRING is the number of unused bits in the last byte.
                 return field.content[1:].hex()
         return None
 
     @property
     def serialNumber(self) -> str:
         """
-        Its number at the issuer, in hexadecimal digits.
+        The serial number, in hexadecimal digits.
         """
         return f"{self._certificate.serial_number:x}"
 
     @property
     def signatureAlgorithmOID(self) -> str:
         """
-        How it is signed.
+        The OID of the signature algorithm.
         """
         return str(self._certificate.signature_algorithm_oid.dotted_string)
 
     @property
     def signatureAlgorithmParams(self) -> ByteArray | None:
         """
-        The parameters of the signature in DER, if there are any.
+        The parameters of the signature algorithm in DER; C{None} if it has none.
         """
         algorithm = elements(self._fields[1].content)
         return ByteArray(algorithm[1].whole) if len(algorithm) > 1 else None
@@ -190,7 +190,7 @@ class X509Certificate:
     @property
     def subjectPublicKey(self) -> str:
         """
-        The key in hexadecimal digits. What form Flash has is not known.
+        The public key in hexadecimal digits. Flash's format is not documented.
         """
         [_, key] = elements(self._fields[5].content)
         return key.content[1:].hex()
@@ -198,27 +198,27 @@ class X509Certificate:
     @property
     def subjectPublicKeyAlgorithmOID(self) -> str:
         """
-        What kind of key it is.
+        The OID of the public key's algorithm.
         """
         return str(self._certificate.public_key_algorithm_oid.dotted_string)
 
     @property
     def validNotBefore(self) -> datetime:
         """
-        When its validity begins; UTC.
+        The begin of the validity period (UTC).
         """
         return self._certificate.not_valid_before_utc
 
     @property
     def validNotAfter(self) -> datetime:
         """
-        When its validity ends; UTC.
+        The end of the validity period (UTC).
         """
         return self._certificate.not_valid_after_utc
 
     @property
     def version(self) -> int:
         """
-        The version as it stands there: 2 for X.509 v3, 0 for v1.
+        The encoded version: 2 for X.509 v3, 0 for v1.
         """
         return int(self._certificate.version.value)

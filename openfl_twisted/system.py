@@ -1,5 +1,5 @@
 """
-What C{openfl.system} has for sockets: C{Security}.
+The sandbox of a program (C{openfl.system.Security}).
 """
 
 from collections import deque
@@ -9,33 +9,33 @@ from openfl_twisted import errors
 
 MAX_POLICY_URLS = 100
 """
-How many URLs L{Security.loadPolicyFile} remembers; beyond it the oldest is
-forgotten.
+Maximum number of URLs stored by L{Security.loadPolicyFile}. The oldest is dropped
+first.
 """
 
 
 class Security:
     """
-    What a program may do, by where it comes from. It is never instantiated.
+    The security sandbox of the program. The class is never instantiated.
 
-    A program of Python is a desktop program, whose sockets need no permission.
-    Set C{sandboxType} and C{swfURL} to see a server as a program in Flash Player
-    would: then C{connect} looks for a policy file first.
+    A Python program is a desktop program, and its sockets need no permission. Set
+    C{sandboxType} and C{swfURL} to connect as a program in Flash Player would: then
+    C{connect} requests a policy file first.
 
-    @cvar sandboxType: one of the constants. Flash Player sets it; here it is
-        for the program to set. With C{REMOTE}, policy files decide about
-        sockets; so they do with C{LOCAL_WITH_NETWORK}, where only rules for
-        everybody count, and with C{LOCAL_TRUSTED}, but not for this machine
-        itself. With C{LOCAL_WITH_FILE} there are no sockets.
-    @cvar swfURL: from where the program came, for C{REMOTE}: a URL of http or
-        https. It stands for C{LoaderInfo.url}. Without it only rules for
-        everybody count.
-    @cvar policyFiles: the URLs that were given to L{loadPolicyFile}.
-    @cvar exactSettings: whether settings belong to a whole host name; they are
-        the player's, so nothing depends on it here.
-    @cvar pageDomain: the domain of the page around the program. There is none.
-    @cvar APPLICATION: the default of C{sandboxType}: a program of AIR, and one
-        of Python; no policy file is asked for.
+    @cvar sandboxType: one of the constants, set by the program (in Flash, by the
+        player). In C{REMOTE}, policy files decide about sockets. In
+        C{LOCAL_WITH_NETWORK} they do, but only rules for all domains apply. In
+        C{LOCAL_TRUSTED} they do, except for the loopback interface. In
+        C{LOCAL_WITH_FILE} sockets are denied.
+    @cvar swfURL: the HTTP or HTTPS URL from which the program was loaded, for
+        C{REMOTE}; in Flash, C{LoaderInfo.url}. Without it only rules for all domains
+        apply.
+    @cvar policyFiles: the URLs passed to L{loadPolicyFile}.
+    @cvar exactSettings: whether settings of the player apply to an exact host name. It
+        has no effect here.
+    @cvar pageDomain: the domain of the surrounding HTML page; always C{None}.
+    @cvar APPLICATION: the default of C{sandboxType}: an AIR program, or a Python
+        program. No policy file is requested.
     """
 
     REMOTE = "remote"
@@ -53,13 +53,12 @@ class Security:
     @classmethod
     def loadPolicyFile(cls, url: str) -> None:
         """
-        Name one more policy file, to be looked at before all others. It is got
-        when a socket first needs it, and speaks only for sockets to its own
-        host.
+        Add a policy file to be checked before all others. It is requested when a socket
+        first needs it, and applies only to sockets to its own host.
 
-        @param url: C{xmlsocket://host:port}. As in Flash Player 10, files of
-            http and others have no effect on sockets; the reason is in the text
-            of the C{securityError}.
+        @param url: C{xmlsocket://host:port}. As in Flash Player 10, policy files from
+            other URLs, such as C{http}, do not apply to sockets; the text of the
+            C{securityError} explains this.
         @raise errors.TypeError: #2007, if it is C{None}.
         """
         if url is None:
@@ -70,12 +69,12 @@ class Security:
     @classmethod
     def allowDomain(cls, *domains: str) -> None:
         """
-        Let programs of other domains use this one. No program of Flash can, so
-        the arguments are checked, and that is all.
+        Allow programs of other domains to script this one. Flash programs cannot script
+        a Python program, so the arguments are only checked.
 
-        @param domains: the domains, or IP addresses; C{*} for all.
+        @param domains: the domains or IP addresses; C{*} for all.
         @raise errors.SecurityError: #3207, in the sandbox C{application}.
-        @raise errors.ArgumentError: #2052, if one of them is not text.
+        @raise errors.ArgumentError: #2052, if a domain is not text.
         """
         if cls.sandboxType == cls.APPLICATION:
             raise errors.SecurityError.numbered(3207)
@@ -85,11 +84,11 @@ class Security:
     @classmethod
     def allowInsecureDomain(cls, *domains: str) -> None:
         """
-        Let programs that came without encryption use this one, which came with
-        it; see L{allowDomain}.
+        Allow programs loaded over HTTP to script this one, loaded over HTTPS; see
+        L{allowDomain}.
 
-        @param domains: the domains, or IP addresses; C{*} for all.
+        @param domains: the domains or IP addresses; C{*} for all.
         @raise errors.SecurityError: #3207, in the sandbox C{application}.
-        @raise errors.ArgumentError: #2052, if one of them is not text.
+        @raise errors.ArgumentError: #2052, if a domain is not text.
         """
         cls.allowDomain(*domains)

@@ -1,5 +1,6 @@
 """
-What C{openfl.utils} has: C{ByteArray}, and what it shares with the sockets.
+C{ByteArray}, and the reading and writing methods that it shares with the sockets
+(C{openfl.utils}).
 """
 
 import codecs
@@ -25,8 +26,8 @@ _MAX_UINT = 0xFFFFFFFF
 
 _SLOTS = ("_numbers", "_objectEncoding", "_position")
 
-# What toString() drops, and how it reads the rest.
-_marks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
+# The byte order marks that toString() drops, and the decoders for the text after them.
+_byteOrderMarks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
     (codecs.BOM_UTF8, decodeUTF8),
     (codecs.BOM_UTF16_LE, lambda data: data.decode("utf-16-le", "replace")),
     (codecs.BOM_UTF16_BE, lambda data: data.decode("utf-16-be", "replace")),
@@ -37,9 +38,9 @@ class Endian:
     """
     Byte orders.
 
-    @cvar BIG_ENDIAN: the highest byte first, as in the network; the default of
-        all that reads and writes here.
-    @cvar LITTLE_ENDIAN: the lowest byte first.
+    @cvar BIG_ENDIAN: the most significant byte first, the network byte order; the
+        default of all methods that read or write.
+    @cvar LITTLE_ENDIAN: the least significant byte first.
     """
 
     BIG_ENDIAN = BIG_ENDIAN
@@ -48,11 +49,11 @@ class Endian:
 
 class CompressionAlgorithm:
     """
-    Ways to compress.
+    Compression formats.
 
-    @cvar DEFLATE: the bare compressed data (RFC 1951).
-    @cvar LZMA: a file as C{.lzma} has it.
-    @cvar ZLIB: the same as C{DEFLATE}, with a header and a checksum (RFC 1950).
+    @cvar DEFLATE: raw compressed data (RFC 1951).
+    @cvar LZMA: the C{.lzma} file format.
+    @cvar ZLIB: C{DEFLATE} with a header and a checksum (RFC 1950).
     """
 
     DEFLATE = compression.DEFLATE
@@ -63,46 +64,44 @@ class CompressionAlgorithm:
 @runtime_checkable
 class IDynamicPropertyOutput(Protocol):
     """
-    What an L{IDynamicPropertyWriter} writes the members of one object to.
+    The destination of the members that an L{IDynamicPropertyWriter} writes.
     """
 
     def writeDynamicProperty(self, name: str, value: Any) -> None:
         """
-        Write a member. It need not be one that the object has.
+        Write a member of the object, or an additional one.
 
-        @param name: its name.
-        @param value: its value.
-        @raise OSError: if the name is not text, or empty.
+        @param name: the member's name.
+        @param value: the member's value.
+        @raise OSError: if the name is empty or not text.
         """
 
 
 @runtime_checkable
 class IDynamicPropertyWriter(Protocol):
     """
-    An object that decides which members of other objects are sent; see
-    L{ObjectEncoding}.
+    Selects the members of plain objects that are sent; see L{ObjectEncoding}.
     """
 
     def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
         """
-        Write the members of an object. What is not written is not sent.
+        Write the members of an object. Members that are not written are not sent.
 
         @param obj: the object.
-        @param output: takes its members until this method returns.
+        @param output: accepts the members until this method returns.
         """
 
 
 class ObjectEncoding:
     """
-    Versions of AMF. OpenFL's own C{HXSF} and C{JSON} are not spoken here.
+    AMF versions. OpenFL's own C{HXSF} and C{JSON} are not supported.
 
-    @cvar dynamicPropertyWriter: asked by every C{writeObject} for the members
-        of each plain object, a C{dict} or another C{Mapping}, but not of arrays
-        and of objects of a class; C{None}, the default, to send all members
-        that are no functions.
+    @cvar dynamicPropertyWriter: called by each C{writeObject} for each plain object (a
+        C{dict} or another C{Mapping}), but not for arrays and instances of registered
+        classes. C{None}, the default, sends all members except functions.
     @cvar AMF0: the format of ActionScript 1 and 2.
     @cvar AMF3: the format of ActionScript 3.
-    @cvar DEFAULT: what is taken if nobody says otherwise: C{AMF3}.
+    @cvar DEFAULT: the default version, C{AMF3}.
     """
 
     AMF0 = codec.AMF0
@@ -113,14 +112,14 @@ class ObjectEncoding:
 
 classAliases = ClassRegistry()
 """
-The classes that every C{readObject} and C{writeObject} knows; see
+The classes known to C{readObject} and C{writeObject}; see
 C{openfl_twisted.net.registerClassAlias}.
 """
 
 
 class _FlashProblems(Problems):
     """
-    The errors of reading and writing, with Flash's numbers.
+    Creates the errors of reading and writing, with Flash's error numbers.
     """
 
     @staticmethod
@@ -149,8 +148,8 @@ class _ObjectEncoding:
     @property
     def objectEncoding(self) -> int:
         """
-        The version of AMF for objects: 0 or 3 (the default). Another is an
-        L{errors.ArgumentError}, and the version stays as it was.
+        The AMF version for objects: 0 or 3 (default). Any other value raises
+        L{errors.ArgumentError} and is not stored.
         """
         return self._objectEncoding
 
@@ -158,17 +157,16 @@ class _ObjectEncoding:
     def objectEncoding(self, value: int) -> None:
         if value not in (codec.AMF0, codec.AMF3):
             raise self._problems.notAccepted("objectEncoding")
-        self._objectEncoding = value  # type: ignore[misc] # subclasses have the slot
+        self._objectEncoding = value  # type: ignore[misc] # a slot of the subclasses
 
 
 class IDataInput(_ObjectEncoding, DataInput):
     """
-    The reading methods, with Flash's errors, of whatever has bytes:
-    L{ByteArray} and the sockets. A class that wants them gives C{_take},
-    C{bytesAvailable} and C{_window}.
+    The reading methods of L{ByteArray} and the sockets, with Flash's errors. A subclass
+    implements C{_take}, C{bytesAvailable} and C{_window}.
 
-    @cvar amfLimits: the limits of L{readObject}. Override it in a subclass, or
-        set it here for the whole program, to read larger values.
+    @cvar amfLimits: the limits of L{readObject}. To read larger values, override it in
+        a subclass, or set it here for the whole program.
     """
 
     __slots__ = ()
@@ -177,22 +175,22 @@ class IDataInput(_ObjectEncoding, DataInput):
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         """
-        Get the bytes to read objects from, and where the next one begins.
+        Return the buffer to read objects from, and the position of the next one.
         """
         raise NotImplementedError
 
     def readObject(self) -> Any:
         """
-        Read a value in AMF, see L{openfl_twisted.wire.amf.values}. Classes are known by
-        C{registerClassAlias}; a C{ByteArray} is a L{ByteArray}. The value takes at
-        most 160 bytes of memory for each of its bytes, besides what the
-        program's own classes take; see C{amfLimits}.
+        Read an AMF value; see L{openfl_twisted.wire.amf.values}. Classes are registered
+        with C{registerClassAlias}; AMF's C{ByteArray} becomes a L{ByteArray}. A value
+        takes at most 160 bytes of memory per encoded byte, not counting the program's
+        own classes; see C{amfLimits}.
 
-        @raise errors.EOFError: if the value is not all there; nothing is taken
-            then, so that it can be read when the rest has come.
-        @raise errors.IOError: if the bytes are no such value. It is #2173 for an
-            object that only its class can read, if this class is not
-            registered; Flash throws an C{ArgumentError} with this number.
+        @raise errors.EOFError: if the value is incomplete. No bytes are consumed, so it
+            can be read when the rest has been received.
+        @raise errors.IOError: if the bytes are not an AMF value. It is #2173 for an
+            externalizable object whose class is not registered; Flash throws an
+            C{ArgumentError} with this number.
         """
         data, position = self._window()
         try:
@@ -207,8 +205,8 @@ class IDataInput(_ObjectEncoding, DataInput):
         except EOFError:
             raise self._problems.endOfFile() from None
         except ExternalizableError as error:
-            told = errors.IOError.numbered(2173, error.alias)
-            raise errors.IOError(f"{told} ({error})", told.errorID) from error
+            flash = errors.IOError.numbered(2173, error.alias)
+            raise errors.IOError(f"{flash} ({error})", flash.errorID) from error
         except AMFError as error:
             raise errors.IOError(str(error)) from error
         self._take(end - position)
@@ -217,19 +215,19 @@ class IDataInput(_ObjectEncoding, DataInput):
 
 class IDataOutput(_ObjectEncoding, DataOutput):
     """
-    The writing methods, with Flash's errors, of whatever takes bytes:
-    L{ByteArray} and the sockets. A class that wants them gives C{_put}.
+    The writing methods of L{ByteArray} and the sockets, with Flash's errors. A subclass
+    implements C{_put}.
     """
 
     __slots__ = ()
 
     def writeObject(self, object: Any) -> None:
         """
-        Write a value in AMF, see L{openfl_twisted.wire.amf.values}. The members of
-        plain objects are those that L{ObjectEncoding} has written.
+        Write an AMF value; see L{openfl_twisted.wire.amf.values}. The members of plain
+        objects can be selected with L{ObjectEncoding.dynamicPropertyWriter}.
 
         @param object: the value.
-        @raise errors.IOError: if it has no such form; nothing is written then.
+        @raise errors.IOError: if the value cannot be encoded; nothing is written then.
         """
         writer = ObjectEncoding.dynamicPropertyWriter
         try:
@@ -246,17 +244,17 @@ class IDataOutput(_ObjectEncoding, DataOutput):
 
 class ByteArray(bytearray, IDataInput, IDataOutput):
     """
-    An array of bytes with a position, at which it is read and written.
+    An array of bytes with a position for reading and writing.
 
-    It is a C{bytearray}: its length, slices, iteration, comparison and the
-    buffer protocol are Python's. Copies and pickles of it keep the bytes, the
-    position, the byte order and the object encoding. As in Flash, an index behind the end gives
+    It is a C{bytearray}: its length, slices, iteration, comparison and the buffer
+    protocol are Python's. Copies and pickles keep the bytes, the position, the byte
+    order and the object encoding. As in Flash, getting an index past the end returns
     C{None}, and setting it extends the array with zeros.
 
-    @cvar defaultObjectEncoding: the version of AMF of new arrays.
-    @cvar defaultEndian: the byte order of new arrays. OpenFL has this; Flash is
-        always big endian at first, and so is this class, other than OpenFL's.
-    @cvar maxUncompressed: the most bytes that C{uncompress} makes.
+    @cvar defaultObjectEncoding: the AMF version of new arrays.
+    @cvar defaultEndian: the byte order of new arrays, from OpenFL; big-endian as in
+        Flash, unlike OpenFL's default.
+    @cvar maxUncompressed: maximum size of the result of C{uncompress} (bytes).
     """
 
     # A value in AMF can contain a million of these; with a dictionary each, they take 450 bytes.
@@ -268,29 +266,27 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def __init__(self, length: int | bytes | bytearray | memoryview = 0) -> None:
         """
-        @param length: how many zeros the array has at first (OpenFL has this),
-            or its bytes.
+        @param length: the initial number of zeros (an extension of OpenFL), or the
+            initial bytes.
         """
         super().__init__(length)
         self._position = 0
         self.endian = self.defaultEndian
         self.objectEncoding = self.defaultObjectEncoding
 
-    # What an array is
-
     @property
     def length(self) -> int:
         """
-        The number of bytes. A greater length adds zeros, a smaller one cuts the
-        array. A position beyond the new length is moved to the end.
+        The number of bytes. A greater length adds zeros, a smaller one truncates the
+        array. A position past the new length is moved to the end.
 
-        @raise errors.MemoryError: if there is not so much memory.
+        @raise errors.MemoryError: if not enough memory is available.
         """
         return len(self)
 
     @length.setter
     def length(self, value: int) -> None:
-        # Flash's length has no sign: less than 0 is far too much.
+        # Flash's length is unsigned: a negative value is very large.
         if not 0 <= value < _MAX_UINT:
             raise errors.MemoryError.numbered(1000)
         if value <= len(self):
@@ -301,7 +297,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def _grow(self, length: int) -> None:
         """
-        Add zeros up to a length. The position stays.
+        Append zeros up to a length.
         """
         if length >= _MAX_UINT:
             raise errors.MemoryError.numbered(1000)
@@ -313,7 +309,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     @property
     def position(self) -> int:
         """
-        Where the next read or write begins. It can stand behind the end, up to
+        The position of the next read or write. It can be past the end, up to
         4294967295.
         """
         return self._position
@@ -344,19 +340,16 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         super().__setitem__(index, int(value) & 0xFF if isFinite else 0)
 
     def clear(self) -> None:
-        """
-        Drop all bytes.
-        """
         super().clear()
         self._position = 0
 
     def toString(self) -> str:
         """
-        Read the whole array as text: UTF-8, or what a byte order mark at its
-        beginning says. The position stays.
+        Decode the whole array as text: UTF-8, or as its byte order mark specifies. The
+        position is unchanged.
         """
         data = bytes(self)
-        for mark, decode in _marks:
+        for mark, decode in _byteOrderMarks:
             if data.startswith(mark):
                 return decode(data[len(mark) :])
         return decodeUTF8(data)
@@ -367,7 +360,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         return f"<ByteArray of {len(self)} bytes at {self._position}>"
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # What is in the slots of this class, and all attributes of a subclass.
+        # The slots of this class, and all attributes of a subclass.
         attributes, slots = cast("Any", super().__getstate__())
         own = {name: value for name, value in slots.items() if name not in _SLOTS}
         state = (bytes(self), self._position, self.endian, self.objectEncoding, attributes, own)
@@ -418,10 +411,10 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def compress(self, algorithm: str = compression.ZLIB) -> None:
         """
-        Compress the whole array. The position is then at its end.
+        Compress the whole array. The position moves to the end.
 
         @param algorithm: one of L{CompressionAlgorithm}.
-        @raise errors.IOError: if there is no such algorithm.
+        @raise errors.IOError: if the algorithm is unknown.
         """
         self._checkAlgorithm(algorithm)
         if self:
@@ -430,15 +423,14 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def uncompress(self, algorithm: str = compression.ZLIB) -> None:
         """
-        Uncompress the whole array. The position is then 0.
+        Uncompress the whole array. The position moves to 0.
 
         @param algorithm: one of L{CompressionAlgorithm}.
-        @raise errors.IOError: if there is no such algorithm, if the bytes are
-            corrupt, or if they make more than C{maxUncompressed}; the array
-            stays as it was.
+        @raise errors.IOError: if the algorithm is unknown, the data is corrupt, or the
+            result exceeds C{maxUncompressed}. The array is unchanged then.
         """
         self._checkAlgorithm(algorithm)
-        # Flash leaves alone what is too short for the header of LZMA.
+        # Flash ignores data that is too short for an LZMA header.
         if not self or (algorithm == compression.LZMA and len(self) < compression.LZMA_HEADER):
             return
         try:
@@ -473,20 +465,20 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 @runtime_checkable
 class IExternalizable(Protocol):
     """
-    An object that writes itself into AMF and reads itself from it. Its class
-    must be known by C{registerClassAlias}, and is made without arguments.
+    An object that encodes and decodes itself in AMF. Its class must be registered with
+    C{registerClassAlias}, and is instantiated without arguments.
     """
 
     def readExternal(self, input: Any) -> None:
         """
-        Read this object.
+        Read the object's own data.
 
         @param input: has the methods of L{IDataInput}.
         """
 
     def writeExternal(self, output: Any) -> None:
         """
-        Write this object.
+        Write the object's own data.
 
         @param output: has the methods of L{IDataOutput}.
         """

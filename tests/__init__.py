@@ -7,9 +7,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# No test depends on how fast the machine is: neither a deadline nor slow generation of examples
-# fails a test. In CI each run tries the same examples, so that a failure there comes from the
-# change; elsewhere each run tries new ones.
+# No test depends on the speed of the machine: Hypothesis has no deadline and no health checks. CI
+# uses the same examples in each run, so that a failure is caused by the change; other runs use new
+# ones.
 settings.register_profile(
     "house",
     deadline=None,

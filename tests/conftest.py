@@ -1,5 +1,5 @@
 """
-Settings of pytest for all tests.
+Pytest settings for all tests.
 """
 
 import gc
@@ -11,8 +11,8 @@ import pytest
 
 def pytest_collection_finish() -> None:
     """
-    Take the modules that are imported by now out of the garbage collector. Many
-    tests call C{gc.collect}, which then looks only at objects of the tests.
+    Freeze the imported modules for the garbage collector. Many tests call
+    C{gc.collect}, which then only visits objects of the tests.
     """
     gc.collect()
     gc.freeze()
@@ -21,8 +21,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def noDelayedCalls() -> Iterator[None]:
     """
-    Fail a test that leaves a delayed call in the reactor. It could run during another
-    test.
+    Fail a test that leaves a delayed call in the reactor, where it could run during
+    another test.
     """
     from twisted.internet import reactor
 

@@ -1,6 +1,6 @@
 """
-What work costs, counted and not timed, so that a slow machine counts the same:
-calls of Python's functions, calls of the system, and bytes that are searched.
+Cost of work, as counts instead of times, so that it does not depend on the machine:
+calls of Python functions, system calls, and searched bytes.
 """
 
 import select
@@ -19,14 +19,14 @@ _TEXT = (bytes, bytearray, str)
 
 class Costs:
     """
-    What has been counted.
+    The counts.
 
-    @ivar calls: how many functions that are written in Python were called.
-    @ivar functions: how often each of them was called, by module and name.
-    @ivar system: how often each method of sockets and of C{epoll} was called, by
-        its name. Each is a call of the system, or nearly.
-    @ivar searched: the lengths of all bytes and texts of which a method was
-        called, added up: C{find} and C{split} look at all of them.
+    @ivar calls: number of calls of functions written in Python.
+    @ivar functions: number of calls by module and function name.
+    @ivar system: number of calls by method name, for methods of sockets and of
+        C{epoll}. Most are one system call.
+    @ivar searched: total length of the bytes and texts whose methods were called:
+        C{find} and C{split} search all of them.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Costs:
 
     def note(self, frame: FrameType, event: str, argument: Any) -> None:
         """
-        Count an event, as C{sys.setprofile} gives it.
+        Count an event of C{sys.setprofile}.
         """
         if event == "call":
             self.calls += 1
@@ -54,7 +54,8 @@ class Costs:
 @contextmanager
 def counted() -> Iterator[Costs]:
     """
-    Count what this thread does meanwhile; in a live test that is the reactor's.
+    Count the work of this thread in the block. In live tests this is the reactor
+    thread.
     """
     costs = Costs()
     with profiled(costs.note):
@@ -63,7 +64,7 @@ def counted() -> Iterator[Costs]:
 
 def costsOf(work: Callable[[], object]) -> Costs:
     """
-    Count what a function does.
+    Count the work of a function.
     """
     with counted() as costs:
         work()
@@ -72,14 +73,12 @@ def costsOf(work: Callable[[], object]) -> Costs:
 
 def growth(prepare: Callable[[int], Callable[[], object]], size: int) -> float:
     """
-    Say how many times as much work twice as much input is: 2 if work grows in
-    proportion, 4 if it grows with the square.
+    Return the factor by which the work grows if the input doubles: 2 if it is linear, 4
+    if it is quadratic.
 
-    @param prepare: makes the work for an input of some size; that itself is not
-        counted.
-    @param size: of the smaller input; so much that what is done only once does
-        not matter.
-    @return: the larger of the growths of calls and of searched bytes.
+    @param prepare: creates the work for an input size; not counted itself.
+    @param size: the smaller size, large enough to make constant work negligible.
+    @return: the larger factor, of calls and of searched bytes.
     """
     once, twice = costsOf(prepare(size)), costsOf(prepare(2 * size))
     return max(twice.calls / once.calls, twice.searched / max(once.searched, 1))

@@ -1,5 +1,5 @@
 """
-Stand-ins for the parts of a network, in memory.
+Test doubles for transports, endpoints and producers.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ from openfl_twisted.transports.writebatch import currentBatch
 @contextmanager
 def batch() -> Iterator[None]:
     """
-    Make a write batch, as each read of the reactor is one.
+    Run the block in a write batch, as each read of the reactor does.
     """
     currentBatch.waiting = []
     try:
@@ -40,7 +40,7 @@ def batch() -> Iterator[None]:
 
 def linesOf(logs: Iterable[LogEvent]) -> list[str]:
     """
-    Get the log lines as people read them.
+    Return the formatted log lines.
     """
     return [formatEvent(event) for event in logs]
 
@@ -48,11 +48,11 @@ def linesOf(logs: Iterable[LogEvent]) -> list[str]:
 @implementer(IStreamClientEndpoint)
 class Way:
     """
-    An endpoint that connects when the test says so.
+    A client endpoint that connects when the test fires its Deferred.
 
-    @ivar factory: what it was given.
-    @ivar connecting: fire it, or have it fail.
-    @ivar cancelled: whether it is not wanted any more.
+    @ivar factory: the factory passed to C{connect}.
+    @ivar connecting: the Deferred of the attempt.
+    @ivar cancelled: whether the attempt was cancelled.
     """
 
     cancelled = False
@@ -71,18 +71,18 @@ class Way:
 
 class TightTransport(StringTransport):
     """
-    A transport to a peer that reads when the test says so.
+    A transport to a peer that reads when the test calls L{drain}.
 
-    Like a real one it tells its producer when it is full and when it is empty,
-    and when it is asked to close, it closes once it is empty and has no
-    producer.
+    Like a real transport it pauses its producer when its buffer is full, and resumes it
+    when the buffer is empty. After C{loseConnection} it closes when the buffer is empty
+    and no producer is registered.
 
-    @ivar room: how many bytes it takes before it is full.
-    @ivar writes: what has been written, one item for each write.
-    @ivar delivered: what the peer has read.
+    @ivar room: maximum number of buffered bytes before the buffer is full.
+    @ivar writes: the written data, one item for each write.
+    @ivar delivered: the data that the peer has read.
     @ivar closed: whether the connection is closed.
-    @ivar atOnce: whether it closes as soon as it may; if not, only when the
-        peer reads, as a real transport closes only in the reactor.
+    @ivar atOnce: whether it closes as soon as possible. If not, it closes when the peer
+        reads, as a real transport closes in the reactor.
     """
 
     atOnce = True
@@ -128,14 +128,14 @@ class TightTransport(StringTransport):
 
     def arrive(self, data: bytes) -> None:
         """
-        Have bytes arrive at the protocol.
+        Deliver data to the protocol.
         """
         assert self.protocol is not None
         self.protocol.dataReceived(data)
 
     def drain(self) -> None:
         """
-        Have the peer read everything.
+        Let the peer read the buffered data.
         """
         self.delivered += self.value()
         self.clear()
@@ -147,9 +147,9 @@ class TightTransport(StringTransport):
 
     def drainAll(self) -> bytes:
         """
-        Have the peer read until nothing more comes.
+        Let the peer read until no more data is written.
 
-        @return: all it has ever read.
+        @return: all data that the peer has read.
         """
         while self.value():
             self.drain()
@@ -172,7 +172,7 @@ class TightTransport(StringTransport):
 
 class RecordingProducer:
     """
-    A push producer that remembers what it was told.
+    A push producer that records the calls of its methods.
     """
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class RecordingProducer:
 
 class TightConnection(Connection, TightTransport):
     """
-    A connection that a protocol can own; it has no limit.
+    A connection that can own a protocol; its limit is infinite.
     """
 
     hasReceived = True
@@ -224,7 +224,7 @@ class TightConnection(Connection, TightTransport):
 
     def loseConnection(self) -> None:
         """
-        Close; a push producer does not keep the connection open.
+        Close the connection. A push producer does not keep it open.
         """
         producer: IPushProducer | None = self.producer
         if producer is not None and self.streaming:

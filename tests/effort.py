@@ -1,5 +1,5 @@
 """
-How much work something is, without a clock: the calls that Python makes for it.
+Cost of work, as the number of function calls.
 """
 
 import gc
@@ -14,7 +14,7 @@ _CALLS = frozenset(("call", "c_call"))
 
 def callsOf(do: Callable[[], object]) -> int:
     """
-    Count the calls of functions, those in C too, while something is done.
+    Count the calls of functions in the block, including those written in C.
     """
     count = 0
 
@@ -24,16 +24,15 @@ def callsOf(do: Callable[[], object]) -> int:
 
     with profiled(see):
         do()
-        # The calls that end the block do not count.
+        # Do not count the calls that end the block.
         return count
 
 
 @contextmanager
 def profiled(see: Callable[[FrameType, str, Any], object]) -> Iterator[None]:
     """
-    Have a function see all calls that the block makes, as C{sys.setprofile} does. The
-    garbage collector is off meanwhile: it calls its own observers, such as that of
-    Hypothesis, at any time.
+    Pass all calls of the block to a function, as C{sys.setprofile} does. The garbage
+    collector is disabled: it calls its observers, such as Hypothesis's, at any time.
 
     @param see: the function.
     """
@@ -50,7 +49,7 @@ def profiled(see: Callable[[FrameType, str, Any], object]) -> Iterator[None]:
 
 class CountedBytes(bytes):
     """
-    Bytes that count how many of them are copied by slices.
+    Bytes that count the bytes copied by slicing.
     """
 
     copied = 0

@@ -1,6 +1,5 @@
 """
-Extensions of certificates, for the laboratory: usual ones, and such as nobody
-should write.
+Certificate extensions for L{tests.laboratory}: common and invalid ones.
 """
 
 import ipaddress
@@ -15,13 +14,13 @@ Names = Iterable[str | x509.GeneralName]
 UNKNOWN_1 = b"\x5b\4\2\5\0"
 UNKNOWN_2 = b"\x5c\4\2\5\0"
 """
-How the first two of L{unknown} are told apart in DER, with their content.
+The first two identifiers of L{unknown} in DER, with their content.
 """
 
 
 def usage(**allowed: bool) -> x509.KeyUsage:
     """
-    Say what a key may be used for, and nothing else.
+    Create a key usage extension with the given usages only.
     """
     everything = {
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
@@ -32,21 +31,21 @@ def usage(**allowed: bool) -> x509.KeyUsage:
 
 def purposes(*kinds: str) -> x509.ExtendedKeyUsage:
     """
-    Say what a certificate is for, such as C{"SERVER_AUTH"}.
+    Create an extended key usage extension, with purposes such as C{"SERVER_AUTH"}.
     """
     return x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, kind) for kind in kinds])
 
 
 def critical(value: x509.ExtensionType) -> x509.Extension[Any]:
     """
-    Mark an extension as one that everybody must understand.
+    Mark an extension as critical.
     """
     return x509.Extension(value.oid, True, value)
 
 
 def unknown(content: bytes = b"\5\0", number: int = 1) -> x509.UnrecognizedExtension:
     """
-    Make an extension that nobody knows.
+    Create an extension with an unknown identifier.
     """
     return x509.UnrecognizedExtension(
         x509.ObjectIdentifier(f"1.3.6.1.4.1.55738.9{number}"), content
@@ -55,14 +54,14 @@ def unknown(content: bytes = b"\5\0", number: int = 1) -> x509.UnrecognizedExten
 
 def alternativeNames(names: Names) -> x509.SubjectAlternativeName:
     """
-    Write names: an address as one, everything else as a DNS name.
+    Create a subject alternative name; IP addresses are recognized.
     """
     return x509.SubjectAlternativeName([_generalName(name) for name in names])
 
 
 def malformedNames(content: bytes) -> x509.UnrecognizedExtension:
     """
-    Write names in a way in which nobody else would.
+    Create a malformed subject alternative name.
     """
     return x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, content)
 

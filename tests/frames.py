@@ -1,6 +1,6 @@
 """
-The client side of a WebSocket: frames by hand, right and wrong, and the library's
-client.
+The client side of a WebSocket: encoded frames, valid and invalid, and the client of the
+C{websockets} library.
 """
 
 import struct
@@ -42,7 +42,7 @@ RESPONSE = (
 
 def header(opcode: int, length: int, *, fin: bool = True, rsv: int = 0, mask: bool = True) -> bytes:
     """
-    Make the beginning of a frame that announces some bytes.
+    Encode the header of a frame.
     """
     first = (FIN if fin else 0) | rsv << 4 | opcode
     masked = 0x80 if mask else 0
@@ -57,7 +57,7 @@ def frame(
     opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bool = True
 ) -> bytes:
     """
-    Make a frame, as a client masks it.
+    Encode a frame, masked as a client's.
     """
     key = b"\x37\xfa\x21\x3d"
     if not mask:
@@ -68,16 +68,14 @@ def frame(
 
 
 def closing(code: int, reason: bytes = b"", *, mask: bool = True) -> bytes:
-    """
-    Make a Close.
-    """
     return frame(CLOSE, struct.pack("!H", code) + reason, mask=mask)
 
 
 def framesIn(data: bytes) -> list[tuple[int, bytes]]:
     """
-    Take apart what a server has sent: the opcode and payload of each frame. All
-    are whole messages without a mask.
+    Parse frames sent by a server. All must be final and unmasked.
+
+    @return: the opcode and payload of each frame.
     """
     found = []
     while data:
@@ -95,7 +93,7 @@ def framesIn(data: bytes) -> list[tuple[int, bytes]]:
 
 def connect(*offered: ClientExtensionFactory) -> tuple[ClientProtocol, WebSocketFrames]:
     """
-    Open a WebSocket between the library's client and our server side.
+    Connect the library's client to our server.
 
     @param offered: the extensions that the client offers.
     """
@@ -110,7 +108,7 @@ def connect(*offered: ClientExtensionFactory) -> tuple[ClientProtocol, WebSocket
 
 Event: TypeAlias = bytes | tuple[int, bytes] | End
 """
-An event of a reader; a ping is its opcode and payload.
+An event of a reader: a control frame's opcode and payload.
 """
 
 
@@ -118,8 +116,8 @@ def read(frames: WebSocketFrames, pieces: Iterable[bytes]) -> list[Event]:
     """
     Read a stream.
 
-    @return: the events in order; consecutive bytes are joined, as an application
-        receives them.
+    @return: the events in order; consecutive data is joined, as an application receives
+        it.
     """
     events: list[Event] = []
     for piece in pieces:
@@ -139,7 +137,7 @@ def read(frames: WebSocketFrames, pieces: Iterable[bytes]) -> list[Event]:
 
 def assertEvents(received: Sequence[object], expected: Sequence[object], name: str = "") -> None:
     """
-    Compare events. C{assertEqual} takes minutes to describe the difference of long
+    Compare events. C{assertEqual} takes minutes to format the difference of long
     payloads.
 
     @param name: the name of the case.

@@ -1,10 +1,8 @@
 """
-A laboratory of certificates: authorities, what they issue, lists of what they
-have revoked, and proofs (OCSP staples) that something is not revoked. Whatever
-can be wrong with one of these can be made so.
+Certificates for tests: CAs, the certificates that they issue, revocation lists, and
+OCSP responses. Each of these can be made invalid in many ways.
 
-What nothing else is said about is valid for a century, so that no test depends
-on the day on which it runs.
+Validity is a century by default, so that no test depends on the date.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,17 +32,17 @@ END = datetime(2100, 1, 1, tzinfo=UTC)
 
 PAST = datetime(2010, 1, 1, tzinfo=UTC)
 """
-An end that is over.
+An end of validity in the past.
 """
 
 FUTURE = datetime(2090, 1, 1, tzinfo=UTC)
 """
-A beginning that is to come.
+A begin of validity in the future.
 """
 
 HOST = "games.example"
 """
-The server, where nothing else is said.
+The default server name.
 """
 
 Kind = Literal["P-256", "P-384", "Ed25519", "RSA", "RSA-1024"]
@@ -53,7 +51,7 @@ PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPri
 SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
 SHA1_RSA = bytes.fromhex("06092a864886f70d010105")
 """
-How a certificate names these ways to sign, in DER.
+Signature algorithm identifiers in DER.
 """
 
 _serials = count(1000)
@@ -62,7 +60,7 @@ _serials = count(1000)
 @cache
 def keyFor(name: str, kind: Kind = "P-256") -> PrivateKey:
     """
-    Get the key of somebody: always the same in one process.
+    Return the private key of a name: always the same in one process.
     """
     match kind:
         case "P-256":
@@ -79,7 +77,7 @@ def keyFor(name: str, kind: Kind = "P-256") -> PrivateKey:
 
 def tlv(tag: int, content: bytes) -> bytes:
     """
-    Write a value in DER.
+    Encode a value in DER.
     """
     length = len(content)
     if length < 128:
@@ -89,20 +87,17 @@ def tlv(tag: int, content: bytes) -> bytes:
 
 
 def toPEM(certificates: Iterable[x509.Certificate]) -> bytes:
-    """
-    Write certificates one after the other.
-    """
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
 @dataclass(frozen=True, eq=False)
 class Identity:
     """
-    Somebody with a certificate.
+    A certificate with its private key.
 
     @ivar certificate: the certificate.
     @ivar key: its private key.
-    @ivar issuer: who has signed it; C{None} for nobody else.
+    @ivar issuer: the issuer; C{None} if self-signed.
     """
 
     certificate: x509.Certificate
@@ -119,7 +114,8 @@ class Identity:
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
         """
-        What a good server sends: its certificate, and all above it but the root.
+        The certificate chain that a correct server sends: all certificates but the
+        root.
         """
         if self.issuer is None or self.issuer.issuer is None:
             return (self.certificate,)
@@ -135,13 +131,13 @@ class Identity:
 
     def save(self, path: Path, chain: Sequence[x509.Certificate] | None = None) -> Path:
         """
-        Write the key and what a server sends to a file, in PEM.
+        Write the private key and the certificate chain to a PEM file.
         """
         key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         path.write_bytes(key + toPEM(self.chain if chain is None else chain))
         return path
 
-    # What is done to a certificate after it was signed
+    # Changes of a signed certificate
 
     def forged(self) -> "Identity":
         """
@@ -151,7 +147,7 @@ class Identity:
 
     def altered(self, old: bytes, new: bytes) -> "Identity":
         """
-        Change what is signed, and not the signature.
+        Change the signed part without changing the signature.
         """
         return self._with(_replaced(self.der, old, new))
 
@@ -159,9 +155,9 @@ class Identity:
         self, old: bytes, new: bytes, digest: hashes.HashAlgorithm | None = None
     ) -> "Identity":
         """
-        Change what is signed, and have the issuer sign that.
+        Change the signed part, and have the issuer sign the result.
 
-        @param digest: another way to sign.
+        @param digest: another digest for the signature.
         """
         return self._with(self.rewrittenDER(old, new, digest))
 
@@ -169,10 +165,10 @@ class Identity:
         self, old: bytes, new: bytes, digest: hashes.HashAlgorithm | None = None
     ) -> bytes:
         """
-        Change what is signed to something that C{cryptography} cannot read, and
-        have the issuer sign that.
+        Change the signed part to something that C{cryptography} cannot parse, and sign
+        the result with the issuer's key.
 
-        @return: the certificate.
+        @return: the certificate in DER.
         """
         certificate, signer = self.certificate, self.issuer or self
         signed = certificate.tbs_certificate_bytes
@@ -185,11 +181,11 @@ class Identity:
 
     def rebuiltDER(self, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
         """
-        Change the signed fields, and have the issuer sign the result.
+        Change the signed fields, and sign the result with the issuer's key.
 
-        @param change: gets the fields of the C{TBSCertificate} in DER, and returns
-            others.
-        @return: the certificate.
+        @param change: called with the fields of the C{TBSCertificate} in DER; returns
+            the new fields.
+        @return: the certificate in DER.
         """
         [outer] = elements(self.der)
         signed, algorithm, _ = elements(outer.content)
@@ -201,20 +197,20 @@ class Identity:
 
     def numbered(self, serial: bytes) -> bytes:
         """
-        Change the serial number to one of any length and sign.
+        Set a serial number of any length, and sign the result.
         """
         return self.rebuiltDER(lambda fields: [fields[0], tlv(2, serial), *fields[2:]])
 
     def versionOne(self) -> "Identity":
         """
-        Leave out what version 1 does not have: the version and the extensions.
+        Remove the fields that version 1 lacks: the version and the extensions.
         """
         return self._with(self.rebuiltDER(lambda fields: fields[1:-1]))
 
     def _with(self, der: bytes) -> "Identity":
         return replace(self, certificate=x509.load_der_x509_certificate(der))
 
-    # What is done by an authority
+    # Operations of a CA
 
     def revocationList(
         self,
@@ -224,9 +220,9 @@ class Identity:
         key: PrivateKey | None = None,
     ) -> x509.CertificateRevocationList:
         """
-        List what is revoked.
+        Create a revocation list.
 
-        @param key: a key to sign with that is another one's.
+        @param key: another key for the signature.
         """
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -259,12 +255,11 @@ class Identity:
         byName: bool = False,
     ) -> bytes:
         """
-        Say whether a certificate is revoked.
+        Create an OCSP response.
 
-        @param responder: who says so on behalf of the authority.
-        @param sent: the certificates to send along; C{None} for the
-            responder's.
-        @param byName: whether the responder is named, and not its key.
+        @param responder: the delegated responder; C{None} for the CA.
+        @param sent: the certificates in the response; C{None} for the responder's.
+        @param byName: whether the responder is identified by name instead of by key.
         """
         speaker = responder or self
         revoked = status is ocsp.OCSPCertStatus.REVOKED
@@ -293,7 +288,7 @@ class Identity:
 
 
 def _replaced(data: bytes, old: bytes, new: bytes) -> bytes:
-    assert old in data, "there is nothing to replace"
+    assert old in data, "the old value is missing"
     assert len(old) == len(new), "all lengths in DER must stay"
     return data.replace(old, new)
 
@@ -328,15 +323,15 @@ def issue(
     """
     Issue a certificate.
 
-    @param name: the common name of the subject; empty for a subject without.
-    @param issuer: who signs; C{None} for the subject itself.
-    @param extensions: the extensions; a later one replaces one of its kind.
-    @param begins: when it begins to be valid.
-    @param ends: when it ends to be valid.
-    @param kind: what kind of key it is for.
-    @param key: another key than the one of this name.
-    @param issuerName: another name of the issuer than its own.
-    @param without: kinds of extensions that are left out.
+    @param name: the common name of the subject; empty for an empty subject.
+    @param issuer: the issuer; C{None} for a self-signed certificate.
+    @param extensions: the extensions; a later one replaces one of the same type.
+    @param begins: the begin of the validity.
+    @param ends: the end of the validity.
+    @param kind: the type of the key.
+    @param key: another key than that of C{name}.
+    @param issuerName: another issuer name than the issuer's subject.
+    @param without: the types of extensions to omit.
     """
     key = key or keyFor(name, kind)
     signer = key if issuer is None else issuer.key
@@ -380,13 +375,13 @@ def authority(
     **properties: Any,
 ) -> Identity:
     """
-    Make an authority.
+    Create a CA certificate.
 
     @param name: its name.
-    @param issuer: the authority above it; C{None} for a root.
-    @param extensions: more or other extensions than an authority has.
-    @param pathLength: how many authorities may follow.
-    @param properties: more of L{issue}.
+    @param issuer: the issuer; C{None} for a root.
+    @param extensions: additional extensions, or replacements.
+    @param pathLength: maximum number of intermediate certificates below it.
+    @param properties: other parameters of L{issue}.
     """
     usual = (
         critical(x509.BasicConstraints(ca=True, path_length=pathLength)),
@@ -403,13 +398,13 @@ def server(
     **properties: Any,
 ) -> Identity:
     """
-    Make a server.
+    Create a server certificate.
 
-    @param issuer: who signs; C{None} for the server itself.
-    @param extensions: more or other extensions than a server has.
-    @param names: whom it is for.
+    @param issuer: the issuer; C{None} for a self-signed certificate.
+    @param extensions: additional extensions, or replacements.
+    @param names: the server names.
     @param name: the subject.
-    @param properties: more of L{issue}.
+    @param properties: other parameters of L{issue}.
     """
     usual = (
         critical(x509.BasicConstraints(ca=False, path_length=None)),
@@ -423,13 +418,13 @@ def server(
 @cache
 def brokenKey(name: str) -> rsa.RSAPrivateKey:
     """
-    Make a private key that looks as if it belonged to the RSA key of somebody,
-    and signs as another one.
+    Create an RSA private key with the public key of a name, which creates invalid
+    signatures.
     """
     key = keyFor(name, "RSA")
     assert isinstance(key, rsa.RSAPrivateKey)
     own = key.private_numbers()
-    # A private exponent that fits to another public one than the certificate has.
+    # The private exponent of another public exponent.
     exponent = own.d + 2
     return rsa.RSAPrivateNumbers(
         own.p,

@@ -1,6 +1,6 @@
 """
-Steps that a backtracking matcher takes for a regular expression: a bound for the
-time of C{re}, without a clock.
+Number of steps of a backtracking matcher for a regular expression: a bound for the time
+of C{re}, independent of the machine.
 """
 
 import re
@@ -15,14 +15,14 @@ _SPACE = frozenset(" \t\n\r\f\v")
 
 class TooManySteps(Exception):
     """
-    The matcher has taken more steps than it may.
+    The matcher exceeded its maximum number of steps.
     """
 
 
 class Matcher:
     """
-    A plain backtracking matcher, as the one of C{re} is, but for its
-    optimizations. It knows what the expressions of this package use.
+    A backtracking matcher like that of C{re}, without optimizations. It supports the
+    syntax used in this package.
 
     @ivar steps: number of steps so far.
     """
@@ -42,9 +42,9 @@ class Matcher:
 
     def match(self, text: str, start: int = 0, *, full: bool = False) -> int | None:
         """
-        Match at one place.
+        Match at one position.
 
-        @return: the end of the match, if there is one.
+        @return: the end of the match, or C{None}.
         """
         self._text = text
 
@@ -54,9 +54,6 @@ class Matcher:
         return self._sequence(list(self._tree), 0, start, accept)
 
     def everywhere(self, text: str) -> None:
-        """
-        Search for all matches, one after the other.
-        """
         start = 0
         while start <= len(text):
             end = self.match(text, start)
@@ -202,8 +199,7 @@ class Matcher:
 
 def literalsIn(pattern: "re.Pattern[Any]") -> list[str]:
     """
-    Return the characters that an expression names: those with which it can be
-    attacked.
+    Return the characters of an expression, from which attacks are generated.
     """
     found: set[str] = set()
 

@@ -1,5 +1,5 @@
 """
-Ways to cut a stream of bytes, for property tests.
+Hypothesis strategies that split byte streams.
 """
 
 from hypothesis import strategies
@@ -7,7 +7,7 @@ from hypothesis import strategies
 
 def cuts(data: bytes) -> strategies.SearchStrategy[list[bytes]]:
     """
-    Every way to cut C{data} into pieces, as a strategy.
+    A strategy for the ways to split C{data} into chunks.
     """
 
     def pieces(places: set[int]) -> list[bytes]:
@@ -21,7 +21,7 @@ def cutStreams(
     streams: strategies.SearchStrategy[bytes],
 ) -> strategies.SearchStrategy[tuple[bytes, list[bytes]]]:
     """
-    Streams, each with one way to cut it.
+    A strategy for streams, each with one way to split it.
     """
     return streams.flatmap(lambda data: strategies.tuples(strategies.just(data), cuts(data)))
 

@@ -10,12 +10,12 @@ from openfl_twisted.addresses import describe, portOf
 
 class AddressTests(SynchronousTestCase):
     """
-    Addresses are written as people write them.
+    L{describe} and L{portOf}.
     """
 
     def test_describe(self) -> None:
         """
-        Each kind has its form.
+        Each address type has its own format.
         """
         for address, text in [
             (IPv4Address("TCP", "127.0.0.1", 80), "127.0.0.1:80"),
@@ -28,7 +28,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_portOf(self) -> None:
         """
-        Not every address has a port.
+        Addresses without a port return C{None}.
         """
         self.assertEqual(portOf(IPv4Address("TCP", "127.0.0.1", 80)), 80)
         self.assertEqual(portOf(IPv6Address("TCP", "::1", 81)), 81)

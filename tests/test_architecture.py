@@ -1,5 +1,5 @@
 """
-The layers of the package: imports go only down, and never in a circle.
+The layers of the package: imports only go down, and form no cycles.
 """
 
 import ast
@@ -35,13 +35,13 @@ LAYERS: dict[str, list[set[str]]] = {
     "bytes": [{"wire"}],
 }
 """
-From the top down: the rows of each layer. A package or module imports only itself and
+The rows of each layer, from top to bottom. A package or module imports only itself and
 lower rows. Some of these packages are planned.
 """
 
 WITHOUT_TWISTED = {"wire", "errors", "events", "security", "system", "utils"}
 """
-These import neither Twisted nor any package that does.
+Modules that import neither Twisted nor a module that does.
 """
 
 OPTIONAL = {
@@ -69,8 +69,8 @@ MODULES = {moduleName(path): path for path in sorted(PACKAGE.glob("**/*.py"))}
 
 def importsOf(path: Path) -> set[str]:
     """
-    Return all imported names of a module, as dotted names: those of functions and
-    of C{TYPE_CHECKING} blocks too.
+    Return the dotted names of all imports of a module, including those in functions and
+    in C{TYPE_CHECKING} blocks.
     """
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -85,8 +85,8 @@ def importsOf(path: Path) -> set[str]:
 
 def importedModules(path: Path) -> set[str]:
     """
-    Return the modules of this package that a module imports. The packages around an
-    imported module are not counted: Python has imported them before.
+    Return the modules of this package that a module imports. Parent packages of an
+    imported module are not included.
     """
     names = importsOf(path)
     found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
@@ -117,7 +117,7 @@ def findCycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
 
 def closure(modules: Iterable[str]) -> set[str]:
     """
-    Return modules, and all that they import, directly or not.
+    Return modules with their direct and indirect imports.
     """
     found: set[str] = set()
     todo = list(modules)
@@ -136,7 +136,7 @@ class ImportTests(SynchronousTestCase):
 
     def test_reader(self) -> None:
         """
-        All names of an import are read, wherever it is.
+        All imports are found, at any place in a module.
         """
         path = Path(self.mktemp())
         path.write_text(
@@ -148,8 +148,8 @@ class ImportTests(SynchronousTestCase):
 
     def test_down(self) -> None:
         """
-        Imports go only down. So no module of the core imports an add-on, and no
-        module but a command's imports a command.
+        Imports only go down. The core does not import add-ons, and only commands import
+        commands.
         """
         rows = [row for layer in LAYERS.values() for row in layer]
         height = {name: -number for number, row in enumerate(rows) for name in row}
@@ -171,7 +171,8 @@ class ImportTests(SynchronousTestCase):
 
     def test_withoutTwisted(self) -> None:
         """
-        Bytes and OpenFL's classes without connections need no Twisted.
+        Encoding, decoding and the OpenFL classes without connections do not import
+        Twisted.
         """
         for module, path in MODULES.items():
             if part(module) in WITHOUT_TWISTED:
@@ -191,8 +192,8 @@ class ImportTests(SynchronousTestCase):
 
     def test_wire(self) -> None:
         """
-        A format of C{wire} imports no other format, not even indirectly, and the
-        packages around it import nothing.
+        Packages in C{wire} do not import each other, not even indirectly, and import no
+        other package.
         """
         wire = f"{NAME}.wire"
         formats = {

@@ -1,5 +1,5 @@
 """
-What follows from measurements: the benchmarks' statistics, tables and plots.
+The statistics, tables and plots of the benchmarks.
 """
 
 import json
@@ -22,9 +22,6 @@ MEMORY = Workload("idle", "idle", "idle", "echo", "idle", {}, reference=None, go
 
 
 def results() -> Results:
-    """
-    Make up what was measured.
-    """
     echo = {"ours text": [3.0, 8.0, 3.6], "uvloop": [2.0, 10.0, 3.0], "Node": [4.0, 4.0, 4.0]}
     echo["C"] = [1.0, 5.0, 1.5]
     return Results(
@@ -42,12 +39,12 @@ def results() -> Results:
 
 class StatisticsTests(SynchronousTestCase):
     """
-    What is computed.
+    Computed values.
     """
 
     def test_paired(self) -> None:
         """
-        A ratio is the median of those of each round, not one of medians.
+        A ratio is the median of the ratios of each round, not a ratio of medians.
         """
         costs = results().costs["ping-pong"]
         ours = next(each for each in verdicts(ECHO, costs) if each.own)
@@ -55,7 +52,7 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_noReference(self) -> None:
         """
-        Without the reference nothing is known of the goal.
+        Without a reference server, the goal is unknown.
         """
         [only] = verdicts(ECHO, {"ours": [1.0]})
         self.assertIsNone(only.ratio)
@@ -70,7 +67,7 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_reached(self) -> None:
         """
-        A goal, a first mark, or neither is reached; without a goal nobody asks.
+        A goal, a first mark, or neither is reached. Without a goal the result is empty.
         """
         for cost, word in ((1.0, "goal"), (1.2, "mark"), (1.4, "no")):
             found = verdicts(ECHO, {"ours": [cost], "uvloop": [1.0]})
@@ -80,7 +77,8 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_best(self) -> None:
         """
-        The best of ours is that which costs least; others do not count.
+        The best of our servers is the one with the lowest cost; other servers are
+        ignored.
         """
         found = verdicts(ECHO, {"ours a": [2.0], "ours b": [1.5], "uvloop": [1.0]})
         own = best(found)
@@ -90,8 +88,8 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_steepest(self) -> None:
         """
-        The same cost for each is 0; a cost for each that grows as the number is
-        1.
+        The steepness is 0 for a constant cost per item, and 1 for a cost per item that
+        grows linearly.
         """
         self.assertEqual(steepest([(10, 3.0), (100, 3.0)]), 0)
         self.assertAlmostEqual(steepest([(10, 3.0), (100, 3.0), (1000, 30.0)]), 1)
@@ -99,8 +97,7 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_shares(self) -> None:
         """
-        The innermost functions of stacks are added up, with the line that they
-        were at.
+        The innermost functions of the stacks are summed up, with their line numbers.
         """
         frame = f"test_shares ({__file__}:1)"
         seen = shares(f"main;run;{frame} 3\nmain;{frame} 3\nmain;unknown 1\n 1\n")
@@ -108,7 +105,7 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """
-        What is written can be read again.
+        Saved results can be loaded.
         """
         path = Path(self.mktemp())
         results().save(path)
@@ -117,13 +114,13 @@ class StatisticsTests(SynchronousTestCase):
 
 class ChoosingTests(SynchronousTestCase):
     """
-    What is run.
+    Selection of workloads and servers.
     """
 
     def test_workloads(self) -> None:
         """
-        Workloads are chosen by name; for growth all points of a curve. A name
-        that there is not is an error.
+        Workloads are selected by name, and all points of a curve for growth. An unknown
+        name is an error.
         """
         self.assertEqual(
             [each.name for each in workloads("speed", "idle,policy")], ["policy", "idle"]
@@ -135,8 +132,8 @@ class ChoosingTests(SynchronousTestCase):
 
     def test_servers(self) -> None:
         """
-        Servers are chosen by the beginning of their names, and what they are
-        compared with comes along.
+        Servers are selected by the beginning of their names. Their references are
+        included.
         """
         found = [Server(name, {}) for name in ("ours a", "ours b", "uvloop", "Node", "Java")]
         names = [each.name for each in chosen(found, "ours,Node", [ECHO])]
@@ -145,8 +142,7 @@ class ChoosingTests(SynchronousTestCase):
 
     def test_everyWorkload(self) -> None:
         """
-        Each workload has a name of its own, and somebody of ours and its
-        reference to do it.
+        Each workload has a unique name, one of our servers and a reference.
         """
         points = [each for growth in GROWTHS for each in growth.points.values()]
         names = [each.name for each in (*WORKLOADS, *points)]
@@ -164,20 +160,20 @@ class ChoosingTests(SynchronousTestCase):
 
 class TableTests(SynchronousTestCase):
     """
-    What people read.
+    Generated tables and plots.
     """
 
     def test_number(self) -> None:
         """
-        Three digits count.
+        Numbers have three significant digits.
         """
         written = [tables.number(each) for each in (0.123, 1.234, 12.34, 1234.5, None)]
         self.assertEqual(written, ["0.12", "1.23", "12.3", "1,234", "\N{EN DASH}"])
 
     def test_speed(self) -> None:
         """
-        The first table says what is reached, the others who costs how much; who
-        is missing is named.
+        The first table contains the goals, the others the costs of each server. Missing
+        servers are named.
         """
         text = tables.text(results(), *PARTS["speed"])
         lines = [line.split("  ") for line in text.splitlines()]
@@ -195,8 +191,8 @@ class TableTests(SynchronousTestCase):
 
     def test_besideC(self) -> None:
         """
-        The best of ours and the prototype are compared with the server in C too,
-        where both were measured.
+        The best of our servers and the prototype are also compared with the server in
+        C, where both were measured.
         """
         self.assertEqual(
             [*tables.besideC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
@@ -208,8 +204,7 @@ class TableTests(SynchronousTestCase):
 
     def test_growth(self) -> None:
         """
-        A row has the costs of a server, as far as they were measured, and how
-        steep they are.
+        A row contains the measured costs of a server and their steepness.
         """
         nothing = tables.number(None)
         rows = tables.grown(results(), GROWTHS[0])
@@ -219,12 +214,12 @@ class TableTests(SynchronousTestCase):
 
     def test_written(self) -> None:
         """
-        The documentation's tables, plots and numbers are files, and each image
-        of the tables is there.
+        The tables, plots and numbers of the documentation are files, and each image of
+        the tables exists.
         """
         folder = Path(self.mktemp())
-        for what in ("speed", "growth"):
-            write(what, results(), folder)
+        for kind in ("speed", "growth"):
+            write(kind, results(), folder)
         topics, images = folder / "topics" / "speed", folder / "images"
         kept = json.loads((topics / "growth.json").read_text())
         self.assertEqual(kept["costs"], results().costs)
@@ -237,12 +232,11 @@ class TableTests(SynchronousTestCase):
 
     def test_documentation(self) -> None:
         """
-        The tables of the documentation are what its numbers give: none is typed
-        by hand.
+        The tables of the documentation are generated from its numbers.
         """
         kept = ROOT / "docs" / "topics" / "speed"
-        for what, parts in PARTS.items():
-            measured = Results.load(kept / f"{what}.json")
+        for kind, parts in PARTS.items():
+            measured = Results.load(kept / f"{kind}.json")
             for table in parts:
                 path = Path(self.mktemp())
                 tables.write(measured, path, table)
@@ -250,7 +244,7 @@ class TableTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        The same numbers give the same plots.
+        The same numbers produce the same plots.
         """
         drawn = []
         for _ in range(2):

@@ -12,12 +12,12 @@ from openfl_twisted.clocks import clockOrReactor, tookTooLong
 
 class ClockTests(SynchronousTestCase):
     """
-    Times, and what takes too long.
+    Default clocks and timeout errors.
     """
 
     def test_given(self) -> None:
         """
-        The clock that was given is used, and else the reactor.
+        The passed clock is returned, or the reactor by default.
         """
         from twisted.internet import reactor
 
@@ -27,7 +27,8 @@ class ClockTests(SynchronousTestCase):
 
     def test_tookTooLong(self) -> None:
         """
-        What takes too long fails in words, whatever its cancelling makes of it.
+        The error is Twisted's C{TimeoutError} with the timeout, for any result of the
+        cancellation.
         """
         clock = Clock()
         for cancel in (None, lambda waiting: waiting.errback(ValueError())):

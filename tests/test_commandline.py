@@ -43,7 +43,7 @@ class Game(Server):
 
     def opt_listen(self, endpoint: str) -> None:
         """
-        Listen on an endpoint.
+        Listen on an endpoint, such as tcp:80.
         """
         self["listen"] = endpoint
 
@@ -64,16 +64,13 @@ class GroupedOptionsTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Capture what the program prints.
-        """
         self.output = StringIO()
         self.patch(sys, "stdout", self.output)
 
     def test_help(self) -> None:
         """
-        The help is in groups. The options of the command precede those of its base
-        classes, and replace those of the same name. Defaults are as people write them.
+        The help is grouped. Options of the command precede those of its base classes,
+        and replace those of the same name. Defaults are formatted for people.
         """
         self.assertEqual(
             Game().getUsage(60),
@@ -99,7 +96,7 @@ General:
 
     def test_defaults(self) -> None:
         """
-        Defaults are written with the largest suffix that fits.
+        Defaults have the largest suffix that divides them.
         """
 
         def written(value: str, default: object) -> str | None:
@@ -121,7 +118,7 @@ General:
 
     def test_parse(self) -> None:
         """
-        Values are parsed; options with a method are given to it.
+        Values are parsed. An option with a method is passed to it.
         """
         game = Game()
         game.parseOptions(["-l", "tcp:2", "--timeout=2", "--plain"])
@@ -147,8 +144,8 @@ General:
 
     def test_commands(self) -> None:
         """
-        The help of each command contains every option, each in a known group, and no
-        line is longer than the terminal is wide.
+        The help of each command contains all options, each in a known group, and no
+        line is longer than the terminal width.
         """
         for module in COMMANDS:
             options: Any = module.Options()

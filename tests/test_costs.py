@@ -1,6 +1,5 @@
 """
-How much work a message is, counted: what must not become more without anybody
-noticing.
+The number of calls for one message must not increase unnoticed.
 """
 
 import socket
@@ -28,12 +27,12 @@ Work = Callable[[], object]
 
 class CountingTests(SynchronousTestCase):
     """
-    What is counted.
+    The counters of L{tests.costs}.
     """
 
     def test_calls(self) -> None:
         """
-        Each function of Python counts, and none that is built in.
+        Calls of Python functions are counted, calls of built-in functions are not.
         """
 
         def once(number: int) -> int:
@@ -44,7 +43,7 @@ class CountingTests(SynchronousTestCase):
 
     def test_system(self) -> None:
         """
-        Each method of a socket counts by its name.
+        Calls of socket methods are counted by name.
         """
         one, other = socket.socketpair()
         self.addCleanup(one.close)
@@ -54,22 +53,22 @@ class CountingTests(SynchronousTestCase):
 
     def test_searched(self) -> None:
         """
-        The bytes count in which something is searched.
+        Searched bytes are counted.
         """
         text = b"x" * 1000
         self.assertEqual(costsOf(lambda: (text.find(b"y"), text.split(b"y"))).searched, 2000)
 
     def test_square(self) -> None:
         """
-        Work that grows with the square of the input is seen: Twisted's
-        C{LineReceiver} searches all that has come at each piece.
+        Quadratic work is detected: Twisted's C{LineReceiver} searches the whole buffer
+        for each chunk.
         """
         self.assertGreater(growth(partial(longMessage, twisteds), 200), 3.5)
 
 
 def received(protocol: Protocol) -> Protocol:
     """
-    Connect a protocol that has received a message already.
+    Connect a protocol that has already received a message.
     """
     protocol.makeConnection(StringTransport())
     protocol.dataReceived(MESSAGE)
@@ -78,7 +77,7 @@ def received(protocol: Protocol) -> Protocol:
 
 def ours() -> Protocol:
     """
-    Make a server that sends each message back.
+    Create a server that sends each message back.
     """
     made = XMLSocketFactory(EchoProtocol, maxLength=1 << 30).buildProtocol(None)
     assert made is not None
@@ -87,7 +86,7 @@ def ours() -> Protocol:
 
 def twisteds() -> Protocol:
     """
-    Make Twisted's receiver of the same messages.
+    Create Twisted's receiver for the same messages.
     """
 
     class Receiver(LineReceiver):
@@ -102,7 +101,7 @@ def twisteds() -> Protocol:
 
 def longMessage(make: Callable[[], Protocol], pieces: int) -> Work:
     """
-    Receive one message in many pieces.
+    Receive one message in many chunks.
     """
     protocol = make()
 
@@ -129,7 +128,7 @@ def manyMessages(reads: int) -> Work:
 
 def toMany(members: int) -> Work:
     """
-    Hand a message on to many.
+    Forward a message to many clients.
     """
     factory = XMLSocketFactory(BroadcastProtocol)
     protocols = [factory.buildProtocol(None) for _ in range(members)]
@@ -143,21 +142,21 @@ def toMany(members: int) -> Work:
 
 class MessageTests(SynchronousTestCase):
     """
-    What messages cost.
+    The cost of messages.
     """
 
     def test_calls(self) -> None:
         """
-        A message more in the same read is at most four calls more, its answer
-        among them.
+        Each further message in the same read takes at most four calls, including its
+        answer.
         """
         few, many = (costsOf(partial(ours().dataReceived, MESSAGE * n)).calls for n in (2, 102))
         self.assertLessEqual(many - few, 4 * 100)
 
     def test_list(self) -> None:
         """
-        To who takes the list of the messages of a read, a message more is no
-        call more.
+        If a protocol handles the messages of a read as a list, further messages take no
+        calls.
         """
 
         class Lists(XMLSocketProtocol):
@@ -171,54 +170,54 @@ class MessageTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        A read with one message is at most twenty calls, its answer among them.
+        A read with one message takes at most twenty calls, including its answer.
         """
         self.assertLessEqual(costsOf(partial(ours().dataReceived, MESSAGE)).calls, 20)
 
     def test_messages(self) -> None:
         """
-        Twice as many messages are at most twice the work.
+        Twice the messages take at most twice the work.
         """
         self.assertLess(growth(manyMessages, 100), 2.05)
 
-    def test_pieces(self) -> None:
+    def test_chunks(self) -> None:
         """
-        A message of twice as many pieces is at most twice the work.
+        A message in twice the chunks takes at most twice the work.
         """
         self.assertLess(growth(partial(longMessage, ours), 200), 2.05)
 
     def test_members(self) -> None:
         """
-        Twice as many who hear a message are at most twice the work.
+        A broadcast to twice the clients takes at most twice the work.
         """
         self.assertLess(growth(toMany, 100), 2.05)
 
 
 def bare(own: Way) -> IProtocolFactory:
     """
-    Make the factory of an echo server.
+    Create the factory of an echo server.
     """
     return XMLSocketFactory(EchoProtocol, clock=own.reactor)
 
 
 def guarded(own: Way) -> IProtocolFactory:
     """
-    Make the factory of the same server for every type of client.
+    Create the factory of the same server for all client types.
     """
     return GuardFactory(OnePortFactory(bare(own), clock=own.reactor), clock=own.reactor)
 
 
 class ConnectionTests(SynchronousTestCase):
     """
-    What one message that is echoed costs on a TCP connection, over the loopback
-    interface: calls of this package, without the reactor and the user's handler.
+    The cost of echoing one message on a TCP connection over loopback: calls of this
+    package, without the reactor and the user's handler.
     """
 
     def functionsOf(
         self, name: str, make: Callable[[Way], IProtocolFactory], *, webSocket: bool
     ) -> dict[str, int]:
         """
-        Return how often each function of this package is called for one message.
+        Return the number of calls of each function of this package for one message.
         """
         times = 10
         with way(name) as own:
@@ -255,8 +254,8 @@ class ConnectionTests(SynchronousTestCase):
 
     def compare(self, make: Callable[[Way], IProtocolFactory], limit: int, **how: bool) -> None:
         """
-        Compare the number of calls with its limit. On Twisted's own reactors there is one
-        more, since each read is a batch.
+        Compare the number of calls with its limit. Twisted's own reactors take one
+        more, because each read is a batch.
         """
         for name, more in (("openfl", 0), ("epoll, joined", 1)):
             functions = self.functionsOf(name, make, **how)
@@ -264,19 +263,18 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_bare(self) -> None:
         """
-        A message is five calls: of the connection to receive, of the protocol, and to
-        send its answer.
+        A message takes five calls: to receive it, to handle it, and to send its answer.
         """
         self.compare(bare, 5, webSocket=False)
 
     def test_guarded(self) -> None:
         """
-        A guard and protocol detection are not called for any message but the first.
+        The guard and protocol detection are only called for the first message.
         """
         self.compare(guarded, 5, webSocket=False)
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket message is ten calls, and eleven on Twisted's own reactors.
+        A WebSocket message takes ten calls, and eleven on Twisted's own reactors.
         """
         self.compare(guarded, 10, webSocket=True)

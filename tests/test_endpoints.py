@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from openfl_twisted.endpoints import acceptOf, openflEndpoint, policyOf
+from openfl_twisted.endpoints import openflEndpoint, parseClientTypes, parsePolicy
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -33,7 +33,7 @@ ADDRESS = IPv4Address("TCP", "127.0.0.1", 5)
 
 class EndpointTestCase(SynchronousTestCase):
     """
-    Listens on a reactor in memory.
+    Listens on an in-memory reactor.
     """
 
     def setUp(self) -> None:
@@ -47,7 +47,7 @@ class EndpointTestCase(SynchronousTestCase):
         """
         Listen on an endpoint.
 
-        @return: what is served there.
+        @return: the factory of the port.
         """
         self.successResultOf(endpoint.listen(self.served))
         factory: IProtocolFactory = self.reactor.tcpServers[-1][1]
@@ -57,19 +57,19 @@ class EndpointTestCase(SynchronousTestCase):
 
     def parse(self, description: str) -> OnePortFactory:
         """
-        Listen as a description says.
+        Listen on the endpoint of a description.
         """
         return self.listen(serverFromString(self.reactor, description))
 
 
 class DescriptionTests(EndpointTestCase):
     """
-    What stands behind C{openfl:}.
+    Descriptions with the prefix C{openfl:}.
     """
 
     def test_simple(self) -> None:
         """
-        One word before any endpoint lets everybody in.
+        The prefix accepts all client types on any endpoint.
         """
         factory = self.parse("openfl:tcp:8080:interface=127.0.0.1")
         port, _, _, interface = self.reactor.tcpServers[-1]
@@ -80,8 +80,8 @@ class DescriptionTests(EndpointTestCase):
 
     def test_http(self) -> None:
         """
-        A server of Twisted's own that speaks HTTP goes on with its pages, and no
-        WebSocket gets behind them, unless it is named.
+        A C{twisted.web} server still receives HTTP requests, and receives no WebSockets
+        unless they are accepted explicitly.
         """
         self.served = Site(Resource())
         factory = self.parse("openfl:tcp:80")
@@ -94,7 +94,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_settings(self) -> None:
         """
-        Each setting has a name, and what else there is goes to the endpoint.
+        Each setting has a name; other arguments are passed to the wrapped endpoint.
         """
         policy = PolicyFile((AccessRule("games.example", "80"),))
         path = self.folder / "a:b.xml"
@@ -110,7 +110,7 @@ class DescriptionTests(EndpointTestCase):
 
     def test_certificate(self) -> None:
         """
-        With a certificate there is TLS on the same port.
+        With a certificate the port accepts TLS.
         """
         issued = trustme.CA().issue_cert("localhost")
         issued.cert_chain_pems[0].write_to_path(self.folder / "certificate.pem")
@@ -122,18 +122,18 @@ class DescriptionTests(EndpointTestCase):
 
     def test_expired(self) -> None:
         """
-        The problems of the certificate are logged.
+        Problems of the certificate are logged.
         """
         path = server(authority("Intermediate", authority("Root")), ends=PAST).save(
             self.folder / "server.pem"
         )
         with capturedLogs() as captured:
             self.parse(f"openfl:tcp:1:tlsCertificate={path}")
-        self.assertIn("the certificate has expired on 2010-01-01", linesOf(captured)[0])
+        self.assertIn("the certificate expired on 2010-01-01", linesOf(captured)[0])
 
     def test_wrong(self) -> None:
         """
-        What is wrong is said.
+        The error for an invalid argument names the reason.
         """
         for settings, words in (
             ("accept=plain,telnet", "not a client type; the types are plain, tls, websocket"),
@@ -141,7 +141,7 @@ class DescriptionTests(EndpointTestCase):
             ("greetingDelay=soon", "soon"),
             ("greetingDelay=nan", "'nan' is not a number of seconds"),
             ("greetingDelay=-1", "'-1' is not a number of seconds"),
-            ("tlsKey=a", "tlsCertificate is missing"),
+            ("tlsKey=a", "requires tlsCertificate"),
             ("tlsCertificate=/missing", "/missing: No such file"),
         ):
             with self.assertRaises(ValueError) as caught:
@@ -151,12 +151,13 @@ class DescriptionTests(EndpointTestCase):
 
 class WebSocketTests(EndpointTestCase):
     """
-    A byte protocol behind C{openfl:} receives bytes over WebSocket as over TCP.
+    A byte protocol with the prefix C{openfl:} receives bytes over WebSocket as over
+    TCP.
     """
 
     def test_longMessage(self) -> None:
         """
-        A message of more than 1 MiB comes back, and its beginning comes back before its
+        A message longer than 1 MiB is echoed, and its beginning is echoed before its
         end has been sent.
         """
         clock = Clock()
@@ -178,12 +179,12 @@ class WebSocketTests(EndpointTestCase):
 
 class CodeTests(EndpointTestCase):
     """
-    The same in code.
+    The functions for programs.
     """
 
     def test_endpoint(self) -> None:
         """
-        An endpoint with another one inside takes the settings of the factory.
+        L{openflEndpoint} passes its settings to the factory.
         """
         inside = TCP4ServerEndpoint(self.reactor, 8080)
         factory = self.listen(openflEndpoint(inside, greetingDelay=3.0, policy=None))
@@ -192,27 +193,27 @@ class CodeTests(EndpointTestCase):
 
     def test_accept(self) -> None:
         """
-        Callers stand with commas between them.
+        Client types are separated by commas.
         """
         self.assertEqual(
-            acceptOf("plain, websocket"),
+            parseClientTypes("plain, websocket"),
             {ClientType.PLAIN, ClientType.WEBSOCKET, ClientType.POLICY},
         )
 
     def test_policies(self) -> None:
         """
-        A policy is a word or a file that grants something.
+        A policy is a keyword, or a file that grants access.
         """
-        self.assertEqual(policyOf("port"), PolicyFile.forPort)
-        self.assertIsNone(policyOf("none"))
+        self.assertEqual(parsePolicy("port"), PolicyFile.forPort)
+        self.assertIsNone(parsePolicy("none"))
         path = self.folder / "policy.xml"
         for content, words in (
-            (b"<policy/>", "this is no policy file"),
-            (PolicyFile().toXML(), "this grants nothing"),
+            (b"<policy/>", "not a policy file"),
+            (PolicyFile().toXML(), "the policy file grants nothing"),
         ):
             path.write_bytes(content)
             with self.assertRaises(ValueError) as caught:
-                policyOf(str(path))
+                parsePolicy(str(path))
             self.assertIn(words, str(caught.exception))
         with self.assertRaises(OSError):
-            policyOf(str(self.folder / "missing"))
+            parsePolicy(str(self.folder / "missing"))

@@ -31,7 +31,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_plain(self) -> None:
         """
-        An error can have any text, and then no number.
+        An error without a number can have any text.
         """
         error = errors.Error("some text")
         self.assertEqual((str(error), error.errorID, error.name), ("some text", 0, "Error"))
@@ -39,7 +39,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_endOfFile(self) -> None:
         """
-        The end of the file has its text and number by itself.
+        L{EOFError} has its text and number by default.
         """
         error = errors.EOFError()
         self.assertEqual(
@@ -49,7 +49,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_builtins(self) -> None:
         """
-        Python programmers catch what they expect.
+        The errors are also subclasses of the matching built-in exceptions.
         """
         for own, builtin in [
             (errors.ArgumentError, builtins.ValueError),
@@ -66,8 +66,8 @@ class ErrorTests(SynchronousTestCase):
 
     def test_everyClass(self) -> None:
         """
-        Each class has its name, text and number, also in a copy; the number and
-        the name can only be read.
+        Each class has its name, text and number, also in a copy. Number and name are
+        read-only.
         """
         for cls in (
             errors.Error,
@@ -93,8 +93,8 @@ class ErrorTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        Every number that the reference names has a text, with all its
-        parameters; another has none.
+        Each number in the reference has a text, with all its parameters. Other numbers
+        have none.
         """
         for errorID in (
             1000, 2002, 2003, 2004, 2006, 2007, 2008, 2010, 2011, 2030, 2031, 2044, 2048, 2052,
@@ -107,6 +107,6 @@ class ErrorTests(SynchronousTestCase):
 
     def test_stackTrace(self) -> None:
         """
-        The stack trace names the error and its text.
+        The stack trace contains the class and the text.
         """
         self.assertIn("SecurityError: some text", errors.SecurityError("some text").getStackTrace())

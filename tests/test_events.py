@@ -32,8 +32,8 @@ from openfl_twisted.events import (
     setReporter,
 )
 
-# The rows of the table: class, what it extends, its types, its own parameters with their defaults
-# and another value each, the fields that are shown after the common ones.
+# The rows of the table: class, base class, types, own parameters with their defaults and another
+# value each, the fields shown after the common ones.
 TABLE: list[tuple[type[Event], type, dict[str, str], dict[str, tuple[Any, Any]], list[str]]] = [
     (
         Event,
@@ -110,7 +110,7 @@ TABLE: list[tuple[type[Event], type, dict[str, str], dict[str, tuple[Any, Any]],
 
 class Reports:
     """
-    A reporter that remembers.
+    A reporter that records its calls.
     """
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Reports:
 
 def reportsFor(case: SynchronousTestCase) -> Reports:
     """
-    Listen to the reports until the test ends.
+    Install a recording reporter until the test ends.
     """
     reports = Reports()
     before = setReporter(reports.uncaughtError, reports.unhandledError)
@@ -136,25 +136,25 @@ def reportsFor(case: SynchronousTestCase) -> Reports:
 
 class Listening:
     """
-    An object with a bound method.
+    An object with a bound method as listener.
     """
 
     def __init__(self, calls: list[str], name: str = "bound") -> None:
         self.calls = calls
         self.name = name
 
-    def heard(self, event: Event) -> None:
+    def called(self, event: Event) -> None:
         self.calls.append(self.name)
 
 
 class EventTests(SynchronousTestCase):
     """
-    What listeners get.
+    Event objects.
     """
 
     def test_table(self) -> None:
         """
-        Each class extends the right one, and has its types and its defaults.
+        Each class has its base class, types and defaults.
         """
         for cls, base, types, own, _ in TABLE:
             self.assertEqual(cls.__bases__, (base,))
@@ -168,8 +168,7 @@ class EventTests(SynchronousTestCase):
 
     def test_parameters(self) -> None:
         """
-        Each class takes its own parameters in Flash's order after the common
-        ones.
+        Each class accepts its own parameters in Flash's order, after the common ones.
         """
         for cls, _, _, own, _ in TABLE:
             event = cls("some", True, True, *(value for _, value in own.values()))
@@ -179,7 +178,7 @@ class EventTests(SynchronousTestCase):
 
     def test_clone(self) -> None:
         """
-        A clone has the class and the fields, and nothing of a dispatch.
+        A clone has the class and the fields, but not the state of a dispatch.
         """
         for cls, _, _, own, _ in TABLE:
             event = cls("some", True, True, *(value for _, value in own.values()))
@@ -195,19 +194,19 @@ class EventTests(SynchronousTestCase):
             self.assertEqual((clone.type, clone.bubbles, clone.cancelable), ("some", True, True))
             for name, (_, value) in own.items():
                 self.assertEqual(getattr(clone, name), value)
-            heard: list[Event] = []
+            received: list[Event] = []
             other = EventDispatcher()
-            other.addEventListener("some", heard.append)
+            other.addEventListener("some", received.append)
             other.dispatchEvent(clone)
-            self.assertEqual(heard, [clone])
-            # The clone has taken nothing from the event.
+            self.assertEqual(received, [clone])
+            # The original is unchanged.
             self.assertIs(event.target, dispatcher)
             self.assertTrue(event.isDefaultPrevented())
 
     def test_cloneOfOwnClass(self) -> None:
         """
-        A class of one's own is cloned with all its fields, whatever its
-        parameters are.
+        Instances of user-defined classes are cloned with all fields, for any
+        constructor.
         """
 
         class Joined(Event):
@@ -220,7 +219,7 @@ class EventTests(SynchronousTestCase):
 
     def test_toString(self) -> None:
         """
-        Each class shows its fields; so does C{str}.
+        C{toString} and C{str} contain the fields of each class.
         """
         shown = {
             Event: "",
@@ -248,7 +247,7 @@ class EventTests(SynchronousTestCase):
 
     def test_toStringOfFlash(self) -> None:
         """
-        Events are shown as Flash showed these two.
+        Two events have the text that Flash printed.
         """
         self.assertEqual(
             ProgressEvent(ProgressEvent.SOCKET_DATA, False, False, 78.0, 0.0).toString(),
@@ -262,7 +261,7 @@ class EventTests(SynchronousTestCase):
 
     def test_formatToString(self) -> None:
         """
-        Text is quoted, and all else is written as in ActionScript.
+        Text is quoted, and other values are formatted as in ActionScript.
         """
 
         class Own(Event):
@@ -281,8 +280,8 @@ class EventTests(SynchronousTestCase):
 
     def test_readOnly(self) -> None:
         """
-        What only a dispatch may change, and what Flash does not let change, is
-        read-only.
+        Fields that are changed only by a dispatch, or that Flash does not permit to
+        change, are read-only.
         """
         event = ErrorEvent("a")
         for name in (
@@ -292,7 +291,7 @@ class EventTests(SynchronousTestCase):
 
     def test_dataIsText(self) -> None:
         """
-        The data of a data event is its text, whichever is set.
+        C{data} and C{text} of a data event are the same, whichever is set.
         """
         event = DataEvent("data", data="a")
         self.assertEqual(event.text, "a")
@@ -303,7 +302,7 @@ class EventTests(SynchronousTestCase):
 
     def test_preventDefault(self) -> None:
         """
-        Only what is cancelable can be prevented.
+        Only cancelable events can be prevented.
         """
         for cancelable in (False, True):
             event = Event("a", False, cancelable)
@@ -314,7 +313,7 @@ class EventTests(SynchronousTestCase):
 
 class EventDispatcherTests(SynchronousTestCase):
     """
-    Who is called, and when.
+    The listeners that are called, and their order.
     """
 
     def setUp(self) -> None:
@@ -323,18 +322,20 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def listener(self, name: str, then: Callable[[Event], object] = id) -> Callable[[Any], None]:
         """
-        Make a listener that writes down its name, and then does something.
+        Create a listener that records its name and then performs an action.
         """
 
-        def heard(event: Event) -> None:
+        def called(event: Event) -> None:
             self.calls.append(name)
             then(event)
 
-        return heard
+        return called
 
     def dispatch(self, event: Event | None = None) -> list[str]:
         """
-        Dispatch an event, and take who was called.
+        Dispatch an event.
+
+        @return: the names of the called listeners.
         """
         self.dispatcher.dispatchEvent(event or Event("a"))
         calls, self.calls[:] = self.calls[:], []
@@ -342,8 +343,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         """
-        The dispatcher is one for the type checker and for C{isinstance}; other
-        things are not.
+        A dispatcher implements L{IEventDispatcher} for the type checker and for
+        C{isinstance}; other objects do not.
         """
         dispatcher: IEventDispatcher = self.dispatcher
         self.assertIsInstance(dispatcher, IEventDispatcher)
@@ -351,7 +352,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_target(self) -> None:
         """
-        A listener finds the dispatcher in the event, and it stays there.
+        The target of an event is the dispatcher, also after the dispatch.
         """
         seen: list[object] = []
         self.dispatcher.addEventListener(
@@ -364,7 +365,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_otherTarget(self) -> None:
         """
-        A dispatcher that is given a target shows that one.
+        A dispatcher can be created with another target.
         """
 
         class Owner(EventDispatcher):
@@ -386,7 +387,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        The highest priority comes first, and in it who was added first.
+        Listeners are called by descending priority, and in order of registration if
+        priorities are equal.
         """
         for name, priority in [("c", 0), ("a", 5), ("e", -1), ("d", 0), ("b", 5)]:
             self.dispatcher.addEventListener("a", self.listener(name), priority=priority)
@@ -395,24 +397,24 @@ class EventDispatcherTests(SynchronousTestCase):
     @given(st.lists(st.integers(-2, 2)))
     def test_anyOrder(self, priorities: list[int]) -> None:
         """
-        Any priorities in any order give the order of a stable sort.
+        For all priorities, the order is that of a stable sort.
         """
         dispatcher = EventDispatcher()
         calls: list[int] = []
 
-        def heard(number: int, event: Event) -> None:
+        def called(number: int, event: Event) -> None:
             calls.append(number)
 
         for number, priority in enumerate(priorities):
-            dispatcher.addEventListener("a", partial(heard, number), priority=priority)
+            dispatcher.addEventListener("a", partial(called, number), priority=priority)
         dispatcher.dispatchEvent(Event("a"))
         numbers = range(len(priorities))
         self.assertEqual(calls, sorted(numbers, key=lambda number: -priorities[number]))
 
-    def test_sameAgain(self) -> None:
+    def test_sameListener(self) -> None:
         """
-        The same listener again is ignored and keeps its priority; removed and
-        added, it has the new one.
+        Adding a listener again has no effect on its priority. After removing it, it can
+        be added with another priority.
         """
         first, second = self.listener("first"), self.listener("second")
         self.dispatcher.addEventListener("a", first, priority=1)
@@ -426,19 +428,19 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_boundMethods(self) -> None:
         """
-        A bound method is the same each time that it is taken from its object,
-        and another for another object.
+        A bound method is the same listener at each access, and another one for another
+        object.
         """
         one, two = Listening(self.calls, "one"), Listening(self.calls, "two")
         for each in (one, two, one):
-            self.dispatcher.addEventListener("a", each.heard)
+            self.dispatcher.addEventListener("a", each.called)
         self.assertEqual(self.dispatch(), ["one", "two"])
-        self.dispatcher.removeEventListener("a", one.heard)
+        self.dispatcher.removeEventListener("a", one.called)
         self.assertEqual(self.dispatch(), ["two"])
 
     def test_remove(self) -> None:
         """
-        A removed listener is not called; one that is not there can be removed.
+        A removed listener is not called. Removing an unknown listener has no effect.
         """
         listener, other = self.listener("one"), self.listener("other")
         self.dispatcher.removeEventListener("a", listener)
@@ -450,10 +452,10 @@ class EventDispatcherTests(SynchronousTestCase):
         self.assertEqual(self.dispatch(), [])
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
-    def test_captureApart(self) -> None:
+    def test_useCapture(self) -> None:
         """
-        A listener for the capturing phase is kept apart: it is never called,
-        but it is there, and it is removed by itself.
+        A listener for the capturing phase is registered and removed separately, and
+        never called.
         """
         listener = self.listener("one")
         self.dispatcher.addEventListener("a", listener, useCapture=True)
@@ -469,7 +471,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_hasEventListener(self) -> None:
         """
-        A dispatcher knows for which types it has listeners.
+        A dispatcher returns whether it has listeners for a type.
         """
         self.assertFalse(self.dispatcher.hasEventListener("a"))
         self.assertFalse(self.dispatcher.willTrigger("a"))
@@ -480,7 +482,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Neither a listener nor an event can be C{None}.
+        Listener and event must not be C{None}.
         """
         error = self.assertRaises(
             errors.TypeError,
@@ -495,7 +497,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_returned(self) -> None:
         """
-        Only preventing a cancelable event makes the answer C{False}.
+        C{dispatchEvent} returns C{False} only if a cancelable event was prevented.
         """
         for do, cancelable, expected in [
             (id, True, True),
@@ -511,7 +513,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_stopPropagation(self) -> None:
         """
-        To stop the propagation does not stop the listeners of the same object.
+        C{stopPropagation} does not affect listeners of the same object.
         """
         self.dispatcher.addEventListener("a", self.listener("one", Event.stopPropagation))
         self.dispatcher.addEventListener("a", self.listener("two"))
@@ -519,7 +521,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_stopImmediatePropagation(self) -> None:
         """
-        To stop the propagation at once stops them, for this event only.
+        C{stopImmediatePropagation} skips the remaining listeners, for this event only.
         """
         once = iter([Event.stopImmediatePropagation, id])
         self.dispatcher.addEventListener("a", self.listener("one", lambda event: next(once)(event)))
@@ -529,8 +531,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_addedMeanwhile(self) -> None:
         """
-        A listener that is added during the dispatch is not called in it, not
-        even with a higher priority.
+        A listener added during a dispatch is not called in it, not even with a higher
+        priority.
         """
         late = self.listener("late")
         self.dispatcher.addEventListener(
@@ -543,7 +545,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_removedMeanwhile(self) -> None:
         """
-        A listener that is removed during the dispatch is still called in it.
+        A listener removed during a dispatch is still called in it.
         """
         two = self.listener("two")
         self.dispatcher.addEventListener(
@@ -555,7 +557,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_nested(self) -> None:
         """
-        A dispatch in a dispatch has the listeners of its own moment.
+        A nested dispatch uses the listeners registered at its start.
         """
         late = self.listener("late")
         again = iter([True, False])
@@ -569,9 +571,9 @@ class EventDispatcherTests(SynchronousTestCase):
         self.dispatcher.addEventListener("a", self.listener("two"))
         self.assertEqual(self.dispatch(), ["one", "one", "two", "late", "two"])
 
-    def test_tooDeep(self) -> None:
+    def test_infiniteRecursion(self) -> None:
         """
-        A dispatch that never ends in itself ends at Python's limit.
+        Infinite recursion of dispatches ends at Python's recursion limit.
         """
         reports = reportsFor(self)
         self.dispatcher.addEventListener("a", lambda _: self.dispatcher.dispatchEvent(Event("a")))
@@ -580,8 +582,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """
-        An event that was dispatched before keeps its target: listeners get a
-        clone, which is not prevented and not stopped.
+        An event that was dispatched before keeps its target: listeners receive a clone,
+        which is neither prevented nor stopped.
         """
         seen: list[Event] = []
         first, second = EventDispatcher(), EventDispatcher()
@@ -598,8 +600,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_againWithoutListeners(self) -> None:
         """
-        An event has a target even if nobody listened, so it is cloned too; the
-        answer is that of the clone.
+        An event has a target even without listeners, so it is cloned when it is
+        dispatched again. The result is that of the clone.
         """
         event = Event("a", False, True)
         EventDispatcher().dispatchEvent(event)
@@ -609,7 +611,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_toString(self) -> None:
         """
-        A dispatcher is written with its class.
+        The text of a dispatcher contains its class name.
         """
 
         class Socket(EventDispatcher):
@@ -621,8 +623,8 @@ class EventDispatcherTests(SynchronousTestCase):
 
     def test_nothingWithoutListeners(self) -> None:
         """
-        A dispatcher without listeners has nothing of its own, not even after a
-        dispatch; one whose class forgets C{__init__} works.
+        A dispatcher without listeners has no attributes, not even after a dispatch. A
+        subclass that does not call C{__init__} works.
         """
 
         class Forgetful(EventDispatcher):
@@ -640,7 +642,7 @@ class EventDispatcherTests(SynchronousTestCase):
 
 class WeakTests(SynchronousTestCase):
     """
-    Listeners that a dispatcher does not keep alive.
+    Listeners with weak references.
     """
 
     def setUp(self) -> None:
@@ -652,12 +654,11 @@ class WeakTests(SynchronousTestCase):
 
     def test_boundMethod(self) -> None:
         """
-        A bound method is called as long as its object lives, and then it is
-        gone.
+        A bound method is called while its object exists.
         """
         listening = Listening(self.calls)
-        self.add(listening.heard)
-        self.add(listening.heard)
+        self.add(listening.called)
+        self.add(listening.called)
         gc.collect()
         self.assertTrue(self.dispatcher.hasEventListener("a"))
         self.dispatcher.dispatchEvent(Event("a"))
@@ -671,28 +672,27 @@ class WeakTests(SynchronousTestCase):
 
     def test_removed(self) -> None:
         """
-        A weak bound method can be removed.
+        A weakly referenced bound method can be removed.
         """
         listening = Listening(self.calls)
-        self.add(listening.heard)
-        self.dispatcher.removeEventListener("a", listening.heard)
+        self.add(listening.called)
+        self.dispatcher.removeEventListener("a", listening.called)
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
     def test_functions(self) -> None:
         """
-        A function and any other object that can be called vanish with their
-        last reference.
+        Functions and other callables are removed with their last reference.
         """
 
-        def heard(event: Event) -> None:
+        def function(event: Event) -> None:
             self.calls.append("function")
 
-        called = partial(Listening.heard, Listening(self.calls, "partial"))
-        self.add(heard)
+        called = partial(Listening.called, Listening(self.calls, "partial"))
+        self.add(function)
         self.add(called)
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["function", "partial"])
-        del heard
+        del function
         gc.collect()
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["function", "partial", "partial"])
@@ -702,30 +702,29 @@ class WeakTests(SynchronousTestCase):
 
     def test_strong(self) -> None:
         """
-        Without the wish for a weak one, the dispatcher keeps the object alive
-        until the listener is removed.
+        By default the dispatcher keeps the object alive until the listener is removed.
         """
         listening = Listening(self.calls)
         reference = weakref.ref(listening)
-        self.dispatcher.addEventListener("a", listening.heard)
+        self.dispatcher.addEventListener("a", listening.called)
         del listening
         gc.collect()
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, ["bound"])
         kept = reference()
         assert kept is not None
-        self.dispatcher.removeEventListener("a", kept.heard)
+        self.dispatcher.removeEventListener("a", kept.called)
         del kept
         gc.collect()
         self.assertIsNone(reference())
 
-    def test_vanishedAreForgotten(self) -> None:
+    def test_deadListenersAreRemoved(self) -> None:
         """
-        Listeners that come and vanish take no more and more memory.
+        Registrations of dead listeners do not accumulate.
         """
         for _ in range(10):
             listening = Listening(self.calls)
-            self.add(listening.heard)
+            self.add(listening.called)
             del listening
             gc.collect()
         assert self.dispatcher._registrations is not None
@@ -733,9 +732,9 @@ class WeakTests(SynchronousTestCase):
         self.dispatcher.removeEventListener("a", id)
         self.assertEqual(self.dispatcher._registrations, {})
 
-    def test_vanishedMeanwhile(self) -> None:
+    def test_listenerDiesDuringDispatch(self) -> None:
         """
-        A listener that vanishes during the dispatch is not called in it.
+        A listener that dies during a dispatch is not called in it.
         """
         held = [Listening(self.calls)]
 
@@ -744,29 +743,29 @@ class WeakTests(SynchronousTestCase):
             gc.collect()
 
         self.dispatcher.addEventListener("a", drop)
-        self.add(held[0].heard)
+        self.add(held[0].called)
         self.dispatcher.dispatchEvent(Event("a"))
         self.assertEqual(self.calls, [])
 
     def test_impossible(self) -> None:
         """
-        What cannot be referenced weakly is refused at once.
+        Adding an object without weak references raises an exception.
         """
 
         class Slotted:
             __slots__ = ()
 
-            def heard(self, event: Event) -> None:
+            def called(self, event: Event) -> None:
                 raise NotImplementedError
 
         slotted = Slotted()
-        self.assertRaises(TypeError, self.add, slotted.heard)
+        self.assertRaises(TypeError, self.add, slotted.called)
         self.assertFalse(self.dispatcher.hasEventListener("a"))
 
 
 class ReportTests(SynchronousTestCase):
     """
-    What the listeners do not deal with is reported.
+    Reports of unhandled errors.
     """
 
     def setUp(self) -> None:
@@ -775,7 +774,7 @@ class ReportTests(SynchronousTestCase):
 
     def raising(self, error: BaseException) -> Callable[[Event], None]:
         """
-        Make a listener that raises.
+        Create a listener that raises an exception.
         """
 
         def listener(event: Event) -> None:
@@ -785,8 +784,8 @@ class ReportTests(SynchronousTestCase):
 
     def test_uncaught(self) -> None:
         """
-        An error in a listener does not keep the others from the event; then it
-        is reported, and the dispatch ends as any other.
+        An exception of a listener is reported after the other listeners have been
+        called, and the dispatch returns normally.
         """
         one, two = ValueError("one"), KeyError("two")
         seen: list[int] = []
@@ -805,7 +804,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_uncaughtIsNotUnhandled(self) -> None:
         """
-        An error event whose listener raises had a listener.
+        An error event whose listener raises an exception counts as handled.
         """
         self.dispatcher.addEventListener("error", self.raising(ValueError()))
         self.dispatcher.dispatchEvent(ErrorEvent("error"))
@@ -813,8 +812,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_uncaughtIsNotKept(self) -> None:
         """
-        An error that was reported is not kept, not even until the next garbage
-        collection.
+        A reported exception is released without a garbage collection.
         """
 
         class Own(Exception):
@@ -830,9 +828,9 @@ class ReportTests(SynchronousTestCase):
         reference = weakref.ref(self.reports.uncaught.pop()[0])
         self.assertIsNone(reference())
 
-    def test_passing(self) -> None:
+    def test_otherExceptions(self) -> None:
         """
-        What ends the program passes; what was raised before is reported.
+        Exceptions that end the program are raised; earlier exceptions are reported.
         """
         for error in (KeyboardInterrupt(), SystemExit()):
             dispatcher = EventDispatcher()
@@ -862,8 +860,8 @@ class ReportTests(SynchronousTestCase):
 
     def test_handled(self) -> None:
         """
-        An error event with a listener is not reported, even if it is stopped
-        before the listener is called.
+        An error event with a listener is not reported, even if it is stopped before the
+        listener is called.
         """
         self.dispatcher.addEventListener("error", id)
         self.dispatcher.dispatchEvent(ErrorEvent("error"))
@@ -874,12 +872,12 @@ class ReportTests(SynchronousTestCase):
 
     def test_unhandledDespiteOthers(self) -> None:
         """
-        Listeners for other types, for the capturing phase, and those that have
-        vanished handle nothing.
+        Listeners for other types or for the capturing phase, and dead listeners, do not
+        count.
         """
         self.dispatcher.addEventListener("other", id)
         self.dispatcher.addEventListener("error", id, useCapture=True)
-        self.dispatcher.addEventListener("error", Listening([]).heard, useWeakReference=True)
+        self.dispatcher.addEventListener("error", Listening([]).called, useWeakReference=True)
         gc.collect()
         self.dispatcher.dispatchEvent(ErrorEvent("error", text="gone"))
         [(message, _)] = self.reports.unhandled
@@ -887,7 +885,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_otherEvents(self) -> None:
         """
-        An event that is no error needs no listener.
+        Other events need no listener.
         """
         for cls in (Event, TextEvent, DataEvent):
             self.dispatcher.dispatchEvent(cls("error"))
@@ -895,7 +893,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_setReporter(self) -> None:
         """
-        Who sets a reporter gets the one before, to put it back.
+        C{setReporter} returns the previous reporter.
         """
         other = Reports()
         before = setReporter(other.uncaughtError, other.unhandledError)
@@ -908,11 +906,11 @@ class ReportTests(SynchronousTestCase):
 
 class LoggingTests(SynchronousTestCase):
     """
-    Until somebody sets a reporter, reports go to Python's logging.
+    By default, reports are logged with Python's C{logging}.
     """
 
     def setUp(self) -> None:
-        # A copy of the module: in this one a reporter may have been set by what was imported.
+        # A copy of the module: an imported module may have set the reporter of the original.
         spec = find_spec(events.__name__)
         assert spec is not None
         assert spec.loader is not None
@@ -922,7 +920,7 @@ class LoggingTests(SynchronousTestCase):
 
     def test_uncaught(self) -> None:
         """
-        An error in a listener is logged with the event and its traceback.
+        An exception of a listener is logged with the event and its traceback.
         """
         error = ValueError("wrong")
 

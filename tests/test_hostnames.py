@@ -35,7 +35,7 @@ IMPOSSIBLE = ["", ".", "a b", "a..b", "-a", "a" * 64, "*.example", "a/b", "a:b",
 
 class NameTests(SynchronousTestCase):
     """
-    Host names of all kinds.
+    Host names of all types.
     """
 
     def setUp(self) -> None:
@@ -55,8 +55,8 @@ class NameTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        All sockets reach hosts whose names have underscores, or are otherwise none for
-        IDNA 2008.
+        All sockets connect to host names with underscores, or that are otherwise
+        invalid in IDNA 2008.
         """
         for make in (Socket, XMLSocket, SecureSocket):
             for host in ("games.example", *UNUSUAL):
@@ -64,7 +64,7 @@ class NameTests(SynchronousTestCase):
 
     def test_connected(self) -> None:
         """
-        A socket is connected to such a host.
+        A socket connects to such a host.
         """
         socket = Socket(reactor=self.network.reactor)
         recorder = EventRecorder(socket)
@@ -74,7 +74,7 @@ class NameTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        The error for a host that is not known names it.
+        The error for an unknown host names it.
         """
         for name in ("other.example", "other_service"):
             connecting = hostEndpoint(self.network.reactor, name, 9, 1).connect(FACTORY)
@@ -94,7 +94,7 @@ class NameTests(SynchronousTestCase):
 
     def test_installed(self) -> None:
         """
-        The resolver of the reactor can still be replaced.
+        The reactor's resolver can still be replaced.
         """
         reactor = MemoryReactorClock()
         renaming = _RenamingReactor(reactor, "my_service")
@@ -104,7 +104,7 @@ class NameTests(SynchronousTestCase):
 
     def test_impossible(self) -> None:
         """
-        Text that cannot be a host name is an C{ioError} #2031. The reason names it.
+        Text that cannot be a host name is an C{ioError} #2031, which names it.
         """
         for host in IMPOSSIBLE:
             connecting = hostEndpoint(self.network.reactor, host, 9, 1).connect(FACTORY)
@@ -122,7 +122,7 @@ class NameTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        An attempt can be given up while the name is looked up.
+        An attempt can be cancelled during the name lookup.
         """
         self.network.lookupTime = 5.0
         connecting = hostEndpoint(self.network.reactor, "my_service", 9, 1).connect(FACTORY)
@@ -134,6 +134,6 @@ class NameTests(SynchronousTestCase):
     @given(st.text(max_size=300))
     def test_everyText(self, host: str) -> None:
         """
-        There is an endpoint for every text.
+        L{hostEndpoint} accepts any text.
         """
         hostEndpoint(MemoryReactorClock(), host, 9, 1)

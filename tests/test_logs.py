@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.logs}: what a peer sent is never logged unescaped.
+Tests for L{openfl_twisted.logs}: data from a peer is never logged unescaped.
 """
 
 import ast
@@ -19,7 +19,7 @@ from openfl_twisted.wire.text import MAX_SHOWN, escape
 PACKAGE = Path(openfl_twisted.__file__).parent
 LEVELS = {"debug", "info", "warn", "error", "critical", "emit", "failure"}
 
-# Modules that log as the module of Twisted does that they replace.
+# Modules that log like the Twisted module that they replace.
 AS_TWISTED = {"reactors/epoll.py", "transports/tcp.py", "testing/reactor.py", "logs.py"}
 
 
@@ -30,8 +30,8 @@ class EscapeTests(SynchronousTestCase):
 
     def test_characters(self) -> None:
         """
-        Control characters, surrogates, and characters that change the direction or
-        the line are written as in Python; all other text stays as it is.
+        Control characters, surrogates, and characters that change direction or line are
+        escaped as in Python; other text is unchanged.
         """
         for text, shown in [
             ("", ""),
@@ -68,7 +68,7 @@ class LoggerTests(SynchronousTestCase):
     )
     def test_values(self, text: str, make: type) -> None:
         """
-        Whatever the type of a value, the formatted event is one printable line.
+        Values of any type are formatted as one printable line.
         """
         with capturedLogs() as logs:
             packageLogger().info(
@@ -100,7 +100,7 @@ class LoggerTests(SynchronousTestCase):
 
 def calls(path: Path) -> Iterator[ast.Call]:
     """
-    Find the calls in a module that log something.
+    Find the log calls in a module.
     """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):

@@ -1,6 +1,6 @@
 """
-Tests for the names of OpenFL's door: each class has the members that OpenFL or
-Flash gives it, and what it has beyond them is listed with a reason.
+The members of the OpenFL-compatible classes: each class has the members of OpenFL or
+Flash, and others only if they are listed with a reason.
 
 To add a class, add a L{Members} to L{CLASSES}, and its name to L{MODULES}.
 """
@@ -21,7 +21,7 @@ from tests.laboratory import BEGIN, END, authority
 
 ANY = object()
 """
-A default that is not said.
+An unspecified default.
 """
 
 
@@ -31,17 +31,15 @@ class Members:
     The public members of a class.
 
     @ivar cls: the class.
-    @ivar make: makes an instance; the class itself stands for one if it is none
-        that is instantiated.
-    @ivar extends: the classes of this table whose members it has too.
+    @ivar make: creates an instance; returns the class itself if it is not instantiated.
+    @ivar extends: the classes of this table that it extends.
     @ivar new: the parameters of the constructor, in order.
-    @ivar constants: fixed values of the class, with the types of its events.
-    @ivar readOnly: what can only be read, with its value at first.
-    @ivar properties: what can be set, with its value at first.
-    @ivar methods: what can be called, with its parameters.
-    @ivar own: what neither OpenFL nor Flash has, with the reason.
-    @ivar missing: what OpenFL or Flash has and this class has not, with the
-        reason.
+    @ivar constants: constants of the class, including the types of its events.
+    @ivar readOnly: read-only properties, with their initial values.
+    @ivar properties: writable properties, with their initial values.
+    @ivar methods: methods, with their parameters.
+    @ivar own: members that neither OpenFL nor Flash has, with the reason.
+    @ivar missing: members of OpenFL or Flash that this class lacks, with the reason.
     """
 
     cls: type[Any]
@@ -58,22 +56,19 @@ class Members:
     @property
     def names(self) -> set[str]:
         """
-        What the class should have, without what it inherits.
+        The members that the class should define, without inherited ones.
         """
         return {*self.constants, *self.readOnly, *self.properties, *self.methods, *self.own}
 
 
 def at(make: Callable[..., Any]) -> Callable[[], Any]:
     """
-    Make instances on a reactor in memory.
+    Return a constructor of instances with an in-memory reactor.
     """
     return lambda: make(reactor=MemoryReactorClock())
 
 
 def parametersOf(function: Callable[..., Any]) -> str:
-    """
-    Write the parameters that have a place.
-    """
     return ", ".join(
         ("*" if each.kind is each.VAR_POSITIONAL else "")
         + each.name
@@ -84,18 +79,15 @@ def parametersOf(function: Callable[..., Any]) -> str:
 
 
 def keywordsOf(function: Callable[..., Any]) -> set[str]:
-    """
-    Name the parameters that have no place.
-    """
     parameters = inspect.signature(function).parameters.values()
     return {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
 EVENT = "type, bubbles=False, cancelable=False"
 ERROR_EVENT = f"{EVENT}, text='', id=0"
-TESTABLE = "so that it can be tested without a network"
-AWAITED = "what Python awaits beside the events"
-LONG = "OpenFL has it for ByteArray; here all that reads and writes has it"
+TESTABLE = "for tests without a network"
+AWAITED = "Deferreds as an alternative to events"
+LONG = "ByteArray has it in OpenFL; here all readers and writers have it"
 
 READS = {
     "readBoolean": "",
@@ -155,8 +147,8 @@ CLASSES = [
         properties={"endian": "bigEndian", "objectEncoding": 3, "timeout": 20000},
         methods={"connect": "host, port", "close": "", "flush": "", **READS, **WRITES},
         own={
-            "accepted": "how ServerSocket makes one",
-            "autoflush": "what Flash does differs between systems",
+            "accepted": "constructor used by ServerSocket",
+            "autoflush": "Flash's behavior depends on the platform",
             "maxUnread": "every buffer has a limit",
             "reactor": TESTABLE,
             "whenClosed": AWAITED,
@@ -174,7 +166,7 @@ CLASSES = [
         methods={"addBinaryChainBuildingCertificate": "certificate, trusted"},
         own={
             "refusedCertificate": "AIR does not show it, and one wants to know",
-            "trust": "whom to believe differs between systems",
+            "trust": "the trust anchors depend on the platform",
             "verdict": "why a certificate was refused",
         },
     ),
@@ -189,7 +181,7 @@ CLASSES = [
         own={
             "maxLength": "every buffer has a limit",
             "messages": AWAITED,
-            "pauseReading": "so that a slow program is not flooded",
+            "pauseReading": "backpressure",
             "reactor": TESTABLE,
             "resumeReading": "as pauseReading",
             "whenClosed": AWAITED,
@@ -237,7 +229,7 @@ CLASSES = [
         net.ObjectEncoding,
         constants={"AMF0": 0, "AMF3": 3, "DEFAULT": 3},
         properties={"dynamicPropertyWriter": None},
-        missing={"HXSF": "not spoken", "JSON": "not spoken"},
+        missing={"HXSF": "not supported", "JSON": "not supported"},
     ),
     Members(net.IDynamicPropertyWriter, methods={"writeDynamicProperties": "obj, output"}),
     Members(net.IDynamicPropertyOutput, methods={"writeDynamicProperty": "name, value"}),
@@ -249,7 +241,7 @@ CLASSES = [
         methods=READS,
         own={
             "readInt64": LONG,
-            "amfLimits": "values that are received have limits",
+            "amfLimits": "limits of received values",
         },
     ),
     Members(
@@ -417,12 +409,12 @@ CLASSES = [
         properties={"message": ""},
         methods={"getStackTrace": ""},
         own={
-            "numbered": "the texts are in one place",
+            "numbered": "central table of texts",
             **dict.fromkeys(
                 {name for name in dir(Exception) if name[0] != "_"}, "it is an exception"
             ),
         },
-        missing={"toString": "str() is what Python has for it"},
+        missing={"toString": "Python uses str()"},
     ),
     # security
     Members(
@@ -490,31 +482,31 @@ CLASSES = [
             "loadPolicyFile": "url",
         },
         own={
-            "swfURL": "the LoaderInfo that has it in Flash belongs to a display list",
-            "policyFiles": "what loadPolicyFile was given, for the sockets",
+            "swfURL": "LoaderInfo.url in Flash; requires a display list",
+            "policyFiles": "the URLs passed to loadPolicyFile",
         },
         missing={
-            "showSettings": "there is no player whose settings could be shown",
+            "showSettings": "requires Flash Player",
         },
     ),
 ]
 
 MODULES: list[tuple[ModuleType, dict[str, str]]] = [
-    # What else each has than the classes of the table, with the reason.
+    # Additional public names of the modules, with the reason.
     (
         net,
         {
             "registerClassAlias": "flash.net has it",
-            "forgetPolicyFiles": "a player forgets them at its end only",
+            "forgetPolicyFiles": "Flash Player drops them when it exits",
         },
     ),
-    (utils, {"classAliases": "what is registered"}),
-    (events, {"setReporter": "somebody has to hear of what nobody dealt with"}),
+    (utils, {"classAliases": "the registered classes"}),
+    (events, {"setReporter": "reports unhandled errors"}),
     (
         errors,
         {
-            "MESSAGES": "the texts are in one place",
-            "messageOf": "the texts are in one place",
+            "MESSAGES": "central table of texts",
+            "messageOf": "central table of texts",
             **dict.fromkeys(
                 (
                     "ArgumentError",
@@ -539,7 +531,7 @@ ROOMS = {members.cls: members for members in CLASSES}
 
 def familyOf(members: Members) -> list[Members]:
     """
-    Get what a class has, and what those have that it extends.
+    Return the members of a class and of the classes that it extends.
     """
     family = [members]
     for base in members.extends:
@@ -549,14 +541,14 @@ def familyOf(members: Members) -> list[Members]:
 
 def publicNames(thing: object) -> set[str]:
     """
-    Name what does not begin with an underscore.
+    Return the names without a leading underscore.
     """
     return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def definedIn(module: ModuleType) -> set[str]:
     """
-    Name what a module defines itself.
+    Return the names that a module defines itself.
     """
     found = set()
     for node in ast.parse(inspect.getsource(module)).body:
@@ -573,23 +565,23 @@ def definedIn(module: ModuleType) -> set[str]:
 
 class MemberTests(SynchronousTestCase):
     """
-    The table against the classes, both ways.
+    Compares the table with the classes.
     """
 
     def test_names(self) -> None:
         """
-        Each class has the members of the table, and no others.
+        Each class has exactly the members of the table.
         """
         for members in CLASSES:
             thing = members.make() if members.make else members.cls
             expected = {name for each in familyOf(members) for name in each.names}
-            # What is only a parameter of the constructor is looked at there.
+            # Parameters of the constructor are compared separately.
             expected -= keywordsOf(members.cls.__init__) - publicNames(thing)
             self.assertEqual(publicNames(thing), expected, members.cls)
 
     def test_missing(self) -> None:
         """
-        What a class lacks, it does lack, so the reason is not out of date.
+        Members listed as missing are missing, so that the reasons are up to date.
         """
         for members in CLASSES:
             for name, reason in members.missing.items():
@@ -598,7 +590,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_bases(self) -> None:
         """
-        Each class is one of those that it extends.
+        Each class is a subclass of those that it extends.
         """
         for members in CLASSES:
             for base in members.extends:
@@ -606,7 +598,8 @@ class MemberTests(SynchronousTestCase):
 
     def test_constructors(self) -> None:
         """
-        Each constructor has its parameters in order, and others by name only.
+        Each constructor has the positional parameters of the table in order, and others
+        by keyword only.
         """
         for members in CLASSES:
             if members.new is not None:
@@ -617,7 +610,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_constants(self) -> None:
         """
-        Each constant belongs to the class, and has its value and type.
+        Each constant is a class attribute with its value and type.
         """
         for members in CLASSES:
             for name, value in members.constants.items():
@@ -626,7 +619,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_properties(self) -> None:
         """
-        Each property has its value at first, and can be set, or only be read.
+        Each property has its initial value, and is writable or read-only.
         """
         for members in CLASSES:
             thing = members.make() if members.make else members.cls
@@ -651,7 +644,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_modules(self) -> None:
         """
-        Each module has the classes of the table, and otherwise only what is
+        Each module has the classes of the table, and other names only if they are
         listed.
         """
         placed: set[str] = set()

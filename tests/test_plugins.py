@@ -1,5 +1,5 @@
 """
-The commands are found by C{twistd}, in this process.
+The plugins that C{twistd} finds.
 """
 
 from twisted.application.service import IServiceMaker
@@ -16,7 +16,7 @@ class PluginTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        Each command is there once, with options and a service.
+        Each command is found once, with its options and C{makeService}.
         """
         makers = {
             maker.tapname: maker

@@ -16,21 +16,20 @@ from twisted.trial.unittest import SynchronousTestCase
 import openfl_twisted
 from tests.regexsteps import Matcher, TooManySteps, literalsIn
 
-# Methods that look at one place only.
+# Methods that match at one position only.
 ANCHORED = {"match", "fullmatch"}
 
-# Expressions in a dictionary, or whose methods are called under another name.
+# Expressions in a dictionary, or whose methods are called by another name.
 ELSEWHERE = {"openfl_twisted.wire.lines": {"finditer"}}
 
-# Steps for each character, and those that any text takes.
+# Steps per character, and constant steps.
 PER_CHARACTER = 60
 LEAST = 2000
 
 
 def expressions() -> list[tuple[str, "re.Pattern[Any]", set[str]]]:
     """
-    Return every expression that is kept by a module, with the methods that are
-    called.
+    Return all expressions stored by modules, with the methods that are called.
     """
     found = []
     for module in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
@@ -60,7 +59,7 @@ def steps(pattern: "re.Pattern[Any]", methods: set[str], text: str) -> int:
     """
     matcher = Matcher(pattern, LEAST + PER_CHARACTER * len(text))
     before = sys.getrecursionlimit()
-    # A repeated group takes some calls for each repetition.
+    # A repeated group takes several calls for each repetition.
     sys.setrecursionlimit(before + 20 * len(text))
     try:
         if methods <= ANCHORED:
@@ -74,12 +73,12 @@ def steps(pattern: "re.Pattern[Any]", methods: set[str], text: str) -> int:
 
 class ExpressionTests(SynchronousTestCase):
     """
-    Steps are bounded, whatever the text is.
+    The number of steps is bounded for any text.
     """
 
     def test_found(self) -> None:
         """
-        The expressions of the package are found, each with its methods.
+        The expressions of the package are found, with their methods.
         """
         self.assertGreater(len(EXPRESSIONS), 25)
         for name, _, methods in EXPRESSIONS:
@@ -87,8 +86,8 @@ class ExpressionTests(SynchronousTestCase):
 
     def test_inline(self) -> None:
         """
-        No module calls a search of C{re} directly with an expression that this
-        test cannot find, but for those known to be a single class.
+        Modules do not call functions of C{re} with inline expressions, which this test
+        cannot find, except for single character classes.
         """
         direct = []
         for module in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
@@ -104,8 +103,8 @@ class ExpressionTests(SynchronousTestCase):
 
     def test_matcher(self) -> None:
         """
-        The matcher finds what C{re} finds, and notices expressions whose time is
-        exponential or quadratic.
+        The matcher finds the matches of C{re}, and detects expressions with exponential
+        or quadratic time.
         """
         for source, text in (
             (r"(a|b)*c", "abac"),
@@ -123,8 +122,8 @@ class ExpressionTests(SynchronousTestCase):
     @given(st.data())
     def test_linear(self, data: st.DataObject) -> None:
         """
-        A part that repeats many times, with any text around it, takes
-        a bounded number of steps for each character.
+        The number of steps per character is bounded for text with many repetitions of
+        any part.
         """
         _, pattern, methods = data.draw(st.sampled_from(EXPRESSIONS))
         character = st.sampled_from(literalsIn(pattern))

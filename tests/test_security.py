@@ -1,5 +1,5 @@
 """
-Tests for certificates as OpenFL programs see them.
+Tests for L{openfl_twisted.security}.
 """
 
 from cryptography import x509
@@ -16,21 +16,17 @@ from tests.laboratory import BEGIN, END, authority, server, tlv
 
 
 def nameOf(*attributes: tuple[x509.ObjectIdentifier, str]) -> X500DistinguishedName:
-    """
-    Make a name.
-    """
     return X500DistinguishedName(x509.Name([x509.NameAttribute(*each) for each in attributes]))
 
 
 class DistinguishedNameTests(SynchronousTestCase):
     """
-    Names of subjects and issuers.
+    Subjects and issuers.
     """
 
     def test_attributes(self) -> None:
         """
-        Each attribute has its property, and the text has them as OpenFL has
-        them.
+        Each attribute has a property, and the text is formatted as in OpenFL.
         """
         name = nameOf(
             (NameOID.COUNTRY_NAME, "DE"),
@@ -52,7 +48,7 @@ class DistinguishedNameTests(SynchronousTestCase):
 
     def test_absent(self) -> None:
         """
-        What is not there is C{None}, and not in the text.
+        A missing attribute is C{None}, and not in the text.
         """
         name = nameOf()
         self.assertIsNone(name.commonName)
@@ -60,7 +56,7 @@ class DistinguishedNameTests(SynchronousTestCase):
 
     def test_repeated(self) -> None:
         """
-        Of what is there twice it is the first.
+        Of a repeated attribute, the first value is used.
         """
         name = nameOf(
             (NameOID.ORGANIZATIONAL_UNIT_NAME, "a"), (NameOID.ORGANIZATIONAL_UNIT_NAME, "b")
@@ -69,7 +65,7 @@ class DistinguishedNameTests(SynchronousTestCase):
 
     def test_bits(self) -> None:
         """
-        An attribute that is no text is shown in hexadecimal digits.
+        A binary attribute is returned in hexadecimal digits.
         """
         attribute = x509.NameAttribute(
             NameOID.X500_UNIQUE_IDENTIFIER, b"\x00\xff", x509.name._ASN1Type.BitString
@@ -90,7 +86,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_encoded(self) -> None:
         """
-        The whole certificate can be had in DER.
+        C{encoded} contains the certificate in DER.
         """
         encoded = self.certificate.encoded
         self.assertIsInstance(encoded, ByteArray)
@@ -99,7 +95,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        It says whom it is about, and who has signed it.
+        Subject and issuer are those of the certificate.
         """
         self.assertEqual(self.certificate.subject.commonName, "server")
         self.assertEqual(self.certificate.issuer.commonName, "Root")
@@ -115,7 +111,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_key(self) -> None:
         """
-        The key is there in hexadecimal digits, with its kind.
+        The public key is in hexadecimal digits, with the OID of its algorithm.
         """
         point = self.identity.key.public_key().public_bytes(
             Encoding.X962, PublicFormat.UncompressedPoint
@@ -137,7 +133,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_uniqueIDs(self) -> None:
         """
-        The two identifiers that nobody uses are C{None}, or hexadecimal digits.
+        The unique identifiers are C{None} or hexadecimal digits.
         """
         self.assertIsNone(self.certificate.issuerUniqueID)
         self.assertIsNone(self.certificate.subjectUniqueID)
@@ -152,8 +148,7 @@ class CertificateTests(SynchronousTestCase):
 
     def test_oldVersion(self) -> None:
         """
-        A certificate of version 1 says nothing of its version, and is read all
-        the same.
+        A certificate of version 1, which does not encode its version, can be read.
         """
         [whole] = elements(self.identity.der)
         signed, algorithm, signature = elements(whole.content)
@@ -168,13 +163,13 @@ class CertificateTests(SynchronousTestCase):
 
 class PiecesTests(SynchronousTestCase):
     """
-    ChunkBuffer of DER.
+    The DER parser.
     """
 
     @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300))))
     def test_pieces(self, values: list[tuple[int, bytes]]) -> None:
         """
-        What was written one after the other is found again, short and long.
+        Concatenated elements are parsed, with short and long lengths.
         """
         written = [tlv(*value) for value in values]
         found = elements(b"".join(written))

@@ -1,5 +1,5 @@
 """
-What no linter looks at.
+Rules of style that no linter checks.
 """
 
 import ast
@@ -12,12 +12,12 @@ TESTS = Path(__file__).parent
 
 class DocstringTests(SynchronousTestCase):
     """
-    Tests say what they are for.
+    Docstrings of tests.
     """
 
     def test_everyTest(self) -> None:
         """
-        Every test has a docstring that says the behaviour.
+        Every test has a docstring.
         """
         missing = [
             f"{path.name}: {node.name}"

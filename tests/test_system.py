@@ -12,12 +12,12 @@ from openfl_twisted.system import MAX_POLICY_URLS, Security
 
 class SecurityTests(SynchronousTestCase):
     """
-    L{Security} says what a program may do.
+    The methods and attributes of L{Security}.
     """
 
     def test_application(self) -> None:
         """
-        A program of the desktop may not admit others, whatever it asks for.
+        In the sandbox C{application}, other domains cannot be allowed.
         """
         for call in (Security.allowDomain, Security.allowInsecureDomain):
             for arguments in [("a.example",), (), (None,)]:
@@ -33,7 +33,7 @@ class SecurityTests(SynchronousTestCase):
 
     def test_policyFiles(self) -> None:
         """
-        Each policy file is remembered once, whatever its URL, and only so many.
+        Each policy file is stored once, for any URL, up to a maximum number.
         """
         self.addCleanup(Security.policyFiles.clear)
         for url in ("xmlsocket://a.example:843", "http://a.example/", "nonsense"):
@@ -53,7 +53,7 @@ class SecurityTests(SynchronousTestCase):
 
     def test_otherSandboxes(self) -> None:
         """
-        In any other sandbox domains are taken, and what is no text is refused.
+        In other sandboxes domains are accepted; values that are not text are refused.
         """
         for sandbox in (
             Security.REMOTE,

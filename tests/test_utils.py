@@ -24,7 +24,7 @@ from openfl_twisted.utils import (
 )
 from tests.wire.test_dataio import ORDERS
 
-# Behaves like a ByteArray that is read and written at one place.
+# A model of a ByteArray for one position.
 operations = st.lists(
     st.tuples(st.just("position"), st.integers(0, 30))
     | st.tuples(st.just("length"), st.integers(0, 30))
@@ -36,13 +36,13 @@ operations = st.lists(
 
 class MemoryTests(SynchronousTestCase):
     """
-    A value that was received takes a limited amount of memory.
+    Received values take a bounded amount of memory.
     """
 
     def test_byteArrays(self) -> None:
         """
-        Very many empty arrays, of two bytes each, take at most 160 bytes of memory
-        for each byte received, also in AMF0.
+        Many empty arrays of two bytes each take at most 160 bytes of memory per
+        received byte, also in AMF0.
         """
         count = 20_000
         array = bytes.fromhex("0982B84101") + b"\x0c\x01" * count
@@ -60,7 +60,7 @@ class MemoryTests(SynchronousTestCase):
 
 class Named(ByteArray):
     """
-    Has attributes, and a constructor with two parameters.
+    A class with attributes, and a constructor with two parameters.
     """
 
     __slots__ = ("__dict__", "slot")
@@ -79,7 +79,7 @@ class ArrayTests(SynchronousTestCase):
 
     def test_python(self) -> None:
         """
-        It has Python's length, slices, iteration, comparison and buffer.
+        Length, slices, iteration, comparison and buffer are Python's.
         """
         array = ByteArray(b"abcdef")
         self.assertEqual((len(array), bytes(array), array[1:3]), (6, b"abcdef", b"bc"))
@@ -92,7 +92,7 @@ class ArrayTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """
-        It is empty at first, or has as many zeros as are wanted.
+        A new array is empty, or has the given number of zeros.
         """
         self.assertEqual((ByteArray(), ByteArray(3)), (b"", b"\0\0\0"))
         array = ByteArray()
@@ -101,7 +101,7 @@ class ArrayTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """
-        The class says what new arrays have.
+        Class attributes are the defaults of new arrays.
         """
         self.patch(ByteArray, "defaultEndian", Endian.LITTLE_ENDIAN)
         self.patch(ByteArray, "defaultObjectEncoding", 0)
@@ -110,8 +110,8 @@ class ArrayTests(SynchronousTestCase):
 
     def test_index(self) -> None:
         """
-        Behind the end there is nothing; what is set there extends the array
-        with zeros. Only the low 8 bits count, and the position stays.
+        An index past the end is C{None}; setting it extends the array with zeros. Only
+        the low 8 bits of the value are used, and the position is unchanged.
         """
         array = ByteArray(b"ab")
         self.assertIsNone(array[2])
@@ -124,8 +124,8 @@ class ArrayTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """
-        Made longer it has zeros, made shorter it is cut, and the position with
-        it.
+        A greater length adds zeros. A smaller length truncates the array and limits the
+        position.
         """
         array = ByteArray(b"abcdef")
         array.position = 5
@@ -142,8 +142,8 @@ class ArrayTests(SynchronousTestCase):
 
     def test_lengthMovesPosition(self) -> None:
         """
-        A position beyond the new length is moved to the end, when the array grows
-        too; one that is not beyond it stays.
+        A position past the new length is moved to the end, also when the array grows.
+        Other positions are unchanged.
         """
         array = ByteArray()
         array.position = 100
@@ -167,8 +167,8 @@ class ArrayTests(SynchronousTestCase):
         self, data: bytes, position: int, endian: str, encoding: int, protocol: int
     ) -> None:
         """
-        A copy, a deep copy and a pickle keep the bytes, the position, the byte
-        order and the object encoding, and are arrays of their own.
+        A copy, a deep copy and a pickle are independent arrays with the same bytes,
+        position, byte order and object encoding.
         """
         array = ByteArray(data)
         array.position, array.endian, array.objectEncoding = position, endian, encoding
@@ -188,8 +188,8 @@ class ArrayTests(SynchronousTestCase):
 
     def test_copyOfSubclass(self) -> None:
         """
-        A copy of a subclass keeps its attributes, in slots and in a dictionary,
-        and does not call the constructor.
+        A copy of a subclass keeps its attributes, in slots and in a dictionary, and
+        does not call the constructor.
         """
         array = Named("name", "slot")
         array.position = 2
@@ -201,7 +201,7 @@ class ArrayTests(SynchronousTestCase):
 
     def test_outOfMemory(self) -> None:
         """
-        A length for which there is no memory is Flash's error.
+        A length that exceeds the memory is Flash's error.
         """
 
         class Poor(ByteArray):
@@ -212,7 +212,7 @@ class ArrayTests(SynchronousTestCase):
 
     def test_clear(self) -> None:
         """
-        Cleared it is as new.
+        C{clear} removes the bytes and resets the position.
         """
         array = ByteArray(b"abc")
         array.position = 2
@@ -221,8 +221,8 @@ class ArrayTests(SynchronousTestCase):
 
     def test_position(self) -> None:
         """
-        The position can stand behind the end; nothing can be read there, and a
-        write fills the gap.
+        A position past the end has no bytes to read; a write there fills the gap with
+        zeros.
         """
         array = ByteArray(b"abc")
         array.position = 0xFFFFFFF0
@@ -236,7 +236,7 @@ class ArrayTests(SynchronousTestCase):
     @given(operations)
     def test_model(self, steps: list[tuple[str, Any]]) -> None:
         """
-        Reads and writes at any place do what a simple list of bytes does.
+        Reads and writes at any position match a simple list of bytes.
         """
         array, model, position = ByteArray(), bytearray(), 0
         for step, value in steps:
@@ -267,13 +267,12 @@ class ArrayTests(SynchronousTestCase):
 
 class ValueTests(SynchronousTestCase):
     """
-    Values are read and written.
+    Reading and writing values.
     """
 
     def test_values(self) -> None:
         """
-        The 78 bytes of Ruffle's tests come out and are read again, in both byte
-        orders.
+        The 78 bytes of Ruffle's tests are written and read, in both byte orders.
         """
         for order, data in ORDERS:
             array = ByteArray()
@@ -301,7 +300,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_readBytesIntoItself(self) -> None:
         """
-        An array can be read into itself, and written into itself.
+        An array can be read or written into itself.
         """
         array = ByteArray(b"abcdef")
         array.position = 2
@@ -313,7 +312,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_readBytesLeavesTheTargetsPosition(self) -> None:
         """
-        Reading into an array does not move its position.
+        Reading into an array does not change its position.
         """
         target = ByteArray()
         source = ByteArray(b"abc")
@@ -322,8 +321,8 @@ class ValueTests(SynchronousTestCase):
 
     def test_toString(self) -> None:
         """
-        The whole array is read as text, by its byte order mark if it has one;
-        NULs stay, and so does the position.
+        The whole array is decoded as its byte order mark specifies. NULs and the
+        position are kept.
         """
         for data, text in [
             (b"ABC\0", "ABC\0"),
@@ -339,8 +338,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         """
-        Errors have Flash's numbers and their order, as Flash Player has them
-        for an empty array.
+        Errors have Flash's numbers and order, as in Flash Player for an empty array.
         """
         array = ByteArray()
         for name, arguments, errorID in [
@@ -380,7 +378,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_readsCopyNothingElse(self) -> None:
         """
-        A read of a few bytes does not copy the array.
+        A short read does not copy the whole array.
         """
         array = ByteArray(20_000_000)
         tracemalloc.start()
@@ -395,12 +393,12 @@ class ValueTests(SynchronousTestCase):
 
 class ObjectTests(SynchronousTestCase):
     """
-    Objects are AMF.
+    AMF objects.
     """
 
     def test_roundTrip(self) -> None:
         """
-        A value comes back, in either version; an array of bytes is a
+        A value is decoded as it was encoded, in both versions. A C{ByteArray} is a
         L{ByteArray}.
         """
         for objectEncoding in (3, 0):
@@ -417,7 +415,7 @@ class ObjectTests(SynchronousTestCase):
 
     def test_endian(self) -> None:
         """
-        AMF is big endian whatever the array is.
+        AMF is big-endian for both byte orders of the array.
         """
         array = ByteArray()
         array.endian = Endian.LITTLE_ENDIAN
@@ -426,7 +424,7 @@ class ObjectTests(SynchronousTestCase):
 
     def test_incomplete(self) -> None:
         """
-        An object that is not all there takes nothing.
+        Reading an incomplete object consumes nothing.
         """
         array = ByteArray(b"x\x06\x0bhel")
         array.position = 1
@@ -435,7 +433,7 @@ class ObjectTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """
-        What is no object is an C{IOError}, and so is what has no form in AMF.
+        Invalid data, and values that AMF cannot encode, are an L{IOError}.
         """
         self.assertRaises(errors.IOError, ByteArray(b"\x7f").readObject)
         array = ByteArray()
@@ -445,12 +443,12 @@ class ObjectTests(SynchronousTestCase):
 
 class CompressionTests(SynchronousTestCase):
     """
-    Arrays are compressed as a whole.
+    Compression of whole arrays.
     """
 
     def test_roundTrip(self) -> None:
         """
-        Compressed, the position is at the end; uncompressed, it is 0.
+        After C{compress} the position is at the end; after C{uncompress} it is 0.
         """
         for algorithm in (
             CompressionAlgorithm.ZLIB,
@@ -465,7 +463,7 @@ class CompressionTests(SynchronousTestCase):
 
     def test_deflate(self) -> None:
         """
-        C{deflate} and C{inflate} have no header.
+        C{deflate} and C{inflate} use no header.
         """
         array = ByteArray(b"string")
         array.deflate()
@@ -475,7 +473,7 @@ class CompressionTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        Nothing is done to an empty array, nor to what is too short for LZMA.
+        Empty arrays, and arrays too short for LZMA, are unchanged.
         """
         array = ByteArray()
         array.compress()
@@ -487,7 +485,7 @@ class CompressionTests(SynchronousTestCase):
 
     def test_corrupt(self) -> None:
         """
-        Corrupt bytes, and those that make too many, stay as they are.
+        Arrays with corrupt data, or whose result would be too large, are unchanged.
         """
         array = ByteArray(b"abcdef")
         array.position = 3
@@ -501,12 +499,12 @@ class CompressionTests(SynchronousTestCase):
 
 class InterfaceTests(SynchronousTestCase):
     """
-    What is shared with the sockets.
+    Interfaces shared with the sockets.
     """
 
     def test_provided(self) -> None:
         """
-        A L{ByteArray} can be read and written.
+        A L{ByteArray} is an L{IDataInput} and an L{IDataOutput}.
         """
         self.assertIsInstance(ByteArray(), IDataInput)
         self.assertIsInstance(ByteArray(), IDataOutput)
@@ -514,19 +512,15 @@ class InterfaceTests(SynchronousTestCase):
 
     def test_externalizable(self) -> None:
         """
-        An object that writes and reads itself is known by its methods.
+        An externalizable object is recognized by its methods.
         """
 
         class Own:
             def readExternal(self, input: Any) -> None:
-                """
-                Read.
-                """
+                pass
 
             def writeExternal(self, output: Any) -> None:
-                """
-                Write.
-                """
+                pass
 
         self.assertIsInstance(Own(), IExternalizable)
         self.assertNotIsInstance(ByteArray(), IExternalizable)

@@ -1,10 +1,10 @@
 """
-Twisted's own tests, from the Twisted that is installed, on the transports and on
-the reactor of this package: C{python -m tests.twistedsuites reactor}.
+Twisted's own test suites, from the installed Twisted, on the transports and the reactor
+of this package: C{python -m tests.twistedsuites reactor}.
 
-  - C{stock}: as they are, on Twisted's epoll reactor; to compare with.
-  - C{transport}: the same, with the ports of every reactor joining their writes.
-  - C{reactor}: on C{openfl}, which is also the only one that the tests build.
+  - C{stock}: unchanged, on Twisted's epoll reactor, for comparison.
+  - C{transport}: the same, with write coalescing on the ports of all reactors.
+  - C{reactor}: on C{openfl}, which is then the only reactor that the tests create.
 """
 
 import os
@@ -20,7 +20,7 @@ from twisted.trial.runner import TestLoader, TrialRunner
 
 from openfl_twisted.transports.tcp import ServerTransport
 
-# What moves bytes, and what is built on it.
+# The suites of the transports, and of the protocols that use them.
 SUITES = [
     "twisted.internet.test",
     "twisted.protocols.haproxy",
@@ -51,7 +51,7 @@ SUITES = [
     "twisted.web.test",
 ]
 
-# Tests that cannot pass, and why. A name that ends so, in whatever class a reactor's tests are.
+# Tests that cannot pass, by the end of their names, with the reason.
 EXCEPTIONS = {
     "ReactorFDSetTestsBuilder_OpenFLReactorTests.test_lostFileDescriptor": (
         "Twisted leaves it out for EPollReactor, whom it knows by its class's name:"
@@ -76,7 +76,7 @@ def testsOf(suite: TestSuite) -> Iterator[TestCase]:
 
 def prepare(mode: str) -> None:
     """
-    Have the tests run on what is to be tested, before they are imported.
+    Patch Twisted for a variant, before the tests are imported.
     """
     if mode != "reactor":
         installReactor("epoll")
@@ -89,7 +89,7 @@ def prepare(mode: str) -> None:
 
     from openfl_twisted.reactors.epoll import OpenFLReactor
 
-    # What is said of Twisted's epoll reactor by name goes for it too.
+    # Tests that name Twisted's epoll reactor apply to this one too.
     epollreactor.EPollReactor = OpenFLReactor  # type: ignore[misc]
     ReactorBuilder._reactors = ["openfl_twisted.reactors.epoll.OpenFLReactor"]
 
@@ -98,7 +98,7 @@ def main(mode: str, *names: str) -> int:
     """
     Run the suites.
 
-    @return: the process's status.
+    @return: the exit status.
     """
     prepare(mode)
     found = testsOf(TestLoader().loadByNames([*names] or SUITES, recurse=True))

@@ -137,7 +137,7 @@ def life() -> str:
     """
     Draw the states of a Socket from its state machine.
     """
-    machine = link._life.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
+    machine = link._machine.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
     found: dict[tuple[str, str], list[str]] = {}
     for before, happened, after, _ in machine.allTransitions():
         found.setdefault((before.name, after.name), []).append(happened)
@@ -181,11 +181,11 @@ The place of each state.
 
 STATE_WORDS = {
     State.OPEN: "sends and receives",
-    State.FULL: "the send queue is held",
+    State.FULL: "holds the send queue",
     State.CLOSING: "sends the queue",
     State.ABORTED: "drops the queue",
-    State.ENDING: "delivers what is held",
-    State.LOST: "the protocol was told",
+    State.ENDING: "delivers held data",
+    State.LOST: "protocol notified",
 }
 
 STATE_ARROWS = {

@@ -1,9 +1,9 @@
 """
-OpenFL's door: what C{openfl.net} has.
+OpenFL-compatible sockets (C{openfl.net}).
 
-The classes are OpenFL's, with OpenFL's names; behind them are the protocols of
-L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within
-the call that causes them.
+The classes have OpenFL's names and methods, and use the protocols of
+L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within the call
+that causes them.
 """
 
 from openfl_twisted.net import errorlogging

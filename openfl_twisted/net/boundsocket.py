@@ -1,5 +1,5 @@
 """
-What C{ServerSocket} and C{DatagramSocket} share: an address of this machine.
+Base class of C{ServerSocket} and C{DatagramSocket}: binding to a local address.
 """
 
 import ipaddress
@@ -10,17 +10,16 @@ from openfl_twisted.net.ports import toPort
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
-All IPv4 addresses of this machine; C{::} are all IPv6 ones.
+The address of all IPv4 interfaces. For IPv6 it is C{::}.
 """
 
 
 def checkAddress(address: str | None) -> str:
     """
-    Check an address: IP text, no name.
+    Check that a text is an IP address; host names are not accepted.
 
-    @param address: the text, with brackets or without; C{None} is none.
-    @return: it, as short as it can be written and without brackets, as the
-        system writes it too.
+    @param address: the text, with or without brackets; C{None} is invalid.
+    @return: the address in its canonical form, without brackets.
     @raise errors.ArgumentError: #2004, if it is not an IP address.
     """
     text = (address or "").removeprefix("[").removesuffix("]")
@@ -48,17 +47,17 @@ def checkPort(port: object, lowest: int = 0) -> int:
 
 def invalidSocket(reason: object) -> errors.IOError:
     """
-    Make the error for what the system, or the state of a socket, does not let
-    one do; its text says why.
+    Create the error for an operation that the operating system, or the state of the
+    socket, does not permit.
 
-    @param reason: what is in the way.
+    @param reason: the reason, for the error's text.
     """
     return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
 
 
 class BoundSocket(EventDispatcher):
     """
-    A socket that takes an address of this machine, once.
+    Base class of sockets that are bound to a local address, once.
     """
 
     _closed = False
@@ -66,29 +65,29 @@ class BoundSocket(EventDispatcher):
     @property
     def bound(self) -> bool:
         """
-        Whether it has an address.
+        Whether the socket is bound.
         """
         raise NotImplementedError
 
     def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
         """
-        Take an address of this machine.
+        Bind the socket to a local address.
 
-        @param localPort: the port; 0 for one that the system chooses.
-        @param localAddress: the IP address; C{::} for all IPv6 ones.
+        @param localPort: the port; 0 lets the system choose one.
+        @param localAddress: the IP address; C{::} for all IPv6 interfaces.
         @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
-        @raise errors.IOError: #2002, if it is taken, not one of this machine,
-            not for everybody, or if this socket is bound or closed already.
+        @raise errors.IOError: #2002, if the address is in use, not local, or not
+            permitted, or if this socket is already bound or closed.
         """
         localPort = checkPort(localPort)
         address = checkAddress(localAddress)
         if self._closed or self.bound:
-            raise invalidSocket("it is closed" if self._closed else "it is bound already")
+            raise invalidSocket(f"the socket is {'closed' if self._closed else 'already bound'}")
         self._open(localPort, address)
 
     def _open(self, port: int, address: str) -> None:
         """
-        Take an address that has been checked.
+        Bind to a valid address.
         """
         raise NotImplementedError

@@ -1,5 +1,5 @@
 """
-C{openfl.net.DatagramSocket}: datagrams of UDP, with events.
+C{openfl.net.DatagramSocket}: UDP datagrams, with events.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ from openfl_twisted.utils import ByteArray
 
 MAX_DATAGRAM = 65535
 """
-The most bytes that a datagram can have.
+Maximum size of a datagram (bytes).
 """
 
 
@@ -55,26 +55,26 @@ def _indexOf(interface: str | None) -> bytes:
     try:
         return struct.pack("@I", 0 if interface is None else socket.if_nametoindex(interface))
     except OSError:
-        words = f"there is no network interface {interface!r}"
+        words = f"unknown network interface {interface!r}"
         raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
 
 
 class DatagramSocket(BoundSocket):
     """
-    Sends and receives datagrams. Each is whole or not there at all. It
-    dispatches C{data} for each one, after C{receive} was called. Beyond AIR, it
-    can send to broadcast addresses and take part in multicast groups.
+    Sends and receives UDP datagrams. It dispatches C{data} for each datagram after
+    C{receive} was called. Unlike in AIR, it can send to broadcast addresses and join
+    multicast groups.
 
-    A socket that is closed cannot be used again.
+    A closed socket cannot be used again.
 
-    @cvar isSupported: always true here.
+    @cvar isSupported: always C{True}.
     """
 
     isSupported = True
 
     def __init__(self, *, reactor: Any = None) -> None:
         """
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param reactor: the reactor (default: the global reactor).
         """
         super().__init__()
         if reactor is None:
@@ -94,14 +94,14 @@ class DatagramSocket(BoundSocket):
     @property
     def connected(self) -> bool:
         """
-        Whether it has a single peer.
+        Whether the socket is connected to a single peer.
         """
         return self._peer is not None
 
     @property
     def localAddress(self) -> str | None:
         """
-        The address to which it is bound, or C{None}.
+        The local address; C{None} if the socket is not bound.
         """
         host: str | None = None if self._port is None else self._port.getHost().host
         return host
@@ -109,7 +109,7 @@ class DatagramSocket(BoundSocket):
     @property
     def localPort(self) -> int:
         """
-        The port to which it is bound, or 0.
+        The local port; 0 if the socket is not bound.
         """
         port: int = 0 if self._port is None else self._port.getHost().port
         return port
@@ -117,14 +117,14 @@ class DatagramSocket(BoundSocket):
     @property
     def remoteAddress(self) -> str | None:
         """
-        The address of the single peer, or C{None}.
+        The address of the connected peer, or C{None}.
         """
         return None if self._peer is None else self._peer[0]
 
     @property
     def remotePort(self) -> int:
         """
-        The port of the single peer, or 0.
+        The port of the connected peer, or 0.
         """
         return 0 if self._peer is None else self._peer[1]
 
@@ -144,13 +144,13 @@ class DatagramSocket(BoundSocket):
             opened.stopListening()
             raise
 
-    # Broadcast and multicast, which AIR has not
+    # Broadcast and multicast, which AIR lacks
 
     @property
     def broadcast(self) -> bool:
         """
-        Whether datagrams can be sent to a broadcast address, such as
-        C{255.255.255.255} (default C{False}). Only newer versions of AIR have it.
+        Whether datagrams can be sent to a broadcast address, such as C{255.255.255.255}
+        (default C{False}). Only newer versions of AIR have this property.
         """
         return self._broadcast
 
@@ -162,8 +162,8 @@ class DatagramSocket(BoundSocket):
     @property
     def multicastTTL(self) -> int:
         """
-        The number of routers that a datagram to a multicast group can pass, 0 to
-        255 (default 1: the local network). AIR has no such setting.
+        Maximum number of routers that a datagram to a multicast group passes, 0 to 255
+        (default 1: the local network). Not available in AIR.
 
         @raise errors.RangeError: #2006, if it is set to another number.
         """
@@ -179,9 +179,8 @@ class DatagramSocket(BoundSocket):
     @property
     def multicastInterface(self) -> str | None:
         """
-        The local IPv4 address from which datagrams to a multicast group are sent;
-        C{None} for the choice of the system (the default). AIR has no such
-        setting.
+        The local IPv4 address from which datagrams to a multicast group are sent
+        (default C{None}: chosen by the system). Not available in AIR.
 
         @raise errors.ArgumentError: #2004, if it is set to another text.
         """
@@ -194,22 +193,21 @@ class DatagramSocket(BoundSocket):
 
     def joinGroup(self, address: str, interface: str | None = None) -> None:
         """
-        Receive the datagrams to a multicast group too. AIR has no such method.
+        Join a multicast group, to receive its datagrams. Not available in AIR.
 
         @param address: the address of the group, such as C{239.1.2.3}.
-        @param interface: the local IPv4 address, or for IPv6 the name of the
-            network interface, on which to receive (default: the choice of the
-            system).
-        @raise errors.ArgumentError: #2004, if the address is not one of a group, or
-            there is no such interface.
-        @raise errors.IOError: #2002, if this socket is not bound, or to the other
-            version of IP, or if the system refuses.
+        @param interface: the local IPv4 address, or for IPv6 the name of the network
+            interface, on which to receive (default: chosen by the system).
+        @raise errors.ArgumentError: #2004, if the address is not a multicast address,
+            or the interface is unknown.
+        @raise errors.IOError: #2002, if this socket is not bound, or is bound to the
+            other IP version, or if the system refuses.
         """
         self._setMembership(address, interface, join=True)
 
     def leaveGroup(self, address: str, interface: str | None = None) -> None:
         """
-        Receive the datagrams to a multicast group no longer.
+        Leave a multicast group.
 
         @param address: as for L{joinGroup}.
         @param interface: as for L{joinGroup}.
@@ -224,9 +222,9 @@ class DatagramSocket(BoundSocket):
             words = f"{address} must be a multicast address, such as 239.1.2.3"
             raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
         if self._port is None:
-            raise invalidSocket("bind it before it joins a group")
+            raise invalidSocket("bind the socket before it joins a group")
         if (group.version == 6) != (":" in (self.localAddress or "")):
-            raise invalidSocket("it is bound to another version of IP")
+            raise invalidSocket("the socket is bound to the other IP version")
         if group.version == 4:
             local = _checkIPv4(interface or ANY_ADDRESS)
             level, request = socket.IPPROTO_IP, group.packed + local.packed
@@ -259,14 +257,13 @@ class DatagramSocket(BoundSocket):
 
     def connect(self, remoteAddress: str, remotePort: int) -> None:
         """
-        Have a single peer: datagrams go to it and come from it only. Another
-        call replaces it.
+        Connect to a single peer: datagrams are sent to and received from this peer
+        only. Another call replaces the peer.
 
         @param remoteAddress: its IP address.
         @param remotePort: its port.
         @raise errors.RangeError: #2006, if the port is not from 1 to 65535.
-        @raise errors.ArgumentError: #2004, if the address is not one that can
-            be sent to.
+        @raise errors.ArgumentError: #2004, if the address is not a valid destination.
         @raise errors.IOError: #2002, if this socket cannot be bound.
         """
         remotePort = checkPort(remotePort, 1)
@@ -278,19 +275,22 @@ class DatagramSocket(BoundSocket):
 
     def _bindFor(self, address: str) -> None:
         """
-        Be bound to an address from which another can be reached.
+        Bind the socket, unless it is bound, to an address of the destination's IP
+        version.
         """
         if self._port is None:
             self.bind(0, "::" if ":" in address else ANY_ADDRESS)
         elif (":" in address) != (":" in (self.localAddress or "")):
-            raise invalidSocket("it is bound to another version of IP")
+            raise invalidSocket("the socket is bound to the other IP version")
 
     def receive(self) -> None:
         """
-        Begin to take datagrams; C{data} is dispatched for each.
+        Start to receive datagrams, and to dispatch C{data} for each.
+
+        @raise errors.IOError: #2002, if this socket is closed.
         """
         if self._closed:
-            raise invalidSocket("it is closed")
+            raise invalidSocket("the socket is closed")
         if not self._receiving:
             self._receiving = True
             if self._port is not None:
@@ -307,26 +307,28 @@ class DatagramSocket(BoundSocket):
         """
         Send a datagram.
 
-        @param bytes: an array with its bytes.
-        @param offset: where they begin.
-        @param length: how many they are; 0 means all from C{offset} on.
-        @param address: the IP address to send to, if there is no single peer.
-        @param port: the port to send to.
+        @param bytes: an array that contains the payload.
+        @param offset: start of the payload in the array.
+        @param length: length of the payload; 0 for the rest of the array.
+        @param address: the destination's IP address, if no peer is connected.
+        @param port: the destination's port, if no peer is connected.
         @raise errors.TypeError: #2007, if the array is C{None}.
-        @raise errors.RangeError: #2006, if the bytes are not inside the array,
-            or the port is not from 1 to 65535.
+        @raise errors.RangeError: #2006, if the payload is not inside the array, or the
+            port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
-        @raise errors.IllegalOperationError: if an address or a port is given
-            and there is a single peer.
-        @raise errors.IOError: #2002, if this socket is closed or cannot be
-            bound, or the system refuses the datagram.
+        @raise errors.IllegalOperationError: if an address or a port is passed to a
+            connected socket.
+        @raise errors.IOError: #2002, if this socket is closed or cannot be bound, or
+            the system refuses the datagram.
         """
         if self._closed:
-            raise invalidSocket("it is closed")
+            raise invalidSocket("the socket is closed")
         if bytes is None:
             raise errors.TypeError.numbered(2007, "bytes")
         if self._peer is not None and (address is not None or port):
-            raise errors.IllegalOperationError("there is a single peer, so no address is taken")
+            raise errors.IllegalOperationError(
+                f"the socket is connected to {self._peer[0]}: omit address and port"
+            )
         end = offset + length if length else len(bytes)
         if not 0 <= offset <= end <= len(bytes):
             raise errors.RangeError.numbered(2006)
@@ -343,13 +345,13 @@ class DatagramSocket(BoundSocket):
 
     def close(self) -> Deferred[None]:
         """
-        Be done, for good. There is no event.
+        Close the socket permanently. No event is dispatched.
 
-        @return: fires when the port is free; OpenFL has no such result.
-        @raise errors.IOError: #2002, if this socket is closed already.
+        @return: fires when the port is released; OpenFL returns nothing.
+        @raise errors.IOError: #2002, if this socket is already closed.
         """
         if self._closed:
-            raise invalidSocket("it is closed")
+            raise invalidSocket("the socket is closed")
         port, self._port = self._port, None
         self._closed = True
         self._peer = None
@@ -357,7 +359,7 @@ class DatagramSocket(BoundSocket):
 
     def _arrived(self, datagram: bytes, host: str, number: int) -> None:
         if self._closed:
-            # A listener has closed the socket, and the port delivers the rest of its read.
+            # A listener has closed the socket while the port reads several datagrams.
             return
         if self._peer is not None and (host, number) != self._peer:
             return

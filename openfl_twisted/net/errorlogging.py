@@ -1,5 +1,5 @@
 """
-Logs the errors that no listener has handled.
+Logs errors that no listener handles.
 """
 
 from twisted.python.failure import Failure
@@ -11,7 +11,7 @@ _log = packageLogger()
 
 
 def _logUncaughtError(error: Exception, event: Event) -> None:
-    _log.failure("a listener of {type} has failed", Failure(error), type=event.type)
+    _log.failure("a listener of {type} raised an error", Failure(error), type=event.type)
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:
@@ -21,6 +21,6 @@ def _logUnhandledError(message: str, event: ErrorEvent) -> None:
 def install() -> None:
     """
     Log exceptions of listeners, and error events without a listener (Flash's error
-    2044), in Twisted's log.
+    2044), with Twisted's logger.
     """
     setReporter(_logUncaughtError, _logUnhandledError)

@@ -1,14 +1,14 @@
 """
-C{flash.net.IPVersion}: which IP an address belongs to.
+C{flash.net.IPVersion}: the IP version of an address.
 """
 
 
 class IPVersion:
     """
-    Versions of IP.
+    IP versions.
 
-    @cvar IPV4: addresses of 32 bits, as C{192.0.2.1}.
-    @cvar IPV6: addresses of 128 bits, as C{2001:db8::1}.
+    @cvar IPV4: 32-bit addresses, such as C{192.0.2.1}.
+    @cvar IPV6: 128-bit addresses, such as C{2001:db8::1}.
     """
 
     IPV4 = "IPv4"

@@ -1,6 +1,6 @@
 """
-The life of a connection behind C{Socket} and C{XMLSocket}: attempts, the one
-connection there is, and the events of both.
+Connection state of C{Socket} and C{XMLSocket}: connection attempts, the established
+connection, and their events.
 """
 
 from collections.abc import Callable
@@ -31,27 +31,27 @@ from openfl_twisted.transports.progress import ProgressTransport
 
 DEFAULT_TIMEOUT = 20_000
 """
-How long an attempt to connect may take, in milliseconds.
+Default timeout of a connection attempt (milliseconds).
 """
 
 MIN_TIMEOUT = 250
 """
-The least C{timeout}, in milliseconds: a smaller one is stored as this.
+Minimum C{timeout} (milliseconds). Smaller values are raised to it.
 """
 
 MAX_PENDING = 64 * 1024 * 1024
 """
-The most bytes that wait for a peer that does not read: 64 MiB. Beyond it the
-connection is given up. Flash has no limit.
+Maximum number of bytes queued for a slow peer: 64 MiB. Above it the connection is
+aborted. Flash has no limit.
 """
 
 
 class LinkProtocol(StreamProtocol):
     """
-    The protocol of a connection: it hands on what comes to its link.
+    The protocol of a connection. It passes received data to its link.
 
-    @ivar link: who hears of it; C{None} before there is one, and when the link
-        wants no more of this connection.
+    @ivar link: the link of the connection; C{None} before it is assigned, and after the
+        link has dropped the connection.
     """
 
     maxQueue = MAX_PENDING
@@ -64,7 +64,7 @@ class LinkProtocol(StreamProtocol):
 
     def handedOver(self) -> None:
         """
-        Hand on that the peer has taken something.
+        Called when the transport has written queued data.
         """
         if self.link is not None:
             self.link.progressed()
@@ -79,82 +79,84 @@ class LinkProtocol(StreamProtocol):
             self.link.lost()
 
 
-class _ConnectionFactory(Factory[LinkProtocol]):
+class _LinkFactory(Factory[LinkProtocol]):
     protocol = LinkProtocol
     noisy = False
 
 
-class _Life(Protocol):
+class _Machine(Protocol):
     """
-    What can happen to a link.
+    The inputs of the state machine.
     """
 
     def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
         """
-        The program wants a connection.
+        Called when the program connects.
         """
 
     def close(self) -> None:
         """
-        The program wants none any more.
+        Called when the program closes the connection.
         """
 
     def accepted(self, connection: LinkProtocol) -> None:
         """
-        A server has got a connection for this link.
+        Called when a server has accepted a connection for this link.
         """
 
     def established(self, connection: LinkProtocol) -> None:
         """
-        The attempt to connect has succeeded.
+        Called when the connection attempt has succeeded.
         """
 
     def failed(self, reason: Failure) -> None:
         """
-        The attempt to connect has failed.
+        Called when the connection attempt has failed.
         """
 
     def lost(self) -> None:
         """
-        The connection is lost.
+        Called when the connection is lost.
         """
 
 
-def _makeLife() -> "Callable[[Link], _Life]":
+def _makeMachine() -> "Callable[[Link], _Machine]":
     """
-    Build the machine of states.
+    Build the state machine.
 
-    While it runs it takes no further inputs, so it only notes events; the link
-    dispatches them afterwards.
+    It must not receive inputs during a transition, so its outputs only queue events;
+    the link dispatches them afterwards.
     """
-    builder = TypeMachineBuilder(_Life, Link)
+    builder = TypeMachineBuilder(_Machine, Link)
     unconnected = builder.state("unconnected")
     connecting = builder.state("connecting")
     connected = builder.state("connected")
 
-    @unconnected.upon(_Life.connect).to(connecting)
-    @connecting.upon(_Life.connect).to(connecting)
-    @connected.upon(_Life.connect).to(connecting)
-    def connect(life: _Life, link: Link, endpoint: IStreamClientEndpoint, timeout: float) -> None:
+    @unconnected.upon(_Machine.connect).to(connecting)
+    @connecting.upon(_Machine.connect).to(connecting)
+    @connected.upon(_Machine.connect).to(connecting)
+    def connect(
+        machine: _Machine, link: Link, endpoint: IStreamClientEndpoint, timeout: float
+    ) -> None:
         link.drop()
         link.attempt(endpoint, timeout)
 
-    @connecting.upon(_Life.close).to(unconnected)
-    @connected.upon(_Life.close).to(unconnected)
-    def close(life: _Life, link: Link) -> None:
+    @connecting.upon(_Machine.close).to(unconnected)
+    @connected.upon(_Machine.close).to(unconnected)
+    def close(machine: _Machine, link: Link) -> None:
         link.drop()
 
-    @unconnected.upon(_Life.accepted).to(connected)
-    def accepted(life: _Life, link: Link, connection: LinkProtocol) -> None:
+    @unconnected.upon(_Machine.accepted).to(connected)
+    def accepted(machine: _Machine, link: Link, connection: LinkProtocol) -> None:
         link.begin(connection)
 
-    @connecting.upon(_Life.established).to(connected)
-    def established(life: _Life, link: Link, connection: LinkProtocol) -> None:
+    @connecting.upon(_Machine.established).to(connected)
+    def established(machine: _Machine, link: Link, connection: LinkProtocol) -> None:
         link.begin(connection)
-        link.note(Event(Event.CONNECT))
+        link.queue(Event(Event.CONNECT))
 
-    @connecting.upon(_Life.failed).to(unconnected)
-    def failed(life: _Life, link: Link, reason: Failure) -> None:
+    @connecting.upon(_Machine.failed).to(unconnected)
+    def failed(machine: _Machine, link: Link, reason: Failure) -> None:
         error: errors.Error
         if isinstance(reason.value, errors.SecurityError):
             error = reason.value
@@ -165,21 +167,21 @@ def _makeLife() -> "Callable[[Link], _Life]":
             error.__cause__ = reason.value
             kind, name = IOErrorEvent, IOErrorEvent.IO_ERROR
         link.end(error)
-        link.note(kind(name, text=str(error), id=error.errorID))
+        link.queue(kind(name, text=str(error), id=error.errorID))
 
-    @connected.upon(_Life.lost).to(unconnected)
-    def lost(life: _Life, link: Link) -> None:
+    @connected.upon(_Machine.lost).to(unconnected)
+    def lost(machine: _Machine, link: Link) -> None:
         link.end(None)
-        link.note(Event(Event.CLOSE))
+        link.queue(Event(Event.CLOSE))
 
     return builder.build()
 
 
 class Link:
     """
-    At most one connection at a time, and at most one attempt at one.
+    At most one connection, and at most one connection attempt.
 
-    @ivar connection: the connection there is, or C{None}.
+    @ivar connection: the established connection, or C{None}.
     @ivar target: the host and port of the last attempt.
     """
 
@@ -190,21 +192,20 @@ class Link:
         received: Callable[[bytes], object],
         progressed: Callable[[], object],
         ended: Callable[[], object],
-        way: Callable[[IStreamClientEndpoint, str, int], IStreamClientEndpoint],
+        wrapEndpoint: Callable[[IStreamClientEndpoint, str, int], IStreamClientEndpoint],
         explain: Callable[[Failure, str, int], str],
         reactor: Any = None,
     ) -> None:
         """
-        @param owner: what dispatches the events.
-        @param received: called with bytes that have come.
-        @param progressed: called when bytes have been handed to the network.
-        @param ended: called when the connection is no more, by whatever reason,
-            before its event.
-        @param way: given how to get to a server, and the server's name and
-            port, says how to get there best.
-        @param explain: called with the failure of an attempt, the host and the
-            port; returns the reason in words.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param owner: the dispatcher of the events.
+        @param received: called with received data.
+        @param progressed: called when queued data was written to the operating system.
+        @param ended: called when the connection was closed or lost, before its event.
+        @param wrapEndpoint: called with the endpoint, host and port of an attempt;
+            returns the endpoint to use.
+        @param explain: called with the failure of an attempt, the host and the port to
+            get the reason as text.
+        @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -215,27 +216,25 @@ class Link:
         self._owner = owner
         self.explain = explain
         self._ended = ended
-        self._way = way
+        self._wrapEndpoint = wrapEndpoint
         self.target = ("", 0)
         self._attempt: Deferred[Any] | None = None
-        self._notes: list[Event] = []
+        self._events: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
         self._whenClosed: list[Deferred[None]] = []
-        # Who waits no more, and for what; told after the events.
+        # The Deferreds to fire after the events, with their results.
         self._outcomes: list[tuple[Deferred[None], Any]] = []
-        self._life = _life(self)
+        self._machine = _machine(self)
 
-    # What the owner asks for
-
+    # Methods for the owner
     def connect(self, host: str, port: int, timeout: int) -> None:
         """
-        Begin to connect; what there was is dropped without an event.
+        Start a connection attempt. A previous connection or attempt is dropped without
+        an event.
 
-        @param host: a name or an address. It ends at its first NUL, as in
-            Flash.
+        @param host: a host name or IP address. As in Flash, it ends at its first NUL.
         @param port: the port.
-        @param timeout: how long that may take, name lookup and all, in
-            milliseconds.
+        @param timeout: maximum time, including name lookup (milliseconds).
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
         port = toPort(port)
@@ -243,34 +242,36 @@ class Link:
             raise errors.SecurityError.numbered(2003)
         host = host.partition("\0")[0]
         self.target = (host, port)
-        endpoint = self._way(hostEndpoint(self.reactor, host, port, timeout / 1000), host, port)
-        self._life.connect(endpoint, timeout / 1000)
-        self._tell()
+        endpoint = self._wrapEndpoint(
+            hostEndpoint(self.reactor, host, port, timeout / 1000), host, port
+        )
+        self._machine.connect(endpoint, timeout / 1000)
+        self._dispatch()
 
     def close(self) -> None:
         """
-        Close the connection, or give up the attempt; there is no event.
+        Close the connection, or cancel the attempt. No event is dispatched.
 
-        @raise errors.IOError: #2002, if there is neither.
+        @raise errors.IOError: #2002, if there is neither a connection nor an attempt.
         """
         if self.connection is None and self._attempt is None:
             raise errors.IOError.numbered(2002)
-        self._life.close()
-        self._tell()
+        self._machine.close()
+        self._dispatch()
 
     def accept(self, connection: LinkProtocol) -> None:
         """
-        Take a connection that a server has got.
+        Use a connection that a server has accepted.
 
-        @param connection: one that is connected already.
+        @param connection: the protocol, connected.
         """
-        self._life.accepted(connection)
+        self._machine.accepted(connection)
 
     def transport(self) -> Connection:
         """
-        Get the transport of the connection.
+        Return the transport of the connection.
 
-        @raise errors.IOError: #2002, if there is none.
+        @raise errors.IOError: #2002, if the link is not connected.
         """
         if self.connection is None:
             raise errors.IOError.numbered(2002)
@@ -278,19 +279,17 @@ class Link:
 
     def lost(self) -> None:
         """
-        Hear that the connection is lost.
+        Called when the connection is lost.
         """
-        self._life.lost()
-        self._tell()
-
-    # What the owner tells of
+        self._machine.lost()
+        self._dispatch()
 
     def address(self, side: str) -> str | None:
         """
-        Get the address of a side.
+        Return the IP address of one end of the connection.
 
         @param side: C{getHost} or C{getPeer}.
-        @return: the IP address; C{None} without a connection.
+        @return: the IP address; C{None} if the link is not connected.
         """
         if self.connection is None:
             return None
@@ -298,10 +297,10 @@ class Link:
 
     def port(self, side: str) -> int:
         """
-        Get the port of a side.
+        Return the port of one end of the connection.
 
         @param side: C{getHost} or C{getPeer}.
-        @return: the port; 0 without a connection.
+        @return: the port; 0 if the link is not connected.
         """
         if self.connection is None:
             return 0
@@ -309,69 +308,69 @@ class Link:
 
     def whenConnected(self) -> Deferred[None]:
         """
-        Wait for the connection.
+        Wait until the connection is established.
 
-        @return: fires when there is one. It fails with L{errors.IOError} #2031 or
-            L{errors.SecurityError}, whose text says why and whose cause is the
-            failure of the endpoint; or #2002 if there is no attempt.
+        @return: fires when connected. It fails with L{errors.IOError} #2031 or
+            L{errors.SecurityError}, with the reason as its text and the endpoint's
+            failure as its cause; or with #2002 if no attempt is in progress.
         """
         if self.connection is not None:
             return succeed(None)
         if self._attempt is None:
             return fail(errors.IOError.numbered(2002))
-        return _waitIn(self._whenConnected)
+        return _deferredIn(self._whenConnected)
 
     def whenClosed(self) -> Deferred[None]:
         """
-        Wait for the end of the connection, or of the attempt.
+        Wait until the connection is closed, or the attempt has failed.
 
-        @return: fires when there is none any more, at once if there is none.
+        @return: fires when there is neither a connection nor an attempt.
         """
         if self.connection is None and self._attempt is None:
             return succeed(None)
-        return _waitIn(self._whenClosed)
+        return _deferredIn(self._whenClosed)
 
-    # What the states do
+    # Outputs of the state machine
 
     def attempt(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
         """
-        Begin an attempt.
+        Start an attempt.
 
-        @param endpoint: the way to the server.
-        @param timeout: how long it may take, in seconds.
+        @param endpoint: the endpoint of the server.
+        @param timeout: maximum time (seconds).
         """
-        attempt = endpoint.connect(_ConnectionFactory())
+        attempt = endpoint.connect(_LinkFactory())
         self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
-        # The outcome is an event, and those never come within the call.
+        # The result is an event, which must not be dispatched within the call.
         self.reactor.callLater(0, self._await, self._attempt)
 
     def _await(self, attempt: Deferred[Any]) -> None:
         """
-        Wait for the outcome of an attempt, unless it has been given up.
+        Wait for the result of an attempt, unless it was cancelled.
         """
 
         def established(connection: LinkProtocol | None) -> None:
             if connection is None:
-                # It was given up before anybody waited for it.
+                # drop() has consumed the cancellation.
                 return
             if self._attempt is attempt:
-                self._life.established(connection)
-                self._tell()
+                self._machine.established(connection)
+                self._dispatch()
             else:
                 connection.transport.abortConnection()
 
         def failed(reason: Failure) -> None:
             if self._attempt is attempt:
-                self._life.failed(reason)
-                self._tell()
+                self._machine.failed(reason)
+                self._dispatch()
 
         attempt.addCallbacks(established, failed)
 
     def begin(self, connection: LinkProtocol) -> None:
         """
-        Take a connection.
+        Set the connection.
 
-        @param connection: what is connected.
+        @param connection: the connected protocol.
         """
         self._attempt = None
         self.connection = connection
@@ -381,13 +380,13 @@ class Link:
 
     def drop(self) -> None:
         """
-        Let go of the connection and of the attempt, without an event.
+        Close the connection and cancel the attempt, without an event.
         """
         attempt, connection = self._attempt, self.connection
         self.end(None)
         if attempt is not None:
             attempt.cancel()
-            # It says that it was cancelled, which nobody wants to know.
+            # The cancellation is not an error.
             attempt.addErrback(lambda _: None)
         if connection is not None:
             connection.link = None
@@ -395,47 +394,47 @@ class Link:
 
     def end(self, error: errors.Error | None) -> None:
         """
-        Be without a connection, and without an attempt.
+        Reset the connection and the attempt.
 
-        @param error: why an attempt has failed; C{None} after a connection.
+        @param error: why the attempt has failed; C{None} after a connection.
         """
         self._attempt = self.connection = None
         self._ended()
-        failure = Failure(error or errors.IOError("closed before it was connected"))
+        failure = Failure(error or errors.IOError("the socket was closed before it was connected"))
         for waiting in self._whenConnected:
             self._outcomes.append((waiting, failure))
         for waiting in self._whenClosed:
             self._outcomes.append((waiting, None))
         self._whenConnected, self._whenClosed = [], []
 
-    def note(self, event: Event) -> None:
+    def queue(self, event: Event) -> None:
         """
-        Remember an event that is to be dispatched.
+        Queue an event for dispatch.
 
-        @param event: an event, for the owner's listeners.
+        @param event: the event.
         """
-        self._notes.append(event)
+        self._events.append(event)
 
-    def _tell(self) -> None:
+    def _dispatch(self) -> None:
         """
-        Dispatch the events that have been noted, and then tell those who wait.
+        Dispatch the queued events, then fire the Deferreds.
         """
-        notes, self._notes = self._notes, []
+        events, self._events = self._events, []
         try:
-            for event in notes:
+            for event in events:
                 self._owner.dispatchEvent(event)
         finally:
-            # Also if a listener or the reporter raises: nothing else would tell those who wait.
+            # Also if a listener or the reporter raises: nothing else would fire the Deferreds.
             outcomes, self._outcomes = self._outcomes, []
             for waiting, outcome in outcomes:
-                # A listener may have cancelled it.
+                # A listener may have cancelled the Deferred.
                 if not waiting.called:
                     waiting.callback(outcome)
 
 
-def _waitIn(waiters: list[Deferred[None]]) -> Deferred[None]:
+def _deferredIn(waiters: list[Deferred[None]]) -> Deferred[None]:
     """
-    Add a Deferred to those that wait; cancelling removes it.
+    Create a Deferred in a list. Cancelling removes it from the list.
     """
 
     def forget(waiting: Deferred[None]) -> None:
@@ -447,4 +446,4 @@ def _waitIn(waiters: list[Deferred[None]]) -> Deferred[None]:
     return waiting
 
 
-_life = _makeLife()
+_machine = _makeMachine()

@@ -1,5 +1,5 @@
 """
-Objects on the wire: the classes that are known.
+Registration of classes for AMF objects.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ def registerClassAlias(
     aliasName: str, classObject: type, members: Sequence[str] | None = None
 ) -> None:
     """
-    Make a class known to every C{readObject} and C{writeObject}.
+    Register a class for C{readObject} and C{writeObject}.
 
-    Only classes that are known are ever made of what a peer sends, and only
-    members that are declared are set.
+    Received objects are only created from registered classes, and only declared members
+    are set.
 
-    @param aliasName: the name of the class on the wire.
-    @param classObject: the class; it is made without arguments.
-    @param members: the attributes that are written and read; those of a
-        dataclass, or those with annotations, if not given.
+    @param aliasName: the name of the class in AMF.
+    @param classObject: the class; it is instantiated without arguments.
+    @param members: the attributes to write and read (default: the fields of a
+        dataclass, or the annotated attributes).
     """
     classAliases.register(aliasName, classObject, members)

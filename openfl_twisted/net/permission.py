@@ -1,5 +1,5 @@
 """
-The permission that a socket needs, by what C{Security} says of the program.
+Permission of a socket to connect, as defined by C{Security} and the policy files.
 """
 
 from typing import Any
@@ -15,15 +15,14 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import MASTER_PORT
 
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def _content() -> Content:
     """
-    Say what program this is.
+    Return the origin of this program.
 
-    @raise errors.ArgumentError: if C{Security.swfURL} is no URL of http or
-        https.
+    @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
     """
     if Security.sandboxType != Security.REMOTE or Security.swfURL is None:
         return Content()
@@ -33,12 +32,12 @@ def _content() -> Content:
         raise errors.ArgumentError(f"Security.swfURL: {problem}") from None
 
 
-class Permissions:
+class _Permissions:
     """
-    The permissions of a process, with the policy files that it has got.
+    The permissions of a process, with its cache of policy files.
 
-    @ivar masterPort: where the master policy file is asked for, from the next
-        L{forget} on; it is for tests, which have no right to port 843.
+    @ivar masterPort: the port of the master policy file. A change takes effect after
+        L{forget}. For tests, which cannot listen on port 843.
     """
 
     def __init__(self) -> None:
@@ -46,39 +45,35 @@ class Permissions:
         self._reactor: Any = None
         self._checker: PolicyChecker | None = None
 
-    def home(self) -> str:
+    def defaultHost(self) -> str:
         """
-        Say which host is meant if none is named: the one from which the program
-        came.
+        Return the default host: the host from which the program was loaded.
 
-        @return: a host name or an address; C{localhost} if nobody says where the
-            program is from.
+        @return: a host name or an address; C{localhost} if the origin is unknown.
         """
         return _content().domain or "localhost"
 
     def forget(self) -> None:
         """
-        Forget all policy files, got or named.
+        Drop all policy files, cached or named.
         """
         self._checker = None
         Security.policyFiles.clear()
 
-    def inFrontOf(
+    def permittedEndpoint(
         self, endpoint: IStreamClientEndpoint, host: str, port: int, reactor: Any
     ) -> IStreamClientEndpoint:
         """
-        Put the permission in front of the way to a server, if there must be
-        one.
+        Wrap an endpoint so that it checks the permission before it connects.
 
-        @param endpoint: the way to the server.
-        @param host: the server, by its name or its address.
-        @param port: its port.
-        @param reactor: for the way to the policy files.
-        @return: the same way if no permission is needed, or one that fails with a
-            C{SecurityError} #2048 if there is none.
-        @raise errors.SecurityError: #2010, if this program may not use sockets.
-        @raise errors.ArgumentError: if C{Security.swfURL} is no URL of http or
-            https.
+        @param endpoint: the client endpoint.
+        @param host: the server's host name or address.
+        @param port: the server's port.
+        @param reactor: the reactor for requests of policy files.
+        @return: the same endpoint if no permission is needed; else an endpoint that
+            fails with a C{SecurityError} #2048 if the connection is denied.
+        @raise errors.SecurityError: #2010, if this program must not use sockets.
+        @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
         """
         sandbox = Security.sandboxType
         host = host.removeprefix("[").removesuffix("]")
@@ -86,31 +81,31 @@ class Permissions:
             raise errors.SecurityError.numbered(2010)
         if sandbox == Security.APPLICATION:
             return endpoint
-        if sandbox == Security.LOCAL_TRUSTED and host.lower() in _THIS_MACHINE:
+        if sandbox == Security.LOCAL_TRUSTED and host.lower() in _LOOPBACK_HOSTS:
             return endpoint
         content, named = _content(), tuple(Security.policyFiles)
         server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         violation = errors.messageOf(2048, Security.swfURL or sandbox, server)
 
-        def decided(decision: Decision) -> None:
+        def denyIfRefused(decision: Decision) -> None:
             if not decision.permitted:
                 raise errors.SecurityError(f"{violation} {decision}", 2048)
 
         def permit() -> Deferred[None]:
-            checking = self._checkerOn(reactor).check(content, host, port, named=named)
-            return checking.addCallback(decided)
+            checking = self._checkerFor(reactor).check(content, host, port, named=named)
+            return checking.addCallback(denyIfRefused)
 
         return PermittedEndpoint(endpoint, permit)
 
-    def _checkerOn(self, reactor: Any) -> PolicyChecker:
+    def _checkerFor(self, reactor: Any) -> PolicyChecker:
         """
-        Get what knows the files of this process. What came over another reactor
-        came from another network.
+        Return the policy checker of a reactor. Another reactor is another network, so
+        its policy files are not reused.
         """
         if self._checker is None or self._reactor is not reactor:
             self._reactor = reactor
             self._checker = PolicyChecker(
-                # The checker has its own time for each file, which is less.
+                # The checker has its own, shorter timeout for each file.
                 lambda host, port: hostEndpoint(reactor, host, port, NAMED_TIMEOUT),
                 masterPort=self.masterPort,
                 clock=reactor,
@@ -118,15 +113,16 @@ class Permissions:
         return self._checker
 
 
-permissions = Permissions()
+permissions = _Permissions()
 """
-Those of this process: the sockets of one Flash Player share what it has got.
+The permissions of this process. Its sockets share the policy files, as those of one
+Flash Player do.
 """
 
 
 def forgetPolicyFiles() -> None:
     """
-    Forget the policy files of this process: those that have been got for its
-    sockets, and those that C{Security.loadPolicyFile} has named.
+    Drop the policy files of this process: those requested for its sockets, and those
+    named by C{Security.loadPolicyFile}.
     """
     permissions.forget()

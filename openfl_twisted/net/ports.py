@@ -1,5 +1,5 @@
 """
-Port numbers as ActionScript takes them.
+Port numbers as ActionScript converts them.
 """
 
 import math
@@ -11,12 +11,12 @@ _hexadecimal = re.compile(r"\s*0[xX][0-9a-fA-F]{1,8}\s*")
 
 def toPort(value: object) -> int:
     """
-    Convert a port as ActionScript converts a value to C{int}: text that is a
-    number, and numbers without their fractions.
+    Convert a port as ActionScript converts a value to C{int}: numeric text is parsed,
+    and fractions are dropped.
 
     @param value: such as C{8080}, C{"8080"} or C{8080.0}.
-    @return: the number, which need not be a valid port; -1 for a value that is not
-        a number. (ActionScript converts that to 0, which hides the mistake.)
+    @return: the number, which can be an invalid port; -1 for a value that is not a
+        number. (ActionScript returns 0, which would hide the mistake.)
     """
     match value:
         case bool() | int():

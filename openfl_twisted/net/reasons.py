@@ -1,5 +1,5 @@
 """
-Why a connection could not be made, in words.
+Texts for failed connection attempts.
 """
 
 from twisted.internet import error
@@ -10,27 +10,27 @@ from openfl_twisted import errors
 
 def reasonOf(reason: Failure, host: str, port: int) -> str:
     """
-    Explain why an attempt to connect has failed.
+    Explain why a connection attempt has failed.
 
     @param reason: the failure of the endpoint.
     @param host: the host name or address.
     @param port: the port.
-    @return: a clause that begins with a small letter, without a full stop.
+    @return: a clause, in lower case and without a full stop.
     """
     if reason.check(error.ConnectionRefusedError):
         return f"the connection to {host}:{port} was refused: no server listens there"
     if reason.check(error.DNSLookupError):
         return f"the host name {host!r} is unknown"
     if reason.check(error.NoRouteError):
-        return f"{host} cannot be reached: there is no route to it"
+        return f"{host} cannot be reached: no route to host"
     return f"{host}:{port}: {reason.getErrorMessage().rstrip('.')}"
 
 
 def socketError(words: str) -> errors.IOError:
     """
-    Make the error #2031 with the reason in its text.
+    Create the error #2031 with a reason.
 
-    @param words: the reason, a clause.
+    @param words: the reason, as a clause.
     @return: the error.
     """
     text = f"{errors.messageOf(2031)} {words[:1].upper()}{words[1:].rstrip('.')}."

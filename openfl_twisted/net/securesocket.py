@@ -1,6 +1,6 @@
 """
-C{openfl.net.SecureSocket}: a C{Socket} in TLS, that knows exactly why it did
-not trust a server.
+C{openfl.net.SecureSocket}: a C{Socket} with TLS, which reports why a certificate was
+refused.
 """
 
 from typing import Any, ClassVar
@@ -19,15 +19,14 @@ from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 
 class SecureSocket(Socket):
     """
-    A connection in TLS to a server. It is as L{Socket}, but C{connect} is
-    dispatched only if the server's certificate is trusted. If it is not, there
-    is an C{ioError}, whose text says why; and C{timeout} covers the handshake
-    too.
+    A TLS connection to a server. Unlike L{Socket}, it dispatches C{connect} only if the
+    server's certificate is trusted. If not, it dispatches an C{ioError} whose text is
+    the reason. C{timeout} includes the TLS handshake.
 
-    @cvar isSupported: whether there can be any: always.
-    @ivar trust: whom to believe besides the certificates that were added, and
-        how strictly. It counts from the next C{connect} on.
-    @ivar verdict: what is thought of the server's certificate, and why.
+    @cvar isSupported: always C{True}.
+    @ivar trust: the trust anchors, in addition to added certificates, and the rules of
+        verification. A change takes effect at the next C{connect}.
+    @ivar verdict: the result of verifying the server's certificate, with the reasons.
     """
 
     isSupported: ClassVar[bool] = True
@@ -36,10 +35,9 @@ class SecureSocket(Socket):
         self, *, trust: Trust | None = None, autoflush: bool = True, reactor: Any = None
     ) -> None:
         """
-        @param trust: see the attribute; C{None} for the authorities of this
-            machine.
+        @param trust: see the attribute (default: the CAs of this machine).
         @param autoflush: see L{Socket}.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param reactor: the reactor (default: the global reactor).
         """
         self.trust = trust or Trust()
         self.verdict = Verdict()
@@ -49,13 +47,12 @@ class SecureSocket(Socket):
         self, certificate: bytes | bytearray, trusted: bool
     ) -> None:
         """
-        Know one more certificate, from the next C{connect} on.
+        Add a certificate for verification. It takes effect at the next C{connect}.
 
-        @param certificate: the certificate in DER: a C{ByteArray}, or other
-            bytes.
-        @param trusted: whether it is believed; if not, it only helps to find
-            who has signed the server's.
-        @raise errors.ArgumentError: #2004, if it is no certificate.
+        @param certificate: the certificate in DER, as a C{ByteArray} or other bytes.
+        @param trusted: whether it is a trust anchor. If not, it only completes the
+            chain of the server's certificate.
+        @raise errors.ArgumentError: #2004, if it is not a certificate.
         """
         try:
             self.trust = self.trust.adding(bytes(certificate), trusted)
@@ -65,24 +62,23 @@ class SecureSocket(Socket):
     @property
     def serverCertificateStatus(self) -> str:
         """
-        What is thought of the server's certificate: one of
-        C{CertificateStatus}. It stays after C{close}, until the next
-        C{connect}.
+        The status of the server's certificate, one of C{CertificateStatus}. It is kept
+        after C{close} until the next C{connect}.
         """
         return self.verdict.status
 
     @property
     def serverCertificate(self) -> X509Certificate | None:
         """
-        The server's certificate, if it is trusted. It stays after C{close},
-        until the next C{connect}.
+        The server's certificate, if it is trusted. It is kept after C{close} until the
+        next C{connect}.
         """
         return self._certificate(self.serverCertificateStatus == CertificateStatus.TRUSTED)
 
     @property
     def refusedCertificate(self) -> X509Certificate | None:
         """
-        The server's certificate, if it was refused; AIR does not show it.
+        The server's certificate, if it was refused. Not available in AIR.
         """
         return self._certificate(self.serverCertificateStatus != CertificateStatus.TRUSTED)
 
@@ -90,19 +86,19 @@ class SecureSocket(Socket):
         certificate = self.verdict.certificate
         return X509Certificate(certificate) if wanted and certificate is not None else None
 
-    def _way(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
+    def _wrapEndpoint(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
         self.verdict = Verdict()
         return SecureEndpoint(
             endpoint,
             host,
             self.trust,
-            # The attempt ends at this time in any case; it began with the name.
+            # An upper bound: the attempt, which includes the name lookup, ends before.
             timeout=self.timeout / 1000,
-            judged=self._judged,
+            judged=self._verified,
             clock=self._link.reactor,
         )
 
-    def _judged(self, verdict: Verdict) -> None:
+    def _verified(self, verdict: Verdict) -> None:
         self.verdict = verdict
 
     def _explain(self, reason: Failure, host: str, port: int) -> str:

@@ -1,5 +1,5 @@
 """
-C{openfl.net.ServerSocket}: a port to which programs connect.
+C{openfl.net.ServerSocket}: accepts TCP connections.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from openfl_twisted.transports.tcp import coalesceWrites
 
 class _AcceptedConnection(LinkProtocol):
     """
-    A connection that a program has made to a server.
+    The protocol of an accepted connection.
     """
 
     factory: "_AcceptingFactory"
@@ -50,11 +50,12 @@ class _Server:
 
     def accepted(self, connection: LinkProtocol) -> None:
         """
-        Hand a socket to the listeners; without one nobody could ever use it.
+        Dispatch a connection to the listeners. Without a listener it is aborted,
+        because it could never be used.
         """
-        heard = self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT)
+        hasListener = self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT)
         # After close() in a listener, a port may still deliver further connections.
-        if not (heard and self.owner.listening):
+        if not (hasListener and self.owner.listening):
             connection.transport.abortConnection()
             return
         accepted = Socket.accepted(connection, self.reactor)
@@ -65,20 +66,19 @@ class _Server:
 
 class ServerSocket(BoundSocket):
     """
-    A port to which programs connect. It dispatches C{connect} for each of them,
-    with a L{Socket} that is connected already.
+    A listening TCP socket. It dispatches C{connect} with a connected L{Socket} for each
+    client.
 
-    A server that is closed cannot be bound again. The sockets that it has got
-    stay open.
+    A closed server cannot be bound again. Accepted sockets stay open.
 
-    @cvar isSupported: always true here.
+    @cvar isSupported: always C{True}.
     """
 
     isSupported = True
 
     def __init__(self, *, reactor: Any = None) -> None:
         """
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param reactor: the reactor (default: the global reactor).
         """
         super().__init__()
         if reactor is None:
@@ -94,32 +94,32 @@ class ServerSocket(BoundSocket):
     @property
     def listening(self) -> bool:
         """
-        Whether it takes connections.
+        Whether the server accepts connections.
         """
         return self._port is not None
 
     @property
     def localAddress(self) -> str | None:
         """
-        The address to which it is bound, or C{None}.
+        The local address; C{None} if the socket is not bound.
         """
         return None if self._bound is None else self._bound.getsockname()[0]
 
     @property
     def localPort(self) -> int:
         """
-        The port to which it is bound, or 0.
+        The local port; 0 if the socket is not bound.
         """
         return 0 if self._bound is None else self._bound.getsockname()[1]
 
     def _open(self, port: int, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        # A reactor in memory has sockets of its own.
+        # An in-memory reactor creates its own sockets.
         make = getattr(self._server.reactor, "makeSocket", socket.socket)
         bound: socket.socket = make(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
-            # As Twisted does: a port whose last connections are still fading is free.
+            # As Twisted does: a port with connections in TIME_WAIT is available.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((address, port))
         except OSError as error:
@@ -129,18 +129,18 @@ class ServerSocket(BoundSocket):
 
     def listen(self, backlog: int = 0) -> None:
         """
-        Take connections.
+        Accept connections.
 
-        @param backlog: how many may wait to be taken; 0, or more than the
-            system allows, means as many as it allows.
+        @param backlog: maximum number of connections waiting to be accepted; 0, or more
+            than the system permits, for the system's maximum.
         @raise errors.RangeError: #2006, if it is negative.
-        @raise errors.IOError: #2002, if this socket is not bound, or listens
-            already.
+        @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """
         if backlog < 0:
             raise errors.RangeError.numbered(2006)
         if self._bound is None or self._port is not None:
-            raise invalidSocket("it is not bound" if self._bound is None else "it listens already")
+            reason = "is not bound" if self._bound is None else "already listens"
+            raise invalidSocket(f"the socket {reason}")
         try:
             self._bound.listen(min(backlog, socket.SOMAXCONN) or socket.SOMAXCONN)
         except OSError as error:
@@ -149,9 +149,9 @@ class ServerSocket(BoundSocket):
 
     def close(self) -> Deferred[None]:
         """
-        Take no connections any more, for good. There is no event.
+        Stop accepting connections, permanently. No event is dispatched.
 
-        @return: fires when the port is free; OpenFL has no such result.
+        @return: fires when the port is released; OpenFL returns nothing.
         @raise errors.Error: if this socket is not bound.
         """
         if self._bound is None:

@@ -1,8 +1,9 @@
 """
-C{openfl.net.Socket}: a stream of bytes, with events.
+C{openfl.net.Socket}: a byte stream, with events.
 
-Where OpenFL and Flash differ it is as in Flash: data comes before the end, the
-end comes once, nothing comes after C{close}, and objects are AMF.
+Where OpenFL and Flash differ, the behavior is Flash's: data is dispatched before
+C{close}, C{close} is dispatched once, nothing is dispatched after a call of C{close},
+and objects are AMF.
 """
 
 from typing import Any, Self
@@ -15,14 +16,14 @@ from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
 class Socket(StreamSocket, IDataInput, IDataOutput):
     """
-    A connection to a server, or to a client that a C{ServerSocket} has got.
+    A TCP connection to a server, or one that a C{ServerSocket} has accepted.
 
-    It dispatches C{connect}, C{close}, C{socketData}, C{outputProgress} and
-    C{ioError}. What is written is sent by C{flush}, or by itself at the end of
-    the turn of the reactor; C{close} drops what was not flushed.
+    It dispatches C{connect}, C{close}, C{socketData}, C{outputProgress} and C{ioError}.
+    Written data is sent by C{flush}, or automatically at the end of the reactor
+    iteration. C{close} drops data that was not flushed.
 
-    @ivar autoflush: whether what is written is sent without C{flush}. Flash
-        does so on some systems and not on Windows.
+    @ivar autoflush: whether written data is sent without C{flush}. In Flash this
+        depends on the platform; it is off on Windows.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         reactor: Any = None,
     ) -> None:
         """
-        @param host: where to connect at once; C{None} to connect later.
-        @param port: the port for that.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param host: the host to connect to immediately; C{None} to connect later.
+        @param port: the port to connect to.
+        @param autoflush: see the attribute.
+        @param reactor: the reactor (default: the global reactor).
         """
         self.autoflush = autoflush
         self._maxUnread = 0
@@ -44,48 +46,47 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         self._unread = bytearray()
         self._unwritten: list[bytes | bytearray] = []
         self._pausedReading = False
-        # How many bytes have been written since the connection was made.
+        # Number of bytes written since the connection was established.
         self._written = 0
-        # Whether there is a flush, or an outputProgress, to come in this turn.
+        # Whether a flush, or an outputProgress event, is scheduled for this reactor iteration.
         self._flushing = self._progressing = False
         super().__init__(host, port, reactor)
 
     @property
     def localAddress(self) -> str | None:
         """
-        The IP address of this side, or C{None} without a connection.
+        The local IP address; C{None} if the socket is not connected.
         """
         return self._link.address("getHost")
 
     @property
     def localPort(self) -> int:
         """
-        The port of this side, or 0 without a connection.
+        The local port; 0 if the socket is not connected.
         """
         return self._link.port("getHost")
 
     @property
     def remoteAddress(self) -> str | None:
         """
-        The IP address of the other side, or C{None} without a connection.
+        The peer's IP address; C{None} if the socket is not connected.
         """
         return self._link.address("getPeer")
 
     @property
     def remotePort(self) -> int:
         """
-        The port of the other side, or 0 without a connection.
+        The peer's port; 0 if the socket is not connected.
         """
         return self._link.port("getPeer")
 
     @classmethod
     def accepted(cls, connection: LinkProtocol, reactor: Any = None) -> Self:
         """
-        Make the socket of a connection that a server has got. It never
-        dispatches C{connect}.
+        Create the socket of an accepted connection. It never dispatches C{connect}.
 
         @param connection: the protocol of the connection.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param reactor: the reactor (default: the global reactor).
         """
         socket = cls(reactor=reactor)
         socket._link.accept(connection)
@@ -106,9 +107,8 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     @property
     def maxUnread(self) -> int:
         """
-        Maximum number of unread bytes: above it, nothing more is read from the
-        network. 0 for no limit (default), as in Flash. A change takes effect
-        immediately.
+        Maximum number of unread bytes; above it, reading from the network is paused. 0
+        for no limit (default), as in Flash. A change takes effect immediately.
         """
         return self._maxUnread
 
@@ -137,7 +137,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
-        # A bytearray gives up its beginning without moving the rest.
+        # A bytearray drops its beginning without copying the rest.
         del self._unread[:length]
         self._readAgain()
         return data
@@ -151,7 +151,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     @property
     def bytesPending(self) -> int:
         """
-        The bytes that have been written and that the network has not taken.
+        The number of written bytes that the operating system has not accepted yet.
         """
         if self._link.connection is None:
             return 0
@@ -172,10 +172,10 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     def flush(self) -> None:
         """
-        Send what has been written. What the peer does not take yet waits; see
+        Send the written data. Data that the peer does not accept yet is queued; see
         C{bytesPending} and C{outputProgress}.
 
-        @raise errors.IOError: #2002, if there is no connection.
+        @raise errors.IOError: #2002, if the socket is not connected.
         """
         transport = self._link.transport()
         data = b"".join(self._unwritten)
@@ -185,12 +185,9 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     def _progressed(self) -> None:
         if not self._progressing:
             self._progressing = True
-            self._link.reactor.callLater(0, self._tellProgress)
+            self._link.reactor.callLater(0, self._dispatchProgress)
 
-    def _tellProgress(self) -> None:
-        """
-        Tell how much of what was written has been handed to the network.
-        """
+    def _dispatchProgress(self) -> None:
         self._progressing = False
         if self.connected:
             self.dispatchEvent(

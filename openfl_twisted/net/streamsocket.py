@@ -1,6 +1,5 @@
 """
-What C{Socket} and C{XMLSocket} share: connecting, closing, and waiting for
-either.
+Base class of C{Socket} and C{XMLSocket}: connecting and closing.
 """
 
 from typing import Any
@@ -17,16 +16,16 @@ from openfl_twisted.net.reasons import reasonOf
 
 class StreamSocket(EventDispatcher):
     """
-    A socket with a connection of TCP. It dispatches C{connect}, C{close},
-    C{ioError}, and C{securityError} where C{Security.sandboxType} wants a
-    permission and there is none; its subclasses say what they do with data.
+    A TCP socket. It dispatches C{connect}, C{close} and C{ioError}, and
+    C{securityError} if C{Security.sandboxType} requires a permission that no policy
+    file grants. Subclasses implement sending and receiving.
     """
 
     def __init__(self, host: str | None, port: int, reactor: Any) -> None:
         """
-        @param host: where to connect at once; C{None} to connect later.
-        @param port: the port for that.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param host: the host to connect to immediately; C{None} to connect later.
+        @param port: the port to connect to.
+        @param reactor: the reactor (default: the global reactor).
         """
         super().__init__()
         self._timeout = DEFAULT_TIMEOUT
@@ -35,7 +34,7 @@ class StreamSocket(EventDispatcher):
             received=self._received,
             progressed=self._progressed,
             ended=self._ended,
-            way=self._permitted,
+            wrapEndpoint=self._permitted,
             explain=self._explain,
             reactor=reactor,
         )
@@ -44,44 +43,43 @@ class StreamSocket(EventDispatcher):
 
     def connect(self, host: str | None, port: int) -> None:
         """
-        Connect to a server. What there was before is closed without an event;
-        the outcome is an event.
+        Connect to a server; an event reports the result. A previous connection is
+        closed without an event.
 
-        @param host: a name or an address, IPv6 too; C{None} means this machine,
-            or the host of C{Security.swfURL} in the sandbox C{REMOTE}.
+        @param host: a host name or IP address. C{None} for the local machine, or in the
+            sandbox C{REMOTE} for the host of C{Security.swfURL}.
         @param port: the port; text is converted as in ActionScript.
-        @raise errors.SecurityError: #2003, if the port is not from 0 to 65535;
-            #2010, in the sandbox C{LOCAL_WITH_FILE}.
-        @raise errors.ArgumentError: if C{Security.swfURL} is needed and no URL.
+        @raise errors.SecurityError: #2003, if the port is not from 0 to 65535; #2010,
+            in the sandbox C{LOCAL_WITH_FILE}.
+        @raise errors.ArgumentError: if C{Security.swfURL} is required but not a valid
+            URL.
         """
         if host is None:
-            host = permissions.home()
+            host = permissions.defaultHost()
         self._link.connect(host, port, self._timeout)
 
     def close(self) -> None:
         """
-        Close the connection, or give up the attempt to make one. What was sent
-        still arrives, and nothing comes any more, not even what has been
-        received already. There is no event.
+        Close the connection, or cancel the connection attempt. Sent data is still
+        delivered; received data is dropped. No event is dispatched.
 
-        @raise errors.IOError: #2002, if there is neither.
+        @raise errors.IOError: #2002, if the socket is neither connected nor connecting.
         """
         self._link.close()
 
     @property
     def connected(self) -> bool:
         """
-        Whether there is a connection: from just before C{connect} until just
-        before C{close}.
+        Whether the socket is connected: from just before C{connect} is dispatched until
+        just before C{close} is.
         """
         return self._link.connection is not None
 
     @property
     def timeout(self) -> int:
         """
-        How long an attempt to connect may take, in milliseconds; 20000 at
-        first. Less than 250 is stored as 250. An attempt that has begun keeps
-        its own.
+        Timeout of a connection attempt (milliseconds; default 20000, minimum 250). A
+        change does not affect an attempt in progress.
         """
         return self._timeout
 
@@ -91,29 +89,29 @@ class StreamSocket(EventDispatcher):
 
     def whenConnected(self) -> Deferred[None]:
         """
-        Wait for the connection, beside the events.
+        Wait until the connection is established.
 
-        @return: fires after C{connect}; fails if the attempt does.
+        @return: fires after the C{connect} event; fails if the attempt fails.
         """
         return self._link.whenConnected()
 
     def whenClosed(self) -> Deferred[None]:
         """
-        Wait for the end of the connection, by whichever side.
+        Wait until the connection is closed, by either side.
 
-        @return: fires when there is no connection any more.
+        @return: fires when the socket is neither connected nor connecting.
         """
         return self._link.whenClosed()
 
     def _permitted(
         self, endpoint: IStreamClientEndpoint, host: str, port: int
     ) -> IStreamClientEndpoint:
-        way = self._way(endpoint, host)
-        return permissions.inFrontOf(way, host, port, self._link.reactor)
+        wrapped = self._wrapEndpoint(endpoint, host)
+        return permissions.permittedEndpoint(wrapped, host, port, self._link.reactor)
 
-    def _way(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
+    def _wrapEndpoint(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
         """
-        Choose how to get to a server.
+        Return the endpoint to use for a connection.
         """
         return endpoint
 
@@ -122,16 +120,16 @@ class StreamSocket(EventDispatcher):
 
     def _received(self, data: bytes) -> None:
         """
-        Deal with bytes that have come.
+        Called with received data.
         """
         raise NotImplementedError
 
     def _progressed(self) -> None:
         """
-        Hear that bytes have been handed to the network.
+        Called when queued data was written to the operating system.
         """
 
     def _ended(self) -> None:
         """
-        Drop what belonged to the connection.
+        Called when the connection was closed or lost. Drops its data.
         """

@@ -1,5 +1,5 @@
 """
-C{openfl.net.XMLSocket}: text messages, with events.
+C{openfl.net.XMLSocket}: NUL-terminated text messages, with events.
 """
 
 import weakref
@@ -19,27 +19,27 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 MAX_WAITING = 1000
 """
-How many messages wait in L{XMLSocket.messages} before no more are taken from
-the network.
+Maximum number of unread messages in L{XMLSocket.messages}; above it, reading from the
+network is paused.
 """
 
 
 class XMLSocket(StreamSocket):
     """
-    A connection that carries text messages, each ended by one zero byte. They
-    need not be XML.
+    A connection for NUL-terminated text messages, which need not be XML.
 
     It dispatches C{connect}, C{close}, C{data} and C{ioError}.
 
-    @ivar maxLength: the longest message that is taken, in bytes; beyond it the
-        connection is closed, with C{ioError} and C{close}. Flash has no limit.
+    @ivar maxLength: maximum length of a received message (bytes). Above it the
+        connection is aborted, and C{ioError} and C{close} are dispatched. Flash has no
+        limit.
     """
 
     def __init__(self, host: str | None = None, port: int = 0, *, reactor: Any = None) -> None:
         """
-        @param host: where to connect at once; C{None} to connect later.
-        @param port: the port for that.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param host: the host to connect to immediately; C{None} to connect later.
+        @param port: the port to connect to.
+        @param reactor: the reactor (default: the global reactor).
         """
         self.maxLength = MAX_LENGTH
         self._splitter = MessageSplitter()
@@ -53,10 +53,10 @@ class XMLSocket(StreamSocket):
         """
         Send a message.
 
-        @param object: text, or anything with a text form; an element of
-            C{xml.etree.ElementTree}; or bytes, which are sent as they are. A
-            NUL inside splits it for the receiver: there is no escaping.
-        @raise errors.IOError: #2002, if there is no connection.
+        @param object: text, or an object that is converted with C{str}; an element of
+            C{xml.etree.ElementTree}; or bytes, which are sent unchanged. A NUL inside a
+            message splits it for the receiver: it cannot be escaped.
+        @raise errors.IOError: #2002, if the socket is not connected.
         @raise errors.TypeError: #2007, if it is C{None}.
         """
         transport = self._link.transport()
@@ -73,8 +73,8 @@ class XMLSocket(StreamSocket):
 
     def messages(self) -> "Messages":
         """
-        Iterate over the messages received from now on, with C{async for}. The
-        iteration ends with the connection.
+        Iterate over the messages received after this call, with C{async for}. The
+        iteration ends when the connection is closed.
 
         @return: the iterator.
         """
@@ -82,7 +82,7 @@ class XMLSocket(StreamSocket):
 
     def pauseReading(self) -> None:
         """
-        Take nothing more from the network until L{resumeReading}.
+        Pause reading from the network.
         """
         if self._link.connection is not None:
             self._paused = True
@@ -90,7 +90,7 @@ class XMLSocket(StreamSocket):
 
     def resumeReading(self) -> None:
         """
-        Take from the network again, once no iterator of L{messages} is full.
+        Resume reading from the network, unless an iterator of L{messages} is full.
         """
         self._paused = False
         self._readAgain()
@@ -101,8 +101,8 @@ class XMLSocket(StreamSocket):
 
     def _setFull(self, iterator: "Messages", *, full: bool) -> None:
         """
-        Pause reading while an iterator is full. Reading continues when none is,
-        unless the program has paused it.
+        Pause reading while an iterator is full. Reading is resumed when no iterator is
+        full, unless the program has paused it.
         """
         known = id(iterator) in self._full
         if full and not known:
@@ -126,7 +126,7 @@ class XMLSocket(StreamSocket):
         for message in messages:
             self.dispatchEvent(DataEvent(DataEvent.DATA, data=decodeUTF8(message)))
             if self._link.connection is not connection:
-                # The listener has closed the connection, or turned to another one.
+                # The listener has closed the connection, or connected again.
                 return
         if tooLong and connection is not None:
             text = str(socketError(str(tooLong)))
@@ -137,11 +137,11 @@ class XMLSocket(StreamSocket):
 class Messages:
     """
     The messages of an L{XMLSocket} as an asynchronous iterator. While L{MAX_WAITING}
-    messages are not read, the socket does not read from the network, and
-    other listeners receive nothing either.
+    messages are unread, the socket does not read from the network, and other listeners
+    receive nothing either.
 
-    Reading continues when the iterator is discarded, as C{async for} does after a
-    C{break}, and when it is closed.
+    Reading is resumed when the iterator is discarded, as C{async for} does after a
+    C{break}, or closed.
     """
 
     def __init__(self, socket: XMLSocket) -> None:
@@ -149,29 +149,29 @@ class Messages:
         @param socket: the socket.
         """
         self._socket = socket
-        self._waiting: deque[str] = deque()
-        self._wanted: Deferred[str] | None = None
+        self._unread: deque[str] = deque()
+        self._next: Deferred[str] | None = None
         self._closed = False
-        # Only the iteration keeps this object alive, so that it can be discarded.
+        # The socket references the iterator weakly, so that it can be discarded.
         socket.addEventListener(DataEvent.DATA, self._onData, useWeakReference=True)
         self._ending = socket.whenClosed()
-        self._ending.addCallbacks(_toldClosed(weakref.ref(self)), lambda _: None)
+        self._ending.addCallbacks(_endWhenClosed(weakref.ref(self)), lambda _: None)
 
     def __aiter__(self) -> Self:
         return self
 
     def __anext__(self) -> Deferred[str]:
-        if self._wanted is not None:
+        if self._next is not None:
             raise RuntimeError("the previous message has not been received yet: await it first")
         result: Deferred[str] = Deferred(self._cancelled)
-        if self._waiting:
-            result.callback(self._waiting.popleft())
-            if len(self._waiting) <= MAX_WAITING // 2:
+        if self._unread:
+            result.callback(self._unread.popleft())
+            if len(self._unread) <= MAX_WAITING // 2:
                 self._setFull(full=False)
         elif self._closed:
             result.errback(StopAsyncIteration())
         else:
-            self._wanted = result
+            self._next = result
             _iterating.add(self)
         return result
 
@@ -180,10 +180,9 @@ class Messages:
 
     def close(self) -> None:
         """
-        Stop receiving messages, and drop those that were not read. An iteration
-        ends.
+        Stop receiving messages, and drop the unread ones. The iteration ends.
         """
-        self._waiting.clear()
+        self._unread.clear()
         self._release()
         self._end()
 
@@ -195,43 +194,43 @@ class Messages:
     def _setFull(self, *, full: bool) -> None:
         self._socket._setFull(self, full=full)  # noqa: SLF001 - of the same module
 
-    def _cancelled(self, wanted: Deferred[str]) -> None:
-        self._wanted = None
+    def _cancelled(self, pending: Deferred[str]) -> None:
+        self._next = None
         _iterating.discard(self)
 
     def _onData(self, event: DataEvent) -> None:
         if self._closed:
-            # It was closed by another listener of the same event.
+            # Another listener of the same event has closed the iterator.
             return
-        if self._wanted is not None:
-            wanted = self._wanted
-            self._cancelled(wanted)
-            wanted.callback(event.data)
+        if self._next is not None:
+            pending = self._next
+            self._cancelled(pending)
+            pending.callback(event.data)
             return
-        self._waiting.append(event.data)
-        if len(self._waiting) >= MAX_WAITING:
+        self._unread.append(event.data)
+        if len(self._unread) >= MAX_WAITING:
             self._setFull(full=True)
 
     def _end(self) -> None:
         """
-        End the iteration after the messages that were received. Those of a later
-        connection of the socket are for others.
+        End the iteration after the messages already received. Messages of a later
+        connection are not included.
         """
         self._closed = True
         self._socket.removeEventListener(DataEvent.DATA, self._onData)
-        wanted = self._wanted
-        if wanted is not None:
-            self._cancelled(wanted)
-            wanted.errback(StopAsyncIteration())
+        pending = self._next
+        if pending is not None:
+            self._cancelled(pending)
+            pending.errback(StopAsyncIteration())
 
 
-# The iterators that wait: the coroutine that waits is held by them only.
+# Iterators with a pending __anext__(): nothing else references the waiting coroutine.
 _iterating: set[Messages] = set()
 
 
-def _toldClosed(messages: "weakref.ref[Messages]") -> Callable[[None], None]:
+def _endWhenClosed(messages: "weakref.ref[Messages]") -> Callable[[None], None]:
     """
-    Make a callback that ends an iterator if it is still used.
+    Create a callback that ends an iterator if it still exists.
     """
 
     def closed(result: None) -> None:

@@ -1,5 +1,5 @@
 """
-C{twistd openfl-bridge}: forwards browsers to servers that only speak TCP.
+C{twistd openfl-bridge}: forwards WebSocket clients to TCP servers.
 """
 
 import json
@@ -33,7 +33,7 @@ _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+
 
 def _makeTarget(name: str, connect: str, framing: str) -> Target:
     """
-    Make a target.
+    Create a target.
 
     @raise usage.UsageError: if an argument is invalid.
     """
@@ -45,7 +45,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
     try:
         endpoint = clientFromString(reactor, connect)
     except Exception as problem:
-        # Each kind of endpoint comes from another plugin, and fails in its own way.
+        # Endpoints are parsed by plugins, which can raise any exception.
         reason = str(problem) or type(problem).__name__
         raise usage.UsageError(
             f"--connect={connect}: {reason}; try for example tcp:game.example:9339"
@@ -61,14 +61,14 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
     """
     entries = readTable(path).get("target")
     if not isinstance(entries, list) or not entries:
-        raise usage.UsageError(f"--config={path}: [[target]] is missing")
+        raise usage.UsageError(f"--config={path}: at least one [[target]] table is required")
     targets: dict[str, Target] = {}
     for entry in entries:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target must have name and connect, and can have framing,"
-                f" unlike {entry!r}"
+                f"--config={path}: a target must have name and connect, and optionally framing,"
+                f" but is {entry!r}"
             )
         target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
@@ -96,8 +96,8 @@ def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-bridge}. After parsing, C{targets} is the table
-    of targets.
+    The options of C{twistd openfl-bridge}. After parsing, C{targets} contains the
+    targets by name.
     """
 
     ownTables = frozenset({"target"})
@@ -170,8 +170,8 @@ class Options(DataServerOptions):
         """
         Read the targets.
 
-        @raise usage.UsageError: if a target is missing or invalid, or another option is.
-        @raise SystemExit: with status 0, after Ruffle's configuration has been printed.
+        @raise usage.UsageError: if a target is missing, or an option is invalid.
+        @raise SystemExit: with status 0, after printing Ruffle's configuration.
         """
         if self["connect"] is None:
             if self["config"] is None:
@@ -190,11 +190,11 @@ class Options(DataServerOptions):
 
 def makeService(options: Options) -> IService:
     """
-    Make the service of C{twistd openfl-bridge}.
+    Create the service of C{twistd openfl-bridge}.
 
-    @param options: the options, parsed.
-    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>},
-        which opens its ports when it is started.
+    @param options: the parsed options.
+    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
+        opens its ports when it is started.
     """
     factory = BridgeFactory(
         options["targets"],

@@ -1,5 +1,5 @@
 """
-Options from a configuration file.
+Command-line options that can be read from a configuration file.
 """
 
 import getopt
@@ -27,6 +27,7 @@ def readTable(path: str) -> dict[str, Any]:
     Read a TOML file.
 
     @param path: the file, in UTF-8.
+    @return: the table.
     @raise usage.UsageError: if it cannot be read or is not valid TOML.
     """
     try:
@@ -64,7 +65,7 @@ class ConfiguredOptions(GroupedOptions):
     """
     Options that can be read from a configuration file and printed.
 
-    @cvar ownTables: names in the file that are not options.
+    @cvar ownTables: top-level names in the file that are not options.
     @cvar defaultEndpoint: the default of C{--listen}.
     """
 
@@ -89,9 +90,10 @@ class ConfiguredOptions(GroupedOptions):
 
     def parseArguments(self, options: Sequence[str] | None) -> None:
         """
-        Parse the options of the configuration file, and then those of the command line.
+        Parse the options of the configuration file, then those of the command line.
 
-        @raise SystemExit: with status 0, after C{--check} has printed them.
+        @raise SystemExit: with status 0, after C{--check} has printed the
+            configuration.
         """
         given = self._spelledOut(list(sys.argv[1:] if options is None else options))
         path = _valueOf("config", given)
@@ -109,21 +111,21 @@ class ConfiguredOptions(GroupedOptions):
 
     def remarks(self) -> list[str]:
         """
-        Override to describe the files that the options name.
+        Return remarks for C{--check}, such as descriptions of the files that the
+        options name. Override this.
 
-        @return: the lines that C{--check} prints as comments.
+        @return: the lines to print as comments.
         """
         return []
 
     def _spelledOut(self, arguments: list[str]) -> list[str]:
         """
-        Write options with their full names: they can be shortened, and some have a
-        letter.
+        Return options with their full names instead of abbreviations or letters.
         """
         try:
             options, rest = getopt.getopt(arguments, self.shortOpt, self.longOpt)
         except getopt.GetoptError:
-            # The error is reported when they are parsed.
+            # Parsing reports the error.
             return arguments
         names = [f"--{_LETTERS.get(option, option.lstrip('-'))}" for option, _ in options]
         return [

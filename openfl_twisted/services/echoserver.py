@@ -1,5 +1,5 @@
 """
-C{twistd openfl-echo}: the two servers of the guide's chapter on sockets.
+C{twistd openfl-echo}: the two servers of the chapter on sockets in OpenFL's guide.
 """
 
 import re
@@ -28,7 +28,7 @@ _STYLES = {
 _FRAMINGS = tuple(framing.value for framing in Framing)
 
 
-_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 The default of Twisted's endpoints, too.
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - also the default of Twisted's endpoints
 _udp = re.compile(r"udp:([0-9]+)(?::interface=(.+))?")
 
 
@@ -51,9 +51,9 @@ def _udpAddress(description: str) -> tuple[int, str]:
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-echo}. After parsing, C{framing} is a
-    L{Framing}, or C{None} for that of the style; with C{udp}, C{listen} is a list
-    of ports with their IP addresses.
+    The options of C{twistd openfl-echo}. After parsing, C{framing} is a L{Framing}, or
+    C{None} for the style's default. With C{udp}, C{listen} is a list of ports and IP
+    addresses.
     """
 
     longdesc = (
@@ -76,10 +76,7 @@ class Options(DataServerOptions):
             APPLICATION,
             "framing",
             "FRAMING",
-            (
-                "End of a message: none (whatever arrives together), line, nul, or auto (line or "
-                "NUL byte)."
-            ),
+            ("End of a message: none (one received chunk), line, nul, or auto (line or NUL byte)."),
             shown="none; auto for simple-server",
         ),
         Option(
@@ -122,7 +119,7 @@ class Options(DataServerOptions):
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
             raise usage.UsageError(
-                "--udp requires --listen=udp:PORT:interface=ADDRESS, and the reverse"
+                "--udp and --listen=udp:PORT:interface=ADDRESS require each other"
             )
         kind, port = (
             ("udp", serversocketexample.PORT) if self["udp"] else ("tcp", _STYLES[style][1])
@@ -131,19 +128,19 @@ class Options(DataServerOptions):
         super().postOptions()
         if self["udp"] and self["tls"] is not None:
             raise usage.UsageError(
-                "--udp and --tls-certificate exclude each other: datagrams have no TLS"
+                "--udp and --tls-certificate cannot be used together: datagrams have no TLS"
             )
         for site in ("metrics", "dashboard"):
             if self["udp"] and self[site] is not None:
                 raise usage.UsageError(
-                    f"--udp and --{site} exclude each other: datagrams have no connections"
+                    f"--udp and --{site} cannot be used together: datagrams have no connections"
                 )
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
             style != "simple-server" or self["framing"] or self["terminator"] != "same"
         ):
             raise usage.UsageError(
-                "--faithful requires --style=simple-server, and excludes --framing and --terminator"
+                "--faithful requires --style=simple-server, without --framing and --terminator"
             )
         if self["framing"] is not None:
             self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))
@@ -151,11 +148,11 @@ class Options(DataServerOptions):
 
 def makeService(options: Options) -> IService:
     """
-    Make the service of C{twistd openfl-echo}.
+    Create the service of C{twistd openfl-echo}.
 
-    @param options: the options, parsed.
-    @return: a service, which opens its ports when it is started. With
-        C{faithful} the reactor is stopped when the client has disconnected.
+    @param options: the parsed options.
+    @return: a service, which opens its ports when it is started. With C{faithful} it
+        stops the reactor when the client has disconnected.
     """
     if options["udp"]:
         return DatagramService(options["listen"], DatagramEchoProtocol)
@@ -174,6 +171,6 @@ def makeService(options: Options) -> IService:
 
     faithful = FaithfulServerFactory(maxLength=options["max-message"])
     faithful.ended.addCallback(lambda _: cast("IReactorCore", reactor).stop())
-    # The reactor may be stopped already.
+    # The reactor may already be stopped.
     faithful.ended.addErrback(lambda failure: failure.trap(ReactorNotRunning))
     return serveData(options, faithful)

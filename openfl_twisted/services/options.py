@@ -1,5 +1,5 @@
 """
-Options that several commands share.
+Options shared by several commands.
 """
 
 import re
@@ -23,7 +23,13 @@ from openfl_twisted.commandline import (
     GroupedOptions,
     Option,
 )
-from openfl_twisted.endpoints import acceptOf, passThroughOf, policyOf, seconds, serverEndpoint
+from openfl_twisted.endpoints import (
+    parseClientTypes,
+    parsePassThrough,
+    parsePolicy,
+    seconds,
+    serverEndpoint,
+)
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
@@ -39,7 +45,7 @@ Minimum length of the dashboard's access token (characters).
 """
 
 _LEVELS = ("debug", "info", "warn", "error")
-# A colon that is not part of a value.
+# A colon that is not escaped.
 _colon = re.compile(r"(?<!\\):")
 # The endpoints that listen on all interfaces by default.
 _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
@@ -51,12 +57,12 @@ _size = re.compile(r"([0-9]{1,15})([KM]?)", re.IGNORECASE)
 
 def size(text: str) -> int:
     """
-    Parse a maximum size: C{5000}, C{64K}, C{1M}; C{0} for no limit.
+    Parse a maximum size, such as C{5000}, C{64K} or C{1M}; C{0} for no limit.
 
-    @param text: digits (at most 15), and C{K} for KiB or C{M} for MiB, in any
-        case.
+    @param text: at most 15 digits, optionally followed by C{K} for KiB or C{M} for MiB,
+        in either case.
     @return: the size (bytes); C{sys.maxsize} for no limit.
-    @raise ValueError: if it is something else.
+    @raise ValueError: if the text is invalid.
     """
     found = _size.fullmatch(text)
     if found is None:
@@ -70,7 +76,7 @@ def rate(text: str) -> int:
 
     @param text: see L{size}.
     @return: the rate; 0 for no limit.
-    @raise ValueError: if it is something else.
+    @raise ValueError: if the text is invalid.
     """
     number = size(text)
     return 0 if number == sys.maxsize else number
@@ -78,11 +84,11 @@ def rate(text: str) -> int:
 
 def count(text: str) -> int:
     """
-    Parse a number of items.
+    Parse a non-negative integer.
 
     @param text: ASCII digits.
     @return: the number.
-    @raise ValueError: if it is something else.
+    @raise ValueError: if the text is invalid.
     """
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{text!r} is not a whole number, such as 0 or 100")
@@ -91,13 +97,13 @@ def count(text: str) -> int:
 
 def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     """
-    Check that an option has one of its values.
+    Check that the value of an option is one of several.
 
     @param option: the name, without the dashes.
-    @param value: the value; case matters.
+    @param value: the value; case-sensitive.
     @param allowed: the allowed values.
     @return: the value.
-    @raise usage.UsageError: if it is not allowed; the text names those that are.
+    @raise usage.UsageError: if it is not allowed; the text lists the allowed values.
     """
     if value not in allowed:
         raise usage.UsageError(f"--{option}={value}: must be one of {', '.join(allowed)}")
@@ -115,10 +121,10 @@ def _endpointOf(option: str, description: str, example: str) -> IStreamServerEnd
     try:
         endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
-        # Twisted raises only the name that systemd did not pass.
-        raise usage.UsageError(f"--{option}={description}: there is no {problem}") from None
+        # For systemd: endpoints, Twisted raises a KeyError with the name of the socket.
+        raise usage.UsageError(f"--{option}={description}: unknown socket {problem}") from None
     except Exception as problem:
-        # Each kind of endpoint comes from another plugin, and fails in its own way.
+        # Endpoints are parsed by plugins, which can raise any exception.
         reason = str(problem) or type(problem).__name__
         raise usage.UsageError(
             f"--{option}={description}: {reason}; try for example {example}"
@@ -145,7 +151,7 @@ T = TypeVar("T")
 
 def readPolicy(path: str, read: Callable[[str], T]) -> T:
     """
-    Read the policy that an option names.
+    Read the policy named by an option.
 
     @param path: the value of C{--policy}.
     @param read: reads it; raises C{OSError} or C{ValueError} on errors.
@@ -163,7 +169,7 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
 
 def listenOption(default: str) -> Option:
     """
-    Make the option C{--listen} of a command.
+    Create the option C{--listen} of a command.
 
     @param default: the default endpoint.
     @return: the option.
@@ -179,10 +185,9 @@ def listenOption(default: str) -> Option:
 
 class ServerOptions(GroupedOptions):
     """
-    Options of every server. After parsing, C{listen} is the list of endpoints,
-    C{tls} the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} an
-    endpoint or C{None} each, and C{policy-file} the path of the policy file or
-    C{None}.
+    Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
+    the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
+    C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
     """
@@ -246,7 +251,7 @@ class ServerOptions(GroupedOptions):
             SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
-            "Time to send what was written and to close all connections.",
+            "Time to send buffered data and close all connections.",
             5.0,
             seconds,
         ),
@@ -308,12 +313,11 @@ class ServerOptions(GroupedOptions):
 
 class DataServerOptions(ConfiguredOptions, ServerOptions):
     """
-    Options of the servers that programs connect to for their data. All client types
-    are accepted by default.
+    Options of the servers for client programs. All client types are accepted by
+    default.
 
-    After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client
-    types, C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of
-    networks.
+    After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client types,
+    C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks.
     """
 
     options: ClassVar[list[Option]] = [
@@ -420,22 +424,22 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         """
         Parse the client types, and read the policy file.
 
-        @raise usage.UsageError: if a value is invalid, or if two options exclude each
-            other.
+        @raise usage.UsageError: if a value is invalid, or if two options cannot be used
+            together.
         """
         super().postOptions()
         try:
-            self["accept"] = acceptOf(self["accept"])
+            self["accept"] = parseClientTypes(self["accept"])
         except ValueError as problem:
             raise usage.UsageError(f"--accept: {problem}") from None
         try:
-            self["pass-through"] = passThroughOf(self["pass-through"])
+            self["pass-through"] = parsePassThrough(self["pass-through"])
         except ValueError as problem:
             raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
             raise usage.UsageError("--accept=tls requires --tls-certificate")
         if self["plain"] and self["accept"] != ALL_TYPES:
-            raise usage.UsageError("--plain and --accept exclude each other")
+            raise usage.UsageError("--plain and --accept cannot be used together")
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
-        self["policy"] = readPolicy(self["policy"], policyOf)
+        self["policy"] = readPolicy(self["policy"], parsePolicy)

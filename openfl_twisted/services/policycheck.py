@@ -1,5 +1,5 @@
 """
-C{twistd openfl-policy --check}: what a policy file decides, and why.
+Analysis of a policy file for C{twistd openfl-policy --check}.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from openfl_twisted.wire.policy.file import PolicyFile
 @dataclass(frozen=True)
 class Question:
     """
-    What is asked about a policy file.
+    A question about a policy file.
 
-    @ivar servedFrom: the port from which the file is served.
-    @ivar content: what wants to connect; C{None} to look at the file alone.
-    @ivar port: the port to which it wants to connect.
+    @ivar servedFrom: the port that serves the file.
+    @ivar content: the program that connects; C{None} to analyze the file alone.
+    @ivar port: the port to which the program connects.
     """
 
     servedFrom: int
@@ -26,13 +26,13 @@ class Question:
 
 def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
     """
-    Answer a question about a policy file.
+    Analyze a policy file.
 
-    @param policy: the file, whether it grants anything or not.
-    @param question: who wants to connect where; without C{content} the file
-        alone is looked at.
-    @return: whether the connection is permitted, or if there is none in
-        question, whether the file can grant any; and the lines that say why.
+    @param policy: the file, which can be useless.
+    @param question: the connection to check; without C{content}, the file alone is
+        analyzed.
+    @return: whether the connection is permitted, or without C{content}, whether the
+        file can grant any; and the lines that explain the result.
     """
     served = question.servedFrom
     problems = [f"note: {problem}" for problem in policy.problems(served)]
@@ -42,10 +42,10 @@ def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
         verdict = "this file can grant something" if permitted else "this file grants nothing"
         return permitted, [*lines, *problems, verdict]
     decision = decide(policy, question.content, question.port, served)
-    came = "https" if question.content.secure else "http"
+    scheme = "https" if question.content.secure else "http"
     verdict = (
         f"{'permitted' if decision.permitted else 'refused'}: content of "
-        f"{question.content.domain!r} by {came}, to port {question.port}, with this file from "
+        f"{question.content.domain!r} by {scheme}, to port {question.port}, with this file from "
         f"port {served}"
     )
     return decision.permitted, [*decision.reasons, *problems, verdict]

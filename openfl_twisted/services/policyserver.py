@@ -1,5 +1,5 @@
 """
-C{twistd openfl-policy}: a server for the policy file.
+C{twistd openfl-policy}: a server for a policy file.
 """
 
 import sys
@@ -124,17 +124,17 @@ class Options(ServerOptions):
             )
         access = AccessRule(domain, ports)
         if access.problem is not None:
-            raise usage.UsageError(f"--allow={rule}: this grants nothing: {access.problem}")
+            raise usage.UsageError(f"--allow={rule}: the rule grants nothing: {access.problem}")
         self["allow"].append(access)
 
     def postOptions(self) -> None:
         """
-        Read the policy file, or make one from the rules.
+        Read the policy file, or create one from the rules.
 
-        @raise usage.UsageError: if a value is invalid, if two options exclude each other,
-            or if the policy grants nothing.
+        @raise usage.UsageError: if a value is invalid, two options cannot be used
+            together, or the policy grants nothing.
         @raise SystemExit: with C{--check}: with status 0 if the file permits the
-            connection, with 1 if not.
+            connection, else with 1.
         """
         if self["check"] is not None:
             self._check(self["check"])
@@ -188,9 +188,9 @@ class Options(ServerOptions):
 
 def makeService(options: Options) -> IService:
     """
-    Make the service of C{twistd openfl-policy}.
+    Create the service of C{twistd openfl-policy}.
 
-    @param options: the options, parsed.
+    @param options: the parsed options.
     @return: a L{ServerService}, which opens its ports when it is started.
     """
     factory = PolicyFileFactory(

@@ -1,6 +1,6 @@
 """
-SIGHUP: reopen the log files, and reload certificates and policy file, without
-closing a connection.
+SIGHUP: reopens the log files, and reloads certificates and the policy file, without
+closing connections.
 """
 
 import gc
@@ -22,14 +22,14 @@ _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
 def reopenLogs() -> int:
     """
-    Reopen all log files of the process, so that a log rotated by an external
-    program is continued in a new file. A log file that cannot be reopened, as
-    after C{twistd} has given up the right to its folder, is continued as it is.
+    Reopen all log files of the process, so that logging continues in a new file after
+    an external program has rotated the logs. A log file that cannot be reopened, for
+    example after C{twistd} has dropped privileges, stays open.
 
     @return: the number of log files that were reopened.
     """
     # twistd keeps its log file in a local variable, and has no function to reopen it.
-    # The type is not asked from the object itself: a dead weakref.proxy raises an exception then.
+    # type() instead of isinstance(), which would raise for a dead weakref.proxy.
     found = [each for each in gc.get_objects() if issubclass(type(each), BaseLogFile)]
     return sum(_reopen(each) for each in found if not each.closed)
 
@@ -37,7 +37,7 @@ def reopenLogs() -> int:
 def _reopen(logFile: BaseLogFile) -> bool:
     mode = 0o666 if logFile.defaultMode is None else logFile.defaultMode
     try:
-        # Twisted closes the file before it opens the next one, so a failure would end the log.
+        # Twisted closes the file before it opens the next one, so a failure would stop logging.
         os.close(os.open(logFile.path, os.O_RDWR | os.O_CREAT, mode))
     except OSError as problem:
         _log.warn(
@@ -61,8 +61,8 @@ def _signalled(number: int, frame: object) -> None:
 
 class ReloadService(Service):
     """
-    Handles SIGHUP while it runs, unless the program handles it already. Several
-    can run in a process.
+    Handles SIGHUP while it runs, unless the program already has a handler. Several
+    services can run in one process.
     """
 
     log = _log
@@ -90,7 +90,7 @@ class ReloadService(Service):
             except ValueError:
                 # Python allows signal handlers only in the main thread.
                 return
-            # Those that are left have lost the signal.
+            # Remaining services have lost the signal.
             _services.clear()
         elif handler is not _signalled:
             return
@@ -98,13 +98,13 @@ class ReloadService(Service):
 
     def signalled(self) -> None:
         """
-        Reload in the thread of the reactor.
+        Called by the signal handler. Reloads in the reactor thread.
         """
         self._reactor.callFromThread(self.reload)
 
     def reload(self) -> None:
         """
-        Reopen the log files and reload.
+        Reopen the log files and call the reload function.
         """
         try:
             reopenLogs()

@@ -1,6 +1,5 @@
 """
-A server as a service: it starts with a clear word if it cannot, says where it
-listens, and ends in good order.
+Services that listen on ports, reload on SIGHUP, and shut down gracefully.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -40,16 +39,16 @@ class ServerService(MultiService):
     Ports that share a guarded factory.
 
     @ivar factory: the guard of all connections.
-    @ivar policy: the answer to policy requests, see L{PolicySource}; it is
-        checked for each port that is opened.
-    @ivar shutdownTimeout: how many seconds the connections get to close when the
-        service stops.
+    @ivar policy: the answer to policy requests, see L{PolicySource}; it is checked for
+        each port that is opened.
+    @ivar shutdownTimeout: maximum time to flush and close the connections on shutdown
+        (seconds).
     @ivar farewell: called before the connections are closed.
-    @ivar lobby: the rooms, if there are any.
+    @ivar lobby: the rooms; C{None} without rooms.
     @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
-    @ivar brokers: the connections to a broker, which start and stop with the
-        server: pub/sub and presence.
+    @ivar brokers: the connections to a broker, for pub/sub and presence. They are
+        started and stopped with the service.
     """
 
     farewell: Callable[[], object] = staticmethod(lambda: None)
@@ -67,11 +66,11 @@ class ServerService(MultiService):
         tls: ServerCertificates | None = None,
     ) -> None:
         """
-        @param options: where to listen, the limits and the policy.
-        @param factory: what serves the ports.
+        @param options: the endpoints, the limits and the policy.
+        @param factory: the factory of the ports.
         @param idleTimeout: see L{GuardFactory}.
-        @param tls: the certificates, if everybody speaks TLS; C{None} if nobody
-            does, or if it is the factory that knows.
+        @param tls: the certificates, if all connections use TLS; C{None} if none does,
+            or if the factory handles TLS.
         """
         super().__init__()
         self.factory = GuardFactory(
@@ -100,8 +99,8 @@ class ServerService(MultiService):
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
-        Make the services of metrics and dashboard. Their modules are imported
-        only if they are used.
+        Create the services of metrics and dashboard. Their modules are imported only if
+        they are used.
         """
         if options["metrics"] is not None:
             from openfl_twisted.dashboard.metrics import MetricsService
@@ -114,10 +113,10 @@ class ServerService(MultiService):
 
     def portOpened(self, host: IAddress) -> None:
         """
-        Say where the server listens, and what a policy file that is served from
-        there cannot do.
+        Log the address of an open port, and the problems of the policy file on this
+        port.
 
-        @param host: the address of the port; one of a UNIX socket is only
+        @param host: the address of the port. The address of a UNIX socket is only
             logged.
         """
         self.log.info("listening on {host}", host=describe(host))
@@ -128,7 +127,7 @@ class ServerService(MultiService):
         if self.policy is None:
             return
         policy = policyFor(self.policy, host)
-        # A UNIX socket has no port, and nobody who would ask for the file.
+        # A UNIX socket has no port, and receives no policy requests.
         if policy is None:
             return
         port = portOf(host)
@@ -138,8 +137,8 @@ class ServerService(MultiService):
 
     def reload(self) -> None:
         """
-        Read certificates and policy file again. Those that are invalid are
-        logged, and the previous ones stay in use.
+        Reload the certificates and the policy file. Invalid files are logged, and the
+        previous ones stay in use.
         """
         if self.certificates is not None:
             self.certificates.reload()
@@ -170,15 +169,15 @@ class ServerService(MultiService):
         self._reloading.startService()
         if self.certificates is not None:
             self.certificates.report()
-            # twistd has given up its rights before it calls this method.
+            # twistd has dropped privileges before it calls this method.
             self.certificates.checkRenewals()
         for broker in self.brokers:
             broker.start()
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the ports, then the connections, and then what leads to other
-        machines: who goes is still told there.
+        Close the ports, then the connections, and then the connections to brokers, so
+        that other servers are notified of members that leave.
 
         @return: fires when all are closed.
         """
@@ -189,7 +188,7 @@ class ServerService(MultiService):
             try:
                 self.farewell()
             except Exception:
-                self.log.failure("while saying farewell")
+                self.log.failure("unhandled error while sending the farewell message")
             return self.factory.closeAll(self.shutdownTimeout)
 
         def closeBrokers(result: object) -> Deferred[Any]:
@@ -206,7 +205,7 @@ class ServerService(MultiService):
 
 class DatagramService(Service):
     """
-    UDP ports that share a protocol each.
+    UDP ports with one protocol each.
     """
 
     log = packageLogger()
@@ -218,9 +217,9 @@ class DatagramService(Service):
         reactor: Any = None,
     ) -> None:
         """
-        @param addresses: the ports, with the IP addresses for each.
-        @param makeProtocol: makes the protocol of a port.
-        @param reactor: the reactor, or C{None} for the one that runs.
+        @param addresses: the ports and their IP addresses.
+        @param makeProtocol: creates the protocol of a port.
+        @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
             from twisted.internet import reactor
@@ -228,14 +227,14 @@ class DatagramService(Service):
         self._makeProtocol = makeProtocol
         self._reactor = reactor
         self._ports: list[Any] = []
-        # There is nothing to reload but the log.
+        # Only the log files are reopened.
         self._reloading = ReloadService(lambda: None, reactor)
 
     def privilegedStartService(self) -> None:
         """
-        Open the ports, before C{twistd} gives up its rights.
+        Open the ports, before C{twistd} drops privileges.
 
-        @raise StartupError: if one cannot be opened.
+        @raise StartupError: if a port cannot be opened.
         """
         super().privilegedStartService()
         for number, interface in self._addresses:
@@ -250,7 +249,8 @@ class DatagramService(Service):
 
     def startService(self) -> None:
         """
-        Open the ports if they are not open yet: C{twist} goes this way.
+        Open the ports, unless they are open: C{twist} does not call
+        L{privilegedStartService}.
         """
         super().startService()
         if not self._ports:
@@ -266,26 +266,25 @@ class DatagramService(Service):
 
 def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:
     """
-    Make a service of a factory, which every kind of client can reach, unless the
-    options say otherwise.
+    Create the service of a factory that all client types can use.
 
-    @param options: the options, parsed. With C{plain} there is no
-        L{OnePortFactory} in front of the factory, so TLS is for everybody, if
-        there is a certificate.
-    @param factory: whose protocols serve.
+    @param options: the parsed options. With C{plain}, protocol detection is disabled,
+        and all connections use TLS if there is a certificate.
+    @param factory: the factory of the application.
+    @return: the service.
     """
     idle, certificates = options["idle-timeout"], options["tls"]
     if options["plain"]:
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
         WebSocketFactory,
-        # The factory behind has the limit; here a message and its NUL byte only have to fit.
+        # The wrapped factory enforces the limit; a frame must also fit the NUL byte.
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
         compress=bool(options["compress"]),
     )
-    door = OnePortFactory(
+    detection = OnePortFactory(
         factory,
         policy=options["policy"],
         accept=options["accept"],
@@ -294,4 +293,4 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         passThrough=options["pass-through"],
         greetingDelay=options["greeting-delay"],
     )
-    return ServerService(options, door, idleTimeout=idle)
+    return ServerService(options, detection, idleTimeout=idle)

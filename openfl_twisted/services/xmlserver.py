@@ -43,24 +43,23 @@ from openfl_twisted.wire.messages import MAX_LENGTH
 
 def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
     """
-    Find the protocol that C{--app} names. Modules are looked for in the current
-    folder too.
+    Import the protocol class of C{--app}. The current directory is also searched.
 
-    @raise usage.UsageError: if there is no such class, in one line.
+    @raise usage.UsageError: if the class is missing or unsuitable.
     """
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
-        raise usage.UsageError(f"--app={name}: write package.module:Class")
+        raise usage.UsageError(f"--app={name}: must have the form package.module:Class")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found: Any = getattr(namedModule(module), attribute)
     except Exception as problem:
-        # The module is the user's: importing it can raise anything.
+        # Importing a module of the user can raise any exception.
         raise usage.UsageError(f"--app={name}: {type(problem).__name__}: {problem}") from None
     if not (isinstance(found, type) and issubclass(found, XMLSocketProtocol)):
         raise usage.UsageError(
-            f"--app={name}: this is not a subclass of "
+            f"--app={name}: the class must be a subclass of "
             f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
         )
     return found
@@ -75,8 +74,7 @@ _ROOMS: dict[str, type[XMLSocketProtocol]] = {
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-xml}. After parsing, C{app} is the class of
-    the protocol.
+    The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class.
     """
 
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
@@ -208,11 +206,11 @@ class Options(DataServerOptions):
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
-            raise usage.UsageError("--rooms excludes --app and --echo")
+            raise usage.UsageError("--rooms cannot be combined with --app or --echo")
         if self["app"] is None:
             self["app"] = EchoProtocol if self["echo"] else _ROOMS[self["rooms"]]
         elif self["echo"]:
-            raise usage.UsageError("--echo and --app exclude each other")
+            raise usage.UsageError("--echo and --app cannot be used together")
         else:
             self["app"] = _loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
@@ -229,7 +227,7 @@ class Options(DataServerOptions):
 
 def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     """
-    Make the objects for pub/sub and presence through the broker of C{--broker}.
+    Create the pub/sub and presence connections to the broker of C{--broker}.
 
     @raise usage.UsageError: if the URL is invalid, or a library is not installed.
     """
@@ -239,22 +237,22 @@ def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
         pubSub = pubSubFromURL(url, reactor)
         return pubSub, presenceFromURL(url, reactor, pubSub.node)
     except (ValueError, ImportError) as problem:
-        # The URL may have a password, so it is not repeated.
+        # The URL can contain a password.
         raise usage.UsageError(f"--broker: {problem}") from None
 
 
-def _sayFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
+def _sendFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
     if farewell is not None:
         factory.broadcast(farewell)
 
 
 def makeService(options: Options) -> IService:
     """
-    Make the service of C{twistd openfl-xml}.
+    Create the service of C{twistd openfl-xml}.
 
-    @param options: the options, parsed.
-    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>},
-        which opens its ports and connects to the broker when it is started.
+    @param options: the parsed options.
+    @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
+        opens its ports and connects to the broker when it is started.
     """
     settings = {
         "maxLength": options["max-message"],
@@ -267,9 +265,9 @@ def makeService(options: Options) -> IService:
     farewell = options["farewell"]
     protocol = options["app"]
     if not issubclass(protocol, RoomProtocol):
-        crowd = XMLSocketFactory(protocol, **settings)
-        service = serveData(options, crowd)
-        service.farewell = partial(_sayFarewell, crowd, farewell)
+        factory = XMLSocketFactory(protocol, **settings)
+        service = serveData(options, factory)
+        service.farewell = partial(_sendFarewell, factory, farewell)
         return service
     announces = issubclass(protocol, XMLRoomProtocol)
     limits = RoomLimits(
@@ -286,7 +284,7 @@ def makeService(options: Options) -> IService:
     lobby, pubSub = Lobby(limits, roomLimits=roomLimits), options["broker"]
     factory = RoomFactory(protocol, lobby, announces=announces, **settings)
     service = serveData(options, factory)
-    service.farewell = partial(_sayFarewell, factory, farewell)
+    service.farewell = partial(_sendFarewell, factory, farewell)
     service.lobby = lobby
     if pubSub is not None:
         service.pubSub, presence = pubSub, options["presence"]

@@ -156,7 +156,7 @@ class Options(GroupedOptions):
         self["port"] = self._port(self["port"])
         for option in ("newline", "encoding"):
             if self["xml"] and self[option] is not None:
-                raise usage.UsageError(f"--{option} and --xml exclude each other")
+                raise usage.UsageError(f"--{option} and --xml cannot be used together")
         newline = self["newline"] or "crlf"
         if newline not in _NEWLINES:
             raise usage.UsageError(f"--newline={newline}: must be one of {', '.join(_NEWLINES)}")

@@ -1,10 +1,10 @@
 """
-TLS that knows exactly why a certificate was refused.
+TLS clients that report why a server's certificate was refused.
 
-  - L{SecureConnectionCreator} judges servers, for any Twisted client:
+  - L{SecureConnectionCreator} verifies servers, for any Twisted client:
     C{wrapClientTLS(SecureConnectionCreator("games.example"), endpoint)}. L{Trust}
-    says whom it believes.
-  - L{CertificateRefused} and L{HandshakeFailed} are the reasons for which such a
+    contains its trust anchors and rules.
+  - L{CertificateRefused} and L{HandshakeFailed} are the exceptions with which such a
     connection is lost.
 """
 

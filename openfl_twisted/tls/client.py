@@ -1,8 +1,8 @@
 """
-TLS clients that judge their server themselves.
+TLS clients that verify the server's certificate themselves.
 
-Twisted's own check of the server's name is not used: in 26.10 a certificate
-without a usable C{subjectAltName} passes it.
+Twisted's own host name verification is not used: Twisted 26.10 accepts a certificate
+without a usable C{subjectAltName}.
 """
 
 from typing import Any
@@ -21,25 +21,25 @@ from openfl_twisted.wire.x509.servernames import ServerName
 _WORDS = {
     "wrong version number": "the peer does not speak TLS",
     "packet length too long": "the peer does not speak TLS",
-    "http request": "the peer speaks HTTP and not TLS",
+    "http request": "the peer speaks HTTP instead of TLS",
     "record layer failure": "the peer does not speak TLS",
-    "unexpected message": "the peer does not answer as a TLS server does",
-    "unsupported protocol": "the peer speaks no version of TLS that is safe",
-    "tlsv1 alert protocol version": "the peer speaks no version of TLS that is safe",
-    "excessive message size": "the peer sent more than a handshake may have",
+    "unexpected message": "the peer sent an unexpected TLS message",
+    "unsupported protocol": "the peer supports neither TLS 1.2 nor TLS 1.3",
+    "tlsv1 alert protocol version": "the peer supports neither TLS 1.2 nor TLS 1.3",
+    "excessive message size": "the peer sent a TLS handshake message that is too long",
 }
 
 
 class HandshakeFailed(SSL.Error):
     """
-    The TLS handshake failed. The text says why, in words.
+    The TLS handshake failed. The text is the reason.
 
-    @ivar verdict: what is thought of the server's certificate.
+    @ivar verdict: the result of verifying the server's certificate.
     """
 
     def __init__(self, problems: Any, verdict: Verdict) -> None:
         """
-        @param problems: what OpenSSL says: tuples of library, function, reason.
+        @param problems: OpenSSL's errors: tuples of library, function and reason.
         """
         super().__init__(problems)
         self.verdict = verdict
@@ -51,8 +51,8 @@ class HandshakeFailed(SSL.Error):
 
 class CertificateRefused(HandshakeFailed):
     """
-    The TLS handshake was broken off, because of the server's certificate. The
-    text says why, in words, and names its subject.
+    The server's certificate was refused, and the TLS handshake aborted. The text is the
+    reason, with the certificate's subject.
     """
 
     def __str__(self) -> str:
@@ -71,25 +71,26 @@ class _JudgedConnection(BoundedConnection):
         except (SSL.WantReadError, SSL.SysCallError):
             raise
         except SSL.ZeroReturnError:
-            # It was closed, in the manner of TLS. Twisted does not expect this one here.
-            raise HandshakeFailed([("", "", "the peer has ended it")], self.verdict) from None
+            # The peer sent close_notify. Twisted does not expect this exception here.
+            problems = [("", "", "the peer closed the connection")]
+            raise HandshakeFailed(problems, self.verdict) from None
         except SSL.Error as error:
             raise self._explain(error) from None
         verdict = self.judge.verdict
         if verdict.status != CertificateStatus.TRUSTED:
-            raise HandshakeFailed([("", "", "no certificate was judged")], verdict)
+            raise HandshakeFailed([("", "", "the server's certificate was not verified")], verdict)
         self.verdict = verdict
 
     def _explain(self, error: SSL.Error) -> HandshakeFailed:
         judge = self.judge
         problems = error.args[0] if error.args else []
         if judge.verdict.status == CertificateStatus.TRUSTED and not _isAlert(error):
-            judge.notOwned()
+            judge.keyNotProved()
         elif judge.verdict.certificate is None and _isCertificateProblem(problems):
             judge.unreadable(_reasonOf(error))
         self.verdict = judge.verdict
         if judge.verdict.status in (CertificateStatus.UNKNOWN, CertificateStatus.TRUSTED):
-            # It was not the certificate, and so nothing is said of it.
+            # The certificate is not the reason.
             self.verdict = Verdict()
             return HandshakeFailed(problems, self.verdict)
         return CertificateRefused(problems, self.verdict)
@@ -97,10 +98,10 @@ class _JudgedConnection(BoundedConnection):
 
 def _setAlert(connection: Any, judge: Judge) -> None:
     """
-    Select the TLS alert that fits the verdict. OpenSSL derives the alert from an
+    Select the TLS alert for a refused certificate. OpenSSL derives the alert from an
     error code. pyOpenSSL resets this code whenever the judge lets the verification
-    continue, so every alert would be C{internal_error}. pyOpenSSL has no public way
-    to set the code. Without its private names the alert stays C{internal_error}.
+    continue, so every alert would be C{internal_error}, and it has no public way to set
+    the code. If its private names are missing, the alert stays C{internal_error}.
     """
     try:
         lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001
@@ -122,7 +123,7 @@ def _setAlert(connection: Any, judge: Judge) -> None:
 
 def _reasonOf(error: SSL.Error) -> str:
     """
-    Get OpenSSL's words for what has happened last.
+    Return the text of OpenSSL's last error.
     """
     problems = error.args[0] if error.args else None
     return problems[-1][2] if problems else "the connection was closed"
@@ -130,14 +131,14 @@ def _reasonOf(error: SSL.Error) -> str:
 
 def _isAlert(error: SSL.Error) -> bool:
     """
-    Check whether it was the peer that has broken off the handshake.
+    Check whether the peer has aborted the handshake.
     """
     return "alert" in _reasonOf(error)
 
 
 def _isCertificateProblem(problems: Any) -> bool:
     """
-    Check whether OpenSSL could not read a certificate.
+    Check whether OpenSSL failed to parse a certificate.
     """
     return any(
         library in ("asn1 encoding routines", "x509 certificate routines")
@@ -149,21 +150,19 @@ def _isCertificateProblem(problems: Any) -> bool:
 @implementer(IOpenSSLClientConnectionCreator)
 class SecureConnectionCreator:
     """
-    Makes the TLS connections to one server, for C{wrapClientTLS} and all else
-    in Twisted that takes a client's TLS options. It decides itself on the
-    server's certificate, and no byte of the application leaves unless that is
-    trusted.
+    Creates the TLS connections to one server, for C{wrapClientTLS} and other Twisted
+    APIs that accept a client's TLS options. It verifies the server's certificate
+    itself. No application data is sent unless the certificate is trusted.
 
-    A connection that is refused is lost with L{CertificateRefused} as its
-    reason, and one whose handshake fails otherwise with L{HandshakeFailed}.
+    A refused connection is lost with L{CertificateRefused} as its reason. If the
+    handshake fails for another reason, it is L{HandshakeFailed}.
     """
 
     def __init__(self, hostname: str, trust: Trust | None = None) -> None:
         """
-        @param hostname: whom the certificate must be for: a DNS name or an IP
-            address.
-        @param trust: whom to believe; C{None} for the authorities of this
-            machine.
+        @param hostname: the DNS name or IP address that the certificate must be valid
+            for.
+        @param trust: the trust anchors and rules (default: the CAs of this machine).
         """
         self._name = ServerName(hostname)
         self._trust = trust or Trust()
@@ -182,10 +181,11 @@ class SecureConnectionCreator:
 
 def verdictOf(transport: Any) -> Verdict:
     """
-    Get what is thought of the server of a connection.
+    Return the verification result of a TLS connection.
 
     @param transport: the transport of a protocol whose handshake is completed.
-    @return: the verdict; C{unknown} for a connection that has no judge.
+    @return: the verdict; C{unknown} if the connection was not created by
+        L{SecureConnectionCreator}.
     """
     handle = transport.getHandle()
     return handle.verdict if isinstance(handle, _JudgedConnection) else Verdict()

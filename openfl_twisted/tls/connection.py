@@ -1,6 +1,6 @@
 """
-OpenSSL connections that send everything, and a limited number of bytes on behalf of the
-peer.
+OpenSSL connections that flush pending data when the peer closes TLS, and limit the
+bytes sent in answer to the peer's TLS messages.
 """
 
 import weakref
@@ -16,13 +16,13 @@ from openfl_twisted.logs import packageLogger
 
 MAX_ANSWERS = 8192
 """
-Maximum number of bytes with which a connection answers TLS messages of its peer after
-the handshake: about 300 key updates, or refused renegotiations. No honest peer comes
-near: a key is for many millions of records (RFC 8446, 5.5).
+Maximum number of bytes sent in answer to TLS messages of the peer after the handshake:
+about 300 key updates or refused renegotiations. A correct peer needs far fewer: one key
+lasts for many millions of records (RFC 8446, 5.5).
 """
 
-# The number of bytes that are read from the socket at a time: as many as in the longest record.
-# Short records cost up to 1 microsecond for each byte, and are all processed in one call.
+# Number of bytes read from the socket in one call: the length of the longest record. All records
+# of one call are processed together, and short ones take up to 1 microsecond per byte.
 _READ_SIZE = 16 * 1024
 
 _log = packageLogger()
@@ -31,14 +31,14 @@ _log = packageLogger()
 class BoundedConnection(SSL.Connection):
     """
     An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages, and
-    sends the pending data when the peer closes TLS.
+    flushes pending data when the peer closes TLS.
 
-    Each key update and each request to renegotiate is answered. The answers go into the
-    send queue of the transport, which has no limit below TLS, and stay there if the peer
-    does not read.
+    Each key update and each renegotiation request is answered. The answers are written
+    to the transport below TLS, whose send queue is unlimited, and stay there if the
+    peer does not read.
     """
 
-    # Whether the next bytes to be sent are those of the application.
+    # Whether the next bytes to be sent are application data.
     _isSending = False
     # The number of bytes of answers; None during the handshake.
     _answered: int | None = None
@@ -46,10 +46,11 @@ class BoundedConnection(SSL.Connection):
     def __init__(self, context: SSL.Context, protocol: TLSMemoryBIOProtocol | None) -> None:
         """
         @param context: the context.
-        @param protocol: the protocol of TLS, for the log; C{None} for none.
+        @param protocol: the TLS protocol, for the log and for flushing; C{None} for
+            none.
         """
         super().__init__(context, None)
-        # A cycle would keep the memory of OpenSSL until the next garbage collection.
+        # A reference cycle would delay freeing OpenSSL's memory until the next garbage collection.
         self._protocol = None if protocol is None else weakref.ref(protocol)
 
     def do_handshake(self) -> None:
@@ -74,13 +75,14 @@ class BoundedConnection(SSL.Connection):
         """
         Receive data.
 
-        @raise SSL.Error: if too many TLS messages were answered; and as usual.
+        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}; and as
+            usual.
         """
         if self._answered is not None and self._answered > MAX_ANSWERS:
             protocol = None if self._protocol is None else self._protocol()
             if protocol is not None:
                 _log.warn(
-                    "{peer} closed: answers to its TLS key updates and renegotiations exceed "
+                    "{peer} disconnected: answers to its TLS key updates and renegotiations exceed "
                     "{limit} bytes",
                     peer=describe(protocol.getPeer()),
                     limit=MAX_ANSWERS,
@@ -89,13 +91,13 @@ class BoundedConnection(SSL.Connection):
         try:
             return super().recv(bufsiz, flags)
         except SSL.ZeroReturnError:
-            self._sendRest()
+            self._flushPending()
             raise
 
-    def _sendRest(self) -> None:
+    def _flushPending(self) -> None:
         """
-        Send the pending data. The peer has closed TLS, and Twisted answers that
-        immediately: answers to data that was received in the same read would be lost.
+        Send the pending data. The peer has closed TLS, and Twisted closes it
+        immediately in answer: answers to data received in the same read would be lost.
         """
         protocol = None if self._protocol is None else self._protocol()
         if protocol is None:
@@ -103,7 +105,7 @@ class BoundedConnection(SSL.Connection):
         connection: Any = protocol.wrappedProtocol
         flush = getattr(connection, "flush", None)
         if flush is not None and ITransport.providedBy(connection):
-            # It holds data for the end of the write batch.
+            # Flush data held until the end of the write batch.
             flush()
-        # Twisted's TLS joins small writes; this sends them.
+        # Twisted's TLS coalesces small writes; closing sends them.
         protocol.loseConnection()

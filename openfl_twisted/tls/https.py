@@ -1,5 +1,5 @@
 """
-HTTPS clients that judge their server themselves.
+Certificate verification for Twisted's HTTPS client.
 """
 
 from twisted.web.iweb import IPolicyForHTTPS
@@ -12,13 +12,12 @@ from openfl_twisted.tls.trust import Trust
 @implementer(IPolicyForHTTPS)
 class SecurePolicyForHTTPS:
     """
-    Judges the servers of Twisted's C{Agent}, and so of treq.
+    Verifies the servers of Twisted's C{Agent}, and of treq.
     """
 
     def __init__(self, trust: Trust | None = None) -> None:
         """
-        @param trust: whom to believe; C{None} for the authorities of this
-            machine.
+        @param trust: the trust anchors and rules (default: the CAs of this machine).
         """
         self._trust = trust
 

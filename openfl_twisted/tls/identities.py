@@ -1,5 +1,5 @@
 """
-The certificates of servers: reading them from files, and finding their problems.
+Certificates of servers: loading them from files, and finding their problems.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,18 +23,18 @@ from openfl_twisted.wire.x509.servernames import describeNames
 
 EXPIRY_WARNING = timedelta(days=14)
 """
-How long before the end of a certificate the server warns of it.
+Time before expiry at which the server warns about a certificate.
 """
 
 _SHORT_LIVED = timedelta(days=10)
 """
-The validity of a short-lived certificate, which is renewed every few days. The
-server warns of its end when less than a third of its time is left.
+Maximum validity of a short-lived certificate, which is renewed every few days. The
+server warns when less than a third of its validity is left.
 """
 
 MIN_RSA_BITS = 2048
 """
-The shortest RSA key that OpenSSL and browsers accept (bits).
+Minimum length of an RSA key, as in OpenSSL and browsers (bits).
 """
 
 _DATE = "%Y-%m-%d %H:%M UTC"
@@ -52,25 +52,25 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 class CertificateError(ValueError):
     """
-    A file has no certificate and key that a server could use.
+    A file does not contain a certificate and key that a server can use.
     """
 
 
 class CertificateUnreadable(CertificateError):
     """
-    The operating system does not permit to read a file.
+    The operating system denies reading a file.
     """
 
 
 @dataclass(frozen=True)
 class Identity:
     """
-    A certificate of a server, with its key.
+    A certificate of a server, with its private key.
 
     @ivar path: the file.
-    @ivar context: OpenSSL's context.
-    @ivar chain: the certificates of the file, that of the server first.
-    @ivar names: the DNS names that the certificate is for, in small letters.
+    @ivar context: the OpenSSL context.
+    @ivar chain: the certificates of the file, starting with the server's.
+    @ivar names: the DNS names of the certificate, in lower case.
     """
 
     path: Path
@@ -96,8 +96,8 @@ class Identity:
         """
         Find the reasons for which clients refuse the certificate, or will soon.
 
-        @param now: the time, in UTC.
-        @return: a clause for each reason, such as C{has expired on ...}.
+        @param now: the current time (UTC).
+        @return: a clause for each reason, such as C{expired on ...}.
         """
         with unwarned():
             leaf = self.chain[0]
@@ -113,7 +113,7 @@ def _problemsOfDates(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
     validity = end - begin
     warning = EXPIRY_WARNING if validity > _SHORT_LIVED else validity / 3
     if end < now:
-        yield f"has expired on {end:{_DATE}}"
+        yield f"expired on {end:{_DATE}}"
     elif end - now < warning:
         yield f"expires on {end:{_DATE}}"
     if begin > now:
@@ -129,7 +129,7 @@ def _problemsOfUse(leaf: x509.Certificate) -> Iterator[str]:
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
         yield "is not for TLS servers: its keyUsage lacks digitalSignature"
     if x509.SubjectAlternativeName not in found:
-        yield "is for no server: it has no subjectAltName"
+        yield "is not valid for any server name: it has no subjectAltName"
     key = _publicKey(leaf)
     if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
         yield (
@@ -155,21 +155,21 @@ def _problemsOfChain(chain: tuple[x509.Certificate, ...]) -> Iterator[str]:
 
 def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Identity:
     """
-    Read a certificate and its key.
+    Load a certificate and its key.
 
-    @param path: the PEM file with the certificate and its chain.
+    @param path: the PEM file with the certificate chain.
     @param key: the PEM file with the private key; can be the same file.
-    @param contextFor: called with the server name that a client sends (SNI), in small
-        letters; returns the context to continue with.
+    @param contextFor: called with the server name that a client sends (SNI), in lower
+        case; returns the context to continue with.
     @return: the identity.
-    @raise CertificateError: if a server could not use it; the text says why.
+    @raise CertificateError: if a server cannot use the certificate.
     """
     certificates, secret = readFile(path), readFile(key)
     try:
         with unwarned():
             chain = tuple(x509.load_pem_x509_certificates(certificates))
     except MALFORMED:
-        raise CertificateError(f"{path}: there is no certificate in PEM in it") from None
+        raise CertificateError(f"{path}: the file contains no PEM certificate") from None
     try:
         with unwarned():
             names = _names(chain[0])
@@ -212,7 +212,7 @@ def readFile(path: Path) -> bytes:
 
     @param path: the file.
     @return: its content.
-    @raise CertificateError: if that is not possible.
+    @raise CertificateError: if it cannot be read.
     """
     try:
         return path.read_bytes()
@@ -230,7 +230,7 @@ def _loadKey(path: Path, secret: bytes) -> Any:
             f"openssl pkey -in {path.name} -out decrypted.pem"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise CertificateError(f"{path}: there is no private key in PEM in it") from None
+        raise CertificateError(f"{path}: the file contains no PEM private key") from None
 
 
 def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, private: Any) -> None:
@@ -246,7 +246,7 @@ def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, privat
         reason = "key values mismatch: the certificate has another public key"
         if _kindOf(keys[0]) != _kindOf(public):
             reason = (
-                f"it is of the type {_kindOf(public)}, the certificate needs {_kindOf(keys[0])}"
+                f"the key is {_kindOf(public)}, the key of the certificate is {_kindOf(keys[0])}"
             )
         raise CertificateError(f"{key}: not the private key of {path}: {reason}")
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < MIN_RSA_BITS:
@@ -258,7 +258,7 @@ def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, privat
 
 def _publicKey(certificate: x509.Certificate) -> Any:
     """
-    Get the public key of a certificate; C{None} if it is of an unknown type.
+    Return the public key of a certificate; C{None} if its type is unknown.
     """
     try:
         return certificate.public_key()
@@ -267,7 +267,7 @@ def _publicKey(certificate: x509.Certificate) -> Any:
 
 
 def _kindOf(key: Any) -> str:
-    return next((name for kind, name in _KINDS if isinstance(key, kind)), "an unknown type")
+    return next((name for kind, name in _KINDS if isinstance(key, kind)), "of an unknown type")
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:

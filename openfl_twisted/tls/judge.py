@@ -1,6 +1,6 @@
 """
-The judge of one TLS connection: it hears all that OpenSSL finds, looks for
-itself, and decides.
+Verification of a server's certificate: collects OpenSSL's results, adds checks, and
+decides.
 """
 
 from collections.abc import Sequence
@@ -61,18 +61,17 @@ _log = packageLogger()
 
 class Judge:
     """
-    Decides on the certificate of one connection. It denies unless it has
-    reached its end without an objection.
+    Verifies the certificate of one connection. The certificate is refused unless all
+    checks are completed without an objection.
 
-    @ivar verdict: what is thought of the certificate so far. C{trusted} means
-        that there is no objection; whether the server has the key only shows
-        when the handshake is completed.
+    @ivar verdict: the result so far. C{trusted} means that there is no objection yet;
+        whether the server has the private key is only known after the handshake.
     """
 
     def __init__(self, name: ServerName, trust: Trust) -> None:
         """
-        @param name: whom the certificate must be for.
-        @param trust: whom to believe.
+        @param name: the name that the certificate must be valid for.
+        @param trust: the trust anchors and rules.
         """
         self.verdict = Verdict()
         self._name = name
@@ -80,15 +79,15 @@ class Judge:
         self._findings: list[Finding] = []
         self._path: dict[int, x509.Certificate] = {}
         self._sent: list[x509.Certificate] = []
-        self._measured = False
+        self._costsChecked = False
         self._failed = False
         self._concluded = False
 
     @property
     def alertCode(self) -> int:
         """
-        The C{X509_V_ERR_} code from which OpenSSL derives the TLS alert for a
-        certificate that was refused.
+        The C{X509_V_ERR_} code from which OpenSSL derives the TLS alert for a refused
+        certificate.
         """
         if self._failed:
             return _UNSPECIFIED
@@ -98,36 +97,35 @@ class Judge:
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
     ) -> bool:
         """
-        Hear what OpenSSL thinks of a certificate of the path: its callback for
-        verification, called once for each objection and, from the authority
-        down to the server, once for each certificate.
+        OpenSSL's verification callback. It is called for each objection, and for each
+        certificate of the path, from the trust anchor to the server's certificate.
 
-        @param connection: where it is seen.
-        @param certificate: the certificate that it is about.
-        @param code: OpenSSL's number for the objection, 0 if there is none.
-        @param depth: how far from the server's certificate it stands, which has 0.
-        @param ok: whether OpenSSL has no objection.
-        @return: whether OpenSSL shall go on.
+        @param connection: the TLS connection.
+        @param certificate: the certificate.
+        @param code: OpenSSL's error code, or 0.
+        @param depth: the distance from the server's certificate, which has 0.
+        @param ok: whether OpenSSL accepts the certificate.
+        @return: whether OpenSSL should continue.
         """
         try:
             with unwarned():
-                return self._hear(connection, certificate, code, depth, ok)
+                return self._record(connection, certificate, code, depth, ok)
         except Exception:
-            # OpenSSL could only print it.
-            _log.failure("while judging a certificate")
+            # pyOpenSSL would only print the exception.
+            _log.failure("unhandled error while verifying a certificate; it is refused")
             self._failed = True
-            self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))
+            self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
             return False
 
-    def _hear(
+    def _record(
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
     ) -> bool:
-        if not self._measured:
-            self._measured = True
-            if not self._measure(connection):
+        if not self._costsChecked:
+            self._costsChecked = True
+            if not self._checkCosts(connection):
                 return False
-        # An objection may come before OpenSSL has chosen the path; a certificate without one
-        # is in it.
+        # OpenSSL can report an objection before it has chosen the path. A certificate without an
+        # objection is in the path.
         if ok or depth not in self._path:
             try:
                 self._path[depth] = certificate.to_cryptography()
@@ -136,16 +134,16 @@ class Judge:
         if not ok:
             self._findings.append(Finding(code, depth))
             if self._concluded:
-                # Constraints on names come after everything else.
+                # OpenSSL checks name constraints last.
                 self._decide()
-                self._takeOtherPath()
+                self._useOtherPath()
                 return self.verdict.status == CertificateStatus.TRUSTED
         if not ok or depth > 0:
             return True
         self._conclude()
         return self.verdict.status == CertificateStatus.TRUSTED
 
-    def _measure(self, connection: Connection) -> bool:
+    def _checkCosts(self, connection: Connection) -> bool:
         """
         Check the cost limits. Called before OpenSSL verifies signatures and name
         constraints.
@@ -168,25 +166,25 @@ class Judge:
 
     def _conclude(self) -> None:
         """
-        Decide, now that OpenSSL has said it all.
+        Decide, after the last call of L{verify}.
         """
         self._concluded = True
         leaf = self._path.get(0)
         if leaf is not None:
-            self._look(leaf)
+            self._checkName(leaf)
             self._checkPinned()
         unsigned = any(each.code in NO_TRUSTED_SIGNER for each in self._findings)
         if unsigned and self._trust.platform and self._trust.isEmpty:
             self._findings.insert(0, Finding(certificates.NO_ANCHORS, 0, _NO_ANCHORS))
         self._decide()
         if leaf is not None and self.verdict.status == CertificateStatus.TRUSTED:
-            self._lookAgain(leaf)
+            self._verifyPath(leaf)
         if self.verdict.status != CertificateStatus.TRUSTED:
-            self._takeOtherPath()
+            self._useOtherPath()
 
-    def _look(self, leaf: x509.Certificate) -> None:
+    def _checkName(self, leaf: x509.Certificate) -> None:
         """
-        Look at what OpenSSL was not asked for: whom the certificate is for.
+        Check the host name, which OpenSSL was not asked to do.
         """
         try:
             matches = self._name.matches(leaf)
@@ -217,12 +215,12 @@ class Judge:
     def _decide(self) -> None:
         findings = self._findings
         if self._trust.hardRevocation:
-            # A staple may still answer for the server's own certificate.
-            findings = [each for each in findings if not _isOpen(each)]
+            # A stapled OCSP response can still contain the status of the server's certificate.
+            findings = [each for each in findings if not _isUnknownRevocation(each)]
         self.verdict = judge(
             findings,
             self._path,
-            atHand=[*self._sent, *self._trust.helpers, *self._trust.allAnchors],
+            atHand=[*self._sent, *self._trust.usableIntermediates, *self._trust.allAnchors],
             pinned=self._trust.pinned,
             hardRevocation=self._trust.hardRevocation,
         )
@@ -231,15 +229,15 @@ class Judge:
         self._findings.append(finding)
         self._decide()
 
-    # The second look
+    # Verification of the path, and of other paths
 
-    def _takeOtherPath(self) -> None:
+    def _useOtherPath(self) -> None:
         """
-        If it is only its path that is wrong with the certificate, take another.
+        If only the path is invalid, but not the certificate, use another path.
         """
         if self.verdict.statuses <= _PATH_STATUSES and self._otherPath is not None:
-            # Only a staple may still answer whether the server's certificate is revoked.
-            self._findings = [each for each in self._findings if _isOpen(each)]
+            # Only a stapled response can still contain the revocation status.
+            self._findings = [each for each in self._findings if _isUnknownRevocation(each)]
             self._path = dict(enumerate(self._otherPath))
             if self._isUnlistedBelow(self._path[1]):
                 self._findings.append(Finding(min(UNKNOWN_REVOCATION), 0))
@@ -248,7 +246,7 @@ class Judge:
     @cached_property
     def _otherPath(self) -> Sequence[x509.Certificate] | None:
         """
-        A path that OpenSSL has missed, one that keeps all rules.
+        A valid path that OpenSSL has not found; C{None} if none exists.
         """
         trust, leaf, subject = self._trust, self._path.get(0), self._name.subject
         if leaf is None or subject is None:
@@ -266,7 +264,7 @@ class Judge:
             X509StoreContext(store, chain[0], chain[1:-1]).verify_certificate()
         except X509StoreContextError as problem:
             # OpenSSL compares the common name of the server certificate with DNS constraints,
-            # after all other checks. C{cryptography} has compared the names that count.
+            # after all other checks. cryptography has compared the relevant names.
             code, depth, _ = problem.errors
             if depth != 0 or code not in NAME_CONSTRAINTS:
                 return None
@@ -274,8 +272,8 @@ class Judge:
 
     def _isUnlistedBelow(self, issuer: x509.Certificate) -> bool:
         """
-        Check whether no revocation list of an issuer answers for the server's
-        certificate. OpenSSL may have found a list of another CA with the same name.
+        Check whether no revocation list of an issuer covers the server's certificate.
+        OpenSSL may have used a list of another CA with the same name.
         """
         trust = self._trust
         known = readLists(trust.revoked, self._path[0], issuer, trust.now())
@@ -283,7 +281,7 @@ class Judge:
 
     def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
         """
-        Check what the revocation lists say of a path.
+        Check a path against the revocation lists.
         """
         trust = self._trust
         if not trust.revoked:
@@ -294,24 +292,24 @@ class Judge:
         ]
         if Revocation.REVOKED in known:
             return False
-        # For the server's own certificate there may be a staple.
+        # The server may staple the status of its own certificate.
         return not trust.hardRevocation or Revocation.UNKNOWN not in known[1:]
 
-    def _lookAgain(self, leaf: x509.Certificate) -> None:
+    def _verifyPath(self, leaf: x509.Certificate) -> None:
         """
-        Verify with C{cryptography} the path that OpenSSL has accepted. Another path
-        does not count, because OpenSSL has not checked it.
+        Verify with C{cryptography} the path that OpenSSL has accepted. Other paths are
+        not considered, because OpenSSL has not checked them.
         """
         trust, subject = self._trust, self._name.subject
         webPKI = trust.profile == "webpki"
         path, anchors = self._pathToAnchor(), self._anchors()
         if path[-1] not in anchors:
-            # OpenSSL accepts no other path. It would if it took a helper for a root.
+            # Does not happen unless OpenSSL treats an intermediate certificate as a root.
             self._refuse(Finding(certificates.UNTRUSTED_END, 0))
             return
         if not webPKI:
             if leaf in anchors:
-                # The client trusts this very certificate, so there is no path to verify.
+                # The certificate is itself a trust anchor.
                 return
             obstacle = (
                 f"{self._name.text!r} is not a host name of RFC 1123"
@@ -323,7 +321,7 @@ class Judge:
                     self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
                 return
         if subject is None:
-            self._refuse(Finding(certificates.REFUSED_PATH, 0, "the name is none of the web"))
+            self._refuse(Finding(certificates.REFUSED_PATH, 0, "not a name of the Web PKI"))
             return
         try:
             verifyPath(path, subject, trust.now(), webPKI=webPKI)
@@ -333,10 +331,10 @@ class Judge:
 
     def _anchors(self) -> Sequence[x509.Certificate]:
         """
-        List the trust anchors. A folder of CA certificates cannot be listed: OpenSSL
-        opens the file of the issuer that it looks for. So a certificate of the folder
-        is only known as the end of a path that OpenSSL has found, and to which it had
-        no objection but for the names.
+        Return the trust anchors. A directory of CA certificates cannot be listed:
+        OpenSSL opens the file of each issuer when needed. An anchor from the directory
+        is therefore only known as the end of a path that OpenSSL has accepted, apart
+        from name constraints.
         """
         anchors = self._trust.allAnchors
         harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION
@@ -348,7 +346,7 @@ class Judge:
 
     def _pathToAnchor(self) -> Sequence[x509.Certificate]:
         """
-        Get the path that OpenSSL has chosen, up to the first trusted certificate.
+        Return the path that OpenSSL has chosen, up to the first trusted certificate.
         """
         path = [self._path[depth] for depth in sorted(self._path)]
         for number, certificate in enumerate(path):
@@ -356,15 +354,14 @@ class Judge:
                 return path[: number + 1]
         return path
 
-    # The proof that it is not revoked
+    # Revocation
 
     def stapled(self, staple: bytes) -> bool:
         """
-        Hear what the server has sent along: OpenSSL's callback for OCSP, called
-        after all of L{verify}.
+        OpenSSL's OCSP callback, called after the last call of L{verify}.
 
-        @param staple: the OCSP response; empty for none.
-        @return: whether OpenSSL shall go on.
+        @param staple: the stapled OCSP response, or C{b""}.
+        @return: whether OpenSSL should continue.
         """
         if self.verdict.status != CertificateStatus.TRUSTED:
             return False
@@ -372,8 +369,8 @@ class Judge:
             with unwarned():
                 self._checkStaple(staple)
         except Exception:
-            _log.failure("while judging a staple")
-            self._refuse(Finding(certificates.UNREADABLE, 0, "an error of the judge"))
+            _log.failure("unhandled error while checking an OCSP response; it is refused")
+            self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
         return self.verdict.status == CertificateStatus.TRUSTED
 
     def _checkStaple(self, staple: bytes) -> None:
@@ -391,28 +388,29 @@ class Judge:
 
     def _isUnlisted(self) -> bool:
         """
-        Check whether no revocation list answers for the server's certificate.
+        Check whether no revocation list covers the server's certificate.
         """
-        return not self._trust.revoked or any(_isOpen(each) for each in self._findings)
+        return not self._trust.revoked or any(_isUnknownRevocation(each) for each in self._findings)
 
-    def notOwned(self) -> None:
+    def keyNotProved(self) -> None:
         """
-        Hear that the server could not show that it has the certificate's key.
+        Called when the server could not prove that it has the certificate's private
+        key.
         """
         self._refuse(Finding(certificates.NOT_OWNED, 0))
 
     def unreadable(self, reason: str) -> None:
         """
-        Hear that OpenSSL cannot even read what the server sent.
+        Called when OpenSSL cannot parse the certificates.
 
-        @param reason: what OpenSSL says of it.
+        @param reason: OpenSSL's error.
         """
         self._refuse(Finding(certificates.UNREADABLE, 0, reason))
 
 
-def _isOpen(finding: Finding) -> bool:
+def _isUnknownRevocation(finding: Finding) -> bool:
     """
-    Check whether what is found is only that it is not known whether the
-    server's certificate was revoked.
+    Check whether the only objection is that the revocation status of the server's
+    certificate is unknown.
     """
     return finding.depth == 0 and finding.code in UNKNOWN_REVOCATION

@@ -1,5 +1,5 @@
 """
-TLS servers whose certificates can be renewed while they run.
+TLS servers whose certificates are reloaded while they run.
 """
 
 import os
@@ -38,13 +38,13 @@ __all__ = [
 
 HANDSHAKE_TIMEOUT = 20.0
 """
-How many seconds a client gets for the handshake, if nobody says otherwise.
+Default timeout of a TLS handshake (seconds).
 """
 
 _REPORT_INTERVAL = timedelta(days=1)
 _log = packageLogger()
 
-# The state of a file: number, time and size; or the number of the error.
+# The state of a file: inode, modification time and size; or errno.
 _FileState = tuple[int, int, int]
 
 _HTTP = {"http request", "https proxy request"}
@@ -61,9 +61,9 @@ _WORDS = {
 
 class ServerCertificates:
     """
-    The certificates of a server, read from files. A renewed file is read before the
-    next handshake. If a file is invalid, the previous certificate of this file stays
-    in use, and the reason is logged once.
+    The certificates of a server, read from files. A renewed file is loaded before the
+    next handshake. If a file is invalid, its previous certificate stays in use, and the
+    reason is logged once.
     """
 
     def __init__(
@@ -74,29 +74,31 @@ class ServerCertificates:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
-        @param certificate: a PEM file with the certificate and its chain; or a folder
-            of such files, each with its key, whose names end in C{.pem}. In a folder,
-            the certificate for the server name that the client sends is used, or else
-            the first in the order of the file names.
+        @param certificate: a PEM file with the certificate chain; or a directory of
+            such files, named C{*.pem}, each with its private key. In a directory the
+            certificate is selected by the server name that the client sends (SNI), or
+            else is the first in the order of the file names.
         @param key: the PEM file with the private key; C{None} if it is in the
-            certificate's file.
-        @param now: returns the time, with its zone.
-        @raise CertificateError: if there is no certificate that could be used.
+            certificate file.
+        @param now: returns the current time, with a time zone.
+        @raise CertificateError: if no usable certificate is found.
         """
         self._certificate = Path(certificate)
         self._key = None if key is None else Path(key)
-        self._isFolder = self._certificate.is_dir()
-        if self._key is not None and self._isFolder:
-            raise CertificateError(f"{certificate} is a folder: its files have their keys in them")
+        self._isDirectory = self._certificate.is_dir()
+        if self._key is not None and self._isDirectory:
+            raise CertificateError(
+                f"{certificate} is a directory: each file must contain its private key"
+            )
         self._now = now
         self._reported: datetime | None = None
         # Whether this process can read renewed files.
         self._mayRead = True
-        self._folderProblem = ""
+        self._directoryProblem = ""
         self._states: dict[Path, tuple[_FileState, ...]] = {}
         self._found: dict[Path, Identity] = {}
         for path in self._files():
-            self._states[path] = self._look(path)
+            self._states[path] = self._stateOf(path)
             self._found[path] = self._load(path)
 
     @property
@@ -110,9 +112,9 @@ class ServerCertificates:
 
     def context(self, name: str | None = None) -> SSL.Context:
         """
-        Get OpenSSL's context for the certificate of a name.
+        Return the OpenSSL context of the certificate for a server name.
 
-        @param name: the server name that the client sends; C{None} for none.
+        @param name: the server name that the client sends; C{None} without SNI.
         """
         identities = self.identities
         if self._reported is not None and self._now() - self._reported >= _REPORT_INTERVAL:
@@ -126,11 +128,11 @@ class ServerCertificates:
 
     def reload(self) -> None:
         """
-        Read the files again. If one is invalid, its previous certificate stays in use,
-        and the log contains the reason.
+        Reload the files. If one is invalid, its previous certificate stays in use, and
+        the reason is logged.
         """
         self._states = dict.fromkeys(self._states, ())
-        self._folderProblem = ""
+        self._directoryProblem = ""
         self._refresh()
 
     # Health
@@ -138,8 +140,8 @@ class ServerCertificates:
     def report(self) -> None:
         """
         Log a warning for each reason for which clients refuse a certificate, or will
-        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. From
-        then on this is repeated once a day, when a client connects.
+        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}.
+        Afterwards this is repeated once a day, when a client connects.
         """
         self._reported = self._now()
         for identity in self._found.values():
@@ -149,7 +151,7 @@ class ServerCertificates:
         """
         Find the reasons for which clients refuse the certificates, or will soon.
 
-        @return: a sentence for each, which begins with the name of the file.
+        @return: a sentence for each, which begins with the path of the file.
         """
         now = self._now()
         return [
@@ -160,9 +162,9 @@ class ServerCertificates:
 
     def checkRenewals(self) -> None:
         """
-        Check that this process can read the files again: C{twistd --uid} reads them as
-        root, and then gives up its rights. If not, a warning is logged, and none later
-        when they are renewed.
+        Check that this process can reload the files: C{twistd --uid} reads them as
+        root, and then drops privileges. If not, a warning is logged now, and none when
+        they are renewed.
         """
         self._mayRead = True
         try:
@@ -172,8 +174,8 @@ class ServerCertificates:
         except CertificateUnreadable as problem:
             self._mayRead = False
             _log.warn(
-                "certificates cannot be read again: {problem}; restart the server after they are "
-                "renewed, or give this user the right to read them",
+                "renewed certificates cannot be loaded: {problem}; make the files readable for "
+                "this user, or restart the server after each renewal",
                 problem=problem,
             )
         except CertificateError:
@@ -188,26 +190,26 @@ class ServerCertificates:
 
     def _refresh(self) -> None:
         """
-        Read the files that have changed. The certificates of the others stay in use.
+        Load the files that have changed.
         """
         try:
             files = self._files()
         except CertificateError as problem:
-            if str(problem) != self._folderProblem:
-                self._folderProblem = str(problem)
-                self._keep(problem)
+            if str(problem) != self._directoryProblem:
+                self._directoryProblem = str(problem)
+                self._warnInvalid(problem)
             return
-        self._folderProblem = ""
+        self._directoryProblem = ""
         loaded = False
         for path in files:
-            state = self._look(path)
+            state = self._stateOf(path)
             if self._states.get(path) == state:
                 continue
             self._states[path] = state
             try:
                 self._found[path] = identity = self._load(path)
             except CertificateError as problem:
-                self._keep(problem)
+                self._warnInvalid(problem)
                 continue
             loaded = True
             if self._reported is not None:
@@ -221,10 +223,7 @@ class ServerCertificates:
         if loaded:
             _log.info("certificates reloaded from {path}", path=self._certificate)
 
-    def _keep(self, problem: CertificateError) -> None:
-        """
-        Log why files were not read.
-        """
+    def _warnInvalid(self, problem: CertificateError) -> None:
         if self._mayRead or not isinstance(problem, CertificateUnreadable):
             _log.warn(
                 "cannot reload certificates: {problem}; still using the previous ones",
@@ -233,11 +232,11 @@ class ServerCertificates:
 
     def _files(self) -> list[Path]:
         """
-        List the files with certificates.
+        Return the certificate files.
 
-        @raise CertificateError: if the folder has no such files.
+        @raise CertificateError: if the directory contains no such files.
         """
-        if not self._isFolder:
+        if not self._isDirectory:
             return [self._certificate]
         try:
             names = sorted(os.listdir(self._certificate))
@@ -248,19 +247,19 @@ class ServerCertificates:
             raise kind(f"{self._certificate}: {problem.strerror}") from None
         files = [self._certificate / name for name in names if name.endswith(".pem")]
         if not files:
-            raise CertificateError(f"{self._certificate}: there is no file *.pem in it")
+            raise CertificateError(f"{self._certificate}: the directory contains no *.pem file")
         return files
 
-    def _look(self, path: Path) -> tuple[_FileState, ...]:
+    def _stateOf(self, path: Path) -> tuple[_FileState, ...]:
         """
-        Look at a certificate's files without reading them.
+        Return the state of a certificate's files, without reading them.
         """
         states: list[_FileState] = []
         for file in (path,) if self._key is None else (path, self._key):
             try:
                 found = file.stat()
             except OSError as problem:
-                # That it cannot be found is a state as well.
+                # A missing file is a state as well.
                 states.append((problem.errno or 0, 0, 0))
             else:
                 states.append((found.st_ino, found.st_mtime_ns, found.st_size))
@@ -273,7 +272,8 @@ class ServerCertificates:
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerConnectionCreator:
     """
-    Makes the TLS connections of a server.
+    Creates the TLS connections of a server. A connection is aborted if its handshake
+    times out.
     """
 
     def __init__(
@@ -284,18 +284,15 @@ class ServerConnectionCreator:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param certificates: what the server has.
-        @param timeout: how many seconds a client gets for the handshake.
-        @param clock: measures the time; C{None} for the reactor.
+        @param certificates: the certificates of the server.
+        @param timeout: maximum time for the handshake (seconds).
+        @param clock: the clock (default: the global reactor).
         """
         self._certificates = certificates
         self._timeout = timeout
         self._clock = clockOrReactor(clock)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """
-        Make a connection. It is closed if its handshake takes too long.
-        """
         connection = _TimedConnection(self._certificates.context(), tlsProtocol)
         connection.protocol = tlsProtocol
         connection.timeout = self._clock.callLater(self._timeout, _abort, tlsProtocol)
@@ -304,11 +301,11 @@ class ServerConnectionCreator:
 
 class _TimedConnection(BoundedConnection):
     """
-    OpenSSL's connection, with a timeout for the handshake. It logs why a handshake has
+    An OpenSSL connection with a timeout for the handshake. It logs why a handshake
     failed.
 
     @ivar timeout: the timeout.
-    @ivar protocol: the protocol of TLS, during the handshake.
+    @ivar protocol: the TLS protocol, during the handshake.
     """
 
     timeout: IDelayedCall
@@ -321,8 +318,8 @@ class _TimedConnection(BoundedConnection):
             raise
         except SSL.ZeroReturnError:
             # The client sent close_notify. Twisted does not expect this exception here.
-            self._fail("the client has closed the connection")
-            raise SSL.Error([("", "", "the peer has ended the handshake")]) from None
+            self._fail("the client closed the connection")
+            raise SSL.Error([("", "", "the peer closed the connection")]) from None
         except SSL.Error as error:
             # The argument is a list of problems; other errors, such as SysCallError, have none.
             match error.args:
@@ -342,9 +339,10 @@ class _TimedConnection(BoundedConnection):
 
     def _fail(self, reason: str) -> None:
         """
-        Log why the handshake has failed, once. A client that sent HTTP gets an answer.
+        Log why the handshake failed, once. A client that sent HTTP receives an HTTP
+        response.
 
-        @param reason: the words of OpenSSL.
+        @param reason: OpenSSL's reason.
         """
         protocol = self.protocol
         self._stop()
@@ -366,5 +364,5 @@ class _TimedConnection(BoundedConnection):
 
 def _abort(protocol: TLSMemoryBIOProtocol) -> None:
     peer = describe(protocol.getPeer())
-    _log.warn("{peer} cut off: its TLS handshake took too long", peer=peer)
+    _log.warn("{peer} aborted: TLS handshake timed out", peer=peer)
     protocol.abortConnection()

@@ -1,5 +1,5 @@
 """
-Whom a TLS client believes.
+Trust anchors and verification rules of a TLS client.
 """
 
 import os
@@ -24,48 +24,46 @@ from openfl_twisted.wire.x509.costs import countConstraints
 
 MAX_CONTEXTS = 32
 """
-How many contexts of OpenSSL are kept, one for each way to trust: to make one
-takes about a tenth of a second.
+Maximum number of cached OpenSSL contexts, one for each L{Trust}. Creating one takes
+about 0.1 seconds.
 """
 
 _VARIABLES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-# How OpenSSL names a file in a folder of CA certificates: the hash of the subject, a number.
+# The names of files in a directory of CA certificates: the subject's hash, and a number.
 _hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 Profile = Literal["default", "webpki"]
 """
-How strict a client is. C{default} takes what browsers and OpenSSL take, such as
-a self-signed certificate that was made known as trusted. C{webpki} demands
-besides what the web's authorities have to keep.
+Strictness of the verification. C{default} accepts what browsers and OpenSSL accept,
+such as a self-signed certificate that is a trust anchor. C{webpki} also requires the
+rules for public CAs.
 """
 
 
 @dataclass(frozen=True)
 class Trust:
     """
-    Whom a client believes, and what for.
+    The trust anchors and verification rules of a client.
 
     @ivar platform: whether the CAs of this machine are trusted. The variables
-        SSL_CERT_FILE and SSL_CERT_DIR select others. Without these variables, and on
-        a machine without CA certificates, those of C{certifi} are trusted if it is
+        SSL_CERT_FILE and SSL_CERT_DIR select others. Without these variables, and on a
+        machine without CA certificates, those of C{certifi} are trusted if it is
         installed.
-    @ivar anchors: certificates that are trusted: of authorities, of
-        intermediates, or of servers.
-    @ivar intermediates: certificates with which a path may be built, and which
-        are not trusted for that.
-    @ivar revoked: revocation lists (CRLs). A certificate for which there is
-        none, or an old one, is not taken for revoked.
-    @ivar hardRevocation: whether a certificate is refused unless a list, or
-        what the server sends along (OCSP stapling), shows that it is not
-        revoked.
+    @ivar anchors: the trust anchors: CA certificates, intermediate certificates or
+        server certificates.
+    @ivar intermediates: untrusted certificates that can be used to build a path.
+    @ivar revoked: certificate revocation lists (CRLs). A certificate without a current
+        list counts as not revoked.
+    @ivar hardRevocation: whether a certificate is refused unless a CRL or a stapled
+        OCSP response shows that it is not revoked.
     @ivar profile: see L{Profile}.
-    @ivar time: when certificates must be valid; C{None} means now.
+    @ivar time: the time at which certificates must be valid; C{None} for now.
     """
 
     platform: bool = True
     anchors: tuple[x509.Certificate, ...] = ()
     intermediates: tuple[x509.Certificate, ...] = ()
-    # Lists can be compared, and not hashed.
+    # CRLs are comparable but not hashable.
     revoked: tuple[x509.CertificateRevocationList, ...] = field(default=(), hash=False)
     hardRevocation: bool = False
     profile: Profile = "default"
@@ -74,45 +72,47 @@ class Trust:
     @classmethod
     def fromPEM(cls, path: str | Path) -> Self:
         """
-        Trust the certificates in a file, and not those of this machine.
+        Trust the certificates in a file, and not the CAs of this machine.
 
-        @param path: a file of certificates in PEM.
-        @return: the trust in these.
-        @raise OSError: if it cannot be read.
-        @raise ValueError: if there is no certificate in it.
+        @param path: a PEM file with certificates.
+        @return: the trust.
+        @raise OSError: if the file cannot be read.
+        @raise ValueError: if it contains no certificate.
         """
         try:
             anchors = x509.load_pem_x509_certificates(Path(path).read_bytes())
         except MALFORMED:
-            raise ValueError(f"{path}: there is no certificate in PEM in it") from None
+            raise ValueError(f"{path}: the file contains no PEM certificate") from None
         return cls(platform=False, anchors=tuple(anchors))
 
     def adding(self, certificate: bytes, trusted: bool) -> Self:
         """
-        Know one more certificate.
+        Add a certificate.
 
         @param certificate: the certificate, in DER.
-        @param trusted: whether it is an anchor; if not, a path can be built
-            with it.
-        @raise ValueError: if it is no certificate.
+        @param trusted: whether it is a trust anchor, or else an intermediate
+            certificate.
+        @return: the extended trust.
+        @raise ValueError: if it is not a certificate.
         """
         try:
             known = x509.load_der_x509_certificate(certificate)
-            # It is compared by these.
+            # Certificates are compared by these; parsing them can fail.
             _ = known.subject, known.issuer
         except MALFORMED as problem:
-            raise ValueError(f"this is no certificate: {problem}") from None
+            raise ValueError(f"not a certificate: {problem}") from None
         if trusted:
             return replace(self, anchors=(*self.anchors, known))
         return replace(self, intermediates=(*self.intermediates, known))
 
     def addingRevocationList(self, path: str | Path) -> Self:
         """
-        Know one more revocation list.
+        Add a revocation list.
 
-        @param path: a file with the list, in PEM or DER.
-        @raise OSError: if it cannot be read.
-        @raise ValueError: if it is none.
+        @param path: a file with the CRL, in PEM or DER.
+        @return: the extended trust.
+        @raise OSError: if the file cannot be read.
+        @raise ValueError: if it is not a CRL.
         """
         data = Path(path).read_bytes()
         pem = b"-----BEGIN X509 CRL-----" in data
@@ -120,64 +120,64 @@ class Trust:
         try:
             revoked = load(data)
         except ValueError:
-            raise ValueError(f"{path}: this is no revocation list") from None
+            raise ValueError(f"{path}: not a certificate revocation list (CRL)") from None
         return replace(self, revoked=(*self.revoked, revoked))
 
     def now(self) -> datetime:
         """
-        Get the time at which certificates must be valid.
+        Return the time at which certificates must be valid.
         """
         return datetime.now(UTC) if self.time is None else self.time.astimezone(UTC)
 
     @cached_property
     def allAnchors(self) -> tuple[x509.Certificate, ...]:
         """
-        All that is trusted, that of this machine included.
+        The trust anchors, including the CAs of this machine.
         """
         return (*self.anchors, *(_platformAnchors() if self.platform else ()))
 
     @property
     def isEmpty(self) -> bool:
         """
-        Whether there are no trust anchors at all.
+        Whether there are no trust anchors.
         """
-        return not self.allAnchors and not (self.platform and _hasFolder())
+        return not self.allAnchors and not (self.platform and _hasDirectory())
 
     @cached_property
     def pinned(self) -> frozenset[x509.Certificate]:
         """
-        The anchors that are signed by others: a path ends there.
+        The trust anchors that are not self-issued. A path ends at them.
         """
         return frozenset(anchor for anchor in self.anchors if not isSelfIssued(anchor))
 
     @cached_property
-    def helpers(self) -> tuple[x509.Certificate, ...]:
+    def usableIntermediates(self) -> tuple[x509.Certificate, ...]:
         """
-        The intermediates of use: one that is signed by nobody else would be the
-        end of a path, and it is not trusted for that.
+        The usable intermediate certificates: a self-issued one could only end a path,
+        but is not trusted.
         """
         return tuple(each for each in self.intermediates if not isSelfIssued(each))
 
     @property
     def constraints(self) -> int:
         """
-        The number of name constraints that a path may meet in the client's own
-        certificates. A path ends at one root.
+        Maximum number of name constraints in the client's own certificates of one path.
+        A path ends at one root.
         """
         return _constraintsOf(self)
 
     def context(self) -> Context:
         """
-        Get OpenSSL's context for clients that trust so. It refuses all
-        certificates; a connection sets its own judge.
+        Return OpenSSL's context for clients with this trust. It refuses all
+        certificates; each connection sets its own verification callback.
         """
         return _contextFor(self)
 
     def setRules(self, store: X509Store) -> None:
         """
-        Set how strict a store is, and its time.
+        Set the strictness and the time of a certificate store.
 
-        @param store: a store of OpenSSL; it is changed.
+        @param store: the store; it is modified.
         """
         if self.profile == "webpki":
             store.set_flags(X509StoreFlags.X509_STRICT)
@@ -186,9 +186,9 @@ class Trust:
 
     def setLists(self, store: X509Store) -> None:
         """
-        Make the revocation lists known to a store.
+        Add the revocation lists to a certificate store.
 
-        @param store: a store of OpenSSL; it is changed.
+        @param store: the store; it is modified.
         """
         for revoked in self.revoked:
             store.add_crl(revoked)
@@ -198,19 +198,19 @@ class Trust:
 
 def isSelfIssued(certificate: x509.Certificate) -> bool:
     """
-    Check whether a certificate names itself as its issuer.
+    Check whether a certificate is self-issued.
 
-    @param certificate: the certificate; its signature is not looked at.
-    @return: whether subject and issuer are the same name for OpenSSL, which
-        ignores case, spaces and the types of strings.
+    @param certificate: the certificate; its signature is not verified.
+    @return: whether OpenSSL considers subject and issuer equal, ignoring case, spaces
+        and string types.
     """
     return _canonical(certificate.subject) == _canonical(certificate.issuer)
 
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
     """
-    Get what OpenSSL compares of a name. C{x509.Name} compares more, so a certificate
-    could be a root for OpenSSL alone.
+    Return the form of a name that OpenSSL compares. C{x509.Name} compares more, so a
+    certificate could be a root for OpenSSL alone.
     """
     return [
         frozenset(
@@ -228,7 +228,7 @@ def isPlatformAnchor(name: x509.Name) -> bool:
     Check whether this machine trusts a CA.
 
     @param name: the subject of the CA.
-    @return: C{False} also if the certificate of the CA is only in a folder.
+    @return: whether it does; C{False} if the CA certificate is only in a directory.
     """
     return any(anchor.subject == name for anchor in _platformAnchors())
 
@@ -236,11 +236,11 @@ def isPlatformAnchor(name: x509.Name) -> bool:
 @cache
 def _platformAnchors() -> tuple[x509.Certificate, ...]:
     """
-    List the CAs of this machine. Those in a folder are missing: OpenSSL only opens
+    Return the CAs of this machine. Those in a directory are missing: OpenSSL only opens
     the files that it needs.
     """
     found = ssl.create_default_context().get_ca_certs(binary_form=True)
-    if not found and not _hasFolder() and not _VARIABLES & os.environ.keys():
+    if not found and not _hasDirectory() and not _VARIABLES & os.environ.keys():
         found = _bundledAnchors()
     anchors = []
     with unwarned():
@@ -248,30 +248,30 @@ def _platformAnchors() -> tuple[x509.Certificate, ...]:
             try:
                 anchors.append(x509.load_der_x509_certificate(der))
             except MALFORMED:  # pragma: no cover - depends on the machine
-                # OpenSSL reads some that cryptography does not.
+                # OpenSSL accepts some certificates that cryptography does not.
                 continue
     return tuple(anchors)
 
 
-def _hasFolder() -> bool:
+def _hasDirectory() -> bool:
     """
-    Check whether there is a folder of CA certificates in which OpenSSL finds some.
+    Check whether a directory contains CA certificates for OpenSSL.
     """
-    folders = os.environ.get("SSL_CERT_DIR")
-    if folders is None:
+    directories = os.environ.get("SSL_CERT_DIR")
+    if directories is None:
         if "SSL_CERT_FILE" in os.environ:
             return False
-        folders = ssl.get_default_verify_paths().capath or ""
-    for folder in folders.split(os.pathsep):
+        directories = ssl.get_default_verify_paths().capath or ""
+    for directory in directories.split(os.pathsep):
         with suppress(OSError):
-            if any(_hashed.fullmatch(name) for name in os.listdir(folder)):
+            if any(_hashed.fullmatch(name) for name in os.listdir(directory)):
                 return True
     return False
 
 
 def _bundledAnchors() -> list[bytes]:
     """
-    List the CAs that C{certifi} contains, in DER; none if it is not installed.
+    Return the CAs of C{certifi}, in DER; none if it is not installed.
     """
     try:
         import certifi
@@ -295,8 +295,8 @@ def _contextFor(trust: Trust) -> Context:
         context.set_default_verify_paths()
     store = context.get_cert_store()
     if store is None:  # pragma: no cover - the type says so, a context has one
-        raise ValueError("a context without a store")
-    for certificate in (*trust.allAnchors, *trust.helpers):
+        raise ValueError("the context has no certificate store")
+    for certificate in (*trust.allAnchors, *trust.usableIntermediates):
         store.add_cert(X509.from_cryptography(certificate))
     trust.setRules(store)
     trust.setLists(store)
@@ -310,7 +310,7 @@ def _constraintsOf(trust: Trust) -> int:
     """
     counts = {
         certificate: countConstraints(certificate.public_bytes(Encoding.DER))
-        for certificate in (*trust.allAnchors, *trust.helpers)
+        for certificate in (*trust.allAnchors, *trust.usableIntermediates)
     }
     roots = [count for certificate, count in counts.items() if isSelfIssued(certificate)]
     others = [count for certificate, count in counts.items() if not isSelfIssued(certificate)]
@@ -322,8 +322,5 @@ def _refuse(connection: Connection, certificate: X509, code: int, depth: int, ok
 
 
 def _stapled(connection: Connection, staple: bytes, data: object) -> bool:
-    """
-    Hand a staple to the connection's judge.
-    """
     accepted: bool = connection.judge.stapled(staple)
     return accepted

@@ -101,7 +101,7 @@ class ParseTests(SynchronousTestCase):
         assert broker.trust is not None
         self.assertEqual(broker.trust.anchors, (root.certificate,))
         path.write_bytes(b"")
-        with self.assertRaisesRegex(ValueError, "no certificate"):
+        with self.assertRaisesRegex(ValueError, "no PEM certificate"):
             parseBrokerURL(f"rediss://a?ca={path}")
 
     def test_repr(self) -> None:

@@ -15,7 +15,7 @@ from tests.clients.browser import opened
 from tests.clients.conftest import WEB, Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages
 from tests.live import live
-from tests.live.peers import HOST, acquaint, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, connectThrough, dial, pause, portOf, run, stop, twistd
 from tests.live.test_brokers import REDIS, broker, freePort
 from tests.live.test_rooms import node
 
@@ -249,7 +249,7 @@ async def test_otherOrigin(modules: Path, tmp_path: Path) -> None:
     policy.write_bytes(PolicyFile((AccessRule("games.example", "*"),)).toXML())
     async with command("openfl-xml", f"--policy={policy}") as port:
         one, other = await dial(int(port)), await dial(int(port))
-        await acquaint(one, other)
+        await connectThrough(one, other)
         query = {"port": port, "host": HOST}
         async with opened(
             {"web": WEB, "node_modules": modules}, "web/requests.html", query

@@ -97,13 +97,13 @@ async def test_native(walker: Callable[[str], list[str]], step: str) -> None:
     async with board(step) as port:
         other = await player(port)
         if step == "step1":
-            other.say('<move x="3" y="4"/>')
+            other.send('<move x="3" y="4"/>')
             program = run(*walker(step), HOST, str(port), "1 3,4", "gone 1")
             found = await other.until('who="2"')
             found += await other.until('who="2"')
             fields = [re.findall(r'who="2" x="(\d+)" y="(\d+)"', message) for message in found]
         else:
-            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
             program = run(*walker(step), HOST, str(port), "Ann 3,4", "gone Ann")
             found = await other.until("<set")
             found += await other.until("<set")
@@ -128,12 +128,12 @@ async def test_page(folders: dict[str, Path], step: str) -> None:
         other = await player(port)
         if step == "step1":
             await page.until("state", "connected")
-            other.say('<move x="3" y="4"/>')
+            other.send('<move x="3" y="4"/>')
             await page.until("move", "2", 3, 4)
             await other.end()
             await page.until("gone", "2")
         else:
-            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
             await page.until("move", "Ann", 3, 4)
             await other.end()
             # In the third step, the membership is kept for a while.
@@ -151,7 +151,7 @@ async def test_flash(folders: dict[str, Path]) -> None:
         parameters["port"] = str(port)
         async with opened(folders, "web/ruffle.html", parameters) as page:
             other = await player(port)
-            other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+            other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
             await page.until("move", "Ann", 3, 4)
             await other.end()
 
@@ -186,7 +186,7 @@ async def test_actionScript(modules: Path, tmp_path: Path) -> None:
         text = page.replace("8080", str(port)).replace('"game.swf"', load)
         (tmp_path / "flash.html").write_text(text)
         other = await player(port)
-        other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+        other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
         async with opened({"web": tmp_path}, "web/flash.html", {}):
             received = await other.until('key="at"')
             place = re.compile(r'<set name="[^"]+" key="at" value="\d+,\d+" />')
@@ -226,7 +226,7 @@ async def test_resume(folders: dict[str, Path]) -> None:
     """
     async with board("step3") as serverPort:
         other = await player(serverPort)
-        other.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+        other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
         proxy = DroppingProxy(serverPort)
         port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(proxy)
         parameters = {"program": "step3", "port": port.getHost().port}

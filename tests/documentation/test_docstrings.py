@@ -48,7 +48,10 @@ a docstring can describe them in a sentence.
 """
 
 _NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
-_RESULT = r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know|Return|Parse)\b"
+_RESULT = (
+    r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know|Return|Parse|Create"
+    r"|Format|Decode)\b"
+)
 
 
 def modules() -> Iterator[ModuleType]:

@@ -1,7 +1,7 @@
 """
-What memory cannot show: real sockets and real processes, on loopback.
+Live tests: real sockets and real processes, on loopback.
 
-These are functions for pytest and pytest-twisted; C{trial} does not run them.
+The tests are functions for pytest and pytest-twisted; C{trial} does not run them.
 """
 
 import functools
@@ -14,8 +14,7 @@ P = ParamSpec("P")
 
 PATIENCE = 240
 """
-How long a live test may take, in seconds: the last resort against one that
-hangs.
+Maximum duration of a live test (seconds). It only ends tests that hang.
 """
 
 
@@ -23,8 +22,8 @@ def live(
     test: Callable[P, Coroutine[Deferred[Any], Any, None]], patience: float = PATIENCE
 ) -> Callable[P, Deferred[None]]:
     """
-    Make a test of an asynchronous function: pytest-twisted runs it in the
-    reactor, and this gives it an end.
+    Convert a coroutine function to a test with a timeout, which pytest-twisted runs in
+    the reactor.
     """
 
     @functools.wraps(test)

@@ -1,6 +1,5 @@
 """
-Gives live tests what trial gives its own: errors in the log and what is left in
-the reactor fail the test.
+Fails live tests that log errors or leave objects in the reactor, as trial does.
 """
 
 import gc
@@ -17,7 +16,7 @@ from tests.live.peers import killRunning
 
 def leftovers() -> list[Any]:
     """
-    Find what a test has left in the reactor.
+    Return the delayed calls and selectables that a test has left in the reactor.
     """
     from twisted.internet import reactor
 
@@ -29,7 +28,7 @@ def leftovers() -> list[Any]:
 
 def remove(left: Any) -> None:
     """
-    Take something out of the reactor, so that the next test does not find it.
+    Remove an object from the reactor, so that the next test does not find it.
     """
     from twisted.internet import reactor
 
@@ -44,7 +43,7 @@ def remove(left: Any) -> None:
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
     """
-    Fail a test that has logged an error, or leaves something in the reactor.
+    Fail a test that logs an error, or leaves an object in the reactor.
     """
     before = leftovers()
     errors: list[str] = []
@@ -59,11 +58,11 @@ def clean() -> Iterator[None]:
         yield
     finally:
         killRunning()
-    # A failure that nobody looked at is logged when its Deferred is collected.
+    # An unhandled failure is logged when its Deferred is garbage-collected.
     gc.collect()
     globalLogPublisher.removeObserver(observe)
     left = [found for found in leftovers() if found not in before]
-    # Described before they are removed: a cancelled call has no function.
+    # Format them before they are removed: a cancelled call has no function.
     described = [repr(found) for found in left]
     for found in left:
         remove(found)

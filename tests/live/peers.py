@@ -1,5 +1,5 @@
 """
-The other ends of live tests.
+Peers and processes for live tests.
 """
 
 import re
@@ -25,13 +25,13 @@ HOST = "127.0.0.1"
 
 TWISTD = (str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=")
 """
-C{twistd} in the foreground, of the same environment as the tests.
+The command C{twistd} of the current environment, in the foreground.
 """
 
 
 def theReactor() -> Any:
     """
-    Get the reactor that runs the tests.
+    Return the reactor that runs the tests.
     """
     from twisted.internet import reactor
 
@@ -40,14 +40,14 @@ def theReactor() -> Any:
 
 async def pause(seconds: float) -> None:
     """
-    Let time pass.
+    Wait for a time (seconds).
     """
     await deferLater(theReactor(), seconds)
 
 
 class Buffered(Protocol):
     """
-    A client that collects what it gets, and waits for it.
+    A client that collects received data and can wait for it.
     """
 
     def __init__(self) -> None:
@@ -57,44 +57,41 @@ class Buffered(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.received:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
     async def until(self, wanted: bytes) -> bytes:
         """
-        Wait until something has come.
+        Wait until the received data contains a text.
 
-        @return: all that has come.
+        @return: all received data.
         """
         found: Deferred[None] = Deferred()
         self._wanted = (wanted, found)
-        self._look()
+        self._check()
         await found
         return self.received
 
     async def untilLost(self) -> bytes:
         """
-        Wait for the end of the connection.
+        Wait until the connection is lost.
 
-        @return: all that has come.
+        @return: all received data.
         """
         await self.lost
         return self.received
 
     def send(self, data: bytes) -> None:
-        """
-        Send bytes.
-        """
         assert self.transport is not None
         self.transport.write(data)
 
     async def close(self) -> None:
         """
-        Close the connection and wait for its end.
+        Close the connection and wait until it is lost.
         """
         assert self.transport is not None
         self.transport.loseConnection()
@@ -104,10 +101,10 @@ class Buffered(Protocol):
         self.lost.callback(None)
 
 
-async def acquaint(one: Buffered, other: Buffered) -> None:
+async def connectThrough(one: Buffered, other: Buffered) -> None:
     """
-    Have two clients of a relay speak until each hears the other: a client is
-    taken in with its first bytes.
+    Let two clients of a broadcast server send until each receives the other's message.
+    A client receives messages only after it has sent data.
     """
     for speaker, listener in ((one, other), (other, one)):
         while b"?" not in listener.received:
@@ -125,15 +122,12 @@ async def until(condition: Callable[[], object]) -> None:
 
 def readFromClients() -> int:
     """
-    Count the connections of servers in this process that the reactor reads from.
+    Return the number of server connections in this process that the reactor reads from.
     """
     return sum(isinstance(each, Server) for each in theReactor().getReaders())
 
 
 async def dial(port: int) -> Buffered:
-    """
-    Connect a client.
-    """
     client = Buffered()
     await connectProtocol(TCP4ClientEndpoint(theReactor(), HOST, port), client)
     return client
@@ -141,13 +135,13 @@ async def dial(port: int) -> Buffered:
 
 running: set["Process"] = set()
 """
-The programs that L{run} has started and that have not ended.
+The running programs started by L{run}.
 """
 
 
 def killRunning() -> None:
     """
-    Kill the programs that a test has left behind.
+    Kill the programs that a test has left running.
     """
     for process in running:
         process.abandon()
@@ -158,7 +152,7 @@ def killRunning() -> None:
 
 class Process(ProcessProtocol):
     """
-    A program that collects what it prints.
+    A program whose output is collected.
     """
 
     transport: IProcessTransport
@@ -170,28 +164,28 @@ class Process(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self.printed += data
-        self._look()
+        self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.printed:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
     async def until(self, wanted: bytes) -> str:
         """
-        Wait until something has been printed.
+        Wait until the output contains a text.
 
-        @return: all that has been printed.
+        @return: the whole output.
         """
         found: Deferred[None] = Deferred()
         self._wanted = (wanted, found)
-        self._look()
+        self._check()
         await found
         return self.printed.decode()
 
     def abandon(self) -> None:
         """
-        Stop waiting for output: the test that waited has ended.
+        Stop waiting for output, because the test has ended.
         """
         self._wanted = None
 
@@ -207,9 +201,6 @@ class Process(ProcessProtocol):
 
 
 def run(*arguments: str, **options: Any) -> Process:
-    """
-    Start a program.
-    """
     process = Process()
     theReactor().spawnProcess(process, arguments[0], arguments, env=None, **options)
     running.add(process)
@@ -217,15 +208,14 @@ def run(*arguments: str, **options: Any) -> Process:
 
 
 def twistd(*arguments: str, **options: Any) -> Process:
-    """
-    Start C{twistd}.
-    """
     return run(*TWISTD, *arguments, **options)
 
 
 async def portOf(process: Process) -> int:
     """
-    Wait until a server says where it listens.
+    Wait until a server logs its port.
+
+    @return: the port.
     """
     printed = await process.until(b"listening on")
     found = re.search(r"listening on 127\.0\.0\.1:(\d+)", printed)
@@ -235,9 +225,9 @@ async def portOf(process: Process) -> int:
 
 async def stop(process: Process) -> str:
     """
-    Ask a server to end, and wait until it has.
+    Terminate a server, and wait until it has ended.
 
-    @return: all it has printed.
+    @return: its output.
     """
     process.transport.signalProcess("TERM")
     assert await process.ended == -signal.SIGTERM
@@ -248,7 +238,7 @@ async def stop(process: Process) -> str:
 @asynccontextmanager
 async def serving(factory: IProtocolFactory) -> AsyncIterator[tuple[int, GuardFactory]]:
     """
-    Serve a factory behind a guard while the block runs.
+    Serve a factory with a guard while the block runs.
     """
     guard = GuardFactory(factory)
     port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)

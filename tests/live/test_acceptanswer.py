@@ -1,6 +1,6 @@
 """
-Tests for L{openfl_twisted.transports.acceptanswer}: it is the kernel that says what
-has come when a connection is accepted.
+Tests for L{openfl_twisted.transports.acceptanswer} on real sockets, where the kernel
+determines the data available when a connection is accepted.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ REPLY = POLICY.toXML() + b"\0"
 
 class Watched(PolicyFileFactory):
     """
-    Knows how many connections went the normal way.
+    Counts the connections that receive a protocol.
     """
 
     normal = 0
@@ -52,7 +52,7 @@ class Watched(PolicyFileFactory):
 
 class NullLog:
     """
-    Takes note of failures, and of nothing else.
+    Records failures, and ignores other events.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class NullLog:
 
 class Asker:
     """
-    A client that has said something before anybody accepts it.
+    A client that sends data before its connection is accepted.
     """
 
     def __init__(self, port: int, data: bytes) -> None:
@@ -72,23 +72,20 @@ class Asker:
         self._socket.sendall(data)
 
     def send(self, data: bytes) -> None:
-        """
-        Say more.
-        """
         self._socket.sendall(data)
 
     async def answer(self) -> bytes:
         """
-        Wait for the end.
+        Wait for EOF.
 
-        @return: all that has come.
+        @return: the received data.
         """
         received: bytes = await deferToThread(self._readAll)
         return received
 
     def reset(self) -> None:
         """
-        Go without a farewell.
+        Close the connection with a RST.
         """
         linger = (1).to_bytes(4, "little") + bytes(4)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -102,7 +99,7 @@ class Asker:
 @asynccontextmanager
 async def listening(factory: IProtocolFactory, **limits: Any) -> AsyncIterator[Any]:
     """
-    Serve policy files behind a guard, and answer first.
+    Serve policy files with a guard, and answer on accept.
 
     @return: the port and the guard.
     """
@@ -119,13 +116,13 @@ async def listening(factory: IProtocolFactory, **limits: Any) -> AsyncIterator[A
 @live
 async def test_answered() -> None:
     """
-    A request that is there is answered without a protocol, counted and logged.
+    A complete request is answered without a protocol, counted and logged.
     """
     factory = Watched(POLICY)
     async with listening(factory) as (port, guard):
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True]
     assert (factory.normal, factory.answered, guard.opened) == (0, 1, 1)
     assert guard.closed == {("policy", "server"): 1}
     traffic = guard.traffic()["policy"]
@@ -135,7 +132,7 @@ async def test_answered() -> None:
 @live
 async def test_many() -> None:
     """
-    More than are answered in a turn are answered too.
+    More requests than are answered in one reactor iteration are answered too.
     """
     factory = Watched(POLICY)
     async with listening(factory) as (port, _):
@@ -146,10 +143,10 @@ async def test_many() -> None:
 
 
 @live
-async def test_normal() -> None:
+async def test_withProtocol() -> None:
     """
-    What is no whole request, or more than one, goes the normal way, and so does
-    a request that comes later; the answers are the same.
+    An incomplete request, several requests, and a late request are handled by a
+    protocol, with the same answers.
     """
     for first, rest, expected in [
         (REQUEST[:5], REQUEST[5:], REPLY),
@@ -171,8 +168,8 @@ async def test_normal() -> None:
 @live
 async def test_limits() -> None:
     """
-    The guard refuses whom it would refuse, and a long answer or a request that
-    is longer than allowed goes the normal way.
+    The limits of the guard apply. A long answer, and a request over the limit, are
+    handled by a protocol.
     """
     factory = Watched(POLICY)
     async with listening(factory, maxPerAddress=1) as (port, guard):
@@ -201,8 +198,8 @@ async def test_limits() -> None:
 @live
 async def test_sharedPort() -> None:
     """
-    On a port for every kind of client the request is answered so too, if such
-    requests are answered there; all else goes its way.
+    On a port with protocol detection requests are also answered on accept, if policy
+    requests are accepted. Other connections are unaffected.
     """
     for accept, expected in [(ALL_TYPES, 0), (ALL_TYPES - {ClientType.POLICY}, 1)]:
         behind = PolicyFileFactory(POLICY)
@@ -216,7 +213,7 @@ async def test_sharedPort() -> None:
 @live
 async def test_noFile() -> None:
     """
-    Where there is no file for the port it is the normal way that says so.
+    Without a policy file for the port, the protocol handles and logs the request.
     """
     factory = Watched(None)
     async with listening(factory) as (port, _):
@@ -227,7 +224,7 @@ async def test_noFile() -> None:
 @live
 async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A factory that fails costs that one connection, and others go on.
+    An exception of the factory affects one connection only.
     """
 
     class Failing(Watched):
@@ -245,14 +242,14 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await Asker(port, REQUEST).answer() == b""
         assert await Asker(port, REQUEST).answer() == REPLY
-    assert log.failures == [f"{HOST} failed to be answered"]
+    assert log.failures == [f"{HOST} closed: error while answering on accept"]
 
 
 @live
-async def test_gone() -> None:
+async def test_disconnected() -> None:
     """
-    A player that is gone before it is answered is nobody's fault: there is one
-    line as for any other.
+    A client that disconnects before it is answered is logged with one line, like any
+    other.
     """
     factory = Watched(POLICY)
     async with listening(factory) as (port, _):
@@ -260,15 +257,14 @@ async def test_gone() -> None:
         asker.reset()
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True, True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True, True]
     assert (factory.normal, factory.answered) == (0, 2)
 
 
 @live
 async def test_defaultTimeout() -> None:
     """
-    A program whose sockets have a default timeout waits for nobody who is
-    silent.
+    If the default timeout of sockets is set, silent clients do not block the server.
     """
     factory = Watched(POLICY)
     factory.firstWait = 0
@@ -287,7 +283,7 @@ async def test_defaultTimeout() -> None:
 @live
 async def test_scope(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where an address is only valid on one link, the link is a part of it.
+    The scope of a link-local address is part of the client's address.
     """
 
     class Told(Watched):
@@ -313,8 +309,7 @@ async def test_scope(monkeypatch: pytest.MonkeyPatch) -> None:
 @live
 async def test_otherPorts(tmp_path: Path) -> None:
     """
-    A port that is not one of TCP stays as it is, and so does one whose factory
-    has no answers.
+    Ports that are not TCP, or whose factory has no answers, are unchanged.
     """
     sockets = [
         theReactor().listenUNIX(str(tmp_path / "socket"), PolicyFileFactory(POLICY)),

@@ -1,5 +1,5 @@
 """
-The listen backlog of ports.
+Tests for the listen backlog.
 """
 
 import socket
@@ -9,24 +9,23 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 
-from openfl_twisted.endpoints import prepared
+from openfl_twisted.endpoints import preparePort
 from tests.live import live
 from tests.live.peers import HOST
 
 
 def connected(port: int, count: int) -> int:
     """
-    Connect clients while nothing accepts connections.
+    Connect clients while the server does not accept connections.
 
-    @return: the number that the kernel has connected before the first that it
-        has not.
+    @return: the number of connections that the kernel establishes.
     """
     with ExitStack() as stack:
         for number in range(count):
             client = stack.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex((HOST, port))
-            # On loopback, a connection is complete at once, or the backlog is full.
+            # On loopback, a connection is established immediately unless the backlog is full.
             if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\1":
                 return number
     return count
@@ -35,14 +34,14 @@ def connected(port: int, count: int) -> int:
 @live
 async def test_backlog() -> None:
     """
-    The kernel holds many connections until they are accepted; a backlog that is
-    set is kept.
+    The kernel holds many connections until they are accepted. A backlog set by the
+    program is kept.
     """
     from twisted.internet import reactor
 
     for setting, least, most in [("", 300, 300), (":backlog=5", 5, 10)]:
         endpoint = serverFromString(reactor, f"tcp:0:interface={HOST}{setting}")
-        port = prepared(await endpoint.listen(Factory.forProtocol(Protocol)))
+        port = preparePort(await endpoint.listen(Factory.forProtocol(Protocol)))
         found = connected(port.getHost().port, 300)  # type: ignore[attr-defined]
         assert least <= found <= most
         await maybeDeferred(port.stopListening)

@@ -1,5 +1,5 @@
 """
-The benchmarks run: their smallest form, with real servers and real load.
+Minimal runs of the benchmarks, with real servers.
 """
 
 import shutil
@@ -21,15 +21,12 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cc") is None, reason="the load is written in C"),
 ]
 
-# One of each load, and each of our own servers.
+# One workload of each type, and each of our own servers.
 NAMES = ["pipelined", "broadcast-16", "websocket", "policy", "datagrams", "large-1"]
 OTHERS = ["idle-rooms", "bytearray-read"]
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """
-    Run the command.
-    """
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],
         cwd=ROOT,
@@ -42,8 +39,8 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_speed(tmp_path: Path) -> None:
     """
-    Every load checks what our servers and the one in C answer, and gives a cost
-    for each; nobody is left out but who is not installed.
+    Each workload checks the answers of our servers and of the server in C, and returns
+    their costs. Only servers that are not installed are skipped.
     """
     names = [*NAMES, *OTHERS]
     done = run(
@@ -71,7 +68,7 @@ def test_growth() -> None:
 
 def test_unknown() -> None:
     """
-    A workload that there is not ends the command, which says so.
+    An unknown workload is an error, with a message.
     """
     done = run("--workloads=nothing")
     assert done.returncode == 2
@@ -80,8 +77,8 @@ def test_unknown() -> None:
 
 def test_broken(tmp_path: Path) -> None:
     """
-    A server that ends at once, and one that does not do what it should, are left
-    out with a reason; the others are measured.
+    A server that exits or answers incorrectly is skipped with a reason; other servers
+    are measured.
     """
     assert buildLoad(tmp_path) == ""
     closing = (

@@ -1,5 +1,5 @@
 """
-Publish and subscribe through real brokers, which the tests start.
+Pub/sub and presence through real brokers, started by the tests.
 """
 
 import random
@@ -34,15 +34,15 @@ IMPATIENT = replace(LIMITS, pingInterval=0.3, pingTimeout=3)
 @dataclass(frozen=True)
 class Kind:
     """
-    A broker.
+    A type of broker.
 
-    @ivar name: its program, and the package it is in.
-    @ivar scheme: how its URL begins.
-    @ivar secure: how it begins in TLS.
-    @ivar ready: what it prints when it listens.
+    @ivar name: its program, and the package that contains it.
+    @ivar scheme: the scheme of its URL.
+    @ivar secure: the scheme of its URL with TLS.
+    @ivar ready: the output when it listens.
     @ivar command: its arguments.
-    @ivar tls: its arguments in TLS, with a certificate and a key.
-    @ivar password: its arguments if a password is wanted.
+    @ivar tls: its arguments for TLS, with a certificate and a key.
+    @ivar password: its arguments for a password.
     """
 
     name: str
@@ -85,9 +85,8 @@ everyBroker = pytest.mark.parametrize("kind", [REDIS, NATS], ids=lambda kind: ki
 
 def freePort() -> int:
     """
-    Find a port without a listener. A broker must get it again after a restart,
-    so it is below the ports that Linux gives to clients: a client that connects
-    again and again would otherwise take it at some time.
+    Return an unused port. A broker must get it again after a restart, so it is below
+    the range of ephemeral ports: otherwise a reconnecting client could bind it.
     """
     while True:
         port = random.randrange(10_000, 30_000)
@@ -101,7 +100,7 @@ async def broker(kind: Kind, path: Path, arguments: list[str]) -> AsyncIterator[
     """
     Run a broker while the block runs.
     """
-    need(shutil.which(kind.name), f"there is no {kind.name} (apt-get install {kind.name})")
+    need(shutil.which(kind.name), f"{kind.name} is not installed (apt-get install {kind.name})")
     process = run(str(shutil.which(kind.name)), *arguments, path=str(path))
     try:
         await process.until(kind.ready)
@@ -118,38 +117,38 @@ class Watcher:
     """
 
     def __init__(self) -> None:
-        self.told: list[str] = []
-        self.heard: list[bytes] = []
+        self.notifications: list[str] = []
+        self.received: list[bytes] = []
         self._wanted: tuple[object, Deferred[None]] | None = None
 
     def up(self) -> None:
-        self._note("up")
+        self._record("up")
 
     def down(self, reason: str) -> None:
-        self._note("down")
+        self._record("down")
 
     def drained(self) -> None:
-        self._note("drained")
+        self._record("drained")
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         pass
 
-    def hear(self, payload: bytes) -> None:
-        self.heard.append(payload)
-        self._look(payload)
+    def receive(self, payload: bytes) -> None:
+        self.received.append(payload)
+        self._check(payload)
 
-    def _note(self, what: str) -> None:
-        self.told.append(what)
-        self._look(what)
+    def _record(self, notification: str) -> None:
+        self.notifications.append(notification)
+        self._check(notification)
 
-    def _look(self, what: object) -> None:
-        if self._wanted is not None and self._wanted[0] == what:
+    def _check(self, notification: object) -> None:
+        if self._wanted is not None and self._wanted[0] == notification:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
     async def until(self, wanted: str | bytes) -> None:
         """
-        Wait until something is told or heard next.
+        Wait until a notification or message is received.
         """
         found: Deferred[None] = Deferred()
         self._wanted = (wanted, found)
@@ -164,13 +163,13 @@ async def node(url: str, limits: BrokerLimits = LIMITS) -> AsyncIterator[tuple[I
     pubSub: Any = pubSubFromURL(url, theReactor(), limits=limits)
     watcher = Watcher()
     pubSub.addListener(watcher)
-    pubSub.subscribe("room", watcher.hear)
+    pubSub.subscribe("room", watcher.receive)
     await pubSub.start()
     try:
         yield pubSub, watcher
     finally:
         await pubSub.stop()
-        # The connection of a handshake that is broken off ends one turn later.
+        # The connection of an aborted handshake is closed one reactor iteration later.
         await pause(0)
 
 
@@ -178,7 +177,8 @@ async def node(url: str, limits: BrokerLimits = LIMITS) -> AsyncIterator[tuple[I
 @everyBroker
 async def test_pubSub(kind: Kind, tmp_path: Path) -> None:
     """
-    What one node publishes the other hears, in order, and the first does not.
+    A message published by a node is received by the other nodes, in order, and not by
+    itself.
     """
     port = freePort()
     url = f"{kind.scheme}://{HOST}:{port}"
@@ -194,8 +194,8 @@ async def test_pubSub(kind: Kind, tmp_path: Path) -> None:
             assert one.publish("room", payload)
             one.publish("somewhere else *>", payload)
         await waiting
-        assert watcher.heard == sent
-        assert early.heard == []
+        assert watcher.received == sent
+        assert early.received == []
         assert (other.received, other.gaps, other.duplicates) == (1000, 0, 0)
 
 
@@ -203,7 +203,7 @@ async def test_pubSub(kind: Kind, tmp_path: Path) -> None:
 @everyBroker
 async def test_largest(kind: Kind, tmp_path: Path) -> None:
     """
-    The largest payload that may be sent arrives.
+    A payload of the maximum size is delivered.
     """
     port = freePort()
     url = f"{kind.scheme}://{HOST}:{port}"
@@ -222,8 +222,8 @@ async def test_largest(kind: Kind, tmp_path: Path) -> None:
 @everyBroker
 async def test_restart(kind: Kind, tmp_path: Path) -> None:
     """
-    When the broker is killed and started again the nodes are joined again, and
-    every message was heard or is counted as lost.
+    After a broker is killed and restarted the nodes are connected again, and each
+    message was received or counted as lost.
     """
     port = freePort()
     url = f"{kind.scheme}://{HOST}:{port}"
@@ -257,7 +257,7 @@ async def test_restart(kind: Kind, tmp_path: Path) -> None:
 @everyBroker
 async def test_frozen(kind: Kind, tmp_path: Path) -> None:
     """
-    A broker that is frozen is noticed, and found again when it goes on.
+    A frozen broker is detected, and connected to again when it continues.
     """
     port = freePort()
     url = f"{kind.scheme}://{HOST}:{port}"
@@ -284,15 +284,16 @@ async def test_frozen(kind: Kind, tmp_path: Path) -> None:
 @everyBroker
 async def test_password(kind: Kind, tmp_path: Path) -> None:
     """
-    Who has the password is let in, and who has another or none hears why not.
+    A correct password is accepted. With a wrong or missing password, the reason is
+    reported.
     """
     port = freePort()
     where = f"{HOST}:{port}"
     async with broker(kind, tmp_path, [*kind.command(port), *kind.password]):
         async with node(f"{kind.scheme}://me:s%2Fcret@{where}") as (pubSub, _):
             assert pubSub.state.value == "up"
-        for who in ("me:wr0ng@", ""):
-            async with node(f"{kind.scheme}://{who}{where}") as (pubSub, _):
+        for credentials in ("me:wr0ng@", ""):
+            async with node(f"{kind.scheme}://{credentials}{where}") as (pubSub, _):
                 assert pubSub.state.value == "down"
                 assert pubSub.problem.startswith("the broker says: ")
                 assert "wr0ng" not in pubSub.problem
@@ -301,12 +302,12 @@ async def test_password(kind: Kind, tmp_path: Path) -> None:
 @live
 async def test_token(tmp_path: Path) -> None:
     """
-    NATS takes a token.
+    NATS accepts a token.
     """
     port = freePort()
     async with broker(NATS, tmp_path, [*NATS.command(port), "--auth", "t0ken"]):
-        for who, state in [("t0ken", "up"), ("other", "down")]:
-            async with node(f"nats://{who}@{HOST}:{port}") as (pubSub, _):
+        for credentials, state in [("t0ken", "up"), ("other", "down")]:
+            async with node(f"nats://{credentials}@{HOST}:{port}") as (pubSub, _):
                 assert pubSub.state.value == state
 
 
@@ -314,8 +315,8 @@ async def test_token(tmp_path: Path) -> None:
 @everyBroker
 async def test_tls(kind: Kind, tmp_path: Path) -> None:
     """
-    A broker that is trusted is joined in TLS; one that is not, or that is another
-    host, hears nothing.
+    A trusted broker is connected to with TLS. An untrusted broker, or one for another
+    host, receives no data.
     """
     authority, stranger = trustme.CA(), trustme.CA()
     for name, each in [("good", authority), ("other", stranger)]:
@@ -350,7 +351,7 @@ async def test_tls(kind: Kind, tmp_path: Path) -> None:
 @everyBroker
 async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
     """
-    TLS that the broker does not have, or that it wants, is told in words.
+    A mismatch of TLS between node and broker is reported with the reason.
     """
     port = freePort()
     async with (
@@ -363,7 +364,7 @@ async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
 @asynccontextmanager
 async def present(url: str, node: bytes) -> AsyncIterator[IPresence]:
     """
-    Know who is where while the block runs.
+    Connect a presence while the block runs.
     """
     presence: Any = presenceFromURL(url, theReactor(), node, limits=LIMITS)
     await presence.start()
@@ -376,8 +377,8 @@ async def present(url: str, node: bytes) -> AsyncIterator[IPresence]:
 @live
 async def test_presence(tmp_path: Path) -> None:
     """
-    Nodes see each other's members, while the other node is there and after the
-    broker has forgotten everything.
+    Nodes receive each other's members while both run, and after the broker has lost its
+    data.
     """
 
     async def names(presence: IPresence, wanted: list[str]) -> None:
@@ -407,7 +408,7 @@ async def test_presence(tmp_path: Path) -> None:
 @live
 async def test_presenceExpires(tmp_path: Path) -> None:
     """
-    What a node has written is forgotten when nothing is heard of it.
+    The entries of a node expire when it no longer renews them.
     """
     port = freePort()
     url = f"redis://{HOST}:{port}"
@@ -418,7 +419,7 @@ async def test_presenceExpires(tmp_path: Path) -> None:
         gone.set("hall", "bob", b"")
         while not await one.membersOf("hall"):
             await pause(0.02)
-        # It ends as a process does that is killed: without a word.
+        # Like a killed process, it sends nothing.
         gone._members.rooms.clear()
         await gone.stop()
         while await one.membersOf("hall"):

@@ -1,5 +1,5 @@
 """
-How many calls of the system a message is, on real sockets.
+Number of system calls for a message, on real sockets.
 """
 
 import socket
@@ -16,13 +16,13 @@ from tests.live.peers import HOST, serving
 MESSAGE = b"<move x='10'/>\0"
 TIMES = 100
 
-# What the thread of the client makes the reactor's do when it begins and ends.
+# Calls caused by the start and the end of the client's thread.
 SLACK = 10
 
 
 def converse(port: int, block: bytes) -> None:
     """
-    Send a block of messages and wait until all has come back, again and again.
+    Send blocks of messages, each after the answer to the previous one.
     """
     with socket.create_connection((HOST, port)) as client:
         for _ in range(TIMES):
@@ -34,7 +34,7 @@ def converse(port: int, block: bytes) -> None:
 
 async def costsOf(block: bytes) -> Costs:
     """
-    Count what a server of everything does for it.
+    Count the work of a server for all client types.
     """
     async with serving(OnePortFactory(XMLSocketFactory(EchoProtocol))) as (port, _):
         with counted() as costs:
@@ -45,8 +45,8 @@ async def costsOf(block: bytes) -> Costs:
 @live
 async def test_pingPong() -> None:
     """
-    A message that comes alone is one C{recv}; its answer is one C{send}, and
-    at most twice the events are changed that are waited for.
+    A single message takes one C{recv}, its answer one C{send}, and at most two changes
+    of the events of the reactor.
     """
     system = (await costsOf(MESSAGE)).system
     assert system["recv"] <= TIMES + SLACK
@@ -57,8 +57,7 @@ async def test_pingPong() -> None:
 @live
 async def test_pipelined() -> None:
     """
-    Many messages that come together are not more C{recv} than one, and their
-    answers not more C{send}.
+    Messages received together take one C{recv}, and their answers one C{send}.
     """
     system = (await costsOf(MESSAGE * 50)).system
     assert system["recv"] <= TIMES + SLACK

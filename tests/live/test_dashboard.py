@@ -1,5 +1,5 @@
 """
-The metrics and the dashboard of a command, by real sockets.
+The metrics and the dashboard of a command, on real sockets.
 """
 
 import json
@@ -55,10 +55,10 @@ async def test_metricsAndPage() -> None:
     assert b'openfl_clients{kind="plain"} 1.0' in scraped
     assert b"openfl_messages_received_total 2.0" in scraped
     json_ = "Content-Type: application/json"
-    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
-    assert b" 401 " in await said.untilLost()
-    said = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
-    assert b'{"hearers": 1}' in await said.untilLost()
+    response = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
+    assert b" 401 " in await response.untilLost()
+    response = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "bye"}), json_, key)
+    assert b'{"hearers": 1}' in await response.untilLost()
     await client.until(b"bye\0")
     kicked = await ask(int(dashboard), "POST", "/kick", json.dumps({"id": 1}), json_, key)
     assert b'{"kicked": 1}' in await kicked.untilLost()
@@ -76,7 +76,7 @@ async def test_tls(tmp_path: Path) -> None:
     The dashboard works over TLS with ALPN; an open stream does not prevent the
     shutdown.
     """
-    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    need(shutil.which("openssl"), "openssl is not installed (apt-get install openssl)")
     path = tmp_path / "server.pem"
     trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
     endpoint = f"ssl:0:privateKey={path}:certKey={path}:interface={HOST}"

@@ -1,6 +1,6 @@
 """
-The configurations that the guide has for other programs: each program accepts
-its own, and serves with it.
+The configurations of the deployment guide: each program accepts its configuration and
+serves clients.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ TWISTD = Path(sys.executable).parent / "twistd"
 
 def configured(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
     """
-    Copy a configuration into a folder, with the ports and paths of the test.
+    Write a configuration to a directory, with the ports and paths of the test.
     """
     text = (DEPLOY / name).read_text()
     for old, new in changes:
@@ -47,7 +47,7 @@ def configured(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
 @asynccontextmanager
 async def running(port: int, *command: str | Path) -> AsyncIterator[Process]:
     """
-    Run a program that stays in the foreground, and wait until its port is open.
+    Run a program in the foreground, and wait until its port is open.
     """
     process = run(*map(str, command))
     try:
@@ -63,7 +63,7 @@ async def running(port: int, *command: str | Path) -> AsyncIterator[Process]:
             break
         yield process
     finally:
-        # What could not start has ended already.
+        # A program that failed to start has already ended.
         with suppress(ProcessExitedAlready):
             process.transport.signalProcess("TERM")
         await process.ended
@@ -72,9 +72,9 @@ async def running(port: int, *command: str | Path) -> AsyncIterator[Process]:
 @live
 async def test_nginx(tmp_path: Path) -> None:
     """
-    A WebSocket in TLS reaches the server through nginx, which says who it is.
+    A WebSocket with TLS is forwarded by nginx, with the client's address.
     """
-    need(shutil.which("nginx"), "there is no nginx (apt-get install nginx-light)")
+    need(shutil.which("nginx"), "nginx is not installed (apt-get install nginx-light)")
     certificate, port = tmp_path / "certificate.pem", freePort()
     authority = trustme.CA()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -111,7 +111,7 @@ async def test_nginx(tmp_path: Path) -> None:
         ) as client:
             await client.send(b"<hello/>\0")
             answer = await client.recv()
-            # The log says of whom this is.
+            # The log contains the client's address.
             await client.send(b"\xff\0")
             await client.recv()
             return answer
@@ -119,16 +119,15 @@ async def test_nginx(tmp_path: Path) -> None:
     async with running(port, "nginx", "-p", tmp_path, "-c", whole):
         assert await deferToThread(asyncio.run, talk()) == b"<hello/>\0"
     printed = await stop(server)
-    assert re.search(r"127\.0\.0\.2\S* sends text that is not UTF-8", printed), printed
+    assert re.search(r"127\.0\.0\.2\S* sent invalid UTF-8", printed), printed
 
 
 @live
 async def test_haproxy(tmp_path: Path) -> None:
     """
-    A plain client reaches the servers through haproxy; they log its address, and
-    not haproxy's.
+    A plain client is forwarded by haproxy. The servers log its address, not haproxy's.
     """
-    need(shutil.which("haproxy"), "there is no haproxy (apt-get install haproxy)")
+    need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
     port = freePort()
     listen = f"--listen=haproxy:tcp:0:interface={HOST}"
     servers = [twistd("openfl-xml", "--echo", listen) for _ in "ab"]
@@ -154,9 +153,12 @@ async def test_haproxy(tmp_path: Path) -> None:
 
 def test_systemd(tmp_path: Path) -> None:
     """
-    Systemd finds nothing to complain of in the units.
+    Systemd reports no problems of the units.
     """
-    need(shutil.which("systemd-analyze"), "there is no systemd-analyze (apt-get install systemd)")
+    need(
+        shutil.which("systemd-analyze"),
+        "systemd-analyze is not installed (apt-get install systemd)",
+    )
     changes = ("/opt/game/.venv/bin/twistd", str(TWISTD)), ("WorkingDirectory=/opt/game", "")
     units = [
         configured("game.service", tmp_path, *changes),
@@ -171,7 +173,7 @@ def test_systemd(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["game.service", "openfl-policy.service", "shared@.service"])
 def test_commandsOfUnits(name: str, tmp_path: Path) -> None:
     """
-    The commands of the units have options that there are.
+    The commands of the units have valid options.
     """
     found = re.search(r"ExecStart=\S+ (.*)", (DEPLOY / name).read_text())
     assert found is not None
@@ -180,7 +182,7 @@ def test_commandsOfUnits(name: str, tmp_path: Path) -> None:
         '<cross-domain-policy><allow-access-from domain="*" to-ports="8080"/></cross-domain-policy>'
     )
     words = found[1].replace("/opt/game", str(tmp_path)).split()
-    # The socket is systemd's, and is not here.
+    # The socket is only available under systemd.
     words = [word for word in words if "systemd:" not in word and word != "--listen"]
     words = [word for word in words if word != "tcp:843"]
     if name == "openfl-policy.service":

@@ -1,5 +1,5 @@
 """
-C{openfl:} in front of Twisted's own services, and the bridge.
+C{openfl:} with Twisted's own services, and the bridge.
 """
 
 import re
@@ -18,7 +18,7 @@ OPENFL = f"openfl:tcp:0:interface={HOST}"
 
 async def startedOn(server: Process) -> int:
     """
-    Wait until a server of Twisted says where it listens.
+    Wait until a Twisted server logs its port.
     """
     await server.until(b" starting on ")
     found = re.search(rb" starting on (\d+)", server.printed)
@@ -27,9 +27,6 @@ async def startedOn(server: Process) -> int:
 
 
 async def upgraded(port: int, path: bytes = b"/x/room?id=1") -> Buffered:
-    """
-    Connect with a WebSocket.
-    """
     client = await dial(port)
     client.send(UPGRADE.replace(b"/x/room?id=1", path))
     await client.until(RESPONSE)
@@ -39,7 +36,7 @@ async def upgraded(port: int, path: bytes = b"/x/room?id=1") -> Buffered:
 @live
 async def test_web(tmp_path: Path) -> None:
     """
-    C{twistd web} still serves its pages, and answers policy requests besides.
+    C{twistd web} still serves its pages, and also answers policy requests.
     """
     (tmp_path / "index.html").write_text("<p>a page</p>")
     server = twistd("web", f"--listen={OPENFL}", f"--path={tmp_path}")
@@ -56,7 +53,7 @@ async def test_web(tmp_path: Path) -> None:
 @live
 async def test_portForward() -> None:
     """
-    What C{twistd portforward} forwards can be reached by WebSocket too.
+    The target of C{twistd portforward} can be reached by WebSocket.
     """
     async with serving(XMLSocketFactory(EchoProtocol)) as (behind, _):
         server = twistd(
@@ -77,7 +74,7 @@ async def test_portForward() -> None:
 @live
 async def test_bridge(tmp_path: Path) -> None:
     """
-    The bridge leads each client to its server, and keeps messages whole.
+    The bridge forwards each client to its target, and preserves message boundaries.
     """
     async with (
         serving(XMLSocketFactory(EchoProtocol)) as (first, _),
@@ -99,7 +96,7 @@ async def test_bridge(tmp_path: Path) -> None:
             client = await upgraded(port, path)
             client.send(frame(BINARY, b"a\0b\0"))
             await client.until(b"\x82\x02a\0\x82\x02b\0")
-            await server.until(f"is connected to tcp:{HOST}:{target}".encode())
+            await server.until(f"connected to tcp:{HOST}:{target}".encode())
         plain = await dial(port)
         plain.send(b"hello\0")
         await plain.until(b"hello\0")

@@ -1,5 +1,5 @@
 """
-The examples of the documentation run.
+The examples of the documentation.
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import trustme
 
 from tests.live import live
-from tests.live.peers import HOST, acquaint, dial, portOf, run, stop, twistd
+from tests.live.peers import HOST, connectThrough, dial, portOf, run, stop, twistd
 
 ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 def example(name: str, *arguments: str) -> list[str]:
     """
-    Get the command that runs an example.
+    Return the command that runs an example.
     """
     return [sys.executable, str(EXAMPLES / name), *arguments]
 
@@ -24,7 +24,7 @@ def example(name: str, *arguments: str) -> list[str]:
 @live
 async def test_shoutingAndClient() -> None:
     """
-    The protocol of one's own answers, and the client prints the answer.
+    The user-defined protocol answers, and the client prints the answer.
     """
     server = twistd(
         "openfl-xml",
@@ -42,7 +42,7 @@ async def test_shoutingAndClient() -> None:
 @live
 async def test_dice() -> None:
     """
-    The rooms of one's own have the usual words, and one more.
+    The user-defined rooms have the standard commands, and one more.
     """
     server = twistd("openfl-xml", "--app=dice:Dice", ANY_PORT, path=str(EXAMPLES))
     client = await dial(await portOf(server))
@@ -57,12 +57,12 @@ async def test_dice() -> None:
 @live
 async def test_server() -> None:
     """
-    The relay in a program of one's own relays.
+    The broadcast server in a user's program forwards messages.
     """
     server = run(*example("server.py", f"tcp:0:interface={HOST}"))
     port = await portOf(server)
     one, two = await dial(port), await dial(port)
-    await acquaint(one, two)
+    await connectThrough(one, two)
     one.send(b"<hello/>\0")
     await two.until(b"<hello/>\0")
     await one.close()
@@ -75,7 +75,7 @@ async def test_server() -> None:
 @live
 async def test_xmlSocketClient() -> None:
     """
-    The guide's XMLSocket client prints what comes back.
+    The guide's XMLSocket client prints the received messages.
     """
     server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
     client = run(*example("xmlsocketclient.py", HOST, str(await portOf(server))))
@@ -112,8 +112,8 @@ async def test_secureClient(tmp_path: Path) -> None:
 @live
 async def test_telnet() -> None:
     """
-    The guide's Telnet client sends what is typed and prints what comes, until
-    the server closes; it says so if there is none.
+    The guide's Telnet client sends its input and prints received data until the server
+    closes. Without a server it prints an error.
     """
     server = twistd("openfl-echo", "--style=simple-server", f"--listen=tcp:0:interface={HOST}")
     port = str(await portOf(server))
@@ -140,7 +140,7 @@ async def test_telnet() -> None:
 @live
 async def test_serverSocketExample() -> None:
     """
-    The guide's ServerSocketExample greets and echoes, and says what it does.
+    The guide's ServerSocketExample greets, echoes, and prints its actions.
     """
     server = run(*example("serversocketexample.py", "0"))
     client = await dial(await portOf(server))
@@ -162,7 +162,7 @@ async def test_serverSocketExample() -> None:
 @live
 async def test_programsThatEnd() -> None:
     """
-    The programs that end by themselves print what the pages say.
+    Programs that end print the output of the pages.
     """
     for name, printed in [
         ("datagrams.py", "Received from 127.0.0.1: Hello.\n"),
@@ -177,7 +177,7 @@ async def test_programsThatEnd() -> None:
 @live
 async def test_certificates() -> None:
     """
-    Each certificate status can be seen, with its reason in words.
+    The example prints each certificate status with its reason.
     """
     for status, words in {
         "unknown": "The TLS handshake failed",
@@ -200,7 +200,7 @@ async def test_certificates() -> None:
 @live
 async def test_hello() -> None:
     """
-    The shortest client says hello and prints the answer.
+    The shortest client sends a message and prints the answer.
     """
     server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
     client = run(*example("hello.py", str(await portOf(server))))

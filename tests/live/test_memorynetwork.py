@@ -1,9 +1,10 @@
 """
-A network in memory is as the real one: the same programs see the same on both.
+The in-memory network behaves like real sockets: the same programs observe the same on
+both.
 
-Each program is an C{async} function that is given a reactor, and returns what it
-has seen. What depends on the system, such as the numbers of ports and how a
-stream was cut, is not in there.
+A program is an C{async} function that receives a reactor and returns its observations.
+These do not include details that depend on the system, such as port numbers and chunk
+boundaries.
 """
 
 import re
@@ -49,7 +50,7 @@ Program = Callable[[Any], Awaitable[Seen]]
 
 MUCH = bytes(range(256)) * 16_384
 """
-More than any system takes before it is read: 4 MiB.
+More than the buffers of any system: 4 MiB.
 """
 
 MAKER = CertificateMaker()
@@ -80,16 +81,13 @@ def watch(dispatcher: Any, seen: Seen, name: str = "") -> None:
 
 
 def once(dispatcher: Any, type: str) -> Deferred[Any]:
-    """
-    Wait for an event.
-    """
     waiting: Deferred[Any] = Deferred()
 
-    def heard(event: Any) -> None:
-        dispatcher.removeEventListener(type, heard)
+    def onEvent(event: Any) -> None:
+        dispatcher.removeEventListener(type, onEvent)
         waiting.callback(event)
 
-    dispatcher.addEventListener(type, heard)
+    dispatcher.addEventListener(type, onEvent)
     return waiting
 
 
@@ -112,7 +110,7 @@ def refusal(call: Callable[..., object], *arguments: Any) -> tuple[str, str]:
 
 class Lasting(Peer):
     """
-    A peer whose end can be awaited.
+    A peer that can wait until its connection is lost.
     """
 
     def __init__(self) -> None:
@@ -127,21 +125,21 @@ class Lasting(Peer):
 @implementer(IHalfCloseableProtocol)
 class HalfClosing(Lasting):
     """
-    A peer that records the end of each direction.
+    A peer that records EOF in each direction.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     def readConnectionLost(self) -> None:
-        self.told.append("no more to read")
+        self.notifications.append("read side closed")
 
     def writeConnectionLost(self) -> None:
-        self.told.append("no more to write")
+        self.notifications.append("write side closed")
 
 
-async def acquaint(reactor: Any, kind: type[Any]) -> tuple[Any, Any, Any]:
+async def connectPeers(reactor: Any, kind: type[Any]) -> tuple[Any, Any, Any]:
     """
     Connect two peers.
 
@@ -200,9 +198,6 @@ async def talking(reactor: Any) -> Seen:
 
 
 async def refused(reactor: Any) -> Seen:
-    """
-    No server listens.
-    """
     seen: Seen = []
     server = ServerSocket(reactor=reactor)
     server.bind(0, HOST)
@@ -228,8 +223,8 @@ async def refused(reactor: Any) -> Seen:
 
 async def writingMuch(reactor: Any) -> Seen:
     """
-    A client writes much data to a slow server and closes; all data arrives before
-    the end.
+    A client writes much data to a slow server and closes; all data is delivered before
+    EOF.
     """
     client = Socket(reactor=reactor)
     server, accepted = await accept(reactor, client)
@@ -278,11 +273,11 @@ async def messages(reactor: Any) -> Seen:
 
 async def ending(reactor: Any) -> Seen:
     """
-    Connections end in every way.
+    Connections are closed in all ways.
     """
 
     def afterwards(call: Callable[[], object], turns: int = 3) -> None:
-        # What is sent has come by then: turns for a machine that is busy, time for latency.
+        # Wait for the delivery: iterations for a busy machine, time for the simulated latency.
         if turns:
             reactor.callLater(0.005, afterwards, call, turns - 1)
         else:
@@ -320,7 +315,7 @@ async def ending(reactor: Any) -> Seen:
 
     seen: Seen = []
     for end in (lose, abort, loseBoth, loseUnread, loseMuch, abortMuch, writeToTheGone):
-        client, server, port = await acquaint(reactor, Lasting)
+        client, server, port = await connectPeers(reactor, Lasting)
         end(client, server)
         await client.lost
         await server.lost
@@ -332,29 +327,30 @@ async def ending(reactor: Any) -> Seen:
 
 async def halfClosing(reactor: Any) -> Seen:
     """
-    Each direction ends separately.
+    Each direction is closed separately.
     """
-    client, server, port = await acquaint(reactor, HalfClosing)
+    client, server, port = await connectPeers(reactor, HalfClosing)
     client.send(b"question")
     client.transport.loseWriteConnection()
-    await until(reactor, lambda: server.told)
+    await until(reactor, lambda: server.notifications)
     server.send(b"answer")
     await until(reactor, lambda: client.received)
     server.transport.loseWriteConnection()
-    await until(reactor, lambda: len(client.told) + len(server.told) == 4)
+    await until(reactor, lambda: len(client.notifications) + len(server.notifications) == 4)
     for each in (client, server):
         each.transport.loseConnection()
     await client.lost
     await server.lost
     await port.stopListening()
     return [
-        (each.received, each.told, type(each.reason), str(each.reason)) for each in (client, server)
+        (each.received, each.notifications, type(each.reason), str(each.reason))
+        for each in (client, server)
     ]
 
 
 async def listening(reactor: Any) -> Seen:
     """
-    Ports are in use, free again, and missing.
+    Ports are in use, free again, and closed.
     """
     seen: Seen = []
     factory = Factory.forProtocol(Peer)
@@ -449,36 +445,36 @@ async def backpressure(reactor: Any) -> Seen:
     """
     A producer is paused while the reader does not read.
     """
-    client, server, port = await acquaint(reactor, Lasting)
-    told: list[str] = []
+    client, server, port = await connectPeers(reactor, Lasting)
+    notifications: list[str] = []
 
     class Producer:
         def pauseProducing(self) -> None:
-            told.append("pause")
+            notifications.append("pause")
 
         def resumeProducing(self) -> None:
-            told.append("resume")
+            notifications.append("resume")
 
         def stopProducing(self) -> None:
-            told.append("stop")
+            notifications.append("stop")
 
     server.transport.pauseProducing()
     client.transport.registerProducer(Producer(), True)
     client.transport.write(MUCH)
-    await until(reactor, lambda: told)
-    seen: Seen = [list(told)]
+    await until(reactor, lambda: notifications)
+    seen: Seen = [list(notifications)]
     server.transport.resumeProducing()
     await until(reactor, lambda: len(server.received) == len(MUCH))
-    await until(reactor, lambda: len(told) == 2)
+    await until(reactor, lambda: len(notifications) == 2)
     client.transport.abortConnection()
     await server.lost
     await port.stopListening()
-    return [*seen, told]
+    return [*seen, notifications]
 
 
 async def scripts(reactor: Any) -> Seen:
     """
-    Two scripts follow each other.
+    Two scripts run against each other.
     """
     server = ScriptedPeer().expect(b"one").send(b"two").expect(MUCH).send(b"three").waitForClose()
     client = ScriptedPeer().send(b"one").expect(b"two").send(MUCH).expect(b"three").close()
@@ -491,7 +487,7 @@ async def scripts(reactor: Any) -> Seen:
 
 def handshake(status: str) -> Program:
     """
-    Make a program that connects to a server with a certificate.
+    Create a program that connects to a server with a certificate.
     """
     credentials = MAKER.make(status)
 

@@ -1,5 +1,5 @@
 """
-OpenFL's classes on real sockets.
+The OpenFL-compatible classes on real sockets.
 """
 
 from typing import Any
@@ -24,23 +24,20 @@ from tests.live.peers import HOST, pause, serving, until
 
 
 def once(dispatcher: Any, type: str) -> Deferred[Any]:
-    """
-    Wait for an event.
-    """
     waiting: Deferred[Any] = Deferred()
 
-    def heard(event: Any) -> None:
-        dispatcher.removeEventListener(type, heard)
+    def onEvent(event: Any) -> None:
+        dispatcher.removeEventListener(type, onEvent)
         waiting.callback(event)
 
-    dispatcher.addEventListener(type, heard)
+    dispatcher.addEventListener(type, onEvent)
     return waiting
 
 
 @live
 async def test_serverAndClient() -> None:
     """
-    A L{Socket} talks to a L{ServerSocket}, by name and by address.
+    A L{Socket} exchanges data with a L{ServerSocket}, by host name and by address.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -67,8 +64,8 @@ async def test_serverAndClient() -> None:
 @live
 async def test_slowPeer() -> None:
     """
-    A lot of data arrives whole at a peer that reads late, and what is pending
-    is told meanwhile.
+    Much data is delivered completely to a slow peer, and C{bytesPending} reports the
+    rest.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -99,7 +96,7 @@ async def test_slowPeer() -> None:
 @live
 async def test_refused() -> None:
     """
-    A port at which nobody listens is an C{ioError}.
+    Connecting to a port without a server is an C{ioError}.
     """
     server = ServerSocket()
     server.bind(0, HOST)
@@ -132,7 +129,7 @@ async def test_messages() -> None:
 @live
 async def test_events() -> None:
     """
-    An L{XMLSocket} has the events of the guide.
+    An L{XMLSocket} dispatches the events described in the guide.
     """
     async with serving(XMLSocketFactory(EchoProtocol)) as (port, guard):
         client = XMLSocket()
@@ -149,7 +146,7 @@ async def test_events() -> None:
 @live
 async def test_datagrams() -> None:
     """
-    Datagrams of every size arrive whole, once C{receive} was called.
+    Datagrams of all sizes are delivered whole after C{receive}.
     """
     receiver, sender, witness = DatagramSocket(), DatagramSocket(), DatagramSocket()
     for each in (receiver, sender, witness):
@@ -177,33 +174,34 @@ async def test_datagrams() -> None:
 @live
 async def test_connectedDatagrams() -> None:
     """
-    With a single peer, strangers are not heard; a part of an array can be sent.
+    A connected socket ignores datagrams from others, and can send a part of an array.
     """
-    one, two, stranger = (DatagramSocket() for _ in range(3))
-    for each in (one, two, stranger):
+    one, two, other = (DatagramSocket() for _ in range(3))
+    for each in (one, two, other):
         each.bind(0, HOST)
         each.receive()
     one.connect(HOST, two.localPort)
     assert (one.connected, one.remoteAddress, one.remotePort) == (True, HOST, two.localPort)
-    heard: list[bytes] = []
-    one.addEventListener(DatagramSocketDataEvent.DATA, lambda event: heard.append(event.data))
+    received: list[bytes] = []
+    one.addEventListener(DatagramSocketDataEvent.DATA, lambda event: received.append(event.data))
     arriving = once(two, DatagramSocketDataEvent.DATA)
     one.send(ByteArray(b"abcdef"), 2, 3)
     assert (await arriving).data == b"cde"
-    stranger.send(b"stranger", 0, 0, HOST, one.localPort)
+    other.send(b"other", 0, 0, HOST, one.localPort)
     two.send(b"peer", 0, 0, HOST, one.localPort)
-    await until(lambda: heard)
-    assert heard == [b"peer"]
+    await until(lambda: received)
+    assert received == [b"peer"]
     with pytest.raises(errors.IllegalOperationError):
         one.send(b"a", 0, 0, HOST, two.localPort)
-    for each in (one, two, stranger):
+    for each in (one, two, other):
         await each.close()
 
 
 @live
 async def test_multicast() -> None:
     """
-    A socket that has joined a group receives its datagrams, until it leaves it.
+    A socket receives datagrams of a group that it has joined, until it leaves the
+    group.
     """
     receiver, sender = DatagramSocket(), DatagramSocket()
     received: list[bytes] = []
@@ -224,7 +222,7 @@ async def test_multicast() -> None:
 @live
 async def test_broadcast() -> None:
     """
-    Datagrams can be sent to a broadcast address when that is allowed.
+    Datagrams can be sent to a broadcast address if C{broadcast} is set.
     """
     receiver, sender = DatagramSocket(), DatagramSocket()
     received: list[bytes] = []

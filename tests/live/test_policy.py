@@ -1,6 +1,5 @@
 """
-The client that asks for policy files and the servers that answer, on loopback:
-another port stands for 843.
+Policy file clients and servers, on loopback, with another port instead of 843.
 """
 
 from pathlib import Path
@@ -34,9 +33,9 @@ ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Any:
     """
-    A program that came from games.example, and whose master is somewhere.
+    A program loaded from games.example.
 
-    @return: sets the port of the master.
+    @return: sets the port of the master policy file.
     """
     monkeypatch.setattr(Security, "sandboxType", Security.REMOTE)
     monkeypatch.setattr(Security, "swfURL", "http://games.example/game.swf")
@@ -52,9 +51,9 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 async def outcome(port: int, cls: Any = Socket) -> Any:
     """
-    Connect, and close if that succeeds.
+    Connect, and close if the attempt succeeds.
 
-    @return: the event that came.
+    @return: the event.
     """
     socket = cls()
     came: Deferred[Any] = Deferred()
@@ -70,17 +69,13 @@ async def outcome(port: int, cls: Any = Socket) -> Any:
 
 
 def echo(policy: Any) -> OnePortFactory:
-    """
-    Make a data port.
-    """
     return OnePortFactory(XMLSocketFactory(EchoProtocol), policy=policy)
 
 
 @live
 async def test_master(remote: Any) -> None:
     """
-    The server on the master's port grants and refuses, and says how often it
-    was asked: once for each host.
+    The master policy server grants and denies, and receives one request for each host.
     """
     data = XMLSocketFactory(EchoProtocol, policy=None)
     for policy, expected in [(GAMES, "connect"), (PolicyFile((), "none"), "securityError")]:
@@ -98,8 +93,8 @@ async def test_master(remote: Any) -> None:
 @live
 async def test_dataPort(remote: Any) -> None:
     """
-    Without a master, or with one that lets others speak, the data port grants
-    and refuses.
+    Without a master policy file, or with one that permits other files, the data port
+    grants and denies.
     """
     for master in (None, OTHERS):
         async with serving(PolicyFileFactory(master or OTHERS)) as (masterPort, _):
@@ -118,7 +113,7 @@ async def test_dataPort(remote: Any) -> None:
 @live
 async def test_named(remote: Any) -> None:
     """
-    A file on any other port counts if the program has named it.
+    A policy file on another port applies if the program has named it.
     """
     async with (
         serving(PolicyFileFactory(GAMES)) as (policyPort, _),
@@ -129,9 +124,9 @@ async def test_named(remote: Any) -> None:
         assert (await outcome(port)).type == "connect"
 
 
-class Deaf(Protocol):
+class Closing(Protocol):
     """
-    Says nothing, and closes when it has heard something.
+    A server that closes the connection when it receives data, without an answer.
     """
 
     def dataReceived(self, data: bytes) -> None:
@@ -142,23 +137,23 @@ class Deaf(Protocol):
 @live
 async def test_noPolicy(remote: Any) -> None:
     """
-    A server that knows nothing of policy files, and one that is not there, is a
-    C{securityError} with the reason.
+    A server without policy files, and a missing server, are a C{securityError} with the
+    reason.
     """
-    async with serving(Factory.forProtocol(Deaf)) as (port, _):
+    async with serving(Factory.forProtocol(Closing)) as (port, _):
         event = await outcome(port)
         assert (event.type, event.errorID) == ("securityError", 2048)
-        assert "the connection is closed without a word" in event.text
+        assert "the server sent no data" in event.text
     event = await outcome(port)
     assert event.type == "securityError"
     forgetPolicyFiles()
     event = await outcome(port)
-    assert f"policy file of port {port} itself: nobody listens there" in event.text
+    assert f"policy file of port {port} itself: connection refused" in event.text
 
 
 class Silent(Protocol):
     """
-    Says nothing, and remembers that somebody came.
+    A server that does not answer, and records connections.
     """
 
     came = 0
@@ -170,7 +165,8 @@ class Silent(Protocol):
 @live
 async def test_silentMaster(remote: Any) -> None:
     """
-    A master that says nothing does not exist, and is not asked again.
+    A master policy server that does not answer counts as missing, and is not requested
+    again.
     """
     Silent.came = 0
     async with (
@@ -186,7 +182,7 @@ async def test_silentMaster(remote: Any) -> None:
 @live
 async def test_application() -> None:
     """
-    A desktop program asks for nothing.
+    A desktop program requests no policy file.
     """
     door = echo(OTHERS)
     async with serving(door) as (port, _):
@@ -197,8 +193,8 @@ async def test_application() -> None:
 @live
 async def test_telnetAsFlash(tmp_path: Path) -> None:
     """
-    C{openfl-telnet --as-flash} walks through it against our own servers: as
-    they are set up here they grant, with the wrong file they refuse.
+    C{openfl-telnet --as-flash} connects to our servers if their policy grants it, and
+    is denied otherwise.
     """
     (tmp_path / "policy.xml").write_bytes(OTHERS.toXML())
     master = twistd("openfl-policy", ANY_PORT, f"--policy={tmp_path / 'policy.xml'}")
@@ -239,8 +235,7 @@ async def test_telnetAsFlash(tmp_path: Path) -> None:
 @live
 async def test_check(tmp_path: Path) -> None:
     """
-    C{twistd openfl-policy --check} is a command like any other: it prints, and
-    its status is the decision.
+    C{twistd openfl-policy --check} prints the decision, which is also its exit status.
     """
     path = tmp_path / "policy.xml"
     path.write_bytes(GAMES.toXML())

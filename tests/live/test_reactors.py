@@ -1,5 +1,5 @@
 """
-The commands on the reactor of this package, as processes.
+The commands with the reactor of this package, as processes.
 """
 
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -11,8 +11,8 @@ from tests.live.peers import HOST, dial, portOf, stop, twistd
 @live
 async def test_openfl() -> None:
     """
-    With C{--reactor=openfl} the relay relays and answers policy requests, a long
-    message as well as a short one, and ends in good order.
+    With C{--reactor=openfl} the server forwards short and long messages, answers policy
+    requests, and shuts down gracefully.
     """
     where = f"--listen=tcp:0:interface={HOST}"
     server = twistd("--reactor=openfl", "openfl-xml", "--echo", where)
@@ -28,6 +28,6 @@ async def test_openfl() -> None:
     assert await asking.untilLost() == PolicyFile.forPort(port).toXML() + b"\0"
     printed = await stop(server)
     await one.untilLost()
-    # The one that asks may have been answered as it was accepted.
-    assert printed.count("got the policy file") == 1
+    # The policy request may have been answered on accept.
+    assert printed.count("received the policy file") == 1
     assert printed.count("closed by this side (0 open)") == 1

@@ -1,5 +1,5 @@
 """
-Rooms on two servers, joined by a real broker.
+Rooms on two servers, connected by a real broker.
 """
 
 import os
@@ -33,7 +33,7 @@ async def node(
     kind: Kind, port: int, path: Path, *arguments: str, rooms: str = "xml"
 ) -> tuple[Process, int]:
     """
-    Start a server whose broker is up.
+    Start a server, and wait for its connection to the broker.
     """
     option = f"--broker={kind.scheme}://{HOST}:{port}"
     server = twistd("openfl-xml", f"--rooms={rooms}", option, ANY_PORT, *arguments, path=str(path))
@@ -42,9 +42,6 @@ async def node(
 
 
 async def join(port: int, name: str) -> Buffered:
-    """
-    Come into the room.
-    """
     client = await dial(port)
     client.send(f'<join room="chess" name="{name}"/>\0'.encode())
     await client.until(b"<welcome")
@@ -55,9 +52,9 @@ async def join(port: int, name: str) -> Buffered:
 @live
 async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
     """
-    What is said in a room of one server is heard on the other. While the broker
-    is away everybody goes on within his server, and what was lost between them
-    is told when it is there again. At the end everybody gets the farewell.
+    A message in a room on one server is received on the other. While the broker is
+    down, members of one server still receive each other's messages. Afterwards lost
+    messages are reported. At shutdown all clients receive the farewell.
     """
     port = freePort()
     command = kind.command(port)
@@ -65,7 +62,7 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
         one, here = await node(kind, port, tmp_path, "--farewell=<bye/>")
         two, there = await node(kind, port, tmp_path)
         ann, ben, cleo = await join(here, "Ann"), await join(there, "Ben"), await join(here, "Cleo")
-        # When the broker knows who listens, what is said is heard on the other side.
+        # Messages are delivered after the broker has received the subscription.
         while b">?<" not in ben.received:
             ann.send(b"<say>?</say>\0")
             await pause(0.05)
@@ -81,11 +78,11 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
     async with broker(kind, tmp_path, command):
         for server in (one, two):
             await server.until(b"is up")
-        # The messages were kept; or they were lost, and members are notified.
+        # The messages were queued; or they were lost, and members are notified.
         ann.send(b"<say>again</say>\0")
-        heard = await ben.until(b'<say from="Ann">again</say>\0')
-        missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', heard)))
-        kept = len(re.findall(rb'<say from="Ann">\d</say>', heard))
+        received = await ben.until(b'<say from="Ann">again</say>\0')
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d)" />', received)))
+        kept = len(re.findall(rb'<say from="Ann">\d</say>', received))
         assert missed + kept == 3
         await stop(one)
         await ann.until(b"<bye/>\0")
@@ -98,8 +95,8 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
 @live
 async def test_oneSocket(tmp_path: Path) -> None:
     """
-    Several processes can share a socket, as systemd gives it to them; joined by
-    a broker they are one server to their clients.
+    Several processes can share a listening socket passed by systemd. Connected by a
+    broker, they are one server for their clients.
     """
     port = freePort()
     shared = socket.create_server((HOST, 0))
@@ -112,7 +109,7 @@ async def test_oneSocket(tmp_path: Path) -> None:
         servers = []
         for _ in "ab":
             server = Process()
-            # The process that is named is the one to which the socket belongs.
+            # LISTEN_PID is the process to which the socket belongs.
             theReactor().spawnProcess(
                 server,
                 "/bin/sh",
@@ -124,7 +121,7 @@ async def test_oneSocket(tmp_path: Path) -> None:
             await server.until(b"is up")
             servers.append(server)
         clients: list[Buffered] = []
-        # Who gets a connection is the kernel's choice; soon both have had one.
+        # The kernel selects the process of a connection; soon both have accepted one.
         while not all(b"opened" in server.printed for server in servers) or len(clients) < 4:
             assert len(clients) < 200
             clients.append(await join(shared.getsockname()[1], f"client{len(clients)}"))

@@ -1,6 +1,6 @@
 """
-The judge on real sockets: every situation of the laboratory, and openssl's own
-server.
+C{SecureSocket} on real sockets: all situations of L{tests.tls.situations}, and
+OpenSSL's own server.
 """
 
 import re
@@ -38,7 +38,7 @@ TRUST = trusting(ROOT)
 
 async def visit(port: int, scene: Scene) -> tuple[str, bytes]:
     """
-    Connect to a server, say something at once, and wait for the answer.
+    Connect to a server, send data immediately, and wait for the answer.
 
     @return: the status, and the answer.
     """
@@ -64,8 +64,8 @@ async def visit(port: int, scene: Scene) -> tuple[str, bytes]:
 @pytest.mark.parametrize("status", STATUSES)
 async def test_situations(status: str) -> None:
     """
-    Every situation ends as it does in memory, with both versions of TLS, and a
-    server that is not trusted hears nothing.
+    Each situation has the same result as in memory, with both TLS versions, and an
+    untrusted server receives no data.
     """
     for situation in SITUATIONS:
         if situation.status != status:
@@ -85,23 +85,23 @@ async def test_situations(status: str) -> None:
 
 class Visitor(SecureSocketProtocol):
     """
-    Says a line when it is connected, and notes what comes of it.
+    Sends a line when it is connected, and records the result.
     """
 
     def __init__(self) -> None:
         self.outcome: Deferred[str] = Deferred()
         self.lost: Deferred[None] = Deferred()
-        self.heard = ""
+        self.received = ""
 
     def connectionMade(self) -> None:
         self.writeUTFBytes("secret\n")
         self.flush()
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
-        self.heard += self.readUTFBytes(bytesLoaded)
-        if self.heard.endswith("\n"):
+        self.received += self.readUTFBytes(bytesLoaded)
+        if self.received.endswith("\n"):
             self.transport.loseConnection()
-            self.outcome.callback(f"{self.serverCertificateStatus}: {self.heard}")
+            self.outcome.callback(f"{self.serverCertificateStatus}: {self.received}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.callback(None)
@@ -114,11 +114,11 @@ class Visitor(SecureSocketProtocol):
 @asynccontextmanager
 async def openssl(path: Path, identity: Identity, *options: str) -> AsyncIterator[Any]:
     """
-    Run C{openssl s_server}, which answers with each line backwards.
+    Run C{openssl s_server}, which answers with each line reversed.
 
     @return: its process and its port.
     """
-    need(shutil.which("openssl"), "there is no openssl")
+    need(shutil.which("openssl"), "openssl is not installed")
     file = str(identity.save(path / "server.pem"))
     process = run(
         str(shutil.which("openssl")), "s_server", "-accept", f"{HOST}:0", "-rev", "-cert", file,
@@ -138,22 +138,22 @@ async def call(port: int, trust: Trust = TRUST, host: str = NAME) -> str:
     """
     Connect with a C{SecureSocketFactory}.
 
-    @return: the status, and what was heard or the reason.
+    @return: the status, and the received data or the reason.
     """
     visitor = Visitor()
     factory = SecureSocketFactory(lambda: visitor, host, trust, timeout=240)
     factory.noisy = False
     await TCP4ClientEndpoint(theReactor(), HOST, port).connect(factory)
-    said = await visitor.outcome
+    result = await visitor.outcome
     await visitor.lost
-    return said
+    return result
 
 
 @live
 @pytest.mark.parametrize("options", [(), ("-tls1_2",), ("-tls1_3",)])
 async def test_opensslTrusted(tmp_path: Path, options: tuple[str, ...]) -> None:
     """
-    A good server of openssl's is trusted, with each version of TLS.
+    A valid OpenSSL server is trusted, with each TLS version.
     """
     async with openssl(tmp_path, LEAF, *options) as (_, port):
         assert await call(port) == "trusted: terces\n"
@@ -170,7 +170,7 @@ async def test_opensslTrusted(tmp_path: Path, options: tuple[str, ...]) -> None:
 )
 async def test_opensslRefused(tmp_path: Path, leaf: Identity, host: str, says: str) -> None:
     """
-    A server of openssl's that is not good is refused, and hears nothing.
+    An invalid OpenSSL server is refused, and receives no data.
     """
     async with openssl(tmp_path, leaf) as (process, port):
         assert (await call(port, host=host)).startswith(says)
@@ -180,10 +180,10 @@ async def test_opensslRefused(tmp_path: Path, leaf: Identity, host: str, says: s
 @live
 async def test_opensslUnknown(tmp_path: Path) -> None:
     """
-    A server of openssl's whose TLS is too old cannot be judged.
+    An OpenSSL server with an old TLS version has the status C{unknown}.
     """
     security = ("-cipher", "ALL:@SECLEVEL=0")
     async with openssl(tmp_path, LEAF, "-tls1_1", *security) as (_, port):
-        said = await call(port)
-    assert said.startswith("unknown: the TLS handshake failed: ")
-    assert "no version of TLS that is safe" in said
+        result = await call(port)
+    assert result.startswith("unknown: the TLS handshake failed: ")
+    assert "neither TLS 1.2 nor TLS 1.3" in result

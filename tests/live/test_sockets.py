@@ -19,7 +19,7 @@ from openfl_twisted.wire.policy.rule import AccessRule
 from tests.live import live
 from tests.live.peers import (
     HOST,
-    acquaint,
+    connectThrough,
     dial,
     pause,
     readFromClients,
@@ -32,14 +32,14 @@ from tests.live.peers import (
 @live
 async def test_relay() -> None:
     """
-    Messages go to the others, and nothing comes back.
+    Messages are forwarded to the other clients, and not to the sender.
     """
     async with serving(OnePortFactory(XMLSocketFactory(BroadcastProtocol))) as (port, _):
         one, two = await dial(port), await dial(port)
         one.send(b"from one\0")
         two.send(b"from two\0")
-        # Each joins with its first byte, so one of them may have spoken too early for the other.
-        await acquaint(one, two)
+        # A client joins with its first byte, so the first messages may be too early for the other.
+        await connectThrough(one, two)
         one.send(b"h\xc3")
         one.send(b"\xa9llo\0")
         assert (await two.until("héllo\0".encode())).endswith("héllo\0".encode())
@@ -53,8 +53,8 @@ async def test_relay() -> None:
 @live
 async def test_policyOnTheDataPort() -> None:
     """
-    A policy request is answered on the port of a server that greets, and a
-    client that waits is greeted.
+    A policy request is answered on the port of a server that greets. A client that
+    sends nothing receives the greeting.
     """
     async with serving(OnePortFactory(ServerSocketExampleFactory(), greetingDelay=1000)) as (
         port,
@@ -77,7 +77,7 @@ async def test_policyOnTheDataPort() -> None:
 @live
 async def test_policyPort() -> None:
     """
-    A policy port answers, and closes.
+    A policy port answers and closes the connection.
     """
     policy = PolicyFile((AccessRule("a.example", "80"),))
     async with serving(PolicyFileFactory(policy)) as (port, _):
@@ -89,7 +89,7 @@ async def test_policyPort() -> None:
 @live
 async def test_halfClose() -> None:
     """
-    A client that sends and closes its side gets its answers.
+    A client that sends and half-closes receives its answers.
     """
     async with serving(OnePortFactory(SimpleServerFactory())) as (port, _):
         client = await dial(port)
@@ -109,8 +109,8 @@ async def test_halfClose() -> None:
 @live
 async def test_largeMessages() -> None:
     """
-    A client that sends a lot and reads late gets everything, in order; the
-    server does not read on while it does not.
+    A client that sends much and reads late receives all data in order. The server
+    pauses reading in the meantime.
     """
     messages = [bytes([65 + number]) * 900_000 + b"\0" for number in range(8)]
     async with serving(OnePortFactory(XMLSocketFactory(EchoProtocol))) as (port, guard):
@@ -130,13 +130,13 @@ async def test_largeMessages() -> None:
 @live
 async def test_slowReader() -> None:
     """
-    A client that does not read is cut off, and the rest goes on.
+    A client that does not read is disconnected; other clients are unaffected.
     """
     factory = XMLSocketFactory(BroadcastProtocol, maxQueue=100_000)
     async with serving(OnePortFactory(factory)) as (port, guard):
         sender, reader, slow = await dial(port), await dial(port), await dial(port)
         for client in (reader, slow):
-            await acquaint(sender, client)
+            await connectThrough(sender, client)
         transport: Any = slow.transport
         transport.pauseProducing()
         sent = 0
@@ -156,7 +156,8 @@ async def test_slowReader() -> None:
 @live
 async def test_tooManyClients() -> None:
     """
-    One client too many is sent away; when another has left there is room again.
+    A client over the connection limit is refused. After another one has disconnected,
+    it is accepted.
     """
     guard = GuardFactory(ServerSocketExampleFactory(), maxConnections=1)
     port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)

@@ -21,7 +21,7 @@ from tests.live import live
 from tests.live.peers import HOST, Process, portOf, run, serving, stop, twistd
 from tests.protocols.test_tls import Contexts
 
-# What a terminal is told when a line is asked for: that pasted text shall be marked as such.
+# The control sequence that enables bracketed paste, sent before a line is read.
 READY = b"\x1b[?2004h"
 
 TELNET = str(Path(sys.executable).parent / "openfl-telnet")
@@ -29,7 +29,7 @@ TELNET = str(Path(sys.executable).parent / "openfl-telnet")
 
 def telnet(*arguments: object, typed: str = "") -> Process:
     """
-    Start the program with something in the pipe to it, which ends there.
+    Start the program with the given input in a pipe.
     """
     process = run(TELNET, *map(str, arguments))
     process.transport.write(typed.encode())
@@ -39,10 +39,10 @@ def telnet(*arguments: object, typed: str = "") -> Process:
 
 async def ended(process: Process, status: int = 0) -> list[str]:
     """
-    Wait for the end of the program, and check how it ends.
+    Wait for the exit of the program, and check its status.
 
-    @return: the lines that it has printed, which are in any order with those of
-        standard error.
+    @return: the printed lines; those of standard error can be anywhere between the
+        others.
     """
     assert await process.ended == status, process.printed
     printed = process.printed.decode()
@@ -52,7 +52,7 @@ async def ended(process: Process, status: int = 0) -> list[str]:
 
 class Speaker(Protocol):
     """
-    Says one thing to who comes, and closes if it is asked anything.
+    Sends a greeting to each client, and closes when it receives data.
     """
 
     greeting = b"\x1b[31mred\r\n\xc2\x9b31mred\r\nlogin: "
@@ -68,13 +68,13 @@ class Speaker(Protocol):
 
 class Silent(Protocol):
     """
-    Says nothing.
+    Sends nothing.
     """
 
 
 def secure(authority: trustme.CA, factory: IProtocolFactory, name: str = HOST) -> IProtocolFactory:
     """
-    Put TLS in front of a server.
+    Wrap a server with TLS.
     """
     context = Context(TLS_METHOD)
     authority.issue_cert(name).configure_cert(context)
@@ -84,7 +84,7 @@ def secure(authority: trustme.CA, factory: IProtocolFactory, name: str = HOST) -
 @live
 async def test_pipe() -> None:
     """
-    Lines in a pipe are sent, and the answers printed, until the server closes.
+    Lines of a pipe are sent, and answers are printed, until the server closes.
     """
     server = twistd("openfl-echo", "--style=simple-server", f"--listen=tcp:0:interface={HOST}")
     port = await portOf(server)
@@ -101,8 +101,8 @@ async def test_pipe() -> None:
 @live
 async def test_xml() -> None:
     """
-    With C{--xml} each line is a message; after the last answer the program
-    waits for the end of the connection, or for the server to be silent.
+    With C{--xml} each line is a message. After the last answer the program waits until
+    the connection is closed or idle.
     """
     server = twistd("openfl-xml", "--echo", f"--listen=tcp:0:interface={HOST}")
     port = await portOf(server)
@@ -117,23 +117,23 @@ async def test_xml() -> None:
 @live
 async def test_muchInAPipe() -> None:
     """
-    A large input waits for the server, and its answers for who reads them.
+    Backpressure applies to large input, and to output that is read slowly.
     """
     count = 100_000
     async with serving(SimpleServerFactory()) as (port, _):
         typed = "".join(f"{number}\n" for number in range(count)) + "EXIT\n"
         process = telnet(HOST, port, typed=typed)
         await ended(process)
-    # What comes from standard error can stand within a line.
+    # Standard error can be printed within a line.
     printed = process.printed.decode().replace(f"connected to {HOST}:{port}\n", "")
     echoes = [f"Echo: {number}" for number in range(count)]
     assert printed.replace("closed\n", "").splitlines()[1:] == [*echoes, "Echo: EXIT"]
 
 
 @live
-async def test_nobodyReads() -> None:
+async def test_closedOutput() -> None:
     """
-    If nobody reads what is printed any more, the program ends.
+    The program ends when its standard output is closed.
     """
     async with serving(SimpleServerFactory()) as (port, _):
         process = run(TELNET, HOST, str(port))
@@ -146,7 +146,7 @@ async def test_nobodyReads() -> None:
 @live
 async def test_noConnection() -> None:
     """
-    Why there is no connection is one line, with status 1.
+    A failed connection is an error of one line, with status 1.
     """
     async with serving(Factory.forProtocol(Silent)) as (port, _):
         silent = telnet("--tls", "--timeout=0.3", HOST, port)
@@ -168,7 +168,7 @@ async def test_usage() -> None:
 @live
 async def test_tls(tmp_path: Path) -> None:
     """
-    With C{--tls} a server is talked to whose certificate is a good one.
+    With C{--tls} the program connects to a trusted server.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -182,7 +182,7 @@ async def test_tls(tmp_path: Path) -> None:
 @live
 async def test_refusedCertificate(tmp_path: Path) -> None:
     """
-    A certificate that is not good is not talked to: the line says why.
+    A refused certificate is an error with the reason.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -199,7 +199,7 @@ async def test_refusedCertificate(tmp_path: Path) -> None:
 @live
 async def test_notTLS() -> None:
     """
-    A server that does not speak TLS is not one to connect to.
+    A server without TLS is an error.
     """
     async with serving(Factory.forProtocol(Speaker)) as (port, _):
         [line] = await ended(telnet("--tls", HOST, port), 1)
@@ -209,9 +209,9 @@ async def test_notTLS() -> None:
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
-    An environment for programs in a terminal that does not answer them.
+    An environment for programs in a terminal that does not answer queries.
 
-    @return: the folder in which they keep what they remember.
+    @return: the directory of their state files.
     """
     monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
     monkeypatch.setenv("TERM", "xterm")
@@ -222,8 +222,8 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @live
 async def test_terminal(terminal: Path) -> None:
     """
-    In a terminal a line is typed, and the echo is seen; the line is remembered
-    where only its owner can read it.
+    In a terminal a line is typed and its echo printed. The history file is readable by
+    its owner only.
     """
     async with serving(SimpleServerFactory()) as (port, _):
         process = run(TELNET, HOST, str(port), usePTY=True)
@@ -241,8 +241,8 @@ async def test_terminal(terminal: Path) -> None:
 @live
 async def test_escapes(terminal: Path) -> None:
     """
-    The server has no power over the terminal: its control characters are made
-    visible. Its unfinished line stands in front of what is typed.
+    Control characters from the server are escaped. An incomplete line of the server is
+    shown before the input.
     """
     async with serving(Factory.forProtocol(Speaker)) as (port, _):
         process = run(TELNET, HOST, str(port), usePTY=True)
@@ -258,8 +258,7 @@ async def test_escapes(terminal: Path) -> None:
 @live
 async def test_leave(terminal: Path) -> None:
     """
-    Ctrl-D and Ctrl-C end the program, and so does a signal; the terminal is
-    then as it was.
+    Ctrl-D, Ctrl-C and a signal end the program, and restore the terminal.
     """
     async with serving(SimpleServerFactory()) as (port, _):
         for key in (b"\x04", b"\x03"):
@@ -278,8 +277,7 @@ async def test_leave(terminal: Path) -> None:
 @live
 async def test_withoutPromptToolkit(terminal: Path) -> None:
     """
-    Where C{prompt_toolkit} is not installed, plain lines are taken in a
-    terminal.
+    Without C{prompt_toolkit}, lines are read from the terminal without editing.
     """
     program = (
         "import sys; sys.modules['prompt_toolkit'] = None\n"

@@ -1,5 +1,5 @@
 """
-The tutorial's servers, with players written in Python.
+The servers of the tutorial, with players written in Python.
 """
 
 import re
@@ -26,23 +26,20 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "examples" / "tutorial"
 
 class Player:
     """
-    A player who remembers what it is told.
+    A player that collects received messages.
     """
 
     def __init__(self, socket: XMLSocket) -> None:
         self.socket = socket
-        self.heard = socket.messages()
+        self.messages = socket.messages()
 
-    def say(self, *messages: str) -> None:
-        """
-        Say something.
-        """
+    def send(self, *messages: str) -> None:
         for message in messages:
             self.socket.send(message)
 
     async def end(self) -> None:
         """
-        Go, and wait until that is done.
+        Disconnect, and wait until the connection is lost.
         """
         ended = self.socket.whenClosed()
         self.socket.close()
@@ -50,22 +47,19 @@ class Player:
 
     async def until(self, wanted: str) -> list[str]:
         """
-        Wait for a message that has this in it.
+        Wait for a message that contains a text.
 
         @return: all messages up to it.
         """
         found = []
-        async for message in self.heard:
+        async for message in self.messages:
             found.append(message)
             if wanted in message:
                 return found
-        raise AssertionError(f"{wanted} has not come, but {found}")
+        raise AssertionError(f"{wanted} was not received, but {found}")
 
 
 async def player(port: int) -> Player:
-    """
-    Connect a player.
-    """
     socket = XMLSocket(HOST, port)
     await socket.whenConnected()
     return Player(socket)
@@ -74,7 +68,7 @@ async def player(port: int) -> Player:
 @asynccontextmanager
 async def board(step: str, *arguments: str) -> AsyncIterator[int]:
     """
-    Run the server of a step while the block runs, as the tutorial says, but on
+    Run the server of a step while the block runs, with the command of the tutorial but
     another port.
 
     @return: its port.
@@ -104,15 +98,15 @@ async def board(step: str, *arguments: str) -> AsyncIterator[int]:
 @live
 async def test_step1() -> None:
     """
-    Who moves is on the board; who comes later is told where the others are, and
-    everybody who has gone. Nobody leaves the board, nor sends anything else.
+    Moves are broadcast. A new player receives the positions of the others, and leaving
+    players are reported. Invalid moves and messages are refused.
     """
     async with board("step1") as port:
         one = await player(port)
-        one.say('<move x="3" y="4"/>')
+        one.send('<move x="3" y="4"/>')
         assert await one.until("at") == ['<at who="1" x="3" y="4"/>']
         two = await player(port)
-        two.say('<move x="15" y="0"/>', '<move x="14" y="0"/>')
+        two.send('<move x="15" y="0"/>', '<move x="14" y="0"/>')
         assert await two.until('x="14"') == [
             '<at who="1" x="3" y="4"/>',
             '<at who="2" x="15" y="0"/>',
@@ -120,7 +114,7 @@ async def test_step1() -> None:
         ]
         for wrong in ['<move x="16" y="0"/>', '<move x="a" y="0"/>', "<hello/>", "no XML"]:
             other = await player(port)
-            other.say(wrong)
+            other.send(wrong)
             await other.socket.whenClosed()
         await two.end()
         assert await one.until("gone") == [
@@ -133,13 +127,13 @@ async def test_step1() -> None:
 
 async def playTogether(port: int) -> None:
     """
-    Meet in a room, see who is where, and be told what is wrong.
+    Join a room, receive the positions, and receive errors.
     """
     ann = await player(port)
-    ann.say('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
+    ann.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
     await ann.until("<welcome")
     ben = await player(port)
-    ben.say('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
+    ben.send('<join room="garden" name="Ben"/>', '<set key="at" value="15,0"/>', "<who/>")
     [*_, who] = await ben.until("<who")
     assert '<member name="Ann" connected="true"><data key="at" value="3,4" /></member>' in who
     assert await ann.until("<set") == [
@@ -147,14 +141,14 @@ async def playTogether(port: int) -> None:
         '<set name="Ben" key="at" value="15,0" />',
     ]
     for wrong in ["16,0", "3", "3,4,5", "-1,0", "٣,4"]:
-        ann.say(f'<set key="at" value="{wrong}"/>')
+        ann.send(f'<set key="at" value="{wrong}"/>')
         [error] = await ann.until("<error")
         assert 'code="move"' in error
-    ann.say('<set key="color" value="red"/>', "<set ")
+    ann.send('<set key="color" value="red"/>', "<set ")
     [error] = await ann.until("<error")
     assert 'code="xml"' in error
     assert await ben.until("color") == ['<set name="Ann" key="color" value="red" />']
-    ann.say("<leave/>")
+    ann.send("<leave/>")
     assert await ben.until("<left") == ['<left name="Ann" />']
     await ann.end()
     await ben.end()
@@ -163,7 +157,7 @@ async def playTogether(port: int) -> None:
 @live
 async def test_step2() -> None:
     """
-    Players meet in rooms by their names, and the rules of the board hold.
+    Players join rooms by name, and the rules of the board apply.
     """
     async with board("step2") as port:
         await playTogether(port)
@@ -172,8 +166,8 @@ async def test_step2() -> None:
 @live
 async def test_step3(tmp_path: Path) -> None:
     """
-    The same with the policy file of one's own; who was cut off takes the place
-    again; and C{SecureSocket} speaks TLS on the same port.
+    The same with a custom policy file. A disconnected player resumes its membership,
+    and C{SecureSocket} connects with TLS on the same port.
     """
     certificate, authority = tmp_path / "certificate.pem", trustme.CA()
     authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -192,7 +186,7 @@ async def test_step3(tmp_path: Path) -> None:
         cut.transport.abortConnection()  # type: ignore[attr-defined]
         await cut.untilLost()
         back = await player(port)
-        back.say(f'<resume token="{found[1].decode()}"/>', "<who/>")
+        back.send(f'<resume token="{found[1].decode()}"/>', "<who/>")
         [welcome_, who] = await back.until("<who")
         assert 'name="Ann"' in welcome_
         assert '<data key="at" value="3,4" />' in who

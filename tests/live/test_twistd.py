@@ -25,7 +25,7 @@ from tests.live.peers import (
     HOST,
     TWISTD,
     Buffered,
-    acquaint,
+    connectThrough,
     dial,
     pause,
     portOf,
@@ -42,12 +42,12 @@ ANY_PORT = f"--listen=tcp:0:interface={HOST}"
 @live
 async def test_xml() -> None:
     """
-    The relay relays, answers policy requests, and logs who came and went.
+    The server forwards messages, answers policy requests, and logs connections.
     """
     server = twistd("openfl-xml", ANY_PORT)
     port = await portOf(server)
     one, two = await dial(port), await dial(port)
-    await acquaint(one, two)
+    await connectThrough(one, two)
     one.send(b"hello\0")
     await two.until(b"hello\0")
     asking = await dial(port)
@@ -66,26 +66,25 @@ async def test_xml() -> None:
 @live
 async def test_badInput() -> None:
     """
-    Bad input of every kind ends one connection at most; there is no traceback,
-    and another client goes on.
+    Invalid input of any kind closes at most its own connection, without a traceback.
     """
     server = twistd("openfl-xml", ANY_PORT, "--echo", "--max-message=1000")
     port = await portOf(server)
     good = await dial(port)
     lines = {
-        b"closed: a message is longer than 1000 bytes": b"x" * 1001,
-        b"sends text that is not UTF-8": b"\xff\xfe\0",
+        b"disconnected: a message is longer than 1000 bytes": b"x" * 1001,
+        b"sent invalid UTF-8": b"\xff\xfe\0",
     }
     for line, bad in lines.items():
         client = await dial(port)
         client.send(bad)
         await server.until(line)
         await client.close()
-    # Half a message is known to be half only at the end.
+    # An incomplete message is only detected at EOF.
     client = await dial(port)
     client.send(b"half a message")
     await client.close()
-    half = b"closed within a message; its 14 bytes are dropped"
+    half = b"closed the connection within a message; 14 bytes dropped"
     await server.until(half)
     good.send(b"still here\0")
     await good.until(b"still here\0")
@@ -98,15 +97,15 @@ async def test_badInput() -> None:
 @live
 async def test_hangUp(tmp_path: Path) -> None:
     """
-    SIGHUP reopens the log file and reloads the policy file; connections stay
-    open.
+    SIGHUP reopens the log file and reloads the policy file, without closing
+    connections.
     """
     log, policy = tmp_path / "server.log", tmp_path / "policy.xml"
     policy.write_bytes(PolicyFile.forPort(1).toXML())
     server = run(*TWISTD, f"--logfile={log}", "openfl-xml", ANY_PORT, f"--policy={policy}")
     port = await portIn(log)
     client, other = await dial(port), await dial(port)
-    await acquaint(client, other)
+    await connectThrough(client, other)
     log.rename(tmp_path / "server.log.1")
     policy.write_bytes(PolicyFile.forPort(2).toXML())
     server.transport.signalProcess("HUP")
@@ -124,7 +123,7 @@ async def test_hangUp(tmp_path: Path) -> None:
 
 async def portIn(log: Path) -> int:
     """
-    Wait until a log file tells the port.
+    Wait until a log file contains the port.
     """
     while True:
         text = log.read_text() if log.exists() else ""
@@ -137,7 +136,7 @@ async def portIn(log: Path) -> int:
 @live
 async def test_quiet() -> None:
     """
-    The lines for connections can be turned off.
+    The log lines of connections can be disabled.
     """
     server = twistd("openfl-echo", ANY_PORT, "--log-level=warn")
     await server.until(b" starting on ")
@@ -152,10 +151,10 @@ async def test_quiet() -> None:
 @live
 async def test_tls(tmp_path: Path) -> None:
     """
-    With a certificate a command speaks TLS, as C{openssl s_client} does; and
-    who speaks none does not disturb it.
+    With a certificate a command accepts TLS from C{openssl s_client}. A client without
+    TLS is refused.
     """
-    need(shutil.which("openssl"), "there is no openssl (apt-get install openssl)")
+    need(shutil.which("openssl"), "openssl is not installed (apt-get install openssl)")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     issued = authority.issue_cert("localhost")
@@ -183,7 +182,7 @@ async def test_tls(tmp_path: Path) -> None:
 async def test_rootOnlyCertificate(tmp_path: Path) -> None:
     """
     With a certificate that only root can read, C{twistd --uid} warns once at the start
-    that renewals will not be read, and not for each handshake.
+    that renewals cannot be loaded, and not for each handshake.
     """
     if os.geteuid():
         pytest.skip("only root can give up its rights")
@@ -201,14 +200,14 @@ async def test_rootOnlyCertificate(tmp_path: Path) -> None:
         await client.until(b"Connected.")
         await client.close()
     printed = await stop(server)
-    assert printed.count("certificates cannot be read again") == 1
+    assert printed.count("renewed certificates cannot be loaded") == 1
     assert "cannot reload" not in printed
 
 
 @live
 async def test_app(tmp_path: Path) -> None:
     """
-    A user's own protocol is found in the current folder and runs.
+    A user's protocol is found in the current directory.
     """
     (tmp_path / "shouting.py").write_text(
         "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
@@ -227,7 +226,7 @@ async def test_app(tmp_path: Path) -> None:
 @live
 async def test_faithful() -> None:
     """
-    The faithful server serves one client and one line, and ends by itself.
+    The faithful server serves one client and one line, and exits.
     """
     server = twistd("openfl-echo", "--style=simple-server", "--faithful", ANY_PORT)
     client = await dial(await portOf(server))
@@ -240,7 +239,7 @@ async def test_faithful() -> None:
 @live
 async def test_stuckClient() -> None:
     """
-    A client that does not read does not keep the server from ending.
+    A client that does not read does not prevent the shutdown.
     """
     server = twistd("openfl-xml", ANY_PORT, "--echo", "--shutdown-timeout=0.2")
     client = await dial(await portOf(server))
@@ -248,7 +247,7 @@ async def test_stuckClient() -> None:
     client.transport.pauseProducing()  # type: ignore[attr-defined]
     for _ in range(20):
         client.send(b"x" * 500_000 + b"\0")
-    # The echo has begun, and all of it fits into no buffer.
+    # The echo has started, and is larger than all buffers.
     transport: Any = client.transport
     await until(lambda: select.select([transport], [], [], 0)[0])
     await stop(server)
@@ -259,7 +258,7 @@ async def test_stuckClient() -> None:
 @live
 async def test_portInUse() -> None:
     """
-    A port in use ends the start in one line, with status 1.
+    A port in use is an error of one line, with status 1.
     """
     server = twistd("openfl-xml", ANY_PORT)
     port = await portOf(server)
@@ -274,8 +273,7 @@ async def test_portInUse() -> None:
 @live
 async def test_portBelow1024() -> None:
     """
-    A port below 1024 without the right to it ends the start in one line that
-    says so.
+    A missing privilege for a port below 1024 is an error of one line that names it.
     """
     first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if first.exists() and int(first.read_text()) <= 843:
@@ -286,7 +284,7 @@ async def test_portBelow1024() -> None:
     else:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            pytest.skip("run by root, who has the right, and there is no setpriv to give it up")
+            pytest.skip("runs as root, and setpriv is not installed")
         drop = [f"--{caps}=-net_bind_service" for caps in ("bounding-set", "inh-caps")]
         server = run(setpriv, *drop, *TWISTD, *command)
     assert await server.ended == 1
@@ -297,7 +295,7 @@ async def test_portBelow1024() -> None:
 @live
 async def test_usage() -> None:
     """
-    A wrong option ends the start in one line.
+    An invalid option is an error of one line.
     """
     for arguments in [
         ("openfl-xml", "--listen=nope:1"),
@@ -315,7 +313,7 @@ async def test_usage() -> None:
 @live
 async def test_datagrams() -> None:
     """
-    The echo server of UDP answers a C{DatagramSocket}, and ends.
+    The UDP echo server answers a C{DatagramSocket}, and shuts down.
     """
     server = twistd("openfl-echo", "--udp", f"--listen=udp:0:interface={HOST}")
     socket = DatagramSocket()

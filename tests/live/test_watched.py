@@ -1,6 +1,5 @@
 """
-The metrics and the dashboard of two servers that are joined by
-Redis, and while that is gone.
+The metrics and dashboards of two servers connected by Redis, also while Redis is down.
 """
 
 import json
@@ -25,7 +24,7 @@ SITES = ("--metrics=tcp:0", "--dashboard=tcp:0", f"--dashboard-token={TOKEN}")
 
 async def siteOf(server: Process, name: str) -> int:
     """
-    Wait until a server says where one of its sites is.
+    Wait until a server logs the port of the metrics or the dashboard.
 
     @return: the port.
     """
@@ -35,7 +34,7 @@ async def siteOf(server: Process, name: str) -> int:
 
 async def ask(port: int, path: str) -> Buffered:
     """
-    Ask a site for something.
+    Send a request to a metrics or dashboard port.
     """
     client = await dial(port)
     client.send(f"GET {path} HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
@@ -44,7 +43,7 @@ async def ask(port: int, path: str) -> Buffered:
 
 async def metricsOf(port: int) -> dict[str, float]:
     """
-    Read the metrics of a server that have no labels.
+    Return the metrics of a server that have no labels.
     """
     answer = await (await ask(port, "/metrics")).untilLost()
     families = text_string_to_metric_families(answer.partition(b"\r\n\r\n")[2].decode())
@@ -53,11 +52,11 @@ async def metricsOf(port: int) -> dict[str, float]:
 
 async def shown(events: Buffered, wanted: Callable[[Any], bool]) -> Any:
     """
-    Wait until the dashboard sends a state that is as it should be.
+    Wait until the dashboard sends a matching state.
 
-    @param events: the stream of the dashboard's events.
-    @param wanted: looks at the state of the broker.
-    @return: how that is.
+    @param events: the event stream of the dashboard.
+    @param wanted: returns whether the state of the broker matches.
+    @return: the state of the broker.
     """
     while True:
         *_, last = [b"null", *re.findall(rb"event: state\ndata: (.*)\n\n", events.received)]
@@ -70,10 +69,10 @@ async def shown(events: Buffered, wanted: Callable[[Any], bool]) -> Any:
 @live
 async def test_gap(tmp_path: Path) -> None:
     """
-    When Redis is killed everybody within a server goes on; more is said than
-    waits for its return. When it is back, every message was heard on the other
-    server or is counted there as lost, in the room, in the metrics and on the
-    dashboard; and it tells when the broker was down, and what it could not hand on.
+    While Redis is down, messages within a server are delivered, and more are published
+    than are queued. Afterwards each message was received on the other server or is
+    counted as lost: in the room, in the metrics and on the dashboard. The dashboard
+    also shows the outage and the dropped messages.
     """
     port = freePort()
     command = REDIS.command(port)
@@ -97,9 +96,9 @@ async def test_gap(tmp_path: Path) -> None:
     assert (metrics["openfl_broker_up"], metrics["openfl_members"]) == (0, 1)
     for number in range(count):
         ann.send(b"<say>%d:%b</say>\0" % (number, b"x" * size))
-    # Nothing is lost within a server.
-    heard = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
-    assert len(re.findall(rb">\d+:x", heard)) == count
+    # No messages are lost within a server.
+    received = await cleo.until(b">%d:%b</say>\0" % (count - 1, b"x" * size))
+    assert len(re.findall(rb">\d+:x", received)) == count
     state = await shown(streams[0], lambda state: state["dropped"])
     dropped = state["dropped"]
     assert state["waiting"] + dropped == count
@@ -108,13 +107,13 @@ async def test_gap(tmp_path: Path) -> None:
         for server in (one, two):
             await server.until(b"is up")
         ann.send(b"<say>again</say>\0")
-        heard = await ben.until(b">again</say>\0")
-        missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', heard)))
+        received = await ben.until(b">again</say>\0")
+        missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', received)))
         assert missed >= dropped
-        assert missed + len(re.findall(rb">\d+:x", heard)) == count
+        assert missed + len(re.findall(rb">\d+:x", received)) == count
         state = await shown(streams[1], lambda state: state["missed"])
         assert (state["missed"], state["state"], state["reconnects"]) == (missed, "up", 1)
-        assert state["gaps"] == heard.count(b"<gap ")
+        assert state["gaps"] == received.count(b"<gap ")
         metrics = await metricsOf(twoMetrics)
         assert metrics["openfl_broker_missed_total"] == missed
         assert metrics["openfl_broker_up"] == 1

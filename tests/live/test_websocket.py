@@ -1,8 +1,8 @@
 """
 WebSockets on real sockets, with the client of the C{websockets} library.
 
-The client is the one for asyncio, in a thread of its own: the one for threads reads
-and writes one TLS connection in two threads, and sometimes hangs.
+The asyncio client runs in a thread: the library's threading client reads and writes one
+TLS connection in two threads, and sometimes hangs.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ MESSAGES = [b"one\0", b"x" * 300_000 + b"\0", b"last\0"]
 
 def echoes(url: str, **options: Any) -> list[bytes | str]:
     """
-    Send messages in one frame, and return the messages received; this blocks.
+    Send messages in one frame each, and return the received messages. Blocks.
     """
 
     async def exchange() -> list[bytes | str]:
@@ -46,8 +46,8 @@ def echoes(url: str, **options: Any) -> list[bytes | str]:
 @live
 async def test_echo() -> None:
     """
-    Each message comes back as a message of its own, also compressed, and the
-    connection ends in good order.
+    Each message is echoed as one message, also with compression, and the connection is
+    closed gracefully.
     """
     for compress in (False, True):
         factory = WebSocketFactory(
@@ -62,7 +62,7 @@ async def test_echo() -> None:
 @live
 async def test_tls() -> None:
     """
-    The same goes inside TLS.
+    Messages are also echoed with TLS.
     """
     authority = trustme.CA()
     context = Context(TLS_METHOD)
@@ -79,7 +79,7 @@ async def test_tls() -> None:
 
 def untilClosed(url: str, send: bytes) -> tuple[type[ConnectionClosed], int | None]:
     """
-    Send a message, and return how the server ends the connection; this blocks.
+    Send a message, and return the close code and reason of the server. Blocks.
     """
 
     async def exchange() -> tuple[type[ConnectionClosed], int | None]:
@@ -98,8 +98,7 @@ def untilClosed(url: str, send: bytes) -> tuple[type[ConnectionClosed], int | No
 @live
 async def test_ends() -> None:
     """
-    A client hears why the connection ends: since the server wants it, or since
-    a message is too long.
+    The client receives the reason: the server shuts down, or a message is too long.
     """
 
     class Ending(EchoProtocol):
@@ -117,7 +116,7 @@ async def test_ends() -> None:
 @live
 async def test_noWebSocket() -> None:
     """
-    A web browser is told what is here.
+    A web browser receives a description of the port.
     """
     async with serving(WebSocketFactory(XMLSocketFactory(EchoProtocol))) as (port, _):
         client = await dial(port)

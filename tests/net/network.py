@@ -1,5 +1,5 @@
 """
-A network in memory on which the test is every server.
+An in-memory network on which the test plays every server.
 """
 
 from twisted.internet.protocol import Factory
@@ -57,9 +57,6 @@ class Peer(testing.Peer):
             self._network.flush()
 
     def close(self) -> None:
-        """
-        Close the connection.
-        """
         super().close()
         self._network.flush()
 
@@ -76,23 +73,17 @@ class Network(MemoryNetwork):
     @property
     def dialled(self) -> list[tuple[str, int]]:
         """
-        Addresses and ports of all connection attempts.
+        The addresses and ports of all connection attempts.
         """
         self.flush()
         return [(attempt.host, attempt.port) for attempt in self.attempts.made]
 
     def answer(self) -> Peer:
-        """
-        Accept the latest attempt.
-        """
         self.flush()
         peer = Peer(self)
         self.attempts.made[-1].answer(Factory.forProtocol(lambda: peer))
         return peer
 
     def turnAway(self) -> None:
-        """
-        Refuse the latest attempt.
-        """
         self.flush()
         self.attempts.made[-1].refuse()

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.net.datagramsocket}, on a network in memory.
+Tests for L{openfl_twisted.net.datagramsocket}, on an in-memory network.
 """
 
 import socket
@@ -16,33 +16,27 @@ from openfl_twisted.testing._sockets import MemoryDatagramSocket
 
 class DatagramSocketTests(SynchronousTestCase):
     """
-    L{DatagramSocket} is bound, has a peer, and is closed.
+    L{DatagramSocket}.
     """
 
     def setUp(self) -> None:
-        """
-        Make a socket.
-        """
         self.network = MemoryNetwork()
         self.reactor = self.network.reactor
         self.socket = DatagramSocket(reactor=self.reactor)
         self.sent: list[Datagram] = []
-        self.network.datagrams.filter = self.carry
-        # Somebody has this port.
+        self.network.datagrams.filter = self.record
+        # A port in use.
         DatagramSocket(reactor=self.reactor).bind(7)
 
-    def carry(self, datagram: Datagram) -> bool:
-        """
-        Remember a datagram.
-        """
+    def record(self, datagram: Datagram) -> bool:
         self.sent.append(datagram)
         return True
 
-    def heard(self, socket: DatagramSocket | None = None) -> list[Event]:
+    def eventsOf(self, socket: DatagramSocket | None = None) -> list[Event]:
         """
-        Begin to listen to a socket.
+        Record the events of a socket.
 
-        @return: the events to come.
+        @return: the list of events.
         """
         socket = socket or self.socket
         socket.receive()
@@ -50,7 +44,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def send(self, data: bytes, port: int, source: tuple[str, int]) -> None:
         """
-        Have a datagram arrive at this machine, from wherever it comes.
+        Deliver a datagram to the local machine, from any sender.
         """
         destination = "::1" if ":" in source[0] else "127.0.0.1"
         self.network.datagrams.hold()
@@ -60,13 +54,13 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def assertRefused(self, kind: type[errors.Error], call: Any, *arguments: Any) -> None:
         """
-        A call is refused.
+        Check that a call raises an error.
         """
         self.assertRaises(kind, call, *arguments)
 
     def test_new(self) -> None:
         """
-        At first it has neither address nor peer.
+        A new socket is neither bound nor connected.
         """
         socket = self.socket
         self.assertTrue(DatagramSocket.isSupported)
@@ -76,7 +70,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_reactor(self) -> None:
         """
-        Unless it is told otherwise, it uses the reactor that runs.
+        The default reactor is the global one.
         """
         from twisted.internet import reactor
 
@@ -84,7 +78,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_bind(self) -> None:
         """
-        An address is taken once; one that cannot be had is refused.
+        A socket can be bound once; an unavailable address is refused.
         """
         for arguments, kind in [
             ((-1,), errors.RangeError),
@@ -99,8 +93,8 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_receive(self) -> None:
         """
-        Before C{receive} nothing is read, whether it is bound before or after;
-        what has come is not lost.
+        Nothing is read before C{receive}, whether it is called before or after C{bind}.
+        Earlier datagrams are not lost.
         """
         self.socket.bind(8000)
         recorder = EventRecorder(self.socket)
@@ -111,15 +105,15 @@ class DatagramSocketTests(SynchronousTestCase):
         self.network.flush()
         self.assertEqual(recorder.types, ["data"])
         early = DatagramSocket(reactor=self.reactor)
-        events = self.heard(early)
+        events = self.eventsOf(early)
         early.bind(8001)
         self.send(b"at once", 8001, ("127.0.0.1", 81))
         self.assertEqual(len(events), 1)
 
     def test_connect(self) -> None:
         """
-        A peer is an address that can be sent to; the socket is bound for it, and
-        another peer replaces it.
+        Connecting requires a valid destination and binds the socket. Another peer
+        replaces the first.
         """
         for arguments, kind in [
             (("0.0.0.0", 80), errors.ArgumentError),
@@ -137,8 +131,8 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_send(self) -> None:
         """
-        Without a peer each datagram has its address; the socket is bound for
-        it.
+        Without a connected peer each datagram has a destination, and the socket is
+        bound to a matching address.
         """
         for arguments, kind in [
             ((b"abc",), errors.ArgumentError),
@@ -158,7 +152,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_noRoute(self) -> None:
         """
-        What the system refuses is an error with the reason.
+        An error of the system contains its reason.
         """
         self.network.makeUnreachable("192.0.2.1")
         error = self.assertRaises(errors.IOError, self.socket.send, b"a", 0, 0, "192.0.2.1", 80)
@@ -166,8 +160,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_sendToThePeer(self) -> None:
         """
-        With a single peer a part of an array can be sent, and no other address
-        is taken.
+        A connected socket sends a part of an array, and accepts no other destination.
         """
         self.socket.connect("127.0.0.1", 80)
         for address, port in [("127.0.0.1", 80), ("127.0.0.1", 0), (None, 80)]:
@@ -179,17 +172,16 @@ class DatagramSocketTests(SynchronousTestCase):
         self.assertEqual([datagram.data for datagram in self.sent], [b"cde", b""])
         self.assertEqual({datagram.destination for datagram in self.sent}, {("127.0.0.1", 80)})
 
-    def test_nothingToSend(self) -> None:
+    def test_none(self) -> None:
         """
-        C{None} is no datagram.
+        Sending C{None} is an error.
         """
         error = self.assertRaises(errors.TypeError, self.socket.send, None)
         self.assertEqual(error.errorID, 2007)
 
     def test_options(self) -> None:
         """
-        Options can be set before and after the socket is bound; wrong values are
-        refused.
+        Options can be set before and after C{bind}; invalid values are refused.
         """
         for bind in (False, True):
             if bind:
@@ -209,7 +201,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_groups(self) -> None:
         """
-        A group can be joined by a socket that is bound to its version of IP.
+        A socket can join groups of the IP version to which it is bound.
         """
         self.assertRefused(errors.IOError, self.socket.joinGroup, "239.1.2.3")
         self.socket.bind()
@@ -223,7 +215,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_notAnAddress(self) -> None:
         """
-        The error for a host name says that an IP address is needed.
+        The error for a host name says that an IP address is required.
         """
         error = self.assertRaises(errors.ArgumentError, self.socket.bind, 8087, "localhost")
         words = "'localhost' must be an IP address, such as 127.0.0.1"
@@ -232,11 +224,11 @@ class DatagramSocketTests(SynchronousTestCase):
         self.socket.bind("8087")  # type: ignore[arg-type]
         self.assertEqual(self.socket.localPort, 8087)
 
-    def test_strangers(self) -> None:
+    def test_otherSenders(self) -> None:
         """
-        Only the single peer is heard, however its address is written.
+        A connected socket receives from its peer only, in any notation of its address.
         """
-        events = self.heard()
+        events = self.eventsOf()
         self.socket.connect("[0:0:0:0:0:0:0:1]", 80)
         self.assertEqual(self.socket.remoteAddress, "::1")
         for data, source in [
@@ -249,9 +241,9 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_event(self) -> None:
         """
-        A datagram is an event with the addresses of both sides.
+        The event contains the addresses of both sides.
         """
-        events = self.heard()
+        events = self.eventsOf()
         self.socket.bind(8000, "127.0.0.1")
         self.send(b"abc", 8000, ("127.0.0.2", 81))
         [event] = events
@@ -263,7 +255,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        Closed it is done for good.
+        A closed socket cannot be used again.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.run(self.socket.close())
@@ -282,8 +274,8 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_closeInListener(self) -> None:
         """
-        A listener that closes the socket receives no further datagram, even if
-        the port has read several.
+        A listener that closes the socket receives no further datagram, even if the port
+        has read several.
         """
         received: list[bytes] = []
 
@@ -302,7 +294,7 @@ class DatagramSocketTests(SynchronousTestCase):
 
     def test_optionRefused(self) -> None:
         """
-        If the system refuses an option, the socket is not bound: it can be bound when
+        If the system refuses an option, the socket is not bound. It can be bound after
         the option has been changed.
         """
         self.socket.multicastInterface = "127.0.0.9"

@@ -23,38 +23,30 @@ from tests.net.network import Network
 @dataclass
 class Player:
     """
-    A class as a program has it.
+    A program's class.
     """
 
     firstProp: str = ""
 
 
-class Again:
+class Recursive:
     """
-    Writes itself anew instead of its members.
+    Encodes itself recursively.
     """
 
     def writeExternal(self, output: Any) -> None:
-        """
-        Write the same again.
-        """
         ByteArray().writeObject(self)
 
     def readExternal(self, input: Any) -> None:
-        """
-        Read nothing.
-        """
+        pass
 
 
 class PublicOnly:
     """
-    Sends what does not begin with an underscore.
+    Writes members without a leading underscore.
     """
 
     def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
-        """
-        Write these members.
-        """
         for name, value in obj.items():
             if not name.startswith("_"):
                 output.writeDynamicProperty(name, value)
@@ -62,32 +54,26 @@ class PublicOnly:
 
 class Nameless:
     """
-    Writes a member without a name.
+    Writes a member with an empty name.
     """
 
     def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
-        """
-        Write it.
-        """
         output.writeDynamicProperty("a", 1)
         output.writeDynamicProperty("", 1)
 
 
 class RegisterTests(SynchronousTestCase):
     """
-    L{registerClassAlias} makes classes known.
+    L{registerClassAlias} registers classes.
     """
 
     def setUp(self) -> None:
-        """
-        Begin with no classes.
-        """
         self.patch(utils, "classAliases", ClassRegistry())
 
     def test_known(self) -> None:
         """
-        An instance of a known class is written as Flash writes it, and comes
-        back as one.
+        An instance of a registered class is encoded as in Flash, and decoded as an
+        instance.
         """
         data = bytes.fromhex("0A 13 19") + b"MyClassAlias\x13firstProp\x06\x0bHello"
         unknown = ByteArray(data).readObject()
@@ -99,24 +85,23 @@ class RegisterTests(SynchronousTestCase):
         array.position = 0
         self.assertEqual(array.readObject(), Player("Hello"))
 
-    def test_writesItselfAgain(self) -> None:
+    def test_recursion(self) -> None:
         """
-        An object that never ends writing itself is an error with a text that
-        one can read.
+        An object that encodes itself recursively is an error with a readable text.
         """
-        utils.classAliases.register("Again", Again)
-        error = self.assertRaises(errors.IOError, ByteArray().writeObject, Again())
+        utils.classAliases.register("Recursive", Recursive)
+        error = self.assertRaises(errors.IOError, ByteArray().writeObject, Recursive())
         self.assertLess(len(str(error)), 100_000)
 
 
 class GlobalTests(SynchronousTestCase):
     """
-    The classes are known to the whole process.
+    Registrations are global.
     """
 
     def test_register(self) -> None:
         """
-        A class that is registered here is known to every array.
+        A registered class is known to every array.
         """
 
         class Score:
@@ -131,7 +116,7 @@ class GlobalTests(SynchronousTestCase):
 
 class DynamicPropertyTests(SynchronousTestCase):
     """
-    A program decides which members are sent.
+    L{ObjectEncoding.dynamicPropertyWriter} selects the members that are sent.
     """
 
     def write(self, value: Any, objectEncoding: int) -> ByteArray:
@@ -146,7 +131,7 @@ class DynamicPropertyTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """
-        A writer is known by its method; nobody writes at first.
+        A writer is recognized by its method; the default is C{None}.
         """
         self.assertIsNone(ObjectEncoding.dynamicPropertyWriter)
         writer: IDynamicPropertyWriter = PublicOnly()
@@ -165,7 +150,7 @@ class DynamicPropertyTests(SynchronousTestCase):
 
     def test_array(self) -> None:
         """
-        It decides for every array, in both versions, until it is taken away.
+        The writer is used by every array, in both versions, until it is removed.
         """
         value = {"name": "Ann", "_secret": 1.5, "inside": {"_deep": 2.5, "list": [None]}}
         for encoding in (0, 3):
@@ -179,7 +164,7 @@ class DynamicPropertyTests(SynchronousTestCase):
 
     def test_socket(self) -> None:
         """
-        It decides for sockets too.
+        The writer is used by sockets too.
         """
         self.patch(ObjectEncoding, "dynamicPropertyWriter", PublicOnly())
         network = Network()

@@ -33,12 +33,12 @@ SOCKETS: list[Any] = [Socket, XMLSocket, SecureSocket]
 
 class PermissionTestCase(SynchronousTestCase):
     """
-    A program in a sandbox, on a network in memory.
+    A program in a sandbox, on an in-memory network.
     """
 
     def setUp(self) -> None:
         """
-        Come from an address, by http.
+        Set the program's URL, with C{http}.
         """
         self.addCleanup(forgetPolicyFiles)
         self.sandbox(Security.REMOTE, URL)
@@ -46,14 +46,14 @@ class PermissionTestCase(SynchronousTestCase):
 
     def sandbox(self, sandboxType: str, swfURL: str | None = None) -> None:
         """
-        Put the program in a sandbox.
+        Set the sandbox of the program.
         """
         self.patch(Security, "sandboxType", sandboxType)
         self.patch(Security, "swfURL", swfURL)
 
     def make(self, cls: Any = Socket) -> Any:
         """
-        Make a socket whose events are remembered.
+        Create a socket whose events are recorded.
         """
         socket = cls(reactor=self.network.reactor)
         self.recorder = EventRecorder(socket)
@@ -61,13 +61,13 @@ class PermissionTestCase(SynchronousTestCase):
 
     def assertAsked(self, *ports: int) -> None:
         """
-        These ports have been connected to, and no others.
+        Check the ports of all connection attempts.
         """
         self.assertEqual([port for _, port in self.network.dialled], list(ports))
 
     def answer(self, policy: PolicyFile) -> Peer:
         """
-        Have the server that was asked last answer with a policy file.
+        Answer the latest policy request with a policy file.
         """
         peer = self.network.answer()
         self.assertEqual(peer.received, REQUEST)
@@ -77,7 +77,7 @@ class PermissionTestCase(SynchronousTestCase):
 
     def decide(self, policy: PolicyFile, cls: Any = Socket) -> list[Event]:
         """
-        Connect a socket, to a host whose master has this policy.
+        Connect a socket to a host with the given master policy file.
 
         @return: its events.
         """
@@ -88,13 +88,13 @@ class PermissionTestCase(SynchronousTestCase):
 
 class GrantedTests(PermissionTestCase):
     """
-    With the permission it is as without a sandbox.
+    A granted connection behaves as without a sandbox.
     """
 
     def test_connect(self) -> None:
         """
-        The socket connects when the policy file has come, and its own
-        connection carries nothing but its data.
+        The socket connects when the policy file has been received, on a separate
+        connection that only carries its data.
         """
         socket = self.make()
         connected = socket.whenConnected
@@ -113,7 +113,7 @@ class GrantedTests(PermissionTestCase):
 
     def test_everySocket(self) -> None:
         """
-        Each kind of socket asks first.
+        Each socket class requests a policy file first.
         """
         for cls in SOCKETS:
             self.network = Network()
@@ -122,7 +122,8 @@ class GrantedTests(PermissionTestCase):
 
     def test_own(self) -> None:
         """
-        Without a master the port itself is asked, and then connected to again.
+        Without a master policy file, the file is requested from the target port, which
+        is then connected to again.
         """
         self.make().connect(HOST, 8080)
         self.network.turnAway()
@@ -131,8 +132,8 @@ class GrantedTests(PermissionTestCase):
 
     def test_known(self) -> None:
         """
-        What is known is not asked for again, until it is forgotten; the outcome
-        never comes within the call.
+        A cached policy file is not requested again until the cache is cleared. The
+        result is never dispatched within the call.
         """
         self.decide(GRANTING)
         self.make().connect(HOST, 9000)
@@ -145,8 +146,8 @@ class GrantedTests(PermissionTestCase):
 
     def test_named(self) -> None:
         """
-        A file that C{loadPolicyFile} has named is asked for first, and no more
-        when it is forgotten.
+        A file named by C{loadPolicyFile} is requested first, but not after the cache is
+        cleared.
         """
         Security.loadPolicyFile(f"xmlsocket://{HOST}:8430")
         self.assertAsked()
@@ -160,7 +161,7 @@ class GrantedTests(PermissionTestCase):
 
     def test_https(self) -> None:
         """
-        Content that came by https is known as such.
+        Content loaded over HTTPS is treated as secure.
         """
         secure = PolicyFile((AccessRule("games.example", "*", secure=True),))
         self.sandbox(Security.REMOTE, "https://games.example/")
@@ -175,7 +176,7 @@ class GrantedTests(PermissionTestCase):
 
     def test_home(self) -> None:
         """
-        No host means the one from which the program came.
+        The default host is that from which the program was loaded.
         """
         self.sandbox(Security.REMOTE, "http://192.0.2.7/")
         self.make().connect(None, 8080)
@@ -186,7 +187,7 @@ class GrantedTests(PermissionTestCase):
 
     def test_masterPort(self) -> None:
         """
-        Another port can stand for 843.
+        C{masterPort} replaces port 843.
         """
         self.patch(permissions, "masterPort", 9843)
         self.make().connect(HOST, 80)
@@ -197,13 +198,13 @@ class GrantedTests(PermissionTestCase):
 
 class RefusedTests(PermissionTestCase):
     """
-    Without it there is a C{securityError}, and nothing else.
+    A denied connection dispatches C{securityError} only.
     """
 
     def test_event(self) -> None:
         """
-        Each kind of socket dispatches #2048 with Flash's text and the reason;
-        there is no C{ioError} and no C{close}, and it can connect again.
+        Each socket class dispatches #2048 with Flash's text and the reason, without
+        C{ioError} and C{close}, and can connect again.
         """
         for cls in SOCKETS:
             self.network = Network()
@@ -220,7 +221,7 @@ class RefusedTests(PermissionTestCase):
                 event.text,
             )
             self.assertIn("it is not for 'games.example'", event.text)
-            self.assertIn("'master-only' ends the search", event.text)
+            self.assertIn("'master-only' of the master policy file ends the search", event.text)
             self.assertAsked(843)
             socket = event.target
             assert isinstance(socket, Socket | XMLSocket)
@@ -228,9 +229,9 @@ class RefusedTests(PermissionTestCase):
             self.assertRaises(errors.IOError, socket.close)
             self.successResultOf(socket.whenClosed())
 
-    def test_nobodyThere(self) -> None:
+    def test_noServer(self) -> None:
         """
-        Where nobody listens at all there is no file, and so no permission.
+        If no server is listening, there is no policy file and no permission.
         """
         self.make().connect("2001:db8::1", 8080)
         self.network.turnAway()
@@ -238,11 +239,11 @@ class RefusedTests(PermissionTestCase):
         [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
         self.assertIn("cannot load data from [2001:db8::1]:8080. ", event.text)
-        self.assertIn("port 843: nobody listens there; ", event.text)
+        self.assertIn("port 843: connection refused; ", event.text)
 
     def test_awaited(self) -> None:
         """
-        Who awaits the connection gets the same error.
+        C{whenConnected} fails with the same error.
         """
         socket = self.make()
         socket.connect(HOST, 8080)
@@ -253,8 +254,7 @@ class RefusedTests(PermissionTestCase):
 
     def test_known(self) -> None:
         """
-        A refusal that is known already is an event too, and never comes within
-        the call.
+        A cached refusal is also an event, which is never dispatched within the call.
         """
         self.decide(PolicyFile(REFUSING.rules, "none"))
         self.make().connect(HOST, 8080)
@@ -265,8 +265,8 @@ class RefusedTests(PermissionTestCase):
 
     def test_timeout(self) -> None:
         """
-        The time of the socket covers the policy files too; then it is an
-        C{ioError}, and nothing is left of the search.
+        The socket's timeout includes the policy requests. It dispatches C{ioError}, and
+        cancels the requests.
         """
         socket = self.make()
         socket.timeout = 2000
@@ -280,8 +280,8 @@ class RefusedTests(PermissionTestCase):
 
     def test_silentServer(self) -> None:
         """
-        A server that does not know policy requests, and is silent, is a refusal
-        before the time of the socket is over.
+        A server that does not answer policy requests is a refusal before the socket's
+        timeout.
         """
         self.make().connect(HOST, 8080)
         self.network.turnAway()
@@ -293,7 +293,7 @@ class RefusedTests(PermissionTestCase):
 
     def test_closed(self) -> None:
         """
-        Who closes the socket while it asks ends the search without an event.
+        Closing the socket during a policy request cancels the request without an event.
         """
         socket = self.make()
         socket.connect(HOST, 8080)
@@ -306,7 +306,8 @@ class RefusedTests(PermissionTestCase):
 
     def test_replaced(self) -> None:
         """
-        A new attempt replaces one that still asks, and is heard of alone.
+        A new attempt replaces one with a pending policy request; only its result is
+        dispatched.
         """
         socket = self.make()
         socket.connect(HOST, 8080)
@@ -319,13 +320,13 @@ class RefusedTests(PermissionTestCase):
 
 class SandboxTests(PermissionTestCase):
     """
-    What is needed goes by the sandbox.
+    The sandbox determines the required permission.
     """
 
     def test_application(self) -> None:
         """
-        A desktop program needs no permission, as AIR and OpenFL have it, and
-        its URL does not matter; this is the default.
+        A desktop program needs no permission, for any URL, as in AIR and OpenFL. This
+        is the default.
         """
         self.sandbox(Security.APPLICATION, URL)
         self.make().connect(HOST, 8080)
@@ -335,8 +336,8 @@ class SandboxTests(PermissionTestCase):
 
     def test_withFile(self) -> None:
         """
-        A program in C{LOCAL_WITH_FILE} has no sockets: #2010 is thrown, and
-        what there is stays.
+        In C{LOCAL_WITH_FILE}, connecting raises #2010, and an existing connection stays
+        open.
         """
         self.sandbox(Security.APPLICATION)
         socket = self.make()
@@ -355,8 +356,8 @@ class SandboxTests(PermissionTestCase):
 
     def test_withNetwork(self) -> None:
         """
-        To a program that came from no host only rules for everybody apply; its
-        sandbox stands for its URL.
+        A program without a host is subject to rules for all domains only. Its sandbox
+        replaces its URL in messages.
         """
         for sandbox in (Security.LOCAL_WITH_NETWORK, Security.LOCAL_TRUSTED, Security.REMOTE):
             self.sandbox(sandbox, None if sandbox == Security.REMOTE else URL)
@@ -372,7 +373,7 @@ class SandboxTests(PermissionTestCase):
 
     def test_trusted(self) -> None:
         """
-        A program in C{LOCAL_TRUSTED} needs no permission for this machine.
+        In C{LOCAL_TRUSTED}, the loopback interface needs no permission.
         """
         self.sandbox(Security.LOCAL_TRUSTED)
         for host in ("127.0.0.1", "::1", "[::1]"):
@@ -383,7 +384,7 @@ class SandboxTests(PermissionTestCase):
 
     def test_wrongURL(self) -> None:
         """
-        An address that is none is an error, in the call.
+        An invalid C{swfURL} raises an exception from the call.
         """
         for url in ("games.example", "file:///game.swf", ""):
             self.sandbox(Security.REMOTE, url)
@@ -394,7 +395,7 @@ class SandboxTests(PermissionTestCase):
 
     def test_accepted(self) -> None:
         """
-        The sockets of a C{ServerSocket} need no permission.
+        Sockets accepted by a C{ServerSocket} need no permission.
         """
         self.sandbox(Security.LOCAL_WITH_FILE)
         server = ServerSocket(reactor=self.network.reactor)

@@ -11,17 +11,17 @@ from openfl_twisted.net.reasons import reasonOf, socketError
 
 class ReasonTests(SynchronousTestCase):
     """
-    Every failure to connect is explained.
+    Reasons of failed connection attempts.
     """
 
     def test_reasons(self) -> None:
         """
-        The reason names the host, and the port if it matters.
+        The reason contains the host, and the port if it is relevant.
         """
         for problem, words in [
             (error.ConnectionRefusedError(), "to h:80 was refused: no server listens there"),
             (error.DNSLookupError("no results"), "the host name 'h' is unknown"),
-            (error.NoRouteError(), "h cannot be reached: there is no route to it"),
+            (error.NoRouteError(), "h cannot be reached: no route to host"),
             (error.TCPTimedOutError(), "h:80: TCP connection timed out"),
             (
                 error.TimeoutError(string="no answer within 2 seconds."),

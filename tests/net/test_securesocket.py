@@ -1,5 +1,5 @@
 """
-C{SecureSocket} on a network in memory.
+Tests for L{openfl_twisted.net.securesocket}, on an in-memory network.
 """
 
 from typing import Any
@@ -28,14 +28,15 @@ EXPIRED = server(ROOT, names=[HOST], ends=PAST)
 
 class SecureNetwork(Network):
     """
-    A network in memory, with servers that speak TLS.
+    An in-memory network with TLS servers.
     """
 
-    def meet(self, identity: Identity | None) -> Peer:
+    def accept(self, identity: Identity | None) -> Peer:
         """
-        Have a server accept the last attempt to connect.
+        Let a server accept the latest connection attempt.
 
-        @param identity: who the server is; C{None} for one that says nothing.
+        @param identity: the server's certificate; C{None} for a server that sends
+            nothing.
         """
         self.flush()
         server = Peer(self)
@@ -48,7 +49,7 @@ class SecureNetwork(Network):
 
 class SecureSocketTests(SynchronousTestCase):
     """
-    The life of a secure socket.
+    Connections and events of L{SecureSocket}.
     """
 
     def setUp(self) -> None:
@@ -58,24 +59,23 @@ class SecureSocketTests(SynchronousTestCase):
 
     def begin(self, identity: Identity | None = GOOD) -> Peer:
         """
-        Connect to a server that is so far away that no handshake is completed
-        yet.
+        Connect to a server without completing the handshake.
         """
         self.network.latency = 1
         self.socket.connect(HOST, 443)
-        return self.network.meet(identity)
+        return self.network.accept(identity)
 
     def shakeHands(self, identity: Identity | None = GOOD) -> Peer:
         """
-        Connect to a server, and let both speak until they are silent.
+        Connect to a server, and exchange data until both sides are idle.
         """
         self.socket.connect(HOST, 443)
-        return self.network.meet(identity)
+        return self.network.accept(identity)
 
     def state(self) -> tuple[bool, str, bool, bool]:
         """
-        Get whether it is connected, the status, and whether there are
-        certificates.
+        Return whether it is connected, the status, and whether each certificate is
+        available.
         """
         return (
             self.socket.connected,
@@ -86,7 +86,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def ioErrorText(self) -> str:
         """
-        Get the text of the only event.
+        Return the text of the only event.
         """
         [event] = self.recorder.events
         assert isinstance(event, IOErrorEvent)
@@ -95,7 +95,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """
-        Nothing is known before the first connection.
+        Before the first connection, the status is unknown.
         """
         self.assertTrue(SecureSocket.isSupported)
         self.assertEqual(self.state(), (False, "unknown", False, False))
@@ -104,8 +104,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_connecting(self) -> None:
         """
-        Until the handshake is completed there is no connection, and nothing can
-        be written.
+        Before the handshake is completed, the socket is not connected, and cannot
+        write.
         """
         self.begin()
         self.assertEqual(self.state(), (False, "unknown", False, False))
@@ -115,8 +115,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        C{connect} comes when the server is trusted, and its certificate can be
-        looked at.
+        C{connect} is dispatched after the server is trusted, and its certificate is
+        available.
         """
         seen = []
         self.socket.addEventListener("connect", lambda event: seen.append(self.state()))
@@ -129,7 +129,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_talk(self) -> None:
         """
-        Bytes go both ways as with any C{Socket}.
+        Data is exchanged as with any C{Socket}.
         """
         server = self.shakeHands()
         self.socket.writeUTFBytes("ping")
@@ -142,8 +142,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A server that is not trusted makes an C{ioError} that says why, and gets
-        nothing. Its certificate is kept as the refused one.
+        An untrusted server causes an C{ioError} with the reason, and receives no data.
+        Its certificate is available as the refused one.
         """
         server = self.shakeHands(EXPIRED)
         self.assertEqual(
@@ -157,8 +157,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_notReachable(self) -> None:
         """
-        Without TCP nothing is known of a certificate, and the text says what
-        has happened.
+        If the TCP connection fails, the status is unknown, and the text is the reason.
         """
         self.socket.connect(HOST, 443)
         self.network.turnAway()
@@ -167,8 +166,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_stalled(self) -> None:
         """
-        C{timeout} covers the handshake: a server that says nothing makes an
-        C{ioError}, and is left.
+        C{timeout} includes the handshake: a silent server causes an C{ioError}, and is
+        disconnected.
         """
         self.socket.timeout = 3000
         server = self.shakeHands(None)
@@ -184,8 +183,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_closedInTheHandshake(self) -> None:
         """
-        A server that goes away before the end of the handshake makes an
-        C{ioError}, and no C{close}.
+        A server that disconnects during the handshake causes an C{ioError}, and no
+        C{close}.
         """
         server = self.shakeHands(None)
         server.close()
@@ -194,7 +193,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_plainServer(self) -> None:
         """
-        A server that speaks no TLS is named as such.
+        The text for a server without TLS names the reason.
         """
         server = self.shakeHands(None)
         server.send(b"220 mail.example ESMTP\r\n")
@@ -203,8 +202,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_remoteClose(self) -> None:
         """
-        What the server sent before it closed comes before C{close}; the status
-        and the certificate stay.
+        Data sent by the server before it closed is dispatched before C{close}. Status
+        and certificate are kept.
         """
         server = self.shakeHands()
         server.send(b"bye")
@@ -214,7 +213,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_truncated(self) -> None:
         """
-        An end without TLS's own farewell is C{close} as well, without an error.
+        A connection lost without C{close_notify} dispatches C{close}, without an error.
         """
         self.shakeHands()
         self.network.connections[-1].reset()
@@ -223,8 +222,8 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_ownClose(self) -> None:
         """
-        C{close} ends both sides without an event; the status stays until the
-        next C{connect}.
+        C{close} closes both sides without an event. The status is kept until the next
+        C{connect}.
         """
         server = self.shakeHands()
         self.socket.close()
@@ -237,7 +236,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_closeInTheHandshake(self) -> None:
         """
-        C{close} gives up the handshake without an event.
+        C{close} cancels the handshake without an event.
         """
         server = self.begin()
         self.socket.close()
@@ -248,8 +247,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_connectInTheHandshake(self) -> None:
         """
-        Another C{connect} gives up the handshake, and its outcome counts for
-        nothing.
+        Another C{connect} cancels the handshake and ignores its result.
         """
         self.begin(EXPIRED)
         self.begin(GOOD)
@@ -260,7 +258,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """
-        After a refusal the same socket can connect to a better server.
+        After a refusal the same socket can connect to a trusted server.
         """
         self.shakeHands(EXPIRED)
         self.shakeHands(GOOD)
@@ -269,8 +267,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_added(self) -> None:
         """
-        A certificate that is added as trusted is believed from the next
-        C{connect} on.
+        A certificate added as trusted is used from the next C{connect}.
         """
         self.socket.trust = Trust(platform=False)
         self.shakeHands()
@@ -281,7 +278,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_addedNothing(self) -> None:
         """
-        What is no certificate cannot be added.
+        Invalid certificates cannot be added.
         """
         for wrong in (ByteArray(), b"-----BEGIN CERTIFICATE-----", GOOD.der[:-1]):
             with self.assertRaises(ArgumentError) as caught:
@@ -290,8 +287,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_outputProgress(self) -> None:
         """
-        C{bytesPending} and C{outputProgress} tell what the network has not
-        taken, inside TLS too.
+        C{bytesPending} and C{outputProgress} report unsent bytes, also with TLS.
         """
         server = self.shakeHands()
         data = bytes(300_000)
@@ -307,7 +303,7 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_maxUnread(self) -> None:
         """
-        A limit on what lies unread holds back the network beneath TLS too.
+        C{maxUnread} pauses the underlying transport, also with TLS.
         """
         self.socket.maxUnread = 10
         server = self.shakeHands()
@@ -320,9 +316,9 @@ class SecureSocketTests(SynchronousTestCase):
 
     def test_whenConnected(self) -> None:
         """
-        Who waits for the connection hears why there is none.
+        C{whenConnected} fails with the reason.
         """
         self.socket.connect(HOST, 443)
         waiting = self.socket.whenConnected()
-        self.network.meet(EXPIRED)
+        self.network.accept(EXPIRED)
         self.assertIn("has expired", self.failureResultOf(waiting).getErrorMessage())

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.net.serversocket}, on a network in memory.
+Tests for L{openfl_twisted.net.serversocket}, on an in-memory network.
 """
 
 import socket
@@ -17,28 +17,22 @@ from openfl_twisted.testing._sockets import MemorySocket
 
 class ServerSocketTests(SynchronousTestCase):
     """
-    L{ServerSocket} is bound, listens, and gets connections.
+    L{ServerSocket}.
     """
 
     def setUp(self) -> None:
-        """
-        Make a server.
-        """
         self.network = MemoryNetwork()
         self.reactor = self.network.reactor
         self.server = ServerSocket(reactor=self.reactor)
 
     def assertRefused(self, kind: type[errors.Error], call: Any, *arguments: Any) -> None:
         """
-        A call is refused, and says why.
+        Check that a call raises an error with a reason.
         """
         error = self.assertRaises(kind, call, *arguments)
         self.assertNotEqual(str(error), "")
 
     def accept(self) -> Peer:
-        """
-        Have a client connect.
-        """
         endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.server.localPort)
         client = Peer()
         self.network.run(connectProtocol(endpoint, client))
@@ -47,7 +41,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_new(self) -> None:
         """
-        At first it has no address and does not listen.
+        A new socket has no address and does not listen.
         """
         self.assertTrue(ServerSocket.isSupported)
         self.assertEqual((self.server.bound, self.server.listening), (False, False))
@@ -55,7 +49,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_reactor(self) -> None:
         """
-        Unless it is told otherwise, it uses the reactor that runs.
+        The default reactor is the global one.
         """
         from twisted.internet import reactor
 
@@ -63,7 +57,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_bind(self) -> None:
         """
-        Bound it has an address, and the port that the system chose.
+        A bound socket has an address, and the port chosen by the system.
         """
         self.server.bind(0, "127.0.0.1")
         self.assertEqual((self.server.bound, self.server.listening), (True, False))
@@ -72,14 +66,14 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_bindTo6(self) -> None:
         """
-        IPv6 addresses are taken too, in brackets or not.
+        IPv6 addresses are accepted with and without brackets.
         """
         self.server.bind(0, "[::1]")
         self.assertEqual(self.server.localAddress, "::1")
 
     def test_cannotBind(self) -> None:
         """
-        What cannot be an address, and what cannot be had, is refused.
+        Invalid and unavailable addresses are refused.
         """
         for arguments, kind in [
             ((-1,), errors.RangeError),
@@ -98,7 +92,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_listen(self) -> None:
         """
-        It must be bound before, and listens once.
+        The socket must be bound, and can listen once.
         """
         self.assertRefused(errors.IOError, self.server.listen)
         self.server.bind(0, "127.0.0.1")
@@ -109,7 +103,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_backlog(self) -> None:
         """
-        The backlog is the system's: 0 is its maximum, and more is no more.
+        The backlog is limited to the system's maximum, which is also the value of 0.
         """
         asked = []
         self.patch(MemorySocket, "listen", lambda made, backlog: asked.append(backlog))
@@ -122,7 +116,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_systemRefusesToListen(self) -> None:
         """
-        If the system does not let it listen, this is an error with the reason.
+        If the system refuses to listen, the error contains the reason.
         """
         self.server.bind(80, "127.0.0.1")
         other = ServerSocket(reactor=self.reactor)
@@ -133,7 +127,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        Closed it is done for good.
+        A closed socket cannot be used again.
         """
         self.assertRefused(errors.Error, self.server.close)
         self.server.bind(0, "127.0.0.1")
@@ -147,7 +141,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_closeWithoutListening(self) -> None:
         """
-        What is only bound is free at once.
+        The port of a socket that does not listen is released immediately.
         """
         self.server.bind(80, "127.0.0.1")
         self.successResultOf(self.server.close())
@@ -155,8 +149,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_connect(self) -> None:
         """
-        Each client comes as an event with a connected socket, which itself has
-        no C{connect}.
+        Each client is an event with a connected socket, which dispatches no C{connect}.
         """
         sockets: list[Socket] = []
         self.server.addEventListener(
@@ -184,7 +177,7 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_refusedByTheProgram(self) -> None:
         """
-        A program sends a client away by closing its socket.
+        A program refuses a client by closing its socket.
         """
         self.server.addEventListener(
             ServerSocketConnectEvent.CONNECT, lambda event: event.socket.close()
@@ -193,9 +186,10 @@ class ServerSocketTests(SynchronousTestCase):
         self.server.listen()
         self.assertTrue(self.accept().closed)
 
-    def test_nobodyListens(self) -> None:
+    def test_withoutListener(self) -> None:
         """
-        Without a listener a client is sent away: nobody could ever use it.
+        Without a listener the client is disconnected, because its socket could never be
+        used.
         """
         self.server.bind(0, "127.0.0.1")
         self.server.listen()
@@ -203,8 +197,8 @@ class ServerSocketTests(SynchronousTestCase):
 
     def test_closeInListener(self) -> None:
         """
-        A listener that closes the server gets no further connection, even if several
-        wait; those clients are disconnected.
+        A listener that closes the server receives no further connection, even if
+        several are pending; those clients are disconnected.
         """
         accepted: list[Any] = []
 

@@ -29,12 +29,12 @@ REFUSED = (
 
 class SocketTestCase(SynchronousTestCase):
     """
-    A socket on a network in memory.
+    A socket on an in-memory network.
     """
 
     def setUp(self) -> None:
         """
-        Make a socket whose events are remembered.
+        Create a socket whose events are recorded.
         """
         self.network = Network()
         self.socket = Socket(reactor=self.network.reactor)
@@ -42,7 +42,7 @@ class SocketTestCase(SynchronousTestCase):
 
     def connect(self) -> Peer:
         """
-        Connect the socket, and forget the event.
+        Connect the socket, and remove the event.
         """
         self.socket.connect("127.0.0.1", 80)
         peer = self.network.answer()
@@ -51,7 +51,7 @@ class SocketTestCase(SynchronousTestCase):
 
     def assertNotConnected(self, call: Any, *arguments: Any) -> None:
         """
-        A call is refused since there is no connection.
+        Check that a call fails because the socket is not connected.
         """
         error = self.assertRaises(errors.IOError, call, *arguments)
         self.assertEqual(error.errorID, 2002)
@@ -59,12 +59,12 @@ class SocketTestCase(SynchronousTestCase):
 
 class RaisingListenerTests(SocketTestCase):
     """
-    A listener raises C{KeyboardInterrupt}.
+    A listener that raises C{KeyboardInterrupt}.
     """
 
     def test_whenClosed(self) -> None:
         """
-        C{whenClosed} fires even so.
+        C{whenClosed} fires nevertheless.
         """
 
         def interrupt(event: Event) -> None:
@@ -79,13 +79,12 @@ class RaisingListenerTests(SocketTestCase):
 
 class LifeTests(SocketTestCase):
     """
-    Connections come and go.
+    Connecting and closing.
     """
 
     def test_constructor(self) -> None:
         """
-        A host given to the constructor is connected to at once, whatever the
-        port.
+        The constructor connects immediately if it has a host, to any port.
         """
         for port in (0, 65535):
             socket = Socket("192.0.2.1", port, reactor=self.network.reactor)
@@ -96,8 +95,8 @@ class LifeTests(SocketTestCase):
 
     def test_closedByThePeer(self) -> None:
         """
-        All data comes before C{close}; in it C{connected} is false and nothing
-        can be read.
+        All data is dispatched before C{close}. During C{close}, C{connected} is
+        C{False} and nothing can be read.
         """
         peer = self.connect()
         seen = []
@@ -127,7 +126,7 @@ class LifeTests(SocketTestCase):
 
     def test_timeout(self) -> None:
         """
-        An attempt has its time, which is at least 250 milliseconds.
+        An attempt has a timeout of at least 250 milliseconds.
         """
         self.assertEqual(self.socket.timeout, 20000)
         self.socket.timeout = 0
@@ -141,7 +140,7 @@ class LifeTests(SocketTestCase):
 
     def test_connectAgainWhileConnecting(self) -> None:
         """
-        A new attempt replaces the one before, whose outcome is not heard of.
+        A new attempt replaces the previous one, whose result is not dispatched.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.step()
@@ -151,8 +150,7 @@ class LifeTests(SocketTestCase):
 
     def test_connectAgainWhileConnected(self) -> None:
         """
-        The connection there is is closed without an event, and its buffers are
-        gone.
+        A new attempt closes the connection without an event, and drops its buffers.
         """
         old = self.connect()
         old.send(b"abc")
@@ -169,7 +167,7 @@ class LifeTests(SocketTestCase):
 
     def test_closeWhileConnecting(self) -> None:
         """
-        An attempt is given up silently.
+        An attempt is cancelled without an event.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.step()
@@ -178,10 +176,10 @@ class LifeTests(SocketTestCase):
         self.assertEqual(self.recorder.events, [])
         self.assertNotConnected(self.socket.close)
 
-    def test_closeAtOnce(self) -> None:
+    def test_closeInTheSameIteration(self) -> None:
         """
-        An attempt that is given up within the same turn, by C{close} or by
-        another one, is as silent.
+        An attempt that is cancelled in the same reactor iteration, by C{close} or by
+        another attempt, dispatches no event.
         """
         self.socket.connect("127.0.0.1", 80)
         self.socket.connect("127.0.0.2", 81)
@@ -193,8 +191,8 @@ class LifeTests(SocketTestCase):
 
     def test_closeJustAsItConnects(self) -> None:
         """
-        A connection that is made just as the attempt is given up is dropped
-        silently.
+        A connection established while the attempt is cancelled is closed without an
+        event.
         """
         self.socket.connect("127.0.0.1", 80)
         self.network.flush()
@@ -206,10 +204,10 @@ class LifeTests(SocketTestCase):
         self.assertEqual(self.recorder.events, [])
         self.assertFalse(self.socket.connected)
 
-    def test_closeAfterItHasConnectedAtOnce(self) -> None:
+    def test_closeAfterImmediateConnection(self) -> None:
         """
-        So is one that was made within the call, by an endpoint that need not
-        wait.
+        A connection established within the call of C{connect} is closed without an
+        event.
         """
         transport = TightTransport()
 
@@ -228,7 +226,7 @@ class LifeTests(SocketTestCase):
 
     def test_closeInConnect(self) -> None:
         """
-        A listener can close the connection at once.
+        A listener of C{connect} can close the connection.
         """
         self.socket.addEventListener(Event.CONNECT, lambda event: self.socket.close())
         self.socket.connect("127.0.0.1", 80)
@@ -239,7 +237,7 @@ class LifeTests(SocketTestCase):
 
     def test_reconnectInClose(self) -> None:
         """
-        A listener can connect again at once, with the same object.
+        A listener of C{close} can connect the same object again.
         """
         peer = self.connect()
         self.socket.addEventListener(
@@ -251,7 +249,7 @@ class LifeTests(SocketTestCase):
 
     def test_wrongPort(self) -> None:
         """
-        A port that is none is refused at once.
+        An invalid port raises an exception from the call.
         """
         for port in (-1, 65536):
             error = self.assertRaises(errors.SecurityError, self.socket.connect, "a", port)
@@ -259,8 +257,8 @@ class LifeTests(SocketTestCase):
 
     def test_hosts(self) -> None:
         """
-        Addresses are dialled as they are, IPv6 with brackets or without; what
-        stands behind a NUL does not count.
+        IP addresses are used unchanged, IPv6 with and without brackets. Text after a
+        NUL is ignored.
         """
         for host, dialled in [
             ("127.0.0.1", "127.0.0.1"),
@@ -273,7 +271,7 @@ class LifeTests(SocketTestCase):
 
     def test_names(self) -> None:
         """
-        A name is looked up while the attempt lasts; without one it is this
+        A host name is looked up during the attempt. The default host is the local
         machine.
         """
         dialled = []
@@ -291,9 +289,9 @@ class LifeTests(SocketTestCase):
         self.socket.connect(None, 81)
         self.assertEqual(dialled, [("a.example", 80, 20), ("localhost", 81, 0.5)])
 
-    def test_waiting(self) -> None:
+    def test_deferreds(self) -> None:
         """
-        Beside the events one can wait with Deferreds, which fire after them.
+        The Deferreds of C{whenConnected} and C{whenClosed} fire after the events.
         """
         self.assertIsNone(self.successResultOf(self.socket.whenClosed()))
         self.failureResultOf(self.socket.whenConnected(), errors.IOError)
@@ -307,7 +305,7 @@ class LifeTests(SocketTestCase):
         peer.close()
         self.successResultOf(closed)
 
-    def test_waitingInVain(self) -> None:
+    def test_whenConnectedFails(self) -> None:
         """
         C{whenConnected} fails with the error of the event, whose cause is the failure
         of the endpoint.
@@ -327,8 +325,8 @@ class LifeTests(SocketTestCase):
 
     def test_ports(self) -> None:
         """
-        A port is converted as in ActionScript; what is not a number, or not a port,
-        is #2003.
+        A port is converted as in ActionScript. A value that is not a number or not a
+        port is #2003.
         """
         port: Any
         for port in ("80", " 80 ", "0x50", "80.9", 80.9, "+80"):
@@ -341,8 +339,7 @@ class LifeTests(SocketTestCase):
 
     def test_addresses(self) -> None:
         """
-        The addresses of both sides are known while there is a connection, and
-        only then.
+        The addresses of both sides are available while the socket is connected.
         """
         seen: list[list[Any]] = []
 
@@ -365,10 +362,9 @@ class LifeTests(SocketTestCase):
         unknown = [None, 0, None, 0]
         self.assertEqual(seen, [unknown, unknown, known, known, unknown, again, unknown])
 
-    def test_nothingWithoutConnection(self) -> None:
+    def test_withoutConnection(self) -> None:
         """
-        Without a connection nothing can be read, and nothing waits to be sent;
-        that is no error.
+        Without a connection C{bytesAvailable} and C{bytesPending} are 0.
         """
         states = [(self.socket.bytesAvailable, self.socket.bytesPending)]
         self.socket.connect("127.0.0.1", 80)
@@ -381,9 +377,9 @@ class LifeTests(SocketTestCase):
         states.append((self.socket.bytesAvailable, self.socket.bytesPending))
         self.assertEqual(states, [(0, 0)] * 3)
 
-    def test_unheardError(self) -> None:
+    def test_unhandledError(self) -> None:
         """
-        An error for which there is no listener is in the log.
+        An error event without a listener is logged.
         """
         Socket("127.0.0.1", 80, reactor=self.network.reactor)
         with capturedLogs() as logs:
@@ -395,7 +391,7 @@ class LifeTests(SocketTestCase):
 
     def test_faultyListener(self) -> None:
         """
-        A listener that fails is in the log; the others are called.
+        An exception of a listener is logged, and the other listeners are called.
         """
         peer = self.connect()
 
@@ -410,13 +406,12 @@ class LifeTests(SocketTestCase):
 
 class ReadTests(SocketTestCase):
     """
-    Data is read.
+    Reading data.
     """
 
-    def test_unreadStays(self) -> None:
+    def test_unreadData(self) -> None:
         """
-        What a listener leaves is there the next time, without an event of its
-        own.
+        Unread data can be read after the next event, and causes no event itself.
         """
         peer = self.connect()
         peer.send(b"ab")
@@ -427,8 +422,8 @@ class ReadTests(SocketTestCase):
 
     def test_tooFew(self) -> None:
         """
-        A read for which there are too few bytes takes nothing; an object waits
-        for its rest.
+        A read of more bytes than available consumes nothing, nor does an incomplete
+        object.
         """
         peer = self.connect()
         peer.send(b"\x0a\x0b\x01")
@@ -439,7 +434,7 @@ class ReadTests(SocketTestCase):
 
     def test_limit(self) -> None:
         """
-        With C{maxUnread} no more is taken from the network while too much lies
+        With C{maxUnread}, reading from the network is paused while too much data is
         unread.
         """
         peer = self.connect()
@@ -452,8 +447,8 @@ class ReadTests(SocketTestCase):
 
     def test_limitBoundaries(self) -> None:
         """
-        Reading pauses above C{maxUnread} and not at it, and resumes only when no more
-        than C{maxUnread} bytes are unread.
+        Reading pauses above C{maxUnread} and not at it, and resumes when at most
+        C{maxUnread} bytes are unread.
         """
         peer = self.connect()
         self.socket.maxUnread = 3
@@ -469,7 +464,7 @@ class ReadTests(SocketTestCase):
 
     def test_limitRaised(self) -> None:
         """
-        A higher C{maxUnread}, or none, resumes reading without a read.
+        A higher C{maxUnread}, or 0, resumes reading immediately.
         """
         for limit in (10, 0):
             self.setUp()
@@ -484,9 +479,9 @@ class ReadTests(SocketTestCase):
             self.assertEqual((self.socket.bytesAvailable, peer.outgoing.unread), (5, 0))
 
     @given(cutStreams(st.binary(max_size=30)))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same bytes.
+        The received bytes do not depend on how the stream is split.
         """
         stream, pieces = cut
         peer = self.connect()
@@ -498,12 +493,12 @@ class ReadTests(SocketTestCase):
 
 class WriteTests(SocketTestCase):
     """
-    Data is written.
+    Writing data.
     """
 
     def test_autoflush(self) -> None:
         """
-        What is written leaves by itself at the end of the turn, in one piece.
+        Written data is sent at the end of the reactor iteration, in one write.
         """
         peer = self.connect()
         self.socket.writeByte(1)
@@ -516,7 +511,7 @@ class WriteTests(SocketTestCase):
 
     def test_strict(self) -> None:
         """
-        In the strict mode nothing leaves before C{flush}.
+        Without C{autoflush} nothing is sent before C{flush}.
         """
         self.socket.autoflush = False
         peer = self.connect()
@@ -527,7 +522,7 @@ class WriteTests(SocketTestCase):
 
     def test_close(self) -> None:
         """
-        What was flushed arrives before the end; what was not is dropped.
+        Flushed data is delivered before the connection closes; other data is dropped.
         """
         peer = self.connect()
         self.socket.writeByte(1)
@@ -538,10 +533,10 @@ class WriteTests(SocketTestCase):
         self.assertEqual(peer.received, b"\1")
         self.assertTrue(peer.closed)
 
-    def test_closeWhileMuchWaits(self) -> None:
+    def test_closeWithQueuedData(self) -> None:
         """
-        What was flushed arrives whole at a peer that reads only after the end,
-        and nothing is told of it.
+        Flushed data is delivered completely to a peer that reads only after C{close},
+        without C{outputProgress}.
         """
         peer = self.connect()
         peer.incoming.stall()
@@ -557,8 +552,8 @@ class WriteTests(SocketTestCase):
 
     def test_progress(self) -> None:
         """
-        While the peer does not read, C{bytesPending} and C{outputProgress} tell
-        what waits; 0 means that all is out.
+        While the peer does not read, C{bytesPending} and C{outputProgress} report the
+        unsent bytes; 0 means that all are sent.
         """
         peer = self.connect()
         peer.incoming.stall()
@@ -578,9 +573,9 @@ class WriteTests(SocketTestCase):
         self.assertEqual({event.bytesTotal for event in progress}, {400_000})
         self.assertEqual(len(peer.received), 400_000)
 
-    def test_progressOfASmallWrite(self) -> None:
+    def test_progressOfSmallWrite(self) -> None:
         """
-        A write that goes out at once is told of once, not within C{flush}.
+        A write that is sent immediately is reported once, and not within C{flush}.
         """
         self.connect()
         self.socket.writeByte(1)
@@ -595,7 +590,7 @@ class WriteTests(SocketTestCase):
 
     def test_progressOfManyWrites(self) -> None:
         """
-        Writes that go out in one turn are told of together.
+        Writes of one reactor iteration are reported together.
         """
         self.connect()
         for _ in range(3):
@@ -609,12 +604,12 @@ class WriteTests(SocketTestCase):
 
 class ErrorTests(SocketTestCase):
     """
-    Without a connection nothing can be done.
+    Errors without a connection, and of arguments.
     """
 
     def test_arguments(self) -> None:
         """
-        With a connection the arguments count.
+        With a connection, invalid arguments are errors.
         """
         self.connect()
         for call, arguments, errorID in [
@@ -629,8 +624,7 @@ class ErrorTests(SocketTestCase):
 
     def test_settings(self) -> None:
         """
-        Byte order and encoding take their values only, with or without a
-        connection.
+        Byte order and encoding accept valid values only, with or without a connection.
         """
         self.assertEqual((self.socket.endian, self.socket.objectEncoding), ("bigEndian", 3))
         with self.assertRaises(errors.ArgumentError) as caught:

@@ -1,6 +1,6 @@
 """
-Conversations that Ruffle's tests have recorded with sockets of Flash: what the
-peer does, and what the client sees.
+Conversations recorded by Ruffle's tests with Flash's sockets: the actions of the peer,
+and what the client observes.
 """
 
 import json
@@ -18,7 +18,7 @@ from openfl_twisted.testing import MemoryNetwork, ScriptedPeer, everyByte
 from openfl_twisted.utils import ByteArray
 from tests.wire.test_dataio import ORDERS
 
-# What a peer does, in Ruffle's form.
+# Actions of a peer, in Ruffle's format.
 Script = list[dict[str, Any]]
 Seen = list[Any]
 PORT = 8001
@@ -34,7 +34,7 @@ TEXTS = (
     "", "First", "HelloWorld!", "This is a test", "One", "Two", "Three", "", "", "", "AA", "BB",
     "CCDD",
 )  # fmt: skip
-# Every call, with arguments that would be wrong if there were a connection.
+# All calls, with arguments that would be invalid for a connected socket.
 CALLS: list[tuple[str, tuple[Any, ...]]] = [
     ("readBoolean", ()), ("readByte", ()), ("readBytes", (None,)), ("readDouble", ()),
     ("readFloat", ()), ("readInt", ()), ("readMultiByte", (1, None)), ("readObject", ()),
@@ -52,20 +52,17 @@ VALUES = [
 
 
 def sent(data: bytes) -> dict[str, Any]:
-    """
-    The peer sends this.
-    """
     return {"type": "Send", "payload": list(data)}
 
 
 def received(data: bytes) -> dict[str, Any]:
     """
-    The peer has received this, and nothing else.
+    The peer has received exactly this data.
     """
     return {"type": "Receive", "expected": list(data)}
 
 
-# What clients do, each with a list for what they see besides their events.
+# The clients, each with a list of observations other than events.
 
 
 def onlyConnect(socket: Socket | XMLSocket, seen: Seen) -> None:
@@ -77,7 +74,7 @@ def onlyConnect(socket: Socket | XMLSocket, seen: Seen) -> None:
 
 def greetAndClose(socket: Socket, seen: Seen) -> None:
     """
-    Write a text as soon as there is a connection, and close it.
+    Write a text when connected, and close.
     """
 
     def connected(event: Event) -> None:
@@ -94,7 +91,7 @@ def greetAndClose(socket: Socket, seen: Seen) -> None:
 
 def lookAtTheEnd(socket: Socket, seen: Seen) -> None:
     """
-    Look what is left when the connection ends.
+    Record the state of the socket in C{close}.
     """
 
     def closed(event: Event) -> None:
@@ -107,7 +104,7 @@ def lookAtTheEnd(socket: Socket, seen: Seen) -> None:
 
 def readValues(order: str) -> Callable[[Socket, Seen], None]:
     """
-    Read each kind of value, when all are there, and close.
+    Read a value of each type when all are available, and close.
     """
 
     def client(socket: Socket, seen: Seen) -> None:
@@ -132,7 +129,7 @@ def readValues(order: str) -> Callable[[Socket, Seen], None]:
 
 def writeValues(order: str) -> Callable[[Socket, Seen], None]:
     """
-    Write each kind of value, and a text that is too long.
+    Write a value of each type, and a text that is too long.
     """
 
     def client(socket: Socket, seen: Seen) -> None:
@@ -162,7 +159,7 @@ def writeValues(order: str) -> Callable[[Socket, Seen], None]:
 
 def exchangeObjects(socket: Socket, seen: Seen) -> None:
     """
-    Write an object in each encoding, and read what comes back.
+    Write an object in each encoding, and read the answer.
     """
 
     def connected(event: Event) -> None:
@@ -184,7 +181,7 @@ def exchangeObjects(socket: Socket, seen: Seen) -> None:
 
 def callEverything(socket: Socket, seen: Seen) -> None:
     """
-    Call every method without a connection.
+    Call each method without a connection.
     """
     for name, arguments in CALLS:
         seen.append((name, refusal(getattr(socket, name), *arguments)))
@@ -192,7 +189,7 @@ def callEverything(socket: Socket, seen: Seen) -> None:
 
 def sendMessages(socket: XMLSocket, seen: Seen) -> None:
     """
-    Send three messages as soon as there is a connection.
+    Send three messages when connected.
     """
 
     def connected(event: Event) -> None:
@@ -208,7 +205,7 @@ def sendMessages(socket: XMLSocket, seen: Seen) -> None:
 
 def refusal(call: Any, *arguments: Any) -> tuple[str, int] | None:
     """
-    Get the error of a call.
+    Return the error of a call.
     """
     try:
         call(*arguments)
@@ -221,11 +218,11 @@ class Trace(NamedTuple):
     """
     A conversation.
 
-    @ivar name: what Ruffle calls it.
+    @ivar name: Ruffle's name.
     @ivar cls: the class of the client.
-    @ivar client: what the client does.
-    @ivar peer: what the peer does.
-    @ivar seen: what the client sees.
+    @ivar client: the client.
+    @ivar peer: the actions of the peer.
+    @ivar seen: the observations of the client.
     """
 
     name: str
@@ -309,14 +306,14 @@ WITH_DATA = [trace for trace in TRACES if any(step["type"] == "Send" for step in
 
 class TraceTests(SynchronousTestCase):
     """
-    Clients see what they have seen in Flash, however the data is cut.
+    Clients observe the same as in Flash, however the data is split.
     """
 
     def assertSeen(self, trace: Trace, sizes: Iterable[int]) -> None:
         """
-        The client sees what it should.
+        Check the observations of the client.
 
-        @param sizes: how what the peer sends is cut.
+        @param sizes: the sizes of the chunks of the peer's data.
         """
         network = MemoryNetwork()
         network.segments = lambda: sizes
@@ -326,7 +323,7 @@ class TraceTests(SynchronousTestCase):
         seen: Seen = []
 
         def onData(event: ProgressEvent) -> None:
-            # However many pieces there are, together they are one.
+            # Join the data of consecutive events.
             before = seen.pop() if isinstance(seen[-1], tuple) else (0, 0)
             seen.append((before[0] + event.bytesLoaded, event.bytesTotal))
 
@@ -343,28 +340,28 @@ class TraceTests(SynchronousTestCase):
 
     def test_asRecorded(self) -> None:
         """
-        With the pieces that were recorded.
+        The data is split as it was recorded.
         """
         for trace in TRACES:
             self.assertSeen(trace, [len(step.get("payload", ())) for step in trace.peer])
 
-    def test_inOnePiece(self) -> None:
+    def test_asOneChunk(self) -> None:
         """
-        With all that is sent in one go in one piece.
+        The data of consecutive sends is one chunk.
         """
         for trace in WITH_DATA:
             self.assertSeen(trace, ())
 
     def test_byteByByte(self) -> None:
         """
-        With each byte in a piece of its own.
+        Each byte is a separate chunk.
         """
         for trace in WITH_DATA:
             self.assertSeen(trace, everyByte())
 
     @given(st.sampled_from(WITH_DATA), st.lists(st.integers(1, 20)))
-    def test_anyCut(self, trace: Trace, sizes: list[int]) -> None:
+    def test_anySplit(self, trace: Trace, sizes: list[int]) -> None:
         """
-        With any other pieces.
+        The data is split arbitrarily.
         """
         self.assertSeen(trace, sizes)

@@ -30,12 +30,12 @@ REFUSED = (
 
 class XMLSocketTestCase(SynchronousTestCase):
     """
-    A socket on a network in memory.
+    A socket on an in-memory network.
     """
 
     def setUp(self) -> None:
         """
-        Make a socket whose events are remembered.
+        Create a socket whose events are recorded.
         """
         self.network = Network()
         self.socket = XMLSocket(reactor=self.network.reactor)
@@ -43,7 +43,7 @@ class XMLSocketTestCase(SynchronousTestCase):
 
     def connect(self) -> Peer:
         """
-        Connect the socket, and forget the event.
+        Connect the socket, and remove the event.
         """
         self.socket.connect("127.0.0.1", 80)
         peer = self.network.answer()
@@ -51,21 +51,18 @@ class XMLSocketTestCase(SynchronousTestCase):
         return peer
 
     def data(self) -> list[str]:
-        """
-        Get the messages that have come.
-        """
         return [event.data for event in self.recorder.events if isinstance(event, DataEvent)]
 
 
 class ReceiveTests(XMLSocketTestCase):
     """
-    Messages come as events.
+    Received messages.
     """
 
     @given(cutStreams(streams))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same events.
+        The events do not depend on how the stream is split.
         """
         stream, pieces = cut
         self.connect().send(stream)
@@ -75,7 +72,7 @@ class ReceiveTests(XMLSocketTestCase):
 
     def test_event(self) -> None:
         """
-        The event is Flash's.
+        The event has Flash's type and fields.
         """
         self.connect().send(b"Hello!\0")
         self.assertEqual(
@@ -83,9 +80,9 @@ class ReceiveTests(XMLSocketTestCase):
             '[DataEvent type="data" bubbles=false cancelable=false eventPhase=2 data="Hello!"]',
         )
 
-    def test_rest(self) -> None:
+    def test_unterminated(self) -> None:
         """
-        What has no end is dropped, and does not reach the next connection.
+        An unterminated message is dropped, and is not part of the next connection.
         """
         peer = self.connect()
         peer.send(b"half")
@@ -96,8 +93,8 @@ class ReceiveTests(XMLSocketTestCase):
 
     def test_closeInAListener(self) -> None:
         """
-        After a listener has closed the connection no message comes any more,
-        not even one that was there already.
+        After a listener has closed the connection, no further message is dispatched,
+        even if it was received already.
         """
         peer = self.connect()
         self.socket.addEventListener(DataEvent.DATA, lambda event: self.socket.close())
@@ -106,8 +103,8 @@ class ReceiveTests(XMLSocketTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A message over the limit ends the connection, after the messages before
-        it.
+        A message over the limit closes the connection, after earlier messages have been
+        dispatched.
         """
         peer = self.connect()
         self.socket.maxLength = 5
@@ -119,12 +116,12 @@ class ReceiveTests(XMLSocketTestCase):
 
 class SendTests(XMLSocketTestCase):
     """
-    Messages are sent at once.
+    Sent messages.
     """
 
     def test_forms(self) -> None:
         """
-        Text, bytes, elements and whatever has a text form can be sent.
+        Text, bytes, elements and objects with a text form can be sent.
         """
         peer = self.connect()
         for object, sent in [
@@ -142,7 +139,7 @@ class SendTests(XMLSocketTestCase):
 
     def test_nothing(self) -> None:
         """
-        C{None} is no message.
+        C{None} cannot be sent.
         """
         self.connect()
         error = self.assertRaises(errors.TypeError, self.socket.send, None)
@@ -150,7 +147,7 @@ class SendTests(XMLSocketTestCase):
 
     def test_notConnected(self) -> None:
         """
-        Without a connection nothing can be sent, nor closed.
+        Without a connection, sending and closing are errors.
         """
         for call in (lambda: self.socket.send(None), self.socket.close):
             error = self.assertRaises(errors.IOError, call)
@@ -159,12 +156,12 @@ class SendTests(XMLSocketTestCase):
 
 class LifeTests(XMLSocketTestCase):
     """
-    Connections come and go, as those of L{openfl_twisted.net.Socket}.
+    Connecting and closing, as with L{openfl_twisted.net.Socket}.
     """
 
     def test_timeout(self) -> None:
         """
-        It is 20 seconds, and at least 250 milliseconds.
+        The default timeout is 20 seconds, and the minimum 250 milliseconds.
         """
         self.assertEqual(self.socket.timeout, 20000)
         self.socket.timeout = 0
@@ -172,8 +169,8 @@ class LifeTests(XMLSocketTestCase):
 
     def test_constructor(self) -> None:
         """
-        A host given to the constructor is connected to at once, at port 0 if
-        there is no other, as in Flash.
+        The constructor connects immediately if it has a host, by default to port 0 as
+        in Flash.
         """
         XMLSocket("192.0.2.1", reactor=self.network.reactor)
         self.assertEqual(self.network.dialled[-1], ("192.0.2.1", 0))
@@ -186,8 +183,8 @@ class LifeTests(XMLSocketTestCase):
 
     def test_close(self) -> None:
         """
-        The own end is silent, sends what was sent before, and takes what has
-        come of a message with it; one can connect again.
+        C{close} dispatches no event, delivers sent messages, and drops an incomplete
+        received message. The socket can connect again.
         """
         peer = self.connect()
         peer.send(b"half")
@@ -202,7 +199,7 @@ class LifeTests(XMLSocketTestCase):
 
     def test_wrongPort(self) -> None:
         """
-        A port that is none is refused at once.
+        An invalid port raises an exception from the call.
         """
         for port in (-1, 65536):
             error = self.assertRaises(errors.SecurityError, self.socket.connect, "a", port)
@@ -222,19 +219,20 @@ class LifeTests(XMLSocketTestCase):
 
 class MessagesTests(XMLSocketTestCase):
     """
-    Messages can be iterated over.
+    L{XMLSocket.messages}.
     """
 
     def collect(self, messages: AsyncIterator[str]) -> "tuple[list[str], Deferred[None]]":
         """
-        Iterate to the end.
+        Iterate until the end.
 
-        @return: the messages as they come, and when it is over.
+        @return: the list of messages, which grows, and a Deferred that fires at the
+            end.
         """
         found: list[str] = []
 
         async def iterate() -> None:
-            # Not a comprehension: what comes is looked at meanwhile.
+            # Not a comprehension: the list is read during the iteration.
             async for message in messages:
                 found.append(message)  # noqa: PERF401
 
@@ -242,7 +240,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_iterate(self) -> None:
         """
-        Messages come as they arrive, and the end of the connection is theirs.
+        The iteration yields messages as they are received, and ends when the connection
+        is closed.
         """
         peer = self.connect()
         peer.send(b"before\0")
@@ -269,8 +268,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_break(self) -> None:
         """
-        A loop that ends early leaves the messages to other listeners, however many
-        there are.
+        After a C{break}, any number of messages is dispatched to other listeners.
         """
         peer = self.connect()
         first = self.iterateOnce(self.socket.messages())
@@ -284,7 +282,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_discarded(self) -> None:
         """
-        Reading continues when an iterator that is full is discarded or closed.
+        Reading resumes when a full iterator is discarded or closed.
         """
         for discard in (True, False):
             self.setUp()
@@ -302,7 +300,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_resumedWhileFull(self) -> None:
         """
-        C{resumeReading} does not read while an iterator is full.
+        C{resumeReading} does not resume while an iterator is full.
         """
         peer = self.connect()
         messages = self.socket.messages()
@@ -317,7 +315,7 @@ class MessagesTests(XMLSocketTestCase):
     def test_pausedWhileFull(self) -> None:
         """
         Reading that the program has paused does not resume when an iterator is no
-        longer full; it resumes with C{resumeReading}, or with the next connection.
+        longer full. It resumes with C{resumeReading}, or with the next connection.
         """
         peer = self.connect()
         messages = self.socket.messages()
@@ -339,7 +337,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_closedWhileWaiting(self) -> None:
         """
-        Closing an iterator ends the iteration that waits for a message.
+        Closing an iterator ends an iteration that waits for a message.
         """
         self.connect()
         messages: Any = self.socket.messages()
@@ -349,7 +347,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_heldWhileWaiting(self) -> None:
         """
-        A coroutine that waits for a message is not collected as garbage.
+        A coroutine that waits for a message is not garbage-collected.
         """
         peer = self.connect()
         found, _ = self.collect(self.socket.messages())
@@ -359,8 +357,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_cancelled(self) -> None:
         """
-        A message that arrives after the wait for it was cancelled, as a timeout
-        does, is the next one.
+        A message received after the wait for it was cancelled, for example by a
+        timeout, is the next one.
         """
         peer = self.connect()
         messages: Any = self.socket.messages()
@@ -372,7 +370,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_twoWaits(self) -> None:
         """
-        Two waits at the same time are an error, since one would get nothing.
+        Two concurrent waits are an error.
         """
         self.connect()
         messages: Any = self.socket.messages()
@@ -384,7 +382,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_leavesNothing(self) -> None:
         """
-        Discarded iterators and cancelled waits leave nothing in the socket.
+        Discarded iterators and cancelled waits leave no references in the socket.
         """
         self.connect()
         for _ in range(10):
@@ -394,9 +392,10 @@ class MessagesTests(XMLSocketTestCase):
             self.failureResultOf(waiting, CancelledError)
         self.assertEqual(self.socket._link._whenClosed, [])
 
-    def test_late(self) -> None:
+    def test_earlyMessages(self) -> None:
         """
-        What came before it is iterated over waits, also beyond the end.
+        Messages received before the iteration starts are kept, also after the
+        connection is closed.
         """
         peer = self.connect()
         messages = self.socket.messages()
@@ -409,8 +408,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_nextConnection(self) -> None:
         """
-        An iterator ends with its connection, and one without a connection ends: it neither
-        receives messages of the next connection nor stops its reading.
+        An iterator ends with its connection, or immediately without one. It neither
+        receives messages of the next connection nor pauses it.
         """
         before: Any = self.socket.messages()
         peer = self.connect()
@@ -427,8 +426,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_fullBeforeTheNextConnection(self) -> None:
         """
-        An iterator that was full at the end of its connection does not count for
-        the next one.
+        An iterator that was full when its connection was closed does not pause the next
+        connection.
         """
         kept: list[Any] = []
         for _ in range(2):
@@ -445,8 +444,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_twoIterators(self) -> None:
         """
-        While one of two iterators is full, reading stays paused, although the other
-        one is read.
+        While one of two iterators is full, reading stays paused, even if the other one
+        is read.
         """
         peer = self.connect()
         read: Any = self.socket.messages()
@@ -463,8 +462,8 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_closedByAListener(self) -> None:
         """
-        An iterator that a listener closes does not receive the message that is
-        being dispatched.
+        An iterator closed by a listener does not receive the message that is being
+        dispatched.
         """
         peer = self.connect()
         held: list[Any] = []
@@ -475,7 +474,7 @@ class MessagesTests(XMLSocketTestCase):
 
     def test_backpressure(self) -> None:
         """
-        While very many wait, nothing more is taken from the network.
+        While too many messages are unread, reading from the network is paused.
         """
         peer = self.connect()
         messages: Any = self.socket.messages()

@@ -128,7 +128,7 @@ class PathTests(SynchronousTestCase):
         for client in (third, fourth):
             self.assertTrue(client.transport.disconnecting)
         self.assertEqual(third.closed, [(1008, "the room has 2 members, the maximum")])
-        self.assertIn("closed: the room has 2 members, the maximum", linesOf(logs)[0])
+        self.assertIn("disconnected: the room has 2 members, the maximum", linesOf(logs)[0])
         self.assertIsNone(third.protocol.member)
 
     def test_leave(self) -> None:

@@ -34,13 +34,10 @@ connect = "unix:/run/game.sock"
 
 class BridgeOptionTests(OptionsTestCase):
     """
-    What the bridge can be told.
+    The options of C{twistd openfl-bridge}.
     """
 
     def setUp(self) -> None:
-        """
-        Have a folder for files.
-        """
         super().setUp()
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -48,7 +45,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def write(self, text: str | bytes) -> str:
         """
-        Write the table.
+        Write a configuration file.
 
         @return: the option that names it.
         """
@@ -57,7 +54,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_connect(self) -> None:
         """
-        There can be one server.
+        C{--connect} defines a single target.
         """
         options = self.parse(bridge, "--connect=tcp:game.example:9339", "--framing=raw")
         [target] = options["targets"].values()
@@ -66,8 +63,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_table(self) -> None:
         """
-        There can be a table of servers, the first of which is for those who name
-        none.
+        A configuration file defines several targets, of which the first is the default.
         """
         targets = self.parse(bridge, self.write(TABLE))["targets"]
         self.assertEqual(list(targets), ["chess", "go", "local"])
@@ -78,7 +74,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        What cannot be is said in a line.
+        An invalid value is a usage error of one line.
         """
         self.assertUsage(bridge, [], "--connect is required")
         self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
@@ -87,15 +83,15 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_wrongTable(self) -> None:
         """
-        A table that is wrong is refused whole.
+        A table with an invalid target is refused.
         """
         one = '[[target]]\nname = "a"\nconnect = "tcp:h:1"\n'
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "[[target]] is missing"),
-            ("target = 1", "[[target]] is missing"),
-            ("target = []", "[[target]] is missing"),
+            ("", "at least one [[target]] table is required"),
+            ("target = 1", "at least one [[target]] table is required"),
+            ("target = []", "at least one [[target]] table is required"),
             ("target = [1]", "a target must have name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
             ('[[target]]\nname = "a"\n', "a target must have name and connect"),
@@ -108,8 +104,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_ruffleConfig(self) -> None:
         """
-        Ruffle is told which connections go through the bridge; that there are
-        other ways than TCP it does not know.
+        Ruffle's configuration contains the TCP targets only.
         """
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
@@ -132,7 +127,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_check(self) -> None:
         """
-        The targets are a part of the configuration.
+        C{--check} prints the targets.
         """
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
@@ -143,8 +138,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_checkIsConfiguration(self) -> None:
         """
-        The output of C{--check} is a file for C{--config}, whatever the endpoint
-        contains.
+        The output of C{--check} is a valid configuration file, for any endpoint.
         """
         texts = []
         arguments = [r"--connect=unix:/a\:b\"c"]
@@ -159,7 +153,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_wrongURL(self) -> None:
         """
-        Ruffle needs the URL of a WebSocket.
+        C{--show-ruffle-config} requires the URL of a WebSocket.
         """
         self.assertUsage(
             bridge,
@@ -169,7 +163,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_service(self) -> None:
         """
-        The service is a bridge with everybody's door in front.
+        The service is a bridge with protocol detection.
         """
         options = self.parse(
             bridge, "--connect=tcp:h:1", "--proxy-protocol", "--connect-timeout=7",
@@ -187,7 +181,7 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_usage(self) -> None:
         """
-        The options of every server are there too.
+        The options shared by all servers are available.
         """
         with self.assertRaises(UsageError):
             self.parse(bridge, "--connect=tcp:h:1", "--listen=nonsense")

@@ -72,12 +72,13 @@ class DashboardOptionTests(OptionsTestCase):
             for description in ("", "nope:1", "tcp:x"):
                 argument = f"--{name}={description}"
                 self.assertUsage(xmlserver, [argument], f"{argument}:")
-            self.assertUsage(xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "there is no 'x'")
+            self.assertUsage(
+                xmlserver, [f"--{name}=systemd:domain=INET:name=x"], "unknown socket 'x'"
+            )
 
     def test_noLibrary(self) -> None:
         """
-        Without the library C{--metrics} is an error, which names the package to
-        install.
+        Without the library C{--metrics} is an error that names the package to install.
         """
         self.patch(options, "find_spec", lambda name: None)
         self.assertUsage(xmlserver, [METRICS], "--metrics requires", "openfl-twisted[metrics]")
@@ -106,7 +107,9 @@ class DashboardOptionTests(OptionsTestCase):
         """
         for argument in (METRICS, DASHBOARD):
             name = argument.partition("=")[0]
-            self.assertUsage(echoserver, ["--udp", argument], f"--udp and {name} exclude")
+            self.assertUsage(
+                echoserver, ["--udp", argument], f"--udp and {name} cannot be used together"
+            )
 
 
 class DashboardServiceTests(OptionsTestCase):
@@ -116,7 +119,7 @@ class DashboardServiceTests(OptionsTestCase):
 
     def service(self, module: Any, *arguments: str) -> ServerService:
         """
-        Make the service of a command.
+        Create the service of a command.
         """
         found = self.parse(module, *arguments)
         self.reactor = MemoryReactorClock()

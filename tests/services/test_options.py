@@ -37,19 +37,19 @@ INTERMEDIATE = authority("Intermediate", authority("Root"))
 
 class App(XMLSocketProtocol):
     """
-    What a user would give to C{--app}.
+    A protocol for C{--app}.
     """
 
 
 class Table(RoomProtocol):
     """
-    The same with rooms, and words of its own.
+    A room protocol with its own commands.
     """
 
 
 class Board(XMLRoomProtocol):
     """
-    The same with rooms in XML.
+    A room protocol with XML commands.
     """
 
 
@@ -60,7 +60,7 @@ class OptionsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Leave the log as it was.
+        Restore the log level after the test.
         """
         self.addCleanup(setLogLevel, LogLevel.info)
 
@@ -74,7 +74,7 @@ class OptionsTestCase(SynchronousTestCase):
 
     def assertUsage(self, module: Any, arguments: list[str], *words: str) -> None:
         """
-        The arguments are refused in one line that has these words.
+        Check that the arguments are a usage error of one line that contains the texts.
         """
         error = self.assertRaises(UsageError, self.parse, module, *arguments)
         self.assertNotIn("\n", str(error))
@@ -82,16 +82,13 @@ class OptionsTestCase(SynchronousTestCase):
             self.assertIn(word, str(error))
 
     def path(self, content: bytes) -> str:
-        """
-        Make a file.
-        """
         path = self.folder() / "file"
         path.write_bytes(content)
         return str(path)
 
     def folder(self) -> Path:
         """
-        Make a folder that is gone after the test.
+        Create a directory that is removed after the test.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -105,7 +102,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """
-        Sizes can have the suffixes K and M; 0 is no limit.
+        Sizes can have the suffixes K and M; 0 means unlimited.
         """
         self.assertEqual([size("5000"), size("64K"), size("1m")], [5000, 65536, 1048576])
         self.assertEqual([size("0"), size("0M"), rate("0"), rate("0K")], [sys.maxsize] * 2 + [0, 0])
@@ -122,7 +119,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_seconds(self) -> None:
         """
-        Times can have parts of seconds, and are never infinite.
+        Durations can have fractions, and are finite.
         """
         self.assertEqual([seconds("0"), seconds("1.5"), seconds(".5")], [0.0, 1.5, 0.5])
         for text in ["", "-5", "inf", "nan", "1e3", "."]:
@@ -131,7 +128,7 @@ class ValueTests(SynchronousTestCase):
 
 class SharedTests(OptionsTestCase):
     """
-    The options that every command has.
+    Options of all commands.
     """
 
     def test_defaultEndpoints(self) -> None:
@@ -150,7 +147,7 @@ class SharedTests(OptionsTestCase):
 
     def test_listen(self) -> None:
         """
-        C{--listen} can be given several times, and replaces the default.
+        C{--listen} can be repeated, and replaces the default.
         """
         options = self.parse(xmlserver, "--listen=tcp:1", "-l", "tcp6:2", "-l", "unix:/a")
         self.assertEqual(len(options["listen"]), 3)
@@ -159,15 +156,15 @@ class SharedTests(OptionsTestCase):
 
     def test_wrongListen(self) -> None:
         """
-        A wrong endpoint is a usage error.
+        An invalid endpoint is a usage error.
         """
         for description in ["", "nope:1", "tcp", "tcp:x", "tcp:1:nope=2", "ssl:1", "unix"]:
             self.assertUsage(xmlserver, [f"--listen={description}"], f"--listen={description}:")
-        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "there is no 'x'")
+        self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "unknown socket 'x'")
 
     def test_wrongNumbers(self) -> None:
         """
-        A wrong number is a usage error.
+        An invalid number is a usage error.
         """
         for argument in [
             "--max-connections=x", "--shutdown-timeout=x", "--idle-timeout=-1",
@@ -179,7 +176,7 @@ class SharedTests(OptionsTestCase):
 
     def test_logLevel(self) -> None:
         """
-        What is below the level is not logged.
+        Events below the log level are not logged.
         """
         log = packageLogger()
         self.parse(xmlserver, "--log-level=warn")
@@ -191,7 +188,7 @@ class SharedTests(OptionsTestCase):
 
     def test_help(self) -> None:
         """
-        The help names each option, and says what the command is for.
+        The help contains each option, and describes the command.
         """
         for module in (xmlserver, echoserver, policyserver):
             text = str(module.Options())
@@ -214,14 +211,14 @@ class SharedTests(OptionsTestCase):
 
     def test_default(self) -> None:
         """
-        A command must say where it listens.
+        A command without a default endpoint requires C{--listen}.
         """
         self.assertRaises(UsageError, ServerOptions().parseOptions, [])
 
 
 class CertificateOptionTests(OptionsTestCase):
     """
-    TLS.
+    The TLS options.
     """
 
     def setUp(self) -> None:
@@ -239,7 +236,7 @@ class CertificateOptionTests(OptionsTestCase):
 
     def test_plain(self) -> None:
         """
-        Nobody who does not ask for it has TLS.
+        By default TLS is off.
         """
         for module in (xmlserver, echoserver, policyserver):
             arguments = ["--allow=*:843"] if module is policyserver else []
@@ -247,7 +244,7 @@ class CertificateOptionTests(OptionsTestCase):
 
     def test_certificate(self) -> None:
         """
-        Every command takes a certificate and its key.
+        Each command accepts a certificate and its key.
         """
         tls = [f"--tls-certificate={self.certificate}", f"--tls-key={self.key}"]
         for module in (xmlserver, echoserver, policyserver):
@@ -257,11 +254,11 @@ class CertificateOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        What cannot be used is said in a line.
+        Unusable files are a usage error of one line.
         """
         certificate = f"--tls-certificate={self.certificate}"
         self.assertUsage(xmlserver, [f"--tls-key={self.key}"], "requires --tls-certificate")
-        self.assertUsage(xmlserver, [certificate], self.certificate, "no private key in PEM")
+        self.assertUsage(xmlserver, [certificate], self.certificate, "no PEM private key")
         self.assertUsage(
             echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "datagrams have no TLS"
         )
@@ -274,7 +271,7 @@ class PolicyOptionTests(OptionsTestCase):
 
     def test_values(self) -> None:
         """
-        It is the port's own file, none, or a file.
+        The policy is that of the port, none, or a file.
         """
         policy = PolicyFile((AccessRule("a.example", "80"),))
         self.assertEqual(self.parse(xmlserver)["policy"], PolicyFile.forPort)
@@ -284,7 +281,7 @@ class PolicyOptionTests(OptionsTestCase):
 
     def test_wrongFile(self) -> None:
         """
-        A file that cannot be read, is none, or grants nothing is a usage error.
+        A file that is unreadable, invalid or grants nothing is a usage error.
         """
         self.assertUsage(xmlserver, ["--policy=/no/such/file"], "No such file")
         self.assertUsage(xmlserver, [f"--policy={self.path(b'<a')}"], "not well-formed")
@@ -297,12 +294,12 @@ class PolicyOptionTests(OptionsTestCase):
 
 class CallerOptionTests(OptionsTestCase):
     """
-    Who may call.
+    Client types and trusted proxies.
     """
 
     def test_default(self) -> None:
         """
-        Everybody may, and no proxy is trusted.
+        By default all client types are accepted, and no proxy is trusted.
         """
         options = self.parse(xmlserver)
         self.assertEqual(options["accept"], ALL_TYPES)
@@ -310,7 +307,7 @@ class CallerOptionTests(OptionsTestCase):
 
     def test_accept(self) -> None:
         """
-        The kinds stand with commas between them; others are refused.
+        Client types are separated by commas; unknown types are refused.
         """
         options = self.parse(echoserver, "--accept=websocket,tls")
         self.assertEqual(options["accept"], ALL_TYPES - {ClientType.PLAIN})
@@ -321,7 +318,7 @@ class CallerOptionTests(OptionsTestCase):
 
     def test_trustedProxies(self) -> None:
         """
-        Proxies are addresses and networks, several if one likes.
+        Trusted proxies are addresses and networks; the option can be repeated.
         """
         options = self.parse(xmlserver, "--trusted-proxy=127.0.0.1", "--trusted-proxy=10.0.0.0/8")
         self.assertEqual(
@@ -339,7 +336,7 @@ class XMLOptionTests(OptionsTestCase):
 
     def test_app(self) -> None:
         """
-        It relays, echoes, or runs the user's own protocol.
+        The application is a broadcast, an echo, or the user's protocol.
         """
         self.assertIs(self.parse(xmlserver)["app"], BroadcastProtocol)
         self.assertIs(self.parse(xmlserver, "--echo")["app"], EchoProtocol)
@@ -348,7 +345,7 @@ class XMLOptionTests(OptionsTestCase):
 
     def test_wrongApp(self) -> None:
         """
-        A wrong name is a usage error that says what is wrong with it.
+        An invalid name is a usage error that names the reason.
         """
         module = App.__module__
         for name, words in [
@@ -359,16 +356,16 @@ class XMLOptionTests(OptionsTestCase):
             ("no.such.module:Class", "ModuleNotFoundError"),
             ("..:Class", "Error"),
             (f"{module}:NoSuchClass", "AttributeError"),
-            (f"{module}:size", "not a subclass of openfl_twisted.protocols.xmlsocket."),
-            ("builtins:int", "not a subclass"),
+            (f"{module}:size", "must be a subclass of openfl_twisted.protocols.xmlsocket."),
+            ("builtins:int", "must be a subclass"),
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
-        self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "exclude each other")
+        self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "cannot be used together")
 
     def test_appInTheCurrentFolder(self) -> None:
         """
-        A module in the current folder is found; one that is broken gives one
-        line too.
+        A module in the current directory is found. An exception during its import is a
+        usage error of one line.
         """
         folder = self.folder()
         (folder / "a_users_game.py").write_text(
@@ -386,12 +383,12 @@ class XMLOptionTests(OptionsTestCase):
 
 class RoomOptionTests(OptionsTestCase):
     """
-    Rooms, and other machines.
+    Rooms and brokers.
     """
 
     def test_default(self) -> None:
         """
-        There is one room for all, and no limit to what a client sends.
+        By default all clients are in one room, without rate limits.
         """
         options = self.parse(xmlserver)
         self.assertEqual(options["rooms"], "none")
@@ -400,8 +397,8 @@ class RoomOptionTests(OptionsTestCase):
 
     def test_own(self) -> None:
         """
-        A protocol of the user's can have rooms, and then has what belongs to
-        them: those of a vocabulary of its own no places that are kept.
+        With a user's room protocol the options of rooms are available; C{--resume}
+        requires XML commands.
         """
         for protocol in (Table, Board):
             app = f"--app={protocol.__module__}:{protocol.__name__}"
@@ -409,11 +406,11 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
         app = f"--app={Table.__module__}:{Table.__name__}"
         self.assertUsage(xmlserver, [app, "--resume=5"], "--resume requires")
-        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms excludes --app")
+        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be combined")
 
     def test_roomMembers(self) -> None:
         """
-        Rooms can have limits of their own, from a file too.
+        Rooms can have their own limits, also from a configuration file.
         """
         self.assertEqual(self.parse(xmlserver)["room-members"], {})
         given = ["--room-members=chess=2", "--room-members=a=b=3"]
@@ -421,8 +418,8 @@ class RoomOptionTests(OptionsTestCase):
 
     def test_noRedis(self) -> None:
         """
-        Without the library there is no Redis, and it is said how to get it;
-        everything else is there.
+        Without the library, a Redis URL is an error that names the package to install.
+        Other options are unaffected.
         """
         self.patch(redisconnection, "find_spec", lambda name: None)
         arguments = ["--rooms=xml", "--broker=redis://127.0.0.1"]
@@ -431,11 +428,11 @@ class RoomOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        Options that exclude each other are refused; and what the URL of a broker has in it
-        is not repeated.
+        Options that cannot be used together are refused. Errors do not contain the
+        broker URL.
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
-        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms excludes")
+        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be combined")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume requires")
         self.assertUsage(xmlserver, ["--broker=memory:"], "--broker requires --rooms")
         for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):
@@ -448,12 +445,12 @@ class RoomOptionTests(OptionsTestCase):
 
 class FileOptionTests(OptionsTestCase):
     """
-    Options from a file.
+    Options from a configuration file.
     """
 
     def write(self, text: str) -> str:
         """
-        Write the file.
+        Write the configuration file.
 
         @return: its path.
         """
@@ -465,7 +462,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_file(self) -> None:
         """
-        What a file says counts, unless the command line says something else.
+        Options of the command line take precedence over the file.
         """
         path = self.write(
             'max-message = "2K"\necho = true\ncompress = false\nmax-queue = 5\n'
@@ -480,7 +477,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is wrong in a file is told as if it were on the command line.
+        Errors in a file are reported like those of the command line.
         """
         self.assertUsage(xmlserver, ["--config=/missing"], "--config=/missing: No such file")
         self.assertUsage(xmlserver, ["--config"], "--config")
@@ -497,7 +494,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_shortened(self) -> None:
         """
-        Options count whole however they are spelled.
+        Abbreviated options take precedence too.
         """
         path = self.write('listen = ["tcp:1", "tcp:2"]\n')
         options = self.parse(xmlserver, "--conf", path, "-l", "tcp:3")
@@ -506,8 +503,8 @@ class FileOptionTests(OptionsTestCase):
 
     def test_check(self) -> None:
         """
-        One can look at what all that comes to, without secrets; it is a file that
-        comes to the same again.
+        C{--check} prints the resolved options without secrets, as a configuration file
+        with the same result.
         """
         arguments = [
             "--rooms=xml", "--max-members=9", "--broker=memory:", "--listen=tcp:1",
@@ -529,7 +526,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_checkCertificates(self) -> None:
         """
-        C{--check} shows the names, dates and problems of the certificates, as comments.
+        C{--check} prints the names, dates and problems of the certificates as comments.
         """
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -546,7 +543,7 @@ class FileOptionTests(OptionsTestCase):
         for line in (
             f"# certificate {folder}/a.pem: for games.example; {begin} 2100-01-01 00:00 UTC",
             f"# certificate {folder}/b.pem: for b.example; {begin} 2010-01-01 00:00 UTC",
-            f"# warning: {folder}/b.pem: the certificate has expired on 2010-01-01 00:00 UTC",
+            f"# warning: {folder}/b.pem: the certificate expired on 2010-01-01 00:00 UTC",
         ):
             self.assertIn(line, lines)
         self.assertEqual(tomllib.loads(printed.getvalue())["tls-certificate"], str(folder))
@@ -573,7 +570,7 @@ class EchoOptionTests(OptionsTestCase):
 
     def test_choices(self) -> None:
         """
-        Each choice is one of a few.
+        Choices are limited to their values.
         """
         self.assertIsNone(self.parse(echoserver)["framing"])
         self.assertIs(self.parse(echoserver, "--framing=nul")["framing"], Framing.NUL)
@@ -586,12 +583,12 @@ class EchoOptionTests(OptionsTestCase):
 
     def test_faithful(self) -> None:
         """
-        The faithful mode has its own framing.
+        C{--faithful} cannot be combined with other framings.
         """
         self.assertUsage(echoserver, ["--faithful"], "--style=simple-server")
         for argument in ["--framing=nul", "--terminator=nul"]:
             self.assertUsage(
-                echoserver, ["--style=simple-server", "--faithful", argument], "excludes"
+                echoserver, ["--style=simple-server", "--faithful", argument], "without --framing"
             )
 
 
@@ -602,7 +599,7 @@ class DatagramOptionTests(OptionsTestCase):
 
     def test_listen(self) -> None:
         """
-        Addresses of UDP are read, IPv6 ones too.
+        UDP addresses are parsed, including IPv6.
         """
         self.assertEqual(self.parse(echoserver, "--udp")["listen"], [(8087, "127.0.0.1")])
         options = self.parse(echoserver, "--udp", "--listen=udp:0", "-l", r"udp:9:interface=\:\:1")
@@ -610,15 +607,14 @@ class DatagramOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        An invalid address, and options that exclude each other, are a usage
-        error.
+        An invalid address, and options that cannot be used together, are a usage error.
         """
         for description in ["udp:", "udp:x", "udp:70000", "udp:1:interface=localhost", "udp:1:a=b"]:
             self.assertUsage(
                 echoserver, ["--udp", f"--listen={description}"], "udp:8087:interface=127.0.0.1"
             )
-        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp requires --listen=udp:")
-        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp requires --listen=udp:")
+        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp and --listen=udp:")
+        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp and --listen=udp:")
 
 
 class PolicyServerOptionTests(OptionsTestCase):
@@ -628,7 +624,7 @@ class PolicyServerOptionTests(OptionsTestCase):
 
     def test_allow(self) -> None:
         """
-        Rules can be given one by one.
+        C{--allow} adds rules.
         """
         options = self.parse(
             policyserver, "--allow=*.a.example:80,90-99", "--allow=[::1]:*", "--site-control=all"
@@ -640,7 +636,7 @@ class PolicyServerOptionTests(OptionsTestCase):
 
     def test_file(self) -> None:
         """
-        Or they come from a file.
+        C{--policy} reads a file.
         """
         policy = PolicyFile((AccessRule("*", "80"),), "none")
         path = self.path(policy.toXML())
@@ -648,7 +644,8 @@ class PolicyServerOptionTests(OptionsTestCase):
 
     def test_wrong(self) -> None:
         """
-        A policy that grants nothing, and options that exclude each other, are a usage error.
+        A policy that grants nothing, and options that cannot be used together, are a
+        usage error.
         """
         path = self.path(PolicyFile.forPort(80).toXML())
         for arguments, words in [

@@ -1,5 +1,5 @@
 """
-Tests for C{twistd openfl-policy}: what it says of a policy file.
+Tests for C{twistd openfl-policy}, and for the problems of a policy file in the log.
 """
 
 import io
@@ -27,21 +27,21 @@ RULES = (
 
 class CheckTests(OptionsTestCase):
     """
-    C{--check} explains.
+    C{--check} analyzes a policy file.
     """
 
     def check(self, content: bytes | PolicyFile, *arguments: str) -> tuple[int, list[str]]:
         """
-        Have a file checked.
+        Check a policy file.
 
-        @return: the status, and the lines that are printed.
+        @return: the exit status and the printed lines.
         """
         data = content.toXML() if isinstance(content, PolicyFile) else content
         return self.checkPath(self.path(data), *arguments)
 
     def checkPath(self, path: str, *arguments: str) -> tuple[int, list[str]]:
         """
-        Have a file checked that may not be there.
+        Check the policy file of a path, which can be missing.
         """
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
@@ -52,14 +52,11 @@ class CheckTests(OptionsTestCase):
         return status, printed.getvalue().splitlines()
 
     def assertLines(self, lines: Iterable[str], *expected: str) -> None:
-        """
-        The lines are these.
-        """
         self.assertEqual(list(lines), list(expected))
 
     def test_permitted(self) -> None:
         """
-        What a file permits has status 0, and each rule its reason.
+        For a permitted connection the status is 0, and each rule has a reason.
         """
         policy = PolicyFile(RULES[:1])
         status, lines = self.check(policy, "--for=www.a.example", "--port=80")
@@ -73,7 +70,7 @@ class CheckTests(OptionsTestCase):
 
     def test_refused(self) -> None:
         """
-        What it refuses has status 1; what the file cannot do is told too.
+        For a denied connection the status is 1, and the limits of the file are printed.
         """
         status, lines = self.check(
             PolicyFile(RULES), "--for=www.a.example", "--port=80", "--served-from=8080"
@@ -96,10 +93,10 @@ class CheckTests(OptionsTestCase):
 
     def test_origins(self) -> None:
         """
-        The content comes from a domain, an address or a URL; by https if the
-        URL or C{--secure} says so.
+        The origin is a domain, an address or a URL. It is secure with an C{https} URL
+        or with C{--secure}.
         """
-        for arguments, told in [
+        for arguments, expected in [
             (["--for=B.example"], "'b.example' by http,"),
             (["--for=b.example", "--secure"], "'b.example' by https,"),
             (["--for=https://b.example/game.swf"], "'b.example' by https,"),
@@ -108,13 +105,13 @@ class CheckTests(OptionsTestCase):
             (["--for=[::1]"], "'[::1]' by http,"),
         ]:
             status, lines = self.check(PolicyFile(RULES), "--port=8080", *arguments)
-            self.assertIn(told, lines[-1])
-            self.assertEqual(status, 0 if "b.example' by https" in told else 1)
+            self.assertIn(expected, lines[-1])
+            self.assertEqual(status, 0 if "b.example' by https" in expected else 1)
 
     def test_fileAlone(self) -> None:
         """
-        Without content in question it is told what the file says and cannot do,
-        and whether it can grant anything at all.
+        Without C{--for}, the rules and limits of the file are printed, and whether it
+        can grant anything.
         """
         status, lines = self.check(PolicyFile((RULES[0],)))
         self.assertEqual(status, 0)
@@ -134,7 +131,7 @@ class CheckTests(OptionsTestCase):
 
     def test_noFile(self) -> None:
         """
-        What is no policy file, or no file, grants nothing, in one line.
+        An invalid or missing file is an error of one line.
         """
         for content in (b"", b"<a/>", b"<cross-domain-policy>", b"\xff"):
             status, lines = self.check(content, "--for=a.example", "--port=80")
@@ -145,7 +142,7 @@ class CheckTests(OptionsTestCase):
 
     def test_usage(self) -> None:
         """
-        A question that is none is a usage error.
+        An incomplete or invalid question is a usage error.
         """
         path = self.path(PolicyFile(RULES).toXML())
         check = f"--check={path}"
@@ -174,14 +171,14 @@ class CheckTests(OptionsTestCase):
 
 class StartTests(ServingTestCase):
     """
-    At the start everything is said that a policy file does not do.
+    At the start, the problems of a policy file are logged.
     """
 
     def start(self, module: object, policy: bytes) -> list[str]:
         """
         Start a server with a policy file, on port 8080.
 
-        @return: what the log has about the file.
+        @return: the log lines about the file.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -200,7 +197,7 @@ class StartTests(ServingTestCase):
 
     def test_everything(self) -> None:
         """
-        Each kind of mistake is a line, on a policy port and on a data port.
+        Each problem is a line, on a policy port and on a data port.
         """
         policy = (
             b"<cross-domain-policy>"
@@ -231,8 +228,8 @@ class StartTests(ServingTestCase):
 
     def test_otherPort(self) -> None:
         """
-        A data port whose own file does not grant it is told of; on a port that
-        only serves the file this is as it should be.
+        A policy file that does not grant its own port is reported on a data port, but
+        not on a policy port.
         """
         policy = PolicyFile.forPort(9000).toXML()
         self.assertEqual(self.start(policyserver, policy), [])
@@ -242,7 +239,7 @@ class StartTests(ServingTestCase):
 
     def test_nothing(self) -> None:
         """
-        A file that does what it says makes no line.
+        A correct file is not logged.
         """
         for module in (policyserver, xmlserver):
             self.assertEqual(self.start(module, PolicyFile.forPort(8080).toXML()), [])

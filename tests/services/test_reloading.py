@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.services.reloading}, and for what servers reload.
+Tests for L{openfl_twisted.services.reloading}, and for reloading servers.
 """
 
 import os
@@ -31,7 +31,7 @@ from tests.services.test_serving import ServingTestCase
 
 class Reactor(MemoryReactorClock):
     """
-    A reactor whose other threads are those of the test.
+    A reactor whose C{callFromThread} is called in the test.
     """
 
     def callFromThread(self, callable: Any, *arguments: object, **named: object) -> None:  # noqa: A002
@@ -40,7 +40,7 @@ class Reactor(MemoryReactorClock):
 
 class ReloadTestCase(ServingTestCase):
     """
-    A folder for files.
+    A directory for files.
     """
 
     def setUp(self) -> None:
@@ -64,20 +64,19 @@ class SignalTests(ReloadTestCase):
 
     def hangUp(self) -> list[str]:
         """
-        Send the signal to this process.
+        Send SIGHUP to this process.
 
-        @return: the lines in the log.
+        @return: the log lines.
         """
         with capturedLogs() as logs:
             os.kill(os.getpid(), signal.SIGHUP)
-            # The handler leaves the work to the reactor.
+            # The handler schedules the work in the reactor.
             self.reactor.advance(0)
         return linesOf(logs)
 
     def test_signal(self) -> None:
         """
-        The signal reloads while the service runs, and has its default again after
-        it.
+        SIGHUP reloads while the service runs, and has its default action afterwards.
         """
         self.service_.startService()
         [line] = self.hangUp()
@@ -88,7 +87,7 @@ class SignalTests(ReloadTestCase):
 
     def test_handledElsewhere(self) -> None:
         """
-        A program that handles the signal itself keeps its handler.
+        A program that handles SIGHUP itself keeps its handler.
         """
         handled: list[int] = []
         signal.signal(signal.SIGHUP, lambda number, frame: handled.append(number))
@@ -100,8 +99,7 @@ class SignalTests(ReloadTestCase):
 
     def test_handledElsewhereLater(self) -> None:
         """
-        A handler that the program has installed later is kept when the service
-        stops.
+        A handler that the program installs later is kept when the service stops.
         """
         handled: list[int] = []
         self.service_.startService()
@@ -112,7 +110,7 @@ class SignalTests(ReloadTestCase):
 
     def test_several(self) -> None:
         """
-        With several services in a process all reload, until each has stopped.
+        All running services of a process reload.
         """
         other = ReloadService(lambda: self.reloads.append("other"), self.reactor)
         self.service_.startService()
@@ -127,7 +125,7 @@ class SignalTests(ReloadTestCase):
 
     def test_whileClosing(self) -> None:
         """
-        A server handles the signal until its last connection is closed: its default
+        A server handles SIGHUP until its last connection is closed; the default action
         would end the process.
         """
         service = self.service(xmlserver, "--shutdown-timeout=2", "--policy=none")
@@ -145,7 +143,7 @@ class SignalTests(ReloadTestCase):
 
     def test_datagrams(self) -> None:
         """
-        A server for datagrams handles the signal too.
+        A UDP server handles SIGHUP too.
         """
         service = DatagramService([], DatagramEchoProtocol, self.reactor)
         service.startService()
@@ -156,7 +154,7 @@ class SignalTests(ReloadTestCase):
 
     def test_failure(self) -> None:
         """
-        A failure is logged, and the server continues.
+        An exception is logged, and the server continues.
         """
 
         def fail() -> None:
@@ -170,7 +168,7 @@ class SignalTests(ReloadTestCase):
 
     def test_logs(self) -> None:
         """
-        Log files that were renamed are continued in new ones.
+        After log files were renamed, logging continues in new files.
         """
         path = self.folder / "server.log"
         log = LogFile.fromFullPath(str(path))
@@ -185,8 +183,7 @@ class SignalTests(ReloadTestCase):
 
     def test_deadProxy(self) -> None:
         """
-        A weak proxy whose object is gone does not prevent that log files are
-        reopened.
+        A weak proxy of a deleted object does not prevent reopening the log files.
         """
         log = LogFile.fromFullPath(str(self.folder / "server.log"))
         self.addCleanup(log.close)
@@ -199,8 +196,8 @@ class SignalTests(ReloadTestCase):
 
     def test_logLost(self) -> None:
         """
-        A log file that cannot be reopened is continued, the others are reopened,
-        and the rest is reloaded.
+        A log file that cannot be reopened stays in use. The other log files are
+        reopened, and the server reloads.
         """
         path, gone = self.folder / "server.log", self.folder / "folder" / "gone.log"
         gone.parent.mkdir()
@@ -225,7 +222,7 @@ class SignalTests(ReloadTestCase):
 
 class ServerTests(ReloadTestCase):
     """
-    L{ServerService.reload} reads certificates and policy file again.
+    L{ServerService.reload} reloads certificates and policy file.
     """
 
     def write(self, domain: str) -> Path:
@@ -240,7 +237,7 @@ class ServerTests(ReloadTestCase):
         """
         Reload.
 
-        @return: the lines in the log.
+        @return: the log lines.
         """
         with capturedLogs() as logs:
             service.reload()
@@ -260,8 +257,8 @@ class ServerTests(ReloadTestCase):
 
     def test_policy(self) -> None:
         """
-        Policy requests and the origins of WebSockets are decided by the new file,
-        with and without protocol detection, and on a policy port.
+        The new file applies to policy requests and WebSocket origins, with and without
+        protocol detection, and on a policy port.
         """
         for module, arguments in [
             (xmlserver, []),
@@ -282,8 +279,8 @@ class ServerTests(ReloadTestCase):
 
     def test_invalidPolicy(self) -> None:
         """
-        An invalid policy file leaves the previous one in use, with a line in the
-        log.
+        If the policy file is invalid the previous one stays in use, and the reason is
+        logged.
         """
         path = self.write("a.example")
         service = self.service(xmlserver, f"--policy={path}")
@@ -311,8 +308,7 @@ class ServerTests(ReloadTestCase):
 
     def test_certificates(self) -> None:
         """
-        Certificates are read again; an invalid file leaves the previous ones in
-        use.
+        Certificates are reloaded. If one is invalid, the previous ones stay in use.
         """
         path = self.folder / "server.pem"
         trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(path))

@@ -51,7 +51,7 @@ from tests.services.test_options import Board, Table
 @implementer(IStreamServerEndpoint)
 class FailingEndpoint:
     """
-    An endpoint that cannot be opened.
+    An endpoint whose C{listen} fails.
     """
 
     def __init__(self, problem: Exception) -> None:
@@ -63,12 +63,12 @@ class FailingEndpoint:
 
 class ServingTestCase(SynchronousTestCase):
     """
-    Makes services that listen in memory.
+    Creates services that listen in memory.
     """
 
     def service(self, module: Any, *arguments: str, endpoint: Any = None) -> ServerService:
         """
-        Make the service of a command.
+        Create the service of a command.
         """
         self.reactor = MemoryReactorClock()
         options = module.Options()
@@ -82,14 +82,14 @@ class ServingTestCase(SynchronousTestCase):
 
 class ServiceTests(ServingTestCase):
     """
-    L{ServerService} opens and closes ports.
+    L{ServerService} on TCP ports.
     """
 
     def start(self, service: ServerService) -> list[str]:
         """
         Start a service as C{twistd} does.
 
-        @return: the lines in the log.
+        @return: the log lines.
         """
         with capturedLogs() as logs:
             service.privilegedStartService()
@@ -99,7 +99,7 @@ class ServiceTests(ServingTestCase):
 
     def test_start(self) -> None:
         """
-        It listens once, before rights are given up, and says where.
+        The service listens once, before privileges are dropped, and logs the address.
         """
         service = self.service(xmlserver)
         self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080"])
@@ -109,8 +109,8 @@ class ServiceTests(ServingTestCase):
 
     def test_certificates(self) -> None:
         """
-        At the start the problems of the certificates are logged, and that renewed ones
-        cannot be read.
+        At the start, problems of the certificates are logged, and whether renewed ones
+        cannot be loaded.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -118,7 +118,7 @@ class ServiceTests(ServingTestCase):
         intermediate = authority("Intermediate", authority("Root"))
         for leaf, problem in (
             (server(intermediate), None),
-            (server(intermediate, ends=PAST), "has expired on 2010-01-01 00:00 UTC"),
+            (server(intermediate, ends=PAST), "expired on 2010-01-01 00:00 UTC"),
             (server(intermediate, purposes("CLIENT_AUTH")), "is not for servers"),
         ):
             leaf.save(path)
@@ -133,11 +133,11 @@ class ServiceTests(ServingTestCase):
         service = self.service(xmlserver, f"--tls-certificate={path}")
         with patch("pathlib.Path.read_bytes", side_effect=PermissionError(13, "Permission denied")):
             _, line = self.start(service)
-        self.assertIn(f"certificates cannot be read again: {path}: Permission denied", line)
+        self.assertIn(f"renewed certificates cannot be loaded: {path}: Permission denied", line)
 
     def test_startAsTwist(self) -> None:
         """
-        C{twist} starts it in one step.
+        C{twist} starts the service without C{privilegedStartService}.
         """
         service = self.service(xmlserver)
         service.startService()
@@ -146,8 +146,8 @@ class ServiceTests(ServingTestCase):
 
     def test_cannotListen(self) -> None:
         """
-        A port that cannot be opened ends the start in one clear line, that also
-        says what a right is needed for.
+        If a port cannot be opened, the start fails with one line, which names a missing
+        privilege.
         """
         for problem, words in [
             (OSError(errno.EADDRINUSE, "Address already in use"), "127.0.0.1:80: Address already"),
@@ -164,7 +164,7 @@ class ServiceTests(ServingTestCase):
 
     def test_cannotListenLater(self) -> None:
         """
-        An endpoint that takes its time to fail is logged.
+        An endpoint that fails asynchronously is logged.
         """
         endpoint = FailingEndpoint(ValueError())
         self.failureResultOf(endpoint.result)
@@ -177,7 +177,7 @@ class ServiceTests(ServingTestCase):
 
     def test_policyProblems(self) -> None:
         """
-        What a policy file cannot do from its port is said at the start.
+        The problems of a policy file on its port are logged at the start.
         """
         service = self.service(policyserver, "--allow=*:80")
         problem = "rule 1 grants ports below 1024, which a file from port 8080 cannot"
@@ -188,8 +188,7 @@ class ServiceTests(ServingTestCase):
 
     def test_noPolicyForThisPort(self) -> None:
         """
-        A UNIX socket has no port that a file could be for, and nobody who would
-        ask; there is nothing to say.
+        On a UNIX socket no problems of a policy file are logged.
         """
         service = self.service(xmlserver)
         unix = UNIXServerEndpoint(self.reactor, "/a")
@@ -199,7 +198,7 @@ class ServiceTests(ServingTestCase):
 
     def test_stop(self) -> None:
         """
-        At the end the ports are closed, and the connections get their time.
+        At shutdown the ports are closed, and then the connections, within the timeout.
         """
         service = self.service(xmlserver, "--shutdown-timeout=2", "--policy=none")
         self.start(service)
@@ -218,7 +217,7 @@ class ServiceTests(ServingTestCase):
 
 class UDPReactor:
     """
-    A reactor on which one port is taken.
+    A reactor with one UDP port in use.
     """
 
     def __init__(self) -> None:
@@ -241,12 +240,12 @@ class UDPReactor:
 
 class DatagramServiceTests(SynchronousTestCase):
     """
-    L{DatagramService} opens and closes ports of UDP.
+    L{DatagramService} on UDP ports.
     """
 
     def test_ports(self) -> None:
         """
-        Each is opened once, and says so; all are closed.
+        Each port is opened once, logged, and closed.
         """
         reactor = UDPReactor()
         addresses = [(80, "127.0.0.1"), (81, "127.0.0.1")]
@@ -263,7 +262,7 @@ class DatagramServiceTests(SynchronousTestCase):
 
     def test_cannotListen(self) -> None:
         """
-        A port that cannot be opened ends the start in one line.
+        If a port cannot be opened, the start fails with one line.
         """
         service = DatagramService([(7, "127.0.0.1")], DatagramEchoProtocol, UDPReactor())
         error = self.assertRaises(StartupError, service.startService)
@@ -272,12 +271,12 @@ class DatagramServiceTests(SynchronousTestCase):
 
 class MakeServiceTests(ServingTestCase):
     """
-    Each command builds its server as its options say.
+    The factories of each command.
     """
 
     def factories(self, module: Any, *arguments: str) -> tuple[GuardFactory, Any, Any]:
         """
-        Get the factories of a command, from outside in.
+        Return the factories of a command, the outermost first.
         """
         guard = self.service(module, *arguments).factory
         door = guard.wrappedFactory
@@ -285,7 +284,7 @@ class MakeServiceTests(ServingTestCase):
 
     def test_xml(self) -> None:
         """
-        C{openfl-xml} has a guard, a door and a relay.
+        C{openfl-xml} has a guard, protocol detection and a broadcast factory.
         """
         guard, door, xml = self.factories(
             xmlserver, "--max-connections=5", "--idle-timeout=6", "--greeting-delay=7",
@@ -303,7 +302,8 @@ class MakeServiceTests(ServingTestCase):
 
     def test_plain(self) -> None:
         """
-        With C{--plain} there is no door, so nobody waits for it.
+        With C{--plain} there is no protocol detection, so clients are served
+        immediately.
         """
         _, xml, _ = self.factories(xmlserver, "--plain", "--policy=none")
         assert isinstance(xml, XMLSocketFactory)
@@ -311,8 +311,8 @@ class MakeServiceTests(ServingTestCase):
 
     def test_tls(self) -> None:
         """
-        With a certificate the door knows TLS; with C{--plain} everybody speaks
-        it.
+        With a certificate, protocol detection accepts TLS; with C{--plain} all
+        connections use TLS.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -327,7 +327,7 @@ class MakeServiceTests(ServingTestCase):
 
     def test_echo(self) -> None:
         """
-        C{openfl-echo} has the two servers, and the faithful one.
+        C{openfl-echo} has the factories of both servers, and of the faithful one.
         """
         _, _, echo = self.factories(echoserver)
         assert isinstance(echo, ServerSocketExampleFactory)
@@ -345,7 +345,7 @@ class MakeServiceTests(ServingTestCase):
 
     def test_policy(self) -> None:
         """
-        C{openfl-policy} has a guard and the policy.
+        C{openfl-policy} has a guard and the policy factory.
         """
         _, policy, _ = self.factories(
             policyserver, "--allow=*:80", "--idle-timeout=3", "--max-message=30"
@@ -356,7 +356,7 @@ class MakeServiceTests(ServingTestCase):
 
 class WebSocketLimitTests(ServingTestCase):
     """
-    WebSocket messages have the limits that the same bytes have over TCP.
+    The limits of WebSocket messages are those of TCP.
     """
 
     def exchange(self, *arguments: str, sent: bytes) -> list[tuple[int, bytes]]:
@@ -364,7 +364,7 @@ class WebSocketLimitTests(ServingTestCase):
         Send frames to a command.
 
         @param sent: the frames.
-        @return: the opcode and payload of each frame that comes back.
+        @return: the opcode and payload of each received frame.
         """
         service = self.service(xmlserver, "--echo", *arguments)
         door = cast("OnePortFactory", service.factory.wrappedFactory)
@@ -404,7 +404,7 @@ class RoomServiceTests(ServingTestCase):
 
     def test_rooms(self) -> None:
         """
-        Rooms have the limits that the options say.
+        Rooms have the limits of the options.
         """
         for kind, protocol in (("path", PathRoomProtocol), ("xml", XMLRoomProtocol)):
             service = self.service(
@@ -429,8 +429,7 @@ class RoomServiceTests(ServingTestCase):
 
     def test_restart(self) -> None:
         """
-        A service that was stopped and started again keeps the memberships of
-        disconnected members again.
+        A restarted service keeps the memberships of disconnected members again.
         """
         service = self.service(xmlserver, "--rooms=xml", "--resume=4")
         lobby = service.lobby
@@ -446,8 +445,8 @@ class RoomServiceTests(ServingTestCase):
 
     def test_own(self) -> None:
         """
-        A protocol of the user's that has rooms is given them; with rooms in XML
-        its clients hear who comes and goes.
+        A user's room protocol receives the rooms; with XML commands its clients are
+        notified of members that join and leave.
         """
         for protocol, announces in ((Table, False), (Board, True)):
             name = f"--app={protocol.__module__}:{protocol.__name__}"
@@ -460,7 +459,7 @@ class RoomServiceTests(ServingTestCase):
 
     def test_broker(self) -> None:
         """
-        The connections to a broker start and stop with the server.
+        The connections to a broker are started and stopped with the service.
         """
         service: Any = self.service(xmlserver, "--rooms=xml", "--broker=memory:")
         self.assertEqual(len(service.brokers), 2)
@@ -471,14 +470,14 @@ class RoomServiceTests(ServingTestCase):
 
     def test_brokerWithoutPresence(self) -> None:
         """
-        Through NATS nobody knows who is where.
+        With NATS there is no presence.
         """
         service = self.service(xmlserver, "--rooms=path", "--broker=nats://127.0.0.1:4222")
         self.assertEqual(service.brokers, [service.pubSub])
 
     def test_farewell(self) -> None:
         """
-        When the server ends everybody gets the farewell, in rooms and without.
+        At shutdown the farewell is sent to all clients, with and without rooms.
         """
         for rooms in ("none", "xml"):
             service = self.service(xmlserver, f"--rooms={rooms}", "--farewell=<bye/>", "--plain")
@@ -494,7 +493,7 @@ class RoomServiceTests(ServingTestCase):
 
     def test_faultyFarewell(self) -> None:
         """
-        A farewell that fails does not keep the server from ending.
+        An exception while sending the farewell does not prevent the shutdown.
         """
         service: Any = self.service(xmlserver, "--rooms=xml", "--plain")
         service.startService()

@@ -62,5 +62,5 @@ class PluginTests(SynchronousTestCase):
         """
         printed = self.run_("--fixtures")
         self.assertIn("memoryNetwork", printed)
-        self.assertIn("A network in memory, a new one for each test.", printed)
+        self.assertIn("An in-memory network, created for each test.", printed)
         self.assertIn("certificateMaker [session scope]", printed)

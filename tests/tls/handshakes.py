@@ -1,6 +1,5 @@
 """
-Handshakes in memory, between a client of ours that judges and a server that
-sends whatever it is told to.
+TLS handshakes in memory, between a client with L{Judge} and a scripted server.
 """
 
 import contextlib
@@ -29,7 +28,8 @@ VERSIONS = {"TLS 1.2": TLS12, "TLS 1.3": TLS13}
 
 GREETING = b"a password, say"
 """
-What the client sends as soon as it may, which the wrong server must not get.
+Data that the client sends as soon as possible, which an untrusted server must not
+receive.
 """
 
 
@@ -37,15 +37,14 @@ What the client sends as soon as it may, which the wrong server must not get.
 @dataclass(frozen=True)
 class Presenting:
     """
-    A TLS server: what it shows of itself.
+    The configuration of a TLS server.
 
-    @ivar chain: the certificates it sends, its own first.
-    @ivar key: the private key it has.
-    @ivar staple: the OCSP response it sends along.
-    @ivar ciphers: what it encrypts with, in OpenSSL's words.
-    @ivar version: the version of TLS that it speaks; C{None} for that which the
-        test is about.
-    @ivar asks: whether it wants a certificate of the client.
+    @ivar chain: the certificates that it sends, its own first.
+    @ivar key: its private key.
+    @ivar staple: the OCSP response that it sends.
+    @ivar ciphers: its cipher suites, in OpenSSL's format.
+    @ivar version: its TLS version; C{None} for the version of the test.
+    @ivar asks: whether it requests a client certificate.
     """
 
     chain: Sequence[x509.Certificate]
@@ -58,15 +57,15 @@ class Presenting:
     @classmethod
     def of(cls, identity: Identity, *more: x509.Certificate, **others: Any) -> "Presenting":
         """
-        Present an identity as a good server does.
+        Return the configuration of a correct server.
 
-        @param more: certificates to send besides.
+        @param more: additional certificates to send.
         """
         return cls((*identity.chain, *more), identity.key, **others)
 
     def getContext(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_METHOD)
-        # A server may be worse than this library likes it.
+        # The server can be less secure than OpenSSL permits by default.
         context.set_cipher_list(self.ciphers)
         if self.version is not None:
             context.set_min_proto_version(self.version)
@@ -84,11 +83,11 @@ class Presenting:
 
 class Script(Protocol):
     """
-    A server that does not speak TLS.
+    A server without TLS.
 
-    @ivar line: what it says.
-    @ivar banner: whether it does so before it is spoken to.
-    @ivar closes: whether it closes the connection then.
+    @ivar line: the data that it sends.
+    @ivar banner: whether it sends before it receives.
+    @ivar closes: whether it closes the connection afterwards.
     """
 
     def __init__(self, line: bytes, *, banner: bool = False, closes: bool = True) -> None:
@@ -113,10 +112,9 @@ class Script(Protocol):
 
 def showing(*chain: bytes) -> Script:
     """
-    Make a server of TLS 1.2 that sends certificates which no other would, and
-    has no key.
+    Create a TLS 1.2 server that sends arbitrary certificates, without a private key.
 
-    @param chain: the certificates in DER, if they are that.
+    @param chain: the certificates in DER, or other data.
     """
     return Script(flight(list(chain), 0xC02B), closes=False)
 
@@ -124,12 +122,12 @@ def showing(*chain: bytes) -> Script:
 @dataclass
 class Outcome:
     """
-    What has come of a handshake.
+    The result of a handshake.
 
-    @ivar verdict: what the client thinks of the server.
-    @ivar reason: why the connection was lost; C{None} while it is not.
-    @ivar received: what the server got of the application.
-    @ivar answered: what the client got of it.
+    @ivar verdict: the client's verdict about the server.
+    @ivar reason: why the connection was lost; C{None} while it is open.
+    @ivar received: the application data that the server received.
+    @ivar answered: the application data that the client received.
     """
 
     verdict: Verdict = field(default_factory=Verdict)
@@ -140,7 +138,7 @@ class Outcome:
 
 class _Server(Protocol):
     """
-    Answers, and notes what it got.
+    Answers, and records received data.
     """
 
     def __init__(self, outcome: Outcome) -> None:
@@ -154,7 +152,7 @@ class _Server(Protocol):
 
 class _Client(Protocol):
     """
-    Writes at once, as bad programs do, and notes what has come of it.
+    Writes immediately when it is connected, and records the result.
     """
 
     def __init__(self, outcome: Outcome) -> None:
@@ -178,10 +176,10 @@ def serve(
     clock: Clock | None = None,
 ) -> Any:
     """
-    Make the factory of a server, which notes what it gets.
+    Create the factory of a server that records received data.
 
-    @param version: the version of TLS, if the server has no own.
-    @param clock: measures the time; C{None} for the reactor.
+    @param version: the TLS version, if the server has none.
+    @param clock: the clock (default: the global reactor).
     """
     if isinstance(server, Script):
         return Factory.forProtocol(lambda: server)
@@ -199,11 +197,11 @@ def shakeHands(
     garble: Callable[[bytes], Iterable[bytes]] | None = None,
 ) -> Outcome:
     """
-    Have a client connect to a server, and let them talk until both are silent.
+    Connect a client to a server, and exchange data until both are idle.
 
-    @param version: the version of TLS, if the server has no own.
-    @param garble: what becomes of what the server sends: pieces. If some of it is
-        missing, the server closes the connection.
+    @param version: the TLS version, if the server has none.
+    @param garble: changes the server's data; returns chunks. If data is missing, the
+        server closes the connection.
     """
     outcome, clock = Outcome(), Clock()
     serving: Any = serve(server, outcome, version, clock).buildProtocol(None)
@@ -215,20 +213,20 @@ def shakeHands(
     ).buildProtocol(None)
     sending, hearing = makeFakeServer(serving), makeFakeClient(calling)
     if garble is not None:
-        hear = hearing.bufferReceived
+        receive = hearing.bufferReceived
 
         def hearPieces(data: bytes) -> None:
             pieces = list(garble(data))
             for piece in pieces:
-                # A real transport reads no more when it is to be closed.
+                # A real transport does not read after loseConnection().
                 if piece and not hearing.disconnecting:
-                    hear(piece)
+                    receive(piece)
             if sum(map(len, pieces)) < len(data):
                 sending.loseConnection()
 
         hearing.bufferReceived = hearPieces
     pump = connect(serving, sending, calling, hearing, clock=clock, greet=False)
-    # A transport forgets its connection when that is lost.
+    # A transport drops its connection when it is lost.
     connection = calling.getHandle()
     pump.flush()
     outcome.verdict = connection.verdict
@@ -237,7 +235,7 @@ def shakeHands(
 
 def newClient(trust: Trust, host: str = HOST) -> Any:
     """
-    Make a connection that judges, without anything of Twisted around it.
+    Create a client connection without Twisted.
     """
     protocol: Any = None
     connection = SecureConnectionCreator(host, trust).clientConnectionForTLS(protocol)
@@ -247,9 +245,9 @@ def newClient(trust: Trust, host: str = HOST) -> Any:
 
 def pour(source: SSL.Connection, target: SSL.Connection) -> int:
     """
-    Bring all that one end has written to the other.
+    Transfer all written data to the other side.
 
-    @return: how many bytes that were.
+    @return: the number of bytes.
     """
     data = written(source)
     if data:
@@ -259,7 +257,7 @@ def pour(source: SSL.Connection, target: SSL.Connection) -> int:
 
 def written(source: SSL.Connection) -> bytes:
     """
-    Take all that an end has written.
+    Return all data that a side has written.
     """
     data = b""
     with contextlib.suppress(SSL.WantReadError):
@@ -270,18 +268,18 @@ def written(source: SSL.Connection) -> bytes:
 
 def converse(calling: Any, serving: SSL.Connection) -> list[Verdict]:
     """
-    Have a client and a server shake hands until both are done.
+    Perform a handshake between a client and a server.
 
-    @return: what the client said of the server, after each step.
-    @raise SSL.Error: if one of them breaks it off.
+    @return: the client's verdict after each step.
+    @raise SSL.Error: if either side aborts the handshake.
     """
-    said: list[Verdict] = []
+    verdicts: list[Verdict] = []
     for _ in range(10):
         for end, other in ((calling, serving), (serving, calling)):
             with contextlib.suppress(SSL.WantReadError):
                 end.do_handshake()
             pour(end, other)
-        said.append(calling.verdict)
+        verdicts.append(calling.verdict)
         if calling.verdict != Verdict():
             break
-    return said
+    return verdicts

@@ -65,7 +65,7 @@ def alertsOf(server: Presenting, trust: Trust, host: str = HOST) -> tuple[list[b
         except SSL.Error:
             pass
         else:
-            # In TLS 1.3 a server may be done before the client.
+            # In TLS 1.3 the server can complete the handshake before the client.
             with contextlib.suppress(SSL.Error):
                 serving.recv(1)
     return alerts, calling
@@ -108,8 +108,8 @@ class AlertTests(SynchronousTestCase):
 
     def test_stapledRevocation(self) -> None:
         """
-        If the certificate is refused because of the OCSP response, OpenSSL's alert
-        says so.
+        If the certificate is refused because of the OCSP response, the alert is
+        OpenSSL's.
         """
         staple = INTERMEDIATE.staple(LEAF, ocsp.OCSPCertStatus.REVOKED)
         server = Presenting.of(LEAF, staple=staple)
@@ -118,7 +118,7 @@ class AlertTests(SynchronousTestCase):
     def test_missingStaple(self) -> None:
         """
         If the certificate requires an OCSP response and the server sends none, the
-        alert says so.
+        alert names this.
         """
         self.check(Presenting.of(DEMANDING), trusting(ROOT), BAD_CERTIFICATE_STATUS_RESPONSE)
 

@@ -1,6 +1,6 @@
 """
-What a broken or hostile server can send: nothing of it is trusted, and nothing
-raises but what a handshake may raise.
+Input from broken or hostile servers: it is never trusted, and only raises the
+exceptions of a handshake.
 """
 
 import contextlib
@@ -34,8 +34,7 @@ EXPIRED = server(INTERMEDIATE, ends=PAST)
 
 def flightOf(calling: Any, presenting: Presenting) -> tuple[bytes, SSL.Connection]:
     """
-    Get what a server answers to a client: all up to its last word before the
-    client's.
+    Return the data that a server sends in answer to a client's first message.
     """
     serving = SSL.Connection(presenting.getContext(), None)
     serving.set_accept_state()
@@ -47,19 +46,20 @@ def flightOf(calling: Any, presenting: Presenting) -> tuple[bytes, SSL.Connectio
     return written(serving), serving
 
 
-class CutTests(SynchronousTestCase):
+class TruncationTests(SynchronousTestCase):
     """
-    A server that stops in the middle.
+    A server that stops during the handshake.
     """
 
     def test_everyByte(self) -> None:
         """
-        After every byte but the last the client waits, and trusts nobody yet.
+        After every byte but the last the client waits, and does not trust the server
+        yet.
         """
         for name, version in VERSIONS.items():
             calling = newClient(TRUST)
             flight, _ = flightOf(calling, Presenting.of(LEAF, version=version))
-            # In TLS 1.2 the server has the last word, in TLS 1.3 the client has.
+            # In TLS 1.2 the server sends the last message, in TLS 1.3 the client does.
             for byte in flight[:-1]:
                 calling.bio_write(bytes([byte]))
                 self.assertRaises(SSL.WantReadError, calling.do_handshake)
@@ -72,15 +72,15 @@ class CutTests(SynchronousTestCase):
 
     def test_closedAfterEveryByte(self) -> None:
         """
-        A connection that is closed after any byte of the handshake is lost,
-        with an error of TLS or of the connection, and nothing is leaked.
+        If the connection is closed after any byte of the handshake, it is lost with an
+        error of TLS or of the connection, and no data is leaked.
         """
         for version in VERSIONS.values():
             whole = len(flightOf(newClient(TRUST), Presenting.of(LEAF, version=version))[0])
-            # A signature can be some bytes shorter.
+            # The length of a signature varies by some bytes.
             for length in range(whole - 10):
                 outcome = shakeHands(
-                    Presenting.of(LEAF), TRUST, version=version, garble=Cutting(length)
+                    Presenting.of(LEAF), TRUST, version=version, garble=Truncating(length)
                 )
                 self.assertIsInstance(outcome.reason, (HandshakeFailed, ConnectionClosed))
                 self.assertEqual(outcome.received, b"")
@@ -89,10 +89,9 @@ class CutTests(SynchronousTestCase):
 
     @settings(max_examples=30)
     @given(st.sets(st.integers(1, 1200), max_size=40), st.sampled_from(list(VERSIONS.values())))
-    def test_everyWayToCut(self, places: set[int], version: int) -> None:
+    def test_everySplit(self, places: set[int], version: int) -> None:
         """
-        However a server's words are cut, it is trusted, or refused, as if they
-        were not.
+        The result does not depend on how the server's data is split.
         """
         for leaf, status in ((LEAF, "trusted"), (EXPIRED, "expired")):
             outcome = shakeHands(
@@ -105,9 +104,9 @@ class CutTests(SynchronousTestCase):
             self.assertEqual(outcome.received, GREETING if leaf is LEAF else b"")
 
 
-class Cutting:
+class Truncating:
     """
-    Lets the first bytes of a server pass, and no more.
+    Forwards only the first bytes of a server.
     """
 
     def __init__(self, length: int) -> None:
@@ -121,7 +120,7 @@ class Cutting:
 
 class Splitting:
     """
-    Splits what a server sends in some places.
+    Splits a server's data at several positions.
     """
 
     def __init__(self, places: set[int]) -> None:
@@ -134,7 +133,7 @@ class Splitting:
 
 class Flipping:
     """
-    Changes one bit of what a server sends.
+    Changes one bit of a server's data.
     """
 
     def __init__(self, place: int) -> None:
@@ -150,14 +149,14 @@ class Flipping:
 
 class FlipTests(SynchronousTestCase):
     """
-    One bit is wrong.
+    Data with one changed bit.
     """
 
     @settings(max_examples=150)
     @given(st.integers(0, 2000 * 8), st.sampled_from(list(VERSIONS.values())))
     def test_notTrusted(self, place: int, version: int) -> None:
         """
-        No bit that is changed makes a server trusted which is not.
+        Changing a bit never makes an untrusted server trusted.
         """
         for leaf, trust in ((EXPIRED, TRUST), (LEAF, trusting(STRANGER))):
             outcome = shakeHands(
@@ -171,8 +170,8 @@ class FlipTests(SynchronousTestCase):
     @given(st.integers(0, 2000 * 8), st.sampled_from(list(VERSIONS.values())))
     def test_trusted(self, place: int, version: int) -> None:
         """
-        If a good server is trusted though a bit was changed, it is with its own
-        certificate, and all arrives as it was sent.
+        If a server is trusted despite a changed bit, its certificate is its own, and
+        all data is delivered unchanged.
         """
         outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version, garble=Flipping(place))
         if outcome.verdict.status == CertificateStatus.TRUSTED:
@@ -180,7 +179,7 @@ class FlipTests(SynchronousTestCase):
             self.assertIn(outcome.received, (b"", GREETING))
         else:
             self.assertEqual((outcome.received, outcome.answered), (b"", b""))
-            # What says now that it is longer is waited for.
+            # The client waits for the rest of a message whose length was increased.
             self.assertIsInstance(outcome.reason, (SSL.Error, ConnectionClosed, type(None)))
         self.assertEqual(self.flushLoggedErrors(), [])
 
@@ -188,15 +187,15 @@ class FlipTests(SynchronousTestCase):
     @given(st.data())
     def test_certificates(self, data: st.DataObject) -> None:
         """
-        A certificate with some bytes changed is judged, or cannot be read;
-        it never raises anything else, and is never taken for another.
+        A certificate with changed bytes is verified or cannot be parsed. It raises no
+        other exception, and is never taken for another one.
         """
         chain = [bytearray(each) for each in (LEAF.der, INTERMEDIATE.der)]
         for _ in range(data.draw(st.integers(1, 3))):
             der = data.draw(st.sampled_from(chain))
             der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
         outcome = shakeHands(showing(*map(bytes, chain)), TRUST)
-        # Without its key no server comes to the end of the handshake.
+        # A server without the private key cannot complete the handshake.
         self.assertNotEqual(outcome.verdict.status, CertificateStatus.TRUSTED)
         self.assertEqual(outcome.received, b"")
         self.assertIsInstance(outcome.reason, (HandshakeFailed, type(None)))
@@ -205,7 +204,7 @@ class FlipTests(SynchronousTestCase):
 
 class LargeTests(SynchronousTestCase):
     """
-    More than anybody needs.
+    Large inputs.
     """
 
     def refused(self, *chain: bytes) -> str:
@@ -222,16 +221,18 @@ class LargeTests(SynchronousTestCase):
 
     def test_hundredKilobytes(self) -> None:
         """
-        More than 100 KB of certificates are refused unread.
+        More than 100 KB of certificates are refused without parsing them.
         """
-        self.assertIn("more than a handshake may have", self.refused(b"\0" * 110_000))
+        self.assertIn("a TLS handshake message that is too long", self.refused(b"\0" * 110_000))
         large = server(INTERMEDIATE, names=[HOST, *(f"n{n}.example" for n in range(10_000))])
-        self.assertIn("more than a handshake may have", self.refused(large.der, INTERMEDIATE.der))
+        self.assertIn(
+            "a TLS handshake message that is too long", self.refused(large.der, INTERMEDIATE.der)
+        )
 
     def test_largest(self) -> None:
         """
-        A certificate just below the limit is judged as every other, with all
-        its names.
+        A certificate just below the limit is verified like any other, with all its
+        names.
         """
         names = [f"n{number}.example" for number in range(5000)]
         large = server(INTERMEDIATE, names=names)
@@ -240,22 +241,21 @@ class LargeTests(SynchronousTestCase):
 
     def test_sameNames(self) -> None:
         """
-        A hundred CAs with the issuer's name, none of which has signed the
-        certificate, do not hide that its signer is unknown.
+        A hundred CAs with the issuer's name, of which none has signed the certificate,
+        do not hide that its signer is unknown.
         """
         wrong = [authority("Intermediate", STRANGER, kind="P-256").der for _ in range(100)]
         self.assertIn("not signed by an authority", self.refused(LEAF.der, *wrong))
 
     def test_chainOfItself(self) -> None:
         """
-        The same certificate two hundred times is judged as if it were sent
-        once.
+        The same certificate two hundred times is verified as if it were sent once.
         """
         self.assertIn("not signed by an authority", self.refused(*[LEAF.der] * 200))
 
-    def test_refusedWithWords(self) -> None:
+    def test_unparsable(self) -> None:
         """
-        What cannot be read is refused for the certificate, not for TLS.
+        If a certificate cannot be parsed, the reason is the certificate and not TLS.
         """
         outcome = shakeHands(showing(LEAF.der[:-3]), TRUST)
         self.assertIsInstance(outcome.reason, CertificateRefused)

@@ -1,6 +1,6 @@
 """
-Tests for L{openfl_twisted.tls.client} and L{openfl_twisted.tls.judge}, beside
-those of the laboratory.
+Tests for L{openfl_twisted.tls.client} and L{openfl_twisted.tls.judge}, in addition to
+L{tests.tls.test_laboratory}.
 """
 
 import contextlib
@@ -46,18 +46,18 @@ TRUST = trusting(ROOT)
 
 class CreatorTests(SynchronousTestCase):
     """
-    What a connection is before its handshake.
+    Connections before the handshake.
     """
 
     def test_interface(self) -> None:
         """
-        It is what Twisted asks for.
+        L{SecureConnectionCreator} provides Twisted's interface.
         """
         verifyObject(IOpenSSLClientConnectionCreator, SecureConnectionCreator(HOST))
 
-    def test_indication(self) -> None:
+    def test_serverName(self) -> None:
         """
-        The server is told a DNS name in ASCII, and never an address.
+        A DNS name is sent in ASCII (SNI), an IP address is not sent.
         """
         for host, name in (
             ("Games.Example.", b"games.example"),
@@ -67,33 +67,33 @@ class CreatorTests(SynchronousTestCase):
             ("not a name", None),
         ):
             context = Presenting.of(LEAF, version=TLS12).getContext()
-            told: list[bytes | None] = []
+            names: list[bytes | None] = []
             context.set_tlsext_servername_callback(
-                lambda connection, told=told: told.append(connection.get_servername())  # type: ignore[misc]
+                lambda connection, names=names: names.append(connection.get_servername())  # type: ignore[misc]
             )
             serving = SSL.Connection(context, None)
             serving.set_accept_state()
             with contextlib.suppress(CertificateRefused):
                 converse(newClient(TRUST, host), serving)
-            # A server without a name to tell does not hear of it at all.
-            self.assertEqual(told, [name])
+            # Without SNI the callback is not called.
+            self.assertEqual(names, [name])
 
     def test_judges(self) -> None:
         """
-        Each connection has a judge of its own, and nothing is thought yet.
+        Each connection has its own judge, whose initial verdict is C{unknown}.
         """
         one, other = newClient(TRUST), newClient(TRUST)
         self.assertIsNot(one.judge, other.judge)
         self.assertIs(one.get_context(), other.get_context())
         self.assertTrue(one.get_verify_mode() & SSL.VERIFY_PEER)
-        # Nothing is added by this; it tells the options.
+        # Setting no options returns those that are set.
         self.assertTrue(one.set_options(0) & SSL.OP_NO_RENEGOTIATION)
         self.assertEqual(one.verdict, Verdict())
         self.assertEqual(one.judge.verdict.status, CertificateStatus.UNKNOWN)
 
     def test_platform(self) -> None:
         """
-        If nothing is said, the authorities of this machine are trusted.
+        By default, the CAs of this machine are trusted.
         """
         protocol: Any = None
         connection: Any = SecureConnectionCreator(HOST).clientConnectionForTLS(protocol)
@@ -102,12 +102,12 @@ class CreatorTests(SynchronousTestCase):
 
 class VerdictTests(SynchronousTestCase):
     """
-    What a program learns.
+    Results available to programs.
     """
 
     def test_otherTransports(self) -> None:
         """
-        Of a connection without a judge nothing is known.
+        The verdict of other connections is C{unknown}.
         """
 
         class Transport:
@@ -118,7 +118,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_notTooEarly(self) -> None:
         """
-        No certificate is called trusted before the handshake is completed.
+        A certificate is not reported as trusted before the handshake is completed.
         """
         for version in VERSIONS.values():
             serving = SSL.Connection(Presenting.of(LEAF, version=version).getContext(), None)
@@ -131,8 +131,8 @@ class VerdictTests(SynchronousTestCase):
 
     def test_clientCertificateWanted(self) -> None:
         """
-        A server that wants a certificate of ours and gets none breaks off: that
-        is not the fault of its own. In TLS 1.3 it is trusted by then.
+        If a server requires a client certificate and aborts, the reason is not its own
+        certificate. In TLS 1.3 it is already trusted then.
         """
         outcome = shakeHands(Presenting.of(LEAF, asks=True), TRUST, version=TLS12)
         self.assertEqual(outcome.verdict.status, CertificateStatus.UNKNOWN)
@@ -144,9 +144,9 @@ class VerdictTests(SynchronousTestCase):
         self.assertIsInstance(outcome.reason, SSL.Error)
         self.assertEqual(outcome.received, b"")
 
-    def test_words(self) -> None:
+    def test_reason(self) -> None:
         """
-        A handshake that failed says why in words, and what OpenSSL says.
+        The text of a failed handshake is the reason, with OpenSSL's error.
         """
         self.assertEqual(
             str(HandshakeFailed([("SSL routines", "", "wrong version number")], Verdict())),
@@ -168,15 +168,18 @@ class VerdictTests(SynchronousTestCase):
 
 class DenialTests(SynchronousTestCase):
     """
-    In doubt, it is no.
+    In case of doubt, connections are refused.
     """
 
-    def test_noJudge(self) -> None:
+    def test_notVerified(self) -> None:
         """
-        A handshake that is completed without a verdict fails: no byte leaves.
+        If a handshake is completed without verification, it fails, and no data is sent.
         """
         for version in VERSIONS.values():
-            for hearing, words in ((True, "status response"), (False, "certificate was judged")):
+            for hearing, words in (
+                (True, "status response"),
+                (False, "certificate was not verified"),
+            ):
                 serving = SSL.Connection(Presenting.of(LEAF, version=version).getContext(), None)
                 serving.set_accept_state()
                 calling = newClient(TRUST)
@@ -187,9 +190,9 @@ class DenialTests(SynchronousTestCase):
                 self.assertIn(words, str(error))
                 self.assertEqual(calling.verdict.status, CertificateStatus.UNKNOWN)
 
-    def test_errorOfTheJudge(self) -> None:
+    def test_internalError(self) -> None:
         """
-        An error of ours refuses the certificate, and is logged.
+        An internal exception refuses the certificate, and is logged.
         """
 
         def fail(*arguments: object, **options: object) -> None:
@@ -200,15 +203,15 @@ class DenialTests(SynchronousTestCase):
             for version in VERSIONS.values():
                 outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
                 self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
-                self.assertIn("an error of the judge", str(outcome.reason))
+                self.assertIn("internal error", str(outcome.reason))
                 self.assertEqual(outcome.received, b"")
                 self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
             patched.restore()
 
-    def test_oddNames(self) -> None:
+    def test_longCountryCode(self) -> None:
         """
-        A country of three letters causes no warning, in a certificate or in a
-        responder's.
+        A country code of three letters causes no warning, in the certificate of a
+        server or of a responder.
         """
         odd, usual = (bytes.fromhex(each) for each in ("5504061303555341", "5504030c03555341"))
         leaf = server(INTERMEDIATE, name="USA").rewritten(usual, odd)
@@ -228,8 +231,8 @@ class DenialTests(SynchronousTestCase):
 
     def test_helperAsRoot(self) -> None:
         """
-        A path that ends at a certificate which is not trusted is refused, even if
-        OpenSSL accepts it.
+        A path that ends at an untrusted certificate is refused, even if OpenSSL accepts
+        it.
         """
         self.patch(trust, "isSelfIssued", lambda certificate: False)
         evil = authority("Evil", kind="Ed25519")
@@ -241,7 +244,7 @@ class DenialTests(SynchronousTestCase):
 
     def test_strictProfileHasNoOddNames(self) -> None:
         """
-        The strict profile refuses a name that the web does not have.
+        The profile C{webpki} refuses names that are not valid in the Web PKI.
         """
         leaf = server(INTERMEDIATE, names=["my_service.example"])
         for profile, status in (
@@ -254,8 +257,8 @@ class DenialTests(SynchronousTestCase):
 
     def test_contextOutlivesRefusal(self) -> None:
         """
-        A refusal leaves nothing behind for the next connection with the same
-        trust, and neither does an acceptance.
+        Neither a refusal nor an acceptance affects the next connection with the same
+        trust.
         """
         expired = server(INTERMEDIATE, ends=PAST)
         for leaf, status in [(LEAF, "trusted"), (expired, "expired"), (LEAF, "trusted")] * 2:
@@ -265,7 +268,7 @@ class DenialTests(SynchronousTestCase):
 
     def test_unreadableAuthority(self) -> None:
         """
-        A certificate that cannot be read does no harm if it is not needed.
+        A certificate that cannot be parsed has no effect if it is not needed.
         """
         broken = authority("Broken", ROOT).rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
         expired = server(INTERMEDIATE, ends=PAST)
@@ -275,8 +278,8 @@ class DenialTests(SynchronousTestCase):
 
     def test_costly(self) -> None:
         """
-        Certificates beyond a cost limit are refused in the first callback of OpenSSL,
-        before it compares names, and before any path is searched or verified.
+        Certificates beyond a cost limit are refused in OpenSSL's first callback, before
+        names are compared and before any path is searched or verified.
         """
         callbacks: list[int] = []
 
@@ -305,8 +308,8 @@ class DenialTests(SynchronousTestCase):
 
     def test_ownConstraints(self) -> None:
         """
-        The name constraints of the client's own certificates count: those of all
-        intermediates, and the most that one root has.
+        Name constraints of the client's own certificates are counted: those of all
+        intermediates, and the largest number of one root.
         """
 
         def limited(name: str, count: int, issuer: Identity | None = None) -> Identity:
@@ -323,8 +326,8 @@ class DenialTests(SynchronousTestCase):
 
     def test_manyNames(self) -> None:
         """
-        Ten thousand names are too many for one handshake message of this
-        client, and refused before they are looked at.
+        Ten thousand names exceed a handshake message of this client, and are refused
+        before they are compared.
         """
         names = [f"name{number}.example" for number in range(10_000)]
         leaf = server(INTERMEDIATE, names=[*names, HOST])

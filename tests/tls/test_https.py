@@ -24,7 +24,7 @@ from tests.tls.situations.scenes import ROOT, trusting
 
 class Asked(Resource):
     """
-    Notes what it is asked for.
+    Records requests.
     """
 
     isLeaf = True
@@ -40,18 +40,18 @@ class Asked(Resource):
 
 class PolicyTests(SynchronousTestCase):
     """
-    The judge of an C{Agent}.
+    Verification for C{Agent}.
     """
 
     def test_interface(self) -> None:
         """
-        It is what Twisted's web client asks for.
+        The policy provides Twisted's interface.
         """
         verifyObject(IPolicyForHTTPS, SecurePolicyForHTTPS())
 
     def test_creator(self) -> None:
         """
-        It makes connections that judge, for the name in the address.
+        The policy creates connections for the host name of the URL.
         """
         policy = SecurePolicyForHTTPS(trusting(ROOT))
         protocol: Any = None
@@ -64,7 +64,7 @@ class PolicyTests(SynchronousTestCase):
 
     def test_default(self) -> None:
         """
-        If nothing is said the authorities of the machine are trusted.
+        By default, the CAs of this machine are trusted.
         """
         protocol: Any = None
         connection: Any = (
@@ -77,12 +77,12 @@ class PolicyTests(SynchronousTestCase):
 
     def fetch(self, leaf: Identity) -> Any:
         """
-        Have an C{Agent} ask a server, in memory.
+        Send a request with C{Agent}, in memory.
 
-        @return: what has come of it, and what the server was asked for.
+        @return: the result, and the requests that the server received.
         """
         reactor, asked = MemoryReactorClock(), Asked()
-        # Agent does not tell its clock to TLS.
+        # Agent does not pass its clock to TLS.
         self.patch(tls, "_get_default_clock", lambda: reactor)
         agent = Agent(reactor, SecurePolicyForHTTPS(trusting(ROOT)))
         request = agent.request(b"GET", b"https://127.0.0.1/secret")
@@ -100,7 +100,7 @@ class PolicyTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        An C{Agent} with this policy asks a server that is trusted.
+        An C{Agent} with this policy sends a request to a trusted server.
         """
         request, asked = self.fetch(server(ROOT, names=["127.0.0.1"]))
         self.assertEqual(self.successResultOf(request).code, 200)
@@ -108,7 +108,8 @@ class PolicyTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        It does not ask one that is not, and says why.
+        An C{Agent} with this policy sends no request to an untrusted server, and
+        reports the reason.
         """
         request, asked = self.fetch(server(ROOT, names=["127.0.0.2"]))
         [reason] = self.failureResultOf(request, ResponseNeverReceived).value.reasons

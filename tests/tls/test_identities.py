@@ -32,7 +32,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 class IdentityTestCase(SynchronousTestCase):
     """
-    Certificates of the laboratory, in files.
+    Certificates in files.
     """
 
     def setUp(self) -> None:
@@ -95,16 +95,16 @@ class ProblemTests(IdentityTestCase):
 
     def test_dates(self) -> None:
         """
-        A certificate that has expired, will within 14 days, or is not valid yet has a
-        problem, with the date.
+        A certificate has a problem, with its date, if it has expired, expires within 14
+        days, or is not yet valid.
         """
         early = NOW - timedelta(days=90)
         for begins, ends, problem in (
-            (early, NOW - timedelta(days=1), "has expired on 2026-11-28 12:00 UTC"),
+            (early, NOW - timedelta(days=1), "expired on 2026-11-28 12:00 UTC"),
             (early, NOW + timedelta(days=13), "expires on 2026-12-12 12:00 UTC"),
             (early, NOW + timedelta(days=15), None),
             (NOW + timedelta(days=1), NOW + timedelta(days=90), "is not valid before 2026-11-30"),
-            # Short-lived certificates are renewed after two thirds of their time.
+            # Short-lived certificates are renewed after two thirds of their validity.
             (NOW - timedelta(days=1), NOW + timedelta(days=5), None),
             (NOW - timedelta(days=5), NOW + timedelta(days=1), "expires on 2026-11-30 12:00 UTC"),
         ):
@@ -117,7 +117,7 @@ class ProblemTests(IdentityTestCase):
 
     def test_use(self) -> None:
         """
-        A certificate that no client accepts for a server has a problem.
+        A certificate that no client accepts from a server has a problem.
         """
         odd = ec.generate_private_key(ec.SECP224R1())
         for leaf, problem in (
@@ -181,14 +181,12 @@ class ProblemTests(IdentityTestCase):
 
 class WordsTests(IdentityTestCase):
     """
-    Files that a server cannot use.
+    Errors of unusable files.
     """
 
     def problem(self, leaf: Maker, key: Maker, *more: Maker) -> str:
         """
-        Read a certificate with a key.
-
-        @return: why that is not possible.
+        Return the error of loading a certificate with a key.
         """
         path = self.folder.write("chain.pem", toPEM(each.certificate for each in (leaf, *more)))
         other = key.save(self.folder.path / "key.pem", [])
@@ -198,16 +196,16 @@ class WordsTests(IdentityTestCase):
 
     def test_kinds(self) -> None:
         """
-        The error names the types of a key and a certificate that do not fit.
+        The error for a mismatch contains the types of the key and the certificate.
         """
         elliptic, rsa = server(INTERMEDIATE), server(INTERMEDIATE, name="RSA", kind="RSA")
         edwards = server(INTERMEDIATE, name="Ed", kind="Ed25519")
         text = "not the private key of"
         self.assertIn(
-            "it is of the type RSA, the certificate needs EC", self.problem(elliptic, rsa)
+            "the key is RSA, the key of the certificate is EC", self.problem(elliptic, rsa)
         )
         self.assertIn(
-            "of the type EC, the certificate needs Ed25519", self.problem(edwards, elliptic)
+            "the key is EC, the key of the certificate is Ed25519", self.problem(edwards, elliptic)
         )
         self.assertIn(text, self.problem(elliptic, rsa))
         another = server(INTERMEDIATE, name="another")
@@ -215,15 +213,15 @@ class WordsTests(IdentityTestCase):
 
     def test_short(self) -> None:
         """
-        The error for an RSA key that is too short says so, with its length.
+        The error for a short RSA key contains its length.
         """
         short = server(INTERMEDIATE, name="short", kind="RSA-1024")
         self.assertIn("the RSA key of 1024 bits is too short; it must", self.problem(short, short))
 
     def test_order(self) -> None:
         """
-        The error for a chain that does not begin with the server's certificate says
-        which one that is.
+        The error for a chain in the wrong order contains the position of the server's
+        certificate.
         """
         leaf = server(INTERMEDIATE)
         text = self.problem(INTERMEDIATE, leaf, leaf)
@@ -236,14 +234,14 @@ class WordsTests(IdentityTestCase):
         A certificate with a public key of an unknown type is refused.
         """
         leaf = server(INTERMEDIATE)
-        # The last byte of the identifier of P-256.
+        # The last byte of the OID of P-256.
         curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
         odd = replace(leaf, certificate=leaf.rewritten(curve, other).certificate)
-        self.assertIn("the certificate needs an unknown type", self.problem(odd, leaf))
+        self.assertIn("the key of the certificate is of an unknown type", self.problem(odd, leaf))
 
     def test_unsupported(self) -> None:
         """
-        A certificate that OpenSSL does not serve is refused with its reason.
+        A certificate that OpenSSL refuses is refused with its reason.
         """
         key: Any = dsa.generate_private_key(1024)
         leaf = server(INTERMEDIATE, name="DSA", key=key)
@@ -252,13 +250,13 @@ class WordsTests(IdentityTestCase):
 
 class RenewalTests(IdentityTestCase):
     """
-    Renewed files, of which some are broken or cannot be read.
+    Renewed files, of which some are invalid or unreadable.
     """
 
     def test_besideBroken(self) -> None:
         """
-        A file that is renewed beside a broken one is served. The broken one is reported
-        once, and its previous certificate is served.
+        If one of two renewed files is invalid, the other is loaded. The invalid one is
+        reported once, and its previous certificate stays in use.
         """
         for name in "abc":
             self.folder.issue(f"{name}.pem", f"{name}.example", common=name)
@@ -279,8 +277,8 @@ class RenewalTests(IdentityTestCase):
 
     def test_removedFromFolder(self) -> None:
         """
-        A certificate that is removed from a folder is not served any longer, unless it
-        is the last one.
+        A certificate that is removed from a directory is no longer used, unless it is
+        the last one.
         """
         paths = [self.folder.issue(f"{name}.pem", f"{name}.example", common=name) for name in "ab"]
         certificates = ServerCertificates(self.folder.path)
@@ -294,7 +292,7 @@ class RenewalTests(IdentityTestCase):
 
     def test_replacedByBroken(self) -> None:
         """
-        The last certificate stays in use when its file is replaced by a broken one.
+        The last certificate stays in use when its file becomes invalid.
         """
         path = self.folder.issue("a.pem", "a.example", common="a")
         certificates = ServerCertificates(self.folder.path)
@@ -307,7 +305,7 @@ class RenewalTests(IdentityTestCase):
 
     def test_reload(self) -> None:
         """
-        Reloading reads all files again, and reports those that are still broken.
+        C{reload} loads all files again, and reports those that are still invalid.
         """
         for name in "ab":
             self.folder.issue(f"{name}.pem", f"{name}.example", common=name)
@@ -343,12 +341,12 @@ class RenewalTests(IdentityTestCase):
                 self.assertEqual(served(certificates), "a")
             [event] = captured
             self.assertEqual(event["log_level"], LogLevel.warn)
-            self.assertIn("cannot be read again", event["log_format"])
+            self.assertIn("renewed certificates cannot be loaded", event["log_format"])
             self.assertIn("Permission denied", str(event["problem"]))
 
     def test_readable(self) -> None:
         """
-        There is no warning at the start about files that can be read, or are broken.
+        At the start there is no such warning for readable or invalid files.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
         with capturedLogs() as captured:
@@ -365,8 +363,8 @@ class ReportTests(IdentityTestCase):
 
     def test_daily(self) -> None:
         """
-        A certificate is reported at the start, and once a day when a client connects:
-        14 days before its end too.
+        The problems of a certificate are reported at the start, and once a day when a
+        client connects.
         """
         times = [NOW]
         ends = NOW + timedelta(days=14, hours=12)

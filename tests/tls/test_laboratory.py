@@ -1,6 +1,6 @@
 """
-Every situation, in memory: what a client makes of it, and that a server which
-is not trusted hears nothing.
+All situations in memory: the client's verdict, and that an untrusted server receives no
+data.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from tests.tls.handshakes import GREETING, VERSIONS, Outcome, shakeHands
 from tests.tls.situations import SITUATIONS, Scene, Situation
 
 
-def methodName(situation: Situation) -> str:
+def caseName(situation: Situation) -> str:
     """
-    Name the test of a situation.
+    Return the test name of a situation.
     """
     first, *others = situation.name.replace("-", " ").replace(".", "").split()
     words = (word if word.isupper() else word.capitalize() for word in others)
@@ -27,25 +27,25 @@ def methodName(situation: Situation) -> str:
 
 def method(situation: Situation) -> Callable[["SituationTests"], None]:
     """
-    Make the test of a situation.
+    Create the test of a situation.
     """
 
     def test(self: "SituationTests") -> None:
         self.check(situation)
 
-    test.__name__ = methodName(situation)
+    test.__name__ = caseName(situation)
     test.__doc__ = f"With {situation.name} the status is {situation.status}."
     return test
 
 
 class SituationTests(SynchronousTestCase):
     """
-    The situations, each with both versions of TLS; the tests are made below.
+    The situations with both TLS versions; the tests are generated below.
     """
 
     def check(self, situation: Situation) -> None:
         """
-        Run a situation.
+        Run a situation, and check its result.
         """
         scene = situation.scene()
         for name, version in VERSIONS.items():
@@ -63,12 +63,12 @@ class SituationTests(SynchronousTestCase):
             else:
                 self.checkRefused(outcome, scene, about)
             self.assertIn(situation.says, str(outcome.reason), about)
-        # Bad input is told to the program, and is not an error of ours.
+        # Invalid input is reported to the program, and not logged.
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def checkUnknown(self, outcome: Outcome, about: str) -> None:
         """
-        No certificate was judged, and the connection was not refused for one.
+        Check that no certificate was verified or refused.
         """
         self.assertIsInstance(outcome.reason, (HandshakeFailed, ConnectionClosed), about)
         self.assertFalse(isinstance(outcome.reason, CertificateRefused), about)
@@ -78,7 +78,7 @@ class SituationTests(SynchronousTestCase):
 
     def checkRefused(self, outcome: Outcome, scene: Scene, about: str) -> None:
         """
-        The reason is the certificate, and says whose and why.
+        Check that the reason is the certificate, with its subject and the cause.
         """
         reason: Any = outcome.reason
         self.assertIsInstance(reason, CertificateRefused, about)
@@ -94,7 +94,7 @@ class SituationTests(SynchronousTestCase):
 
 
 for each in SITUATIONS:
-    setattr(SituationTests, methodName(each), method(each))
+    setattr(SituationTests, caseName(each), method(each))
 
 
 class TableTests(SynchronousTestCase):
@@ -104,19 +104,19 @@ class TableTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        No two situations have the same name.
+        Situations have unique names.
         """
-        names = [methodName(situation) for situation in SITUATIONS]
+        names = [caseName(situation) for situation in SITUATIONS]
         self.assertEqual(len(names), len(set(names)))
         self.assertTrue(all(name.isidentifier() for name in names), names)
 
     def test_everyStatus(self) -> None:
         """
-        Every status is reached by several ways.
+        Each status has several situations.
         """
-        ways: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for situation in SITUATIONS:
-            ways[situation.status] = ways.get(situation.status, 0) + 1
+            counts[situation.status] = counts.get(situation.status, 0) + 1
         statuses = {value for key, value in vars(CertificateStatus).items() if key.isupper()}
-        self.assertEqual(set(ways), statuses)
-        self.assertGreaterEqual(min(ways.values()), 4, ways)
+        self.assertEqual(set(counts), statuses)
+        self.assertGreaterEqual(min(counts.values()), 4, counts)

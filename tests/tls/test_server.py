@@ -1,5 +1,6 @@
 """
-The certificates of a server, which are renewed while it runs.
+Tests for L{openfl_twisted.tls.server}: certificates that are renewed while the server
+runs.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ from tests.transports.lines import Actor, TCPLine
 
 AUTHORITY = trustme.CA()
 
-# A key on a curve that nobody uses, secp112r1.
+# A key on an unsupported curve, secp112r1.
 ODD_KEY = b"""-----BEGIN EC PRIVATE KEY-----
 MD4CAQEEDmSxD1dfKeUYGdCoxjWmoAcGBSuBBAAGoSADHgAEY2bl6FIg3Jd/bSna
 nF06oqEkvWlK/99N65Rmzw==
@@ -52,7 +53,7 @@ nF06oqEkvWlK/99N65Rmzw==
 
 class Folder:
     """
-    A folder with the files of a server.
+    A directory with the files of a server.
     """
 
     def __init__(self, test: SynchronousTestCase) -> None:
@@ -63,7 +64,7 @@ class Folder:
 
     def write(self, file: str, *pieces: trustme.Blob | bytes) -> Path:
         """
-        Write a file anew; its time shows it, however fast that is.
+        Write a file with a new modification time.
         """
         path = self.path / file
         path.write_bytes(
@@ -83,7 +84,7 @@ class Folder:
 
 def client(**settings: Any) -> SSL.Context:
     """
-    Make the context of a client that checks nothing.
+    Create a client context without verification.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     if "newest" in settings:
@@ -95,7 +96,7 @@ def client(**settings: Any) -> SSL.Context:
 
 def shake(server: SSL.Connection, caller: SSL.Connection) -> None:
     """
-    Have two connections in memory shake hands.
+    Perform a handshake between two in-memory connections.
     """
     server.set_accept_state()
     caller.set_connect_state()
@@ -116,9 +117,9 @@ def shake(server: SSL.Connection, caller: SSL.Connection) -> None:
 
 def served(certificates: ServerCertificates, name: bytes | None = None, **settings: Any) -> str:
     """
-    Shake hands with a server.
+    Connect to a server.
 
-    @return: the common name in the certificate that it shows.
+    @return: the common name of its certificate.
     """
     server = SSL.Connection(certificates.context(), None)
     caller = SSL.Connection(client(**settings), None)
@@ -133,7 +134,7 @@ def served(certificates: ServerCertificates, name: bytes | None = None, **settin
 
 class ServerCertificatesTests(SynchronousTestCase):
     """
-    Which certificate a client is shown.
+    Selection and reloading of certificates.
     """
 
     def setUp(self) -> None:
@@ -141,9 +142,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def problem(self, *files: Path | str) -> str:
         """
-        Have files refused.
-
-        @return: why they were.
+        Return the error of loading files.
         """
         with self.assertRaises(CertificateError) as caught:
             ServerCertificates(*files)
@@ -151,7 +150,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_oneFile(self) -> None:
         """
-        Certificate and key can lie in one file; it is shown to everybody.
+        Certificate and key can be in one file. It is used for all clients.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
         self.assertEqual(served(certificates), "a")
@@ -159,7 +158,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_twoFiles(self) -> None:
         """
-        The key can lie in a file of its own.
+        The key can be in a separate file.
         """
         issued = AUTHORITY.issue_cert("a.example", common_name="a")
         chain = self.folder.write("chain.pem", *issued.cert_chain_pems)
@@ -168,7 +167,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_chain(self) -> None:
         """
-        The certificates of the authorities between are sent along.
+        The intermediate certificates are sent.
         """
         between = AUTHORITY.create_child_ca()
         issued = between.issue_cert("a.example")
@@ -180,8 +179,8 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_byName(self) -> None:
         """
-        Of a folder the certificate is shown that is for the name the client
-        asks for: exactly, or by a wildcard; and else the first.
+        In a directory the certificate is selected by SNI: an exact name, then a
+        wildcard, then the first file.
         """
         self.folder.issue("1.pem", "first.example", common="first")
         self.folder.issue("2.pem", "*.games.example", common="wildcard")
@@ -213,7 +212,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_nameless(self) -> None:
         """
-        A certificate without names can be shown too.
+        A certificate without names can be used.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
@@ -230,8 +229,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_renewed(self) -> None:
         """
-        A file that is renewed is served from the next handshake on, and this is
-        logged.
+        A renewed file is used for the next handshake, and this is logged.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
         self.assertEqual(served(certificates), "old")
@@ -245,8 +243,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_renewedBesideOld(self) -> None:
         """
-        A handshake that began with the old certificate ends with the new one
-        if the client asks by name.
+        If a certificate is renewed during a handshake with SNI, the new one is used.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
         server = SSL.Connection(certificates.context(), None)
@@ -260,7 +257,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_added(self) -> None:
         """
-        A file that is added to a folder is served from the next handshake on.
+        A file added to a directory is used for the next handshake.
         """
         self.folder.issue("1.pem", "first.example", common="first")
         certificates = ServerCertificates(self.folder.path)
@@ -269,8 +266,8 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """
-        While a file is broken the certificate before is served, and that is
-        logged once; when it is whole again its new certificate is served.
+        While a file is invalid its previous certificate stays in use, and this is
+        logged once. When the file is valid again its new certificate is used.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="old"))
         self.folder.write("a.pem", b"half of a certifi")
@@ -279,13 +276,13 @@ class ServerCertificatesTests(SynchronousTestCase):
             self.assertEqual(served(certificates), "old")
         [event] = captured
         self.assertEqual(event["log_level"], LogLevel.warn)
-        self.assertIn("there is no certificate in PEM in it", event["problem"])
+        self.assertIn("the file contains no PEM certificate", event["problem"])
         self.folder.issue("a.pem", "a.example", common="new")
         self.assertEqual(served(certificates), "new")
 
     def test_removed(self) -> None:
         """
-        When the file is away the certificate before is served.
+        While the file is missing, the previous certificate stays in use.
         """
         path = self.folder.issue("a.pem", "a.example", common="old")
         certificates = ServerCertificates(path)
@@ -296,7 +293,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
     def test_problems(self) -> None:
         """
-        What cannot be used is refused, and the text says why.
+        The error for an unusable file contains the reason.
         """
         issued = AUTHORITY.issue_cert("a.example")
         key = load_pem_private_key(issued.private_key_pem.bytes(), None)
@@ -313,20 +310,20 @@ class ServerCertificatesTests(SynchronousTestCase):
         empty = self.folder.path / "empty"
         empty.mkdir()
         self.assertIn("No such file", self.problem(self.folder.path / "missing.pem"))
-        self.assertIn("no certificate in PEM", self.problem(other))
-        self.assertIn("no private key in PEM", self.problem(chain))
+        self.assertIn("contains no PEM certificate", self.problem(other))
+        self.assertIn("no PEM private key", self.problem(chain))
         self.assertIn("key values mismatch", self.problem(chain, other))
         self.assertIn("not the private key of", self.problem(chain, rsa))
-        self.assertIn("no private key in PEM", self.problem(chain, odd))
+        self.assertIn("no PEM private key", self.problem(chain, odd))
         self.assertIn("is encrypted", self.problem(chain, encrypted))
         self.assertIn("decrypt it with openssl pkey -in", self.problem(chain, encrypted))
-        self.assertIn("there is no file *.pem in it", self.problem(empty))
-        self.assertIn("is a folder", self.problem(self.folder.path, other))
+        self.assertIn("the directory contains no *.pem file", self.problem(empty))
+        self.assertIn("is a directory", self.problem(self.folder.path, other))
 
     def test_versionsAndCiphers(self) -> None:
         """
-        There is TLS 1.3, and TLS 1.2 with forward-secret authenticated ciphers
-        only.
+        The server accepts TLS 1.3, and TLS 1.2 with forward secrecy and authenticated
+        encryption only.
         """
         certificates = ServerCertificates(self.folder.issue("a.pem", "a.example", common="a"))
         self.assertEqual(served(certificates), "a")
@@ -340,7 +337,7 @@ class ServerCertificatesTests(SynchronousTestCase):
 
 class ServerConnectionTests(SynchronousTestCase):
     """
-    How long a handshake may take.
+    Handshakes and their timeout.
     """
 
     def setUp(self) -> None:
@@ -360,8 +357,8 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def test_stalled(self) -> None:
         """
-        A client that does not come to the end of the handshake is cut off when
-        the time is over, and that is logged.
+        A client that does not complete the handshake in time is aborted, and this is
+        logged.
         """
         with capturedLogs() as captured:
             self.clock.advance(6.9)
@@ -369,18 +366,18 @@ class ServerConnectionTests(SynchronousTestCase):
             self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnected)
         [event] = captured
-        self.assertEqual(event["log_format"], "{peer} cut off: its TLS handshake took too long")
+        self.assertEqual(event["log_format"], "{peer} aborted: TLS handshake timed out")
 
-    def test_gone(self) -> None:
+    def test_disconnected(self) -> None:
         """
-        A client that has gone is waited for no more.
+        The timeout is cancelled when the client disconnects.
         """
         self.protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_completed(self) -> None:
         """
-        After the handshake there is no limit.
+        The timeout is cancelled when the handshake is completed.
         """
         caller = SSL.Connection(client(), None)
         caller.set_connect_state()
@@ -488,12 +485,13 @@ class ServerConnectionTests(SynchronousTestCase):
             self.protocol.dataReceived(hello)
         self.assertTrue(self.transport.disconnecting)
         reason = "answers to its TLS key updates and renegotiations exceed"
-        self.assertEqual(linesOf(captured), [f"192.168.1.1:54321 closed: {reason} {before} bytes"])
+        self.assertEqual(
+            linesOf(captured), [f"192.168.1.1:54321 disconnected: {reason} {before} bytes"]
+        )
 
     def test_failed(self) -> None:
         """
-        A client that speaks no TLS is refused at once, and not again later,
-        whatever else it says.
+        A client without TLS is refused immediately and once, whatever else it sends.
         """
         with capturedLogs() as captured:
             self.protocol.dataReceived(b"garbage without TLS")
@@ -521,8 +519,7 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def test_systemError(self) -> None:
         """
-        An error of the system, which is no list of OpenSSL's problems, ends the
-        handshake with a line in the log.
+        An error of the operating system fails the handshake with a log line.
         """
         self.patch(SSL.Connection, "do_handshake", self.failAsSystem)
         with capturedLogs() as captured:
@@ -532,15 +529,13 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def failAsSystem(self, *arguments: object) -> None:
         """
-        Fail as OpenSSL does at EOF.
+        Raise the exception that OpenSSL raises at EOF.
         """
         raise SSL.SysCallError(-1, "Unexpected EOF")
 
     def failure(self, context: SSL.Context) -> str:
         """
-        Fail a handshake.
-
-        @return: the reason in the log of the server.
+        Return the logged reason of a failed handshake.
         """
         caller = SSL.Connection(context, None)
         caller.set_connect_state()
@@ -562,21 +557,21 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def test_noCommonVersion(self) -> None:
         """
-        The log says that a client supports no version of the server.
+        The log line says that the client supports no TLS version of the server.
         """
         context = client(newest=SSL.TLS1_1_VERSION, ciphers=b"ALL:@SECLEVEL=0")
         self.assertIn("neither TLS 1.2 nor TLS 1.3", self.failure(context))
 
     def test_noCommonCipher(self) -> None:
         """
-        The log says that a client supports no cipher suite of the server.
+        The log line says that the client supports no cipher suite of the server.
         """
         context = client(newest=SSL.TLS1_2_VERSION, ciphers=b"AES128-GCM-SHA256")
         self.assertIn("no cipher suite in common", self.failure(context))
 
     def test_alert(self) -> None:
         """
-        The log contains the alert of a client that refuses the certificate.
+        The log line contains the alert of a client that refuses the certificate.
         """
         for version in (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION):
             self.setUp()
@@ -586,8 +581,8 @@ class ServerConnectionTests(SynchronousTestCase):
 
     def test_endedByTheClient(self) -> None:
         """
-        A client that says farewell within the handshake is closed, and nothing
-        is made of it.
+        A client that sends C{close_notify} during the handshake is disconnected without
+        an exception.
         """
         caller = SSL.Connection(client(newest=SSL.TLS1_2_VERSION), None)
         caller.set_connect_state()

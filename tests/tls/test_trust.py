@@ -29,7 +29,7 @@ NOBODY = Trust(platform=False)
 
 def write(case: SynchronousTestCase, data: bytes) -> Path:
     """
-    Make a file for the time of a test.
+    Create a file for the duration of a test.
     """
     folder = tempfile.TemporaryDirectory()
     case.addCleanup(folder.cleanup)
@@ -40,18 +40,15 @@ def write(case: SynchronousTestCase, data: bytes) -> Path:
 
 class FileTests(SynchronousTestCase):
     """
-    Trust that is read from files.
+    Loading of files.
     """
 
     def file(self, data: bytes) -> Path:
-        """
-        Make a file.
-        """
         return write(self, data)
 
     def test_fromPEM(self) -> None:
         """
-        All certificates of a file are trusted, and none of the machine.
+        All certificates of a file are trusted, and no CA of this machine.
         """
         path = self.file(b"some words\n" + toPEM([ROOT.certificate, STRANGER.certificate]))
         for spelled in (path, str(path)):
@@ -62,19 +59,19 @@ class FileTests(SynchronousTestCase):
 
     def test_noCertificates(self) -> None:
         """
-        A file without a certificate that can be read is told by its name.
+        The error for a file without a valid certificate contains its path.
         """
         pem = toPEM([ROOT.certificate])
         version = LEAF.rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
         for data in (b"", b"garbage", b"\xff\xfe", pem[:200], ROOT.der, pem.replace(b"A", b"!")):
             path = self.file(data)
             error = self.assertRaises(ValueError, Trust.fromPEM, path)
-            self.assertEqual(str(error), f"{path}: there is no certificate in PEM in it")
+            self.assertEqual(str(error), f"{path}: the file contains no PEM certificate")
         self.assertRaises(ValueError, NOBODY.adding, version, True)
 
     def test_noFile(self) -> None:
         """
-        A file that is not there is an error of the system.
+        A missing file raises C{OSError}.
         """
         missing = Path(__file__).parent / "nothing"
         self.assertRaises(OSError, Trust.fromPEM, missing)
@@ -82,7 +79,7 @@ class FileTests(SynchronousTestCase):
 
     def test_addingRevocationList(self) -> None:
         """
-        A list is read in PEM and in DER.
+        A CRL is loaded from PEM and from DER.
         """
         revoked = ROOT.revocationList(LEAF)
         for encoding in (Encoding.PEM, Encoding.DER):
@@ -93,7 +90,7 @@ class FileTests(SynchronousTestCase):
 
     def test_noRevocationList(self) -> None:
         """
-        A file that is no list is told by its name.
+        The error for an invalid CRL contains its path.
         """
         pem = ROOT.revocationList().public_bytes(Encoding.PEM)
         for data in (
@@ -105,26 +102,25 @@ class FileTests(SynchronousTestCase):
         ):
             path = self.file(data)
             error = self.assertRaises(ValueError, NOBODY.addingRevocationList, path)
-            self.assertEqual(str(error), f"{path}: this is no revocation list")
+            self.assertEqual(str(error), f"{path}: not a certificate revocation list (CRL)")
 
 
 class AddingTests(SynchronousTestCase):
     """
-    C{addBinaryChainBuildingCertificate}: certificates that a program adds.
+    Certificates added by C{addBinaryChainBuildingCertificate}.
     """
 
     def statusWith(self, known: Trust) -> str:
         """
-        Have a client that trusts so meet a server which sends nothing but its
-        own certificate.
+        Connect a client with a trust to a server that only sends its own certificate.
         """
         presenting = Presenting([LEAF.certificate], LEAF.key)
         return shakeHands(presenting, known).verdict.status
 
     def test_fourCases(self) -> None:
         """
-        A root or an intermediate that is added as trusted is an anchor; one
-        that is added as not trusted helps to build a path, and no more.
+        A root or intermediate added as trusted is a trust anchor; added as untrusted,
+        it can only complete a path.
         """
         root, middle = ROOT.der, INTERMEDIATE.der
         for added, status in (
@@ -144,23 +140,23 @@ class AddingTests(SynchronousTestCase):
                 known = known.adding(der, trusted)
             self.assertEqual(self.statusWith(known), status)
 
-    def test_whatItIs(self) -> None:
+    def test_fields(self) -> None:
         """
-        What is added is kept as what it is; the trust that there was stays as
-        it was.
+        A certificate is added to the matching field, and the original trust is
+        unchanged.
         """
         known = NOBODY.adding(ROOT.der, True).adding(INTERMEDIATE.der, False)
         self.assertEqual(known.allAnchors, (ROOT.certificate,))
-        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(known.usableIntermediates, (INTERMEDIATE.certificate,))
         self.assertEqual(known.pinned, frozenset())
         known = known.adding(LEAF.der, True).adding(STRANGER.der, False)
         self.assertEqual(known.pinned, {LEAF.certificate})
-        self.assertEqual(known.helpers, (INTERMEDIATE.certificate,))
+        self.assertEqual(known.usableIntermediates, (INTERMEDIATE.certificate,))
         self.assertEqual(NOBODY, Trust(platform=False))
 
     def test_noCertificate(self) -> None:
         """
-        What is no certificate, or has names that cannot be read, is not added.
+        Data that is not a certificate, or has malformed names, is refused.
         """
         broken = LEAF.rewrittenDER(b"the server", b"\xff" * 10)
         for der in (b"", b"garbage", LEAF.der[:-1], LEAF.der + b"\0", toPEM(LEAF.chain), broken):
@@ -170,12 +166,12 @@ class AddingTests(SynchronousTestCase):
 
 class ContextTests(SynchronousTestCase):
     """
-    Contexts are expensive, and are shared.
+    OpenSSL contexts are expensive, and cached.
     """
 
     def test_shared(self) -> None:
         """
-        Who trusts the same has the same context, and nobody else.
+        Equal trusts share a context, other trusts do not.
         """
         lists = ROOT.revocationList(LEAF), STRANGER.revocationList()
         some = [
@@ -198,7 +194,7 @@ class ContextTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        No more contexts are kept than are said.
+        The size of the cache is bounded.
         """
         first = trusting(ROOT, time=PAST).context()
         for seconds in range(trust.MAX_CONTEXTS):
@@ -207,7 +203,7 @@ class ContextTests(SynchronousTestCase):
 
     def test_denies(self) -> None:
         """
-        A context alone, without a judge, wants a certificate and trusts none.
+        A context without a judge requests a certificate and refuses all.
         """
         context = trusting(ROOT).context()
         self.assertEqual(context.get_verify_mode() & SSL.VERIFY_PEER, SSL.VERIFY_PEER)
@@ -221,29 +217,29 @@ class ContextTests(SynchronousTestCase):
 
     def test_versions(self) -> None:
         """
-        TLS 1.3 and 1.2 are offered, and nothing older.
+        TLS 1.3 and 1.2 are offered, and no older version.
         """
         calling = newClient(trusting(ROOT))
         self.assertRaises(SSL.WantReadError, calling.do_handshake)
-        # The extension "supported versions": its number, its length, that of the list, the list.
+        # The extension "supported versions": number, length, length of the list, list.
         self.assertIn(b"\x00\x2b\0\5\4\3\4\3\3", written(calling))
 
 
 class TimeTests(SynchronousTestCase):
     """
-    When certificates must be valid.
+    The time at which certificates must be valid.
     """
 
     def test_now(self) -> None:
         """
-        If nothing is said, it is now.
+        The default is the current time.
         """
         before = datetime.now(UTC)
         self.assertTrue(before <= NOBODY.now() <= datetime.now(UTC))
 
     def test_zones(self) -> None:
         """
-        A time is the same in every zone, for the paths and for the proofs.
+        A time is converted from any time zone, for certificates and for OCSP responses.
         """
         leaf = server(INTERMEDIATE, ends=PAST)
         staple = INTERMEDIATE.staple(leaf, ends=PAST)
@@ -261,7 +257,7 @@ class TimeTests(SynchronousTestCase):
 
     def test_naive(self) -> None:
         """
-        A time without a zone is local, as everywhere in Python.
+        A time without a zone is local time, as usual in Python.
         """
         naive = datetime(2020, 6, 1)  # noqa: DTZ001
         self.assertEqual(trusting(time=naive).now(), naive.astimezone(UTC))
@@ -269,7 +265,7 @@ class TimeTests(SynchronousTestCase):
 
 class PlatformTests(SynchronousTestCase):
     """
-    The authorities of the machine.
+    The CAs of this machine.
     """
 
     def setUp(self) -> None:
@@ -278,14 +274,14 @@ class PlatformTests(SynchronousTestCase):
 
     def forget(self) -> None:
         """
-        Forget the authorities of the machine, which are read once.
+        Clear the cache of the CAs of this machine.
         """
         trust._platformAnchors.cache_clear()
         trust._contextFor.cache_clear()
 
     def test_otherFile(self) -> None:
         """
-        SSL_CERT_FILE names other authorities.
+        SSL_CERT_FILE selects other CAs.
         """
         path = write(self, toPEM([ROOT.certificate]))
         named = {"SSL_CERT_FILE": str(path), "SSL_CERT_DIR": str(path) + ".none"}
@@ -300,8 +296,8 @@ class PlatformTests(SynchronousTestCase):
 
     def test_folder(self) -> None:
         """
-        CAs that are only in the folder SSL_CERT_DIR are trusted in both profiles, and no
-        others. Their name constraints count.
+        CAs that are only in the directory SSL_CERT_DIR are trusted in both profiles,
+        with their name constraints. Other CAs are not.
         """
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -346,7 +342,7 @@ class PlatformTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        On a machine without CA certificates the text says what to set.
+        On a machine without CA certificates the error names the variable to set.
         """
         named = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent"}
         with patch.dict(os.environ, named):
@@ -362,8 +358,8 @@ class PlatformTests(SynchronousTestCase):
 
     def test_certifi(self) -> None:
         """
-        Where the platform has no CA certificates, those of C{certifi} are trusted, if
-        it is installed. Variables that are set are obeyed.
+        On a machine without CA certificates, those of C{certifi} are trusted if it is
+        installed. Variables take precedence.
         """
         path = write(self, toPEM([ROOT.certificate]))
         empty = SimpleNamespace(capath=None)
@@ -380,15 +376,15 @@ class PlatformTests(SynchronousTestCase):
                 with patch.dict(os.environ, {"SSL_CERT_FILE": "/nonexistent"}):
                     self.assertEqual(Trust().allAnchors, ())
                 self.forget()
-                with patch.object(trust, "_hasFolder", return_value=True):
+                with patch.object(trust, "_hasDirectory", return_value=True):
                     self.assertEqual(Trust().allAnchors, ())
                 self.forget()
             with patch.dict(sys.modules, {"certifi": None}):
                 self.assertEqual(Trust().allAnchors, ())
 
-    def test_besides(self) -> None:
+    def test_additionalAnchors(self) -> None:
         """
-        Anchors are trusted besides those of the machine, which come last.
+        Trust anchors are used in addition to the CAs of this machine, which are last.
         """
         known = Trust(anchors=(ROOT.certificate,))
         self.assertEqual(known.allAnchors[0], ROOT.certificate)
@@ -396,15 +392,15 @@ class PlatformTests(SynchronousTestCase):
         status = shakeHands(Presenting.of(LEAF), known).verdict.status
         self.assertEqual(status, CertificateStatus.TRUSTED)
 
-    def test_neither(self) -> None:
+    def test_withoutPlatform(self) -> None:
         """
-        Without them nobody of the machine's is trusted.
+        With C{platform=False} the CAs of this machine are not trusted.
         """
         self.assertEqual(NOBODY.allAnchors, ())
 
     def test_certificates(self) -> None:
         """
-        They are certificates.
+        The CAs of this machine are certificates.
         """
         for anchor in Trust().allAnchors:
             self.assertIsInstance(anchor, x509.Certificate)

@@ -1,6 +1,6 @@
 """
-What can happen to a client that connects to a server with TLS, and what it
-makes of it.
+Situations: a TLS server, a client that connects to it, and the client's expected
+verdict.
 """
 
 from tests.tls.situations import (

@@ -1,5 +1,5 @@
 """
-Servers for whom nobody vouches, or nobody who may.
+Servers with an invalid or untrusted path.
 """
 
 from collections.abc import Callable
@@ -53,14 +53,14 @@ Make = Callable[[], Scene]
 
 def below(*extensions: Any, **properties: Any) -> Scene:
     """
-    Meet a server of an intermediate that is not as it should be.
+    A server below an invalid intermediate.
     """
     return scene(server(authority("Bad", ROOT, *extensions, **properties)))
 
 
 def nonCA(*extensions: Any, **properties: Any) -> Scene:
     """
-    Meet a server that is signed by another server.
+    A server signed by another server.
     """
     return below(
         critical(x509.BasicConstraints(ca=False, path_length=None)), *extensions, **properties
@@ -74,7 +74,7 @@ def limited(
     name: str | None = None,
 ) -> Scene:
     """
-    Meet a server of an authority that may not sign it.
+    A server below a CA that must not sign it.
     """
     constraints = critical(x509.NameConstraints(permitted, excluded))
     leaf = server(authority("Limited", ROOT, constraints), names=[name or host])
@@ -85,10 +85,10 @@ def unchecked(
     host: str, name: str, kind: str = "P-256", constraints: x509.ExtensionType | None = None
 ) -> Scene:
     """
-    A server whose certificate is for a host name that its CA must not sign, where
-    C{cryptography} cannot verify the path.
+    A server whose certificate is for a host name that its CA must not sign, and whose
+    path C{cryptography} cannot verify.
 
-    @param kind: the kind of the CA's key.
+    @param kind: the type of the CA's key.
     @param constraints: other name constraints, or a malformed extension.
     """
     excluded = constraints or x509.NameConstraints(None, [x509.DNSName(host)])
@@ -108,9 +108,9 @@ def edwards(host: str) -> Scene:
 
 def mixedPaths() -> Scene:
     """
-    A server with two paths. OpenSSL takes the first and overlooks its name
-    constraint; the second ends at a CA for clients only, which C{cryptography}
-    accepts without the web's rules.
+    A server with two paths. OpenSSL uses the first and overlooks its name constraint.
+    The second ends at a CA for clients only, which C{cryptography} accepts without the
+    rules of the Web PKI.
     """
     host = "games.lab.example"
     limited = authority("Twofold", ROOT, critical(x509.NameConstraints(None, [x509.DNSName(host)])))
@@ -120,7 +120,7 @@ def mixedPaths() -> Scene:
 
 def tooDeep(*, atRoot: bool) -> Scene:
     """
-    Meet a server that has more authorities above it than one of them allows.
+    A server below more intermediates than one of them allows.
     """
     root = authority("Flat root", pathLength=0 if atRoot else None)
     first = authority("First", root, pathLength=None if atRoot else 0)
@@ -129,7 +129,7 @@ def tooDeep(*, atRoot: bool) -> Scene:
 
 def changed(make: Callable[[Identity], Identity]) -> Scene:
     """
-    Meet a server whose intermediate was changed after it was signed.
+    A server whose intermediate was changed after it was signed.
     """
     intermediate = make(authority("Bad", ROOT))
     return scene(server(intermediate))
@@ -137,7 +137,7 @@ def changed(make: Callable[[Identity], Identity]) -> Scene:
 
 def weakDigest() -> Scene:
     """
-    Meet a server of an intermediate that is signed with SHA-1.
+    A server below an intermediate signed with SHA-1.
     """
     root = authority("Root RSA", kind="RSA")
     middle = authority("Intermediate RSA", root, kind="RSA")
@@ -147,8 +147,8 @@ def weakDigest() -> Scene:
 
 def namesake() -> Scene:
     """
-    Meet a server that sends two intermediates of one name, of which the first
-    has not signed it.
+    A server that sends two intermediates of the same name, of which the first has not
+    signed it.
     """
     plain = [x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier]
     right = authority("Namesake", ROOT, without=plain)
@@ -159,7 +159,7 @@ def namesake() -> Scene:
 
 def otherKeyIdentifier() -> Scene:
     """
-    Meet a server that names the key of its issuer wrongly.
+    A server whose authority key identifier is wrong.
     """
     wrong = x509.AuthorityKeyIdentifier.from_issuer_public_key(keyFor("another").public_key())
     return scene(server(INTERMEDIATE, wrong))
@@ -167,7 +167,7 @@ def otherKeyIdentifier() -> Scene:
 
 def many(length: int) -> Scene:
     """
-    Meet a server with more authorities above it than anybody has.
+    A server below many intermediates.
     """
     above = ROOT
     for number in range(length):
@@ -177,8 +177,8 @@ def many(length: int) -> Scene:
 
 def recited(other: Scene) -> Scene:
     """
-    Meet a server that only recites what it is to send: Twisted's cannot send as
-    much in its handshake.
+    A server with a recorded handshake: Twisted's servers cannot send so many
+    certificates.
     """
     assert isinstance(other.server, Presenting)
     chain = [each.public_bytes(Encoding.DER) for each in other.server.chain]
@@ -187,7 +187,7 @@ def recited(other: Scene) -> Scene:
 
 def twice() -> Scene:
     """
-    Meet a server of an intermediate with one extension twice.
+    A server below an intermediate with a duplicate extension.
     """
     middle = authority("Bad", ROOT, unknown(number=1), unknown(number=2))
     return scene(server(middle.rewritten(UNKNOWN_2, UNKNOWN_1)))
@@ -195,7 +195,7 @@ def twice() -> Scene:
 
 def ownKnown() -> Scene:
     """
-    Meet a server with a certificate of its own, which is known and not trusted.
+    A server with a self-signed certificate, which the client knows but does not trust.
     """
     leaf = server(None)
     return scene(leaf, anchors=[], knows=[leaf])
@@ -203,7 +203,7 @@ def ownKnown() -> Scene:
 
 def onRoot(*extensions: Any, **properties: Any) -> Scene:
     """
-    Meet a server of a root that is not as it should be.
+    A server below an invalid root.
     """
     root = authority("Bad root", None, *extensions, **properties)
     return scene(server(root), anchors=[root])
@@ -211,7 +211,7 @@ def onRoot(*extensions: Any, **properties: Any) -> Scene:
 
 def onPinned(**properties: Any) -> Scene:
     """
-    Meet a server of a trusted intermediate that is not as it should be.
+    A server below an invalid trusted intermediate.
     """
     middle = authority("Bad", ROOT, **properties)
     return scene(server(middle), anchors=[middle])
@@ -219,8 +219,8 @@ def onPinned(**properties: Any) -> Scene:
 
 def expiredPinned() -> Scene:
     """
-    A server of a trusted intermediate that has expired, with a name that ends with
-    a dot.
+    A server below a trusted intermediate that has expired, with a host name that ends
+    with a dot.
     """
     middle = authority("Bad", ROOT, ends=PAST)
     return scene(server(middle, names=[HOST, HOST + "."]), anchors=[middle])
@@ -238,7 +238,7 @@ def loop(*, known: bool = False) -> Scene:
 
 def unusual(constraints: x509.NameConstraints, key: ec.EllipticCurvePrivateKey) -> Scene:
     """
-    A server below a CA that has name constraints, and a key that the second verifier
+    A server below a CA with name constraints, and with a key type that C{cryptography}
     does not support.
     """
     return scene(server(authority("Limited", ROOT, critical(constraints), key=key)))
@@ -263,7 +263,7 @@ def oldRoot(**options: Any) -> Scene:
 
 def belowPinned() -> Scene:
     """
-    Meet a server that was signed by another server, which is trusted.
+    A server signed by another server, which is trusted.
     """
     pinned = server(INTERMEDIATE, names=["other.example"])
     return scene(server(pinned), anchors=[pinned])
@@ -271,8 +271,8 @@ def belowPinned() -> Scene:
 
 def knownRoot(kind: Kind, names: Names = (HOST,)) -> Scene:
     """
-    A server below a root that the client only knows. The root names itself, but as
-    its issuer in small letters, which is the same name for OpenSSL.
+    A server below an untrusted root that the client knows. Its issuer name is its own
+    in lower case, which is the same name for OpenSSL.
     """
     root = authority("Evil", kind=kind, issuerName="evil")
     return scene(server(root, names=names), knows=[root])
@@ -298,8 +298,8 @@ REFUSED: dict[str, dict[str, Make]] = {
     CertificateStatus.UNTRUSTED_SIGNERS: {
         "an unknown root": lambda: scene(anchors=[STRANGER]),
         "an unknown root that is sent": lambda: scene(LEAF, ROOT, anchors=[STRANGER]),
-        "nobody trusted": lambda: scene(anchors=[]),
-        "nobody trusted and an unknown root sent": lambda: scene(LEAF, ROOT, anchors=[]),
+        "no trust anchor": lambda: scene(anchors=[]),
+        "no trust anchor and an unknown root sent": lambda: scene(LEAF, ROOT, anchors=[]),
         "a certificate of its own that is unknown": lambda: scene(server(None)),
         "a missing intermediate": lambda: scene(chain=LEAF.chain[:1]),
         "another intermediate": lambda: scene(chain=[LEAF.certificate, STRANGER.certificate]),

@@ -76,7 +76,7 @@ def below(numbers: rsa.RSAPublicNumbers) -> Scene:
 
 def modulus(bits: int) -> int:
     """
-    Make a number of a length that could be the modulus of an RSA key.
+    Return a number with the length of an RSA modulus.
     """
     return (1 << (bits - 1)) + 1
 
@@ -85,8 +85,8 @@ def signedByDSA() -> Scene:
     """
     A server below a CA with a DSA key.
     """
-    # The algorithm's identifier of an elliptic curve has the same length as that of a DSA key
-    # whose parameters are an octet string.
+    # An EC algorithm identifier has the same length as that of a DSA key whose parameters are an
+    # octet string.
     name = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
     dsa = bytes.fromhex("301306072a8648ce380401") + tlv(4, bytes(8))
     assert isinstance(keyFor("Intermediate"), ec.EllipticCurvePrivateKey)

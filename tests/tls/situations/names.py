@@ -1,5 +1,5 @@
 """
-Whom a certificate is for.
+Host names in certificates.
 """
 
 from functools import partial
@@ -14,14 +14,14 @@ from tests.tls.situations.scenes import INTERMEDIATE, Scene, Situation, exhibit,
 
 def named(host: str, names: Names) -> Scene:
     """
-    Ask for a host, and meet a server that has other names, perhaps.
+    Connect to a host whose certificate has the given names.
     """
     return scene(server(INTERMEDIATE, names=names), host=host)
 
 
 def nameless(host: str, commonName: str) -> Scene:
     """
-    Ask for a host, and meet a server with a common name only.
+    A server whose certificate only has a common name.
     """
     leaf = server(INTERMEDIATE, name=commonName, without=[x509.SubjectAlternativeName])
     return scene(leaf, host=host)
@@ -29,14 +29,14 @@ def nameless(host: str, commonName: str) -> Scene:
 
 def malformed(content: bytes) -> Scene:
     """
-    Meet a server whose names cannot be read.
+    A server with malformed names.
     """
     return exhibit(server(INTERMEDIATE, malformedNames(content)))
 
 
 def utf8(host: str) -> Scene:
     """
-    Meet a server that has the right name, in UTF-8 where RFC 5280 has ASCII.
+    A server with the requested name in UTF-8, where RFC 5280 requires ASCII.
     """
     content = tlv(0x30, tlv(0x82, host.encode()))
     return scene(server(INTERMEDIATE, malformedNames(content)), host=host)
@@ -50,7 +50,7 @@ MATCHING: dict[str, tuple[str, Names]] = {
     "a thousand other names": (HOST, [*(f"n{number}.example" for number in range(1000)), HOST]),
     "a wildcard": (HOST + ".test", ["*.example.test"]),
     "a wildcard in capitals": (HOST + ".test", ["*.EXAMPLE.test"]),
-    "capitals asked for": ("GAMES.Example", [HOST]),
+    "capitals requested": ("GAMES.Example", [HOST]),
     "capitals in the certificate": (HOST, ["Games.EXAMPLE"]),
     "a dot at the end": (HOST + ".", [HOST]),
     "one label": ("localhost", ["localhost"]),
@@ -99,15 +99,15 @@ OTHER: dict[str, tuple[str, Names]] = {
     "a name that ends with zero": (HOST, [HOST + "\0.evil.example"]),
     "a name with a space": (HOST, [HOST + " "]),
     "no name in the list of names": (HOST, []),
-    "an emoji asked for": ("\U0001f4a9.example", [HOST]),
+    "an emoji requested": ("\U0001f4a9.example", [HOST]),
     "the letters of another script": ("g\u0430mes.example", [HOST]),
-    "a zero asked for": (HOST + "\0.evil.example", [HOST]),
-    "nothing asked for": ("", [HOST]),
-    "a space asked for": ("games .example", ["games .example"]),
-    "an empty label asked for": ("games..example", ["games..example"]),
-    "a star asked for": ("*.example.test", ["*.example.test"]),
-    "a name asked for that is too long": (LONG + "b", [HOST]),
-    "a label asked for that is too long": ("a" * 64 + ".example", [HOST]),
+    "a zero requested": (HOST + "\0.evil.example", [HOST]),
+    "nothing requested": ("", [HOST]),
+    "a space requested": ("games .example", ["games .example"]),
+    "an empty label requested": ("games..example", ["games..example"]),
+    "a star requested": ("*.example.test", ["*.example.test"]),
+    "a requested name that is too long": (LONG + "b", [HOST]),
+    "a requested label that is too long": ("a" * 64 + ".example", [HOST]),
 }
 
 SITUATIONS = [
@@ -139,7 +139,7 @@ SITUATIONS = [
         lambda: nameless("127.0.0.1", "127.0.0.1"),
     ),
     Situation(
-        "a common name of somebody else and no other",
+        "a common name of another server and no other",
         CertificateStatus.PRINCIPAL_MISMATCH,
         lambda: nameless(HOST, "attacker.example"),
     ),

@@ -1,5 +1,5 @@
 """
-Certificates with two faults: the graver one is told.
+Certificates with two problems: the more severe one is reported.
 """
 
 from datetime import datetime
@@ -23,14 +23,13 @@ FAULTS = {
     "for clients": CertificateStatus.INVALID,
 }
 """
-What can be wrong with a certificate, the gravest first, and what each makes of
-it.
+Problems by severity, with the resulting status.
 """
 
 
 def faulty(*faults: str) -> Scene:
     """
-    Meet a server with faults.
+    A server with several problems.
     """
     properties: dict[str, Any] = {}
     extensions = []
@@ -61,7 +60,7 @@ def above(
     **properties: Any,
 ) -> Scene:
     """
-    Meet a server that is not as it should be, and neither is its intermediate.
+    A server with a problem, below an intermediate with a problem.
     """
     middle = authority("Middle", ROOT, ends=ends)
     lists = [ROOT.revocationList(middle)] if revoked else []
@@ -74,7 +73,7 @@ SITUATIONS = [
     *(
         Situation(f"a certificate {one} and {other}", FAULTS[one], partial(faulty, one, other))
         for one, other in combinations(FAULTS, 2)
-        # Nothing can be both.
+        # The two dates exclude each other.
         if (one, other) != ("too early", "too late")
     ),
     Situation(

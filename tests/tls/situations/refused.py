@@ -1,5 +1,5 @@
 """
-Servers that are refused for their own certificate.
+Servers whose own certificate is refused.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ Make = Callable[[], Scene]
 
 def weakDigest() -> Scene:
     """
-    Meet a server that is signed with SHA-1.
+    A server signed with SHA-1.
     """
     root = authority("Root RSA", kind="RSA")
     weak = server(root).rewritten(SHA256_RSA, SHA1_RSA, hashes.SHA1())
@@ -47,7 +47,7 @@ def weakDigest() -> Scene:
 
 def twice() -> Scene:
     """
-    Meet a server with one extension twice.
+    A server with a duplicate extension.
     """
     leaf = server(INTERMEDIATE, unknown(number=1), unknown(number=2))
     return exhibit(leaf.rewritten(UNKNOWN_2, UNKNOWN_1))
@@ -55,7 +55,7 @@ def twice() -> Scene:
 
 def imposter() -> Scene:
     """
-    Meet a server that shows the certificate of another.
+    A server with the certificate of another server.
     """
     leaf = server(INTERMEDIATE, name="RSA", kind="RSA")
     return scene(leaf, key=brokenKey("RSA"))
@@ -63,8 +63,7 @@ def imposter() -> Scene:
 
 def own(**properties: Any) -> Scene:
     """
-    Meet a server with a certificate of its own, which is trusted and is not as it
-    should be.
+    A server with an invalid self-signed certificate, which is trusted.
     """
     leaf = server(None, **properties)
     return scene(leaf, anchors=[leaf])
@@ -72,8 +71,7 @@ def own(**properties: Any) -> Scene:
 
 def pinned(**properties: Any) -> Scene:
     """
-    Meet a server that is trusted itself, with a certificate that is not as it
-    should be.
+    A server with an invalid certificate, which is trusted.
     """
     leaf = server(INTERMEDIATE, **properties)
     return scene(leaf, anchors=[leaf])
@@ -81,7 +79,7 @@ def pinned(**properties: Any) -> Scene:
 
 def pinnedImposter() -> Scene:
     """
-    Meet a server that shows a trusted certificate of another.
+    A server with the trusted certificate of another server.
     """
     leaf = server(INTERMEDIATE, name="RSA", kind="RSA")
     return scene(leaf, anchors=[leaf], key=brokenKey("RSA"))
@@ -89,7 +87,7 @@ def pinnedImposter() -> Scene:
 
 def wholeChain(**properties: Any) -> Scene:
     """
-    Meet a server where everybody's certificate is not as it should be.
+    A server whose whole chain is invalid.
     """
     root = authority("Bad root", **properties)
     leaf = server(authority("Bad", root, **properties), **properties)
@@ -151,7 +149,7 @@ REFUSED: dict[str, dict[str, Make]] = {
         "a version that does not exist": lambda: exhibit(
             server(INTERMEDIATE).rewrittenDER(b"\xa0\3\2\1\2", b"\xa0\3\2\1\7")
         ),
-        "a date that is none": lambda: exhibit(
+        "an invalid date": lambda: exhibit(
             server(INTERMEDIATE, ends=PAST).rewrittenDER(b"100101000000Z", b"109901000000Z")
         ),
         "a subject that is no text": lambda: exhibit(
@@ -160,11 +158,11 @@ REFUSED: dict[str, dict[str, Make]] = {
         "an issuer that is no text": lambda: exhibit(
             server(INTERMEDIATE).rewritten(b"Intermediate", b"\xff" * 12)
         ),
-        "a certificate that is none": lambda: exhibit(b"certificate"),
+        "an invalid certificate": lambda: exhibit(b"certificate"),
         "an empty certificate": lambda: exhibit(b""),
         "half a certificate": lambda: exhibit(LEAF.der[:200]),
         "a certificate and more": lambda: exhibit(LEAF.der + b"more"),
-        "a large certificate that is none": lambda: exhibit(b"\x30" * 90_000),
+        "a large invalid certificate": lambda: exhibit(b"\x30" * 90_000),
         "a key that it does not have": imposter,
         "a key that it does not have and a pinned certificate": pinnedImposter,
         "no key identifier and the strict profile": lambda: scene(

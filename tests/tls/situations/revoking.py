@@ -1,5 +1,5 @@
 """
-What is known of a certificate's revocation.
+Revocation: CRLs and OCSP responses.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,23 @@ Make = Callable[[], Scene]
 
 def lists(*revoked: x509.CertificateRevocationList, **options: Any) -> Scene:
     """
-    Meet the good server, knowing revocation lists.
+    A valid server, and a client with CRLs.
     """
     return scene(revoked=revoked, **options)
 
 
-def listed(*who: Identity, **properties: Any) -> Scene:
+def listed(*revoked: Identity, **properties: Any) -> Scene:
     """
-    Meet the good server, knowing a list of its intermediate.
+    A valid server, and a client with a CRL of its intermediate.
     """
-    return lists(INTERMEDIATE.revocationList(*who, **properties))
+    return lists(INTERMEDIATE.revocationList(*revoked, **properties))
 
 
-def above(*who: Identity, **properties: Any) -> Scene:
+def above(*revoked: Identity, **properties: Any) -> Scene:
     """
-    Meet the good server, knowing a list of its root.
+    A valid server, and a client with a CRL of its root.
     """
-    return lists(ROOT.revocationList(*who, **properties))
+    return lists(ROOT.revocationList(*revoked, **properties))
 
 
 def stapled(
@@ -53,7 +53,7 @@ def stapled(
     **properties: Any,
 ) -> Scene:
     """
-    Meet a server that sends a staple.
+    A server that staples an OCSP response.
     """
     staple = INTERMEDIATE.staple(leaf, *arguments, **properties)
     return scene(leaf, staple=staple, hardRevocation=hard, time=time)
@@ -61,24 +61,24 @@ def stapled(
 
 def responder(**properties: Any) -> Identity:
     """
-    Make somebody who answers for the intermediate.
+    Create an OCSP responder for the intermediate.
     """
     return server(INTERMEDIATE, purposes("OCSP_SIGNING"), name="Responder", **properties)
 
 
 def withKeys(kind: Kind, status: OCSPCertStatus) -> Scene:
     """
-    Meet a server with a staple that is signed with a kind of key.
+    A server with an OCSP response signed with a key of the given type.
     """
     root = authority(f"Root {kind}", kind=kind)
     leaf = server(root)
-    # The web has no EdDSA, and so the strict check of the path is not what is asked here.
+    # The Web PKI excludes EdDSA, so the profile is not webpki.
     return scene(leaf, anchors=[root], staple=root.staple(leaf, status), hardRevocation=True)
 
 
 def refusal() -> bytes:
     """
-    Say that there is no answer.
+    Return an OCSP response without a result.
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -89,8 +89,8 @@ def refusal() -> bytes:
 
 def otherPath() -> Scene:
     """
-    Meet a server with so many authorities above it that OpenSSL gives up, and
-    C{cryptography} does not.
+    A server below so many intermediates that OpenSSL does not find the path that
+    C{cryptography} finds.
     """
     above = [ROOT]
     for number in range(12):
@@ -101,7 +101,7 @@ def otherPath() -> Scene:
 
 def otherPathRevoked() -> Scene:
     """
-    Meet a server below a revoked intermediate, which OpenSSL does not come to.
+    A server below a revoked intermediate that OpenSSL does not find.
     """
     above = [ROOT]
     for number in range(12):
@@ -111,7 +111,7 @@ def otherPathRevoked() -> Scene:
 
 def unlisted(*, hard: bool) -> Scene:
     """
-    Meet a server below many authorities, knowing nothing but one list.
+    A server below many intermediates, and a client with one CRL.
     """
     above = [ROOT]
     for number in range(12):
@@ -121,7 +121,7 @@ def unlisted(*, hard: bool) -> Scene:
 
 def forgedStaple() -> Scene:
     """
-    Meet a server with a staple whose signature is wrong.
+    A server with an OCSP response whose signature is invalid.
     """
     staple = INTERMEDIATE.staple(LEAF, REVOKED)
     return scene(staple=staple[:-1] + bytes([staple[-1] ^ 1]))
@@ -129,10 +129,10 @@ def forgedStaple() -> Scene:
 
 def otherRoot(*, listed: bool, **options: Any) -> Scene:
     """
-    Meet a server with two paths to different roots, of which only the one that
-    OpenSSL does not take keeps the rules, and demand a proof.
+    A server with paths to two roots. Only the path that OpenSSL does not use is valid.
+    Proof of non-revocation is required.
 
-    @param listed: whether there is a list of that one's root.
+    @param listed: whether the client has a CRL of that root.
     """
     second = authority("Second root")
     wrong = authority(
@@ -148,8 +148,8 @@ def otherRoot(*, listed: bool, **options: Any) -> Scene:
 
 def otherProof(*, proved: bool) -> Scene:
     """
-    Meet a server with two paths of which the second is right, knowing no list
-    of its own intermediate, and demand a proof.
+    A server with two paths, of which the second is valid, and a client without a CRL of
+    its intermediate. Proof of non-revocation is required.
     """
     wrong = authority(
         "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
@@ -163,10 +163,10 @@ def otherProof(*, proved: bool) -> Scene:
 
 def namesake(*, stapled: bool = False) -> Scene:
     """
-    Meet a server that sends the certificate of its issuer after that of a namesake
-    with another key, and demand a proof. OpenSSL takes the namesake.
+    A server that sends the certificate of its issuer after that of a CA of the same
+    name with another key, which OpenSSL uses. Proof of non-revocation is required.
 
-    @param stapled: whether the proof is a staple of the namesake, not its list.
+    @param stapled: whether the proof is an OCSP response of that CA, not its CRL.
     """
     other = authority("Twofold", ROOT, key=keyFor("another"), without=[x509.SubjectKeyIdentifier])
     right = authority("Twofold", ROOT)
@@ -182,14 +182,14 @@ def namesake(*, stapled: bool = False) -> Scene:
 
 def bothLists(**options: Any) -> Scene:
     """
-    Meet the good server, knowing the lists of all above it.
+    A valid server, and a client with the CRLs of the whole chain.
     """
     return lists(INTERMEDIATE.revocationList(OTHER), ROOT.revocationList(), **options)
 
 
 SOFT: dict[str, Make] = {
     "a list without it": lambda: listed(OTHER),
-    "lists of everybody without it": bothLists,
+    "lists of the whole chain without it": bothLists,
     "an empty list": listed,
     "an old list": lambda: listed(ends=PAST),
     "no list of its issuer": lambda: lists(STRANGER.revocationList(LEAF)),
@@ -203,7 +203,7 @@ SOFT: dict[str, Make] = {
     "a good staple that never ends": lambda: stapled(ends=None),
     "a good staple of a responder": lambda: stapled(responder=responder()),
     "a good staple of a responder by name": lambda: stapled(responder=responder(), byName=True),
-    "a staple that does not know": lambda: stapled(UNKNOWN),
+    "a staple with unknown status": lambda: stapled(UNKNOWN),
     "an old staple": lambda: stapled(ends=PAST),
     "a staple of tomorrow": lambda: stapled(begins=FUTURE),
     "a staple about another": lambda: scene(staple=INTERMEDIATE.staple(OTHER)),
@@ -214,7 +214,7 @@ SOFT: dict[str, Make] = {
         REVOKED, responder=responder(ends=PAST)
     ),
     "a revoking staple of another server": lambda: stapled(REVOKED, responder=OTHER),
-    "a staple that is none": lambda: scene(staple=b"staple"),
+    "an invalid staple": lambda: scene(staple=b"staple"),
     "a staple that refuses to answer": lambda: scene(staple=refusal()),
     "a demanded staple": lambda: stapled(leaf=DEMANDING),
     "a demanded proof in a staple": lambda: stapled(hard=True),
@@ -273,15 +273,15 @@ UNPROVED: dict[str, Make] = {
     ),
     "a demanded staple that is missing": lambda: scene(DEMANDING),
     "a demanded staple that is old": lambda: stapled(leaf=DEMANDING, ends=PAST),
-    "a demanded staple that does not know": lambda: stapled(UNKNOWN, leaf=DEMANDING),
-    "a demanded staple that is none": lambda: scene(DEMANDING, staple=b"staple"),
+    "a demanded staple with unknown status": lambda: stapled(UNKNOWN, leaf=DEMANDING),
+    "an invalid demanded staple": lambda: scene(DEMANDING, staple=b"staple"),
     "a demanded staple about another": lambda: scene(DEMANDING, staple=INTERMEDIATE.staple(OTHER)),
     "a demanded proof that is missing": lambda: scene(hardRevocation=True),
     "a demanded proof in an old list": lambda: lists(
         INTERMEDIATE.revocationList(ends=PAST), ROOT.revocationList(), hardRevocation=True
     ),
     "a demanded proof in an old staple": lambda: stapled(ends=PAST, hard=True),
-    "a demanded proof in a staple that does not know": lambda: stapled(UNKNOWN, hard=True),
+    "a demanded proof in a staple with unknown status": lambda: stapled(UNKNOWN, hard=True),
     "a demanded proof that is missing on another path": lambda: otherProof(proved=False),
     "a demanded proof in a list of a namesake on another path": namesake,
     "a demanded staple of a namesake": lambda: namesake(stapled=True),

@@ -1,5 +1,5 @@
 """
-What a situation is made of, and the authorities that most of them share.
+The parts of a situation, and common CAs.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ class Scene:
     """
     A server, and a client that connects to it.
 
-    @ivar server: what the server sends.
-    @ivar trust: whom the client believes.
-    @ivar host: whom it asks for.
+    @ivar server: the configuration of the server.
+    @ivar trust: the trust of the client.
+    @ivar host: the requested host name.
     """
 
     server: Presenting | Script
@@ -36,12 +36,12 @@ class Scene:
 @dataclass(frozen=True)
 class Situation:
     """
-    Something that can happen to a client.
+    A scene with its expected result.
 
-    @ivar name: what happens, in words.
-    @ivar status: what the client makes of it.
-    @ivar scene: makes the scene.
-    @ivar says: words that the reason must have.
+    @ivar name: the name.
+    @ivar status: the expected status.
+    @ivar scene: creates the scene.
+    @ivar says: text that the reason must contain.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Situation:
 
 def trusting(*anchors: Identity, **options: Any) -> Trust:
     """
-    Trust somebody, and nobody else.
+    Trust the given certificates only.
     """
     certificates = tuple(anchor.certificate for anchor in anchors)
     return Trust(platform=False, anchors=certificates, **options)
@@ -60,7 +60,7 @@ def trusting(*anchors: Identity, **options: Any) -> Trust:
 
 def exhibit(leaf: Identity | bytes, host: str = HOST, trust: Trust | None = None) -> Scene:
     """
-    Make a scene with a certificate that no real server would send, and no key.
+    Create a scene with an arbitrary certificate, without a private key.
     """
     der = leaf.der if isinstance(leaf, Identity) else leaf
     return Scene(showing(der, INTERMEDIATE.der), trust or trusting(ROOT), host)
@@ -78,17 +78,17 @@ def scene(
     **options: Any,
 ) -> Scene:
     """
-    Make a scene.
+    Create a scene.
 
     @param leaf: the server.
-    @param more: what it sends behind its chain.
-    @param anchors: whom the client trusts.
-    @param chain: what the server sends, if not what a good one does.
-    @param key: a key of the server's that is another one's.
-    @param host: whom the client asks for.
-    @param staple: the OCSP response that the server sends along.
-    @param knows: what the client knows besides, and does not trust for that.
-    @param options: more of L{Trust}.
+    @param more: certificates sent after the chain.
+    @param anchors: the trust anchors of the client.
+    @param chain: the certificates that the server sends (default: a correct chain).
+    @param key: another private key of the server.
+    @param host: the requested host name.
+    @param staple: the OCSP response that the server sends.
+    @param knows: untrusted certificates that the client knows.
+    @param options: other parameters of L{Trust}.
     """
     sent = leaf.chain if chain is None else tuple(chain)
     sent += tuple(each.certificate for each in more)

@@ -1,6 +1,6 @@
 """
-Servers of which no certificate can be judged: they do not speak TLS, or not so
-that we understand each other.
+Servers without a certificate to verify: they do not support TLS, or no common version
+or cipher suite.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ END = b"\x15\x03\x03\0\2\1\0"
 SHOWN = showing(LEAF.der, INTERMEDIATE.der).line
 
 SCRIPTS: dict[str, tuple[Script, str]] = {
-    "a connection closed at once": (Script(b"", banner=True), ""),
+    "a connection closed immediately": (Script(b"", banner=True), ""),
     "a connection closed for an answer": (Script(b""), ""),
     "an answer of HTTP": (Script(HTTP), "does not speak TLS"),
     "a banner of SSH": (Script(b"SSH-2.0-OpenSSH_9.6\r\n", banner=True), "does not speak TLS"),
@@ -37,14 +37,14 @@ SCRIPTS: dict[str, tuple[Script, str]] = {
     "a record that never ends": (Script(RECORD + b"\x40\0" + bytes(100)), ""),
     "a record that is too long": (Script(RECORD + b"\xff\xff" + bytes(100)), ""),
     "an empty record": (Script(RECORD + b"\0\0"), ""),
-    "a message that nobody knows": (Script(RECORD + b"\0\4\xfe\0\0\0"), ""),
+    "an unknown message": (Script(RECORD + b"\0\4\xfe\0\0\0"), ""),
     "a message that is too long": (Script(RECORD + b"\0\4\2\xff\xff\xff"), ""),
     "a version of SSL": (Script(b"\x16\3\0\0\4\2\0\0\0"), ""),
     "an alert": (Script(ALERT + b"\x28"), ""),
-    "an alert for the version": (Script(ALERT + b"\x46"), "speaks no version of TLS that is safe"),
+    "an alert for the version": (Script(ALERT + b"\x46"), "supports neither TLS 1.2 nor TLS 1.3"),
     "an alert for the name": (Script(ALERT + b"\x70"), ""),
-    "the end of TLS": (Script(END), ""),
-    "the end of TLS after a certificate": (Script(SHOWN + END, closes=False), ""),
+    "a close_notify": (Script(END), ""),
+    "a close_notify after a certificate": (Script(SHOWN + END, closes=False), ""),
     "an alert after a certificate": (Script(SHOWN + ALERT + b"\x28", closes=False), "alert"),
     "a connection closed after a certificate": (Script(SHOWN), ""),
 }

@@ -1,5 +1,5 @@
 """
-Servers that are trusted, by many ways.
+Trusted servers.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ POLICIES = x509.CertificatePolicies(
 DISTRIBUTION = x509.CRLDistributionPoints(
     [x509.DistributionPoint([x509.UniformResourceIdentifier("http://a/")], None, None, None)]
 )
-# Maps one policy of the issuer to one of the subject.
+# Maps a policy of the issuer to one of the subject.
 MAPPINGS = x509.UnrecognizedExtension(
     x509.ObjectIdentifier("2.5.29.33"), bytes.fromhex("300c300a060355040306032a0304")
 )
@@ -35,8 +35,8 @@ MAPPINGS = x509.UnrecognizedExtension(
 
 def crossed(*, leftOut: bool = False) -> Scene:
     """
-    Meet a server whose intermediate has two certificates: one of a stranger,
-    which is sent, and one of ours, which is known or sent as well.
+    A server whose intermediate has two certificates: one of an unknown issuer, which is
+    sent, and one of a trusted root, which is known or also sent.
     """
     theirs = authority("Crossed", STRANGER)
     ours = authority("Crossed", ROOT)
@@ -48,8 +48,7 @@ def crossed(*, leftOut: bool = False) -> Scene:
 
 def expiredRoot() -> Scene:
     """
-    Meet a server that sends, as many do, a certificate of its root by an older
-    one, which has expired; the new root is known.
+    A server that sends an expired cross-certificate of its root. The new root is known.
     """
     new = authority("New root")
     crossing = authority("New root", authority("Old root", ends=PAST))
@@ -59,7 +58,7 @@ def expiredRoot() -> Scene:
 
 def expiredTwin() -> Scene:
     """
-    Know a root twice: as it was, which has expired, and as it is.
+    A server below a root that the client knows twice: expired, and valid.
     """
     old = authority("Renewed", ends=PAST)
     return scene(server(old), anchors=[old, authority("Renewed")])
@@ -67,7 +66,7 @@ def expiredTwin() -> Scene:
 
 def long(length: int, ends: datetime = END, time: datetime | None = None) -> Scene:
     """
-    Meet a server with many authorities above it.
+    A server below many intermediates.
     """
     above = ROOT
     for number in range(length):
@@ -77,7 +76,7 @@ def long(length: int, ends: datetime = END, time: datetime | None = None) -> Sce
 
 def shuffled() -> Scene:
     """
-    Meet a server that sends its authorities in the wrong order.
+    A server that sends its intermediates in the wrong order.
     """
     one = authority("One", ROOT)
     two = authority("Two", one)
@@ -89,7 +88,7 @@ def shuffled() -> Scene:
 
 def withKey(kind: str) -> Scene:
     """
-    Meet a server all of whose keys are of one kind.
+    A server whose chain has keys of one type.
     """
     root = authority(f"Root {kind}", kind=kind)
     leaf = server(authority(f"Intermediate {kind}", root, kind=kind), name=kind, kind=kind)
@@ -98,7 +97,7 @@ def withKey(kind: str) -> Scene:
 
 def constrained(*constraints: x509.GeneralName, host: str = HOST) -> Scene:
     """
-    Meet a server of an authority for some names only.
+    A server below a CA with name constraints that allow it.
     """
     allowed = critical(x509.NameConstraints(list(constraints), None))
     return scene(server(authority("Limited", ROOT, allowed), names=[host]), host=host)
@@ -106,9 +105,9 @@ def constrained(*constraints: x509.GeneralName, host: str = HOST) -> Scene:
 
 def addressed() -> Scene:
     """
-    Meet a server with an address and a common name, of an authority for other
-    names only, which may sign every address. OpenSSL takes the common name for
-    one of its names.
+    A server with an IP address and a common name, below a CA whose name constraints
+    only allow other names and all addresses. OpenSSL treats the common name as a DNS
+    name.
     """
     allowed = critical(x509.NameConstraints([x509.DNSName("example")], None))
     leaf = server(authority("Limited", ROOT, allowed), names=["127.0.0.1"], name="localhost")
@@ -159,7 +158,7 @@ def oldRoot() -> Scene:
 
 def loneLeaf() -> Scene:
     """
-    Meet a server with a certificate of its own, which is trusted.
+    A server with a self-signed certificate, which is trusted.
     """
     leaf = server(None)
     return scene(leaf, anchors=[leaf])
@@ -167,8 +166,7 @@ def loneLeaf() -> Scene:
 
 def plainLeaf() -> Scene:
     """
-    Meet a server with a certificate that says as little as openssl's C{req
-    -x509} writes, and that is trusted.
+    A server with a minimal trusted certificate, as created by C{openssl req -x509}.
     """
     leaf = server(
         None,
@@ -201,9 +199,8 @@ def pinnedBelow(*, leafPinned: bool) -> Scene:
 
 def twoPaths() -> Scene:
     """
-    Meet a server with two paths, of which OpenSSL takes the wrong one: the
-    first of two intermediates of the same name and key is limited to other
-    servers.
+    A server with two paths, of which OpenSSL uses the wrong one: the first of two
+    intermediates of the same name and key is limited to other servers.
     """
     limited = authority(
         "Twofold", ROOT, critical(x509.NameConstraints([x509.DNSName("other.example")], None))
