@@ -1,16 +1,14 @@
 """
-How fast this package is, and beside whom: C{python -m benchmarks --help}.
+Benchmarks of this package and of other servers: C{python -m benchmarks --help}.
 
-  - L{workloads<benchmarks.workloads>}: what is measured, and what is to be
-    reached.
-  - L{servers<benchmarks.servers>}: who is measured; their programs are in
-    C{peers}.
-  - L{calls<benchmarks.calls>}: what needs no network.
-  - L{running<benchmarks.running>}, L{comparing<benchmarks.comparing>}: processes,
-    and rounds; the load generator is in C{load}.
-  - L{results<benchmarks.results>}, L{tables<benchmarks.tables>},
-    L{plots<benchmarks.plots>}: what follows.
+- L{workloads<benchmarks.workloads>}: the workloads and their goals.
+- L{servers<benchmarks.servers>}: the measured servers. Their programs are in C{peers}.
+- L{calls<benchmarks.calls>}: the workloads without a network.
+- L{running<benchmarks.running>}, L{comparing<benchmarks.comparing>}: processes and
+  rounds. The load generator is in C{load}.
+- L{results<benchmarks.results>}, L{tables<benchmarks.tables>},
+  L{plots<benchmarks.plots>}: statistics and output.
 
-C{python benchmarks/hostile.py} and C{python benchmarks/brokers.py} measure one
-thing each.
+Separate commands measure attacks (C{python -m benchmarks.hostile}), message brokers
+(C{python benchmarks/brokers.py}) and many clients (C{python benchmarks/crowd.py}).
 """

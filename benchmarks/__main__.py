@@ -1,6 +1,6 @@
 """
-The two commands: C{python -m benchmarks} runs every workload against us and our
-peers, side by side; C{python -m benchmarks growth} shows how cost grows.
+Command line of the benchmarks. C{python -m benchmarks} compares servers in each workload,
+and C{python -m benchmarks growth} measures how the cost grows.
 """
 
 import argparse
@@ -10,19 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import tables
-from benchmarks.comparing import Comparison, tell
+from benchmarks.comparing import Comparison, report
 from benchmarks.results import Results
 from benchmarks.servers import Server, buildLoad, servers
 from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
 
 DESCRIPTION = """\
-Run workloads against the servers of this package and their peers, side by side,
-and print for each what a message costs: CPU time of the server's process, user
-and system. Servers run on one core, the load on another, and they take turns; a
-ratio is the median of those of each round. Compilers and libraries that are
-missing leave a peer out, with a line that says so. "speed" does the workloads
-that have goals; "growth" shows how cost grows with connections, with the size of
-messages, and with the members of a room.
+Compare the servers of this package with other servers. Each result is the CPU time
+of a server's process, user and system, per message. The servers run on one core and
+the load generator on another. The servers are measured alternately, and a ratio is
+the median of the ratios of all rounds. A server is skipped, with a message, if its
+compiler or library is missing. "speed" runs the workloads with goals. "growth"
+measures how the cost grows with the connections, the length of the messages and the
+members of a room.
 """
 
 ROUNDS = {"speed": 7, "growth": 3}
@@ -35,55 +35,65 @@ PARTS = {
 
 def parser() -> argparse.ArgumentParser:
     """
-    Make the parser of the command line.
+    Create the parser of the command line.
     """
     names = ", ".join(each.name for each in WORKLOADS)
     growths = ", ".join(each.name for each in GROWTHS)
     options = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=DESCRIPTION,
-        epilog=f"The workloads of speed: {names}. Those of growth: {growths}.",
+        epilog=f"Workloads of speed: {names}. Workloads of growth: {growths}.",
     )
-    options.add_argument("what", nargs="?", choices=[*ROUNDS], default="speed")
-    options.add_argument("--workloads", metavar="NAME,...", help="only these")
+    options.add_argument(
+        "mode",
+        nargs="?",
+        choices=[*ROUNDS],
+        default="speed",
+        help="measurement to run (default: %(default)s)",
+    )
+    options.add_argument("--workloads", metavar="NAME,...", help="workloads to run (default: all)")
     options.add_argument(
         "--servers",
         metavar="NAME,...",
-        help="only these and what they are compared with, by the beginning of their names; "
-        "say ours,Node",
+        help="beginnings of the names of the servers to measure, in addition to the references "
+        "of the workloads; for example ours,Node (default: all)",
     )
-    options.add_argument("--rounds", type=int, help="how many turns; 7, and 3 for growth")
+    options.add_argument("--rounds", type=int, help="number of rounds (default: 7, for growth 3)")
     options.add_argument(
-        "--seconds", type=float, default=0.4, help="how long is a turn (%(default)s)"
+        "--seconds", type=float, default=0.4, help="seconds per measurement (default: %(default)s)"
     )
     options.add_argument(
         "--quick",
         action="store_true",
-        help="one short turn each, to see that all goes; its numbers say little",
+        help="measure once and briefly, to check that everything runs",
     )
     options.add_argument(
-        "--list", action="store_true", help="say which servers there are, and what they lack"
+        "--list", action="store_true", help="list the servers and their missing requirements"
     )
     options.add_argument(
         "--write",
         type=Path,
         metavar="FOLDER",
-        help="write results, tables and plots for the documentation; say docs",
+        help="write results, tables and plots to a folder of documentation, for example docs",
     )
     options.add_argument(
-        "--read", type=Path, metavar="FILE", help="measure nothing: read speed.json or growth.json"
+        "--read",
+        type=Path,
+        metavar="FILE",
+        help="file of previous results (speed.json or growth.json) to read instead of measuring",
     )
     return options
 
 
-def workloads(what: str, names: str | None) -> list[Workload]:
+def workloads(mode: str, names: str | None) -> list[Workload]:
     """
-    Choose workloads.
+    Select workloads.
 
-    @param names: which, with commas between them; C{None} for all.
-    @raise ValueError: if there is none of such a name.
+    @param mode: C{speed} or C{growth}.
+    @param names: names separated by commas (default: all).
+    @raise ValueError: if a name is unknown.
     """
-    if what == "speed":
+    if mode == "speed":
         known: dict[str, Iterable[Workload]] = {each.name: [each] for each in WORKLOADS}
     else:
         known = {each.name: each.points.values() for each in GROWTHS}
@@ -96,10 +106,9 @@ def workloads(what: str, names: str | None) -> list[Workload]:
 
 def chosen(found: Sequence[Server], names: str | None, work: Iterable[Workload]) -> list[Server]:
     """
-    Choose servers, and with them those that they are compared with.
+    Select servers and the references of the workloads.
 
-    @param names: the beginnings of their names, with commas between them;
-        C{None} for all.
+    @param names: beginnings of names, separated by commas (default: all).
     """
     if names is None:
         return [*found]
@@ -110,69 +119,69 @@ def chosen(found: Sequence[Server], names: str | None, work: Iterable[Workload])
 
 def measure(options: argparse.Namespace, work: Sequence[Workload]) -> Results | None:
     """
-    Measure what was asked for.
+    Run the selected measurements.
 
-    @return: C{None} if nothing was measured, and somebody has been told why.
+    @return: the results, or C{None} if nothing was measured.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
         found = chosen(servers(folder), options.servers, work)
         if options.list:
             for server in found:
-                sys.stdout.write(f"{server.name}: {server.missing or 'is there'}\n")
+                sys.stdout.write(f"{server.name}: {server.missing or 'available'}\n")
             return None
         missing = buildLoad(folder)
         if missing:
-            tell(f"there is no load without a compiler: {missing}")
+            report(f"cannot build the load generator: {missing}")
             return None
-        rounds, seconds = options.rounds or ROUNDS[options.what], options.seconds
+        rounds, seconds = options.rounds or ROUNDS[options.mode], options.seconds
         if options.quick:
             rounds, seconds = 0, 0.05
         comparison = Comparison(folder, found, rounds, seconds)
         for workload in work:
             comparison.run(workload)
-        if options.what == "speed" and not options.quick:
+        if options.mode == "speed" and not options.quick:
             comparison.profile(work)
         return comparison.results
 
 
-def write(what: str, results: Results, folder: Path) -> None:
+def write(mode: str, results: Results, folder: Path) -> None:
     """
-    Write results, tables and plots for the documentation.
+    Write results, tables and plots.
 
-    @param folder: its folder.
+    @param folder: the folder of the documentation.
     """
-    # Only who wants plots needs the library for them.
+    # The plot library is only needed here.
     from benchmarks import plots
 
     topics, images = folder / "topics" / "speed", folder / "images"
     for each in (topics, images):
         each.mkdir(parents=True, exist_ok=True)
-    results.save(topics / f"{what}.json")
-    for table in PARTS[what]:
+    results.save(topics / f"{mode}.json")
+    for table in PARTS[mode]:
         tables.write(results, topics / f"{table.__name__}.inc", table)
     draw = {"speed": plots.bars, "growth": plots.lines}
-    draw[what](results, images)
+    draw[mode](results, images)
 
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Measure, print and write.
+    Run the command.
 
-    @return: the status of the process.
+    @return: the exit status.
     """
     options = parser().parse_args(arguments)
     try:
-        work = workloads(options.what, options.workloads)
+        work = workloads(options.mode, options.workloads)
     except ValueError as problem:
-        tell(str(problem))
+        report(str(problem))
         return 2
     results = Results.load(options.read) if options.read else measure(options, work)
     if results is None:
         return 0 if options.list else 1
-    sys.stdout.write(tables.text(results, *reversed(PARTS[options.what])))
+    sys.stdout.write(tables.text(results, *reversed(PARTS[options.mode])))
     if options.write:
-        write(options.what, results, options.write)
+        write(options.mode, results, options.write)
     return 0
 
 

@@ -2,9 +2,9 @@
 Throughput of publish and subscribe in memory, through NATS and through Redis:
 C{python benchmarks/brokers.py}.
 
-The brokers are started on the loopback interface; those that are not installed are
-left out. Sender and receiver are in one process, so a row counts the work of both,
-without that of the broker. Each number is the median of several rounds.
+The brokers are started on the loopback interface. Brokers that are not installed are
+skipped. Sender and receiver share one process, so each row contains the cost of both,
+without the broker. Each number is the median of several rounds.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from openfl_twisted.brokers.brokerurl import pubSubFromURL
 from openfl_twisted.rooms.pubsub import IPubSub, MemoryBroker, MemoryPubSub
 
 MESSAGES = 40_000
-# How many bytes are on their way at most; the outbox takes a little more.
+# Maximum number of bytes in transit, slightly below the limit of the outbox.
 WINDOW = 400_000
 ROUNDS = 5
 HOST = "127.0.0.1"
@@ -35,11 +35,11 @@ PROGRAMS = {
 }
 
 
-class Counting:
+class WindowedSender:
     """
-    Sends messages, with a window of those that are on their way.
+    Sends messages with a limited number in transit.
 
-    @ivar window: how many of them there may be.
+    @ivar window: maximum number of messages in transit.
     """
 
     def __init__(self, pubSub: IPubSub, payload: bytes) -> None:
@@ -51,7 +51,7 @@ class Counting:
 
     def send(self, count: int) -> None:
         """
-        Send some more.
+        Send further messages, up to the total.
         """
         count = min(count, MESSAGES - self._sent)
         self._sent += count
@@ -60,7 +60,7 @@ class Counting:
 
     def received(self, payload: bytes) -> None:
         """
-        Count a message; half a window of them makes room for as many more.
+        Count a received message. After half a window, send as many again.
         """
         self._received += 1
         if self._received == MESSAGES:
@@ -71,26 +71,26 @@ class Counting:
 
 async def measure(one: IPubSub, other: IPubSub, size: int) -> tuple[float, float]:
     """
-    Send messages from one node to the other.
+    Send all messages from one node to another.
 
-    @return: messages a second, and microseconds of CPU for each.
+    @return: messages per second, and CPU time per message (microseconds).
     """
-    counting = Counting(one, b"x" * size)
-    other.subscribe("benchmark", counting.received)
+    sender = WindowedSender(one, b"x" * size)
+    other.subscribe("benchmark", sender.received)
     for node in (one, other):
         await node.start()
-    began, used = time.perf_counter(), time.process_time()
-    counting.send(counting.window)
-    await counting.done
-    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    start, startCPU = time.perf_counter(), time.process_time()
+    sender.send(sender.window)
+    await sender.done
+    seconds, cpu = time.perf_counter() - start, time.process_time() - startCPU
     for node in (one, other):
         await node.stop()
     return MESSAGES / seconds, cpu / MESSAGES * 1e6
 
 
-def freePort() -> int:
+def unusedPort() -> int:
     """
-    Find a port that nobody listens on.
+    Return an unused port number.
     """
     with socket.socket() as found:
         found.bind((HOST, 0))
@@ -100,7 +100,7 @@ def freePort() -> int:
 
 async def run(reactor: Any) -> None:
     """
-    Print the table.
+    Start the brokers, measure, and print the table.
     """
     with ExitStack() as stack:
         urls = {}
@@ -108,7 +108,7 @@ async def run(reactor: Any) -> None:
             program = shutil.which(command[0])
             if program is None:
                 continue
-            port = freePort()
+            port = unusedPort()
             folder = stack.enter_context(TemporaryDirectory())
             process = subprocess.Popen(
                 [program, *command[1:], str(port)],
@@ -132,9 +132,9 @@ async def run(reactor: Any) -> None:
 
 def pair(reactor: Any, url: str | None) -> tuple[IPubSub, IPubSub]:
     """
-    Connect two nodes.
+    Create two connected nodes.
 
-    @param url: the URL of the broker; C{None} for memory.
+    @param url: the URL of the broker (default: in memory).
     """
     if url is None:
         broker = MemoryBroker()
@@ -142,12 +142,5 @@ def pair(reactor: Any, url: str | None) -> tuple[IPubSub, IPubSub]:
     return pubSubFromURL(url, reactor), pubSubFromURL(url, reactor)
 
 
-def main(reactor: Any) -> Deferred[None]:
-    """
-    Run it in the reactor.
-    """
-    return Deferred.fromCoroutine(run(reactor))
-
-
 if __name__ == "__main__":
-    react(main)
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor)))

@@ -1,5 +1,5 @@
 """
-What needs no network: AMF3 and the numbers of C{ByteArray}, beside Py3AMF in
+Workloads without a network: AMF3 and the numbers of C{ByteArray}, compared with Py3AMF in
 pure Python.
 """
 
@@ -25,9 +25,9 @@ NUMBERS = 1000
 
 def microseconds(function: Callable[[], object], seconds: float) -> float:
     """
-    Call a function for a while.
+    Call a function repeatedly.
 
-    @return: CPU time for a call, in microseconds.
+    @return: CPU time per call (microseconds).
     """
     count = 0
     began = now = time.process_time_ns()
@@ -39,41 +39,41 @@ def microseconds(function: Callable[[], object], seconds: float) -> float:
 
 
 def _pyamf(name: str = "pyamf") -> Any:
-    # It has no types.
+    # The library has no type annotations.
     return importlib.import_module(name)
 
 
-def _theyEncode(value: object) -> bytes:
+def _theirEncode(value: object) -> bytes:
     pyamf = _pyamf()
     data: bytes = pyamf.encode(value, encoding=pyamf.AMF3).read()
     return data
 
 
-def _theyDecode(data: bytes) -> list[Any]:
+def _theirDecode(data: bytes) -> list[Any]:
     pyamf = _pyamf()
     return [*pyamf.decode(data, encoding=pyamf.AMF3)]
 
 
 def amfDecode(value: object = RECORDS) -> Functions:
     """
-    Decode what each has encoded itself.
+    Return functions that decode their own library's encoding of a value.
 
     @raise ImportError: if Py3AMF is not installed.
     """
     return {
         OURS: partial(decode, encode(value)),
-        THEIRS: partial(_theyDecode, _theyEncode(value)),
+        THEIRS: partial(_theirDecode, _theirEncode(value)),
     }
 
 
 def amfEncode(value: object = RECORDS) -> Functions:
     """
-    Encode the same.
+    Return functions that encode a value.
 
     @raise ImportError: if Py3AMF is not installed.
     """
     _pyamf()
-    return {OURS: partial(encode, value), THEIRS: partial(_theyEncode, value)}
+    return {OURS: partial(encode, value), THEIRS: partial(_theirEncode, value)}
 
 
 def _write(make: Callable[[], Any]) -> Any:
@@ -88,7 +88,7 @@ def _write(make: Callable[[], Any]) -> Any:
 
 def byteArrayWrite() -> Functions:
     """
-    Write numbers of four kinds.
+    Return functions that write numbers of four types.
 
     @raise ImportError: if Py3AMF is not installed.
     """
@@ -116,7 +116,7 @@ def _read(array: Any) -> None:
 
 def byteArrayRead() -> Functions:
     """
-    Read them again.
+    Return functions that read numbers of four types.
 
     @raise ImportError: if Py3AMF is not installed.
     """
@@ -134,5 +134,6 @@ CALLS: dict[str, Callable[[], Functions]] = {
     "bytearray-write": byteArrayWrite,
 }
 """
-The functions of each workload, by the name of whose they are.
+Functions by workload. Each returns the functions to measure, by the name of their
+library.
 """

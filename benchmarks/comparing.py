@@ -1,5 +1,5 @@
 """
-Rounds in which servers take turns.
+Comparison of servers that are measured alternately, in rounds.
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.calls import CALLS, microseconds
 from benchmarks.results import Costs, Profile, Results, best, reached, shares, verdicts
-from benchmarks.running import Broken, Laboratory
+from benchmarks.running import Laboratory, MeasurementError
 from benchmarks.servers import Server
 from benchmarks.workloads import Workload
 
@@ -17,13 +17,13 @@ Measure = Callable[[], float]
 
 _PROFILE_SECONDS = 4.0
 
-# So many characters say why something is left out.
-_WHY = 200
+# Maximum length of the reason for a missing server.
+_MAX_REASON = 200
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """
-    Say how it goes.
+    Write a progress message to C{stderr}.
     """
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
@@ -31,19 +31,19 @@ def tell(text: str) -> None:
 
 class Comparison:
     """
-    Measures servers side by side.
+    Measures several servers.
 
-    @ivar results: what was measured.
+    @ivar results: the results so far.
     """
 
     def __init__(
         self, folder: Path, servers: Sequence[Server], rounds: int, seconds: float
     ) -> None:
         """
-        @param folder: where compiled programs are.
-        @param rounds: how often each is measured, beside once that does not
-            count. If it is 0, that once does count.
-        @param seconds: how long each time.
+        @param folder: the folder of the compiled programs.
+        @param rounds: number of rounds after a first one, which is discarded. With 0, the
+            first one counts.
+        @param seconds: duration of each measurement.
         """
         self.results = Results()
         self.results.machine |= {"rounds": str(rounds), "a turn": f"{seconds:g} s"}
@@ -53,64 +53,64 @@ class Comparison:
         self._seconds = seconds
         for server in servers:
             if server.missing:
-                self._leaveOut(server.name, server.missing)
+                self._skip(server.name, server.missing)
 
-    def _leaveOut(self, what: str, why: str) -> None:
-        # Compilers say a lot.
-        why = " ".join(why.split())[:_WHY]
-        self.results.missing[what] = why
-        tell(f"left out: {what}: {why}")
+    def _skip(self, name: str, reason: str) -> None:
+        # The output of a compiler can be long.
+        reason = " ".join(reason.split())[:_MAX_REASON]
+        self.results.missing[name] = reason
+        report(f"skipped: {name}: {reason}")
 
     def run(self, workload: Workload) -> None:
         """
-        Measure a workload.
+        Measure all servers in a workload.
         """
-        tell(workload.title)
-        # No server is there that has nothing to do in this workload: each wakes up now and then.
+        report(workload.title)
+        # Unused servers are stopped, since each one wakes up occasionally.
         with Laboratory(self._folder) as laboratory:
             if workload.load == "calls":
-                costs = self._take(workload, self._calls(workload))
+                costs = self._runRounds(workload, self._callMeasurements(workload))
             else:
-                costs = self._take(workload, self._loads(laboratory, workload))
+                costs = self._runRounds(workload, self._loadMeasurements(laboratory, workload))
         if costs:
             self.results.costs[workload.name] = costs
 
-    def _take(self, workload: Workload, measures: dict[str, Measure]) -> Costs:
+    def _runRounds(self, workload: Workload, measures: dict[str, Measure]) -> Costs:
         """
-        Let all take their turns.
+        Run all measurements alternately.
         """
-        # Memory of a new process does not change from round to round, as time does.
+        # Unlike the time, the memory of a new process is the same in each round.
         rounds = 0 if workload.load == "idle" else self._rounds
         costs: Costs = {name: [] for name in measures}
         for _ in range(rounds + 1):
             for name in list(costs):
                 try:
                     cost = measures[name]()
-                except Broken as problem:
-                    self._leaveOut(f"{name}, {workload.title}", str(problem))
+                except MeasurementError as problem:
+                    self._skip(f"{name}, {workload.title}", str(problem))
                     del costs[name]
                 else:
                     costs[name].append(cost / workload.units)
-        # In the first round programs are still compiling themselves.
-        return {name: taken[1:] or taken for name, taken in costs.items()}
+        # The first round includes the servers' just-in-time compilation.
+        return {name: found[1:] or found for name, found in costs.items()}
 
-    def _calls(self, workload: Workload) -> dict[str, Measure]:
+    def _callMeasurements(self, workload: Workload) -> dict[str, Measure]:
         """
-        Say how to measure what needs no server.
+        Return the measurements of a workload without a network.
         """
         try:
             functions = CALLS[workload.name]()
         except ImportError as problem:
-            self._leaveOut(workload.title, str(problem))
+            self._skip(workload.title, str(problem))
             return {}
         return {
             name: partial(microseconds, function, self._seconds / 4)
             for name, function in functions.items()
         }
 
-    def _loads(self, laboratory: Laboratory, workload: Workload) -> dict[str, Measure]:
+    def _loadMeasurements(self, laboratory: Laboratory, workload: Workload) -> dict[str, Measure]:
         """
-        Say how to measure each server that can do it.
+        Return the measurements of the servers that support a workload.
         """
         return {
             server.name: partial(self._measure, laboratory, workload, server)
@@ -124,40 +124,40 @@ class Comparison:
         """
         Measure a server once.
 
-        @raise Broken: if it did not do what it should.
+        @raise MeasurementError: if the measurement failed.
         """
-        command, settings = server.toDo(workload)
+        command, settings = server.plan(workload)
         try:
             running = laboratory.server(command)
             if workload.load != "idle":
                 return laboratory.cost(workload.load, running, settings, self._seconds)
             memory = laboratory.memory(running, settings)
-            laboratory.forget(command)
+            laboratory.stop(command)
             return memory
-        except Broken:
-            laboratory.forget(command)
+        except MeasurementError:
+            laboratory.stop(command)
             raise
 
     def profile(self, workloads: Iterable[Workload]) -> None:
         """
-        Profile the best of our own servers for each goal that is not reached.
+        Profile our fastest server in each workload whose goal is not reached.
         """
         for workload, costs in self.results.measured(workloads):
             own = best(verdicts(workload, costs))
             if own is None or own.server not in self._servers or workload.load == "idle":
                 continue
             if reached(workload, own) in ("mark", "no"):
-                tell(f"profile: {workload.title}")
+                report(f"profile: {workload.title}")
                 self._profile(workload, self._servers[own.server])
 
     def _profile(self, workload: Workload, server: Server) -> None:
-        command, settings = server.toDo(workload)
+        command, settings = server.plan(workload)
         try:
             with Laboratory(self._folder) as laboratory:
                 stacks = laboratory.stacks(
                     workload.load, laboratory.server(command), settings, _PROFILE_SECONDS
                 )
-        except Broken as problem:
-            self._leaveOut(f"the profile of {workload.title}", str(problem))
+        except MeasurementError as problem:
+            self._skip(f"the profile of {workload.title}", str(problem))
         else:
             self.results.profiles[workload.name] = Profile(server.name, shares(stacks))

@@ -1,13 +1,12 @@
 """
-What a crowd costs a server: C{python benchmarks/crowd.py}.
+Cost of a server with many clients: C{python benchmarks/crowd.py}.
 
-It starts C{twistd openfl-xml --rooms path} as a process of its own, connects
-5,000 clients that say nothing and 500 in one room, of whom one speaks, and reads
-from the system what the server takes; half of all are WebSockets. The other
-numbers depend on the machine; those of the memory do not.
+The benchmark starts C{twistd openfl-xml --rooms path} and connects 5,000 idle clients,
+and 500 clients in one room. One of the 500 sends messages. Half of all clients are
+WebSockets. CPU time and memory of the server's process are read from the system. The
+times depend on the machine, but the memory does not.
 
-It ends with status 1 if the server takes more than L{MOST_MEMORY} or
-L{MOST_CPU}.
+The exit status is 1 if the server exceeds L{MAX_MEMORY} or L{MAX_CPU}.
 """
 
 import os
@@ -28,14 +27,14 @@ PORT = 18808
 IDLE, ROOM = 5000, 500
 MESSAGES, SECONDS = 200, 10
 
-MOST_MEMORY = 130_000_000
+MAX_MEMORY = 130_000_000
 """
-What the process may take with everybody connected, in bytes.
+Maximum memory of the process with all clients connected (bytes).
 """
 
-MOST_CPU = 0.5
+MAX_CPU = 0.5
 """
-What it may take of a core while the room hears 20 messages a second.
+Maximum share of a core while the room receives 20 messages per second.
 """
 
 UPGRADE = (
@@ -44,26 +43,21 @@ UPGRADE = (
 )
 
 
-class Quiet(Protocol):
+class CountingClient(Protocol):
     """
-    Counts the zero bytes that come.
+    A client that counts the received messages.
     """
 
     transport: Any
-    heard = 0
+    received = 0
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Count.
-        """
-        self.heard += data.count(b"\0")
+        self.received += data.count(b"\0")
 
 
 def usage(pid: int) -> tuple[float, int]:
     """
-    Read what a process has taken.
-
-    @return: seconds of CPU, and bytes of memory.
+    Return the CPU time (seconds) and the memory (bytes) of a process.
     """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = os.sysconf("SC_CLK_TCK")
@@ -71,20 +65,22 @@ def usage(pid: int) -> tuple[float, int]:
     return (int(fields[11]) + int(fields[12])) / ticks, pages * os.sysconf("SC_PAGE_SIZE")
 
 
-async def connected(reactor: Any) -> Quiet:
+async def connect(reactor: Any) -> CountingClient:
     """
-    Connect a client.
+    Connect a new client to the server.
     """
-    client: Quiet = await connectProtocol(TCP4ClientEndpoint(reactor, HOST, PORT), Quiet())
+    client: CountingClient = await connectProtocol(
+        TCP4ClientEndpoint(reactor, HOST, PORT), CountingClient()
+    )
     return client
 
 
 async def main(reactor: Any) -> None:
     """
-    Measure.
+    Start the server and measure it.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     twistd = Path(sys.executable).parent / "twistd"
     server = subprocess.Popen(
         [
@@ -101,7 +97,7 @@ async def main(reactor: Any) -> None:
 
 async def measure(reactor: Any, pid: int) -> None:
     """
-    Let the clients do what they do.
+    Connect the clients, send the messages, and print the results.
     """
     await deferLater(reactor, 3)
     _, empty = usage(pid)
@@ -109,15 +105,15 @@ async def measure(reactor: Any, pid: int) -> None:
     before = empty
     for kind, first in kinds:
         for number in range(IDLE // 2):
-            client = await connected(reactor)
-            # Not all in one room: there are limits.
+            client = await connect(reactor)
+            # The number of members per room is limited.
             client.transport.write(first.replace(b"idle", b"idle%d" % (number // 400)))
         await deferLater(reactor, 2)
         _, after = usage(pid)
         each = (after - before) / (IDLE // 2)
         sys.stdout.write(f"an idle {kind} client in a room: {each / 1000:.1f} kB\n")
         before = after
-    room = [await connected(reactor) for _ in range(ROOM)]
+    room = [await connect(reactor) for _ in range(ROOM)]
     for number, client in enumerate(room):
         client.transport.write(UPGRADE % b"busy" if number % 2 else b"busy\0")
     await deferLater(reactor, 2)
@@ -126,18 +122,18 @@ async def measure(reactor: Any, pid: int) -> None:
         room[0].transport.write(b"x" * 99 + b"\0")
         await deferLater(reactor, SECONDS / MESSAGES)
     expected = MESSAGES * (ROOM - 1)
-    while sum(client.heard for client in room) < expected:
+    while sum(client.received for client in room) < expected:
         await deferLater(reactor, 0.1)
-    passed, (later, memory) = time.perf_counter() - begun, usage(pid)
-    share = (later - cpu) / passed
+    seconds, (later, memory) = time.perf_counter() - begun, usage(pid)
+    share = (later - cpu) / seconds
     sys.stdout.write(
-        f"{MESSAGES} messages to {ROOM - 1} of {IDLE + ROOM} clients in {passed:.1f} s: "
+        f"{MESSAGES} messages to {ROOM - 1} of {IDLE + ROOM} clients in {seconds:.1f} s: "
         f"{share:.0%} of a core, "
         f"{(later - cpu) / expected * 1e6:.1f} \N{MICRO SIGN}s each; "
         f"{memory / 1e6:.0f} MB in all, {empty / 1e6:.0f} MB without clients\n"
     )
-    if memory > MOST_MEMORY or share > MOST_CPU:
-        sys.exit(f"that is more than {MOST_MEMORY / 1e6:.0f} MB, or {MOST_CPU:.0%} of a core")
+    if memory > MAX_MEMORY or share > MAX_CPU:
+        sys.exit(f"limit exceeded: {MAX_MEMORY / 1e6:.0f} MB or {MAX_CPU:.0%} of a core")
 
 
 if __name__ == "__main__":

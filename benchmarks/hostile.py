@@ -1,17 +1,17 @@
 """
-How long another client waits while somebody does his worst:
-C{python -m benchmarks.hostile}. Words on the command line choose the attacks whose
-descriptions contain one of them.
+Round-trip time of a well-behaved client during attacks on the same server:
+C{python -m benchmarks.hostile}. Arguments select the attacks whose descriptions contain
+one of them.
 
-The server and all clients are in this one process, so a round trip includes the
-work of those who attack. Each attack also says how it ended.
+The server and all clients share one process, so the round trips include the work of the
+attackers. The last column contains the result of the attack.
 
 Columns:
 
-  - median, p99, worst: the round trips of another client, in milliseconds.
-  - MB sent: the cost to the attacker.
-  - CPU s: the CPU time of this process during the attack, in seconds. It includes
-    the work of the attacker and of the other client.
+- median, p99, worst: round-trip times of the well-behaved client (milliseconds).
+- MB sent: the data sent by the attackers.
+- CPU s: CPU time of this process during the attack (seconds). It includes the work of all
+  clients.
 """
 
 import gc
@@ -43,7 +43,7 @@ from openfl_twisted.transports.guard import GuardFactory
 HOST = "127.0.0.1"
 MIB = 1024 * 1024
 PAUSE = 0.002
-# Seconds for which a message is sent again and again.
+# Duration of a repeated attack (seconds).
 ATTACKED = 1.5
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -53,125 +53,123 @@ UPGRADE = (
 
 class Attacker(Protocol):
     """
-    Sends what it is told, and knows whether it was closed.
+    A hostile client.
+
+    @ivar received: number of bytes received.
+    @ivar lost: fires when the connection is lost.
     """
 
     transport: Any
 
-    def __init__(self, scene: "Scene") -> None:
-        self.scene = scene
+    def __init__(self, target: "Target") -> None:
+        self.target = target
         self.received = 0
         self.lost: Deferred[None] = Deferred()
 
     def send(self, data: bytes) -> None:
         """
-        Send bytes.
+        Write bytes, and count them.
         """
-        self.scene.sent += len(data)
+        self.target.sent += len(data)
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Count.
-        """
         self.received += len(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell who waits.
-        """
         self.lost.callback(None)
 
 
-class Good(Protocol):
+class ProbeClient(Protocol):
     """
-    Asks again as soon as it has an answer, and measures.
+    A well-behaved client that measures its round-trip times.
+
+    @ivar times: the measured times (seconds).
+    @ivar ended: whether to close the connection instead of sending the next request.
     """
 
     transport: Any
 
-    def __init__(self, reactor: Any, question: bytes) -> None:
+    def __init__(self, reactor: Any, request: bytes) -> None:
         self.reactor = reactor
-        self.question = question
+        self.request = request
         self.times: list[float] = []
-        self.ends = False
+        self.ended = False
 
     def connectionMade(self) -> None:
-        """
-        Ask.
-        """
-        self.ask()
+        self.sendRequest()
 
-    def ask(self) -> None:
+    def sendRequest(self) -> None:
         """
-        Send a message, and look at the clock.
+        Send the next request, and note the time.
         """
-        if self.ends:
+        if self.ended:
             self.transport.loseConnection()
             return
-        self.begun = time.perf_counter()
-        self.transport.write(self.question)
+        self.start = time.perf_counter()
+        self.transport.write(self.request)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Note how long it took.
+        Record the round-trip time, and send the next request after a pause.
         """
-        self.times.append(time.perf_counter() - self.begun)
-        self.reactor.callLater(PAUSE, self.ask)
+        self.times.append(time.perf_counter() - self.start)
+        self.reactor.callLater(PAUSE, self.sendRequest)
 
 
-class Scene:
+class Target:
     """
-    A server, and how to get to it.
+    A server under attack.
 
-    @ivar question: a message that the server answers.
-    @ivar sent: the number of bytes that attackers have sent.
-    @ivar endpoint: the server that is attacked.
-    @ivar host: its host.
-    @ivar port: its port.
-    @ivar asked: the port of the same process that another client uses.
+    @ivar request: a message that the server answers.
+    @ivar sent: number of bytes sent by the attackers.
+    @ivar spent: CPU time of the process during the attack (seconds).
+    @ivar endpoint: the attacked port.
+    @ivar host: the host of the attacked port.
+    @ivar port: the number of the attacked port.
+    @ivar probed: the port used by the well-behaved client.
     """
 
-    def __init__(self, reactor: Any, port: int, question: bytes, asked: int | None = None) -> None:
+    def __init__(self, reactor: Any, port: int, request: bytes, probed: int | None = None) -> None:
         self.reactor = reactor
-        self.question = question
+        self.request = request
         self.host, self.port = HOST, port
         self.endpoint = TCP4ClientEndpoint(reactor, HOST, port)
-        self.asked = TCP4ClientEndpoint(reactor, HOST, port if asked is None else asked)
+        self.probed = TCP4ClientEndpoint(reactor, HOST, port if probed is None else probed)
 
     async def start(self) -> None:
         """
-        Let another client ask.
+        Connect the well-behaved client and start measuring.
         """
-        self.good = Good(self.reactor, self.question)
-        await connectProtocol(self.asked, self.good)
+        self.probe = ProbeClient(self.reactor, self.request)
+        await connectProtocol(self.probed, self.probe)
         self.begin()
 
     def begin(self) -> None:
         """
-        Measure from now on.
+        Discard all measurements and start again.
         """
         self.sent, self._begun, self.spent = 0, time.process_time(), 0.0
-        self.good.times = []
+        self.probe.times = []
 
     def end(self) -> None:
         """
-        Measure nothing from now on.
+        Stop measuring.
         """
-        if not self.good.ends:
-            self.good.ends = True
+        if not self.probe.ended:
+            self.probe.ended = True
             self.spent = time.process_time() - self._begun
 
     async def attacker(self) -> Attacker:
         """
-        Connect somebody.
+        Connect a new attacker.
         """
         attacker: Attacker = await connectProtocol(self.endpoint, Attacker(self))
         return attacker
 
     async def webSocket(self) -> Attacker:
         """
-        Connect somebody by WebSocket.
+        Connect a new attacker with a WebSocket.
         """
         attacker = await self.attacker()
         attacker.send(UPGRADE)
@@ -181,84 +179,85 @@ class Scene:
 
     async def pause(self, seconds: float) -> None:
         """
-        Let time pass.
+        Wait for a number of seconds.
         """
         await deferLater(self.reactor, seconds)
 
     async def untilLost(self, attacker: Attacker, seconds: float) -> str:
         """
-        Wait for the end.
+        Wait until an attacker's connection is lost.
 
-        @return: how it ended.
+        @param seconds: timeout. The connection is then closed.
+        @return: the result of the attack.
         """
-        begun = time.perf_counter()
+        start = time.perf_counter()
         while not attacker.lost.called:
-            if time.perf_counter() - begun > seconds:
+            if time.perf_counter() - start > seconds:
                 attacker.transport.loseConnection()
                 return f"still open after {seconds:g} s"
             await self.pause(0.01)
-        return f"closed after {time.perf_counter() - begun:.1f} s"
+        return f"closed after {time.perf_counter() - start:.1f} s"
 
 
-async def halfALine(scene: Scene) -> str:
+async def incompleteRequest(target: Target) -> str:
     """
-    Half a request line, byte by byte.
+    An incomplete request line, byte by byte
     """
-    attacker = await scene.attacker()
+    attacker = await target.attacker()
     attacker.send(b"GET /")
     for _ in range(200):
         attacker.send(b"x")
-        await scene.pause(0.01)
-    return "plain after its time; " + await scene.untilLost(attacker, 0)
+        await target.pause(0.01)
+    return "treated as a plain client; " + await target.untilLost(attacker, 0)
 
 
-async def longHead(scene: Scene) -> str:
+async def longHeader(target: Target) -> str:
     """
-    A head of 1 MB.
+    A request header of 1 MB
     """
-    attacker = await scene.attacker()
+    attacker = await target.attacker()
     attacker.send(b"GET / HTTP/1.1\r\nHost: h\r\n")
     for _ in range(1024):
         if attacker.lost.called:
             break
         attacker.send(b"X-Header: " + b"x" * 1012 + b"\r\n")
-        await scene.pause(0)
-    return await scene.untilLost(attacker, 5)
+        await target.pause(0)
+    return await target.untilLost(attacker, 5)
 
 
-async def hugeFrame(scene: Scene) -> str:
+async def hugeFrame(target: Target) -> str:
     """
-    A frame of 1 TB is announced.
+    WebSocket: a frame with a length of 1 TB
     """
-    attacker = await scene.webSocket()
+    attacker = await target.webSocket()
     attacker.send(b"\x82\xff" + (1 << 40).to_bytes(8) + bytes(4))
-    return await scene.untilLost(attacker, 10)
+    return await target.untilLost(attacker, 10)
 
 
-async def fragments(scene: Scene) -> str:
+async def fragments(target: Target) -> str:
     """
-    A message of 5 MB in fragments of 100 bytes.
+    WebSocket: 5 MB in fragments of 100 bytes
     """
-    attacker = await scene.webSocket()
+    attacker = await target.webSocket()
     count = 5 * MIB // 100
     for number in range(count):
         opcode = 0x82 if number == 0 else 0x00
         first = (opcode & 0x0F) | (0x80 if number == count - 1 else 0)
         attacker.send(bytes((first, 0x80 | 100)) + bytes(4) + b"x" * 100)
         if number % 500 == 0:
-            await scene.pause(0)
+            await target.pause(0)
     before = attacker.received
     attacker.send(b"\x82\x81" + bytes(4) + b"\0")
     while attacker.received == before:
-        await scene.pause(0.01)
-    return f"echoed; {await scene.untilLost(attacker, 0)}"
+        await target.pause(0.01)
+    return f"echoed; {await target.untilLost(attacker, 0)}"
 
 
-async def neverReads(scene: Scene) -> str:
+async def neverReads(target: Target) -> str:
     """
-    Somebody asks for 150 MB and never reads.
+    Replies of 150 MB that are never read
     """
-    attacker = await scene.attacker()
+    attacker = await target.attacker()
     transport: Any = attacker.transport
     transport.pauseProducing()
     message = b"x" * (MIB - 1) + b"\0"
@@ -266,153 +265,155 @@ async def neverReads(scene: Scene) -> str:
     while sent < 150 and not attacker.lost.called and not transport.dataBuffer:
         attacker.send(message)
         sent += 1
-        await scene.pause(0.01)
+        await target.pause(0.01)
     transport.abortConnection()
-    return f"read from no more after {sent} MB"
+    return f"paused after {sent} MB"
 
 
-async def silent(scene: Scene) -> str:
+async def idle(target: Target) -> str:
     """
-    2000 connections that never say anything.
+    2000 connections without data
     """
-    attackers = [await scene.attacker() for _ in range(2000)]
-    await scene.pause(1)
-    still = sum(not attacker.lost.called for attacker in attackers)
+    attackers = [await target.attacker() for _ in range(2000)]
+    await target.pause(1)
+    remaining = sum(not attacker.lost.called for attacker in attackers)
     for attacker in attackers:
         attacker.transport.loseConnection()
-        await scene.pause(0)
-    return f"{still} are plain clients now"
+        await target.pause(0)
+    return f"{remaining} treated as plain clients"
 
 
-async def nothing(scene: Scene) -> str:
+async def noAttack(target: Target) -> str:
     """
-    Nobody does anything.
+    No attack
     """
-    await scene.pause(1)
+    await target.pause(1)
     return ""
 
 
-Attack = Callable[[Scene], Awaitable[str]]
+Attack = Callable[[Target], Awaitable[str]]
 
 ATTACKS: list[Attack] = [
-    nothing,
-    halfALine,
-    longHead,
+    noAttack,
+    incompleteRequest,
+    longHeader,
     hugeFrame,
     fragments,
     neverReads,
-    silent,
+    idle,
 ]
 
 
-def filled(part: bytes) -> bytes:
+def sayOf(part: bytes) -> bytes:
     """
-    Make a C{<say>} of 1 MiB that contains one part many times.
+    Return a C{<say>} of 1 MiB with repeated content.
     """
     return b"<say>%b</say>" % (part * ((MIB - 11) // len(part)))
 
 
 def numbered(part: str, count: int) -> bytes:
     """
-    Make a text of parts that each contain a number.
+    Return numbered copies of a text.
+
+    @param part: the text, with C{#} in place of the number.
     """
     return "".join(part.replace("#", str(number)) for number in range(count)).encode()
 
 
 ROOM_MESSAGES = {
-    "rooms: a <say> of 1 MiB of text": filled(b"x"),
-    "rooms: 30 comments, and no element": b"<!---->" * 30 + b"x",
-    "rooms: a forged <say> behind a DTD": b'<!DOCTYPE a><say from="Ann">hi</say>',
-    "rooms: a <say> of 262,000 <a/>": filled(b"<a/>"),
+    "rooms: a <say> of 1 MiB of text": sayOf(b"x"),
+    "rooms: 30 comments without an element": b"<!---->" * 30 + b"x",
+    "rooms: a forged <say> after a DTD": b'<!DOCTYPE a><say from="Ann">hi</say>',
+    "rooms: a <say> of 262,000 <a/>": sayOf(b"<a/>"),
     "rooms: a <say> of 80,000 attributes": b"<say " + numbered('a#="" ', 80_000) + b"/>",
     "rooms: 190 attributes, a namespace of 1 MB": (
         b"<x xmlns:a='" + b"u" * 1_000_000 + b"' " + numbered('a:b#="" ', 190) + b"/>"
     ),
-    "rooms: a <say> of 1 MiB of line feeds": filled(b"\n"),
-    "rooms: a <say> of 262,000 entities": filled(b"&lt;"),
-    "rooms: a <say> of 1 MiB of xmlns:": filled(b"xmlns:="),
+    "rooms: a <say> of 1 MiB of line feeds": sayOf(b"\n"),
+    "rooms: a <say> of 262,000 entities": sayOf(b"&lt;"),
+    "rooms: a <say> of 1 MiB of xmlns:": sayOf(b"xmlns:="),
     "rooms: 1 MiB that is not UTF-8": b"\xed\xa0\x80a" * (MIB // 4),
-    "rooms: as many elements as are allowed": (
+    "rooms: the maximum number of elements": (
         b"<x>" + numbered("<a#/>", 500) + numbered('<b# c#=""/>', 990) + b"</x>"
     ),
-    "rooms: as many attributes as are allowed": b"<x " + numbered('a#="" ', 990) + b"/>",
+    "rooms: the maximum number of attributes": b"<x " + numbered('a#="" ', 990) + b"/>",
 }
 """
-The messages that a member of a room sends repeatedly, by their descriptions.
+Messages sent repeatedly by a member of a room, by their descriptions.
 """
 
 
-async def inRoom(message: bytes, scene: Scene) -> str:
+async def inRoom(message: bytes, target: Target) -> str:
     """
-    Send a message again and again, to a room with one other member.
+    Send a message repeatedly to a room with one other member.
     """
-    attackers = [await scene.attacker() for _ in range(2)]
+    attackers = [await target.attacker() for _ in range(2)]
     for attacker in attackers:
         attacker.send(b'<join room="attacked"/>\0')
     while not all(attacker.received for attacker in attackers):
-        await scene.pause(0.01)
+        await target.pause(0.01)
     sender, other = attackers
     batch = (message + b"\0") * max(1, 65536 // len(message))
-    begun, sent, before = time.process_time(), 0, other.received
+    start, sent, before = time.process_time(), 0, other.received
     until = time.perf_counter() + ATTACKED
     while time.perf_counter() < until and not sender.lost.called:
         if not sender.transport.dataBuffer:
             sender.send(batch)
             sent += batch.count(b"\0")
-        await scene.pause(0)
-    each = (time.process_time() - begun) / sent * 1000
+        await target.pause(0)
+    each = (time.process_time() - start) / sent * 1000
     forwarded = "forwarded" if other.received - before > len(message) else "refused"
     for attacker in attackers:
         attacker.transport.abortConnection()
-    return f"{forwarded}; {each:.3f} ms for each"
+    return f"{forwarded}; {each:.3f} ms per message"
 
 
 def attacksOnRooms() -> dict[str, Attack]:
     """
     Return the attacks on rooms, by their descriptions.
     """
-    return {words: partial(inRoom, message) for words, message in ROOM_MESSAGES.items()}
+    return {description: partial(inRoom, message) for description, message in ROOM_MESSAGES.items()}
 
 
-async def measure(scene: Scene, words: str, attack: Attack) -> None:
+async def measure(target: Target, description: str, attack: Attack) -> None:
     """
-    Measure an attack, and print a row.
+    Run an attack and print its row.
     """
-    # The objects that other attacks have left are not a cost of this one.
+    # Garbage of previous attacks must not be collected during this one.
     gc.collect()
     gc.freeze()
-    await scene.start()
-    ended = await attack(scene)
-    scene.end()
-    times = sorted(scene.good.times)
+    await target.start()
+    result = await attack(target)
+    target.end()
+    times = sorted(target.probe.times)
     median, worst = statistics.median(times) * 1000, times[-1] * 1000
-    late = times[len(times) * 99 // 100] * 1000
+    p99 = times[len(times) * 99 // 100] * 1000
     sys.stdout.write(
-        f"{words:45}{median:9.2f}{late:9.2f}{worst:9.2f}{scene.sent / 1e6:9.1f}{scene.spent:9.2f}"
-        f"      {ended}\n"
+        f"{description:45}{median:9.2f}{p99:9.2f}{worst:9.2f}"
+        f"{target.sent / 1e6:9.1f}{target.spent:9.2f}      {result}\n"
     )
     sys.stdout.flush()
 
 
-def described(attacks: list[Attack]) -> dict[str, Attack]:
+def byDescription(attacks: list[Attack]) -> dict[str, Attack]:
     """
-    Return attacks by their docstrings.
+    Return attacks by their descriptions, which are their docstrings.
     """
     return {" ".join((attack.__doc__ or "").split()): attack for attack in attacks}
 
 
 async def main(reactor: Any) -> None:
     """
-    Measure each attack.
+    Start the servers, and run the selected attacks.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limit = 8 * MIB
     factory = OnePortFactory(
         XMLSocketFactory(EchoProtocol, maxLength=limit),
         webSocket=partial(WebSocketFactory, maxFrame=limit),
     )
-    tls = hostiletls.rows()
+    tls = hostiletls.createAttacks()
     rooms = RoomFactory(XMLRoomProtocol, Lobby(clock=reactor), announces=True)
     objects = StreamFactory(hostilefloods.ObjectProtocol)
     ports = [
@@ -424,26 +425,27 @@ async def main(reactor: Any) -> None:
             ProxyProtocolFactory(GuardFactory(factory)),
         )
     ]
-    echo, crowded, objective, proxied = (port.getHost().port for port in ports)
-    head = f"{'the attack':45}{'median':>9}{'p99':>9}{'worst':>9}{'MB sent':>9}{'CPU s':>9}"
-    sys.stdout.write(f"{head}      how it ended\n")
+    echoPort, roomPort, objectPort, proxyPort = (port.getHost().port for port in ports)
+    head = f"{'attack':45}{'median':>9}{'p99':>9}{'worst':>9}{'MB sent':>9}{'CPU s':>9}"
+    sys.stdout.write(f"{head}      result\n")
     chosen = sys.argv[1:]
 
-    async def measureAll(scene: Scene, attacks: dict[str, Attack]) -> None:
-        for words, attack in attacks.items():
-            if not chosen or any(each in words for each in chosen):
-                await measure(scene, words, attack)
+    async def measureAll(target: Target, attacks: dict[str, Attack]) -> None:
+        for description, attack in attacks.items():
+            if not chosen or any(each in description for each in chosen):
+                await measure(target, description, attack)
 
-    await measureAll(Scene(reactor, echo, b"ping\0"), described([*ATTACKS, *tls]))
-    await measureAll(Scene(reactor, echo, b"ping\0"), described(hostilefloods.PLAIN))
-    await measureAll(
-        Scene(reactor, proxied, b"ping\0", echo), described([hostilefloods.halfHeaders])
-    )
-    await measureAll(Scene(reactor, objective, b"ping\0", echo), hostilefloods.attacksOnObjects())
-    await measureAll(Scene(reactor, crowded, b"<rooms/>\0"), attacksOnRooms())
-    await measureAll(Scene(reactor, crowded, b"ping\0", echo), hostilefloods.attacksOnCrowds())
-    for port in ports:
-        await port.stopListening()
+    echoTarget = Target(reactor, echoPort, b"ping\0")
+    await measureAll(echoTarget, byDescription([*ATTACKS, *tls, *hostilefloods.PLAIN]))
+    for port, attacks in (
+        (proxyPort, byDescription([hostilefloods.incompleteHeaders])),
+        (objectPort, hostilefloods.attacksOnObjects()),
+        (roomPort, hostilefloods.attacksOnLargeRooms()),
+    ):
+        await measureAll(Target(reactor, port, b"ping\0", echoPort), attacks)
+    await measureAll(Target(reactor, roomPort, b"<rooms/>\0"), attacksOnRooms())
+    for listening in ports:
+        await listening.stopListening()
 
 
 if __name__ == "__main__":

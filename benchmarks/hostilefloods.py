@@ -1,7 +1,7 @@
 """
-Clients that send very many small things: rows of C{python benchmarks/hostile.py}.
+Floods of small messages and connections, for C{python -m benchmarks.hostile}.
 
-Each flood is repeated for L{ATTACKED} seconds.
+Each flood lasts L{ATTACKED} seconds.
 """
 
 import socket
@@ -18,10 +18,10 @@ from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
 from openfl_twisted.wire.amf.codec import decode
 from openfl_twisted.wire.amf.values import AMFError
 
-# Seconds for which a flood is repeated.
+# Duration of a flood (seconds).
 ATTACKED = 1.5
-# Connections of a flood at the same time.
-TOGETHER = 20
+# Number of concurrent connections of a flood.
+CONCURRENT = 20
 CONNECTS = 2000
 CONNECT_TIMEOUT = 20.0
 CROWD = 500
@@ -35,14 +35,11 @@ Attack = Callable[[Any], Awaitable[str]]
 
 class ObjectProtocol(BinarySocketProtocol):
     """
-    A server that reads values in AMF, each after its length, and answers each
-    with a byte. Anything else ends the connection.
+    A server of values in AMF, each with a length prefix. Each value is answered with one
+    byte. Invalid data closes the connection.
     """
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
-        """
-        Read the values that have been received completely.
-        """
         while self.bytesAvailable >= LENGTH:
             length = int.from_bytes(self._unread[:LENGTH])
             if self.bytesAvailable < LENGTH + length:
@@ -59,7 +56,7 @@ class ObjectProtocol(BinarySocketProtocol):
 
 def clientHello() -> bytes:
     """
-    Make the first bytes of a client that speaks TLS.
+    Return the first bytes of a TLS client.
     """
     outgoing = ssl.MemoryBIO()
     context = ssl.create_default_context()
@@ -69,91 +66,91 @@ def clientHello() -> bytes:
     return outgoing.read()
 
 
-async def calling(scene: Any, first: bytes) -> str:
+async def reconnect(target: Any, first: bytes) -> str:
     """
-    Connect, send something, and wait for the end of the connection; again and
-    again, with some connections at the same time.
+    Connect, send bytes, and wait until the server closes the connection, repeatedly and
+    concurrently.
     """
     until = time.perf_counter() + ATTACKED
     count = 0
 
-    async def call() -> None:
+    async def connect() -> None:
         nonlocal count
         while time.perf_counter() < until:
-            attacker = await scene.attacker()
+            attacker = await target.attacker()
             attacker.send(first)
             await attacker.lost
             count += 1
 
-    await gatherResults([Deferred.fromCoroutine(call()) for _ in range(TOGETHER)])
+    await gatherResults([Deferred.fromCoroutine(connect()) for _ in range(CONCURRENT)])
     return f"{count} connections closed by the server"
 
 
-async def post(scene: Any) -> str:
+async def post(target: Any) -> str:
     """
     HTTP: POST with a message in its body
     """
     body = b'\0<say from="Ann">hi</say>\0'
     head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
-    return await calling(scene, head + body)
+    return await reconnect(target, head + body)
 
 
-async def tlsWithoutCertificate(scene: Any) -> str:
+async def tlsWithoutCertificate(target: Any) -> str:
     """
-    TLS handshakes, without a certificate
+    TLS: ClientHello, server without certificate
     """
-    return await calling(scene, clientHello())
+    return await reconnect(target, clientHello())
 
 
-async def halfHeaders(scene: Any) -> str:
+async def incompleteHeaders(target: Any) -> str:
     """
-    2000 half PROXY headers
+    2000 incomplete PROXY protocol headers
     """
-    return await waitingConnects(scene, b"PROXY TCP4 192.0.2.1 ")
+    return await connectSockets(target, b"PROXY TCP4 192.0.2.1 ")
 
 
-async def connects(scene: Any) -> str:
+async def concurrentConnects(target: Any) -> str:
     """
-    2000 connects at the same time
+    2000 concurrent connections
     """
-    return await waitingConnects(scene, b"")
+    return await connectSockets(target, b"")
 
 
-async def waitingConnects(scene: Any, first: bytes) -> str:
+async def connectSockets(target: Any, first: bytes) -> str:
     """
-    Connect very many sockets as fast as possible, and then wait. The sockets are
-    not those of the reactor, since these would be slower than the server.
+    Open many connections as fast as possible, then wait. The sockets are not managed by
+    the reactor, since it would be slower than the server.
     """
     sockets = []
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for number in range(CONNECTS):
         each = socket.socket()
         each.setblocking(False)
-        each.connect_ex((scene.host, scene.port))
+        each.connect_ex((target.host, target.port))
         sockets.append(each)
         if number % 100 == 99:
-            await scene.pause(0)
+            await target.pause(0)
     waiting = set(sockets)
-    while waiting and time.perf_counter() - begun < CONNECT_TIMEOUT:
+    while waiting and time.perf_counter() - start < CONNECT_TIMEOUT:
         for each in list(waiting)[:100]:
             with suppress(BlockingIOError, OSError):
                 each.getpeername()
                 each.send(first)
                 waiting.discard(each)
-        scene.sent += 100 * len(first)
-        await scene.pause(0)
-    seconds = time.perf_counter() - begun
-    await scene.pause(1)
-    scene.end()
+        target.sent += 100 * len(first)
+        await target.pause(0)
+    seconds = time.perf_counter() - start
+    await target.pause(1)
+    target.end()
     for each in sockets:
         each.close()
-        await scene.pause(0)
+        await target.pause(0)
     return f"{CONNECTS - len(waiting)} connected after {seconds:.2f} s"
 
 
-async def repeat(scene: Any, attacker: Any, batch: bytes) -> str:
+async def repeat(target: Any, attacker: Any, batch: bytes) -> str:
     """
-    Send something as often as the server reads it.
+    Send a batch again whenever the server has read the previous one.
     """
     until = time.perf_counter() + ATTACKED
     count = 0
@@ -161,94 +158,94 @@ async def repeat(scene: Any, attacker: Any, batch: bytes) -> str:
         if not (attacker.transport.dataBuffer or attacker.transport._tempDataBuffer):  # noqa: SLF001
             attacker.send(batch)
             count += 1
-        await scene.pause(0)
-    ended = "closed" if attacker.lost.called else "still open"
+        await target.pause(0)
+    state = "closed" if attacker.lost.called else "still open"
     attacker.transport.abortConnection()
-    return f"{count} times; {ended}"
+    return f"{count} times; {state}"
 
 
-async def nuls(scene: Any) -> str:
+async def emptyMessages(target: Any) -> str:
     """
-    Empty messages, 64 KiB at once
+    Empty messages, 64 KiB per write
     """
-    return await repeat(scene, await scene.attacker(), bytes(BATCH))
+    return await repeat(target, await target.attacker(), bytes(BATCH))
 
 
 def frame(first: int, payload: bytes = b"") -> bytes:
     """
-    Write a small masked frame.
+    Encode a short masked frame.
     """
     return bytes((first, 0x80 | len(payload))) + bytes(4) + payload
 
 
-async def tinyFrames(scene: Any) -> str:
+async def tinyFrames(target: Any) -> str:
     """
     WebSocket: messages of one byte
     """
     one = frame(0x82, b"\0")
-    return await repeat(scene, await scene.webSocket(), one * (BATCH // len(one)))
+    return await repeat(target, await target.webSocket(), one * (BATCH // len(one)))
 
 
-async def tinyFragments(scene: Any) -> str:
+async def tinyFragments(target: Any) -> str:
     """
     WebSocket: fragments of one byte
     """
-    attacker = await scene.webSocket()
+    attacker = await target.webSocket()
     attacker.send(frame(0x02, b"x"))
     one = frame(0x00, b"x")
-    return await repeat(scene, attacker, one * (BATCH // len(one)))
+    return await repeat(target, attacker, one * (BATCH // len(one)))
 
 
-async def emptyFragments(scene: Any) -> str:
+async def emptyFragments(target: Any) -> str:
     """
-    WebSocket: fragments of nothing
+    WebSocket: empty fragments
     """
-    attacker = await scene.webSocket()
+    attacker = await target.webSocket()
     attacker.send(frame(0x02, b"x"))
     one = frame(0x00)
-    return await repeat(scene, attacker, one * (BATCH // len(one)))
+    return await repeat(target, attacker, one * (BATCH // len(one)))
 
 
-async def pings(scene: Any) -> str:
+async def pings(target: Any) -> str:
     """
     WebSocket: pings
     """
     one = frame(0x89, b"x")
-    return await repeat(scene, await scene.webSocket(), one * (BATCH // len(one)))
+    return await repeat(target, await target.webSocket(), one * (BATCH // len(one)))
 
 
 PLAIN: list[Attack] = [
     post,
     tlsWithoutCertificate,
-    connects,
-    nuls,
+    concurrentConnects,
+    emptyMessages,
     tinyFrames,
     tinyFragments,
     emptyFragments,
     pings,
 ]
 """
-Attacks on a port that echoes.
+Attacks on an echo server.
 """
 
 
 def strings(count: int, text: str) -> bytes:
     """
-    Write an array of equal strings in AMF3: all but the first are references.
+    Encode an array of equal strings in AMF3. All but the first are references.
     """
     return b"\x09" + u29(count << 1 | 1) + b"\x01\x06" + string(text) + b"\x06\x00" * (count - 1)
 
 
 def string(text: str) -> bytes:
     """
-    Write a string without its marker.
+    Encode a string without its marker.
     """
     return u29(len(text) << 1 | 1) + text.encode()
 
 
 def u29(number: int) -> bytes:
     """
-    Write an integer of one to three bytes.
+    Encode an integer in one to three bytes.
     """
     if number < 0x80:
         return bytes((number,))
@@ -259,16 +256,16 @@ def u29(number: int) -> bytes:
 
 def array(*elements: bytes) -> bytes:
     """
-    Write an array of values.
+    Encode an array of encoded values.
     """
     return b"\x09" + u29(len(elements) << 1 | 1) + b"\x01" + b"".join(elements)
 
 
 OBJECTS = {
-    "AMF: as many null as are allowed": array(*[b"\x01"] * 120_000),
-    "AMF: too many null": array(*[b"\x01"] * 500_000),
-    "AMF: as many objects as are allowed": array(*[b"\x0a\x0b\x01\x01"] * 24_000),
-    "AMF: as many arrays as are allowed": array(*[b"\x09\x01\x01"] * 24_000),
+    "AMF: the maximum number of nulls": array(*[b"\x01"] * 120_000),
+    "AMF: too many nulls": array(*[b"\x01"] * 500_000),
+    "AMF: the maximum number of objects": array(*[b"\x0a\x0b\x01\x01"] * 24_000),
+    "AMF: the maximum number of arrays": array(*[b"\x09\x01\x01"] * 24_000),
     "AMF: nested arrays": b"\x09\x03\x01" * 300_000,
     "AMF: 60,000 members": b"\x0a\x0b\x01"
     + b"".join(string(f"m{number}") + b"\x01" for number in range(60_000))
@@ -276,25 +273,25 @@ OBJECTS = {
     "AMF: references to a string of 64 KiB": strings(120_000, "x" * BATCH),
 }
 """
-Values for a server that reads AMF.
+Values sent to a server of AMF, by their descriptions.
 """
 
 
-async def sendObject(value: bytes, scene: Any) -> str:
+async def sendObject(value: bytes, target: Any) -> str:
     """
-    Send a value again and again, on a new connection whenever the server closes.
+    Send a value repeatedly, and reconnect when the server closes the connection.
     """
     until = time.perf_counter() + ATTACKED
     count = refused = 0
     while time.perf_counter() < until:
-        attacker = await scene.attacker()
+        attacker = await target.attacker()
         before = -1
         while time.perf_counter() < until and not attacker.lost.called:
             if attacker.received > before:
                 before = attacker.received
                 attacker.send(len(value).to_bytes(LENGTH) + value)
                 count += 1
-            await scene.pause(0)
+            await target.pause(0)
         refused += attacker.lost.called
         attacker.transport.abortConnection()
     return f"{count} values of {len(value)} bytes, {refused} refused"
@@ -302,103 +299,104 @@ async def sendObject(value: bytes, scene: Any) -> str:
 
 def attacksOnObjects() -> dict[str, Attack]:
     """
-    Return the attacks on a server that reads AMF, by their descriptions.
+    Return the attacks on a server of AMF, by their descriptions.
     """
-    return {words: partial(sendObject, value) for words, value in OBJECTS.items()}
+    return {description: partial(sendObject, value) for description, value in OBJECTS.items()}
 
 
-async def crowd(scene: Any, count: int, join: str) -> list[Any]:
+async def joinRooms(target: Any, count: int, join: str) -> list[Any]:
     """
-    Have members join rooms.
+    Connect members and let them join rooms.
 
-    @param join: the request of each; C{#} is its number.
+    @param join: the request of each member, with C{#} in place of its number.
+    @return: the connected members.
     """
     members = []
     for number in range(count):
-        member = await scene.attacker()
+        member = await target.attacker()
         member.send(join.replace("#", str(number)).encode() + b"\0")
         members.append(member)
     while not all(member.received for member in members):
-        await scene.pause(0.01)
+        await target.pause(0.01)
     return members
 
 
-async def inCrowd(message: bytes, scene: Any) -> str:
+async def floodRoom(message: bytes, target: Any) -> str:
     """
-    Send 64 KiB of small messages again and again, in a room of 500.
+    Send batches of small messages in a room of 500.
     """
-    members = await crowd(scene, CROWD, '<join room="crowd"/>')
-    scene.begin()
-    ended = await repeat(scene, members[0], (message + b"\0") * (BATCH // len(message)))
-    scene.end()
+    members = await joinRooms(target, CROWD, '<join room="crowd"/>')
+    target.begin()
+    result = await repeat(target, members[0], (message + b"\0") * (BATCH // len(message)))
+    target.end()
     for member in members[1:]:
         member.transport.abortConnection()
-    return ended
+    return result
 
 
-async def listRooms(scene: Any) -> str:
+async def listRooms(target: Any) -> str:
     """
-    Ask for a list of 1000 rooms again and again.
+    Request a list of 1000 rooms repeatedly, without reading it.
     """
-    members = await crowd(scene, ROOMS, '<join room="room #"/>')
-    outsider = await scene.attacker()
-    scene.begin()
-    ended = await repeat(scene, outsider, b"<rooms/>\0" * (BATCH // 9))
-    scene.end()
+    members = await joinRooms(target, ROOMS, '<join room="room #"/>')
+    outsider = await target.attacker()
+    target.begin()
+    result = await repeat(target, outsider, b"<rooms/>\0" * (BATCH // 9))
+    target.end()
     for member in members:
         member.transport.abortConnection()
-    return ended
+    return result
 
 
-async def listRoomsSlowly(scene: Any) -> str:
+async def listRoomsSlowly(target: Any) -> str:
     """
-    Ask for a list of 1000 rooms, 20 times in one packet, and read it.
+    Request a list of 1000 rooms, 20 times per packet, and read the replies.
     """
-    members = await crowd(scene, ROOMS, '<join room="room #"/>')
-    outsider = await scene.attacker()
-    scene.begin()
+    members = await joinRooms(target, ROOMS, '<join room="room #"/>')
+    outsider = await target.attacker()
+    target.begin()
     until = time.perf_counter() + ATTACKED
     count = 0
     while time.perf_counter() < until and not outsider.lost.called:
         before = outsider.received
         outsider.send(b"<rooms/>\0" * 20)
         while outsider.received < before + 20 * ROOMS * 30 and not outsider.lost.called:
-            await scene.pause(0)
+            await target.pause(0)
         count += 20
-    scene.end()
-    ended = "closed" if outsider.lost.called else "still open"
+    target.end()
+    state = "closed" if outsider.lost.called else "still open"
     for member in [outsider, *members]:
         member.transport.abortConnection()
-    return f"{count} times; {ended}"
+    return f"{count} times; {state}"
 
 
-async def describedCrowd(scene: Any) -> str:
+async def listMembers(target: Any) -> str:
     """
-    A room of 500 of which as much is said as is allowed; one asks for the list.
+    Request the list of a room of 500 members, all with the maximum number of attributes.
     """
-    members = await crowd(scene, CROWD, '<join room="crowd"/>')
+    members = await joinRooms(target, CROWD, '<join room="crowd"/>')
     for number in range(16):
         for member in members:
             member.send(f'<set key="{number:064}" value="{"&lt;" * 64}"/>\0'.encode())
-            await scene.pause(0)
-    await scene.pause(0.5)
-    scene.begin()
-    asks, until, count = members[0], time.perf_counter() + ATTACKED, 0
-    while time.perf_counter() < until and not asks.lost.called:
-        before = asks.received
-        asks.send(b"<who/>\0")
-        while asks.received < before + 2 * MIB and not asks.lost.called:
-            await scene.pause(0)
-        # The rest of the answer is received in the meantime.
-        await scene.pause(0.05)
+            await target.pause(0)
+    await target.pause(0.5)
+    target.begin()
+    sender, until, count = members[0], time.perf_counter() + ATTACKED, 0
+    while time.perf_counter() < until and not sender.lost.called:
+        before = sender.received
+        sender.send(b"<who/>\0")
+        while sender.received < before + 2 * MIB and not sender.lost.called:
+            await target.pause(0)
+        # The rest of the answer is received during this pause.
+        await target.pause(0.05)
         count += 1
-    scene.end()
+    target.end()
     for member in members:
         member.transport.abortConnection()
-    return f"{count} times; {'closed' if asks.lost.called else 'still open'}"
+    return f"{count} times; {'closed' if sender.lost.called else 'still open'}"
 
 
-def attacksOnCrowds() -> dict[str, Attack]:
+def attacksOnLargeRooms() -> dict[str, Attack]:
     """
     Return the attacks on rooms with many members, by their descriptions.
     """
@@ -406,17 +404,17 @@ def attacksOnCrowds() -> dict[str, Attack]:
         "rooms: 500 members, 64 KiB of NULs": b"",
         "rooms: 500 members, <who/>": b"<who/>",
         "rooms: 500 members, <set/>": b'<set key="a" value="b"/>',
-        "rooms: 500 members, <say to> nobody": b'<say to="x"/>',
+        "rooms: 500 members, <say> to an unknown name": b'<say to="x"/>',
         "rooms: 500 members, refused": b"<error/>",
         "rooms: 500 members, leave and join": b'<leave/>\0<join room="crowd" name="x"/>',
         "rooms: 500 members, join again": b'<join room="crowd"/>',
     }
     return {
         **{
-            words: partial(inCrowd, message or b"\0" * (BATCH - 1))
-            for words, message in messages.items()
+            description: partial(floodRoom, message or b"\0" * (BATCH - 1))
+            for description, message in messages.items()
         },
         "rooms: 1000 rooms, <rooms/>": listRooms,
-        "rooms: 1000 rooms, 20 <rooms/> at once": listRoomsSlowly,
-        "rooms: 500 members with data, <who/>": describedCrowd,
+        "rooms: 1000 rooms, 20 <rooms/> per packet": listRoomsSlowly,
+        "rooms: 500 members with data, <who/>": listMembers,
     }

@@ -1,10 +1,9 @@
 """
-TLS servers that send certificates whose verification is expensive: rows of
-C{python benchmarks/hostile.py}.
+TLS servers whose certificates are expensive to verify, for
+C{python -m benchmarks.hostile}.
 
-Each attack has a client verify the certificates many times, in memory, while the
-other client of the benchmark continues. No private key is needed for that: a
-TLS 1.2 server sends its certificates before it proves anything.
+In each attack, a client verifies the certificates repeatedly, in memory. The server needs
+no private key, since a TLS 1.2 server sends its certificates before any proof.
 """
 
 import statistics
@@ -35,9 +34,9 @@ Attack = Callable[[Any], Awaitable[str]]
 @dataclass
 class CA:
     """
-    A CA.
+    A CA with its private key.
 
-    @ivar name: its name.
+    @ivar name: its common name.
     @ivar key: its private key.
     @ivar certificate: its certificate.
     """
@@ -55,7 +54,7 @@ def issue(
     ca: bool = True,
 ) -> CA:
     """
-    Issue a certificate. Without an issuer it is self-signed.
+    Issue a certificate. It is self-signed if there is no issuer.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
 
@@ -100,8 +99,8 @@ def server(issuer: CA, count: int = 1, suffix: str = ".y") -> CA:
     """
     Issue the certificate of a server.
 
-    @param count: the number of its names.
-    @param suffix: the end of all names but one.
+    @param count: number of DNS names.
+    @param suffix: the suffix of all names except the last one.
     """
     names = [*(f"n{number}{suffix}" for number in range(count - 1)), HOST]
     return issue(
@@ -115,7 +114,7 @@ def server(issuer: CA, count: int = 1, suffix: str = ".y") -> CA:
 
 def flight(chain: Sequence[x509.Certificate]) -> bytes:
     """
-    Write the first messages of a TLS 1.2 server, as handshake records.
+    Encode the first messages of a TLS 1.2 server as handshake records.
     """
     hello = b"\x03\x03" + bytes(33) + ECDHE_ECDSA_AES128_GCM.to_bytes(2) + b"\0"
     hello += b"\x00\x05\xff\x01\x00\x01\x00"
@@ -127,9 +126,9 @@ def flight(chain: Sequence[x509.Certificate]) -> bytes:
     records = b""
     for kind, body in ((2, hello), (11, sent)):
         message = bytes([kind]) + len(body).to_bytes(3) + body
-        for start in range(0, len(message), 16384):
-            piece = message[start : start + 16384]
-            records += b"\x16\x03\x03" + len(piece).to_bytes(2) + piece
+        for offset in range(0, len(message), 16384):
+            chunk = message[offset : offset + 16384]
+            records += b"\x16\x03\x03" + len(chunk).to_bytes(2) + chunk
     return records
 
 
@@ -137,7 +136,7 @@ def verify(trust: Trust, data: bytes) -> tuple[float, str]:
     """
     Verify the certificates of a server.
 
-    @return: the time in milliseconds, and the certificate status.
+    @return: the time (milliseconds), and the certificate status.
     """
     protocol: Any = None
     connection: Any = SecureConnectionCreator(HOST, trust).clientConnectionForTLS(protocol)
@@ -146,78 +145,79 @@ def verify(trust: Trust, data: bytes) -> tuple[float, str]:
         connection.do_handshake()
     except SSL.WantReadError:
         connection.bio_write(data)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         connection.do_handshake()
     except SSL.WantReadError:
         status = connection.judge.verdict.status
     except HandshakeFailed as problem:
         status = problem.verdict.status
-    return (time.perf_counter() - begun) * 1000, status
+    return (time.perf_counter() - start) * 1000, status
 
 
-def row(words: str, root: CA, chain: Sequence[CA]) -> Attack:
+def createAttack(description: str, root: CA, chain: Sequence[CA]) -> Attack:
     """
-    Make a row: a client connects to a server again and again.
+    Create an attack in which a client connects to a server repeatedly.
 
-    @param words: a description of the attack.
-    @param root: the CA that the client trusts.
-    @param chain: the certificates that the server sends.
+    @param description: the description of the attack.
+    @param root: the client's trust anchor.
+    @param chain: the certificate chain sent by the server.
     """
     trust = Trust(platform=False, anchors=(root.certificate,))
     data = flight([each.certificate for each in chain])
 
-    async def attack(scene: Any) -> str:
+    async def attack(target: Any) -> str:
         verify(trust, data)
         costs, status = [], ""
         for _ in range(TIMES):
             cost, status = verify(trust, data)
             costs.append(cost)
-            await scene.pause(0.002)
+            await target.pause(0.002)
         median, worst = statistics.median(costs), max(costs)
         return f"{len(data)} bytes cost {median:.1f} ms, at most {worst:.1f} ms ({status})"
 
-    attack.__doc__ = f"TLS: {words}"
+    attack.__doc__ = f"TLS: {description}"
     return attack
 
 
 def constrained(issuer: CA, count: int, constraints: int) -> list[CA]:
     """
-    Make a server with many names below a CA with many name constraints.
+    Issue a certificate with many names, and its issuer with many name constraints.
     """
     excluded = [x509.DNSName(f"e{number}.x") for number in range(constraints)]
     limited = issue("Limited", issuer, x509.NameConstraints(None, excluded))
     return [server(limited, count), limited]
 
 
-def twins(issuer: CA) -> list[CA]:
+def manyPaths(issuer: CA) -> list[CA]:
     """
-    Make a server with many paths below a CA with many name constraints, all of which
-    exclude the server.
+    Issue a certificate with many paths to a CA. The CA has many name constraints, one of
+    which excludes the server.
     """
     labels = "b" * 50 + "." + "a" * 60
     excluded = [x509.DNSName(f"e{number}.{labels}.x") for number in range(49)]
     constraints = x509.NameConstraints(None, [*excluded, x509.DNSName(HOST)])
     limited = issue("Limited", issuer, constraints)
-    every = [issue("Twin", limited)]
-    every += [issue("Twin", limited, key=every[0].key) for _ in range(8)]
-    return [server(every[0], 170, f".{labels}.x"), *every, limited]
+    cas = [issue("Issuer", limited)]
+    cas += [issue("Issuer", limited, key=cas[0].key) for _ in range(8)]
+    return [server(cas[0], 170, f".{labels}.x"), *cas, limited]
 
 
 def crossSigned() -> list[CA]:
     """
-    Make a server below ten CAs that have all signed each other. One of them has a
-    forged certificate of the root, so the client searches a path.
+    Issue a certificate below ten CAs, all cross-signed by each other. One of them has a
+    forged certificate of the root, so the client searches for a path.
     """
-    every = [issue(f"CA {number}") for number in range(10)]
-    forged = issue("CA 9", issue("Root"), key=every[9].key)
-    others = [issue(one.name, other, key=one.key) for one, other in permutations(every, 2)]
-    return [server(every[0]), *others, forged]
+    cas = [issue(f"CA {number}") for number in range(10)]
+    forged = issue("CA 9", issue("Root"), key=cas[9].key)
+    others = [issue(one.name, other, key=one.key) for one, other in permutations(cas, 2)]
+    return [server(cas[0]), *others, forged]
 
 
 def wrongKeys() -> list[CA]:
     """
-    Make a server, and many CAs with the name of its issuer and another key.
+    Issue a certificate, and many CA certificates with the name of its issuer and another
+    key.
     """
     forger, key = issue("Root"), ec.generate_private_key(ec.SECP384R1())
     right = issue("CA", forger, key=ec.generate_private_key(ec.SECP384R1()))
@@ -226,7 +226,7 @@ def wrongKeys() -> list[CA]:
 
 def slowKey(issuer: CA) -> CA:
     """
-    Make a server with an RSA key whose exponent is as long as its modulus.
+    Issue a certificate with an RSA key whose exponent is as long as its modulus.
     """
 
     class Slow:
@@ -236,18 +236,19 @@ def slowKey(issuer: CA) -> CA:
     return issue("Slow", issuer, key=Slow())
 
 
-def rows() -> list[Attack]:
+def createAttacks() -> list[Attack]:
     """
-    Make all rows. To make the certificates takes a while, and is not measured.
+    Create all attacks. Issuing the certificates takes a while, and is not measured.
     """
     root = issue("Root")
-    return [
-        row("1000 names, 600 constraints, unknown CA", root, constrained(issue("X"), 1000, 600)),
-        row("1000 names, 600 constraints, trusted CA", root, constrained(root, 1000, 600)),
-        row("190 names, 50 constraints, as allowed", root, constrained(root, 190, 50)),
-        row("190 names, 50 constraints, 9 twins", root, twins(root)),
-        row("a certificate with 5500 names", root, [server(root, 5500)]),
-        row("90 certificates of CAs that sign each other", root, crossSigned()),
-        row("100 P-384 keys for one issuer", root, wrongKeys()),
-        row("an RSA exponent of 3000 bits", root, [slowKey(root), root]),
-    ]
+    chains = {
+        "1000 names, 600 constraints, unknown CA": constrained(issue("X"), 1000, 600),
+        "1000 names, 600 constraints, trusted CA": constrained(root, 1000, 600),
+        "190 names, 50 constraints (the limits)": constrained(root, 190, 50),
+        "190 names, 50 constraints, 9 issuers": manyPaths(root),
+        "a certificate with 5500 names": [server(root, 5500)],
+        "90 certificates of cross-signed CAs": crossSigned(),
+        "100 P-384 keys for one issuer": wrongKeys(),
+        "an RSA exponent of 3000 bits": [slowKey(root), root],
+    }
+    return [createAttack(description, root, chain) for description, chain in chains.items()]

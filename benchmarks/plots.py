@@ -1,6 +1,5 @@
 """
-Results as pictures: bars that say who costs how much, and curves that say how it
-grows.
+Plots of the results: bars that compare servers, and curves that show how the cost grows.
 """
 
 import math
@@ -15,7 +14,7 @@ from benchmarks.servers import OURS
 from benchmarks.tables import curves, number
 from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
 
-# Text stays text; and the same results give the same files.
+# Keep text as text, and create identical files from identical results.
 rcParams["svg.fonttype"] = "none"
 rcParams["svg.hashsalt"] = "openfl-twisted"
 
@@ -23,9 +22,9 @@ _OWN, _OTHER, _GOAL = "#c0392b", "#7f8c8d", "#27ae60"
 _WIDTH = 9.0
 _BAR, _MARGIN, _CURVES = 0.24, 0.9, 4.5
 
-# The longest bar, beside the longest of ours.
-_LONGEST = 2.5
-_GOES_ON = " \N{RIGHTWARDS ARROW}"
+# Maximum length of a bar, relative to our longest one.
+_MAX_LENGTH = 2.5
+_CUT_OFF = " \N{RIGHTWARDS ARROW}"
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -34,20 +33,20 @@ def _save(figure: Figure, path: Path) -> None:
 
 def _bars(axes: Axes, workload: Workload, costs: Costs) -> None:
     """
-    Draw a bar for each server, ours in their own color, and the goal as a line.
+    Draw a bar for each server, ours in a separate color, and the goal as a line.
     """
     found = verdicts(workload, costs)
-    # One that costs much more would leave the others no room.
-    end = _LONGEST * max((each.cost for each in found if each.own), default=math.inf)
+    # Longer bars are cut off, so that the others remain readable.
+    limit = _MAX_LENGTH * max((each.cost for each in found if each.own), default=math.inf)
     drawn = axes.barh(
         [each.server for each in found],
-        [min(each.cost, end) for each in found],
+        [min(each.cost, limit) for each in found],
         color=[_OWN if each.own else _OTHER for each in found],
     )
-    labels = [number(each.cost) + _GOES_ON * (each.cost > end) for each in found]
+    labels = [number(each.cost) + _CUT_OFF * (each.cost > limit) for each in found]
     axes.bar_label(drawn, labels, padding=3, fontsize=8)
-    one = next((each.cost for each in found if each.server == workload.reference), None)
-    unit = one if workload.reference else 1.0
+    reference = next((each.cost for each in found if each.server == workload.reference), None)
+    unit = reference if workload.reference else 1.0
     if workload.goal is not None and unit is not None:
         axes.axvline(workload.goal * unit, color=_GOAL, linestyle="--", linewidth=1)
     axes.invert_yaxis()
@@ -59,8 +58,7 @@ def _bars(axes: Axes, workload: Workload, costs: Costs) -> None:
 
 def bars(results: Results, folder: Path) -> None:
     """
-    Draw what the comparison has given: a file for each plot, a panel for each
-    workload.
+    Write a file for each plot, with a panel for each workload.
     """
     plots: dict[str, list[tuple[Workload, Costs]]] = {}
     for workload, costs in results.measured(WORKLOADS):
@@ -69,15 +67,15 @@ def bars(results: Results, folder: Path) -> None:
         heights = [_MARGIN + _BAR * len(costs) for _, costs in panels]
         figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
         ratios = {"height_ratios": heights}
-        all_ = figure.subplots(len(panels), squeeze=False, gridspec_kw=ratios)[:, 0]
-        for axes, (workload, costs) in zip(all_, panels, strict=True):
+        panelAxes = figure.subplots(len(panels), squeeze=False, gridspec_kw=ratios)[:, 0]
+        for axes, (workload, costs) in zip(panelAxes, panels, strict=True):
             _bars(axes, workload, costs)
         _save(figure, folder / f"speed-{name}.svg")
 
 
 def lines(results: Results, folder: Path) -> None:
     """
-    Draw how cost grows: a file for each of what there is more and more.
+    Write a file for each growth, with a curve for each server.
     """
     for growth in GROWTHS:
         found = curves(results, growth)

@@ -1,6 +1,5 @@
 """
-What was measured, to be kept: costs by workload and server, and what follows
-from them.
+Measured costs by workload and server, and statistics of them.
 """
 
 import json
@@ -23,16 +22,16 @@ from benchmarks.workloads import Workload
 
 Costs = dict[str, list[float]]
 
-# So many lines of a profile are kept.
-_SHOWN = 10
+# Number of functions stored in a profile.
+_MAX_FUNCTIONS = 10
 
-# How py-spy names a function, and where it was.
+# The format of a frame in the output of py-spy.
 _frame = re.compile(r"(.+) \((.+):([0-9]+)\)")
 
 
 def machine() -> dict[str, str]:
     """
-    Say on what is measured.
+    Describe the machine and the software.
     """
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -51,11 +50,10 @@ def machine() -> dict[str, str]:
 @dataclass(frozen=True)
 class Profile:
     """
-    Where the time of a server goes.
+    The functions in which a server spends its time.
 
-    @ivar shares: functions, with a line of theirs, and the parts of the time
-        that were spent in it, the largest first; what is written in Python and
-        called there is not in it.
+    @ivar shares: share of the time by function and source line, in descending order. Time
+        in called Python functions is not included.
     """
 
     server: str
@@ -65,12 +63,12 @@ class Profile:
 @dataclass
 class Results:
     """
-    The costs of each server for each workload, one for each round, in the unit
-    of the workload.
+    The costs of each server in each workload, one for each round, in the unit of the
+    workload.
 
-    @ivar machine: on what, and how, it was measured.
-    @ivar missing: what was left out, and why.
-    @ivar profiles: by workload.
+    @ivar machine: the machine and the settings.
+    @ivar missing: the reasons for missing results, by name.
+    @ivar profiles: profiles by workload.
     """
 
     machine: dict[str, str] = field(default_factory=machine)
@@ -80,22 +78,22 @@ class Results:
 
     def save(self, path: Path) -> None:
         """
-        Write them into a file, as JSON.
+        Write the results to a file as JSON.
         """
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """
-        Read them from a file.
+        Read the results from a file.
         """
-        kept: dict[str, Any] = json.loads(path.read_text())
-        profiles = {name: Profile(**each) for name, each in kept.pop("profiles").items()}
-        return cls(**kept, profiles=profiles)
+        stored: dict[str, Any] = json.loads(path.read_text())
+        profiles = {name: Profile(**each) for name, each in stored.pop("profiles").items()}
+        return cls(**stored, profiles=profiles)
 
     def measured(self, workloads: Iterable[Workload]) -> Iterator[tuple[Workload, Costs]]:
         """
-        Go through those of some workloads that were measured.
+        Yield the measured ones of some workloads, and their costs.
         """
         for workload in workloads:
             if workload.name in self.costs:
@@ -105,13 +103,13 @@ class Results:
 @dataclass(frozen=True)
 class Verdict:
     """
-    How a server does with a workload.
+    The result of a server in a workload.
 
-    @ivar cost: the median of its costs.
-    @ivar ratio: the median of its cost over that of the reference in the same
-        round; C{None} if there is no reference, or it was not measured.
-    @ivar value: what is compared with the goal: the ratio, or the cost if that
-        counts; C{None} if it is not known.
+    @ivar cost: median of its costs.
+    @ivar ratio: median of the ratios to the reference in the same round, or C{None}
+        without a reference.
+    @ivar value: the value to compare with the goal: the ratio, or the cost if the
+        workload has no reference.
     """
 
     server: str
@@ -122,23 +120,21 @@ class Verdict:
     @property
     def own(self) -> bool:
         """
-        Whether it is one of our own.
+        Whether the server is part of this package.
         """
         return self.server.startswith(OURS)
 
 
 def pairedRatio(costs: Sequence[float], references: Sequence[float]) -> float:
     """
-    Compare costs that were measured in the same rounds.
-
-    @return: the median of the ratios.
+    Return the median of the ratios of costs measured in the same rounds.
     """
     return statistics.median(a / b for a, b in zip(costs, references, strict=True))
 
 
 def verdicts(workload: Workload, costs: Costs) -> list[Verdict]:
     """
-    Compare the servers with the reference.
+    Compare all servers with the reference.
     """
     found = []
     references = costs.get(workload.reference or "")
@@ -153,7 +149,7 @@ def verdicts(workload: Workload, costs: Costs) -> list[Verdict]:
 
 def best(found: Iterable[Verdict]) -> Verdict | None:
     """
-    Choose the one of our own servers that does best.
+    Return the result of our fastest server, if any.
     """
     own = [each for each in found if each.own]
     return min(own, key=lambda each: each.cost if each.value is None else each.value, default=None)
@@ -161,7 +157,7 @@ def best(found: Iterable[Verdict]) -> Verdict | None:
 
 def reached(workload: Workload, verdict: Verdict) -> str:
     """
-    Say in a word how far a server of ours has come.
+    Return whether a server reaches the goal or the first mark, as one word for a table.
     """
     if verdict.value is None or workload.goal is None:
         return "?"
@@ -174,24 +170,24 @@ def reached(workload: Workload, verdict: Verdict) -> str:
 
 def steepest(points: Iterable[tuple[float, float]]) -> float:
     """
-    Say how fast a cost grows where it grows fastest.
+    Return the steepest growth of a cost.
 
-    @param points: of how much there is, and what each of it costs, in order.
-    @return: 0 if each costs the same, so the whole grows in proportion; 1 if
-        the whole grows with the square.
+    @param points: pairs of a quantity and its cost per unit, in order.
+    @return: the exponent of the growth: 0 if the cost per unit is constant, so the total
+        grows in proportion; 1 if the total grows with the square.
     """
     return max(
         (
-            math.log(later / earlier) / math.log(more / less)
-            for (less, earlier), (more, later) in pairwise(points)
+            math.log(later / earlier) / math.log(large / small)
+            for (small, earlier), (large, later) in pairwise(points)
         ),
         default=0.0,
     )
 
 
-def _describe(frame: str) -> str:
+def _withSource(frame: str) -> str:
     """
-    Read the line that a function was at, which says more than its number.
+    Replace the line number of a frame by its source line.
     """
     found = _frame.fullmatch(frame)
     if found is None:
@@ -201,14 +197,13 @@ def _describe(frame: str) -> str:
 
 def shares(stacks: str) -> dict[str, float]:
     """
-    Add up what a profiler has seen.
+    Return the share of each innermost function.
 
-    @param stacks: as L{benchmarks.running.Laboratory.stacks} gives them.
-    @return: the parts of the innermost functions, with the line at which they
-        were, the largest first.
+    @param stacks: the result of L{benchmarks.running.Laboratory.stacks}.
+    @return: shares by function and source line, in descending order.
     """
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for line in stacks.splitlines():
-        stack, _, times = line.rpartition(" ")
-        seen[_describe(stack.rpartition(";")[2])] += int(times)
-    return {name: times / seen.total() for name, times in seen.most_common(_SHOWN)}
+        stack, _, samples = line.rpartition(" ")
+        counts[_withSource(stack.rpartition(";")[2])] += int(samples)
+    return {name: samples / counts.total() for name, samples in counts.most_common(_MAX_FUNCTIONS)}

@@ -1,5 +1,5 @@
 """
-Servers that run on one core, and load for them from another.
+Processes of servers, and of the load generator on another core.
 """
 
 import json
@@ -17,32 +17,32 @@ from types import TracebackType
 
 import psutil
 
-# How long a server may take until it listens, in seconds; and load, beside its own time.
-PATIENCE = 240.0
-LOAD_PATIENCE = 600.0
+# Timeouts for the start of a server, and of the load in addition to its duration
+# (seconds).
+START_TIMEOUT = 240.0
+LOAD_TIMEOUT = 600.0
 
-# What a program says at its end is the reason for it.
-_SAID = 200
+# Length of a program's last output to include in an error.
+_MAX_OUTPUT = 200
 
-# Who takes no more memory for so long, in seconds, has come to rest.
-_REST = 0.5
+# A process is idle when its memory has not grown for this time (seconds).
+_IDLE_TIME = 0.5
 
-# How often the profiler looks, each second.
-_LOOKS = 500
+# Samples of the profiler per second.
+_SAMPLE_RATE = 500
 
 Settings = Mapping[str, int]
 
 
-class Broken(Exception):
+class MeasurementError(Exception):
     """
-    A server, or the load, did not do what it should. The text says what.
+    A server or the load generator failed. The text is the reason.
     """
 
 
 def _cores() -> tuple[set[int], set[int]]:
     """
-    Choose a core for the servers, and one for the load; the same if there is
-    only one.
+    Return the cores of the servers and of the load, which are the same on a single core.
     """
     cores = sorted(os.sched_getaffinity(0))
     return {cores[0]}, {cores[-1]}
@@ -52,9 +52,9 @@ _serverCores, _loadCores = _cores()
 
 
 @contextmanager
-def _on(cores: set[int]) -> Iterator[None]:
+def _onCores(cores: set[int]) -> Iterator[None]:
     """
-    Let what is started meanwhile run on some cores only.
+    Run the processes started within the context on some cores only.
     """
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
@@ -66,63 +66,62 @@ def _on(cores: set[int]) -> Iterator[None]:
 
 class RunningServer:
     """
-    A server's process.
+    The process of a server.
 
-    @ivar pid: its number.
-    @ivar port: where it listens.
+    @ivar pid: its process ID.
+    @ivar port: the port on which it listens.
     """
 
     def __init__(self, command: list[str]) -> None:
         """
-        @raise Broken: if it does not listen soon.
+        @raise MeasurementError: if the server does not listen within L{START_TIMEOUT}.
         """
-        with _on(_serverCores):
-            # A file, for nobody reads while the server is measured.
+        with _onCores(_serverCores):
+            # A pipe could fill up, since its output is not read during the measurement.
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 It is closed in stop.
             self._process = subprocess.Popen(
                 command, stdout=self._log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
         self.pid = self._process.pid
-        self._seen = psutil.Process(self.pid)
+        self._processInfo = psutil.Process(self.pid)
         try:
-            self.port = self._waitForPort(time.monotonic() + PATIENCE)
-        except Broken:
+            self.port = self._waitForPort(time.monotonic() + START_TIMEOUT)
+        except MeasurementError:
             self.stop()
             raise
 
     def _waitForPort(self, deadline: float) -> int:
         """
-        Ask the system where the process listens: what each program says of it is
-        different.
+        Poll the system for the listening port, since each program reports it differently.
         """
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                said = os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
-                raise Broken(f"ended at once: {said.strip()[-_SAID:]}")
-            # It may end just now.
+                output = os.pread(self._log.fileno(), 1 << 20, 0).decode(errors="replace")
+                raise MeasurementError(f"exited immediately: {output.strip()[-_MAX_OUTPUT:]}")
+            # The process can exit at this point.
             with suppress(psutil.NoSuchProcess):
-                for found in self._seen.net_connections("inet"):
+                for found in self._processInfo.net_connections("inet"):
                     datagrams = found.type == socket.SOCK_DGRAM
                     if datagrams or found.status == psutil.CONN_LISTEN:
                         return int(found.laddr.port)
             time.sleep(0.02)
-        raise Broken("does not listen")
+        raise MeasurementError(f"not listening after {START_TIMEOUT:g} seconds")
 
     def memory(self) -> int:
         """
-        Read how many bytes of memory it has.
+        Return the resident memory (bytes).
         """
-        return int(self._seen.memory_info().rss)
+        return int(self._processInfo.memory_info().rss)
 
-    def resting(self) -> bool:
+    def isIdle(self) -> bool:
         """
-        Say whether it has nothing to do. A process that waits for a core has.
+        Return whether the process is sleeping. A process that waits for a core is not.
         """
-        return self._seen.status() == psutil.STATUS_SLEEPING
+        return self._processInfo.status() == psutil.STATUS_SLEEPING
 
     def stop(self) -> None:
         """
-        End it.
+        Kill the process and wait for its exit.
         """
         self._process.kill()
         self._process.wait()
@@ -131,9 +130,9 @@ class RunningServer:
 
 class Laboratory:
     """
-    Runs servers and load, and ends all of them at its own end.
+    Context manager that runs servers and load, and stops them at its exit.
 
-    @ivar folder: where the load generator is.
+    @ivar folder: the folder of the load generator.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -141,9 +140,9 @@ class Laboratory:
         self._running: dict[tuple[str, ...], RunningServer] = {}
 
     def __enter__(self) -> "Laboratory":
-        # What is started inherits it: there are workloads with ten thousand connections.
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        # Child processes inherit the limit. Some workloads have ten thousand connections.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return self
 
     def __exit__(
@@ -157,18 +156,18 @@ class Laboratory:
 
     def server(self, command: list[str]) -> RunningServer:
         """
-        Get the server of a command; it is started once.
+        Return the server of a command. It is started at the first use.
 
-        @raise Broken: if it does not start.
+        @raise MeasurementError: if the server does not start.
         """
         key = tuple(command)
         if key not in self._running:
             self._running[key] = RunningServer(command)
         return self._running[key]
 
-    def forget(self, command: list[str]) -> None:
+    def stop(self, command: list[str]) -> None:
         """
-        End the server of a command.
+        Stop the server of a command.
         """
         server = self._running.pop(tuple(command), None)
         if server is not None:
@@ -177,11 +176,11 @@ class Laboratory:
     def _load(
         self, load: str, server: RunningServer, settings: Settings
     ) -> "subprocess.Popen[str]":
-        where = {"port": server.port, "pid": server.pid}
-        words = [f"{name}={value}" for name, value in {**where, **settings}.items()]
-        with _on(_loadCores):
+        target = {"port": server.port, "pid": server.pid}
+        arguments = [f"{name}={value}" for name, value in {**target, **settings}.items()]
+        with _onCores(_loadCores):
             return subprocess.Popen(
-                [str(self.folder / "load"), load, *words],
+                [str(self.folder / "load"), load, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -197,54 +196,54 @@ class Laboratory:
         warmup: float = 0.1,
     ) -> float:
         """
-        Measure what a load costs a server.
+        Measure the CPU time that a load costs a server.
 
-        @param load: what the load generator does.
-        @param settings: how much of it.
-        @param seconds: how long.
-        @param warmup: how long before that it does not count.
-        @return: the server's CPU time in microseconds, for each that the load
-            generator counts.
-        @raise Broken: if the server did not do it.
+        @param load: the kind of load.
+        @param settings: the settings of the load.
+        @param seconds: duration of the measurement.
+        @param warmup: duration of the load before the measurement (seconds).
+        @return: CPU time of the server per unit of the load (microseconds).
+        @raise MeasurementError: if the load generator reports an error.
         """
         times = {"duration": round(seconds * 1000), "warmup": round(warmup * 1000)}
         process = self._load(load, server, {**settings, **times})
         try:
-            said, problem = process.communicate(timeout=LOAD_PATIENCE + seconds)
+            output, problem = process.communicate(timeout=LOAD_TIMEOUT + seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise Broken("the load did not come to an end") from None
+            raise MeasurementError("the load generator timed out") from None
         if process.returncode:
-            raise Broken(problem.strip())
-        measured = json.loads(said)
+            raise MeasurementError(problem.strip())
+        measured = json.loads(output)
         cost: float = measured["cpu"] / measured["count"] * 1e6
         return cost
 
     def memory(self, server: RunningServer, settings: Settings) -> float:
         """
-        Measure what idle connections cost a server.
+        Measure the memory of idle connections.
 
-        @return: bytes of memory for each, without the kernel's.
-        @raise Broken: if the server did not let them in.
+        @return: memory of the process per connection (bytes), without the kernel's.
+        @raise MeasurementError: if the connections cannot be opened.
         """
         process = self._load("idle", server, settings)
         try:
-            before = self._when("begun", process, server)
-            after = self._when("open", process, server)
+            before = self._memoryAt("begun", process, server)
+            after = self._memoryAt("open", process, server)
         finally:
             process.kill()
             process.communicate()
         return (after - before) / settings["connections"]
 
-    def _when(self, word: str, process: "subprocess.Popen[str]", server: RunningServer) -> int:
+    def _memoryAt(self, phase: str, process: "subprocess.Popen[str]", server: RunningServer) -> int:
         assert process.stdout and process.stdin and process.stderr  # noqa: S101, PT018 Pipes.
-        if process.stdout.readline().strip() != word:
-            raise Broken(process.stderr.read().strip())
-        # Some do not answer, so only this says that the server has taken all in.
+        if process.stdout.readline().strip() != phase:
+            raise MeasurementError(process.stderr.read().strip())
+        # Some servers send no reply, so this is the only sign that all connections were
+        # accepted.
         value, before = server.memory(), -1
-        while value != before or not server.resting():
-            time.sleep(_REST)
+        while value != before or not server.isIdle():
+            time.sleep(_IDLE_TIME)
             value, before = server.memory(), value
         process.stdin.write("\n")
         process.stdin.flush()
@@ -252,27 +251,31 @@ class Laboratory:
 
     def stacks(self, load: str, server: RunningServer, settings: Settings, seconds: float) -> str:
         """
-        Look again and again at what a server in Python does under a load.
+        Sample the stacks of a Python server under a load.
 
-        @param seconds: how long.
-        @return: lines of stacks, from the outermost function to the innermost,
-            with C{;} between them; and behind a space how often each was seen.
-        @raise Broken: if there is no py-spy, or the system does not let it look.
+        @param seconds: duration of the profile.
+        @return: a line for each stack: functions from the outermost to the innermost,
+            separated by C{;}, then a space and the number of samples.
+        @raise MeasurementError: if py-spy is not installed or not permitted.
         """
         path, program = self.folder / "stacks", Path(sys.executable).parent / "py-spy"
-        words = ["--format=raw", "--full-filenames", f"--rate={_LOOKS}"]
-        which = [f"--pid={server.pid}", f"--duration={max(1, round(seconds))}", f"--output={path}"]
+        arguments = ["--format=raw", "--full-filenames", f"--rate={_SAMPLE_RATE}"]
+        options = [
+            f"--pid={server.pid}",
+            f"--duration={max(1, round(seconds))}",
+            f"--output={path}",
+        ]
         try:
-            with _on(_loadCores):
+            with _onCores(_loadCores):
                 profiler = subprocess.Popen(
-                    [str(program), "record", *words, *which],
+                    [str(program), "record", *arguments, *options],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,
                 )
         except FileNotFoundError:
-            raise Broken("py-spy is not installed") from None
-        # If it looked only when the load lets it, it would see the server mostly in send.
+            raise MeasurementError("py-spy is not installed") from None
+        # With a lower priority than the load, hard samples would be taken in send.
         with suppress(psutil.Error):
             psutil.Process(profiler.pid).nice(-20)
         try:
@@ -280,5 +283,5 @@ class Laboratory:
         finally:
             _, problem = profiler.communicate()
         if profiler.returncode:
-            raise Broken(f"py-spy: {problem.strip()}")
+            raise MeasurementError(f"py-spy: {problem.strip()}")
         return path.read_text()

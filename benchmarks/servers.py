@@ -1,5 +1,5 @@
 """
-Who is measured: how each server is started, and what it lacks to be.
+The measured servers: their commands and requirements.
 """
 
 import importlib.util
@@ -15,20 +15,20 @@ from twisted.application.reactors import getReactorTypes
 from benchmarks.workloads import Workload
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 
-HERE = Path(__file__).parent
-PEERS = HERE / "peers"
+ROOT = Path(__file__).parent
+PEERS = ROOT / "peers"
 
 OURS = "ours"
 """
-With this the names of our own servers begin.
+The names of our own servers start with this word.
 """
 
 Commands = Mapping[str, list[str]]
 
-# The largest message that is measured comes back whole; nobody is too many.
+# The limits allow the largest measured message and number of connections.
 _LIMITS = ["--max-message=256M", "--max-connections=20000"]
 _QUEUE = ["--max-queue=256M"]
-# Beyond a MiB these take time with the square of the size.
+# Servers whose time grows with the square of the size are skipped in these workloads.
 _QUADRATIC = frozenset({"large-64", "sizes-67108864"})
 
 
@@ -37,11 +37,11 @@ class Server:
     """
     A server that can be measured.
 
-    @ivar name: what it is called on the command line and in tables.
-    @ivar commands: the command for each thing that it can do.
-    @ivar settings: for the load generator, beside those of a workload.
-    @ivar missing: what it lacks; empty if nothing.
-    @ivar skips: workloads that would take too long.
+    @ivar name: its name on the command line and in tables.
+    @ivar commands: the commands to start it, by service (see L{Workload}).
+    @ivar settings: additional settings of the load generator, by service.
+    @ivar missing: the missing requirement, or an empty string.
+    @ivar skips: names of workloads that would take too long.
     """
 
     name: str
@@ -50,11 +50,9 @@ class Server:
     missing: str = ""
     skips: frozenset[str] = frozenset()
 
-    def toDo(self, workload: Workload) -> tuple[list[str], dict[str, int]]:
+    def plan(self, workload: Workload) -> tuple[list[str], dict[str, int]]:
         """
-        Say how a workload is done with it.
-
-        @return: the command of the server, and the settings for the load.
+        Return the command of the server for a workload, and the settings of the load.
         """
         settings = {**workload.settings, **self.settings.get(workload.serves, {})}
         return self.commands[workload.serves], settings
@@ -64,42 +62,42 @@ def build(command: list[str]) -> str:
     """
     Run a compiler.
 
-    @return: what is missing; empty if it went well.
+    @return: the reason for a failure, or an empty string.
     """
     program = shutil.which(command[0])
     if program is None:
-        return f"there is no {command[0]}"
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
-    return f"{command[0]} failed: {done.stderr}" if done.returncode else ""
+        return f"{command[0]} is not installed"
+    result = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    return f"{command[0]} failed: {result.stderr}" if result.returncode else ""
 
 
 def buildLoad(folder: Path) -> str:
     """
     Compile the load generator.
 
-    @param folder: where to.
-    @return: what is missing; empty if it went well.
+    @param folder: the folder for the program.
+    @return: the reason for a failure, or an empty string.
     """
-    sources = sorted(map(str, (HERE / "load").glob("*.c")))
+    sources = sorted(map(str, (ROOT / "load").glob("*.c")))
     return build(["cc", "-O2", "-o", str(folder / "load"), *sources])
 
 
 def _module(name: str) -> str:
     """
-    Check whether a library is installed.
-
-    @return: what is missing; empty if it is there.
+    Return the missing requirement if a library is not installed, or an empty string.
     """
     return "" if importlib.util.find_spec(name) else f"{name} is not installed"
 
 
-def _each(what: str, *command: str | Path) -> Commands:
+def _commands(modes: str, *command: str | Path) -> Commands:
     """
-    Make the commands of a server whose last argument says what to do.
+    Return the commands of a server whose last argument is the mode.
+
+    @param modes: the supported services, separated by spaces.
     """
-    # Who knows no rooms sends to all.
+    # Without rooms, a message is sent to all clients.
     shared = {"policy-port": "policy", "rooms": "broadcast"}
-    return {each: [*map(str, command), shared.get(each, each)] for each in what.split()}
+    return {each: [*map(str, command), shared.get(each, each)] for each in modes.split()}
 
 
 _STREAMS = "echo broadcast rooms policy policy-port datagrams"
@@ -111,35 +109,35 @@ def _python(*arguments: str) -> list[str]:
 
 def _cServer(folder: Path) -> Server:
     missing = build(["cc", "-O3", "-o", str(folder / "server"), str(PEERS / "server.c")])
-    return Server("C", _each(f"{_STREAMS} websocket", folder / "server"), missing=missing)
+    return Server("C", _commands(f"{_STREAMS} websocket", folder / "server"), missing=missing)
 
 
 def _java(folder: Path) -> Server:
     missing = build(["javac", "-d", str(folder), str(PEERS / "Server.java")])
     command = ["java", "-XX:+UseSerialGC", "-cp", str(folder), "Server"]
-    return Server("Java", _each(_STREAMS, *command), missing=missing)
+    return Server("Java", _commands(_STREAMS, *command), missing=missing)
 
 
 def _node() -> Iterator[Server]:
     program, script = shutil.which("node"), str(PEERS / "server.js")
-    missing = "" if program else "there is no node"
-    yield Server("Node", _each(_STREAMS, "node", script), missing=missing)
+    missing = "" if program else "node is not installed"
+    yield Server("Node", _commands(_STREAMS, "node", script), missing=missing)
     if not missing and not (PEERS / "node_modules" / "ws").exists():
         missing = "ws is not installed: npm install --prefix benchmarks/peers"
-    yield Server("Node ws", _each("websocket", "node", script), missing=missing)
+    yield Server("Node ws", _commands("websocket", "node", script), missing=missing)
 
 
 def _others(folder: Path) -> Iterator[Server]:
     """
-    Name the peers.
+    Yield the servers to compare with.
     """
     yield _cServer(folder)
     yield Server(
-        "uvloop", _each(_STREAMS, *_python("loops.py", "uvloop")), missing=_module("uvloop")
+        "uvloop", _commands(_STREAMS, *_python("loops.py", "uvloop")), missing=_module("uvloop")
     )
-    yield Server("asyncio", _each(_STREAMS, *_python("loops.py", "asyncio")))
+    yield Server("asyncio", _commands(_STREAMS, *_python("loops.py", "asyncio")))
     for name in ("LineReceiver", "LineOnlyReceiver"):
-        commands = _each(_STREAMS, *_python("receivers.py", name))
+        commands = _commands(_STREAMS, *_python("receivers.py", name))
         yield Server(f"Twisted {name}", commands, skips=_QUADRATIC)
     yield from _node()
     yield _java(folder)
@@ -155,26 +153,26 @@ def _twistd(reactor: str, command: str, *options: str) -> list[str]:
     return [*start, f"--listen={kind}:0:interface=127.0.0.1{backlog}", *options]
 
 
-def _ownServers(reactor: str, ending: str) -> Iterator[Server]:
+def _ownServers(reactor: str, suffix: str) -> Iterator[Server]:
     """
-    Name our own servers.
+    Yield the servers of this package.
 
-    @param reactor: the reactor, as C{twistd} takes it.
-    @param ending: what is added to their names.
+    @param reactor: the reactor, as named by C{twistd}.
+    @param suffix: the suffix of their names.
     """
-    alone = {
+    protocols = {
         "bytes": ("echo",),
         "text": ("echo", "broadcast", "websocket", "policy", "policy-port"),
         "list": ("echo", "broadcast", "websocket"),
     }
     if not hasattr(XMLSocketProtocol, "messagesReceived"):
-        del alone["list"]
-    words = {"websocket": "oneport", "policy": "oneport"}
-    for layer, what in alone.items():
+        del protocols["list"]
+    modes = {"websocket": "oneport", "policy": "oneport"}
+    for layer, services in protocols.items():
         commands = {
-            each: _python("ours.py", reactor, words.get(each, each), layer) for each in what
+            each: _python("ours.py", reactor, modes.get(each, each), layer) for each in services
         }
-        yield Server(f"{OURS} {layer}{ending}", commands)
+        yield Server(f"{OURS} {layer}{suffix}", commands)
     echo = _twistd(reactor, "openfl-xml", "--echo", *_LIMITS, *_QUEUE)
     relay = _twistd(reactor, "openfl-xml", *_LIMITS)
     rooms = [*relay, "--rooms=path", "--max-members=10000"]
@@ -185,25 +183,25 @@ def _ownServers(reactor: str, ending: str) -> Iterator[Server]:
         "policy-port": _twistd(reactor, "openfl-policy", "--allow=*:*"),
         "datagrams": _twistd(reactor, "openfl-echo", "--udp"),
     }
-    # It sends to all others, once it knows of the silent ones that they are plain clients; and its
-    # answers to datagrams have 8 bytes before them.
-    relayed = {"silent": 1, "settle": 1000}
+    # A message is not sent back to its sender, and is sent to idle clients only after
+    # protocol detection. Replies to datagrams have a prefix of 8 bytes.
+    toOthers = {"silent": 1, "settle": 1000}
     settings = {
-        "broadcast": relayed,
-        "rooms": {**relayed, "join": 1},
+        "broadcast": toOthers,
+        "rooms": {**toOthers, "join": 1},
         "members": {"join": 1},
         "datagrams": {"prefix": 8},
     }
-    yield Server(f"{OURS} twistd{ending}", commands, settings)
+    yield Server(f"{OURS} twistd{suffix}", commands, settings)
     quiet = {each: [*commands[each], "--log-level=warn"] for each in ("policy", "policy-port")}
-    yield Server(f"{OURS} twistd quiet{ending}", quiet)
+    yield Server(f"{OURS} twistd quiet{suffix}", quiet)
 
 
 def servers(folder: Path) -> list[Server]:
     """
-    Name all servers, and compile those that want it.
+    Return all servers, and compile those that require it.
 
-    @param folder: where compiled programs go.
+    @param folder: the folder for compiled programs.
     """
     installed = {each.shortName for each in getReactorTypes()}
     found = [*_ownServers("default", "")]

@@ -1,5 +1,5 @@
 """
-Results for people: as text, and for the documentation.
+Tables of results, for the terminal and the documentation.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,21 +19,21 @@ from benchmarks.workloads import GROWTHS, WORKLOADS, Growth, Workload
 
 Row = Sequence[str]
 
-# A hyphen would be a list.
-_NOTHING = "\N{EN DASH}"
+# A hyphen would start a list.
+_MISSING = "\N{EN DASH}"
 
-GOALS = ("workload", "best of ours", "cost", "beside", "C", "first mark", "goal", "reached")
-BESIDE_C = ("workload", "best of ours beside C", "prototype beside C")
-DETAILS = ("server", "cost", "beside", "reached")
+GOALS = ("workload", "best of ours", "cost", "ratio", "C", "first mark", "goal", "reached")
+BESIDE_C = ("workload", "best of ours, ratio to C", "prototype, ratio to C")
+DETAILS = ("server", "cost", "ratio", "reached")
 PROFILE = ("part of the time", "function", "line")
 
 
 def number(value: float | None) -> str:
     """
-    Write a number with three digits that count.
+    Format a number with three significant digits.
     """
     if value is None:
-        return _NOTHING
+        return _MISSING
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -41,28 +41,28 @@ def number(value: float | None) -> str:
 
 def _ratio(workload: Workload, verdict: Verdict) -> str:
     """
-    Write how a server does beside the reference.
+    Format the ratio of a server to the reference.
     """
     if workload.reference is None:
-        return _NOTHING
+        return _MISSING
     return f"{number(verdict.ratio)} x {workload.reference}"
 
 
 def goals(results: Results) -> Iterator[Row]:
     """
-    Make the rows of the table that says what is reached.
+    Yield the rows of the table of goals.
     """
     for workload, costs in results.measured(WORKLOADS):
         found = verdicts(workload, costs)
         own = best(found)
-        least = next((each.value for each in found if each.server == "C"), None)
+        floor = next((each.value for each in found if each.server == "C"), None)
         if own is not None:
             yield (
                 workload.title,
                 own.server,
                 f"{number(own.cost)} {workload.unit}",
                 _ratio(workload, own),
-                number(least),
+                number(floor),
                 number(workload.mark),
                 number(workload.goal),
                 reached(workload, own),
@@ -71,8 +71,8 @@ def goals(results: Results) -> Iterator[Row]:
 
 def besideC(results: Results) -> Iterator[Row]:
     """
-    Make the rows of the table that has the server in C for everybody's
-    reference: it is the same on every machine, as others are not.
+    Yield the rows of the table with the server in C as the reference of all workloads.
+    Unlike other references, its cost is similar on all machines.
     """
     for workload, costs in results.measured(WORKLOADS):
         own = best(verdicts(workload, costs))
@@ -83,7 +83,7 @@ def besideC(results: Results) -> Iterator[Row]:
 
 def details(workload: Workload, costs: Costs) -> Iterator[Row]:
     """
-    Make the rows of the table of one workload.
+    Yield the rows of the table of one workload.
     """
     for verdict in verdicts(workload, costs):
         ending = reached(workload, verdict) if verdict.own else ""
@@ -92,32 +92,30 @@ def details(workload: Workload, costs: Costs) -> Iterator[Row]:
 
 def curves(results: Results, growth: Growth) -> dict[str, dict[int, float]]:
     """
-    Get what each server costs as there is more of something.
-
-    @return: for each server the costs, by how much there is.
+    Return the costs of each server by quantity.
     """
     found: dict[str, dict[int, float]] = {}
-    for much, workload in growth.points.items():
+    for quantity, workload in growth.points.items():
         for verdict in verdicts(workload, results.costs.get(workload.name, {})):
-            found.setdefault(verdict.server, {})[much] = verdict.cost
+            found.setdefault(verdict.server, {})[quantity] = verdict.cost
     return found
 
 
 def grown(results: Results, growth: Growth) -> list[Row]:
     """
-    Make the rows of the table of a growth, with their head: a server in each,
-    and at the end how steep its cost is where it is steepest.
+    Return the header and the rows of a growth table, one row per server. The last column
+    is the steepest growth.
     """
-    rows: list[Row] = [("server", *(f"{much:,}" for much in growth.points), "steepest")]
+    rows: list[Row] = [("server", *(f"{quantity:,}" for quantity in growth.points), "steepest")]
     for server, costs in curves(results, growth).items():
-        each = (number(costs.get(much)) for much in growth.points)
+        each = (number(costs.get(quantity)) for quantity in growth.points)
         rows.append((server, *each, f"{steepest(costs.items()):.2f}"))
     return rows
 
 
 def profiled(results: Results, workload: Workload) -> Iterator[Row]:
     """
-    Make the rows of the table of where the time goes.
+    Yield the rows of the profile of a workload.
     """
     for place, share in results.profiles[workload.name].shares.items():
         function, _, line = place.partition(": ")
@@ -126,7 +124,7 @@ def profiled(results: Results, workload: Workload) -> Iterator[Row]:
 
 def grid(head: Row, rows: Iterable[Row]) -> str:
     """
-    Write a table in reStructuredText, which can be read as it stands too.
+    Format a table in reStructuredText.
     """
     lines = [head, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -146,44 +144,44 @@ def _image(name: str, title: str) -> str:
     return f".. image:: ../images/{name}.svg\n   :alt: {title}\n"
 
 
-def _on(results: Results) -> str:
+def _measuredWith(results: Results) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     return f"Measured with {machine}.\n"
 
 
-def _leftOut(results: Results) -> str:
-    rows = [f"* {name}: ``{why}``" for name, why in results.missing.items()]
-    return "\n".join(["Left out:", "", *rows, ""]) if rows else "Nothing was left out.\n"
+def _skipped(results: Results) -> str:
+    rows = [f"* {name}: ``{reason}``" for name, reason in results.missing.items()]
+    return "\n".join(["Skipped:", "", *rows, ""]) if rows else "No server was skipped.\n"
 
 
 def summary(results: Results) -> Iterator[str]:
     """
-    Write what is reached, in parts.
+    Yield the parts of the table of goals.
     """
-    yield _on(results)
+    yield _measuredWith(results)
     yield grid(GOALS, goals(results))
     rows = [*besideC(results)]
     if rows:
         yield grid(BESIDE_C, rows)
-    yield _leftOut(results)
+    yield _skipped(results)
 
 
 def comparison(results: Results) -> Iterator[str]:
     """
-    Write what each server costs, in parts.
+    Yield the tables of all workloads.
     """
     plot = ""
     for workload, costs in results.measured(WORKLOADS):
         if workload.plot != plot:
             plot = workload.plot
-            yield _image(f"speed-{plot}", f"{plot}: what it costs, and whom")
+            yield _image(f"speed-{plot}", f"{plot}: cost by server")
         title = f"{workload.title}, {workload.unit}"
         yield _titled(title, grid(DETAILS, details(workload, costs)))
 
 
 def profiles(results: Results) -> Iterator[str]:
     """
-    Write where the time goes for what is not reached, in parts.
+    Yield the profiles of the workloads whose goals are not reached.
     """
     for workload in WORKLOADS:
         if workload.name not in results.profiles:
@@ -194,10 +192,10 @@ def profiles(results: Results) -> Iterator[str]:
 
 def growth(results: Results) -> Iterator[str]:
     """
-    Write how cost grows, in parts.
+    Yield the tables and plots of the growths.
     """
-    yield _on(results)
-    yield _leftOut(results)
+    yield _measuredWith(results)
+    yield _skipped(results)
     for each in GROWTHS:
         rows = grown(results, each)
         if rows[1:]:
@@ -211,7 +209,7 @@ Parts = Callable[[Results], Iterator[str]]
 
 def text(results: Results, *tables: Parts) -> str:
     """
-    Write tables for a terminal, which shows no images.
+    Format tables for a terminal, without images.
     """
     parts = (part for table in tables for part in table(results))
     return "\n".join(part for part in parts if not part.startswith(".."))
@@ -219,6 +217,6 @@ def text(results: Results, *tables: Parts) -> str:
 
 def write(results: Results, path: Path, table: Parts) -> None:
     """
-    Write tables for the documentation: what is included in its page.
+    Write tables to a file that a page of the documentation includes.
     """
     path.write_text("\n".join([".. Written by python -m benchmarks.\n", *table(results)]))

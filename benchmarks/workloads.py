@@ -1,6 +1,5 @@
 """
-What is measured: the workloads, with what they are compared with and what they
-should reach; and those of which there is more and more.
+The workloads: their loads, references and goals.
 """
 
 from collections.abc import Mapping
@@ -15,22 +14,22 @@ DELIVERY = "\N{MICRO SIGN}s a delivery"
 @dataclass(frozen=True)
 class Workload:
     """
-    Something that servers are made to do.
+    A load for servers.
 
-    @ivar name: what it is called on the command line.
-    @ivar title: what it is called in tables.
-    @ivar plot: in which plot it is shown, with others that are like it.
-    @ivar serves: what a server has to do for it.
-    @ivar load: what the load generator does; C{"calls"} if nothing is sent.
-    @ivar settings: for the load generator.
-    @ivar unit: of what the costs are.
-    @ivar units: how many units there are in what the load generator counts.
-    @ivar reference: the server whose cost is 1; C{None} if the cost itself
-        counts.
-    @ivar mark: what a prototype has reached.
-    @ivar goal: what should be reached.
-    @ivar prototype: what the prototype of the first mark has cost beside the
-        server in C, on a machine of its own.
+    @ivar name: its name on the command line.
+    @ivar title: its title in tables.
+    @ivar plot: the plot that contains it.
+    @ivar serves: the service that a server must provide.
+    @ivar load: the kind of load, or C{"calls"} for a workload without a network.
+    @ivar settings: the settings of the load generator.
+    @ivar unit: the unit of the costs.
+    @ivar units: number of units per count of the load generator.
+    @ivar reference: the server to compare with, or C{None} if the goal is an absolute
+        cost.
+    @ivar mark: the result of a prototype.
+    @ivar goal: the target.
+    @ivar prototype: the cost of the first prototype relative to the server in C, measured
+        on another machine.
     """
 
     name: str
@@ -47,29 +46,29 @@ class Workload:
     prototype: float | None = None
 
 
-def crowd(connections: int, window: int, size: int = 64) -> dict[str, int]:
+def load(connections: int, window: int, size: int = 64) -> dict[str, int]:
     """
-    Describe many who speak.
+    Return the settings of many connections.
 
-    @param connections: how many.
-    @param window: how many messages of each are under way.
-    @param size: the bytes of a message, with its end.
+    @param connections: number of connections.
+    @param window: number of outstanding messages per connection.
+    @param size: length of a message, including its NUL byte.
     """
     return {"connections": connections, "window": window, "size": size}
 
 
-def large(size: int, piece: int = 64 * KIB, pause: int = 0) -> Workload:
+def large(size: int, chunk: int = 64 * KIB, pause: int = 0) -> Workload:
     """
-    Make the workload of one long message at a time.
+    Create the workload of single large messages.
 
-    @param size: its bytes.
-    @param piece: the bytes of the pieces in which it is sent.
-    @param pause: microseconds between the pieces.
+    @param size: length of a message (bytes).
+    @param chunk: length of a chunk (bytes).
+    @param pause: time between chunks (microseconds).
     """
     name = f"large-{size // MIB}"
     title = f"one message of {size // MIB} MiB"
-    if piece < 64 * KIB:
-        name, title = f"{name}-{piece}", f"{title}, pieces of {piece} B"
+    if chunk < 64 * KIB:
+        name, title = f"{name}-{chunk}", f"{title}, chunks of {chunk} B"
     if pause:
         name, title = f"{name}-paced", f"{title} every {pause} \N{MICRO SIGN}s"
     return Workload(
@@ -78,7 +77,7 @@ def large(size: int, piece: int = 64 * KIB, pause: int = 0) -> Workload:
         "large",
         "echo",
         "large",
-        {"size": size, "piece": piece, "pause": pause},
+        {"size": size, "chunk": chunk, "pause": pause},
         unit="\N{MICRO SIGN}s a MiB",
         units=size / MIB,
         reference="C",
@@ -91,7 +90,7 @@ def webSocket(
     name: str, title: str, settings: dict[str, int], mark: float, prototype: float
 ) -> Workload:
     """
-    Make a workload of messages in frames.
+    Create a workload of WebSocket messages.
     """
     return Workload(
         name,
@@ -109,18 +108,18 @@ def webSocket(
 
 def broadcast(window: int, prototype: float) -> Workload:
     """
-    Make the workload of one who speaks to many.
+    Create the workload of one sender and many receivers.
 
-    @param window: how many messages are sent at once.
+    @param window: number of messages sent together.
     """
-    hearers = 200
+    receivers = 200
     return Workload(
         f"broadcast-{window}",
-        f"broadcast to {hearers}, {window} at a time",
+        f"broadcast to {receivers}, {window} at a time",
         "broadcast",
         "broadcast",
         "broadcast",
-        crowd(hearers, window),
+        load(receivers, window),
         unit=DELIVERY,
         mark=1.2,
         goal=1.0,
@@ -136,7 +135,7 @@ def policy(
     prototype: float | None = None,
 ) -> Workload:
     """
-    Make the workload of who asks for a policy file.
+    Create the workload of policy requests.
     """
     return Workload(
         name,
@@ -144,7 +143,7 @@ def policy(
         "policy",
         name,
         "policy",
-        crowd(16, 1),
+        load(16, 1),
         unit="\N{MICRO SIGN}s a connection",
         mark=mark,
         goal=goal,
@@ -156,7 +155,7 @@ def idle(
     name: str, title: str, serves: str, mark: float | None = None, goal: float | None = None
 ) -> Workload:
     """
-    Make the workload of who is connected and silent.
+    Create the workload of idle connections.
     """
     settings = {"connections": 5000, "websocket": int(serves == "websocket")}
     return Workload(
@@ -175,7 +174,7 @@ def idle(
 
 def calls(name: str, title: str) -> Workload:
     """
-    Make a workload that needs no network.
+    Create a workload without a network.
     """
     return Workload(
         name,
@@ -200,7 +199,7 @@ def echo(
     prototype: float,
 ) -> Workload:
     """
-    Make a workload of messages that come back.
+    Create a workload of echoed messages.
     """
     return Workload(
         name,
@@ -216,24 +215,24 @@ def echo(
 
 
 WORKLOADS = [
-    echo("ping-pong", "ping-pong, 64 connections", crowd(64, 1), 1.3, 1.0, 2.25),
-    echo("ping-pong-1000", "ping-pong, 1,000 connections", crowd(1000, 1), 1.3, 1.0, 18.8 / 11.2),
-    echo("pipelined", "pipelined, 16 x 64 outstanding", crowd(16, 64), 1.0, 0.55, 3.6),
+    echo("ping-pong", "ping-pong, 64 connections", load(64, 1), 1.3, 1.0, 2.25),
+    echo("ping-pong-1000", "ping-pong, 1,000 connections", load(1000, 1), 1.3, 1.0, 18.8 / 11.2),
+    echo("pipelined", "pipelined, 16 x 64 outstanding", load(16, 64), 1.0, 0.55, 3.6),
     broadcast(1, 10.0 / 5.6),
     broadcast(16, 0.72 / 0.82),
-    # What a minimal codec has taken, over what Autobahn has.
-    webSocket("websocket", "64 B ping-pong", crowd(64, 1), 21 / 140, 2.3),
-    webSocket("websocket-pipelined", "64 B pipelined", crowd(16, 64), 2.5 / 56, 9.5),
-    webSocket("websocket-60k", "60 kB", crowd(16, 1, 60_000), 58 / 215, 58 / 118),
+    # The marks are the costs of a minimal codec relative to Autobahn.
+    webSocket("websocket", "64 B ping-pong", load(64, 1), 21 / 140, 2.3),
+    webSocket("websocket-pipelined", "64 B pipelined", load(16, 64), 2.5 / 56, 9.5),
+    webSocket("websocket-60k", "60 kB", load(16, 1, 60_000), 58 / 215, 58 / 118),
     policy("policy", "on a shared port", 1.4),
-    policy("policy-port", "on a port of its own", 0.7, 0.56, 1.1),
+    policy("policy-port", "on a separate port", 0.7, 0.56, 1.1),
     Workload(
         "datagrams",
         "UDP echo, 16 x 8",
         "datagrams",
         "datagrams",
         "datagrams",
-        crowd(16, 8),
+        load(16, 8),
         mark=1.0,
         goal=0.9,
         prototype=14.5 / 6.9,
@@ -242,7 +241,7 @@ WORKLOADS = [
     large(8 * MIB),
     large(64 * MIB),
     large(8 * MIB, 1448),
-    # As it comes over 100 Mbit/s: each piece is a read of its own.
+    # Paced like a transfer with 100 Mbit/s: each chunk is a separate read.
     large(8 * MIB, 1448, 116),
     idle("idle", "connection", "echo", 1100, 1200),
     idle("idle-websocket", "WebSocket", "websocket", 1100, 2000),
@@ -253,19 +252,19 @@ WORKLOADS = [
     calls("bytearray-write", "ByteArray, write 1,000 x 4 numbers"),
 ]
 """
-The workloads that are compared, in the order of the table.
+The compared workloads, in the order of the table.
 """
 
 
 @dataclass(frozen=True)
 class Growth:
     """
-    Workloads that are alike but for how much there is of something.
+    Workloads that differ in one quantity.
 
-    @ivar name: what it is called on the command line.
-    @ivar title: what it is called in tables.
-    @ivar axis: of what there is more and more.
-    @ivar points: the workloads, by how much there is of it.
+    @ivar name: its name on the command line.
+    @ivar title: its title in tables.
+    @ivar axis: the quantity.
+    @ivar points: workloads by quantity.
     """
 
     name: str
@@ -276,14 +275,14 @@ class Growth:
     @property
     def unit(self) -> str:
         """
-        Of what the costs are.
+        The unit of the costs.
         """
         return next(iter(self.points.values())).unit
 
 
 def _connections(count: int) -> Workload:
     title = f"ping-pong, {count:,} connections"
-    return Workload(f"connections-{count}", title, "", "echo", "echo", crowd(count, 1))
+    return Workload(f"connections-{count}", title, "", "echo", "echo", load(count, 1))
 
 
 def _size(size: int) -> Workload:
@@ -293,7 +292,7 @@ def _size(size: int) -> Workload:
         "",
         "echo",
         "large",
-        {"size": size, "piece": 64 * KIB},
+        {"size": size, "chunk": 64 * KIB},
         unit="\N{MICRO SIGN}s a KiB",
         units=size / KIB,
     )
@@ -301,30 +300,30 @@ def _size(size: int) -> Workload:
 
 def _room(members: int) -> Workload:
     title = f"a room of {members:,}"
-    settings = crowd(members, 1)
+    settings = load(members, 1)
     return Workload(f"rooms-{members}", title, "", "rooms", "broadcast", settings, unit=DELIVERY)
 
 
 GROWTHS = [
     Growth(
         "connections",
-        "more connections, each with one message under way",
+        "more connections, one outstanding message each",
         "connections",
         {count: _connections(count) for count in (10, 100, 1000, 10_000)},
     ),
     Growth(
         "sizes",
-        "longer messages, one at a time",
+        "longer messages, one outstanding",
         "bytes of a message",
         {size: _size(size) for size in (16, 256, 4 * KIB, 64 * KIB, MIB, 8 * MIB, 64 * MIB)},
     ),
     Growth(
         "rooms",
-        "larger rooms, in which one speaks",
+        "larger rooms, one sender",
         "members",
         {members: _room(members) for members in (10, 50, 200, 1000, 5000)},
     ),
 ]
 """
-What there can be more and more of.
+The growths, in the order of the tables.
 """

@@ -42,11 +42,11 @@ void startStopwatch(struct stopwatch *watch)
     watch->ends = now() + options.warmup / 1e3;
 }
 
-/* Say whether to go on; called whenever something is complete. */
+/* Return whether to continue. Called after each completed unit. */
 bool running(struct stopwatch *watch, long count)
 {
     double time = now();
-    /* In each phase everybody has had a turn. */
+    /* Each connection completes a unit in each phase. */
     if (time < watch->ends || count - watch->counted < options.connections)
         return true;
     if (watch->phase)
@@ -92,7 +92,7 @@ static void control(int epoll, int what, int fd, uint32_t events, unsigned numbe
         fail("epoll_ctl");
 }
 
-/* From now on the socket does not block. */
+/* Make the socket non-blocking. */
 void watch(int epoll, int fd, uint32_t events, unsigned number)
 {
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -130,7 +130,7 @@ void joinRoom(int fd)
         writeAll(fd, "r", 2);
 }
 
-/* The key and its answer are those of RFC 6455's example. */
+/* The key and the accept value are those of the example in RFC 6455. */
 void upgrade(int fd)
 {
     static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
@@ -142,7 +142,7 @@ void upgrade(int fd)
         return;
     writeAll(fd, request, sizeof request - 1);
     while (!strstr(head, "\r\n\r\n")) {
-        /* Nothing comes behind it yet: the server speaks when it is spoken to. */
+        /* No data follows yet, since the server only replies. */
         ssize_t got = read(fd, head + length, sizeof head - 1 - length);
         if (got <= 0)
             fail("no answer to the request for a WebSocket");
@@ -153,7 +153,7 @@ void upgrade(int fd)
         fail("no WebSocket");
 }
 
-/* The sequence number stands in printable characters, six bits in each. */
+/* The sequence number is encoded in printable characters of six bits. */
 void numberMessage(char *message, unsigned sequence)
 {
     for (int place = 0; place < SEQUENCE_BYTES; place++)

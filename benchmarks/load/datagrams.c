@@ -1,4 +1,4 @@
-/* Datagrams that come back; those that are lost are sent again. */
+/* Echoed datagrams. Lost datagrams are sent again. */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -31,7 +31,7 @@ static unsigned receive(struct source *each)
     ssize_t got;
     while ((got = recv(each->fd, answer, sizeof answer, 0)) >= 0) {
         errno = 0;
-        /* The number may be any of those that are under way. */
+        /* Any outstanding number is valid. */
         const char *content = answer + options.prefix;
         if (got != options.prefix + options.size
             || memcmp(content + SEQUENCE_BYTES, each->message + SEQUENCE_BYTES,

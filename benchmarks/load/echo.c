@@ -1,6 +1,6 @@
 /*
- * Messages that come back, and messages that go to all; with some under way on
- * each connection, bare or in the frames of WebSocket.
+ * Echoed messages, and messages sent to all clients: several outstanding messages per
+ * connection, with or without WebSocket frames.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -15,12 +15,12 @@
 struct connection {
     int fd;
     unsigned sent, received; /* messages */
-    char *expected;          /* the message that comes next */
-    size_t place;            /* how much of it has come */
-    size_t rest;             /* of the frame, what is still to come */
+    char *expected;          /* the next message */
+    size_t place;            /* bytes of it received */
+    size_t rest;             /* bytes of the frame not yet received */
     unsigned char head[10];
     unsigned headLength;
-    char *out; /* what could not be written yet */
+    char *out; /* bytes not yet written */
     size_t outPlace, outLength;
 };
 
@@ -82,7 +82,7 @@ static void flush(struct connection *each)
     rewatch(epoll, each->fd, EPOLLIN | EPOLLOUT, each - connections);
 }
 
-/* Send some more messages, all in one write. */
+/* Send further messages in one write. */
 static void sendMessages(struct connection *each, unsigned count)
 {
     bool waiting = each->outLength > 0;
@@ -98,7 +98,7 @@ static void sendMessages(struct connection *each, unsigned count)
         flush(each);
 }
 
-/* Compare what has come with what should, message by message. */
+/* Compare the received data with the expected messages. */
 static unsigned check(struct connection *each, unsigned speaker, const char *data, size_t length)
 {
     unsigned complete = 0;
@@ -123,7 +123,7 @@ static unsigned check(struct connection *each, unsigned speaker, const char *dat
     return complete;
 }
 
-/* Take the frames away; a message may be in any number of them. */
+/* Remove the frame headers. A message may span several frames. */
 static unsigned unframe(struct connection *each, const char *data, size_t length)
 {
     unsigned complete = 0;
@@ -192,7 +192,7 @@ void echo(void)
     report(&watch, count);
 }
 
-/* The first connection speaks; when all have heard all of it, it speaks again. */
+/* The first connection sends. When all have received all messages, it sends again. */
 void broadcast(void)
 {
     struct epoll_event events[512];

@@ -1,4 +1,4 @@
-/* Connections that say one word, or go to a room, and then nothing; how much memory they take is read outside. */
+/* Connections that send one message, or join a room, and are then idle. The caller reads the memory of the server. */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -34,7 +34,7 @@ static void waitForWord(const char *word)
 
 void idle(void)
 {
-    /* What the first of a process need is not what each needs. */
+    /* The first connections of a process need additional memory. */
     for (unsigned number = 0; number < FIRST; number++)
         openOne(number);
     waitForWord("begun");

@@ -1,4 +1,4 @@
-/* One long message at a time, in pieces; it comes back as one. */
+/* One large message at a time, sent in chunks and echoed as a whole. */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -20,15 +20,15 @@ static void roundTrip(int fd, int epoll, const char *message)
         bool due = sent < size && (!options.pause || now() >= next);
         bool blocked = false;
         if (due) {
-            size_t piece = size - sent < (size_t)options.piece ? size - sent : (size_t)options.piece;
-            ssize_t written = send(fd, message + sent, piece, MSG_NOSIGNAL);
+            size_t chunk = size - sent < (size_t)options.chunk ? size - sent : (size_t)options.chunk;
+            ssize_t written = send(fd, message + sent, chunk, MSG_NOSIGNAL);
             if (written < 0 && errno != EAGAIN)
                 fail("send");
             blocked = written < 0;
             sent += written > 0 ? written : 0;
             next += options.pause / 1e6;
         }
-        /* Only wait if there is nothing else to do; between pieces it is too short to sleep. */
+        /* Wait only if nothing is due. The pause between chunks is too short to sleep. */
         bool wait = blocked || sent == size;
         if (epoll_wait(epoll, &event, 1, wait ? 1 : 0) < 1)
             continue;

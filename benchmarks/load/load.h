@@ -1,7 +1,7 @@
 /*
- * The load generator: what its parts share.
+ * The load generator: shared declarations.
  *
- * It runs on a core of its own, checks every byte that comes back, and reads the
+ * It runs on a separate core, checks every received byte, and reads the
  * CPU time of the server's process from the kernel.
  */
 #ifndef LOAD_H
@@ -12,27 +12,27 @@
 #include <stdint.h>
 #include <time.h>
 
-/* What the command line says, as NAME=NUMBER. */
+/* Options of the command line, as NAME=NUMBER. */
 struct options {
     long port;
     long pid;         /* the server's process */
     long connections;
-    long window;      /* messages under way on each connection */
-    long size;        /* bytes of a message, with its end */
-    long piece;       /* bytes of a write of a large message */
-    long pause;       /* microseconds between the pieces */
-    long websocket;   /* whether the messages go in frames */
-    long prefix;      /* bytes in front of the answer to a datagram */
-    long silent;      /* whether who speaks does not hear itself */
+    long window;      /* outstanding messages per connection */
+    long size;        /* bytes of a message, including its NUL byte */
+    long chunk;       /* bytes of a write of a large message */
+    long pause;       /* microseconds between the chunks */
+    long websocket;   /* whether to use WebSocket frames */
+    long prefix;      /* bytes before the reply to a datagram */
+    long silent;      /* whether the sender gets no copy */
     long join;        /* whether the first message names a room, as "r" */
-    long settle;      /* milliseconds until everybody is known to the server */
-    long warmup;      /* milliseconds that do not count */
-    long duration;    /* milliseconds that count */
+    long settle;      /* milliseconds for protocol detection */
+    long warmup;      /* milliseconds before the measurement */
+    long duration;    /* milliseconds of the measurement */
 };
 
 extern struct options options;
 
-/* One program for each kind of load. */
+/* The loads. */
 void echo(void);
 void broadcast(void);
 void large(void);
@@ -40,12 +40,12 @@ void policy(void);
 void datagrams(void);
 void idle(void);
 
-/* End with a word about it. */
+/* Print an error and exit. */
 void fail(const char *what) __attribute__((noreturn));
 
 double now(void);
 
-/* Connect from one of many addresses of loopback, so that ports do not run out. */
+/* Connect from one of many loopback addresses, to avoid running out of ports. */
 int connectTo(unsigned from);
 void watch(int epoll, int fd, uint32_t events, unsigned number);
 void rewatch(int epoll, int fd, uint32_t events, unsigned number);
@@ -54,7 +54,7 @@ void readAll(int fd, const void *expected, size_t length);
 void joinRoom(int fd);
 void upgrade(int fd);
 
-/* Time: warming up, then measuring, then over. */
+/* Phases: warm-up, measurement, end. */
 struct stopwatch {
     double began, cpu, ends;
     long counted;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-struct options options = {.connections = 1, .window = 1, .size = 64, .piece = 65536,
+struct options options = {.connections = 1, .window = 1, .size = 64, .chunk = 65536,
                           .settle = 100};
 
 static const struct {
@@ -24,7 +24,7 @@ static const struct {
     long *value;
 } names[] = {
     {"port", &options.port}, {"pid", &options.pid}, {"connections", &options.connections},
-    {"window", &options.window}, {"size", &options.size}, {"piece", &options.piece},
+    {"window", &options.window}, {"size", &options.size}, {"chunk", &options.chunk},
     {"pause", &options.pause}, {"websocket", &options.websocket}, {"prefix", &options.prefix},
     {"silent", &options.silent}, {"join", &options.join}, {"settle", &options.settle},
     {"warmup", &options.warmup}, {"duration", &options.duration},

@@ -1,4 +1,4 @@
-/* A policy request on a connection of its own, again and again. */
+/* Repeated policy requests, each on a new connection. */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -25,7 +25,7 @@ static void ask(struct question *each, int epoll, unsigned number, unsigned from
     watch(epoll, each->fd, EPOLLIN, number);
 }
 
-/* A policy file, its zero byte, and nothing more. */
+/* A policy file, its NUL byte, and no further data. */
 static void check(const struct question *each)
 {
     errno = 0;

@@ -15,7 +15,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 
-/** One thread and a selector, as java.nio has it: echo, broadcast, policy or datagrams. */
+/** Server with one thread and a java.nio selector: echo, broadcast, policy or datagrams. */
 public final class Server {
     private static final byte[] REQUEST = "<policy-file-request/>\0".getBytes(StandardCharsets.UTF_8);
     private static final byte[] FILE = ("<?xml version=\"1.0\"?><cross-domain-policy>"
@@ -113,7 +113,7 @@ public final class Server {
             }
         }
 
-        /** The replies to all messages of a read leave in one write. */
+        /** All replies to one read are sent in one write. */
         ByteBuffer messageReceived(ByteBuffer replies) {
             int need = length + (replies == null ? 0 : replies.position());
             if (replies == null || replies.capacity() < need) {

@@ -1,11 +1,11 @@
 """
-Autobahn on Twisted: WebSocket echo.
+WebSocket echo server with Autobahn on Twisted.
 """
 
 import importlib
 from typing import Any
 
-# Its types are not complete, so it is imported without.
+# Imported dynamically, since its type annotations are incomplete.
 websocket: Any = importlib.import_module("autobahn.twisted.websocket")
 
 
@@ -15,15 +15,12 @@ class Echo(websocket.WebSocketServerProtocol):  # type: ignore[misc]
     """
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """
-        Send it back.
-        """
         self.sendMessage(payload, isBinary)
 
 
 def main() -> None:
     """
-    Serve until somebody ends the process.
+    Run the server until the process is terminated.
     """
     from twisted.internet import reactor
 

@@ -1,9 +1,8 @@
 """
-C{asyncio}'s protocols, on its own loop or on uvloop's: echo, broadcast, policy
-and datagrams.
+C{asyncio} server, with its own loop or uvloop: echo, broadcast, policy and datagrams.
 
-One callback for each message that comes, one call for each that goes, as the
-other receivers have it; what a read makes it write leaves in one write.
+As in the other servers, a callback is called for each received message, and a method for
+each sent one. All replies to one read are sent in one write.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ FILE = (
 
 class Messages(asyncio.Protocol):
     """
-    Cuts the stream into messages. Subclasses override C{message_received}.
+    Splits the stream into messages. Subclasses override C{message_received}.
     """
 
     __slots__ = ("_begun", "_replies", "transport")
@@ -32,15 +31,9 @@ class Messages(asyncio.Protocol):
         self._replies: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        Keep the transport.
-        """
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """
-        Cut the stream into messages.
-        """
         messages = data.split(b"\0")
         rest = messages.pop()
         if messages and self._begun:
@@ -52,26 +45,26 @@ class Messages(asyncio.Protocol):
         for message in messages:
             self.message_received(message)
         if self._replies:
-            # So the last one has its end too.
+            # The empty element adds the last delimiter.
             self._replies.append(b"")
             replies, self._replies = b"\0".join(self._replies), []
             self.flush(replies)
 
     def message_received(self, message: bytes) -> None:
         """
-        A message came.
+        Called with each message, without its NUL byte.
         """
         raise NotImplementedError
 
     def send_message(self, message: bytes) -> None:
         """
-        Send a message.
+        Queue a message until the end of the current read.
         """
         self._replies.append(message)
 
     def flush(self, replies: bytes) -> None:
         """
-        Write what a read has made it send.
+        Write all replies to one read.
         """
         self.transport.write(replies)
 
@@ -84,54 +77,39 @@ class Echo(Messages):
     __slots__ = ()
 
     def message_received(self, message: bytes) -> None:
-        """
-        Send it back.
-        """
         self.send_message(message)
 
 
-everybody: set["Broadcast"] = set()
+connections: set["Broadcast"] = set()
 
 
 class Broadcast(Echo):
     """
-    Sends each message to all.
+    Sends each message to all clients.
     """
 
     __slots__ = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        Join.
-        """
         super().connection_made(transport)
-        everybody.add(self)
+        connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """
-        Leave.
-        """
-        everybody.discard(self)
+        connections.discard(self)
 
     def flush(self, replies: bytes) -> None:
-        """
-        Write it to all.
-        """
-        for each in everybody:
+        for each in connections:
             each.transport.write(replies)
 
 
 class Policy(Messages):
     """
-    Answers a policy request and closes.
+    Answers a policy request and closes the connection.
     """
 
     __slots__ = ()
 
     def message_received(self, message: bytes) -> None:
-        """
-        Answer.
-        """
         if message == REQUEST:
             self.transport.write(FILE)
         self.transport.close()
@@ -145,27 +123,21 @@ class Datagrams(asyncio.DatagramProtocol):
     transport: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        Keep the transport.
-        """
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        """
-        Send it back.
-        """
         self.transport.sendto(data, addr)
 
 
-async def serve(what: str) -> None:
+async def serve(mode: str) -> None:
     """
-    Serve until somebody ends the process.
+    Run the server of a mode until the process is terminated.
     """
     loop = asyncio.get_running_loop()
-    if what == "datagrams":
+    if mode == "datagrams":
         await loop.create_datagram_endpoint(Datagrams, ("127.0.0.1", 0))
     else:
-        protocol = {"echo": Echo, "broadcast": Broadcast, "policy": Policy}[what]
+        protocol = {"echo": Echo, "broadcast": Broadcast, "policy": Policy}[mode]
         server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=1024)
         await server.serve_forever()
     await asyncio.Event().wait()
@@ -173,7 +145,7 @@ async def serve(what: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "uvloop":
-        # Without it the peer is left out.
+        # Optional dependency: the server is skipped without it.
         importlib.import_module("uvloop").run(serve(sys.argv[2]))
     else:
         asyncio.run(serve(sys.argv[2]))

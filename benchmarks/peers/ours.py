@@ -1,6 +1,5 @@
 """
-The protocols of this package by themselves, without what a command adds, on a
-reactor as C{twistd} names it.
+The protocols of this package without the limits and logs of the C{twistd} commands.
 """
 
 import sys
@@ -16,102 +15,88 @@ from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.policy.file import PolicyFile
 
-# The largest message that is measured comes back whole.
-MOST = 1 << 28
+# The largest measured message is sent back.
+MAX_LENGTH = 1 << 28
 
 
 class Bytes(XMLSocketProtocol):
     """
-    Sends each message back, without making text of it.
+    Sends each message back as bytes.
     """
 
     def lineReceived(self, line: bytes) -> None:
-        """
-        Send it back.
-        """
         self.sendLine(line)
 
 
 class Text(XMLSocketProtocol):
     """
-    Sends each message back.
+    Sends each message back as text.
     """
 
     def messageReceived(self, message: str) -> None:
-        """
-        Send it back.
-        """
         self.sendMessage(message)
 
 
 class Lists(XMLSocketProtocol):
     """
-    Sends the messages of a read back together.
+    Sends all messages of a read back in one call.
     """
 
     def messagesReceived(self, messages: list[str]) -> None:
-        """
-        Send them back.
-        """
         self.sendMessages(messages)
 
 
 class Broadcast(XMLSocketProtocol):
     """
-    Sends each message to all.
+    Sends each message to all clients.
     """
 
     factory: XMLSocketFactory
 
     def messageReceived(self, message: str) -> None:
-        """
-        Send it to all.
-        """
         self.factory.broadcast(message)
 
 
 class BroadcastLists(XMLSocketProtocol):
     """
-    Sends the messages of a read to all together.
+    Sends all messages of a read to all clients in one call.
     """
 
     factory: XMLSocketFactory
 
     def messagesReceived(self, messages: list[str]) -> None:
-        """
-        Send them to all.
-        """
         self.factory.broadcastMessages(messages)
 
 
 PROTOCOLS: dict[str, type[XMLSocketProtocol]] = {"bytes": Bytes, "text": Text, "list": Lists}
-SPEAKERS: dict[str, type[XMLSocketProtocol]] = {"text": Broadcast, "list": BroadcastLists}
+BROADCASTERS: dict[str, type[XMLSocketProtocol]] = {"text": Broadcast, "list": BroadcastLists}
 
 
-def makeFactory(what: str, layer: str) -> IProtocolFactory:
+def makeFactory(mode: str, layer: str) -> IProtocolFactory:
     """
-    Make what serves.
+    Return the factory of a mode.
     """
-    if what == "policy-port":
+    if mode == "policy-port":
         return PolicyFileFactory(PolicyFile.forPort)
-    protocol = SPEAKERS[layer] if what == "broadcast" else PROTOCOLS[layer]
-    factory = XMLSocketFactory(protocol, maxLength=MOST, maxQueue=MOST)
-    return OnePortFactory(factory) if what == "oneport" else factory
+    protocol = BROADCASTERS[layer] if mode == "broadcast" else PROTOCOLS[layer]
+    factory = XMLSocketFactory(protocol, maxLength=MAX_LENGTH, maxQueue=MAX_LENGTH)
+    return OnePortFactory(factory) if mode == "oneport" else factory
 
 
-def main(reactorName: str, what: str, layer: str) -> None:
+def main(reactorName: str, mode: str, layer: str) -> None:
     """
-    Serve until somebody ends the process.
+    Run the server until the process is terminated.
 
-    @param what: C{echo}; C{broadcast}; C{oneport} for an echo that every client
-        can reach; C{policy-port}.
-    @param layer: what the handler takes: C{bytes}, C{text} or C{list}.
+    @param reactorName: the reactor, as named by C{twistd}.
+    @param mode: C{echo}, C{broadcast}, C{oneport} (echo with protocol detection) or
+        C{policy-port}.
+    @param layer: the argument of the handler: C{bytes}, C{text} or C{list}.
     """
     installReactor(reactorName)
     from twisted.internet import reactor
 
     loop: Any = reactor
-    answerOnAccept(coalesceWrites(loop.listenTCP(0, makeFactory(what, layer), 1024, "127.0.0.1")))
+    answerOnAccept(coalesceWrites(loop.listenTCP(0, makeFactory(mode, layer), 1024, "127.0.0.1")))
     loop.run()
 
 

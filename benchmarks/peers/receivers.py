@@ -1,6 +1,6 @@
 """
-Plain Twisted, with C{LineReceiver} or C{LineOnlyReceiver}: echo, broadcast,
-policy and datagrams.
+Plain Twisted server with C{LineReceiver} or C{LineOnlyReceiver}: echo, broadcast, policy
+and datagrams.
 """
 
 import sys
@@ -18,7 +18,7 @@ FILE = (
 
 class Settings:
     """
-    Messages as C{XMLSocket} has them, of any length.
+    Settings for messages of any length, terminated by a NUL byte.
     """
 
     transport: Any
@@ -26,30 +26,27 @@ class Settings:
     MAX_LENGTH = 1 << 30
 
     def connectionMade(self) -> None:
-        """
-        Do as all the others do.
-        """
         self.transport.setTcpNoDelay(True)
 
 
-class Lines(Settings, LineReceiver):
+class LineServer(Settings, LineReceiver):
     """
-    C{LineReceiver}, for such messages.
-    """
-
-
-class OnlyLines(Settings, LineOnlyReceiver):
-    """
-    C{LineOnlyReceiver}, for such messages.
+    C{LineReceiver} with these settings.
     """
 
 
-RECEIVERS = {"LineReceiver": Lines, "LineOnlyReceiver": OnlyLines}
+class OnlyLineServer(Settings, LineOnlyReceiver):
+    """
+    C{LineOnlyReceiver} with these settings.
+    """
+
+
+RECEIVERS = {"LineReceiver": LineServer, "LineOnlyReceiver": OnlyLineServer}
 
 
 def echo(receiver: Any) -> type[Protocol]:
     """
-    Send each message back.
+    Return an echo protocol.
     """
 
     class Echo(receiver):  # type: ignore[misc]
@@ -61,20 +58,20 @@ def echo(receiver: Any) -> type[Protocol]:
 
 def broadcast(receiver: Any) -> type[Protocol]:
     """
-    Send each message to all.
+    Return a protocol that sends each message to all clients.
     """
-    everybody: set[Any] = set()
+    connections: set[Any] = set()
 
     class Broadcast(receiver):  # type: ignore[misc]
         def connectionMade(self) -> None:
             super().connectionMade()
-            everybody.add(self)
+            connections.add(self)
 
         def connectionLost(self, reason: object) -> None:
-            everybody.discard(self)
+            connections.discard(self)
 
         def lineReceived(self, line: bytes) -> None:
-            for each in everybody:
+            for each in connections:
                 each.sendLine(line)
 
     return Broadcast
@@ -82,7 +79,7 @@ def broadcast(receiver: Any) -> type[Protocol]:
 
 def policy(receiver: Any) -> type[Protocol]:
     """
-    Answer a policy request and close.
+    Return a protocol that answers a policy request and closes the connection.
     """
 
     class Policy(receiver):  # type: ignore[misc]
@@ -102,24 +99,21 @@ class Datagrams(DatagramProtocol):
     transport: Any
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """
-        Send it back.
-        """
         self.transport.write(datagram, addr)
 
 
-def main(receiver: str, what: str) -> None:
+def main(receiver: str, mode: str) -> None:
     """
-    Serve until somebody ends the process.
+    Run the server of a mode until the process is terminated.
     """
     from twisted.internet import reactor
 
     loop: Any = reactor
-    if what == "datagrams":
+    if mode == "datagrams":
         loop.listenUDP(0, Datagrams(), "127.0.0.1", 65536)
     else:
         protocols = {"echo": echo, "broadcast": broadcast, "policy": policy}
-        make = protocols[what](RECEIVERS[receiver])
+        make = protocols[mode](RECEIVERS[receiver])
         loop.listenTCP(0, Factory.forProtocol(make), 1024, "127.0.0.1")
     loop.run()
 

@@ -1,7 +1,7 @@
 /*
  * A plain server on epoll: echo, broadcast, WebSocket, policy or datagrams.
  *
- * Nothing is tuned; it shows about what the kernel's part of the work costs.
+ * It is not tuned. Its cost is little more than that of the kernel.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,7 +28,7 @@ struct connection {
     bool upgraded;
     struct buffer in, out;
     size_t outPlace;
-    size_t index; /* among all */
+    size_t index; /* in the list of all clients */
 };
 
 static int epoll;
@@ -69,7 +69,7 @@ static void lose(struct connection *each)
     free(each);
 }
 
-/* Send what waits, and what comes behind it; keep what the kernel does not take. */
+/* Send the pending data and new data. Keep the bytes that the kernel does not accept. */
 static void sendTo(struct connection *each, const char *data, size_t length)
 {
     ssize_t sent = 0;
@@ -96,7 +96,7 @@ static void writable(struct connection *each)
     }
 }
 
-/* Find the messages that are complete, and hand them on together. */
+/* Find the complete messages, and process them in one call. */
 static void (*answer)(struct connection *each, const char *messages, size_t length);
 
 static void splitMessages(struct connection *each, char *data, size_t length)
@@ -116,7 +116,7 @@ static void splitMessages(struct connection *each, char *data, size_t length)
 
 static struct buffer replies;
 
-/* What a server does with a message goes here; it echoes. */
+/* Process a message: echo it. */
 static __attribute__((noinline)) void messageReceived(const char *message, size_t length)
 {
     append(&replies, message, length);
@@ -146,7 +146,7 @@ static void broadcast(struct connection *each, const char *messages, size_t leng
 
 static void webSocket(struct connection *each, char *data, size_t length)
 {
-    /* The load generator's key is that of RFC 6455's example. */
+    /* The load generator's key is that of the example in RFC 6455. */
     static const char upgrade[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                   "Connection: Upgrade\r\n"
                                   "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";

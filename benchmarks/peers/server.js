@@ -1,4 +1,4 @@
-// Node: echo, broadcast, policy, datagrams; and WebSocket with ws, where that is installed.
+// Node server: echo, broadcast, policy and datagrams, and WebSocket if ws is installed.
 "use strict";
 const net = require("net");
 
@@ -8,7 +8,7 @@ const file = Buffer.from('<?xml version="1.0"?><cross-domain-policy>'
     + '<allow-access-from domain="*" to-ports="*"/></cross-domain-policy>\0');
 const all = new Set();
 
-// What a server does with a message goes here; it echoes.
+// Process a message: echo it.
 function messageReceived(message, replies) {
     replies.push(message);
 }

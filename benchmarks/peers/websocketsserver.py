@@ -1,5 +1,5 @@
 """
-C{websockets} on C{asyncio}: WebSocket echo.
+WebSocket echo server with C{websockets} on C{asyncio}.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 async def echo(connection: ServerConnection) -> None:
     """
-    Send each message back.
+    Send each received message back.
     """
     async for message in connection:
         await connection.send(message)
@@ -17,7 +17,7 @@ async def echo(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """
-    Serve until somebody ends the process.
+    Run the server until the process is terminated.
     """
     async with serve(echo, "127.0.0.1", 0, compression=None, backlog=1024) as server:
         await server.serve_forever()

@@ -181,11 +181,11 @@ The place of each state.
 
 STATE_WORDS = {
     State.OPEN: "sends and receives",
-    State.FULL: "the send queue is held",
+    State.FULL: "holds the send queue",
     State.CLOSING: "sends the queue",
     State.ABORTED: "drops the queue",
-    State.ENDING: "delivers what is held",
-    State.LOST: "the protocol was told",
+    State.ENDING: "delivers held data",
+    State.LOST: "protocol notified",
 }
 
 STATE_ARROWS = {

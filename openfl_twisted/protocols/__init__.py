@@ -1,28 +1,24 @@
 """
-Twisted's door: one module, one Protocol/Factory pair.
+The Twisted API: one module for each protocol, with its C{Protocol} and C{Factory}.
 
-  - L{openfl_twisted.protocols.xmlsocket}: text messages, as C{XMLSocket} has
-    them.
-  - L{openfl_twisted.protocols.binarysocket}: numbers and strings in a stream,
-    as C{Socket} has them.
-  - L{openfl_twisted.protocols.securesocket}: the same in TLS, to a server that
-    is trusted; and any other protocol so.
-  - L{openfl_twisted.protocols.datagram}: datagrams.
-  - L{openfl_twisted.protocols.telnet}: a client of Telnet.
-  - L{openfl_twisted.protocols.policyfile}: answers policy requests on a port of
-    its own.
-  - L{openfl_twisted.protocols.oneport}: every kind of client on one port, in
-    front of any other protocol.
-  - L{openfl_twisted.protocols.websocket}: a WebSocket that looks like TCP to
-    the protocol above it.
-  - L{openfl_twisted.protocols.bridge}: leads clients on to a server that only
-    speaks TCP.
-  - L{openfl_twisted.transports.guard}: counts, limits and logs the connections
-    of any factory.
+  - L{openfl_twisted.protocols.xmlsocket}: NUL-terminated text messages, as C{XMLSocket}
+    uses them.
+  - L{openfl_twisted.protocols.binarysocket}: numbers and strings in a byte stream, as
+    C{Socket} uses them.
+  - L{openfl_twisted.protocols.securesocket}: TLS clients that verify the server, for
+    C{Socket} and any other protocol.
+  - L{openfl_twisted.protocols.datagram}: UDP datagrams.
+  - L{openfl_twisted.protocols.telnet}: a Telnet client.
+  - L{openfl_twisted.protocols.policyfile}: a server for policy files.
+  - L{openfl_twisted.protocols.oneport}: protocol detection, which accepts all client
+    types on one port for any protocol.
+  - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol, which uses them
+    like TCP connections.
+  - L{openfl_twisted.protocols.bridge}: forwards clients to a TCP server.
   - L{openfl_twisted.protocols.simpleserver} and
-    L{openfl_twisted.protocols.serversocketexample}: the two servers of the
-    guide's chapter on sockets.
+    L{openfl_twisted.protocols.serversocketexample}: the two example servers of the
+    ActionScript guide.
 
-Beneath them all lies L{openfl_twisted.transports.buffered}: bytes leave in one
-write for each read, and a peer that does not read is cut off.
+L{openfl_twisted.transports.guard} counts, limits and logs the connections of any
+factory. L{openfl_twisted.transports} provides write coalescing and limited send queues.
 """

@@ -1,9 +1,9 @@
 """
-C{Socket} and the sockets of C{ServerSocket}: numbers and strings in a stream of
-bytes, over TCP.
+The binary protocol of C{Socket} and C{ServerSocket}: numbers and strings in a byte
+stream.
 
-The reading and writing methods are those of C{IDataInput} and C{IDataOutput},
-see L{openfl_twisted.wire.dataio}.
+The reading and writing methods are those of C{IDataInput} and C{IDataOutput}, see
+L{openfl_twisted.wire.dataio}.
 """
 
 from collections.abc import Callable
@@ -17,29 +17,25 @@ from openfl_twisted.wire.dataio import BIG_ENDIAN, DataInput, DataOutput
 
 MAX_UNREAD = 1024 * 1024
 """
-The most bytes that may lie unread, if nobody says otherwise: 1 MiB. Flash
-itself has no limit.
+Default maximum number of unread bytes: 1 MiB. Flash has no limit.
 """
 
 
 class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
     """
-    One end of a C{Socket} connection, client or server. Subclasses override
+    One side of a C{Socket} connection, client or server. Subclasses override
     L{socketDataReceived}.
 
-    What is written is collected, and sent by L{flush}. What is written while
-    data is being received is sent by itself when that has been dealt with.
+    Written data is collected until L{flush}. Data written in L{socketDataReceived} is
+    flushed automatically when it returns.
 
-    @cvar maxUnread: maximum number of unread bytes; above it the connection is
-        closed. 0 for no limit. The default is 1 MiB.
+    @cvar maxUnread: maximum number of unread bytes (default 1 MiB; 0 for no limit).
+        Above it, the connection is closed.
     """
 
     maxUnread = MAX_UNREAD
 
     def makeConnection(self, transport: ITransport) -> None:
-        """
-        Begin with nothing received and nothing written.
-        """
         self.endian = BIG_ENDIAN
         self._unread = bytearray()
         self._unwritten: list[bytes | bytearray] = []
@@ -47,20 +43,16 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Drop what has not been read, and what has not been flushed.
-
-        A subclass that overrides this must call it.
+        Drop unread data, and data that was not flushed. A subclass that overrides this
+        must call it.
         """
         self._unread = bytearray()
         self._unwritten = []
         super().connectionLost(reason)
 
-    # What comes
+    # Receiving
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Keep the bytes until they are read.
-        """
         self._unread += data
         self.socketDataReceived(len(data))
         if self.transport.disconnecting:
@@ -72,20 +64,19 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
         """
-        Bytes came and can be read; override this. What is not read stays for
-        the next time.
+        Called when data can be read; override it. Unread data is kept.
 
-        @param bytesLoaded: how many have just come; see C{bytesAvailable} for
-            all there are.
+        @param bytesLoaded: number of bytes just received; C{bytesAvailable} includes
+            earlier ones.
         """
         raise NotImplementedError
 
     def unreadExceeded(self) -> None:
         """
-        More bytes lie unread than C{maxUnread}: the connection is closed.
+        Called when there are more than C{maxUnread} unread bytes: close the connection.
         """
         self.log.warn(
-            "{peer} closed: over {limit} bytes of it lie unread",
+            "{peer} disconnected: unread data exceeded {limit} bytes",
             peer=self.describePeer(),
             limit=self.limits.maxUnread,
         )
@@ -93,9 +84,6 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     @property
     def bytesAvailable(self) -> int:
-        """
-        The bytes that can be read.
-        """
         return len(self._unread)
 
     @property
@@ -106,17 +94,16 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
-        # A bytearray gives up its beginning without moving the rest.
+        # A bytearray removes its beginning without copying the rest.
         del self._unread[:length]
         return data
 
-    # What goes
+    # Sending
 
     @property
     def bytesPending(self) -> int:
         """
-        The bytes that have been written and wait: for L{flush}, and for a peer
-        that does not read.
+        Number of written bytes that were not flushed, or are in the send queue.
         """
         return sum(map(len, self._unwritten)) + self.transport.pending
 
@@ -125,7 +112,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def flush(self) -> None:
         """
-        Send what has been written, as one piece.
+        Send the written data in one write.
         """
         data = b"".join(self._unwritten)
         self._unwritten = []
@@ -134,7 +121,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
 class BinarySocketFactory(StreamFactory[BinarySocketProtocol]):
     """
-    Makes L{BinarySocketProtocol}s.
+    The factory of L{BinarySocketProtocol}.
     """
 
     def __init__(
@@ -145,11 +132,10 @@ class BinarySocketFactory(StreamFactory[BinarySocketProtocol]):
         maxQueue: int | None = None,
     ) -> None:
         """
-        @param protocol: makes a protocol: your subclass of
-            L{BinarySocketProtocol}.
-        @param maxUnread: how many bytes may lie unread; the protocol's
-            C{maxUnread} if not given.
-        @param maxQueue: how many bytes are held for a peer that does not read;
-            the protocol's C{maxQueue} if not given.
+        @param protocol: creates a protocol: your subclass of L{BinarySocketProtocol}.
+        @param maxUnread: maximum number of unread bytes (default: C{maxUnread} of the
+            protocol).
+        @param maxQueue: maximum length of the send queue for a slow peer (bytes;
+            default: C{maxQueue} of the protocol).
         """
         super().__init__(protocol, maxUnread=maxUnread, maxQueue=maxQueue)

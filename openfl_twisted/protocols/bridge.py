@@ -1,11 +1,10 @@
 """
-A bridge to a server that only speaks TCP: behind
-L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>} browsers
-reach it too.
+A bridge to a TCP server. With
+L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>}, browsers can reach
+the server through WebSockets.
 
-The server's bytes are cut into messages at their zero bytes, and each leaves in
-one piece: a WebSocket carries it as one message, which is what OpenFL in a
-browser needs.
+The stream of the server is split into messages at NUL bytes. Each message is sent to a
+browser as one WebSocket message, which OpenFL in a browser requires.
 """
 
 import enum
@@ -35,29 +34,27 @@ from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, recei
 
 CONNECT_TIMEOUT = 10.0
 """
-How many seconds connecting to the server may take, if nobody says otherwise.
+Default maximum time to connect to the server (seconds).
 """
 
 
-BAD_GATEWAY = 1014
-"""
-The code of WebSocket for a server behind that does not answer as it should.
-"""
+# The WebSocket close code for an error of the server.
+_BAD_GATEWAY = 1014
 
 
 class BridgeFraming(enum.Enum):
     """
-    How what the server sends is cut.
+    How the stream of the server is split.
     """
 
     XML = "xml"
     """
-    At its zero bytes, as C{XMLSocket} does.
+    At NUL bytes, as C{XMLSocket} does.
     """
 
     RAW = "raw"
     """
-    Not at all: for programs that use C{Socket}.
+    Not at all, for programs that use C{Socket}.
     """
 
 
@@ -66,10 +63,10 @@ class Target:
     """
     A server to which clients can be connected.
 
-    @ivar name: how it is called in a path: C{chess} is C{/chess}.
-    @ivar endpoint: how to get there.
-    @ivar description: where that is, for people.
-    @ivar framing: how what it sends is cut.
+    @ivar name: its name in the request path: C{chess} for C{/chess}.
+    @ivar endpoint: its endpoint.
+    @ivar description: the endpoint, as text.
+    @ivar framing: how its stream is split.
     """
 
     name: str
@@ -78,24 +75,24 @@ class Target:
     framing: BridgeFraming = BridgeFraming.XML
 
 
-class BridgeProtocol(StreamProtocol):
+class _BridgeProtocol(StreamProtocol):
     """
-    The connection to a client; it opens one to the server.
+    The connection to a client; it opens a connection to the server.
     """
 
     factory: "BridgeFactory"
     _connecting: Deferred[Any] | None = None
-    _backend: "BackendProtocol | None" = None
+    _backend: "_BackendProtocol | None" = None
     _splitter: MessageSplitter | None = None
-    # What came before there was a server; TLS gives what it has although it was asked to pause.
+    # Data received before the server is connected: TLS delivers data during a pause.
     _early = b""
-    # The PROXY header; a connection that is lost does not know its addresses any more.
+    # The PROXY header; the addresses of a lost connection are unknown.
     _header = b""
-    _gone = False
+    _isLost = False
 
     def connectionMade(self) -> None:
         """
-        Connect to the server; until then nothing is read from the client.
+        Connect to the server. Reading is paused until then.
         """
         target = self.factory.targetFor(self.transport.requestPath)
         if target is None:
@@ -117,18 +114,18 @@ class BridgeProtocol(StreamProtocol):
             connecting.addTimeout(self.factory.connectTimeout, self.factory.clock, tookTooLong)
         connecting.addCallbacks(self._connected, self._refused, (target,), {}, (target,))
 
-    def _connected(self, backend: "BackendProtocol", target: Target) -> None:
+    def _connected(self, backend: "_BackendProtocol", target: Target) -> None:
         self._connecting = None
         backend.transport.write(self._header)
-        if self._gone:
+        if self._isLost:
             backend.transport.write(self._early)
             backend.close(self.factory.closeTimeout, self.factory.clock)
             return
         self._backend = backend
         self.log.info(
-            "{peer} is connected to {target}", peer=self.describePeer(), target=target.description
+            "{peer} connected to {target}", peer=self.describePeer(), target=target.description
         )
-        # Whoever does not read makes the other side wait.
+        # Backpressure: pause each side while the other one does not read.
         self.transport.registerProducer(_Reader(backend.transport), True)
         backend.transport.registerProducer(_Reader(self.transport), True)
         early, self._early = self._early, b""
@@ -137,22 +134,19 @@ class BridgeProtocol(StreamProtocol):
 
     def _refused(self, reason: Failure, target: Target) -> None:
         if self._connecting is None:
-            # The client has gone, and nobody wants to know.
+            # The client is disconnected.
             return
         self._connecting = None
-        # The client must not learn about the addresses and errors of the inner network.
+        # Do not disclose addresses and errors of the internal network to the client.
         self.log.warn(
             "{peer} disconnected: cannot connect to {target}: {problem}",
             peer=self.describePeer(),
             target=target.description,
             problem=reason.getErrorMessage(),
         )
-        self.closeWith(BAD_GATEWAY, "the server is not available")
+        self.closeWith(_BAD_GATEWAY, "the server is not available")
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Hand it to the server.
-        """
         if self._backend is not None:
             self._backend.transport.write(data)
         else:
@@ -160,11 +154,11 @@ class BridgeProtocol(StreamProtocol):
 
     def backendReceived(self, data: bytes) -> None:
         """
-        Hand on what the server has sent.
+        Forward data of the server to the client.
 
-        @param data: the bytes, cut as the network cut them. With
-            L{BridgeFraming.XML} a message leaves when its zero byte has come;
-            after one that is too long the client is closed, with L{BAD_GATEWAY}.
+        @param data: the data, however the stream is split. With L{BridgeFraming.XML},
+            complete messages are forwarded. A message that is too long closes the
+            connection.
         """
         splitter = self._splitter
         if splitter is None:
@@ -180,11 +174,12 @@ class BridgeProtocol(StreamProtocol):
                 peer=self.describePeer(),
                 problem=tooLong,
             )
-            self.closeWith(BAD_GATEWAY, "the server sent a message that is too long")
+            self.closeWith(_BAD_GATEWAY, "the server sent a message that is too long")
 
     def backendLost(self) -> None:
         """
-        The server has gone: send what it has said, and close.
+        Called when the connection to the server is lost: forward its remaining data,
+        and close the connection to the client.
         """
         self._backend = None
         if self._splitter is not None and self._splitter.pending:
@@ -193,13 +188,13 @@ class BridgeProtocol(StreamProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client has gone: so does its connection to the server.
+        Close the connection to the server.
         """
-        # What is held is for the server, also if it is not connected yet.
+        # Held data is for the server, even if it is not connected yet.
         self.transport.paused = False
         super().connectionLost(reason)
-        self._gone = True
-        # Whoever has said something and gone wants the server to have it.
+        self._isLost = True
+        # Data of a client that has disconnected is still sent to the server.
         if self._connecting is not None and not self._early:
             connecting, self._connecting = self._connecting, None
             connecting.cancel()
@@ -211,9 +206,8 @@ class BridgeProtocol(StreamProtocol):
 @implementer(IPushProducer)
 class _Reader:
     """
-    What one side reads is what the other side gets: its producer. That it is not
-    wanted any more is said by the protocols, which know what is still to be
-    sent.
+    Registered as the producer of one side: pauses the other side. Stopping it does
+    nothing, because the protocols close the connections when all data was sent.
     """
 
     def __init__(self, transport: Connection) -> None:
@@ -226,47 +220,40 @@ class _Reader:
         """
 
 
-class BackendProtocol(StreamProtocol):
+class _BackendProtocol(StreamProtocol):
     """
     The connection to the server.
     """
 
     _closing: IDelayedCall | None = None
 
-    def __init__(self, bridge: BridgeProtocol) -> None:
+    def __init__(self, bridge: _BridgeProtocol) -> None:
         """
-        @param bridge: gets what the server sends, and hears of the end.
+        @param bridge: receives the data of the server, and is notified of the end.
         """
         self._bridge = bridge
 
     def connectionMade(self) -> None:
         """
-        Have the kernel find out if the server vanishes.
+        Detect a vanished server.
         """
         keepAlive(self.transport)
 
     def close(self, timeout: float, clock: IReactorTime) -> None:
         """
-        Close the connection when the server has taken everything, or when that
-        takes too long.
+        Close the connection when the send queue is empty.
 
-        @param timeout: how many seconds the server has for that; then the
-            connection is aborted.
-        @param clock: for the time.
+        @param timeout: maximum time to close gracefully (seconds); then the connection
+            is aborted.
+        @param clock: the clock.
         """
         self._closing = clock.callLater(timeout, self.transport.abortConnection)
         self.transport.loseConnection()
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Hand it to the client.
-        """
         self._bridge.backendReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell the other side.
-        """
         self.transport.paused = False
         super().connectionLost(reason)
         if self._closing is not None and self._closing.active():
@@ -274,11 +261,11 @@ class BackendProtocol(StreamProtocol):
         self._bridge.backendLost()
 
 
-class BridgeFactory(StreamFactory[BridgeProtocol]):
+class BridgeFactory(StreamFactory[_BridgeProtocol]):
     """
-    Connects clients to servers of a table. A client on plain TCP, and one whose
-    path is C{/}, gets the first; another path names one of the others. Nobody
-    gets anywhere else.
+    Connects clients to the servers of a table. A plain TCP client, and a client with
+    the path C{/}, is connected to the first server; other paths select a server by
+    name. Unknown names are refused.
     """
 
     clock: IReactorTime
@@ -295,20 +282,19 @@ class BridgeFactory(StreamFactory[BridgeProtocol]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param targets: the table: a target by its name. It has one at least.
-        @param connectTimeout: maximum time to connect to a server (seconds); 0 for
-            no limit.
-        @param closeTimeout: how many seconds a server gets to take what a client
-            said that has gone.
-        @param proxyProtocol: whether the server is told the client's address, in
-            the header of the PROXY protocol, version 1.
-        @param maxMessage: maximum length of a message of a server whose stream is
-            split at NUL bytes (bytes); 0 for no limit.
-        @param maxQueue: how many bytes wait for a side that does not read, when
-            the other has been asked to wait and has sent them already.
-        @param clock: for the time; the reactor if there is none.
+        @param targets: at least one target, by name.
+        @param connectTimeout: maximum time to connect to a server (seconds); 0 for no
+            limit.
+        @param closeTimeout: maximum time to send the data of a disconnected client to
+            its server (seconds).
+        @param proxyProtocol: whether to send the client's address to the server in a
+            PROXY protocol header, version 1.
+        @param maxMessage: maximum length of a message of a server whose stream is split
+            at NUL bytes (bytes); 0 for no limit.
+        @param maxQueue: maximum length of the send queue of each side (bytes).
+        @param clock: the clock (default: the reactor).
         """
-        super().__init__(BridgeProtocol, maxQueue=maxQueue)
+        super().__init__(_BridgeProtocol, maxQueue=maxQueue)
         self._targets = targets
         self.connectTimeout = connectTimeout
         self.closeTimeout = closeTimeout
@@ -318,43 +304,42 @@ class BridgeFactory(StreamFactory[BridgeProtocol]):
 
     def targetFor(self, path: str) -> Target | None:
         """
-        Look up a target.
+        Return the target for a request path.
 
-        @param path: the path of a request, and what follows it.
-        @return: the target; C{None} if there is none of this name.
+        @param path: the path with its query.
+        @return: the target; C{None} for an unknown name.
         """
         name = path.partition("?")[0].strip("/")
         if not name:
             return next(iter(self._targets.values()))
         return self._targets.get(name)
 
-    def backendFor(self, bridge: BridgeProtocol) -> Factory[BackendProtocol]:
+    def backendFor(self, bridge: _BridgeProtocol) -> Factory[_BackendProtocol]:
         """
         Make the factory of one connection to a server.
 
-        @param bridge: the connection to the client for whom it is.
+        @param bridge: the connection to the client.
         """
-        return StreamFactory(lambda: BackendProtocol(bridge), **self.given)
+        return StreamFactory(lambda: _BackendProtocol(bridge), **self.given)
 
 
 def proxyHeader(transport: Any) -> bytes:
     """
-    Encode the header that sends the address of a client to the server: the PROXY
-    protocol, version 1.
+    Encode the PROXY protocol header (version 1) that contains the address of a client.
 
     If one address is IPv4 and the other IPv6, as behind a proxy that forwards the
-    addresses of its visitors, the IPv4 address is mapped to IPv6. A UNIX socket at
-    which the client arrives is written as the unspecified address and port 0.
+    addresses of its clients, the IPv4 address is mapped to IPv6. A UNIX socket is
+    encoded as the unspecified address and port 0.
 
     @param transport: the connection to the client.
-    @return: the line, with its CRLF; C{PROXY UNKNOWN} if the client has no IP
+    @return: the header with its CRLF; C{PROXY UNKNOWN} for a client without an IP
         address.
     """
     peer, host = transport.getPeer(), transport.getHost()
     if not isinstance(peer, IPv4Address | IPv6Address):
         return b"PROXY UNKNOWN\r\n"
     if not isinstance(host, IPv4Address | IPv6Address):
-        host = IPv4Address("TCP", "0.0.0.0", 0)  # noqa: S104 - nothing listens here
+        host = IPv4Address("TCP", "0.0.0.0", 0)  # noqa: S104 - not an address to listen on
     # The zone of a link-local address has no meaning on another machine.
     addresses = [each.host.partition("%")[0] for each in (peer, host)]
     family = "TCP4"

@@ -1,12 +1,12 @@
 """
-The two simplest servers for C{XMLSocket}: one sends each message to all other
-clients, the other sends it back.
+Two simple XMLSocket servers: one forwards each message to all other clients, the other
+sends it back.
 """
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 
-# Number of messages, times receivers, that are sent before other clients are served.
+# Maximum number of messages, times receivers, sent before other clients are served.
 _MAX_WRITES = 65536
 _MIN_BATCH = 16
 
@@ -18,8 +18,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
-        Send them to the others. A client that does not read is disconnected when
-        its send queue is full; the others do not wait for it.
+        Forward the messages. A client that does not read is disconnected when its send
+        queue is full, and does not delay the others.
         """
         most = max(_MIN_BATCH, _MAX_WRITES // len(self.factory.connections))
         if len(messages) <= most:
@@ -29,9 +29,6 @@ class BroadcastProtocol(XMLSocketProtocol):
             self.deliverEach(batches, self._forward)
 
     def _forward(self, messages: list[str]) -> None:
-        """
-        Send messages to the others, and count the work.
-        """
         self.factory.broadcastMessages(messages, exclude=(self,))
         writes = len(messages) * len(self.factory.connections)
         self.spend(writes * MAX_WORK // _MAX_WRITES)
@@ -44,12 +41,9 @@ class EchoProtocol(XMLSocketProtocol):
 
     def connectionMade(self) -> None:
         """
-        Pause reading while the client does not read.
+        Apply backpressure: pause reading while the client does not read.
         """
         self.transport.registerProducer(self.transport, True)
 
     def messageReceived(self, message: str) -> None:
-        """
-        Send the message back.
-        """
         self.sendMessage(message)

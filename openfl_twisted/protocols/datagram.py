@@ -1,5 +1,5 @@
 """
-Datagrams of UDP: the echo server that C{DatagramSocket} programs are tried with.
+A UDP echo server, for testing C{DatagramSocket} programs.
 """
 
 from typing import Any
@@ -10,26 +10,24 @@ from openfl_twisted.logs import packageLogger
 
 MAX_DATAGRAM = 65535
 """
-The most bytes of a datagram that are read; UDP over IPv4 has at most 65507.
+Maximum length of a received datagram (bytes); UDP over IPv4 allows 65507.
 """
 
 PREFIX = b"Echo -- "
 """
-What an answer begins with.
+The prefix of an answer.
 """
 
 
 class DatagramEchoProtocol(DatagramProtocol):
     """
-    Answers each datagram with C{Echo -- } and the same again, as the guide's
-    C{ServerSocketExample} does.
+    Answers each datagram with C{Echo -- } and its contents, as the guide's
+    C{ServerSocketExample} does. Datagrams with this prefix are not answered, so that
+    two such servers do not answer each other indefinitely.
 
-    What begins so is an answer itself and is not answered, or two such servers
-    would talk to each other for ever.
-
-    @ivar answered: how many datagrams have been answered.
-    @ivar dropped: how many have not: answers, and those that are too long for
-        an answer.
+    @ivar answered: number of answered datagrams.
+    @ivar dropped: number of unanswered datagrams: answers of other servers, and
+        datagrams too long for an answer.
     """
 
     noisy = False
@@ -40,9 +38,6 @@ class DatagramEchoProtocol(DatagramProtocol):
         self.dropped = 0
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """
-        Answer a datagram.
-        """
         if datagram.startswith(PREFIX):
             self.dropped += 1
             return
@@ -51,6 +46,6 @@ class DatagramEchoProtocol(DatagramProtocol):
             transport.write(PREFIX + datagram, addr)
         except OSError as error:
             self.dropped += 1
-            self.log.debug("no answer to {address}: {error}", address=addr[0], error=error)
+            self.log.debug("{address} not answered: {error}", address=addr[0], error=error)
         else:
             self.answered += 1

@@ -1,9 +1,9 @@
 """
-Refusing clients of other protocols: HTTP, TLS on a port without a certificate,
-and PROXY headers that no proxy was configured to send.
+Refuse clients of other protocols: HTTP, TLS on a port without a certificate, and
+unexpected PROXY headers.
 
-Without this, a web page could send messages to an application by an HTTP request
-whose body contains them, and a TLS handshake would be forwarded as garbage.
+Otherwise, a web page could send messages to an application in the body of an HTTP
+request, and a TLS handshake would be delivered as garbage.
 """
 
 from collections.abc import Collection
@@ -22,10 +22,10 @@ REASONS = {
     "listen on haproxy:tcp:PORT behind a proxy that sends it",
 }
 """
-Why a client is refused, for the log.
+The reason why a client is refused, for the log.
 """
 
-# A fatal alert, handshake_failure (RFC 8446, 6), in the record of a server that knows no version.
+# A fatal handshake_failure alert (RFC 8446, 6), in a record with the lowest version.
 _ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
 
 
@@ -48,17 +48,16 @@ def refuse(transport: Any, signature: Signature, reason: str, log: Logger) -> No
 
 class FirstBytes:
     """
-    Holds the first bytes of a connection until it is certain whether they are
-    those of another protocol.
+    Buffers the first bytes of a connection until they match a protocol, or match none.
 
-    @ivar received: the bytes received.
+    @ivar received: the received bytes.
     """
 
     __slots__ = ("_among", "received")
 
     def __init__(self, among: Collection[Signature]) -> None:
         """
-        @param among: the protocols to look for.
+        @param among: the protocols to detect.
         """
         self._among = among
         self.received = b""
@@ -68,8 +67,8 @@ class FirstBytes:
         Add a chunk.
 
         @param data: the chunk.
-        @return: the protocol, C{Signature.NONE} if it is none of those;
-            C{None} while further bytes can decide.
+        @return: the protocol; C{Signature.NONE} for another one; C{None} if more bytes
+            are needed.
         """
         self.received += data
         return recognize(self.received[:MOST_BYTES], self._among)

@@ -1,6 +1,6 @@
 """
-What the guide's two echo servers have in common: they greet, take text in one
-of several framings, and answer each text.
+Base classes of the guide's two echo servers: they send a greeting, split the stream
+into texts by one of several framings, and answer each text.
 """
 
 from collections.abc import Collection
@@ -21,11 +21,10 @@ TERMINATORS: dict[str, bytes | None] = {
     "newline": NEWLINE,
 }
 """
-What can stand at the end of an answer, by name. C{same} is the end that the
-text had.
+Terminators of answers, by name; C{same} is the terminator of the text.
 """
 
-# Maximum length that is split at once: each byte can be a line.
+# Maximum length that is split in one step: each byte can be a line.
 _PIECE = 2048
 
 # An empty line is the prefix of a PROXY header, and it must be answered.
@@ -36,15 +35,13 @@ _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.
 
 class LineEchoProtocol(StreamProtocol):
     """
-    The server's end of an echo connection. Subclasses override L{greet} and
+    The server side of an echo connection. Subclasses override L{greet} and
     L{textReceived}.
 
-    @cvar framing: what ends a text.
-    @cvar terminator: what ends an answer; C{None} for the end that the text
-        had.
-    @cvar MAX_LENGTH: maximum length of a text without its end (bytes); 0 for no
-        limit. The default is 64 KiB.
-        Without framing there is no limit, since nothing is kept.
+    @cvar framing: how texts are terminated.
+    @cvar terminator: terminator of answers; C{None} for the terminator of the text.
+    @cvar MAX_LENGTH: maximum length of a text without its terminator (bytes; default 64
+        KiB; 0 for no limit). Ignored without framing.
     """
 
     framing = Framing.AUTO
@@ -53,44 +50,41 @@ class LineEchoProtocol(StreamProtocol):
     _nulSeen = False
 
     def prepare(self) -> None:
-        """
-        Use the framing of the factory.
-        """
         if isinstance(self.factory, LineEchoFactory):
             self.framing = self.factory.framing
             self.terminator = self.factory.terminator
         self._splitter = None
-        # Without framing: the beginning of a character whose rest was not received yet.
+        # Without framing: the beginning of an incomplete character.
         self._cut = b""
         if self.framing is not Framing.NONE:
             self._splitter = LineSplitter(self.framing, self.limits.maxLength)
 
     def connectionMade(self) -> None:
         """
-        Greet; and while the client does not read, do not read from it.
+        Apply backpressure, and send the greeting.
         """
         self.transport.registerProducer(self.transport, True)
         self.greet()
 
     def greet(self) -> None:
         """
-        A client has come; override this.
+        Called when a client has connected; override it.
         """
         raise NotImplementedError
 
     def textReceived(self, text: bytes, end: bytes) -> None:
         """
-        A text came; override this.
+        Called with each text; override it.
 
-        @param text: the text without its end.
-        @param end: what to put at the end of the answer.
+        @param text: the text without its terminator.
+        @param end: the terminator for the answer.
         """
         raise NotImplementedError
 
     @property
     def ownEnd(self) -> bytes:
         """
-        What to put at the end of what answers nothing, like a greeting.
+        The terminator of text that does not answer a text, such as a greeting.
         """
         return _ownEnds[self.framing] if self.terminator is None else self.terminator
 
@@ -100,9 +94,6 @@ class LineEchoProtocol(StreamProtocol):
         return super().unprocessed + len(self._cut) + begun
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Split the stream into texts.
-        """
         if self._splitter is None:
             self._piecesReceived(data)
             return
@@ -114,7 +105,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _pieceReceived(self, data: bytes) -> None:
         """
-        Split a piece that is small enough to be split without a pause.
+        Split a portion of a chunk.
         """
         splitter = self._splitter
         if splitter is not None:
@@ -140,12 +131,12 @@ class LineEchoProtocol(StreamProtocol):
             self.transport.write(end)
 
     def _tooLong(self, problem: MessageTooLong) -> None:
-        self.log.warn("{peer} closed: {problem}", peer=self.describePeer(), problem=problem)
+        self.log.warn("{peer} disconnected: {problem}", peer=self.describePeer(), problem=problem)
         self.transport.loseConnection()
 
     def _piecesReceived(self, data: bytes) -> None:
         """
-        Take what arrived together as a text, up to a character that is cut.
+        Process a chunk as one text, except an incomplete character at its end.
         """
         data = self._cut + data
         whole = len(data) - cutLength(data)
@@ -155,26 +146,23 @@ class LineEchoProtocol(StreamProtocol):
 
     def finalEnd(self, end: bytes) -> bytes:
         """
-        Complete the end of the last answer: the zero byte that a client sends
-        behind its newline will not be answered any more.
+        Complete the terminator of the last answer: the NUL byte that a client sends
+        after its newline will not be answered.
 
-        @param end: the end that the answer would have.
-        @return: C{end}; and a zero byte behind it, if it is a newline, the
-            client ends texts with zero bytes, and L{terminator} is C{None}.
+        @param end: the terminator of the answer.
+        @return: C{end}. A NUL byte is appended if it is a newline, the client
+            terminates texts with NUL bytes, and L{terminator} is C{None}.
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Handle what was received before the end.
-        """
         self.finishReading(reason)
         super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
         """
-        The client has closed its side: answer what has no end, and close.
+        Called at EOF: answer an unterminated text, and close the connection.
         """
         self.bytesReceived(self.heldBytes())
         rest = self._cut if self._splitter is None else self._splitter.finish()
@@ -186,7 +174,7 @@ class LineEchoProtocol(StreamProtocol):
 
 class LineEchoFactory(StreamFactory[LineEchoProtocol]):
     """
-    Makes L{LineEchoProtocol}s. Subclasses say which.
+    Base class of factories of L{LineEchoProtocol}.
 
     @cvar echo: the class of the protocols.
     """
@@ -202,13 +190,12 @@ class LineEchoFactory(StreamFactory[LineEchoProtocol]):
         passThrough: Collection[Signature] = (),
     ) -> None:
         """
-        @param framing: what ends a text; the protocol's own C{framing} if not
-            given.
-        @param terminator: what ends an answer, one of L{TERMINATORS}.
-        @param maxLength: the longest text, in bytes; the protocol's
-            C{MAX_LENGTH} if not given.
-        @param passThrough: the protocols whose clients are not refused, of
-            L{Signature} (default none). Without framing no client is refused.
+        @param framing: how texts are terminated (default: C{framing} of the protocol).
+        @param terminator: terminator of answers, one of L{TERMINATORS}.
+        @param maxLength: maximum length of a text (bytes; default: C{MAX_LENGTH} of the
+            protocol).
+        @param passThrough: members of L{Signature} whose clients are not refused
+            (default: none). Without framing, no client is refused.
         """
         super().__init__(self.echo, maxLength=maxLength)
         self.refused = _FOREIGN.difference(passThrough)

@@ -1,20 +1,20 @@
 """
-One port for every type of client: protocol detection by the first bytes of a
-connection, in front of any other protocol.
+Protocol detection: all client types on one port, for any wrapped protocol. The first
+bytes of a connection select the client type:
 
   - Policy requests are answered.
-  - A WebSocket handshake opens a WebSocket, which looks like any other
-    connection to the wrapped protocol.
-  - A TLS handshake starts TLS, and inside TLS detection begins again.
-  - Any other HTTP request is answered and closed. So are TLS on a port without a
-    certificate, and PROXY headers.
-  - All other bytes are for the wrapped protocol.
+  - A WebSocket handshake opens a WebSocket, which the wrapped protocol uses like a TCP
+    connection.
+  - A TLS handshake starts TLS. Inside TLS, detection begins again.
+  - Any other HTTP request is refused with an answer. TLS on a port without a
+    certificate, and PROXY headers, are also refused.
+  - All other bytes are delivered to the wrapped protocol.
 
-The wrapped protocol is connected when the bytes are for it, or after a short
-silence (C{greetingDelay}), so that a server that sends first can greet a client that
-waits. Detection continues until the first bytes exclude every signature, for
-10 seconds at most. A slow client is served like any other, unless the wrapped
-protocol has written to it already.
+The wrapped protocol is connected when the client type is known, or after a short time
+without data (C{greetingDelay}), so that a server that sends first can greet a client
+that waits. Detection continues until the first bytes exclude every signature, for at
+most 10 seconds. A slow client is still served by its type, unless the wrapped protocol
+has already written data.
 """
 
 from collections.abc import Callable, Collection
@@ -66,24 +66,20 @@ from openfl_twisted.wire.policy.request import isRequest
 
 GREETING_DELAY = 0.5
 """
-Default for the time without data after which the application may greet a client: 0.5
-seconds.
+Default time without data after which the application may send first: 0.5 seconds.
 """
 
 MAX_UNDETECTED = 5000
 """
-Default for the maximum number of clients that protocol detection has not recognized
-yet.
+Default maximum number of clients whose type is not detected.
 """
 
 
 @implementer(IHandshakeListener)
-class OnePortProtocol(DetectionProtocol):
+class _OnePortProtocol(DetectionProtocol):
     """
-    Detects the protocol of one connection; made by L{OnePortFactory}. Then it hands
-    the connection over, and leaves.
-
-    Inside TLS there is another one of these.
+    Detects the client type of one connection, and passes the connection to the protocol
+    for it. Inside TLS, another instance detects the type again.
     """
 
     factory: "OnePortFactory"
@@ -92,26 +88,23 @@ class OnePortProtocol(DetectionProtocol):
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         """
-        @param factory: has the settings, and counts.
+        @param factory: provides the settings, and counts.
         @param inTLS: whether the transport is TLS.
         """
         super().__init__(factory)
         self._detectionTimer: DetectionTimer | None = None
-        # Whether it counts among those whose protocol is not detected.
+        # Whether the factory counts the client as undetected.
         self._isCounted = False
         self._inTLS = inTLS
 
     def connectionMade(self) -> None:
-        """
-        Wait for data. In TLS this begins with the end of the handshake.
-        """
         self.transport.clientType = UNDETECTED
         if not self._inTLS:
             self._begin()
 
     def handshakeCompleted(self) -> None:
         """
-        Wait for data: the client can send now.
+        Start the detection inside TLS.
         """
         self._begin()
 
@@ -125,12 +118,12 @@ class OnePortProtocol(DetectionProtocol):
         self.factory.undetected += 1
         self._expectMore()
 
-    def _waitNoMore(self) -> None:
+    def _endDetection(self) -> None:
         """
-        Stop the timer.
+        Stop the timer, and count the client as detected.
         """
         if self._detectionTimer is not None:
-            self._detectionTimer.end()
+            self._detectionTimer.cancel()
             self._detectionTimer = None
         if self._isCounted:
             self._isCounted = False
@@ -138,19 +131,16 @@ class OnePortProtocol(DetectionProtocol):
 
     def _expectMore(self) -> None:
         """
-        Wait for data, for a limited time. A client that was greeted can still request
-        the policy file, for a limited time, too.
+        Restart the timer. A client that was greeted can still request the policy file
+        before the timeout.
         """
         if self._detectionTimer is None:
             self._detectionTimer = DetectionTimer(self.factory.clock, self.factory.greetingDelay)
-        self._detectionTimer.expectMore(partial(self.orAbort, self._silent))
+        self._detectionTimer.expectMore(partial(self.callOrAbort, self._timedOut))
 
-    # Recognizing
+    # Detecting
 
     def inspect(self) -> None:
-        """
-        Recognize the client type, if its first bytes suffice.
-        """
         match recognize(self.received, self.factory.signatures):
             case Signature.POLICY:
                 self._answer()
@@ -161,46 +151,43 @@ class OnePortProtocol(DetectionProtocol):
             case Signature.HTTP if self.factory.requiresTLS and not self._inTLS:
                 self._refuse(Signature.HTTP)
             case Signature.NONE:
-                self._passOn()
+                self._switchToWrapped()
             case None:
                 self._expectMore()
             case signature:
-                self._goOnIn(signature)
+                self._switchTo(signature)
 
     def inspectAtEOF(self) -> bool:
-        """
-        Recognize the client type by what was received: nothing more will be.
-        """
         if isRequest(self.received):
             self._answer()
             return False
         if self._isPartialRequest():
             self._refuse(Signature.HTTP)
             return False
-        self._passOn()
+        self._switchToWrapped()
         return True
 
     def _isPartialRequest(self) -> bool:
         """
-        Check whether the first bytes are an HTTP request that is not complete,
-        on a port where requests are refused.
+        Check whether the first bytes are an incomplete HTTP request, on a port that
+        refuses requests.
         """
         return Signature.HTTP in self.factory.refused and isPartial(self.received)
 
-    def _silent(self) -> None:
+    def _timedOut(self) -> None:
         """
-        Decide after a silence. The greetingDelay only decides when the wrapped protocol can
-        send first. Part of a signature is held until the end: the rest could be that
-        of an HTTP request, a TLS handshake or a PROXY header.
+        Called after C{greetingDelay}, and at the end of the timeout. A part of a
+        signature is held until the timeout: it could continue as an HTTP request, a TLS
+        handshake or a PROXY header.
         """
         if self.transport.disconnecting:
-            self._waitNoMore()
+            self._endDetection()
         elif isRequest(self.received):
-            # Only its zero byte is missing, and some clients never send that.
+            # Some clients never send the NUL byte.
             self._answer()
         elif not self.received and self._acceptsPlain:
             self._connect()
-        elif self._waitToTheEnd():
+        elif self._waitForDeadline():
             pass
         elif self._isPartialRequest():
             self._refuse(Signature.HTTP)
@@ -211,33 +198,32 @@ class OnePortProtocol(DetectionProtocol):
                     "treating it as a plain client",
                     peer=describe(self.transport.getPeer()),
                 )
-            self._passOn()
+            self._switchToWrapped()
 
     @property
     def _acceptsPlain(self) -> bool:
         """
-        Whether a plain client is accepted. On a port for TLS only, one inside TLS
-        is: otherwise the port would accept no client.
+        Whether a plain client is accepted. A port that requires TLS accepts plain
+        clients inside TLS; otherwise it would accept none.
         """
         return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
-    def _waitToTheEnd(self) -> bool:
+    def _waitForDeadline(self) -> bool:
         """
-        Wait for as long as a client may take at most. The greetingDelay can be 0, so this
-        must not wait for it again and again.
+        Wait for the timeout, instead of C{greetingDelay}, which can be 0.
 
-        @return: whether there is time left.
+        @return: whether the timeout has not expired.
         """
-        if self._detectionTimer is None or self._detectionTimer.isOver:
+        if self._detectionTimer is None or self._detectionTimer.isExpired:
             return False
-        self._detectionTimer.waitToTheEnd(partial(self.orAbort, self._silent))
+        self._detectionTimer.waitForDeadline(partial(self.callOrAbort, self._timedOut))
         return True
 
     def _answer(self) -> None:
         """
         Answer a policy request.
         """
-        self._waitNoMore()
+        self._endDetection()
         self.decided = True
         connection = self.transport
         if connection.clientType == UNDETECTED:
@@ -253,7 +239,7 @@ class OnePortProtocol(DetectionProtocol):
         """
         Refuse a client of another protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         self.decided = True
         self.received = b""
         self.factory.countRefused(signature)
@@ -269,35 +255,35 @@ class OnePortProtocol(DetectionProtocol):
         self._disconnectWrapped()
         refuse(self.transport, signature, reason, self.factory.log)
 
-    def _goOnIn(self, signature: Signature) -> None:
+    def _switchTo(self, signature: Signature) -> None:
         """
-        Hand the connection over to TLS or a WebSocket. A wrapped protocol that was
-        connected during a silence is disconnected before, unless it has written
-        already: then it is too late.
+        Pass the connection to TLS or a WebSocket. A wrapped protocol that is already
+        connected is disconnected first. If it has written data, the client is refused
+        instead, or treated as a plain client.
         """
         if self.wrappedProtocol is not None:
             if self.transport.hasWritten:
                 if signature in self.factory.refused:
                     self._refuse(signature)
                 else:
-                    self._passOn()
+                    self._switchToWrapped()
                 return
             self._disconnectWrapped()
             self.transport.clientType = UNDETECTED
-        self._waitNoMore()
+        self._endDetection()
         protocol: IProtocol
         if signature is Signature.TLS:
             protocol = self.factory.buildTLS(self.transport.getPeer())
         else:
             self.transport.clientType = WEBSOCKET
-            otherwise = None if Signature.HTTP in self.factory.refused else self._passHTTP
+            otherwise = None if Signature.HTTP in self.factory.refused else self._deliverHTTP
             protocol = self.factory.buildWebSocket(self.transport.getHost(), otherwise)
         self.switchProtocol(self.connect(protocol))
 
     def _disconnectWrapped(self) -> None:
         """
-        Disconnect a wrapped protocol that was connected during a silence, so that it
-        gets no bytes of another protocol, and cannot send any.
+        Disconnect a wrapped protocol that was connected before the client type was
+        known. It must not receive or send bytes of another protocol.
         """
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
@@ -307,20 +293,20 @@ class OnePortProtocol(DetectionProtocol):
         connection.unbind()
         wrapped.connectionLost(Failure(ConnectionDone()))
 
-    def _passHTTP(self, data: bytes) -> None:
+    def _deliverHTTP(self, data: bytes) -> None:
         """
-        Deliver an HTTP request that opens no WebSocket to the wrapped protocol.
+        Deliver an HTTP request that does not open a WebSocket to the wrapped protocol.
         """
         self.received = data
-        self._passOn()
+        self._switchToWrapped()
 
-    # Passing on
+    # Connecting the wrapped protocol
 
     def _connect(self) -> None:
         """
         Connect the wrapped protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         connection = self.transport
         connection.clientType = PLAIN
         wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
@@ -332,11 +318,11 @@ class OnePortProtocol(DetectionProtocol):
         self.wrappedProtocol = self.connect(wrapped)
         connection.switchProtocol(self)
 
-    def _passOn(self) -> None:
+    def _switchToWrapped(self) -> None:
         """
-        Hand the connection of a plain client over to the wrapped protocol.
+        Pass the connection of a plain client to the wrapped protocol.
         """
-        self._waitNoMore()
+        self._endDetection()
         if self.wrappedProtocol is None:
             if not self._acceptsPlain:
                 self.factory.log.warn(
@@ -354,10 +340,10 @@ class OnePortProtocol(DetectionProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell a protocol that was connected during a silence. A request that is held is
-        not for it: in TLS, the connection ends without C{readConnectionLost}.
+        Notify a wrapped protocol that is already connected. A held request is dropped:
+        in TLS, the connection ends without C{readConnectionLost}.
         """
-        self._waitNoMore()
+        self._endDetection()
         if not self.decided and (self._isPartialRequest() or isRequest(self.received)):
             self.received = b""
         super().connectionLost(reason)
@@ -366,32 +352,29 @@ class OnePortProtocol(DetectionProtocol):
 @implementer(IAcceptAnswer)
 class OnePortFactory(WrapperFactory[Any]):
     """
-    Puts every kind of client in front of another factory.
+    Detects the client type of each connection to a wrapped factory.
 
-    @ivar wrappedFactory: the factory whose protocols get what is not a policy
-        request.
+    @ivar wrappedFactory: the factory of the wrapped protocols.
     @ivar policy: the answer to policy requests, see
-        L{openfl_twisted.protocols.policyfile.PolicySource}. It also decides which
-        web pages can open a WebSocket. It can be changed at any time.
-    @ivar accept: the types of clients to accept.
+        L{openfl_twisted.protocols.policyfile.PolicySource}. It also decides which web
+        pages can open a WebSocket. It can be changed at any time.
+    @ivar accept: the accepted client types.
     @ivar refused: the protocols whose clients are refused.
-    @ivar signatures: the signatures to look for in the first bytes.
-    @ivar greetingDelay: seconds without data after which the wrapped protocol is
-        connected, so that it can send first.
-    @ivar maxUndetected: maximum number of clients that have not been recognized yet.
-    @ivar undetected: how many are.
-    @ivar refusals: number of clients refused because C{maxUndetected} was
-        reached.
-    @ivar answered: how many policy requests have been answered with the file.
-    @ivar unanswered: how many have not, since there was none for the port.
-    @ivar hasTLS: whether there is a certificate.
-    @ivar requiresTLS: whether only TLS clients are accepted, besides policy
-        requests.
+    @ivar signatures: the signatures to detect.
+    @ivar greetingDelay: time without data after which the wrapped protocol is connected
+        (seconds), so that it can send first.
+    @ivar maxUndetected: maximum number of clients whose type is not detected.
+    @ivar undetected: number of clients whose type is not detected.
+    @ivar refusals: number of clients refused because of C{maxUndetected}.
+    @ivar answered: number of policy requests answered with the policy file.
+    @ivar unanswered: number of policy requests without a policy file for the port.
+    @ivar hasTLS: whether the port has a certificate.
+    @ivar requiresTLS: whether only TLS clients and policy requests are accepted.
     """
 
     log = packageLogger()
     kind = "one port"
-    # Who is silent may wait for the server to speak.
+    # A client without data may wait for the server to send first.
     firstWait = 0
 
     def __init__(
@@ -408,27 +391,25 @@ class OnePortFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory of the protocols that serve.
-        @param policy: the answer to policy requests; the default lets everybody
-            connect to the port on which they ask, and to no other. With C{None}
-            they are not answered.
-        @param accept: the types of clients to accept. The others are answered in
-            their own protocol, if that is possible, and closed.
-        @param tls: makes the connections in TLS, see
-            L{openfl_twisted.tls.server.ServerConnectionCreator}; without it
-            nobody is recognized as speaking TLS.
-        @param webSocket: makes the factory of WebSockets from the wrapped one;
+        @param wrappedFactory: the factory of the wrapped protocols.
+        @param policy: the answer to policy requests (default: allow all domains to
+            connect to the port of the connection). C{None} for no answer.
+        @param accept: the accepted client types. Others are answered in their own
+            protocol, if possible, and closed.
+        @param tls: creates TLS connections, see
+            L{openfl_twisted.tls.server.ServerConnectionCreator} (default: no TLS).
+        @param webSocket: creates the WebSocket factory from the wrapped factory; pass
             C{functools.partial(WebSocketFactory, ...)} for other limits.
-        @param passThrough: the protocols that the wrapped protocol understands
-            itself, of L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>}. Their
-            clients are plain clients; with C{Signature.HTTP} it gets every
-            request that is not a WebSocket handshake. The clients of the others
-            are refused.
-        @param greetingDelay: seconds without data after which the wrapped protocol is
-            connected, so that it can send first.
-        @param maxUndetected: maximum number of clients whose protocol is not
-            recognized yet; further ones are closed immediately. 0 for no limit.
-        @param clock: for the time; the reactor if there is none.
+        @param passThrough: members of
+            L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} that the wrapped protocol
+            implements itself (default: none). Their clients are treated as plain
+            clients. With C{Signature.HTTP}, it receives every request that is not a
+            WebSocket handshake.
+        @param greetingDelay: time without data after which the wrapped protocol is
+            connected (seconds), so that it can send first.
+        @param maxUndetected: maximum number of clients whose type is not detected;
+            further ones are aborted. 0 for no limit.
+        @param clock: the clock (default: the reactor).
         """
         super().__init__(wrappedFactory)
         self.policy = policy
@@ -438,7 +419,6 @@ class OnePortFactory(WrapperFactory[Any]):
             self.accept -= {ClientType.TLS}
         if policy is None:
             self.accept -= {ClientType.POLICY}
-        # Inside TLS the other types of clients are the same.
         self.requiresTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
         self.refused = FOREIGN.difference(passThrough)
         self.signatures = self.refused | {_SIGNATURES[each] for each in self.accept}
@@ -452,24 +432,16 @@ class OnePortFactory(WrapperFactory[Any]):
         self._refusing = False
         self.clock = clockOrReactor(clock)
         self._makeWebSockets = webSocket
-        # What is permitted depends on the port to which a page connects.
+        # By port: the policy for WebSockets depends on it.
         self._webSockets: dict[int | None, WebSocketFactory] = {}
         self._origins: dict[int | None, tuple[PolicyFile, Callable[[str | None], bool]]] = {}
         if tls is not None:
-            self._tls = TLSMemoryBIOFactory(tls, False, _InsideFactory(self), self.clock)
+            self._tls = TLSMemoryBIOFactory(tls, False, _InTLSFactory(self), self.clock)
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
-        """
-        Make the protocol that detects. The wrapped factory makes one when the
-        connection is for it.
-        """
-        return ConnectionWrapper(OnePortProtocol(self), self.clock)
+        return ConnectionWrapper(_OnePortProtocol(self), self.clock)
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
-        """
-        Answer a policy request that is there when the connection is accepted,
-        see L{IAcceptAnswer}.
-        """
         answer = None
         if ClientType.POLICY in self.accept:
             answer = firstAnswer(data, self.policy, peer, host, self.log)
@@ -478,9 +450,10 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """
-        Make TLS for a connection, and inside it a door as outside.
+        Return TLS for a connection, with another detection inside.
 
-        @param addr: who calls.
+        @param addr: the address of the client.
+        @return: the TLS protocol.
         """
         return self._tls.buildProtocol(addr)
 
@@ -488,11 +461,13 @@ class OnePortFactory(WrapperFactory[Any]):
         self, host: IAddress, otherwise: Callable[[bytes], object] | None
     ) -> WebSocketProtocol:
         """
-        Make a WebSocket for a connection.
+        Return a WebSocket for a connection.
 
-        @param host: the address to which it came; the policy for its port says
-            from which pages it may come.
-        @param otherwise: gets what is not for a WebSocket.
+        @param host: the address to which the client has connected. The policy for its
+            port decides which pages can connect.
+        @param otherwise: called with the data of an HTTP request that does not open a
+            WebSocket; C{None} to refuse it.
+        @return: the WebSocket protocol.
         """
         port = portOf(host)
         if port not in self._webSockets:
@@ -506,8 +481,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def _permits(self, host: IAddress, origin: str | None) -> bool:
         """
-        Check whether a web page can open a WebSocket to an address of this
-        server.
+        Check whether a web page can open a WebSocket to an address of this server.
         """
         policy, port = policyFor(self.policy, host), portOf(host)
         if policy is None:
@@ -520,8 +494,8 @@ class OnePortFactory(WrapperFactory[Any]):
     @property
     def foreign(self) -> dict[str, int]:
         """
-        Number of connections closed because the client spoke another protocol,
-        by L{Signature}.
+        Number of connections closed because the client used another protocol, by the
+        value of its L{Signature}.
         """
         requests = sum(each.refusedRequests for each in self._webSockets.values())
         http = Signature.HTTP.value
@@ -529,8 +503,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def countRefused(self, signature: Signature) -> None:
         """
-        Count a connection that is closed because the client spoke another
-        protocol.
+        Count a connection closed because the client used another protocol.
 
         @param signature: the protocol.
         """
@@ -538,23 +511,24 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def refuse(self, peer: IAddress) -> None:
         """
-        Log that too many clients have not been recognized; once, until
-        there are fewer.
+        Count a client refused because of C{maxUndetected}. The first refusal is logged.
+        The caller closes the connection.
 
-        @param peer: who calls; its connection is not closed here.
+        @param peer: the address of the client.
         """
         self.refusals += 1
         if not self._refusing:
             self._refusing = True
             self.log.warn(
-                "{peer} refused: {limit} clients have not been recognized yet",
+                "{peer} refused: too many undetected clients ({limit}); "
+                "further refusals are not logged",
                 peer=describe(peer),
                 limit=self.maxUndetected,
             )
 
     def decided(self) -> None:
         """
-        Hear that one more is known.
+        Count a client whose type was detected.
         """
         self.undetected -= 1
         self._refusing = False
@@ -568,9 +542,9 @@ _SIGNATURES = {
 }
 
 
-class _InsideFactory(Factory[Any]):
+class _InTLSFactory(Factory[Any]):
     """
-    Makes the doors inside TLS.
+    Creates the protocols that detect the client type inside TLS.
     """
 
     noisy = False
@@ -579,7 +553,4 @@ class _InsideFactory(Factory[Any]):
         self._factory = factory
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
-        """
-        Make the protocol that detects inside TLS.
-        """
-        return ConnectionWrapper(OnePortProtocol(self._factory, inTLS=True), self._factory.clock)
+        return ConnectionWrapper(_OnePortProtocol(self._factory, inTLS=True), self._factory.clock)

@@ -1,12 +1,11 @@
 """
-Decides as Flash Player does whether a program may connect: it gets the policy
-files in the player's order, and reads them by the player's rules.
+Decide whether a program may connect, as Flash Player does: fetch the policy files in
+the player's order, and apply its rules.
 
-  1. The files that C{Security.loadPolicyFile} has named, if they are of this
-     host.
-  2. The master of the host, on port 843. If it does not come within 3 seconds
-     there is none.
-  3. The file of the port itself, unless the master forbids that.
+  1. The files passed to C{Security.loadPolicyFile}, if they are on this host.
+  2. The master policy file of the host, on port 843. If it is not received within 3
+     seconds, it is treated as missing.
+  3. The policy file of the port itself, unless the master policy file forbids that.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,113 +29,113 @@ from openfl_twisted.wire.policy.rule import PolicyError, shown
 
 MASTER_TIMEOUT = 3.0
 """
-How long the master may take, in seconds; then there is none.
+Maximum time to fetch the master policy file (seconds); then it is treated as missing.
 """
 
 NAMED_TIMEOUT = 600.0
 """
-How long a file may take that C{loadPolicyFile} has named, in seconds. Flash
-Player waits for ever; whoever wants to connect has less time than this.
+Maximum time to fetch a file passed to C{loadPolicyFile} (seconds). Flash Player waits
+indefinitely, but connection attempts have shorter timeouts.
 """
 
 MAX_FILES = 1000
 """
-How many policy files are known at once; beyond it the oldest is forgotten.
+Maximum number of cached policy files; beyond it, the oldest is removed.
 """
 
 
 class _Answer:
     """
-    What came of asking for a file.
+    The result of fetching a policy file.
     """
 
-    def __init__(self, told: str, policy: PolicyFile | None = None) -> None:
-        self.told = told
+    def __init__(self, description: str, policy: PolicyFile | None = None) -> None:
+        self.description = description
         self.policy = policy
 
 
-def _answerOf(data: bytes) -> _Answer:
-    """
-    Read what has come.
-    """
+def _parseAnswer(data: bytes) -> _Answer:
     return _Answer(f"a policy file of {len(data)} bytes", PolicyFile.fromXML(data))
 
 
-def _noAnswer(failure: Failure) -> _Answer:
+def _explainFailure(failure: Failure) -> _Answer:
     """
-    Say in words why no file has come.
+    Return the reason why a policy file could not be fetched.
     """
     match failure.value:
         case PolicyError() as problem:
-            told = f"the answer is not a policy file: {problem}"
+            description = f"invalid policy file: {problem}"
         case error.ConnectionRefusedError():
-            told = "no server listens there"
+            description = "connection refused"
         case error.DNSLookupError():
-            told = "there is no address for that name"
+            description = "unknown host name"
         case error.TimeoutError():
-            told = "no answer in time"
+            description = "no answer in time"
         case error.ConnectError(args=(str(reason), *_)) if reason:
-            told = f"it cannot be reached: {reason}"
+            description = f"connection failed: {reason}"
         case problem:
-            told = f"it cannot be reached: {problem}"
-    return _Answer(told)
+            description = f"connection failed: {problem}"
+    return _Answer(description)
 
 
 class _Retrieval:
     """
-    One file that is being got, or has been got, for all who want it.
+    A policy file that is being fetched, or was fetched, shared by all requests for it.
     """
 
     def __init__(
-        self, asking: Deferred[bytes], abandoned: Callable[["_Retrieval"], object]
+        self, fetching: Deferred[bytes], abandoned: Callable[["_Retrieval"], object]
     ) -> None:
         """
-        @param asking: fires with the file.
-        @param abandoned: called when nobody wants it any more.
+        @param fetching: fires with the file.
+        @param abandoned: called when all requests for it were cancelled.
         """
         self.answer: _Answer | None = None
         self._abandoned = abandoned
         self._waiting: list[Deferred[_Answer]] = []
-        self._asking = asking.addCallback(_answerOf).addErrback(_noAnswer).addCallback(self._came)
+        self._fetching = (
+            fetching.addCallback(_parseAnswer)
+            .addErrback(_explainFailure)
+            .addCallback(self._answered)
+        )
 
     def wait(self) -> Deferred[_Answer]:
         """
-        Wait for what comes of it. If all who wait are cancelled, so is this.
+        Wait for the result. If all callers cancel, the fetching is cancelled.
         """
         if self.answer is not None:
             return succeed(self.answer)
-        waiting: Deferred[_Answer] = Deferred(self._left)
+        waiting: Deferred[_Answer] = Deferred(self._cancelled)
         self._waiting.append(waiting)
         return waiting
 
-    def _came(self, answer: _Answer) -> None:
+    def _answered(self, answer: _Answer) -> None:
         self.answer = answer
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            # One may have been cancelled by what another one has led to.
+            # A callback may have cancelled other requests.
             if not each.called:
                 each.callback(answer)
 
-    def _left(self, waiting: Deferred[_Answer]) -> None:
+    def _cancelled(self, waiting: Deferred[_Answer]) -> None:
         if waiting not in self._waiting:
             return
         self._waiting.remove(waiting)
         if not self._waiting:
             self._abandoned(self)
-            self._asking.cancel()
+            self._fetching.cancel()
 
 
 class PolicyChecker:
     """
-    Gets policy files, keeps them, and decides by them.
+    Fetches policy files, caches them, and applies them.
 
-    @ivar masterPort: where the master is asked for. Another port than 843
-        stands for it, with all its rights, in a test.
-    @ivar masterTimeout: how long the master may take, in seconds.
-    @ivar answerTimeout: how long the file of the port itself may take, in
-        seconds.
-    @ivar olderRules: whether to decide by the guide's older rules, without any
-        policy file: see L{decideByOlderRules}.
+    @ivar masterPort: port of the master policy file (default 843); another one can
+        replace it in tests.
+    @ivar masterTimeout: maximum time to fetch the master policy file (seconds).
+    @ivar answerTimeout: maximum time to fetch the file of the port itself (seconds).
+    @ivar olderRules: whether to decide by the guide's older rules, without policy
+        files, see L{decideByOlderRules}.
     """
 
     def __init__(
@@ -150,12 +149,12 @@ class PolicyChecker:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpointFor: given a host and a port, makes the way to them.
+        @param endpointFor: called with a host and a port, returns an endpoint.
         @param masterPort: see the attribute.
         @param masterTimeout: see the attribute.
         @param answerTimeout: see the attribute.
         @param olderRules: see the attribute.
-        @param clock: for the times; the reactor if there is none.
+        @param clock: the clock (default: the reactor).
         """
         self.masterPort = masterPort
         self.masterTimeout = masterTimeout
@@ -167,7 +166,7 @@ class PolicyChecker:
 
     def forget(self) -> None:
         """
-        Forget all files that have been got. Who waits for one still gets it.
+        Clear the cache. Pending requests still receive their files.
         """
         self._files.clear()
 
@@ -184,44 +183,46 @@ class PolicyChecker:
         Decide whether a program may connect.
 
         @param content: the program.
-        @param host: where it wants to connect, IPv6 without brackets.
-        @param port: the port there.
-        @param named: the URLs that were given to C{loadPolicyFile}.
-        @param tell: takes each reason as it is found.
-        @return: fires with the decision. Who cancels it ends what is under way
-            for nobody else.
+        @param host: the host of the server, IPv6 without brackets.
+        @param port: the port of the server.
+        @param named: the URLs passed to C{loadPolicyFile}.
+        @param tell: called with each reason when it is found.
+        @return: fires with the decision. Cancelling it cancels requests that no other
+            check needs.
         """
-        walk = _Walk(self, content, host, port, tell or (lambda line: None))
-        return Deferred.fromCoroutine(walk.decide(tuple(named)))
+        check = _Check(self, content, host, port, tell or (lambda line: None))
+        return Deferred.fromCoroutine(check.decide(tuple(named)))
 
     def get(self, host: str, port: int, timeout: float) -> Deferred[_Answer]:
         """
-        Get a file, or remember it; all who want it at once share it.
+        Return a policy file from the cache, or fetch it. Concurrent requests share one
+        connection.
 
-        @param host: whom to ask, IPv6 without brackets; capital letters do not
-            count.
-        @param port: the port there.
-        @param timeout: how many seconds it may take to get it. Who asks for one
-            that is on its way waits as long as the first who has asked.
-        @return: fires with what came of it; it never fails.
+        @param host: the host of the server, IPv6 without brackets; case-insensitive.
+        @param port: the port of the server.
+        @param timeout: maximum time to fetch the file (seconds). A request for a file
+            that is being fetched waits as long as the first one.
+        @return: fires with the result; never fails.
         """
         key = host.lower(), port
         if key not in self._files:
             if len(self._files) >= MAX_FILES:
                 del self._files[next(iter(self._files))]
-            asking = askForPolicy(self._endpointFor(host, port), timeout=timeout, clock=self._clock)
-            self._files[key] = _Retrieval(asking, lambda retrieval: self._abandon(key, retrieval))
+            fetching = askForPolicy(
+                self._endpointFor(host, port), timeout=timeout, clock=self._clock
+            )
+            self._files[key] = _Retrieval(fetching, lambda retrieval: self._abandon(key, retrieval))
         return self._files[key].wait()
 
     def _abandon(self, key: tuple[str, int], retrieval: _Retrieval) -> None:
-        # Another one may be in its place since somebody said forget().
+        # After forget(), another retrieval may have replaced it.
         if self._files.get(key) is retrieval:
             del self._files[key]
 
 
-class _Walk:
+class _Check:
     """
-    One decision, step by step.
+    The steps of one decision.
     """
 
     def __init__(
@@ -236,17 +237,14 @@ class _Walk:
         self._content = content
         self._host = host
         self._port = port
-        self._tellOutside = tell
+        self._reasonFound = tell
         self._reasons: list[str] = []
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         self._reasons.append(line)
-        self._tellOutside(line)
+        self._reasonFound(line)
 
     async def decide(self, named: tuple[str, ...]) -> Decision:
-        """
-        Take the steps.
-        """
         return Decision(await self._permitted(named), tuple(self._reasons))
 
     async def _permitted(self, named: tuple[str, ...]) -> bool:
@@ -254,7 +252,7 @@ class _Walk:
         if checker.olderRules:
             decision = decideByOlderRules(self._content, self._host, self._port)
             for reason in decision.reasons:
-                self._tell(reason)
+                self._report(reason)
             return decision.permitted
         for url in named:
             if await self._namedPermits(url):
@@ -266,7 +264,7 @@ class _Walk:
                 return True
             if master.metaPolicy() != "all":
                 control = shown(master.siteControl or "")
-                self._tell(
+                self._report(
                     f"the master policy file has site-control {control}: "
                     "no other policy file is valid"
                 )
@@ -279,52 +277,52 @@ class _Walk:
 
     async def _namedPermits(self, url: str) -> bool:
         """
-        Look at a file that C{loadPolicyFile} has named.
+        Check a file passed to C{loadPolicyFile}.
         """
         try:
             host, port = policyAddress(url)
         except ValueError as problem:
-            self._tell(f"loadPolicyFile: {problem}")
+            self._report(f"loadPolicyFile: {problem}")
             return False
         if host.lower() != self._host.lower():
-            # It can only speak for its own host.
+            # A policy file applies only to its own host.
             return False
         policy = await self._get(f"policy file that was named, port {port}", port, NAMED_TIMEOUT)
         return policy is not None and self._decide(policy, port)
 
     async def _get(self, name: str, port: int, timeout: float) -> PolicyFile | None:
         answer = await self._checker.get(self._host, port, timeout)
-        self._tell(f"{name}: {answer.told}")
+        self._report(f"{name}: {answer.description}")
         return answer.policy
 
     def _decide(self, policy: PolicyFile, servedFrom: int) -> bool:
         decision = decide(policy, self._content, self._port, servedFrom)
         for reason in decision.reasons:
-            self._tell(reason)
+            self._report(reason)
         return decision.permitted
 
 
 @implementer(IStreamClientEndpoint)
 class PermittedEndpoint:
     """
-    A way to a server that is taken only with permission.
+    An endpoint that connects only with permission.
     """
 
     def __init__(
         self, endpoint: IStreamClientEndpoint, permit: Callable[[], Deferred[None]]
     ) -> None:
         """
-        @param endpoint: the way.
-        @param permit: asks for the permission; it fails if there is none.
+        @param endpoint: the endpoint.
+        @param permit: requests the permission; the Deferred fails if it is denied.
         """
         self._endpoint = endpoint
         self._permit = permit
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        Ask, and then connect.
+        Request the permission, then connect.
 
-        @return: fires with the protocol; fails as the permission or the endpoint
-            has failed.
+        @return: fires with the protocol; fails with the error of the permission or the
+            endpoint.
         """
         return self._permit().addCallback(lambda _: self._endpoint.connect(protocolFactory))

@@ -1,5 +1,5 @@
 """
-Asks a server for its policy file, as a player does.
+Requests the policy file of a server, as Flash Player does.
 """
 
 from typing import Any
@@ -16,8 +16,8 @@ from openfl_twisted.wire.policy.rule import PolicyError
 
 ANSWER_TIMEOUT = 10.0
 """
-How long it may take to get a policy file, the connection included, in seconds.
-Flash Player waits for ever.
+Maximum time to fetch a policy file, including the connection attempt (seconds). Flash
+Player waits indefinitely.
 """
 
 _END = b"\0"
@@ -25,64 +25,54 @@ _END = b"\0"
 
 class PolicyClientProtocol(Protocol):
     """
-    Sends a policy request and collects the answer: up to its zero byte, or up
-    to the end of the connection, since many servers send none.
+    Sends a policy request and collects the answer: up to its NUL byte, or up to EOF,
+    since many servers send no NUL.
 
-    @ivar answer: fires with the answer, without the zero byte; fails with
-        L{PolicyError} if there is none, or too much of it.
+    @ivar answer: fires with the answer, without the NUL byte; fails with L{PolicyError}
+        if it is empty or too long.
     """
 
     transport: ITCPTransport
 
     def __init__(self, maxLength: int = MAX_POLICY_LENGTH) -> None:
         """
-        @param maxLength: the longest file that is taken, in bytes.
+        @param maxLength: maximum length of the file (bytes).
         """
         self.maxLength = maxLength
         self.answer: Deferred[bytes] = Deferred(self._cancelled)
         self._received = bytearray()
 
     def connectionMade(self) -> None:
-        """
-        Ask.
-        """
         self.transport.write(REQUEST)
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Collect the answer.
-        """
         if self.answer.called:
             return
         searched = len(self._received)
-        # At most one piece is added to what is bounded by the length of a file.
         self._received += data
         end = self._received.find(_END, searched)
         if (len(self._received) if end < 0 else end) > self.maxLength:
-            self.answer.errback(PolicyError(f"it is longer than {self.maxLength} bytes"))
+            self.answer.errback(PolicyError(f"the file is longer than {self.maxLength} bytes"))
             self.transport.abortConnection()
         elif end >= 0:
             self.answer.callback(bytes(self._received[:end]))
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Take the end of the connection for that of the file.
-        """
         if self.answer.called:
             return
         if self._received:
             self.answer.callback(bytes(self._received))
         else:
-            self.answer.errback(PolicyError("the connection is closed without a word"))
+            self.answer.errback(PolicyError("the server sent no data"))
 
     def _cancelled(self, answer: Deferred[bytes]) -> None:
         self.transport.abortConnection()
 
 
-class PolicyClientFactory(Factory[PolicyClientProtocol]):
+class _PolicyClientFactory(Factory[PolicyClientProtocol]):
     """
-    Makes L{PolicyClientProtocol}s.
+    The factory of L{PolicyClientProtocol}.
     """
 
     protocol = PolicyClientProtocol
@@ -96,19 +86,19 @@ def askForPolicy(
     clock: IReactorTime | None = None,
 ) -> Deferred[bytes]:
     """
-    Get a policy file.
+    Fetch a policy file.
 
-    @param endpoint: the way to the server.
-    @param timeout: how long that may take, the connection included, in seconds.
-    @param clock: for the time; the reactor if there is none.
-    @return: fires with the file, which nobody has read yet; fails if the server
-        cannot be reached, does not answer in time, or sends nothing or too
-        much. Who cancels it closes the connection.
+    @param endpoint: the endpoint of the server.
+    @param timeout: maximum time, including the connection attempt (seconds).
+    @param clock: the clock (default: the reactor).
+    @return: fires with the unparsed file; fails if the server cannot be reached, does
+        not answer in time, or sends an empty or too long answer. Cancelling it closes
+        the connection.
     """
 
     def connected(protocol: PolicyClientProtocol) -> Deferred[bytes]:
         return protocol.answer
 
-    connecting: Deferred[Any] = endpoint.connect(PolicyClientFactory())
+    connecting: Deferred[Any] = endpoint.connect(_PolicyClientFactory())
     asking: Deferred[bytes] = connecting.addCallback(connected)
     return asking.addTimeout(timeout, clockOrReactor(clock), tookTooLong)

@@ -1,9 +1,8 @@
 """
-Answers policy requests, on a port of its own: 843 for a whole host, or any
-other.
+A server for policy files, on port 843 for a whole host, or on any other port.
 
-To answer them in front of another protocol, on its port, see
-L{openfl_twisted.protocols.oneport}.
+L{openfl_twisted.protocols.oneport} answers policy requests on the port of another
+protocol.
 """
 
 from collections.abc import Callable
@@ -31,30 +30,30 @@ from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH, isRequest, st
 
 REQUEST_TIMEOUT = 5.0
 """
-How long a policy request may take to arrive, in seconds.
+Default maximum time until a policy request is complete (seconds).
 """
 
 MISSING_END_TIMEOUT = 1.0
 """
-After how many seconds of silence a request that lacks only its zero byte is
-answered all the same: some clients never send it.
+Time without data after which a request without its NUL byte is answered (seconds). Some
+clients never send it.
 """
 
 PolicySource: TypeAlias = PolicyFile | Callable[[int], PolicyFile] | None
 """
-What to answer: a policy file; or a function that makes one for the port on
-which the request came, as L{PolicyFile.forPort} does; or C{None} for no answer.
+The answer to policy requests: a policy file; or a function that returns one for the
+port of the connection, such as L{PolicyFile.forPort}; or C{None} for no answer.
 """
 
 
 def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     """
-    Get the policy file for a port.
+    Return the policy file for a port.
 
-    @param policy: what to answer.
-    @param host: the address at which it is asked for.
-    @return: the file; C{None} if there is none: no policy at all, or one that
-        depends on the port, and no port.
+    @param policy: the policy source.
+    @param host: the address to which the client has connected.
+    @return: the file; C{None} if the source is C{None}, or depends on a port that the
+        address does not have.
     """
     if policy is None or isinstance(policy, PolicyFile):
         return policy
@@ -65,7 +64,8 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
 @lru_cache(maxsize=64)
 def _answerOf(policy: PolicyFile) -> bytes:
     """
-    Write a policy file as it is answered; most servers have one, or one a port.
+    Return a policy file with its NUL byte; cached, since most servers have one file per
+    port.
     """
     return policy.toXML() + b"\0"
 
@@ -74,16 +74,16 @@ def firstAnswer(
     data: bytes, policy: PolicySource, peer: IAddress, host: IAddress, log: Logger
 ) -> bytes | None:
     """
-    Answer a policy request with which a connection begins, before there is a
-    protocol for it.
+    Return the answer to a policy request that is the first data of a connection without
+    a protocol.
 
-    @param data: everything that has come on the connection.
-    @param policy: what to answer.
-    @param peer: who asks.
-    @param host: the address at which it asks.
-    @param log: where to tell it, in one line.
-    @return: the answer; C{None} if the bytes are not exactly a request, or if the
-        answer is too long to be sent at once.
+    @param data: the data received on the connection.
+    @param policy: the policy source.
+    @param peer: the address of the client.
+    @param host: the address to which the client has connected.
+    @param log: the logger.
+    @return: the answer; C{None} if the data is not exactly a request, or if the answer
+        is too long to be sent on accept.
     """
     if not startsRequest(data) or startsRequest(data[:-1]) is not None:
         return None
@@ -93,30 +93,29 @@ def firstAnswer(
     answer = _answerOf(policyFile)
     if len(answer) > MAX_ANSWER:
         return None
-    log.info("{peer} got the policy file", peer=describe(peer))
+    log.info("{peer} received the policy file", peer=describe(peer))
     return answer
 
 
 def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> bool:
     """
-    Answer a policy request and close the connection: nothing else can come on
-    it.
+    Answer a policy request, and close the connection.
 
-    @param transport: the connection on which it came.
-    @param policy: what to answer.
-    @param log: where to tell it, in one line.
-    @return: whether there was a file to answer with.
+    @param transport: the connection.
+    @param policy: the policy source.
+    @param log: the logger.
+    @return: whether a policy file was sent.
     """
     policyFile = policyFor(policy, transport.getHost())
     if policyFile is None:
         log.warn(
-            "{peer} asked for the policy file; there is none for {host}",
+            "{peer} requested the policy file, but {host} has none",
             peer=describe(transport.getPeer()),
             host=describe(transport.getHost()),
         )
     else:
         transport.write(_answerOf(policyFile))
-        log.info("{peer} got the policy file", peer=describe(transport.getPeer()))
+        log.info("{peer} received the policy file", peer=describe(transport.getPeer()))
     transport.loseConnection()
     return policyFile is not None
 
@@ -124,7 +123,7 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> b
 @implementer(IHalfCloseableProtocol)
 class PolicyFileProtocol(Protocol):
     """
-    Answers one policy request. Whatever else comes ends the connection.
+    Answers one policy request. Any other data closes the connection.
     """
 
     transport: ITransport
@@ -136,20 +135,13 @@ class PolicyFileProtocol(Protocol):
     _missingEnd: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """
-        Give the request its time.
-        """
         self._waiting = True
         if self.factory.timeout:
             self._deadline = self.factory.clock.callLater(self.factory.timeout, self._timedOut)
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Collect the request.
-        """
         if not self._waiting:
             return
-        # At most one piece is added to what is bounded by the length of a request.
         self._received += data
         if self._missingEnd is not None:
             self._missingEnd.cancel()
@@ -161,24 +153,21 @@ class PolicyFileProtocol(Protocol):
             case None if isRequest(self._received, limit):
                 self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
             case False:
-                self._refuse("sent something else than a policy request")
+                self._refuse("client did not send a policy request")
 
     def readConnectionLost(self) -> None:
         """
-        The peer has nothing more to send: a request without its zero byte is
-        answered now.
+        Called at EOF: answer a request without its NUL byte.
         """
         if not self._waiting:
             return
         if isRequest(self._received, self.factory.maxLength):
             self._answer()
         else:
-            self._refuse("closed its side without a policy request")
+            self._refuse("client sent EOF before a complete policy request")
 
     def writeConnectionLost(self) -> None:
-        """
-        Nothing is closed half from this side.
-        """
+        pass
 
     def _answer(self) -> None:
         self._stopWaiting()
@@ -188,17 +177,18 @@ class PolicyFileProtocol(Protocol):
             self.factory.unanswered += 1
 
     def _timedOut(self) -> None:
-        self._refuse(f"has not sent a policy request for {self.factory.timeout:g} seconds")
+        self._refuse(f"no policy request within {self.factory.timeout:g} s")
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, reason: str) -> None:
         self._stopWaiting()
         self.factory.refused += 1
-        self.factory.log.info("{peer} {what}", peer=describe(self.transport.getPeer()), what=what)
+        peer = describe(self.transport.getPeer())
+        self.factory.log.info("{peer} refused: {reason}", peer=peer, reason=reason)
         self.transport.loseConnection()
 
     def _stopWaiting(self) -> None:
         """
-        Cancel what is scheduled; what comes from now on counts no more.
+        Cancel the timers, and ignore further data.
         """
         self._waiting = False
         for call in (self._deadline, self._missingEnd):
@@ -207,9 +197,6 @@ class PolicyFileProtocol(Protocol):
         self._deadline = self._missingEnd = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Wait no more.
-        """
         self._stopWaiting()
 
 
@@ -218,18 +205,16 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
     Serves a policy file.
 
-    @ivar policy: the policy file, see L{PolicySource}. It can be changed at any
-        time.
-    @ivar timeout: maximum time until the request is complete (seconds); 0 for no
-        limit.
-    @ivar maxLength: the most bytes that a request can have.
-    @ivar answered: how many requests have been answered with the file.
-    @ivar unanswered: how many have not, since there was none for the port.
-    @ivar refused: how many connections have brought none.
+    @ivar policy: the policy source, see L{PolicySource}. It can be changed at any time.
+    @ivar timeout: maximum time until the request is complete (seconds); 0 for no limit.
+    @ivar maxLength: maximum length of a request (bytes).
+    @ivar answered: number of requests answered with the policy file.
+    @ivar unanswered: number of requests without a policy file for the port.
+    @ivar refused: number of connections without a policy request.
     """
 
     protocol = PolicyFileProtocol
-    # Nobody calls here but to ask.
+    # Clients of this port send first.
     firstWait = 1
     log = packageLogger()
     noisy = False
@@ -243,10 +228,11 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param policy: see L{PolicySource}.
-        @param timeout: how long a request may take to arrive, in seconds.
-        @param maxLength: the most bytes that a request can have.
-        @param clock: for the times; the reactor if there is none.
+        @param policy: the policy source, see L{PolicySource}.
+        @param timeout: maximum time until the request is complete (seconds; default 5);
+            0 for no limit.
+        @param maxLength: maximum length of a request (bytes).
+        @param clock: the clock (default: the reactor).
         """
         self.policy = policy
         self.timeout = timeout
@@ -257,10 +243,6 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         self.refused = 0
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
-        """
-        Answer a request that is there when the connection is accepted, see
-        L{IAcceptAnswer}.
-        """
         answer = None
         if len(data) <= self.maxLength:
             answer = firstAnswer(data, self.policy, peer, host, self.log)

@@ -1,9 +1,9 @@
 """
-Listening behind a proxy that sends the PROXY protocol, such as haproxy: the
-wrapped protocol sees the address of the client, from C{connectionMade} on.
+PROXY protocol: listen behind a proxy such as haproxy. The wrapped protocol uses the
+address of the client, already in C{connectionMade}.
 
-Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header
-arrives, waits indefinitely for it, and accepts any text as an address.
+Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header is
+received, waits indefinitely for it, and accepts any text as an address.
 """
 
 from typing import Any
@@ -44,18 +44,15 @@ Maximum number of connections whose header is not complete.
 """
 
 
-class ProxyHeaderProtocol(DetectionProtocol):
+class _ProxyHeaderProtocol(DetectionProtocol):
     """
-    Reads the header of one connection; made by L{ProxyProtocolFactory}.
+    Parses the header of one connection; created by L{ProxyProtocolFactory}.
     """
 
     factory: "ProxyProtocolFactory"
     _timeout: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """
-        Start the timeout of the header.
-        """
         if self.factory.pending >= self.factory.maxPending:
             self._refuse(f"too many connections without a PROXY header ({self.factory.maxPending})")
             return
@@ -63,9 +60,6 @@ class ProxyHeaderProtocol(DetectionProtocol):
         self._timeout = self.factory.clock.callLater(HEADER_TIMEOUT, self._timedOut)
 
     def inspect(self) -> None:
-        """
-        Parse the header, and connect the wrapped protocol.
-        """
         try:
             header = parseProxyHeader(self.received)
         except ProxyHeaderError as problem:
@@ -88,7 +82,7 @@ class ProxyHeaderProtocol(DetectionProtocol):
 
     def inspectAtEOF(self) -> bool:
         """
-        Close a connection that ends before its header.
+        Close a connection without a complete header.
         """
         self.decided = True
         self.transport.loseConnection()
@@ -113,9 +107,6 @@ class ProxyHeaderProtocol(DetectionProtocol):
             self._timeout = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Stop the timeout.
-        """
         self._stopWaiting()
         super().connectionLost(reason)
 
@@ -127,10 +118,10 @@ def _addressOf(address: IPAddress, port: int) -> IAddress:
 
 class ProxyProtocolFactory(WrapperFactory[Any]):
     """
-    Reads PROXY headers in front of another factory.
+    Parses the PROXY header of each connection to a wrapped factory.
 
     @ivar maxPending: maximum number of connections whose header is not complete.
-    @ivar pending: their number.
+    @ivar pending: number of connections whose header is not complete.
     @ivar refused: number of connections closed because of their header.
     """
 
@@ -145,7 +136,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: makes the protocols of the connections.
+        @param wrappedFactory: the factory of the wrapped protocols.
         @param maxPending: see the attribute (default 5000).
         @param clock: the clock (default: the reactor).
         """
@@ -156,11 +147,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
         self.clock = clockOrReactor(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
-        """
-        Make the protocol that reads the header. The wrapped factory makes one when the
-        header is complete.
-        """
-        return ConnectionWrapper(ProxyHeaderProtocol(self), self.clock)
+        return ConnectionWrapper(_ProxyHeaderProtocol(self), self.clock)
 
 
 @implementer(IStreamServerEndpoint)
@@ -178,8 +165,5 @@ class ProxyProtocolEndpoint:
         self._clock = clock
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """
-        Listen on the endpoint.
-        """
         factory = ProxyProtocolFactory(protocolFactory, clock=self._clock)
         return self._endpoint.listen(factory)

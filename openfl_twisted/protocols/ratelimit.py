@@ -1,5 +1,5 @@
 """
-Rate limits: how fast a peer may send.
+Rate limits.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -9,16 +9,16 @@ from openfl_twisted.wire.tokenbucket import TokenBucket
 
 class RateLimiter:
     """
-    Limits the messages and the bytes per second of one connection.
+    Limits the messages and bytes per second received on one connection.
     """
 
     __slots__ = ("_bytes", "_clock", "_messages")
 
     def __init__(self, messageRate: float, byteRate: float, clock: IReactorTime) -> None:
         """
-        @param messageRate: maximum rate of messages (per second); 0 for no limit.
-        @param byteRate: maximum rate of bytes (per second); 0 for no limit.
-        @param clock: measures the time.
+        @param messageRate: maximum number of messages per second; 0 for no limit.
+        @param byteRate: maximum number of bytes per second; 0 for no limit.
+        @param clock: the clock.
         """
         self._clock = clock
         now = clock.seconds()
@@ -31,7 +31,7 @@ class RateLimiter:
 
         @param messages: number of messages.
         @param length: number of bytes.
-        @return: whether they are within the limits.
+        @return: whether both limits are respected.
         """
         now = self._clock.seconds()
         return (self._messages is None or self._messages.take(messages, now)) and (

@@ -1,9 +1,9 @@
 """
-The client end of a C{SecureSocket}: a connection in TLS to a server whose
-certificate is trusted, or the exact reason why there is none.
+The client protocol of C{SecureSocket}: TLS with verification of the server's
+certificate, and the exact reason of a failure.
 
-A protocol is connected only when the handshake is completed and the certificate
-is trusted. So it cannot send anything to a stranger.
+A protocol is connected only when the TLS handshake is complete and the certificate is
+trusted. It cannot send data to an untrusted server.
 """
 
 from collections.abc import Callable
@@ -33,20 +33,20 @@ from openfl_twisted.wire.x509.certificates import Verdict
 
 HANDSHAKE_TIMEOUT = 20.0
 """
-How many seconds a handshake may take, if nobody says otherwise.
+Default maximum time until the TLS handshake is complete (seconds).
 """
 
 
 class SecureSocketProtocol(BinarySocketProtocol):
     """
-    The client end of a C{SecureSocket} connection. Subclasses override
+    The client side of a C{SecureSocket} connection. Subclasses override
     C{socketDataReceived}, and may override L{handshakeFailed}.
 
-    C{connectionMade} is called when the server is trusted. Otherwise
-    L{handshakeFailed} is called, and nothing else.
+    C{connectionMade} is called when the server is trusted. Otherwise only
+    L{handshakeFailed} is called.
 
-    @ivar verdict: what is thought of the server's certificate; C{unknown} until
-        there is a connection or the handshake has failed.
+    @ivar verdict: the result of verifying the server's certificate; C{unknown} before
+        the end of the handshake.
     """
 
     verdict = Verdict()
@@ -60,19 +60,20 @@ class SecureSocketProtocol(BinarySocketProtocol):
 
     def handshakeFailed(self, reason: Failure) -> None:
         """
-        There is no connection; override this.
+        Called when the connection cannot be established; override it. The default logs
+        the reason.
 
-        @param reason: holds a L{CertificateRefused
-            <openfl_twisted.tls.CertificateRefused>}, a L{HandshakeFailed}, or
-            Twisted's C{TimeoutError}.
+        @param reason: contains a L{CertificateRefused
+            <openfl_twisted.tls.CertificateRefused>}, a L{HandshakeFailed}, or Twisted's
+            C{TimeoutError}.
         """
-        self.log.warn("no secure connection: {reason}", reason=reason.getErrorMessage())
+        self.log.warn("TLS connection failed: {reason}", reason=reason.getErrorMessage())
 
 
 class SecureSocketFactory(BinarySocketFactory, ClientFactory):
     """
-    Makes L{SecureSocketProtocol}s, each inside TLS: for C{connectTCP} and for
-    endpoints of TCP.
+    The factory of L{SecureSocketProtocol}, inside TLS: for C{connectTCP} and TCP
+    endpoints.
     """
 
     def __init__(
@@ -87,15 +88,13 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param protocol: makes a protocol: your subclass of
-            L{SecureSocketProtocol}.
-        @param hostname: whom the server's certificate must be for.
-        @param trust: whom to believe; C{None} for the authorities of this
-            machine.
-        @param timeout: how many seconds the handshake may take.
+        @param protocol: creates a protocol: your subclass of L{SecureSocketProtocol}.
+        @param hostname: the host name that the server's certificate must contain.
+        @param trust: the trust anchors (default: those of the system).
+        @param timeout: maximum time until the handshake is complete (seconds).
         @param maxUnread: see L{BinarySocketFactory}.
         @param maxQueue: see L{BinarySocketFactory}.
-        @param clock: measures the time; C{None} for the reactor.
+        @param clock: the clock (default: the reactor).
         """
         super().__init__(protocol, maxUnread=maxUnread, maxQueue=maxQueue)
         self._creator = SecureConnectionCreator(hostname, trust)
@@ -103,9 +102,6 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         self._clock = clockOrReactor(clock)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """
-        Make a protocol, and TLS around it.
-        """
         protocol = cast("SecureSocketProtocol", super().buildProtocol(addr))
         handshake = _ProtocolHandshake(protocol, self._timeout, self._clock)
         factory = Factory.forProtocol(lambda: handshake)
@@ -116,9 +112,8 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
 @implementer(IStreamClientEndpoint)
 class SecureEndpoint:
     """
-    Connects any protocol in TLS. Unlike Twisted's C{wrapClientTLS} its
-    C{connect} succeeds only when the server is trusted, and fails with the
-    exact reason.
+    Connects any protocol with TLS. Unlike Twisted's C{wrapClientTLS}, its C{connect}
+    succeeds only when the server is trusted, and fails with the exact reason.
     """
 
     def __init__(
@@ -132,14 +127,13 @@ class SecureEndpoint:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: how to get to the server.
-        @param hostname: whom its certificate must be for.
-        @param trust: whom to believe; C{None} for the authorities of this
-            machine.
-        @param timeout: how many seconds the handshake may take.
-        @param judged: called with what is thought of the server's certificate,
-            before anything else hears of the connection.
-        @param clock: measures the time; C{None} for the reactor.
+        @param endpoint: the endpoint of the server.
+        @param hostname: the host name that the server's certificate must contain.
+        @param trust: the trust anchors (default: those of the system).
+        @param timeout: maximum time until the handshake is complete (seconds).
+        @param judged: called with the result of verifying the server's certificate,
+            before the protocol is connected or C{connect} fails.
+        @param clock: the clock (default: the reactor).
         """
         self._endpoint = endpoint
         self._creator = SecureConnectionCreator(hostname, trust)
@@ -149,10 +143,10 @@ class SecureEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        Connect.
+        Connect with TLS.
 
-        @return: fires with the protocol; fails with L{HandshakeFailed}, or with
-            what kept the endpoint from connecting.
+        @return: fires with the protocol; fails with L{HandshakeFailed}, or with the
+            error of the endpoint.
         """
         handshake = _EndpointHandshake(protocolFactory, self._judged, self._timeout, self._clock)
         factory = _inTLS(self._creator, _HandshakeFactory(handshake, protocolFactory), self._clock)
@@ -166,7 +160,7 @@ def _inTLS(
     creator: SecureConnectionCreator, factory: IProtocolFactory, clock: IReactorTime
 ) -> TLSMemoryBIOFactory:
     """
-    Put TLS around the protocols of a factory.
+    Wrap the protocols of a factory with TLS.
     """
     return TLSMemoryBIOFactory(creator, True, factory, clock)
 
@@ -174,12 +168,12 @@ def _inTLS(
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """
-    Stands where the protocol will be, until the handshake is completed; then it
-    gives up its place.
+    The protocol during the TLS handshake. Afterwards, it is replaced by the wrapped
+    protocol.
     """
 
     transport: Any
-    _detectionTimer: IDelayedCall | None = None
+    _timer: IDelayedCall | None = None
     _over = False
     # Whether the connection was cancelled; a callback of the program can do that too.
     _abandoned = False
@@ -190,7 +184,7 @@ class _Handshake(Protocol):
 
     def trusted(self, verdict: Verdict) -> IProtocol | None:
         """
-        The server is trusted.
+        Called when the server is trusted.
 
         @return: the protocol to connect; C{None} for none.
         """
@@ -198,23 +192,20 @@ class _Handshake(Protocol):
 
     def established(self, protocol: IProtocol) -> None:
         """
-        The protocol is connected.
+        Called when the protocol is connected.
         """
 
     def failed(self, reason: Failure) -> None:
         """
-        There will be no connection.
+        Called when the connection cannot be established.
         """
         raise NotImplementedError
 
     def connectionMade(self) -> None:
-        """
-        Wait, but not for ever.
-        """
-        self._detectionTimer = self._clock.callLater(self._timeout, self._timedOut)
+        self._timer = self._clock.callLater(self._timeout, self._timedOut)
 
     def _timedOut(self) -> None:
-        self._detectionTimer = None
+        self._timer = None
         reason = f"the TLS handshake was not completed within {self._timeout:g} seconds"
         self.end(Failure(HandshakeTimedOut(string=reason)))
         self.transport.abortConnection()
@@ -229,7 +220,7 @@ class _Handshake(Protocol):
         except Exception:
             if self._abandoned:
                 raise
-            # It is the user's, and whoever waits must hear of it.
+            # An error of the application must be reported to the caller.
             self.failed(Failure())
             self.transport.abortConnection()
         else:
@@ -241,7 +232,7 @@ class _Handshake(Protocol):
         Connect the protocol.
 
         @return: the protocol; C{None} if the connection was cancelled before.
-        @raise NoProtocol: if there is none.
+        @raise NoProtocol: if there is no protocol.
         """
         protocol = self.trusted(verdictOf(self.transport))
         if self._abandoned:
@@ -256,7 +247,7 @@ class _Handshake(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Say why there is no connection.
+        Report why the connection cannot be established.
         """
         if reason.check(HandshakeFailed) is None:
             reason = Failure(HandshakeFailed([], Verdict()))
@@ -264,7 +255,7 @@ class _Handshake(Protocol):
 
     def end(self, reason: Failure) -> None:
         """
-        Fail, if that has not been said yet.
+        Report a failure, once.
         """
         if not self._over:
             self._stop()
@@ -272,7 +263,7 @@ class _Handshake(Protocol):
 
     def abandon(self, connecting: Deferred[Any]) -> None:
         """
-        Be wanted no more.
+        Cancel the connection.
         """
         self._stop()
         self._abandoned = True
@@ -283,9 +274,9 @@ class _Handshake(Protocol):
 
     def _stop(self) -> None:
         self._over = True
-        if self._detectionTimer is not None:
-            self._detectionTimer.cancel()
-            self._detectionTimer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _ProtocolHandshake(_Handshake):
@@ -298,17 +289,11 @@ class _ProtocolHandshake(_Handshake):
         self._protocol = protocol
 
     def trusted(self, verdict: Verdict) -> IProtocol:
-        """
-        Tell the protocol who is there.
-        """
         self._protocol.verdict = verdict
         return self._protocol
 
     def failed(self, reason: Failure) -> None:
-        """
-        Tell the protocol why it is not connected.
-        """
-        self._protocol.verdict = verdictIn(reason)
+        self._protocol.verdict = _failedVerdict(reason)
         self._protocol.handshakeFailed(reason)
 
 
@@ -331,33 +316,23 @@ class _EndpointHandshake(_Handshake):
         self._judged = judged or (lambda verdict: None)
 
     def trusted(self, verdict: Verdict) -> IProtocol | None:
-        """
-        Make the protocol.
-        """
         self._judged(verdict)
         if self._abandoned:
             return None
         return self._factory.buildProtocol(self.transport.getPeer())
 
     def established(self, protocol: IProtocol) -> None:
-        """
-        Tell who waits for the connection.
-        """
         self.outcome.callback(protocol)
 
     def failed(self, reason: Failure) -> None:
-        """
-        Tell who waits for the connection why there is none.
-        """
-        self._judged(verdictIn(reason))
+        self._judged(_failedVerdict(reason))
         if not self._abandoned:
             self.outcome.errback(reason)
 
 
 class _HandshakeFactory(Factory[_Handshake]):
     """
-    Makes one handshake, and starts and stops with the factory of the protocol
-    behind it.
+    Builds one handshake. It is started and stopped together with the wrapped factory.
     """
 
     noisy = False
@@ -367,32 +342,21 @@ class _HandshakeFactory(Factory[_Handshake]):
         self._factory = factory
 
     def doStart(self) -> None:
-        """
-        Start.
-        """
         super().doStart()
         self._factory.doStart()
 
     def doStop(self) -> None:
-        """
-        Stop.
-        """
         super().doStop()
         self._factory.doStop()
 
     def buildProtocol(self, addr: IAddress | None) -> _Handshake:
-        """
-        Get the handshake.
-        """
         return self._handshake
 
 
-def verdictIn(reason: Failure) -> Verdict:
+def _failedVerdict(reason: Failure) -> Verdict:
     """
-    Get what was thought of the server's certificate when there came no
-    connection.
+    Return the verdict of a failed connection.
 
-    @param reason: why there came none. Without a L{HandshakeFailed} in it
-        nothing is known, as of a server that cannot be reached.
+    @param reason: the failure. Without a L{HandshakeFailed}, the verdict is unknown.
     """
     return reason.value.verdict if isinstance(reason.value, HandshakeFailed) else Verdict()

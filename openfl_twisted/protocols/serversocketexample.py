@@ -1,11 +1,11 @@
 """
-The guide's C{ServerSocketExample}: it greets with C{Connected.} and answers
-everything with C{Echo -- } and the same again.
+The guide's C{ServerSocketExample}: sends C{Connected.}, and answers everything with
+C{Echo -- } and the same text.
 
-The printed program answers whatever arrives together, and puts no end to what
-it sends; so does this one unless a framing is chosen. What the printed one gets
-wrong is right here: a character that the network has cut is put together before
-it is answered, and what stands behind a NUL is answered too.
+The printed program answers each received chunk, and adds no terminator; so does this
+one, unless a framing is chosen. Two errors of the printed program are corrected: a
+character that is split between chunks is joined before it is answered, and text that
+follows a NUL is answered, too.
 """
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
@@ -17,29 +17,23 @@ The port of the guide's program.
 """
 
 
-class ServerSocketExampleProtocol(LineEchoProtocol):
+class _ServerSocketExampleProtocol(LineEchoProtocol):
     """
-    Greets and echoes, as the guide's program does.
+    Sends a greeting and echoes, as the guide's program does.
     """
 
     framing = Framing.NONE
 
     def greet(self) -> None:
-        """
-        Tell the client that it is connected.
-        """
         self.transport.write(b"Connected." + self.ownEnd)
 
     def textReceived(self, text: bytes, end: bytes) -> None:
-        """
-        Send it back.
-        """
         self.transport.write(b"Echo -- " + text + end)
 
 
 class ServerSocketExampleFactory(LineEchoFactory):
     """
-    Makes L{ServerSocketExampleProtocol}s.
+    The factory of the guide's C{ServerSocketExample}.
     """
 
-    echo = ServerSocketExampleProtocol
+    echo = _ServerSocketExampleProtocol

@@ -1,11 +1,11 @@
 """
-The guide's C{SimpleServer}, the Java program: it greets, echoes lines, and
-leaves off after C{EXIT}.
+The guide's C{SimpleServer}, a Java program: sends a greeting, echoes lines, and closes
+the connection after C{EXIT}.
 
-The printed program does not compile, and once it does, it greets twice, serves
-one client and one line, and never answers an C{XMLSocket}. Here it is repaired:
-many clients, any number of lines, messages that are ended by a newline or by a
-zero byte. The faithful mode does what the printed program would do.
+The printed program does not compile. When that is corrected, it sends the greeting
+twice, serves one client and one line, and never answers an C{XMLSocket}. This server
+accepts many clients and lines, terminated by a newline or a NUL byte.
+L{FaithfulServerFactory} behaves like the printed program.
 """
 
 from twisted.internet.defer import Deferred
@@ -25,28 +25,22 @@ The port of the guide's program.
 """
 
 _GREETING = b"Enter EXIT to exit." + NEWLINE
-# What Java's String.trim() removes.
+# The characters that Java's String.trim() removes.
 _BLANKS = bytes(range(0x21))
 
 
-class SimpleServerProtocol(LineEchoProtocol):
+class _SimpleServerProtocol(LineEchoProtocol):
     """
-    Greets, echoes each line behind C{Echo: }, and closes after a line that is
-    C{EXIT}, blanks around it or not.
+    Sends a greeting, answers each line with C{Echo: } and the line, and closes the
+    connection after the line C{EXIT}.
     """
 
     framing = Framing.AUTO
 
     def greet(self) -> None:
-        """
-        Tell the client how to leave.
-        """
         self.transport.write(_GREETING + (END if self.ownEnd == END else b""))
 
     def textReceived(self, text: bytes, end: bytes) -> None:
-        """
-        Send the line back, and close after the last one.
-        """
         last = self.isLast(text)
         self.transport.write(b"Echo: " + text + (self.finalEnd(end) if last else end))
         if last:
@@ -54,75 +48,66 @@ class SimpleServerProtocol(LineEchoProtocol):
 
     def isLast(self, text: bytes) -> bool:
         """
-        Say whether to close after a line.
+        Return whether to close the connection after a line.
 
-        @param text: the line, without its end. Blanks around it are those that
-            Java's C{String.trim} takes away: everything up to the space.
+        @param text: the line without its terminator. Leading and trailing characters up
+            to the space are ignored, as in Java's C{String.trim}.
         """
         return text.strip(_BLANKS) == b"EXIT"
 
 
-class FaithfulServerProtocol(SimpleServerProtocol):
+class _FaithfulServerProtocol(_SimpleServerProtocol):
     """
-    Does what the printed program does, once its one misplaced line is put
-    right: it greets twice, takes lines only, and closes after the first.
+    Behaves like the printed program, whose one misplaced line is corrected: it sends
+    the greeting twice, accepts lines only, and closes the connection after the first.
     """
 
     framing = Framing.LINE
     factory: "FaithfulServerFactory"
 
     def greet(self) -> None:
-        """
-        Tell the client how to leave, twice.
-        """
         self.transport.write(_GREETING * 2)
 
     def isLast(self, text: bytes) -> bool:
         """
-        Close after any line: the printed program closes within its loop.
+        Return C{True}: the printed program closes the connection in its loop.
         """
         return True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell the factory that its only client is gone.
-        """
         super().connectionLost(reason)
         self.factory.ended.callback(None)
 
 
 class SimpleServerFactory(LineEchoFactory):
     """
-    Makes L{SimpleServerProtocol}s.
+    The factory of the guide's C{SimpleServer}.
     """
 
-    echo = SimpleServerProtocol
+    echo = _SimpleServerProtocol
 
 
 class FaithfulServerFactory(LineEchoFactory):
     """
-    Serves one client, as the printed program does; a further one is sent away.
+    Serves one client, as the printed program does; others are refused.
 
-    @ivar ended: fires when that client is gone.
+    @ivar ended: fires when the client is disconnected.
     """
 
-    echo = FaithfulServerProtocol
+    echo = _FaithfulServerProtocol
     log = packageLogger()
 
     def __init__(self, *, maxLength: int | None = None) -> None:
         """
-        @param maxLength: the longest line, in bytes; 64 KiB if not given.
+        @param maxLength: maximum length of a line (bytes; default 64 KiB).
         """
         super().__init__(maxLength=maxLength)
         self.ended: Deferred[None] = Deferred()
         self._used = False
 
     def buildProtocol(self, addr: IAddress | None) -> LineEchoProtocol | None:
-        """
-        Serve the first client.
-        """
         if self._used:
-            self.log.info("{peer} sent away: one client is served", peer=describe(addr))
+            self.log.info("{peer} refused: only one client is served", peer=describe(addr))
             return None
         self._used = True
         return super().buildProtocol(addr)

@@ -1,6 +1,5 @@
 """
-Protocols that send through a queue, and their factories: the base of those of
-this package.
+Base classes of the stream protocols of this package and of their factories.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,38 +32,36 @@ from openfl_twisted.wire.policy.request import isRequest
 
 T = TypeVar("T")
 
-# The client types that are refused once the first bytes are inspected.
-_NOBODY: Collection[Signature] = frozenset()
+# No protocol is refused.
+_NONE: Collection[Signature] = frozenset()
 
 POLICY_VIOLATION = 1008
 """
-The code of WebSocket for a peer that may not do what it does.
+The WebSocket close code for a peer that violates a limit or a rule.
 """
 
 
 LIMITS = ("queue", "rate", "message")
 """
-For what a connection is closed by a limit: more waits for it than may, it sends
-more than it may, or one message that is too long.
+The limits that disconnect a peer: its send queue is too long, it sends too much, or one
+of its messages is too long.
 """
 
 
 @implementer(IHalfCloseableProtocol)
 class StreamProtocol(Protocol):
     """
-    A protocol that owns its connection: its send queue is bounded, and it receives
-    nothing while it has paused. Subclasses override L{bytesReceived}.
+    A protocol that owns its connection: it has a send queue with a limit, and receives
+    nothing while it is paused. Subclasses override L{bytesReceived}.
 
-    @cvar maxQueue: maximum length of the send queue for a peer that does not read
-        (bytes); 0 for no limit. The default is 2 MiB. It is for connections whose
-        factory has no such limit.
-    @ivar limits: the limits of the connection: those of the factory, and of the class.
-    @ivar refused: the protocols whose clients are refused, for subclasses that
-        call L{inspect}.
+    @cvar maxQueue: maximum length of the send queue for a slow peer (bytes; default 2
+        MiB; 0 for no limit), unless the factory has such a limit.
+    @ivar limits: the limits of the connection, from its factory and its class.
+    @ivar refused: the protocols whose clients are refused, for subclasses that call
+        L{inspect}.
     """
 
-    # Twisted has defaults for some of these in its classes. As slots they are found faster, and
-    # take less memory.
+    # Slots are faster than Twisted's class attributes, and save memory.
     __slots__ = ("_mayBeRequest", "connected", "factory", "limits", "refused", "transport")
 
     transport: Connection
@@ -74,30 +71,30 @@ class StreamProtocol(Protocol):
     limits: ConnectionLimits
     refused: Collection[Signature]
     _firstBytes: FirstBytes | None = None
-    # Limits how long the first bytes are held.
+    # The timeout of the inspection.
     _detectionTimer: DetectionTimer | None = None
-    # Whether the first message can be an HTTP request with a method that is not registered.
+    # Whether the first message can be an HTTP request with an unregistered method.
     _mayBeRequest: bool
     # Whether a handler has raised.
     _failed = False
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Make one that is not connected yet. Not in C{__init__}: Twisted's protocols have
-        none, so those of programs do not call it.
+        Set the attributes, instead of C{__init__}: subclasses do not call it, since
+        Twisted's C{Protocol} does not define it.
         """
         self = super().__new__(cls)
-        # As in all protocols of Twisted; a subclass may have something else in its class.
+        # A subclass can have class attributes with these names.
         _setConnected(self, 0)
         _setFactory(self, None)
         _setTransport(self, None)
-        self.refused = _NOBODY
+        self.refused = _NONE
         self._mayBeRequest = False
         return self
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Own the connection.
+        Bind the transport.
         """
         if isinstance(self.factory, StreamFactory):
             self.limits = self.factory.limitsOf(type(self))
@@ -109,16 +106,16 @@ class StreamProtocol(Protocol):
 
     def prepare(self) -> None:
         """
-        Do nothing. Called with the limits before C{connectionMade}, for subclasses.
+        Called before C{connectionMade}, when the limits are known. The default does
+        nothing.
         """
 
     def bindTransport(self, transport: ITransport) -> Any:
         """
-        Bind a transport; put a L{BufferedTransport} in front of one that cannot be
-        bound.
+        Bind a transport, or wrap it in a L{BufferedTransport}.
 
         @param transport: the transport.
-        @return: the connection, which becomes C{transport}.
+        @return: the connection to use as C{transport}.
         """
         if isinstance(transport, Connection) and transport.bind(self):
             return transport
@@ -126,7 +123,7 @@ class StreamProtocol(Protocol):
 
     def transportChanged(self, connection: Connection) -> None:
         """
-        Use another connection from now on.
+        Use another connection instead: TLS has started.
 
         @param connection: the connection.
         """
@@ -135,14 +132,14 @@ class StreamProtocol(Protocol):
     @property
     def unprocessed(self) -> int:
         """
-        The number of received bytes that this protocol holds. If there are any when TLS
-        starts, the connection is aborted. Subclasses that hold more override this.
+        Number of received bytes that this protocol holds. If it is not 0 when TLS
+        starts, the connection is aborted. Subclasses that hold more data override it.
         """
         return 0 if self._firstBytes is None else len(self._firstBytes.received)
 
     def chunkReceived(self, data: bytes) -> None:
         """
-        Process a chunk that the connection has held.
+        Process a chunk from the receive buffer.
 
         @param data: the chunk.
         """
@@ -150,10 +147,10 @@ class StreamProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Process a chunk, and send what is written meanwhile. While this side does not
-        read, the chunk is held. After this side has closed the connection, or a handler
-        has raised, it is dropped: the reactor then ends the connection, but a TLS
-        transport goes on with what it still has.
+        Process a chunk in a write batch. While the protocol is paused, the chunk is
+        held. After this side has closed the connection, or a handler has raised, it is
+        dropped. In the latter case, the reactor closes the connection, but a TLS
+        transport continues to deliver data.
         """
         transport = self.transport
         if not transport.hasReceived:
@@ -177,23 +174,22 @@ class StreamProtocol(Protocol):
 
     def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
-        Call a method with each item received, until this side is closing or stops
-        reading. The rest is held until it reads again, so that a peer that does not
-        read its answers gets no more of them. After C{MAX_WORK} items, the rest is held
-        until other connections have been served.
+        Call a method with each item received, until this side closes the connection or
+        pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
+        the rest is held until other connections were served.
 
         @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
         """
         for number, item in enumerate(items):
-            # An item can start TLS, and that changes it.
+            # An item can start TLS, which changes the transport.
             transport = self.transport
             if not transport.reading:
                 if not transport.disconnecting:
                     transport.ensureBuffer().putBack(receive, items[number:])
                 return
             if not transport.hasReceived:
-                # The items were received before TLS, which an item has started.
+                # A previous item has started TLS; these were received in plaintext.
                 transport.refusePlaintext()
                 return
             if transport.work >= MAX_WORK:
@@ -206,22 +202,20 @@ class StreamProtocol(Protocol):
 
     def spend(self, work: int) -> None:
         """
-        Count further work for the message that is being handled, such as its
-        receivers.
+        Count further work for the message being handled, such as its receivers.
 
-        @param work: in units of C{MAX_WORK}.
+        @param work: the number of messages to count, see C{MAX_WORK}.
         """
         self.transport.work += work
 
     def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
         """
-        Hold the item that is being handled, and everything that was received after it,
-        until L{unblockReading}, because the application cannot accept it. The protocol
-        is not paused.
+        Hold the item being handled, and all data received after it, until
+        L{unblockReading}. The protocol is not paused.
 
         @param item: the item.
         @param receive: the method that handles it.
-        @return: whether it is held; C{False} once the connection is closing or lost.
+        @return: whether it is held; C{False} if the connection is closing or lost.
         """
         transport = self.transport
         buffer = transport.receiveBuffer
@@ -234,7 +228,7 @@ class StreamProtocol(Protocol):
 
     def unblockReading(self) -> None:
         """
-        Read and handle messages again. It is not an error if the connection is lost.
+        Resume delivery after L{postpone}. Does nothing if the connection is lost.
         """
         buffer = self.transport.receiveBuffer
         if buffer is not None:
@@ -251,20 +245,18 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle what is held, see L{finishReading}.
-
-        A subclass that overrides this must call it.
+        Handle the messages that are held, see L{finishReading}. A subclass that
+        overrides this must call it.
         """
         self.finishReading(reason)
-        # Held first bytes of a client that has reset the connection are dropped.
         self._endInspection()
         super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:
         """
-        Handle the messages that are held so that others are served, when the connection
-        is lost; after a reset they are dropped. A transport that is bound has done that
-        before.
+        Called when the connection is lost: handle the messages that were held to serve
+        other connections first. After a reset, they are dropped. A bound transport has
+        done that before.
 
         @param reason: why the connection is lost.
         """
@@ -274,21 +266,20 @@ class StreamProtocol(Protocol):
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Bytes came; override this.
+        Called with each received chunk; override it.
 
-        @param data: the bytes, cut as the network cut them.
+        @param data: the chunk, however the stream is split.
         """
         raise NotImplementedError
 
     def inspect(self, data: bytes) -> bytes:
         """
-        Check whether the connection begins with one of the C{refused} protocols.
-        Such a client is answered, and the connection is closed. Bytes that do
-        not decide yet are held, for 10 seconds at most; L{heldBytes} returns them at
-        EOF.
+        Check whether the connection begins with one of the C{refused} protocols. Such a
+        client is answered, and the connection is closed. Bytes that do not decide yet
+        are held for at most 10 seconds; L{heldBytes} returns them at EOF.
 
         @param data: the received bytes, while C{refused} is not empty.
-        @return: the bytes to process; C{refused} is empty then.
+        @return: the bytes to process. C{refused} is empty then.
         """
         first = self._firstBytes or FirstBytes(self.refused)
         # A WebSocket is not TCP: its first bytes are those of a message.
@@ -297,24 +288,24 @@ class StreamProtocol(Protocol):
             self._firstBytes = first
             if self._detectionTimer is None:
                 self._detectionTimer = DetectionTimer(self.getClock(), DETECTION_TIMEOUT)
-                self._detectionTimer.waitToTheEnd(self._heldTooLong)
+                self._detectionTimer.waitForDeadline(self._heldTooLong)
             return b""
         self._endInspection()
         if found is Signature.NONE:
             self._mayBeRequest = (
                 Signature.HTTP in self.refused and not self.transport.preservesMessages
             )
-            self.refused = _NOBODY
+            self.refused = _NONE
             return first.received or data
-        self.refused = _NOBODY
+        self.refused = _NONE
         self._refuse(found)
         return b""
 
     def refusesRequest(self, message: bytes) -> bool:
         """
-        Refuse the client if its first message is an HTTP request with a method
-        that is not registered. L{inspect} cannot recognize it: it would have to
-        hold the first word of every client.
+        Refuse the client if its first message is an HTTP request with an unregistered
+        method. L{inspect} cannot recognize it without holding the first word of every
+        client.
 
         @param message: the first message.
         @return: whether the client is refused.
@@ -334,15 +325,15 @@ class StreamProtocol(Protocol):
 
     def heldBytes(self) -> bytes:
         """
-        Stop inspecting the first bytes. A client that has sent a policy request
-        without its NUL byte is answered; one that has sent a part of an HTTP request
-        is refused.
+        Stop inspecting the first bytes. A client that has sent a policy request without
+        its NUL byte is answered, and one that has sent a part of an HTTP request is
+        refused.
 
-        @return: the bytes that L{inspect} holds, to be processed.
+        @return: the bytes held by L{inspect}, to be processed.
         """
         first, refused = self._firstBytes, self.refused
         self._endInspection()
-        self.refused = _NOBODY
+        self.refused = _NONE
         if first is None or self.transport.disconnecting:
             return b""
         for signature, matches in ((Signature.POLICY, isRequest), (Signature.HTTP, isPartial)):
@@ -355,45 +346,41 @@ class StreamProtocol(Protocol):
         if self._firstBytes is not None:
             self._firstBytes = None
         if self._detectionTimer is not None:
-            self._detectionTimer.end()
+            self._detectionTimer.cancel()
             self._detectionTimer = None
 
     def _heldTooLong(self) -> None:
         """
-        Process the bytes that L{inspect} holds.
+        Process the bytes held by L{inspect}, after its timeout.
         """
         buffer = self.transport.receiveBuffer
         held = self.heldBytes()
         if buffer is not None:
-            # They were received before everything that is held.
+            # The bytes were received before the contents of the buffer.
             buffer.putBack(self.bytesReceived, (held,))
             return
         try:
             self.dataReceived(held)
         except Exception:
-            # The caller is not the reactor, which would end the connection.
+            # The reactor closes a connection only after errors of a read.
             self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
             self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:
         """
-        The peer has closed its side: it gets what was written, and then this
-        side is closed too.
+        Called at EOF: send the queue, and close the connection.
         """
         self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        """
-        Know that this side has been closed, as it wanted.
-        """
+        pass
 
     def sendQueueExceeded(self) -> None:
         """
-        The peer has not read what it was sent, and the queue is at its limit:
-        the connection is cut off.
+        Called when the send queue exceeds its limit: abort the connection.
         """
         self.log.warn(
-            "{peer} cut off: it does not read, and over {limit} bytes wait for it",
+            "{peer} disconnected: send queue exceeded {limit} bytes",
             peer=self.describePeer(),
             limit=self.limits.maxQueue,
         )
@@ -402,7 +389,7 @@ class StreamProtocol(Protocol):
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Call L{sendQueueDropped} with the unsent bytes.
+        Call L{sendQueueDropped} with the unsent data.
 
         @param chunks: the chunks that were not sent completely.
         @param sent: the number of bytes of the first chunk that were sent.
@@ -412,31 +399,30 @@ class StreamProtocol(Protocol):
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        Called when the connection ends before everything was sent that was written.
-        Bytes count as sent once the kernel has accepted them; over TLS and foreign
-        transports, once the transport has accepted them.
+        Called when the connection ends with data in the send queue. Data counts as sent
+        once the kernel has accepted it; over TLS and foreign transports, once the
+        transport has accepted it.
 
-        @param chunks: all unsent bytes, in order. The first chunk may be the rest of a
+        @param chunks: all unsent data, in order. The first chunk may be the rest of a
             write that was sent in part; small writes may have been joined. On a
-            WebSocket, the payload of each message that was not sent completely, as it
-            is in its frame.
+            WebSocket, the encoded payload of each message that was not sent completely.
         """
 
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        Names by which operators know the client (default: none).
+        Labels that identify the client on the dashboard (default: none).
         """
         return {}
 
     def disconnectedByOperator(self) -> None:
         """
-        Do nothing. Called before an operator closes the connection.
+        Called before an operator disconnects the client. The default does nothing.
         """
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Have the factory count that this connection is closed by a limit.
+        Count a connection that is closed by a limit.
 
         @param limit: one of L{LIMITS}.
         """
@@ -445,28 +431,28 @@ class StreamProtocol(Protocol):
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
-        Close the connection because of what the peer has done, with a line in
-        the log. A WebSocket is told why.
+        Disconnect the peer, and log why. On a WebSocket, the Close frame contains the
+        reason.
 
-        @param reason: why, in words.
-        @param code: the same as a code of WebSocket (RFC 6455, 7.4).
+        @param reason: the reason, as text.
+        @param code: the WebSocket close code (RFC 6455, 7.4).
         """
-        self.log.warn("{peer} closed: {reason}", peer=self.describePeer(), reason=reason)
+        self.log.warn("{peer} disconnected: {reason}", peer=self.describePeer(), reason=reason)
         self.closeWith(code, reason)
 
     def closeWith(self, code: int, reason: str) -> None:
         """
         Close the connection. On a WebSocket, the Close frame contains the reason.
 
-        @param code: the reason as a code of WebSocket (RFC 6455, 7.4).
-        @param reason: the reason in words.
+        @param code: the WebSocket close code (RFC 6455, 7.4).
+        @param reason: the reason, as text.
         """
         self.transport.setCloseReason(code, reason)
         self.transport.loseConnection()
 
     def describePeer(self) -> str:
         """
-        Name the other side for a log line.
+        Return the address of the peer, for log lines.
         """
         return describe(self.transport.getPeer())
 
@@ -478,14 +464,14 @@ _setTransport = _slots.transport.__set__
 
 P = TypeVar("P", bound=StreamProtocol)
 
-# The attributes of protocols that are not called as the limit is; this is that of LineReceiver.
+# Class attributes of protocols whose name differs from the limit, as in LineReceiver.
 _ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 
 @lru_cache(maxsize=256)
 def _limitsOf(protocol: type) -> ConnectionLimits:
     """
-    Return the limits that a class of protocols has as attributes.
+    Return the limits set by class attributes of a protocol.
     """
     names = {name: _ATTRIBUTES.get(name, name) for name in ConnectionLimits._fields}
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
@@ -493,26 +479,25 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
 
 class StreamFactory(Factory[P]):
     """
-    Makes protocols. The limits of the factory come before those of their class.
+    Base class of factories. Its limits override those of the protocol's class.
 
     @ivar given: the limits of the factory, by their names in L{ConnectionLimits}.
     @ivar refused: the protocols whose clients are refused.
-    @ivar cut: how many connections have been closed by a limit, by its name in
-        L{LIMITS}.
-    @ivar foreign: number of connections closed because the client spoke another
+    @ivar cut: number of connections closed by each of L{LIMITS}.
+    @ivar foreign: number of connections closed because the client used another
         protocol, by the value of its L{Signature}.
     @ivar clock: the clock; C{None} for the reactor.
     """
 
     noisy = False
     clock: IReactorTime | None = None
-    refused: Collection[Signature] = _NOBODY
+    refused: Collection[Signature] = _NONE
 
     def __init__(self, protocol: Callable[[], P], **limits: float | None) -> None:
         """
-        @param protocol: makes a protocol.
-        @param limits: limits of the connections by their names in L{ConnectionLimits}; one that
-            is C{None} is that of the protocol's class.
+        @param protocol: creates a protocol.
+        @param limits: limits of the connections, by their names in L{ConnectionLimits};
+            C{None} for the limit of the protocol's class.
         """
         self.protocol = protocol
         self.cut = dict.fromkeys(LIMITS, 0)

@@ -1,9 +1,9 @@
 """
-Lines of text for people, as the guide's Telnet client has them: Telnet without
-any of its options, over TCP.
+A Telnet client for lines of text, as in the guide's Telnet client: all Telnet options
+are refused.
 
-The commands of Telnet are those of L{openfl_twisted.wire.telnet}; a server that
-knows nothing of Telnet is talked to as well.
+L{openfl_twisted.wire.telnet} parses the Telnet commands. Servers that do not use Telnet
+commands are supported, too.
 """
 
 import codecs
@@ -21,41 +21,36 @@ _SAMPLE = "\r\nA~"
 
 def checkEncoding(encoding: str) -> str:
     """
-    Check that lines can be written in a character set.
+    Check that an encoding can be used for lines.
 
-    @param encoding: a name that Python knows.
+    @param encoding: the name of a Python codec.
     @return: the name.
-    @raise ValueError: if nobody knows the name, or if the character set does
-        not have ASCII in it, as UTF-16 has not: then no line would end.
+    @raise ValueError: if the codec is unknown, or not a superset of ASCII, such as
+        UTF-16.
     """
     try:
         same = _SAMPLE.encode(encoding, "replace") == _SAMPLE.encode()
     except (LookupError, ValueError):
-        # The second is for a NUL in the name, and for codecs that are not meant for text.
-        raise ValueError(f"there is no character set {encoding!r}") from None
+        # ValueError: a NUL in the name, or a codec that does not encode text.
+        raise ValueError(f"unknown character set {encoding!r}") from None
     if not same:
-        raise ValueError(f"the character set {encoding!r} does not have ASCII in it")
+        raise ValueError(f"character set {encoding!r} must be a superset of ASCII")
     return encoding
 
 
 class TelnetProtocol(StreamProtocol):
     """
-    The client's end of a Telnet connection. Subclasses override
-    L{textReceived}.
+    The client side of a Telnet connection. Subclasses override L{textReceived}.
 
-    @cvar encoding: the character set of the text, a name that Python knows.
-        What it does not have becomes U+FFFD when it is read, and C{?} when it
-        is written.
-    @cvar newline: what ends a line that is sent.
+    @cvar encoding: the Python codec of the text. Undecodable bytes become U+FFFD, and
+        unencodable characters C{?}.
+    @cvar newline: terminator of sent lines.
     """
 
     encoding = "utf-8"
     newline = NEWLINE
 
     def prepare(self) -> None:
-        """
-        Use the character set and the newline of the factory.
-        """
         if isinstance(self.factory, TelnetFactory):
             self.encoding = self.factory.encoding or self.encoding
             self.newline = self.factory.newline or self.newline
@@ -64,7 +59,8 @@ class TelnetProtocol(StreamProtocol):
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Take out the commands, refuse what the server wants, and read the text.
+        Remove the Telnet commands, refuse the options that the server requests, and
+        decode the text.
         """
         data, answers = self._reader.receive(data)
         self.transport.write(answers)
@@ -81,26 +77,23 @@ class TelnetProtocol(StreamProtocol):
 
     def textReceived(self, text: str) -> None:
         """
-        Text came; override this.
+        Called with received text; override it.
 
-        @param text: whole characters, cut where the network cut them. A newline
-            is LF.
+        @param text: complete characters, however the stream is split. Newlines are LF.
         """
         raise NotImplementedError
 
     def readConnectionLost(self) -> None:
         """
-        The server has closed its side: a character whose rest has not come is
-        U+FFFD.
+        Called at EOF: an incomplete character becomes U+FFFD.
         """
         self._decodeEnd()
         super().readConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is lost: inside TLS the server closes both sides at once.
-
-        A subclass that overrides this must call it.
+        Called when the connection is lost; inside TLS, without L{readConnectionLost}. A
+        subclass that overrides this must call it.
         """
         self._decodeEnd()
         super().connectionLost(reason)
@@ -109,14 +102,14 @@ class TelnetProtocol(StreamProtocol):
         """
         Send a line.
 
-        @param line: its text, without its end.
+        @param line: the line without its terminator.
         """
         self.transport.write(escape(line.encode(self.encoding, "replace")) + self.newline)
 
 
 class TelnetFactory(StreamFactory[TelnetProtocol]):
     """
-    Makes L{TelnetProtocol}s.
+    The factory of L{TelnetProtocol}.
     """
 
     def __init__(
@@ -128,14 +121,13 @@ class TelnetFactory(StreamFactory[TelnetProtocol]):
         maxQueue: int | None = None,
     ) -> None:
         """
-        @param protocol: makes a protocol: your subclass of L{TelnetProtocol}.
-        @param encoding: the character set of the text; the protocol's
-            C{encoding} if not given.
-        @param newline: what ends a line; the protocol's C{newline} if not
-            given.
-        @param maxQueue: how many bytes are held for a peer that does not read;
-            the protocol's C{maxQueue} if not given.
-        @raise ValueError: if lines cannot be written in this character set.
+        @param protocol: creates a protocol: your subclass of L{TelnetProtocol}.
+        @param encoding: the Python codec of the text (default: C{encoding} of the
+            protocol).
+        @param newline: terminator of sent lines (default: C{newline} of the protocol).
+        @param maxQueue: maximum length of the send queue for a slow peer (bytes;
+            default: C{maxQueue} of the protocol).
+        @raise ValueError: if the encoding cannot be used for lines.
         """
         if encoding is not None:
             checkEncoding(encoding)

@@ -1,10 +1,9 @@
 """
-WebSockets, for OpenFL in a browser and for Ruffle on the web, in front of any
-other protocol.
+WebSockets for any protocol: OpenFL in a browser, and Ruffle on the web.
 
-Each write is one binary message: OpenFL in a browser loses what stands behind
-the first zero byte of a message, and Ruffle takes no text. What comes, in
-messages of either kind, is a stream of bytes.
+Each write is sent as one binary message: OpenFL in a browser loses the data that
+follows the first NUL byte of a message, and Ruffle does not accept text messages.
+Received messages, text or binary, are delivered as a byte stream.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,25 +36,25 @@ from openfl_twisted.wire.websocket.handshake import acceptUpgrade, checkUpgrade
 
 OPEN_TIMEOUT = 10.0
 """
-How long the head of a request may take to arrive, in seconds.
+Default maximum time until the request head is complete (seconds).
 """
 
 CLOSE_TIMEOUT = 5.0
 """
-How long the peer may take to answer a Close, in seconds.
+Default maximum time until the peer answers a Close (seconds).
 """
 
 PING_INTERVAL = 30.0
 """
-After so many seconds without a byte from the peer it is sent a ping.
+Default time without received data until a ping is sent (seconds).
 """
 
 PONG_TIMEOUT = 20.0
 """
-How long the peer may take to answer a ping, in seconds.
+Default maximum time until the peer answers a ping (seconds).
 """
 
-# So many characters of what comes are shown to people.
+# Maximum number of received characters in a log line.
 _MAX_SHOWN = 200
 
 _SUCCESS = range(200, 300)
@@ -64,13 +63,10 @@ _TOO_MUCH = frozenset((408, 431))
 
 class WebSocketProtocol(WebSocketTransport):
     """
-    One connection; made by L{WebSocketFactory}.
+    The server side of a WebSocket; created by L{WebSocketFactory}. It is the transport
+    of the wrapped protocol, which is connected after the opening handshake.
 
-    To the wrapped protocol this is its transport. It is connected when the
-    handshake is done. Its C{connectionMade} and C{connectionLost} are called
-    once each, or never, if there was no handshake.
-
-    @ivar requestPath: the path of the request, with its query: C{/path?query}.
+    @ivar requestPath: the path and query of the request.
     """
 
     __slots__ = ("_collector", "_head")
@@ -83,37 +79,28 @@ class WebSocketProtocol(WebSocketTransport):
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
     ) -> None:
         """
-        @param factory: has the settings.
-        @param otherwise: called with all the bytes that have come if they ask
-            for no WebSocket, instead of an answer that says so. The transport
-            is then free, and this protocol does nothing more.
+        @param factory: provides the settings.
+        @param otherwise: called with all received data if it is an HTTP request that
+            does not open a WebSocket (default: refuse the request). This protocol does
+            nothing afterwards.
         """
         super().__init__(factory)
         self.factory = factory
         self._collector: HeadCollector | None = None
-        # The request, until the protocol has looked at it.
+        # The request, until connectionMade of the protocol has returned.
         self._head: RequestHead | None = None
         if otherwise is not None:
             self._otherwise = otherwise
 
     def logPrefix(self) -> str:
-        """
-        Name the wrapped factory too.
-        """
         return self.factory.logPrefix()
 
     def makeConnection(self, transport: ITransport) -> None:
-        """
-        Give the request its time.
-        """
         super().makeConnection(transport)
         self._collector = HeadCollector(self.factory.maxHead)
-        self.arm(self.factory.openTimeout, self._openTimedOut)
+        self.startTimer(self.factory.openTimeout, self._openTimedOut)
 
     def requestReceived(self, data: bytes) -> None:
-        """
-        Collect the head of the request.
-        """
         collector = cast("HeadCollector", self._collector)
         try:
             complete = collector.receive(data)
@@ -129,7 +116,7 @@ class WebSocketProtocol(WebSocketTransport):
                 self._answer(answer, body=not collector.isHEAD)
             else:
                 self._ended = True
-                self.waitNoMore()
+                self.stopTimer()
                 self._otherwise(bytes(collector.received))
         else:
             self._collector = None
@@ -143,13 +130,13 @@ class WebSocketProtocol(WebSocketTransport):
 
     def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
         """
-        Accept the WebSocket handshake, and make the wrapped protocol.
+        Accept the WebSocket handshake, and create the wrapped protocol.
 
-        @return: the WebSocket and the answer.
+        @return: the frame parser and the response.
         @raise HTTPAnswer: if the handshake is refused.
         """
         factory = self.factory
-        self._peer = self._behindProxy(head)
+        self._peer = self._forwardedAddress(head)
         origin = head.headers.get("origin")
         if not factory.accept:
             raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
@@ -160,12 +147,12 @@ class WebSocketProtocol(WebSocketTransport):
         )
         self.protocol = factory.wrappedFactory.buildProtocol(self.getPeer())
         if self.protocol is None:
-            raise HTTPAnswer(503, "There is no room for another connection.")
+            raise HTTPAnswer(503, "The server accepts no more connections.")
         return WebSocketFrames(factory.maxFrame, extension), response
 
-    def _behindProxy(self, head: RequestHead) -> IAddress | None:
+    def _forwardedAddress(self, head: RequestHead) -> IAddress | None:
         """
-        Find out who is behind a trusted proxy.
+        Return the address of the client of a trusted proxy; C{None} without a proxy.
         """
         peer = self.transport.getPeer()
         if not isinstance(peer, IPv4Address | IPv6Address):
@@ -183,15 +170,15 @@ class WebSocketProtocol(WebSocketTransport):
 
     def _answer(self, answer: HTTPAnswer, *, body: bool) -> None:
         """
-        Answer a request that opens no WebSocket, and close the connection.
+        Answer a request that does not open a WebSocket, and close the connection.
         """
         if answer.status in _SUCCESS:
-            self.log.debug("{peer} got an answer to a health check", peer=describe(self.getPeer()))
+            self.log.debug("{peer}: health check answered", peer=describe(self.getPeer()))
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
             log(
-                "{peer} sent an HTTP request that was refused: {status} {text}",
+                "{peer} refused: HTTP request answered with {status} {text}",
                 peer=describe(self.getPeer()),
                 status=answer.status,
                 text=answer.text,
@@ -202,31 +189,30 @@ class WebSocketProtocol(WebSocketTransport):
     @property
     def requestHeaders(self) -> dict[str, str]:
         """
-        The header fields of the request: names in small letters; the values of
-        several with one name are joined with commas.
+        The header fields of the request, by lower-case name; repeated fields are joined
+        with commas.
 
-        They are there until the C{connectionMade} of the protocol has returned,
-        which can keep what it needs: few need any, and a browser sends more
-        than all else that is held for an idle connection.
+        They are available until C{connectionMade} of the protocol returns, to save
+        memory: copy the fields that are needed later.
 
-        @raise RuntimeError: if they are there no more.
+        @raise RuntimeError: if they are not available.
         """
         if self._head is None:
-            raise RuntimeError("the header fields are only there during connectionMade")
+            raise RuntimeError("requestHeaders is only available during connectionMade")
         return self._head.headers
 
 
 class WebSocketFactory(WrapperFactory[Any]):
     """
-    Puts WebSockets in front of another factory, whose protocols need not know.
+    Accepts WebSockets for a wrapped factory, whose protocols use them like TCP
+    connections.
 
     The parameters of its constructor are its attributes.
 
-    @ivar silences: the open WebSockets from which nothing has come since they
-        were looked at last, see L{SharedTimer}.
-    @ivar pongs: those that were sent a ping and have not answered.
-    @ivar refusedRequests: number of HTTP requests that were answered with an
-        error.
+    @ivar silences: timer of the WebSockets that wait for C{pingInterval}, see
+        L{SharedTimer}.
+    @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
+    @ivar refusedRequests: number of HTTP requests answered with an error.
     """
 
     kind = "WebSocket"
@@ -249,31 +235,28 @@ class WebSocketFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory for what is inside.
-        @param maxHead: the longest head of a request, in bytes.
+        @param wrappedFactory: the factory of the wrapped protocols.
+        @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text frame, a fragment or a compressed
-            message, also after it has been inflated (bytes). Other messages have
-            no limit: the wrapped protocol receives their payload as it arrives,
-            as from TCP.
-        @param openTimeout: how long the head may take to arrive, in seconds.
-        @param closeTimeout: how long the peer may take to answer a Close, in
-            seconds; and after its own, to let the connection end.
-        @param pingInterval: after how many seconds of silence a ping is sent;
-            0 for none.
-        @param pongTimeout: how many seconds a silent peer then has.
-        @param origins: decides about the header C{Origin} of a request, which
-            is C{None} if there is none; see
-            L{openfl_twisted.wire.policy.origins.originsOf}. Without it everybody may
-            connect.
-        @param trustedProxies: whose C{X-Forwarded-For} or C{Forwarded} is
-            believed; if there are both, neither is.
-        @param compress: whether messages are compressed for those who offer it.
-            That costs time, and memory for each connection.
-        @param subprotocols: which subprotocols to agree to if they are offered,
-            the best first.
-        @param accept: whether to accept WebSockets (default C{True}). If not,
-            every request is answered, and no WebSocket is opened.
-        @param clock: for the times; the reactor if there is none.
+            message, also after decompression (bytes). Other messages have no limit:
+            their payload is delivered as it is received.
+        @param openTimeout: maximum time until the request head is complete (seconds).
+        @param closeTimeout: maximum time until the peer answers a Close, and until it
+            closes the connection after its own Close (seconds).
+        @param pingInterval: time without received data until a ping is sent (seconds);
+            0 for no pings.
+        @param pongTimeout: maximum time until the peer answers a ping (seconds).
+        @param origins: returns whether the C{Origin} header of a request is accepted;
+            called with C{None} if it is missing. See
+            L{openfl_twisted.wire.policy.origins.originsOf} (default: accept all).
+        @param trustedProxies: networks of proxies whose C{X-Forwarded-For} or
+            C{Forwarded} header is used. If a request contains both, they are ignored.
+        @param compress: whether to compress messages for clients that offer it. This
+            costs time, and memory for each connection.
+        @param subprotocols: accepted subprotocols, by preference.
+        @param accept: whether to accept WebSockets (default C{True}). If not, every
+            request is answered with an error.
+        @param clock: the clock (default: the reactor).
         """
         super().__init__(wrappedFactory)
         self.maxHead = maxHead
@@ -293,17 +276,12 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.checkPong)
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
-        """
-        Make the WebSocket for a connection. The wrapped factory makes a protocol after
-        the opening handshake.
-        """
         return ConnectionWrapper(WebSocketProtocol(self), self.clock)
 
 
 def _shown(text: str | None) -> str:
     """
-    Write what has come as it is written in programs, and not all of it if it is
-    long.
+    Return received text in C{repr} form, shortened for a log line.
     """
     shown = ascii(text)
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

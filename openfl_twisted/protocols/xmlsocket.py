@@ -1,10 +1,10 @@
 """
-C{XMLSocket}: text messages in UTF-8, each ended by one zero byte, over TCP.
+The text protocol of C{XMLSocket}: UTF-8 messages over TCP, each terminated by a NUL
+byte.
 
-For people who know C{twisted.protocols.basic.LineReceiver}: this is one whose
-delimiter is the NUL byte, so C{lineReceived}, C{sendLine}, C{lineLengthExceeded}
-and C{MAX_LENGTH} are here too. Unlike it, it does work that is linear in the
-bytes received.
+It corresponds to C{twisted.protocols.basic.LineReceiver} with the delimiter NUL, and
+also has C{lineReceived}, C{sendLine}, C{lineLengthExceeded} and C{MAX_LENGTH}. Unlike
+it, its work is linear in the received bytes.
 """
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
@@ -32,13 +32,11 @@ from openfl_twisted.wire.messages import (
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-# The end of a message above this length, in bytes or characters, is a piece of its own.
+# Messages above this length (bytes or characters) are not copied to append the NUL byte.
 _LONG = 64 * 1024
 
-Tap: TypeAlias = Callable[[str, str], object]
-"""
-Hears messages: called with C{"in"} or C{"out"}, and with the text.
-"""
+# Called with "in" or "out", and the text of a message.
+_Tap: TypeAlias = Callable[[str, str], object]
 
 
 @lru_cache(maxsize=256)
@@ -51,34 +49,31 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
 
 class XMLSocketProtocol(StreamProtocol):
     """
-    One end of an C{XMLSocket} connection, client or server. Subclasses override
-    one of L{messageReceived}; L{messagesReceived}, which is faster where many
-    messages come together; and L{lineReceived}, for bytes.
+    One side of an C{XMLSocket} connection, client or server. Subclasses override one of
+    L{messageReceived}; L{messagesReceived}, which is faster for many messages per read;
+    and L{lineReceived}, for bytes.
 
-    A message need not be XML. Replies to all messages of one read leave in one
-    write. After C{loseConnection} no further message is given, not even one
-    that has been received already, as in Flash.
+    A message need not be XML. All messages written during one read are sent in one
+    write. After C{loseConnection} no further message is delivered, not even one that
+    was already received, as in Flash.
 
-    @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes); 0
-        for no limit. The default is 1 MiB.
-    @cvar policy: the answer to a policy request that comes as the first
-        message; C{None} if such a message is like any other. A client that
-        was slow with its request, or split it, is answered in this way; see
-        L{openfl_twisted.protocols.oneport} for the others.
-    @cvar messageRate: how many messages may come in a second, for a long time;
-        five times as many may come at once. Beyond it the connection is closed.
-        0 means any number.
-    @cvar byteRate: the same for bytes.
-    @ivar messagesIn: how many messages have come, if no L{XMLSocketFactory}
-        counts them.
-    @ivar messagesOut: how many L{sendMessage} and L{sendLine} have sent, in the
-        same way.
-    @ivar answered: whether a policy request has been answered here, in the same
-        way.
-    @ivar unanswered: whether there was no file for one.
+    @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes; default 1
+        MiB; 0 for no limit).
+    @cvar policy: the answer to a policy request that is the first message; C{None} to
+        deliver it like any other message. L{openfl_twisted.protocols.oneport} answers
+        most requests earlier, except those of slow clients.
+    @cvar messageRate: maximum average number of messages per second, with bursts of
+        five times as many; 0 for no limit. Beyond it, the connection is closed.
+    @cvar byteRate: maximum average number of bytes per second, with the same bursts; 0
+        for no limit.
+    @ivar messagesIn: number of messages received. With an L{XMLSocketFactory}, the
+        factory counts this and the following numbers.
+    @ivar messagesOut: number of messages sent by L{sendMessage} and L{sendLine}.
+    @ivar answered: number of policy requests answered with the policy file.
+    @ivar unanswered: number of policy requests without a policy file for the port.
     """
 
-    __slots__ = ("_counter", "_looks", "_splitter")
+    __slots__ = ("_counter", "_inspects", "_splitter")
 
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
@@ -88,12 +83,12 @@ class XMLSocketProtocol(StreamProtocol):
     messagesOut = 0
     answered = 0
     unanswered = 0
-    # Only there while a message has begun.
+    # Exists only while a message is incomplete.
     _splitter: MessageSplitter | None
     _rateLimiter: RateLimiter | None = None
-    _tap: Tap | None = None
-    _toldBroken = False
-    # Whether a subclass wants bytes, or the messages of a read together.
+    _tap: _Tap | None = None
+    _loggedInvalid = False
+    # Whether a subclass overrides lineReceived, or messagesReceived.
     _wantsLines = False
     _wantsLists = False
 
@@ -109,17 +104,14 @@ class XMLSocketProtocol(StreamProtocol):
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Make one that has not spoken yet.
+        Set the attributes, see L{StreamProtocol.__new__}.
         """
         self = super().__new__(cls)
-        self._looks = True
+        self._inspects = True
         self._splitter = None
         return self
 
     def prepare(self) -> None:
-        """
-        Begin to count, and be counted among the factory's connections.
-        """
         limits = self.limits
         if limits.messageRate or limits.byteRate:
             self._rateLimiter = RateLimiter(limits.messageRate, limits.byteRate, self.getClock())
@@ -129,27 +121,23 @@ class XMLSocketProtocol(StreamProtocol):
             self.factory.countIn(self)
         if self._counter.policy is not None:
             self.refused = _withPolicy(frozenset(self.refused))
-        self._lookOrNot()
+        self._updateInspects()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Be counted out.
-
-        A subclass that overrides this must call it.
+        Remove the protocol from the factory's connections. A subclass that overrides
+        this must call it.
         """
         try:
             self.finishReading(reason)
             self._dropUnfinished()
         finally:
-            # Also if a message that was held raises: the factory would keep it forever.
+            # Also after an error, or the factory would keep the protocol forever.
             if isinstance(self.factory, XMLSocketFactory):
                 self.factory.countOut(self)
             super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
-        """
-        The peer has closed its side.
-        """
         self._dropUnfinished()
         super().readConnectionLost()
 
@@ -160,7 +148,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _dropUnfinished(self) -> None:
         """
-        Drop a message whose end has not come, as Flash does.
+        Drop a message without its NUL byte, as Flash does.
         """
         held = self.heldBytes()
         if held:
@@ -168,21 +156,18 @@ class XMLSocketProtocol(StreamProtocol):
         begun = 0 if self._splitter is None else self._splitter.pending
         if begun and not self.transport.disconnecting:
             self.log.info(
-                "{peer} closed within a message; its {count} bytes are dropped",
+                "{peer} closed the connection within a message; {count} bytes dropped",
                 peer=self.describePeer(),
                 count=begun,
             )
         self._splitter = None
 
-    # What comes
+    # Receiving
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Process a chunk, see L{StreamProtocol.dataReceived}.
-        """
         transport = self.transport
         if (
-            self._looks
+            self._inspects
             or data[-1:] != END
             or self._splitter is not None
             or len(data) > self.limits.maxLength
@@ -193,15 +178,15 @@ class XMLSocketProtocol(StreamProtocol):
         ):
             super().dataReceived(data)
             return
-        # What nearly every read is: whole messages, which nobody inspects.
+        # The usual case: complete messages that need no inspection.
         transport.work = 0
         try:
             try:
                 text = data[:-1].decode()
             except UnicodeDecodeError:
-                text = self._decodeBroken(data[:-1])
+                text = self._decodeInvalid(data[:-1])
             if self._wantsLists or "\0" in text:
-                self._handOnTexts(text)
+                self._deliverTexts(text)
             else:
                 self._counter.messagesIn += 1
                 self.messageReceived(text)
@@ -211,13 +196,10 @@ class XMLSocketProtocol(StreamProtocol):
             raise
 
     def bytesReceived(self, data: bytes) -> None:
-        """
-        Split the stream into messages.
-        """
-        if self._looks:
+        if self._inspects:
             if self.refused:
                 data = self.inspect(data)
-                self._lookOrNot()
+                self._updateInspects()
             if data:
                 self._inspectedReceived(data)
         elif (
@@ -225,62 +207,62 @@ class XMLSocketProtocol(StreamProtocol):
             or not data.endswith(END)
             or len(data) > self.limits.maxLength
         ):
-            self._pieceReceived(data)
+            self._partReceived(data)
         else:
-            self._handOn(data[:-1])
+            self._deliverJoined(data[:-1])
 
     def _inspectedReceived(self, data: bytes) -> None:
         """
-        Split the stream into messages, which are inspected as bytes.
+        Split inspected data into messages.
         """
         if (
             self._splitter is not None
             or not data.endswith(END)
             or len(data) > self.limits.maxLength
         ):
-            self._pieceReceived(data)
+            self._partReceived(data)
         else:
-            self._lookAt(splitWhole(data), len(data))
+            self._deliverInspected(splitWhole(data), len(data))
 
-    def _pieceReceived(self, data: bytes) -> None:
+    def _partReceived(self, data: bytes) -> None:
         """
-        Cut what is not only whole messages.
+        Split a chunk that contains incomplete messages.
         """
         splitter = self._splitter = self._splitter or MessageSplitter(self.limits.maxLength)
-        together: bytes | None = None
+        joined: bytes | None = None
         messages: Sequence[bytes] = ()
         tooLong = None
         try:
-            if self._looks:
+            if self._inspects:
                 messages = splitter.receive(data)
             else:
-                together = splitter.receiveTogether(data)
+                joined = splitter.receiveTogether(data)
         except MessageTooLong as problem:
             tooLong, messages = problem, problem.before
         if tooLong is None and not splitter.pending:
             self._splitter = None
-        if self._looks:
-            self._lookAt(messages, len(data))
-        elif together is not None or messages:
-            self._handOn(END.join(messages) if together is None else together)
+        if self._inspects:
+            self._deliverInspected(messages, len(data))
+        elif joined is not None or messages:
+            self._deliverJoined(END.join(messages) if joined is None else joined)
         if tooLong is not None:
             self.deliverEach((tooLong,), self._tooLong)
 
-    def _handOn(self, together: bytes) -> None:
+    def _deliverJoined(self, joined: bytes) -> None:
         """
-        Hand on messages as text.
+        Decode messages, and deliver them.
 
-        @param together: the messages, with a NUL byte between two. They are decoded
-            together: no character extends over the end of a message.
+        @param joined: the messages, separated by NUL bytes. They are decoded
+            together: no character extends beyond a message.
         """
         try:
-            text = together.decode()
+            text = joined.decode()
         except UnicodeDecodeError:
-            text = self._decodeBroken(together)
-        self._handOnTexts(text)
+            text = self._decodeInvalid(joined)
+        self._deliverTexts(text)
 
-    def _handOnTexts(self, text: str) -> None:
-        # To search first is faster: a split looks at each character, and so for long messages.
+    def _deliverTexts(self, text: str) -> None:
+        # Searching first is faster than splitting a long message.
         messages = text.split("\0") if "\0" in text else [text]
         self._counter.messagesIn += len(messages)
         if not self._wantsLists:
@@ -293,23 +275,22 @@ class XMLSocketProtocol(StreamProtocol):
                 self.messagesReceived,
             )
 
-    def _lookAt(self, messages: Sequence[bytes], length: int) -> None:
+    def _deliverInspected(self, messages: Sequence[bytes], length: int) -> None:
         """
-        Hand on messages where somebody looks at each as bytes: a subclass, a
-        tap, a pace, or we, since the first can be an HTTP request.
+        Deliver messages that must be inspected as bytes: by a subclass, a tap or a rate
+        limit, or because the first one can be an HTTP request.
 
         @param messages: the messages.
-        @param length: how many bytes have come, of messages and of pieces.
+        @param length: number of bytes received, including incomplete messages.
         """
         if self._rateLimiter is not None and not self._rateLimiter.allows(len(messages), length):
-            self.limitExceeded("rate")
-            self.closeFor("it sends more than is allowed")
+            self._rateExceeded()
             return
         if messages:
             if self._mayBeRequest:
                 if self.refusesRequest(messages[0]):
                     return
-                self._lookOrNot()
+                self._updateInspects()
             if self._tap is not None:
                 for line in messages:
                     self._tap("in", decodeUTF8(line))
@@ -317,13 +298,20 @@ class XMLSocketProtocol(StreamProtocol):
                 self._counter.messagesIn += len(messages)
                 self.deliverEach(messages, self.lineReceived)
             else:
-                self._handOn(END.join(messages))
+                self._deliverJoined(END.join(messages))
 
-    def _lookOrNot(self) -> None:
+    def _rateExceeded(self) -> None:
+        limits = self.limits
+        rates = ((limits.messageRate, "messages/s"), (limits.byteRate, "bytes/s"))
+        exceeded = ", ".join(f"{rate:g} {unit}" for rate, unit in rates if rate)
+        self.limitExceeded("rate")
+        self.closeFor(f"rate limit exceeded ({exceeded})")
+
+    def _updateInspects(self) -> None:
         """
-        Find out whether anybody looks at each message.
+        Compute whether messages must be inspected as bytes.
         """
-        self._looks = bool(
+        self._inspects = bool(
             self._wantsLines
             or self.refused
             or self._mayBeRequest
@@ -350,73 +338,72 @@ class XMLSocketProtocol(StreamProtocol):
 
     def lineReceived(self, line: bytes) -> None:
         """
-        A message came, as bytes; override this if you want no text.
+        Called with each message as bytes; override it to receive bytes.
 
-        @param line: the message without its end.
+        @param line: the message without its NUL byte.
         """
         try:
             message = line.decode()
         except UnicodeDecodeError:
-            message = self._decodeBroken(line)
+            message = self._decodeInvalid(line)
         self.messagesReceived([message])
 
-    def _decodeBroken(self, data: bytes) -> str:
+    def _decodeInvalid(self, data: bytes) -> str:
         """
-        Read as text what is not UTF-8. That is logged once for each connection:
-        who sends one such message sends many.
+        Decode invalid UTF-8 as Flash does. This is logged once per connection.
         """
-        if not self._toldBroken:
-            self._toldBroken = True
+        if not self._loggedInvalid:
+            self._loggedInvalid = True
             self.log.warn(
-                "{peer} sends text that is not UTF-8; it is read as Flash reads it",
+                "{peer} sent invalid UTF-8, which is decoded as Flash does",
                 peer=self.describePeer(),
             )
         return decodeUTF8(data)
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
-        One or more messages came at once. This gives each to
-        L{messageReceived}; override it if you can deal with many for less. What
-        you do with them is up to you then: also whether you go on after you have
-        closed the connection, or stopped reading.
+        Called with all messages completed by one read. The default implementation calls
+        L{messageReceived} for each.
 
-        @param messages: their texts, in order; at least one.
+        Override it to process many messages at a time. An override is responsible for
+        stopping after it has closed the connection or paused.
+
+        @param messages: the decoded messages, in order; never empty.
         """
         self.deliverEach(messages, self.messageReceived)
 
     def messageReceived(self, message: str) -> None:
         """
-        A message came; override this.
+        Called with each message; override it.
 
-        @param message: its text, read by
-            L{openfl_twisted.wire.text.decodeUTF8}; empty if there was nothing
-            before the end.
+        @param message: the message without its NUL byte, decoded by
+            L{openfl_twisted.wire.text.decodeUTF8}; can be empty.
         """
         raise NotImplementedError
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """
-        A message is longer than C{MAX_LENGTH}; override this if the peer is to
-        hear of it. The connection is closed after it in any case.
+        Called when a message exceeds C{MAX_LENGTH}. The default closes the connection
+        with a reason. It is closed in any case afterwards.
 
-        @param line: what was noticed; the message itself is gone.
+        @param line: the error; the message was dropped.
         """
         self.closeFor(str(line), MESSAGE_TOO_BIG)
 
-    # What goes
+    # Sending
 
     def sendMessage(self, message: str) -> None:
         """
         Send a message.
 
-        @param message: its text. A NUL in it splits it for the receiver: there
-            is no escaping.
+        @param message: the message. The receiver splits it at NUL characters, which
+            cannot be escaped.
         """
         self._counter.messagesOut += 1
         if len(message) > _LONG:
             self._sendLong(encodeUTF8(message))
             return
-        # This is encodeUTF8, without the price of it.
+        # encodeUTF8, inlined for speed.
         try:
             data = (message + "\0").encode()
         except UnicodeEncodeError:
@@ -425,9 +412,9 @@ class XMLSocketProtocol(StreamProtocol):
 
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
-        Send several messages, in one write where the transport knows only bytes.
+        Send several messages, in one write on a byte stream.
 
-        @param messages: their texts.
+        @param messages: the messages.
         """
         count = len(messages)
         if count > 1 and self.transport.preservesMessages:
@@ -443,9 +430,9 @@ class XMLSocketProtocol(StreamProtocol):
 
     def sendLine(self, line: bytes) -> None:
         """
-        Send a message that is in bytes already.
+        Send a message given as bytes.
 
-        @param line: the message without its end.
+        @param line: the message without its NUL byte.
         """
         self._counter.messagesOut += 1
         if len(line) > _LONG:
@@ -455,26 +442,25 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _sendLong(self, line: bytes) -> None:
         """
-        Send a message that is not worth a copy for the sake of its end.
+        Send a message without copying it to append the NUL byte.
         """
         self.transport.writeSequence((line, END))
 
-    # Who listens
+    # Observing
 
     @property
-    def tap(self) -> Tap | None:
+    def tap(self) -> _Tap | None:
         """
-        Who hears all messages of this connection: those that come when they
-        have come, and those that go when they are written, by whomever.
-        C{None} for nobody, which costs nothing.
+        Called with each message received or written, as C{"in"} or C{"out"} and the
+        text; C{None} for no observer, which costs nothing.
         """
         return self._tap
 
     @tap.setter
-    def tap(self, tap: Tap | None) -> None:
+    def tap(self, tap: _Tap | None) -> None:
         self._tap = tap
-        self._lookOrNot()
-        # Whoever fans out writes to the queue itself, so it is the queue that is tapped.
+        self._updateInspects()
+        # A broadcast writes to the transport directly.
         self.transport.tap = None if tap is None else self._tapWritten
 
     def _tapWritten(self, data: bytes) -> None:
@@ -485,18 +471,17 @@ class XMLSocketProtocol(StreamProtocol):
 
 class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
     """
-    Makes L{XMLSocketProtocol}s, and knows those that are connected.
+    The factory of L{XMLSocketProtocol}. It keeps a collection of the connected
+    protocols.
 
-    @ivar connections: the protocols that are connected, in the order in which
-        they came; for reading, as one reads a set.
+    @ivar connections: the connected protocols, oldest first; a read-only set.
     @ivar policy: the answer to a policy request that is the first message. It can be
         changed at any time.
-    @ivar messagesIn: how many messages have come.
-    @ivar messagesOut: how many have been sent by L{broadcast}, and by the
-        protocols' C{sendMessage} and C{sendLine}.
-    @ivar answered: how many policy requests that came late have been answered
-        with the file.
-    @ivar unanswered: how many have not, since there was none for the port.
+    @ivar messagesIn: number of messages received.
+    @ivar messagesOut: number of messages sent by L{broadcast} and by the protocols'
+        C{sendMessage} and C{sendLine}.
+    @ivar answered: number of policy requests answered with the policy file.
+    @ivar unanswered: number of policy requests without a policy file for the port.
     """
 
     def __init__(
@@ -512,21 +497,22 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param protocol: makes a protocol: your subclass of
-            L{XMLSocketProtocol}.
-        @param maxLength: the longest message, in bytes; the protocol's
-            C{MAX_LENGTH} if not given.
-        @param maxQueue: how many bytes are held for a peer that does not read;
-            the protocol's C{maxQueue} if not given.
-        @param messageRate: how many messages a second may come from one client;
-            the protocol's C{messageRate} if not given.
-        @param byteRate: the same for bytes.
-        @param policy: the answer to a policy request that is the first message;
-            the default lets everybody connect to the port on which it came.
+        @param protocol: creates a protocol: your subclass of L{XMLSocketProtocol}.
+        @param maxLength: maximum length of a message (bytes; default: C{MAX_LENGTH} of
+            the protocol).
+        @param maxQueue: maximum length of the send queue for a slow peer (bytes;
+            default: C{maxQueue} of the protocol).
+        @param messageRate: maximum number of messages per second from one client
+            (default: C{messageRate} of the protocol).
+        @param byteRate: maximum number of bytes per second from one client (default:
+            C{byteRate} of the protocol).
+        @param policy: the answer to a policy request that is the first message
+            (default: allow all domains to connect to the port of the connection).
             C{None} for no answer.
-        @param passThrough: the protocols whose clients are not refused, of
-            L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} (default none): a
-            web page could send messages in an HTTP request.
+        @param passThrough: members of
+            L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} whose clients are not
+            refused (default: none). With C{Signature.HTTP}, web pages can send messages
+            in HTTP requests.
         @param clock: the clock (default: the reactor).
         """
         super().__init__(
@@ -539,7 +525,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         self.refused = FOREIGN.difference(passThrough)
         self.clock = clock
         self.policy = policy
-        # Not a set, which takes up to four times the memory.
+        # A set would use up to four times the memory.
         self._connected: dict[XMLSocketProtocol, None] = {}
         self.connections: KeysView[XMLSocketProtocol] = self._connected.keys()
         self.messagesIn = 0
@@ -549,7 +535,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def countIn(self, connection: XMLSocketProtocol) -> None:
         """
-        Know a protocol that is connected.
+        Add a connected protocol.
 
         @param connection: the protocol.
         """
@@ -557,7 +543,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def countOut(self, connection: XMLSocketProtocol) -> None:
         """
-        Forget a protocol whose connection is lost.
+        Remove a protocol whose connection is lost.
 
         @param connection: the protocol.
         """
@@ -565,10 +551,10 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """
-        Send a message to every connection; it is written out once.
+        Send a message to all connections; it is encoded once.
 
-        @param message: its text.
-        @param exclude: who does not get it.
+        @param message: the message.
+        @param exclude: connections to exclude.
         """
         self.broadcastMessages((message,), exclude)
 
@@ -576,17 +562,17 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         self, messages: Sequence[str], exclude: Iterable[XMLSocketProtocol] = ()
     ) -> None:
         """
-        Send several messages to every connection; they are written out once.
+        Send several messages to all connections; they are encoded once.
 
-        @param messages: their texts.
-        @param exclude: who does not get them.
+        @param messages: the messages.
+        @param exclude: connections to exclude.
         """
-        # A collection of its own: who is cut off leaves while this goes on.
-        hearers = self.connections - exclude if exclude else [*self.connections]
-        self.messagesOut += len(messages) * len(hearers)
+        # A copy: a slow client is removed during the loop.
+        receivers = self.connections - exclude if exclude else [*self.connections]
+        self.messagesOut += len(messages) * len(receivers)
         lines = [encodeUTF8(message) + END for message in messages]
         block = b"".join(lines)
-        for connection in hearers:
+        for connection in receivers:
             transport = connection.transport
             if transport.preservesMessages:
                 for line in lines:

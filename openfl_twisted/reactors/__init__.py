@@ -1,6 +1,6 @@
 """
-How bytes reach the network with less work: transports that send what a turn of
-the reactor has made in one piece, and a reactor with a leaner loop.
+Reactors and ports with less work per message: a reactor that coalesces writes, UDP
+ports that check each address once, and a longer listen backlog.
 
-Nothing in here knows anything of OpenFL: any Twisted program can use it.
+Any Twisted program can use this package; it does not depend on OpenFL.
 """

@@ -10,16 +10,16 @@ from twisted.internet.interfaces import IListeningPort
 
 P = TypeVar("P", bound=IListeningPort)
 
-# Twisted's default; any other number was set on purpose.
+# Twisted's default. Any other number was set by the user.
 _DEFAULT = 50
 
 
 def deepenBacklog(port: P) -> P:
     """
-    Set the backlog of a listening TCP port to the maximum of the system
-    (C{SOMAXCONN}), unless it was set to another number than Twisted's default of
-    50: when many clients reconnect at the same time, the kernel drops the
-    connections above the backlog, and they retry for a minute or longer.
+    Increase the backlog of a listening TCP port to the maximum of the system
+    (C{SOMAXCONN}), if it is Twisted's default of 50. When many clients reconnect at the
+    same time, the kernel drops the connections above the backlog, and they retry for a
+    minute or longer.
 
     @param port: the port.
     @return: the port.

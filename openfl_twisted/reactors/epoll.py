@@ -1,10 +1,10 @@
 """
-C{--reactor=openfl}: Twisted's epoll reactor with a leaner loop, and with
-transports that join what is written.
+C{--reactor=openfl}: Twisted's epoll reactor with a faster loop, and with transports
+that coalesce writes.
 
-Any Twisted program can run on it. It does what Twisted's C{EPollReactor} does,
-in the same order; what is written, by a read, a timer or a thread, is sent at
-the end of the turn without asking C{epoll} first.
+Any Twisted program can use it. It calls the same methods in the same order as Twisted's
+C{EPollReactor}. Data written by reads, timers and threads is sent at the end of the
+reactor iteration, without registering the socket for writing first.
 """
 
 import math
@@ -28,32 +28,32 @@ from openfl_twisted.transports.writebatch import currentBatch
 try:
     from twisted.internet.epollreactor import EPOLLIN, EPollReactor
 except ImportError:  # pragma: no cover  Tests run on Linux.
-    raise ImportError("it needs epoll, which only Linux has; without it, leave it out") from None
+    raise ImportError("--reactor=openfl requires epoll (Linux): omit the option") from None
 
-# So many events are taken from epoll at once; timers get their turn in between.
+# Maximum number of events handled before timers.
 _MAX_EVENTS = 1024
 
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
-# What becomes of a selectable that has no descriptor any more.
+# The reason to remove a selectable without a descriptor.
 _GONE = ConnectionFdescWentAway("File descriptor lost")
 
 
 class EpollServerTransport(AcceptedTransport):
     """
-    A connection that a client has made.
+    A connection accepted from a client.
     """
 
 
 class EpollClientTransport(CoalescingTransport, tcp.Client):
     """
-    A connection that this program has made.
+    A connection opened by this program.
     """
 
 
 class Port(tcp.Port):
     """
-    A port whose connections are L{EpollServerTransport}s.
+    A port that accepts L{EpollServerTransport}s.
 
     @cvar transport: the class of the connections.
     """
@@ -63,7 +63,7 @@ class Port(tcp.Port):
 
 class Connector(tcp.Connector):
     """
-    Makes an L{EpollClientTransport}.
+    Creates an L{EpollClientTransport}.
     """
 
     def _makeTransport(self) -> EpollClientTransport:
@@ -72,11 +72,11 @@ class Connector(tcp.Connector):
 
 class _EventContext:
     """
-    The context of what an event calls. Few ask for it, so what it says is made
-    when somebody does.
+    The log context of the calls made for an event. It is computed on demand, since few
+    calls use it.
 
-    @ivar selectable: whose event it is.
-    @ivar made: what was made for it.
+    @ivar selectable: the selectable of the event.
+    @ivar made: the computed context.
     """
 
     __slots__ = ("_logContext", "made", "selectable")
@@ -88,7 +88,7 @@ class _EventContext:
 
     def __getitem__(self, key: object) -> dict[str, Any]:
         """
-        Get the log context, as C{log.callWithLogger} makes it.
+        Return the log context, as C{log.callWithLogger} creates it.
         """
         if key is not log.ILogContext:
             raise KeyError(key)
@@ -103,14 +103,14 @@ class _EventContext:
         return self.made
 
 
-# Says how many hold something; where nobody knows, a number that is never the expected one.
+# Returns the number of references to an object; NaN, which equals no number, if it is unknown.
 _countHolders: Callable[[object], float] = getattr(sys, "getrefcount", lambda held: math.nan)
 
 
 def _countOurs() -> float:
     """
-    Count who holds the context of an event that nobody has kept: a list, a
-    variable, and, with some versions of Python, the call that asks.
+    Return the number of references to an unused context: from a list, a variable and,
+    in some Python versions, the call of C{getrefcount}.
     """
     current = _EventContext({})
     contexts = [current]
@@ -124,14 +124,11 @@ _OURS = _countOurs()
 
 class _Descriptors(dict[int, None]):
     """
-    A set of descriptors, as far as Twisted uses one; it takes up to a quarter of
-    the memory.
+    A set of descriptors with the methods that Twisted uses. It uses up to a quarter of
+    the memory of a C{set}.
     """
 
     def add(self, fd: int) -> None:
-        """
-        Put one in.
-        """
         self[fd] = None
 
     remove = dict.__delitem__
@@ -139,19 +136,19 @@ class _Descriptors(dict[int, None]):
 
 class OpenFLReactor(EPollReactor):
     """
-    The reactor. While it runs there is always a write batch.
+    The reactor. While it runs, a write batch is always active.
     """
 
     _log = Logger(namespace="twisted.internet.base")
 
     def __init__(self) -> None:
         super().__init__()
-        # Only what wakes the reactor is there so far. Few wait to write, so those stay in a set.
+        # The set of writers stays a set, since it is small.
         self._reads: Any = _Descriptors.fromkeys(self._reads)
 
     def mainLoop(self) -> None:
         """
-        Run until somebody calls C{stop}.
+        Run until C{stop} is called.
         """
         handler = self._log.failureHandler("Unexpected error in main loop")
         while self._started:
@@ -165,26 +162,25 @@ class OpenFLReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """
-        Send what timers and threads have written, wait for events, deal with
-        them, and send what that has made anybody write.
+        Send the data written by timers and threads, wait for events, handle them, and
+        send the data written by their handlers.
 
-        @param timeout: how long to wait, in seconds; C{None} for as long as it
-            takes.
+        @param timeout: maximum time to wait (seconds); C{None} for no limit.
         """
         if currentBatch.waiting is None:
             currentBatch.waiting = []
         if currentBatch.waiting:
             currentBatch.flush()
-            # That may have scheduled a call, or stopped the reactor.
+            # Flushing may have scheduled a call, or stopped the reactor.
             timeout = 0
         elif timeout is None:
             timeout = -1
         selectables = self._selectables
-        # Since Python 3.5 it goes on by itself after a signal.
+        # poll() is restarted automatically after a signal.
         events = self._poller.poll(timeout, min(len(selectables), _MAX_EVENTS))
         if not events:
             return
-        # What log.callWithLogger does, with what is the same for all done once.
+        # log.callWithLogger, inlined; the context is created once for all events.
         contexts = context.theContextTracker.currentContext().contexts
         logContext = context.get(log.ILogContext)
         current = _EventContext(logContext)
@@ -197,7 +193,7 @@ class OpenFLReactor(EPollReactor):
                 current.made = None
                 try:
                     if event == EPOLLIN:
-                        # What _doReadOrWrite comes to then.
+                        # _doReadOrWrite, inlined for a read.
                         why: BaseException | None
                         inRead = False
                         try:
@@ -221,7 +217,7 @@ class OpenFLReactor(EPollReactor):
                 except BaseException:
                     log.err()
                 if _countHolders(current) != _OURS:
-                    # Somebody has kept it for later, as the thread pool does.
+                    # A callee has kept the context, as the thread pool does.
                     contexts[-1] = current = _EventContext(logContext)
         finally:
             contexts.pop()
@@ -232,16 +228,16 @@ class OpenFLReactor(EPollReactor):
 
     def iterate(self, delay: float = 0.0) -> None:
         """
-        Do one turn. Who is within a read and waits for an answer to what it has
-        written, waits for something that has left.
+        Run one iteration. Flush the write batch before, because the caller may be in a
+        read and wait for an answer to data it has written.
         """
         currentBatch.flush()
         super().iterate(delay)
 
     def _unsentOnly(self) -> list[CoalescingTransport]:
         """
-        Return the connections that C{epoll} does not watch for writing, although they
-        have data to send.
+        Return the connections in the write batch, which epoll does not watch for
+        writing.
         """
         return [
             sender
@@ -250,17 +246,9 @@ class OpenFLReactor(EPollReactor):
         ]
 
     def getWriters(self) -> list[Any]:
-        """
-        Get what has something to send.
-        """
         return [*super().getWriters(), *self._unsentOnly()]
 
     def removeAll(self) -> list[Any]:
-        """
-        Forget everything but what is the reactor's own.
-
-        @return: what was forgotten.
-        """
         unsent = self._unsentOnly()
         currentBatch.waiting = None
         for connection in unsent:
@@ -271,9 +259,6 @@ class OpenFLReactor(EPollReactor):
     def listenTCP(
         self, port: Any, factory: IProtocolFactory, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
-        """
-        Listen on a TCP port.
-        """
         listening = Port(port, factory, backlog, interface, self)
         listening.startListening()
         return listening
@@ -285,9 +270,6 @@ class OpenFLReactor(EPollReactor):
         interface: str = "",
         maxPacketSize: int = 8192,
     ) -> IListeningPort:
-        """
-        Listen on a UDP port.
-        """
         listening = DatagramPort(port, protocol, interface, maxPacketSize, self)
         listening.startListening()
         return listening
@@ -295,14 +277,10 @@ class OpenFLReactor(EPollReactor):
     def adoptStreamPort(
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> IListeningPort:
-        """
-        Listen on a socket that is there already.
-        """
         if addressFamily not in _TCP:
             return cast(
                 "IListeningPort", super().adoptStreamPort(fileDescriptor, addressFamily, factory)
             )
-        # As in Twisted's own.
         listening: Port = Port._fromListeningDescriptor(  # noqa: SLF001
             self, fileDescriptor, addressFamily, factory
         )
@@ -312,12 +290,8 @@ class OpenFLReactor(EPollReactor):
     def adoptStreamConnection(
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> Any:
-        """
-        Go on with a connection that is there already.
-        """
         if addressFamily not in _TCP:
             return super().adoptStreamConnection(fileDescriptor, addressFamily, factory)
-        # As in Twisted's own.
         return EpollServerTransport._fromConnectedSocket(  # noqa: SLF001
             fileDescriptor, addressFamily, factory, self
         )
@@ -330,9 +304,6 @@ class OpenFLReactor(EPollReactor):
         timeout: float = 30.0,
         bindAddress: Any = None,
     ) -> IConnector:
-        """
-        Connect to a TCP port.
-        """
         connector = Connector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
@@ -340,6 +311,6 @@ class OpenFLReactor(EPollReactor):
 
 def install() -> None:
     """
-    Make it the reactor of this process; what C{--reactor=openfl} calls.
+    Install the reactor of this process. Called for C{--reactor=openfl}.
     """
     installReactor(OpenFLReactor())

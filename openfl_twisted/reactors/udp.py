@@ -1,8 +1,8 @@
 """
-UDP ports that look at an address once, and not for each datagram.
+UDP ports that check each destination address once.
 
-Twisted's own check each time that they are given an IP address, and of the right
-kind; for a short datagram this is a third of the work.
+Twisted's own ports check with every datagram that the address is an IP address of the
+right family, which is a third of the work for a short datagram.
 """
 
 from typing import Any
@@ -12,40 +12,33 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import DatagramProtocol
 
-# So many addresses are remembered, then all are forgotten.
+# Maximum number of cached addresses; then the cache is cleared.
 _MAX_KNOWN = 1024
 
 
 class Port(udp.Port):
     """
-    A UDP port that remembers to which addresses it has written.
+    A UDP port that caches the addresses to which it has sent datagrams.
 
-    @ivar socket: the socket of the system.
+    @ivar socket: the socket.
     """
 
     socket: Any
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """
-        @param arguments: those of C{twisted.internet.udp.Port}.
-        @param named: the same, by name.
+        @param arguments: arguments of C{twisted.internet.udp.Port}.
+        @param named: keyword arguments of C{twisted.internet.udp.Port}.
         """
         super().__init__(*arguments, **named)
         self._known: set[tuple[str, int]] = set()
 
     def write(self, datagram: bytes, addr: tuple[str, int] | None = None) -> None:
-        """
-        Send a datagram; see C{twisted.internet.udp.Port.write}, which this is in
-        fewer steps.
-
-        @param datagram: the datagram.
-        @param addr: the IP address and the port; C{None} if it is connected.
-        """
         if addr in self._known:
             try:
                 self.socket.sendto(datagram, addr)
             except OSError:
-                # Twisted's own code tries again, and says what it means.
+                # Twisted's own code repeats the call, and raises its exceptions.
                 super().write(datagram, addr)
         else:
             super().write(datagram, addr)
@@ -55,9 +48,6 @@ class Port(udp.Port):
                 self._known.add(addr)
 
     def connect(self, host: str, port: int) -> None:
-        """
-        Send to one address only from now on.
-        """
         super().connect(host, port)
         self._known.clear()
 
@@ -66,16 +56,16 @@ def listenUDP(
     reactor: Any, port: int, protocol: DatagramProtocol, interface: str, maxPacketSize: int
 ) -> IListeningPort:
     """
-    Listen on a UDP port, as C{IReactorUDP.listenUDP} does: with a L{Port} where
-    the reactor would make one of Twisted's own.
+    Listen on a UDP port, like C{IReactorUDP.listenUDP}. The port is a L{Port} if the
+    reactor would create Twisted's own UDP port.
 
     @param reactor: the reactor.
-    @param port: the number of the port; 0 for any that is free.
-    @param protocol: gets the datagrams.
-    @param interface: the IP address; empty for all.
-    @param maxPacketSize: the most bytes of a datagram that are read.
+    @param port: the port number; 0 for any free port.
+    @param protocol: receives the datagrams.
+    @param interface: the IP address to bind to; empty for all.
+    @param maxPacketSize: maximum number of bytes to read from a datagram.
     @return: the port.
-    @raise twisted.internet.error.CannotListenError: if it cannot be opened.
+    @raise twisted.internet.error.CannotListenError: if the port cannot be bound.
     """
     if getattr(type(reactor), "listenUDP", None) is not PosixReactorBase.listenUDP:
         listening: IListeningPort = reactor.listenUDP(port, protocol, interface, maxPacketSize)

@@ -1,17 +1,41 @@
 """
-The life of a connection, between a socket and a protocol.
+Connections: the layer between a socket and a protocol.
 
-Rules:
+L{Connection<openfl_twisted.transports.connection.Connection>} is the interface that
+protocols use. Its implementations:
 
-  - What is written during a B{write batch} leaves at its end, in one write for each
-    receiver; after 64 KiB earlier, so that it is known whether the peer reads. Each
-    read of the reactor is a batch.
-  - What the socket has not taken waits. What is written while it waits counts for the
-    B{send queue}'s limit; over the limit, the peer is disconnected.
-  - A protocol receives data only while the connection is B{reading}: neither paused
-    nor closing, and with nothing in the receive buffer.
-  - What was received in the meantime waits in the B{receive buffer}. The end of the
-    connection waits behind it.
-  - What was written before C{loseConnection} is sent before the connection is closed;
-    what is written after it is not sent. A pull producer may finish.
+  - L{CoalescingTransport<openfl_twisted.transports.tcp.CoalescingTransport>}: a TCP
+    connection, which is the transport itself.
+  - L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}: wraps any
+    other transport, such as TLS or a UNIX socket.
+  - L{WebSocketTransport<openfl_twisted.transports.websocket.WebSocketTransport>}: a
+    WebSocket on one of these connections.
+
+The life of a connection on a TCP port with a guard:
+
+  1. B{Accept}. The port creates the transport, and the guard's factory a wrapper for
+     its protocol. The wrapper makes the transport call the protocol directly, and is
+     discarded. The guard counts the connection.
+  2. B{Open}. The reactor calls C{doRead}, which calls the protocol. A protocol of this
+     package has bound the connection as its owner, so that its limits apply.
+  3. B{Full}. The socket does not accept more data. The registered producer is paused
+     until the send queue is empty.
+  4. B{Closing}. The protocol calls C{loseConnection}. The send queue is sent, and the
+     guard limits the time for it.
+  5. B{Lost}. The reactor calls C{connectionLost}. The protocol is notified, after the
+     receive buffer was delivered.
+
+L{openfl_twisted.transports.states} defines the states. The invariants:
+
+  - Data written during a B{write batch} is sent at its end, in one write for each
+    receiver. From 64 KiB on, it is sent earlier, to detect a peer that does not read.
+    Each read of the reactor is a batch.
+  - Data that the socket has not accepted stays in the B{send queue}. Its limit applies
+    to data written after that. Above the limit, the peer is disconnected.
+  - A protocol receives data only while the connection is B{reading}: it is neither
+    paused nor closing, and its receive buffer is empty.
+  - Other received data is held in the B{receive buffer}, followed by the EOF and the
+    loss of the connection.
+  - Data written before C{loseConnection} is sent before the connection is closed. Data
+    written after it is dropped, unless a pull producer is registered.
 """

@@ -1,11 +1,10 @@
 """
-Ports that answer a request as they accept the connection on which it comes.
+Ports that answer short requests when they accept a connection.
 
-For a connection that is one short request and one short answer, most of the work
-is to make a transport and a protocol, to have them watched and to take them down
-again. If the request is there when the connection is accepted, nothing of this is
-needed: it is read, answered and closed at once. Whatever else has come, or has
-not come yet, goes the normal way, untouched.
+For a connection with one short request and one short answer, most of the cost is
+creating, registering and closing a transport and a protocol. If the request was already
+received when the connection is accepted, it is read and answered, and the socket is
+closed, without them. Any other connection is accepted normally.
 """
 
 import contextlib
@@ -24,44 +23,44 @@ P = TypeVar("P", bound=IListeningPort)
 
 MAX_FIRST_BYTES = 512
 """
-A request that is longer goes the normal way.
+Maximum length of a request that is answered on accept (bytes).
 """
 
 MAX_ANSWER = 16 * 1024
 """
-An answer that is longer goes the normal way, since it might not leave at once.
-The kernel takes one of this length for a connection that has sent nothing yet.
+Maximum length of an answer sent on accept (bytes). The kernel accepts this length on a
+new connection in one call.
 """
 
-# So many connections are answered in a turn of the reactor, before others are looked after.
+# Maximum number of connections answered in one reactor iteration.
 _TURN = 64
 
 
 class IAcceptAnswer(Interface):
     """
-    A factory that can answer some connections from their first bytes alone.
+    A factory that can answer a connection from its first bytes.
     """
 
     firstWait: int = Attribute(
-        "For how many seconds the kernel may keep a connection to itself until something has come,"
-        " so that there is nearly always something to answer. 0 if the server may have to speak"
-        " first. Only Linux can; it may take a few seconds longer there."
+        "Seconds that the kernel may delay accepting a connection until data is received. The"
+        " request is then nearly always available. Linux only; the delay can be a few seconds"
+        " longer. 0 if the server may have to send first."
     )
 
     def firstAnswer(data: bytes, peer: IAddress, host: IAddress) -> bytes | None:  # noqa: N805
         """
-        Answer a connection for which no protocol is made; it is closed after it.
+        Answer a connection, which is closed afterwards, without a protocol.
 
-        @param data: everything that has come, at most L{MAX_FIRST_BYTES}.
-        @param peer: the address of the other side.
+        @param data: the received data, at most L{MAX_FIRST_BYTES}.
+        @param peer: the address of the client.
         @param host: the address of the port.
-        @return: the answer; C{None} if the connection is to go the normal way.
+        @return: the answer; C{None} to accept the connection normally.
         """
 
 
 class _Listener(socket.socket):
     """
-    The socket of a port: what it accepts has not been answered.
+    The socket of a port. C{accept} returns only connections that were not answered.
     """
 
     log = packageLogger()
@@ -75,10 +74,10 @@ class _Listener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         """
-        Accept the next connection that is not answered here.
+        Accept the next connection that is not answered.
 
-        @raise BlockingIOError: if there is none, or if others have waited long
-            enough.
+        @raise BlockingIOError: if no connection is waiting, or enough connections were
+            answered in this iteration.
         """
         for _ in range(_TURN):
             connection, address = super().accept()
@@ -86,16 +85,16 @@ class _Listener(socket.socket):
                 if not self._answered(connection, address):
                     return connection, address
             except Exception:
-                self.log.failure("{host} failed to be answered", host=address[0])
+                self.log.failure("{host} closed: error while answering on accept", host=address[0])
             connection.close()
-        raise BlockingIOError(EAGAIN, "it is the turn of others")
+        raise BlockingIOError(EAGAIN, "other events are handled first")
 
     def _answered(self, connection: socket.socket, address: Any) -> bool:
         """
-        Answer a connection if what has come is enough for it.
+        Answer a connection if its request was received.
         """
         if connection.gettimeout() is not None:
-            # With a default for all sockets it would wait for what has not come.
+            # A default timeout of the socket module would block the reactor.
             connection.setblocking(False)
         try:
             data = connection.recv(MAX_FIRST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -107,9 +106,9 @@ class _Listener(socket.socket):
         answer: bytes | None = self._factory.firstAnswer(data, peer, self._host)
         if answer is None:
             return False
-        # The peer may be gone already, as it may be in the normal way.
+        # The peer may have closed the connection.
         with contextlib.suppress(OSError):
-            # What is left unread when a connection is closed makes it a reset.
+            # Unread data would reset the connection when it is closed.
             connection.recv(len(data), socket.MSG_DONTWAIT)
             connection.send(answer, socket.MSG_DONTWAIT)
         return True
@@ -117,8 +116,7 @@ class _Listener(socket.socket):
 
 def _withScope(address: Any) -> Any:
     """
-    Write the scope of an IPv6 address that is not global as Twisted does: as a
-    part of the host.
+    Move the scope of an IPv6 address into its host, as Twisted does.
     """
     if len(address) == 4 and address[3]:
         host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
@@ -128,11 +126,8 @@ def _withScope(address: Any) -> Any:
 
 def answerOnAccept(port: P) -> P:
     """
-    Have a port ask its factory for an answer as it accepts a connection, see
-    L{IAcceptAnswer}.
-
-    Only a port of C{twisted.internet.tcp} can, whose factory provides that. Any
-    other stays as it is.
+    Make a port answer connections on accept, if its factory provides L{IAcceptAnswer}.
+    Ports that are not Twisted's own TCP ports are returned unchanged.
 
     @param port: the port.
     @return: the port.
@@ -146,7 +141,7 @@ def answerOnAccept(port: P) -> P:
         and hasattr(socket, "MSG_DONTWAIT")
     ):
         listener = _Listener(port.socket.detach(), port.factory, host)
-        # The descriptor is the same, so whoever watches it goes on with that.
+        # The descriptor is the same, so that the reactor still watches it.
         port.socket = listener
         port.fileno = listener.fileno
         if port.factory.firstWait and hasattr(socket, "TCP_DEFER_ACCEPT"):

@@ -1,6 +1,5 @@
 """
-The transport of a protocol that is disconnected while its connection goes on
-with another protocol.
+The transport of a protocol whose connection was taken over by another protocol.
 """
 
 from collections.abc import Iterable
@@ -13,8 +12,10 @@ from openfl_twisted.transports.connection import Connection, Owner
 
 class ClosedTransport(Connection):
     """
-    A closed connection: it ignores writes and requests to close, and stops
-    producers.
+    A closed connection. It drops writes, ignores all other calls, and stops producers.
+
+    Protocol detection assigns it to the application's protocol that had the connection
+    before the client type was detected.
     """
 
     disconnecting = True
@@ -41,31 +42,19 @@ class ClosedTransport(Connection):
         self._host = host
 
     def getPeer(self) -> IAddress:
-        """
-        Return the address of the peer.
-        """
         return self._peer
 
     def getHost(self) -> IAddress:
-        """
-        Return the local address.
-        """
         return self._host
 
     def write(self, data: bytes) -> None:
-        """
-        Drop the data.
-        """
+        pass
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """
-        Drop the data.
-        """
+        pass
 
     def loseConnection(self) -> None:
-        """
-        Do nothing: the connection is closed.
-        """
+        pass
 
     def loseWriteConnection(self) -> None:
         """
@@ -78,36 +67,21 @@ class ClosedTransport(Connection):
         """
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
-        """
-        Stop the producer.
-        """
         producer.stopProducing()
 
     def unregisterProducer(self) -> None:
-        """
-        Do nothing: no producer is registered.
-        """
+        pass
 
     def stopReading(self) -> None:
-        """
-        Do nothing: no further data is received.
-        """
+        pass
 
     startReading = stopReading
 
     def stopProducing(self) -> None:
-        """
-        Do nothing: the connection is closed.
-        """
+        pass
 
     def bind(self, owner: Owner) -> bool:
-        """
-        Do nothing: nothing is sent.
-        """
         return True
 
     def getClock(self) -> IReactorTime:
-        """
-        Return the reactor.
-        """
         return clockOrReactor(None)

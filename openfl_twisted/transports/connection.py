@@ -1,6 +1,5 @@
 """
-The contracts between a connection, the protocol that owns it, and the guard that
-counts it.
+The interfaces between a connection, the protocol that owns it, and its guard.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,83 +29,84 @@ _log = packageLogger()
 
 class Owner(Protocol):
     """
-    A protocol that owns a connection, see L{Connection.bind}.
+    A protocol that has called L{Connection.bind}. The connection calls these methods.
     """
 
     @property
     def limits(self) -> ConnectionLimits:
         """
-        The limits of the connection; C{maxQueue} is that of the send queue.
+        The limits of the connection. The connection itself applies C{maxQueue}.
         """
 
     @property
     def unprocessed(self) -> int:
         """
-        The number of received bytes that the protocol holds, such as a part of a message.
+        The number of received bytes that the protocol holds, such as a part of a
+        message.
         """
 
     def chunkReceived(self, data: bytes) -> None:
         """
-        Process a chunk that the connection has held.
+        Process a chunk from the receive buffer.
 
         @param data: the chunk.
         """
 
     def sendQueueExceeded(self) -> None:
         """
-        Called when the send queue is over its limit. It is empty then, and accepts
-        nothing more.
+        Called when the send queue exceeds C{maxQueue}. The queue was dropped, and
+        further writes are dropped. The owner must abort the connection.
         """
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Called when the connection ends before everything was sent that was written.
-        Bytes count as sent once the kernel has accepted them; over TLS and foreign
-        transports, once the transport has accepted them.
+        Called when the connection ends with data in the send queue. Data counts as sent
+        once the kernel has accepted it; over TLS and foreign transports, once the
+        transport has accepted it.
 
-        @param chunks: all unsent bytes, in order. Each chunk is a write, or several
-            writes that were joined; the first one may have been sent in part.
+        @param chunks: all unsent data, in order. A chunk is one write, or several
+            joined writes. The first chunk may have been sent in part.
         @param sent: the number of bytes of the first chunk that were sent.
         """
 
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        Names by which operators know the client, such as that of its room.
+        Labels that identify the client on the dashboard, such as its room.
         """
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Called when the connection is closed by a limit of the transport.
+        Called when a limit of the transport disconnects the peer.
 
-        @param limit: its name.
+        @param limit: the name of the limit.
         """
 
     def disconnectedByOperator(self) -> None:
         """
-        Called before an operator closes the connection.
+        Called before an operator disconnects the client.
         """
 
     def transportChanged(self, connection: "Connection") -> None:
         """
-        Use another connection from now on.
+        Use another connection instead: TLS has started.
 
-        @param connection: the connection.
+        @param connection: the connection inside TLS.
         """
 
     def getClock(self) -> IReactorTime:
         """
-        Return the clock.
+        Return the clock of the receive buffer's timers.
         """
 
 
 def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
     """
-    Call an owner's C{queueDropped}. An error is logged: the connection has to be
-    closed in any case, and the caller may be writing to others.
+    Call C{queueDropped}, and log its errors: the connection is closed in any case, and
+    the caller may be writing to other connections.
 
     @param owner: the owner.
-    @param chunks: the chunks.
+    @param chunks: the unsent chunks.
     @param sent: the number of bytes of the first chunk that were sent.
     """
     try:
@@ -117,12 +117,13 @@ def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
 
 def providesItself(interface: Any, protocol: Any) -> bool:
     """
-    Check whether a protocol provides an interface itself. What wraps a transport, such
-    as TLS, provides all interfaces of the transport, and forwards their methods to it.
+    Check whether a protocol implements an interface itself. A wrapper of a transport,
+    such as TLS, provides all interfaces of the transport, and forwards their methods to
+    it.
 
     @param interface: C{IHalfCloseableProtocol} or C{IHandshakeListener}.
     @param protocol: the protocol.
-    @return: whether it does.
+    @return: whether its class defines all methods of the interface.
     """
     methods = interface.names()
     return interface.providedBy(protocol) and all(hasattr(type(protocol), n) for n in methods)
@@ -130,7 +131,8 @@ def providesItself(interface: Any, protocol: Any) -> bool:
 
 class Guard(Protocol):
     """
-    Counts a connection, and limits the time that it takes to close.
+    The record that a guard keeps of one connection; the connection calls these methods.
+    See L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}.
     """
 
     def closing(self) -> None:
@@ -140,17 +142,17 @@ class Guard(Protocol):
 
     def peerHalfClosed(self) -> None:
         """
-        Called when the peer has closed its side first.
+        Called when the peer closes its side first.
         """
 
     def transportLost(self) -> None:
         """
-        Called when the connection is lost, before its protocol is told.
+        Called when the connection is lost, before C{connectionLost} of the protocol.
         """
 
     def ended(self, reason: Failure) -> None:
         """
-        Called when its protocol was told.
+        Called after C{connectionLost} of the protocol.
 
         @param reason: why the connection is lost.
         """
@@ -159,35 +161,45 @@ class Guard(Protocol):
 @implementer(ITransport, IConsumer, IPushProducer)
 class Connection:
     """
-    A transport with a send queue and a receive buffer: everything that a protocol of
-    this package expects of its transport, beyond C{ITransport}, C{IConsumer} and
-    C{IPushProducer}.
+    The transport of a protocol of this package: Twisted's transport interfaces, a send
+    queue with a limit, a receive buffer, and a protocol that can be replaced.
 
-    After C{loseConnection} or C{loseWriteConnection}, all writes of an owner are ignored,
-    unless a pull producer is registered: until it is unregistered, the connection stays
-    open and accepts every write, as Twisted's own transports do.
+    The underlying transport or the reactor calls it for received data and for the loss
+    of the connection. The protocol calls it as its transport. Invariants:
 
-    @cvar preservesMessages: whether each write is a message of its own, as in a
+      - C{protocol} receives data only while C{reading} is true.
+      - C{reading} is false while C{paused}, C{disconnecting} or
+        C{receiveBuffer.isBlocked} is true. L{readAgain} makes it true.
+      - While C{receiveBuffer} exists, received data is appended to it.
+      - C{connectionLost} of the protocol is called once, after the receive buffer was
+        delivered or dropped.
+
+    After C{loseConnection} or C{loseWriteConnection}, writes of an owner are dropped.
+    While a pull producer is registered, they are accepted, and the connection stays
+    open, as in Twisted's own transports.
+
+    @cvar preservesMessages: whether each write is sent as one message, as on a
         WebSocket.
-    @cvar delivering: whether the connection calls the protocol with what it holds
-        itself: that comes before anything in the receive buffer.
-    @cvar requestPath: the path of the WebSocket handshake with its query:
-        C{/path?query}; other connections have none.
-    @ivar disconnecting: whether this side closes the connection.
+    @cvar delivering: whether the connection is calling the protocol with its own
+        events, such as WebSocket messages. They precede the contents of the receive
+        buffer.
+    @cvar requestPath: the path and query of the WebSocket handshake; C{"/"} for other
+        connections.
+    @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
-    @ivar reading: whether the protocol receives data: it has not paused, nothing is
-        closing, and nobody else's turn is waited for.
-    @ivar receiveBuffer: what was received while that was not so; C{None} for nothing.
-    @ivar work: the messages handled since others were served, see
+    @ivar reading: whether received data is delivered to the protocol.
+    @ivar receiveBuffer: the data that the protocol has not received; C{None} if it is
+        empty.
+    @ivar work: number of messages handled in this turn, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
-    @ivar hasReceived: whether the peer has sent anything; after the start of TLS,
-        anything in TLS.
-    @ivar tap: called with each chunk that is written; C{None} for nobody.
-    @ivar protocol: receives the data, and the end.
-    @ivar owner: the protocol that has bound it; C{None} for none.
-    @ivar guard: counts the connection; C{None} for nobody.
-    @ivar clientType: the type of the client, if protocol detection has found it, see
-        L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
+    @ivar hasReceived: whether the peer has sent data. TLS resets it when it starts.
+    @ivar tap: called with each chunk that is written, unless it is C{None}.
+    @ivar protocol: the protocol that receives data and the loss of the connection.
+    @ivar owner: the protocol that has called L{bind}; C{None} for none.
+    @ivar guard: the guard's record of the connection; C{None} for none.
+    @ivar clientType: the client type found by protocol detection, one of
+        L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}; C{None} without
+        detection.
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     """
@@ -210,10 +222,10 @@ class Connection:
     bytesOut: int
 
     if not TYPE_CHECKING:
-        # Each implementation has slots for these.
+        # The implementations have slots for the attributes above.
         __slots__ = ()
     else:
-        # Each implementation has its own, or those of Twisted.
+        # The implementations define these methods, or inherit them from Twisted.
         def __getattr__(self, name: str) -> Any: ...
         def write(self, data: bytes) -> None: ...
         def writeSequence(self, iovec: Iterable[bytes]) -> None: ...
@@ -239,14 +251,15 @@ class Connection:
     @property
     def isFull(self) -> bool:
         """
-        Whether the peer does not read: what is written is held.
+        Whether the transport accepts no more data, so that writes are held in the send
+        queue.
         """
         raise NotImplementedError
 
     @property
     def isLost(self) -> bool:
         """
-        Whether the underlying connection is lost.
+        Whether the underlying transport is lost.
         """
         raise NotImplementedError
 
@@ -276,23 +289,25 @@ class Connection:
     @property
     def hasWritten(self) -> bool:
         """
-        Whether anything has been written.
+        Whether the protocol has written data.
         """
         return self.bytesOut > 0 or self.pending > 0
 
     def bind(self, owner: Owner) -> bool:
         """
-        Limit the send queue as a protocol wants it, and call its methods.
+        Make a protocol the owner: apply its limits, and call its methods.
 
         @param owner: the protocol.
-        @return: whether the connection can be bound.
+        @return: whether the connection supports an owner; if not, the protocol must
+            wrap it in a
+            L{BufferedTransport<openfl_twisted.transports.buffered.BufferedTransport>}.
         """
         raise NotImplementedError
 
     def unbind(self) -> None:
         """
-        Be as new for another protocol: without owner and receive buffer, and with the
-        producer stopped.
+        Remove the owner, its producer and the receive buffer, so that another protocol
+        can use the connection.
         """
         raise NotImplementedError
 
@@ -305,18 +320,18 @@ class Connection:
 
     def setAddresses(self, peer: IAddress, host: IAddress) -> None:
         """
-        Have C{getPeer} and C{getHost} return other addresses.
+        Set the addresses that C{getPeer} and C{getHost} return.
 
         @param peer: the address of the client behind a proxy.
         @param host: the address to which the client connected.
         """
         raise NotImplementedError
 
-    # Which protocol has the connection
+    # Delivering to the protocol
 
     def switchProtocol(self, protocol: Any) -> None:
         """
-        Have another protocol receive the data, and the end.
+        Set the protocol that receives data and the loss of the connection.
 
         @param protocol: the protocol; its C{makeConnection} is not called.
         """
@@ -324,24 +339,24 @@ class Connection:
 
     def deliver(self, data: bytes) -> None:
         """
-        Deliver bytes that were received before the protocol had the connection.
+        Deliver data that was received before the protocol had the connection.
 
-        @param data: the bytes.
+        @param data: the data.
         """
         if not data or self.disconnecting or self.isAborted:
             return
         if self.receiveBuffer is not None:
-            # They were received before everything that is held.
+            # The data was received before the contents of the buffer.
             self.receiveBuffer.putBack(self._receive, (data,))
         elif self.isBound or self.reading:
-            # An owner holds them itself if it does not read.
+            # An owner checks whether it is reading.
             self.protocol.dataReceived(data)
         else:
             self.ensureBuffer().put(self._receive, (data,))
 
     def _receive(self, data: bytes) -> None:
         """
-        Deliver a chunk that was held, to the protocol that has the connection now.
+        Deliver a chunk from the receive buffer to the current protocol.
         """
         if self.owner is None:
             self.protocol.dataReceived(data)
@@ -350,9 +365,9 @@ class Connection:
 
     def deliverHalfClose(self) -> None:
         """
-        Tell the protocol that the peer has closed its side, after what is held. A
-        protocol that does not know half-closed connections closes this side, too. One
-        that has closed or aborted the connection is not told.
+        Deliver the peer's EOF, after the receive buffer. A protocol that does not
+        support half-close loses the connection. After this side has closed or aborted
+        the connection, the EOF is dropped.
         """
         if self.disconnecting or self.isAborted:
             return
@@ -369,9 +384,9 @@ class Connection:
 
     def notifyLost(self, reason: Failure) -> None:
         """
-        Tell the protocol and the guard that the connection is lost.
+        Notify the guard and the protocol that the connection is lost.
 
-        @param reason: why.
+        @param reason: why the connection is lost.
         """
         guard = self.guard
         if guard is not None:
@@ -385,8 +400,8 @@ class Connection:
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully. TLS and WebSocket have a closing handshake, so
-        what is above them closes first.
+        Close the connection gracefully, beginning with the closing handshake of a
+        WebSocket or TLS on it.
         """
         above = self._above
         if above is None:
@@ -397,7 +412,7 @@ class Connection:
     @property
     def _above(self) -> "Connection | None":
         """
-        The WebSocket on this connection, or the connection in TLS on it.
+        The WebSocket on this connection, or the connection inside TLS on it.
         """
         top = self.protocol
         if isinstance(top, TLSMemoryBIOProtocol):
@@ -407,59 +422,94 @@ class Connection:
     @property
     def isClosing(self) -> bool:
         """
-        Whether this side closes the connection, or what is above it.
+        Whether this side has closed this connection, or a WebSocket or TLS on it.
         """
         above = self._above
         return bool(self.disconnecting) or (above is not None and above.isClosing)
 
     def setCloseReason(self, code: int, reason: str = "") -> None:
         """
-        Set what the peer is told when this side closes the connection. TCP has nothing
-        to tell it.
+        Set the code and reason that this side sends when it closes a WebSocket. Other
+        connections ignore it.
 
         @param code: the WebSocket close code (RFC 6455, 7.4).
-        @param reason: the reason in words.
+        @param reason: the reason, as text.
         """
 
     @property
     def top(self) -> "Connection":
         """
-        The connection that the application has: this one, or the WebSocket or the
-        connection in TLS on it.
+        The connection that the application uses: this one, or the WebSocket or the
+        connection inside TLS on it.
         """
         above = self._above
         return self if above is None else above.top
 
     def peerHalfClosed(self) -> None:
         """
-        Called from above: the peer ends the connection, although it is this side that
-        closes it.
+        Notify the guard that the peer has closed a WebSocket or TLS on this connection,
+        although this side then closes the underlying transport.
         """
         if self.guard is not None:
             self.guard.peerHalfClosed()
 
     def getClock(self) -> IReactorTime:
         """
-        Return the clock of the receive buffer.
+        Return the clock of the receive buffer's timers.
         """
         raise NotImplementedError
 
     def ensureBuffer(self) -> ReceiveBuffer:
         """
-        Return the receive buffer; make one if there is none.
+        Return the receive buffer; create it if necessary.
         """
         buffer = self.receiveBuffer
         if buffer is None:
             buffer = self.receiveBuffer = ReceiveBuffer(self, self.getClock())
         return buffer
 
+    def _endSoon(self) -> bool:
+        """
+        If the connection is lost (L{State.ENDING}), drop the receive buffer, and notify
+        the protocol in the next reactor iteration: the protocol closes the connection.
+
+        @return: whether the connection is lost.
+        """
+        buffer = self.receiveBuffer
+        if buffer is None or not buffer.isEnding:
+            return False
+        buffer.discardSoon()
+        return True
+
+    def _drop(self) -> None:
+        """
+        Drop the send queue, and report it to the owner.
+        """
+        raise NotImplementedError
+
+    def _disconnectSlowPeer(self, owner: Owner) -> None:
+        """
+        Drop the send queue, and make the owner disconnect the peer.
+        """
+        self.disconnecting = True
+        self._drop()
+        self.dropReceived()
+        try:
+            owner.sendQueueExceeded()
+        except Exception:
+            # The caller may be writing to other connections: do not raise.
+            _log.failure(
+                "{peer} aborted: error in sendQueueExceeded", peer=describe(self.getPeer())
+            )
+            self.abortConnection()
+
     # TLS
 
     def refusesTLS(self) -> bool:
         """
-        Abort the connection if TLS is to start and received plaintext is left: it could
-        have been inserted by an attacker, and must not be processed as if it were
-        protected by TLS.
+        Abort the connection if received plaintext is unprocessed when TLS starts. An
+        attacker could have inserted it, and it would be processed as if TLS protected
+        it.
 
         @return: whether the connection was aborted.
         """
@@ -474,8 +524,8 @@ class Connection:
 
     def refusePlaintext(self) -> None:
         """
-        Abort the connection, because the peer has sent plaintext after the request to
-        start TLS.
+        Abort the connection: the peer has sent plaintext after the request to start
+        TLS.
         """
         _log.warn(
             "{peer} aborted: plaintext was received between the request to start TLS and the "
@@ -484,27 +534,24 @@ class Connection:
         )
         self.abortConnection()
 
-    # What the protocol and the receive buffer call
+    # Reading: called by the protocol and the receive buffer
 
     def pauseProducing(self) -> None:
-        """
-        Deliver nothing to the protocol until C{resumeProducing}.
-        """
         self.paused = True
         self.reading = False
         self.stopReading()
 
     def resumeProducing(self) -> None:
         """
-        Deliver what was received in the meantime, then read from the peer again.
+        Deliver the receive buffer, then resume reading from the transport.
         """
         self.paused = False
         self.readAgain()
 
     def readAgain(self) -> None:
         """
-        Deliver what is in the receive buffer, then read from the peer, unless the
-        protocol is paused.
+        Deliver the receive buffer, then resume reading from the transport. Nothing
+        happens while the protocol is paused or the buffer is blocked.
         """
         buffer = self.receiveBuffer
         if self.paused or self.disconnecting or (buffer is not None and buffer.isBlocked):
@@ -515,7 +562,8 @@ class Connection:
 
     def dropReceived(self) -> None:
         """
-        Deliver nothing more: this side closes the connection.
+        Drop the receive buffer, and deliver no more data: this side closes the
+        connection.
         """
         self.reading = False
         buffer, self.receiveBuffer = self.receiveBuffer, None
@@ -524,12 +572,12 @@ class Connection:
 
     def stopReading(self) -> Any:
         """
-        Read nothing from the underlying transport.
+        Stop reading from the underlying transport.
         """
         raise NotImplementedError
 
     def startReading(self) -> Any:
         """
-        Read from the underlying transport.
+        Start reading from the underlying transport.
         """
         raise NotImplementedError

@@ -1,5 +1,5 @@
 """
-Snapshots of connections, for metrics and the dashboard.
+Descriptions of connections, for metrics and the dashboard.
 """
 
 from collections.abc import Mapping
@@ -29,30 +29,30 @@ A client that requests the policy file.
 
 UNDETECTED = "undetected"
 """
-A client that protocol detection has not recognized yet.
+A client whose type is not detected yet.
 """
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
 CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDETECTED)
 """
-All client types. In TLS, they have other names, see L{inTLS}.
+All client types, including those inside TLS, see L{inTLS}.
 """
 
 
 def inTLS(kind: str) -> str:
     """
-    Return the name of a client type in TLS.
+    Return the client type inside TLS.
 
-    @param kind: one of L{CLIENT_TYPES}, as detected inside TLS. A type without a name
-        of its own in TLS keeps its name.
+    @param kind: one of L{CLIENT_TYPES}, as detected inside TLS.
+    @return: its name inside TLS; types without such a name are returned unchanged.
     """
     return _IN_TLS.get(kind, kind)
 
 
 class Counted(Protocol):
     """
-    Counts its traffic.
+    An object that counts its traffic.
     """
 
     @property
@@ -68,13 +68,13 @@ class Counted(Protocol):
         """
 
 
-class CountedConnection(Counted, Protocol):
+class _CountedConnection(Counted, Protocol):
     """
-    A connection that is counted; see
-    L{openfl_twisted.transports.guard.GuardedConnection}.
+    The guard's record of a connection, see
+    L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}.
 
-    @ivar id: its number; no other connection of the same guard has it.
-    @ivar since: when it was opened, in seconds by the guard's clock.
+    @ivar id: number of the connection, unique in the guard.
+    @ivar since: when it was opened (seconds, by the guard's clock).
     """
 
     id: int
@@ -96,7 +96,7 @@ class CountedConnection(Counted, Protocol):
 @dataclass
 class Traffic:
     """
-    The number of bytes received and sent.
+    Number of bytes received and sent.
 
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
@@ -118,17 +118,17 @@ class Traffic:
 @dataclass(frozen=True)
 class ConnectionInfo:
     """
-    A snapshot of a connection.
+    A description of a connection at one moment.
 
-    @ivar id: the number of the connection.
-    @ivar address: the address of the peer, as text.
-    @ivar kind: the client type, one of L{CLIENT_TYPES}.
-    @ivar age: time since it was opened (seconds).
+    @ivar id: number of the connection.
+    @ivar address: address of the peer, as text.
+    @ivar kind: client type, one of L{CLIENT_TYPES}.
+    @ivar age: time since the connection was opened (seconds).
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     @ivar waiting: length of the send queue (bytes).
-    @ivar labels: names by which operators know it, such as those of its room and of
-        its member.
+    @ivar labels: labels that identify the client on the dashboard, such as its room and
+        member name.
     """
 
     id: int
@@ -143,7 +143,7 @@ class ConnectionInfo:
 
 def kindOf(connection: Any) -> str:
     """
-    Find out the type of the client of a connection.
+    Return the client type of a connection.
 
     @param connection: a L{Connection<openfl_twisted.transports.connection.Connection>}.
     @return: one of L{CLIENT_TYPES}.
@@ -157,13 +157,12 @@ def kindOf(connection: Any) -> str:
     return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 
-def describeConnection(connection: CountedConnection, now: float) -> ConnectionInfo:
+def describeConnection(connection: _CountedConnection, now: float) -> ConnectionInfo:
     """
-    Describe the client of a connection.
+    Return the description of a connection.
 
-    @param connection: the record that the guard has of it.
-    @param now: the time, by the same clock as C{connection.since}.
-    @return: the description.
+    @param connection: the guard's record of the connection.
+    @param now: the time, by the clock of C{connection.since}.
     """
     top = connection.top
     return ConnectionInfo(

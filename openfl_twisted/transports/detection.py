@@ -1,6 +1,6 @@
 """
-Protocols that inspect the first bytes of a connection, decide for which protocol they
-are, and then hand the connection over to it.
+Base class for protocol detection: inspect the first bytes of a connection, then switch
+to the protocol that they select.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,18 @@ from openfl_twisted.transports.connection import Connection
 @implementer(IHalfCloseableProtocol)
 class DetectionProtocol(Protocol):
     """
-    Collects the first bytes. Subclasses override L{inspect} and L{inspectAtEOF}, and
-    call L{switchProtocol}.
+    Buffers the first bytes of a connection. Each received chunk calls L{inspect}, and
+    the EOF calls L{inspectAtEOF}. Subclasses implement both, and call L{switchProtocol}
+    when the protocol is known.
 
-    A protocol can have the connection before it is decided, to send first. It is told
-    nothing until then.
+    A wrapped protocol can be connected earlier, so that it can send first. It receives
+    nothing until the detection is complete.
 
-    @ivar factory: the factory, with C{clock} and C{log}.
-    @ivar received: the bytes that are not delivered yet.
-    @ivar decided: whether it is decided for whom they are.
-    @ivar wrappedProtocol: the protocol that has the connection before it is decided;
-        C{None} for none.
+    @ivar factory: provides C{clock} and C{log}.
+    @ivar received: the received bytes that were not delivered.
+    @ivar decided: whether the detection is complete.
+    @ivar wrappedProtocol: a wrapped protocol that was connected before the detection is
+        complete; C{None} for none.
     """
 
     __slots__ = ("decided", "received", "wrappedProtocol")
@@ -38,7 +39,7 @@ class DetectionProtocol(Protocol):
 
     def __init__(self, factory: Any) -> None:
         """
-        @param factory: the factory, with C{clock} and C{log}.
+        @param factory: provides C{clock} and C{log}.
         """
         self.factory = factory
         self.received = b""
@@ -46,16 +47,10 @@ class DetectionProtocol(Protocol):
         self.wrappedProtocol: Any = None
 
     def logPrefix(self) -> str:
-        """
-        Name the wrapped factory, too.
-        """
         prefix: str = self.factory.logPrefix()
         return prefix
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Collect data, and inspect it. Nothing is inspected once it is decided.
-        """
         if not self.decided:
             self.received += data
             self.inspect()
@@ -65,7 +60,9 @@ class DetectionProtocol(Protocol):
         Connect a protocol.
 
         @param protocol: the protocol.
-        @return: the protocol that has the connection now: a wrapper hands it over.
+        @return: the protocol that uses the connection now: the wrapped one if
+            C{protocol} is a
+            L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}.
         """
         self.transport.switchProtocol(protocol)
         protocol.makeConnection(self.transport)
@@ -73,21 +70,22 @@ class DetectionProtocol(Protocol):
 
     def switchProtocol(self, protocol: Any) -> None:
         """
-        Hand the connection over, and deliver what was received.
+        Complete the detection: pass the connection and the received bytes to a
+        protocol.
 
-        @param protocol: the protocol; it is connected already.
+        @param protocol: the protocol, which is already connected.
         """
         self.decided = True
         received, self.received = self.received, b""
         self.transport.switchProtocol(protocol)
         self.transport.deliver(received)
 
-    def orAbort(self, do: Callable[[], object]) -> None:
+    def callOrAbort(self, do: Callable[[], object]) -> None:
         """
-        Do something outside a read, where the reactor does not close the connection if
-        it fails.
+        Call a function outside a read, where the reactor does not handle exceptions. An
+        exception is logged, and aborts the connection.
 
-        @param do: what to do.
+        @param do: the function.
         """
         try:
             do()
@@ -99,20 +97,18 @@ class DetectionProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        Decide, since the peer sends no more; then deliver the end of its side.
+        Complete the detection, then deliver the EOF.
         """
         if not self.decided and self.inspectAtEOF():
             self.transport.deliverHalfClose()
 
     def writeConnectionLost(self) -> None:
-        """
-        Do nothing: it is not decided yet.
-        """
+        pass
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell a protocol that has the connection already, after the bytes that were
-        inspected. No other is connected to a connection that is lost.
+        Notify a wrapped protocol that is already connected, after the inspected bytes.
+        No protocol is connected to a lost connection.
         """
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
@@ -128,15 +124,15 @@ class DetectionProtocol(Protocol):
 
     def inspect(self) -> None:
         """
-        Inspect the bytes received so far.
+        Inspect C{received}. Called for each received chunk.
         """
         raise NotImplementedError
 
     def inspectAtEOF(self) -> bool:
         """
-        Decide for whom the bytes are: no more are received.
+        Complete the detection with the received bytes.
 
-        @return: whether the connection was handed over to a protocol, which is to be
-            told of the EOF.
+        @return: whether the connection was passed to a protocol, to which the EOF must
+            be delivered.
         """
         raise NotImplementedError

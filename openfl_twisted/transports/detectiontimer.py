@@ -8,23 +8,23 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 DETECTION_TIMEOUT = 10.0
 """
-Timeout of protocol detection: 10 seconds. A client that has not been recognized
-then counts as plain, however its first bytes are split.
+Timeout of protocol detection: 10 seconds. A client that is undetected by then is
+treated as a plain client, however its first bytes are split.
 """
 
 
 class DetectionTimer:
     """
-    Waits for more of the first bytes of a client: for a short delay after each chunk,
-    and for L{DETECTION_TIMEOUT} in all.
+    Timer for the first bytes of a client. It expires after a delay without new data,
+    and at the latest L{DETECTION_TIMEOUT} after its creation.
     """
 
     __slots__ = ("_call", "_clock", "_deadline", "_delay")
 
     def __init__(self, clock: IReactorTime, delay: float) -> None:
         """
-        @param clock: measures the time.
-        @param delay: how long to wait after each chunk (seconds).
+        @param clock: the clock.
+        @param delay: time without data until the timer expires (seconds).
         """
         self._clock = clock
         self._delay = delay
@@ -32,37 +32,37 @@ class DetectionTimer:
         self._call: IDelayedCall | None = None
 
     @property
-    def isOver(self) -> bool:
+    def isExpired(self) -> bool:
         """
-        Whether the timeout has expired.
+        Whether L{DETECTION_TIMEOUT} has expired.
         """
         return self._clock.seconds() >= self._deadline
 
-    def expectMore(self, otherwise: Callable[[], object]) -> None:
+    def expectMore(self, timedOut: Callable[[], object]) -> None:
         """
-        Wait for the next chunk.
+        Restart the delay.
 
-        @param otherwise: called when none has been received.
+        @param timedOut: called when the timer expires.
         """
-        self._wait(min(self._delay, self._left), otherwise)
+        self._wait(min(self._delay, self._left), timedOut)
 
-    def waitToTheEnd(self, otherwise: Callable[[], object]) -> None:
+    def waitForDeadline(self, timedOut: Callable[[], object]) -> None:
         """
-        Wait for the rest of the timeout.
+        Wait for the rest of L{DETECTION_TIMEOUT}.
 
-        @param otherwise: called when nothing has been received until then.
+        @param timedOut: called when the timer expires.
         """
-        self._wait(self._left, otherwise)
+        self._wait(self._left, timedOut)
 
     @property
     def _left(self) -> float:
         return max(0.0, self._deadline - self._clock.seconds())
 
-    def _wait(self, seconds: float, otherwise: Callable[[], object]) -> None:
-        self.end()
-        self._call = self._clock.callLater(seconds, otherwise)
+    def _wait(self, seconds: float, timedOut: Callable[[], object]) -> None:
+        self.cancel()
+        self._call = self._clock.callLater(seconds, timedOut)
 
-    def end(self) -> None:
+    def cancel(self) -> None:
         """
         Cancel the timer.
         """

@@ -1,6 +1,5 @@
 """
-Adapters between the producer interfaces of Twisted and a connection that stands
-between a transport and a producer.
+Adapters from Twisted's producer interfaces to a connection that wraps a transport.
 """
 
 from typing import Protocol
@@ -11,36 +10,36 @@ from zope.interface import implementer
 
 class FlowListener(Protocol):
     """
-    A connection that is told what its transport tells its producer.
+    A connection that is notified of the calls that its transport makes to its producer.
     """
 
     def bufferFull(self) -> None:
         """
-        Called when the transport has no room.
+        Called when the buffer of the transport is full.
         """
 
     def bufferDrained(self) -> None:
         """
-        Called when it has room again.
+        Called when the buffer of the transport was sent.
         """
 
     def produceOnce(self, producer: IPullProducer) -> None:
         """
-        Called when it has room for a pull producer.
+        Called when the transport accepts data from a pull producer.
 
         @param producer: the pull producer.
         """
 
     def transportLost(self) -> None:
         """
-        Called when the connection is lost.
+        Called when the transport is lost.
         """
 
 
 @implementer(IPushProducer)
 class PushAdapter:
     """
-    The producer of a transport, on behalf of a connection.
+    Registered as the push producer of a transport; forwards its calls to a connection.
     """
 
     __slots__ = ("_listener",)
@@ -52,31 +51,22 @@ class PushAdapter:
         self._listener = listener
 
     def pauseProducing(self) -> None:
-        """
-        The transport has no room.
-        """
         self._listener.bufferFull()
 
     def resumeProducing(self) -> None:
-        """
-        The transport has room again.
-        """
         self._listener.bufferDrained()
 
     def stopProducing(self) -> None:
-        """
-        The connection is lost.
-        """
         self._listener.transportLost()
 
 
 @implementer(IPullProducer)
 class PullAdapter:
     """
-    The pull producer of a transport, on behalf of a connection.
+    Registered as the pull producer of a transport; forwards its calls to a connection.
 
-    @ivar producer: the registered producer.
-    @ivar asked: whether the transport has this adapter.
+    @ivar producer: the producer that the protocol has registered.
+    @ivar asked: whether this adapter is registered with the transport.
     """
 
     __slots__ = ("_listener", "asked", "producer")
@@ -91,13 +81,7 @@ class PullAdapter:
         self.asked = False
 
     def resumeProducing(self) -> None:
-        """
-        The transport has room.
-        """
         self._listener.produceOnce(self.producer)
 
     def stopProducing(self) -> None:
-        """
-        The connection is lost.
-        """
         self._listener.transportLost()

@@ -1,6 +1,6 @@
 """
-The guard at a port: counts, limits and logs the connections of any factory, and
-closes them gracefully.
+Guard: counts, limits and logs the connections of any factory, and closes them
+gracefully.
 """
 
 from collections.abc import Callable
@@ -42,25 +42,39 @@ from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT, ConnectionWrapper, 
 
 MAX_CONNECTIONS = 10_000
 """
-Default for the maximum number of connections.
+Default maximum number of connections.
 """
 
 
 class GuardedConnection:
     """
-    What a guard knows of one connection. It is not on the way of the data: the
-    connection counts, and calls the methods of
-    L{Guard<openfl_twisted.transports.connection.Guard>}.
+    The record that a L{GuardFactory} keeps of one connection.
 
-    @ivar id: its number; no other connection of the factory has it.
-    @ivar since: when it was opened, by the factory's clock.
-    @ivar host: what it is counted for, see
+    The record receives no data. The factory creates it when a client connects. The
+    connection then calls it, in this order:
+
+      1. L{closing}, when this side closes the connection, and L{peerHalfClosed}, when
+         the peer closes it first. Either may be omitted.
+      2. L{transportLost}, before the protocol's C{connectionLost}.
+      3. L{ended}, after the protocol's C{connectionLost}.
+
+    Invariants: the record is in C{GuardFactory.protocols} from L{begin} until
+    L{transportLost}. It counts for its host until L{ended}. The close timer runs only
+    between L{closing} and L{transportLost}. While a lost connection still has data for
+    a paused protocol (L{State.ENDING<openfl_twisted.transports.states.State.ENDING>}),
+    it counts as open.
+
+    If guards wrap each other, the connection calls the record of the innermost guard,
+    which forwards the calls to the others.
+
+    @ivar id: number of the connection, unique in the factory.
+    @ivar since: when it was opened (seconds, by the factory's clock).
+    @ivar host: the host for which it is counted, see
         L{openfl_twisted.transports.hostlimit.hostOf}.
     @ivar endedByPeer: whether the peer has closed its side first.
     @ivar endedHere: whether this side was closing the connection when it was lost.
-    @ivar seen: number of bytes received when it was last checked whether the
-        connection is idle.
-    @ivar quietSpans: number of checks in a row without new data.
+    @ivar seen: value of C{bytesIn} at the last idle check.
+    @ivar idleChecks: number of consecutive idle checks without new data.
     """
 
     __slots__ = (
@@ -73,7 +87,7 @@ class GuardedConnection:
         "endedHere",
         "host",
         "id",
-        "quietSpans",
+        "idleChecks",
         "seen",
         "since",
     )
@@ -81,11 +95,11 @@ class GuardedConnection:
     def __init__(self, factory: "GuardFactory", host: str | None) -> None:
         """
         @param factory: the factory.
-        @param host: what the connection is counted for; C{None} for nothing.
+        @param host: the host for which the connection is counted; C{None} for none.
         """
         self._factory = factory
         self._connection: Any = None
-        # The record of a guard in front of this one.
+        # The record of the guard that wraps this one.
         self._outer: Any = None
         self._closing: IDelayedCall | None = None
         self._kind: str | None = None
@@ -94,12 +108,13 @@ class GuardedConnection:
         self.since = 0.0
         self.endedByPeer = self.endedHere = False
         self.seen = 0
-        # A new connection can have been made just before the first check.
-        self.quietSpans = -1
+        # The first check may follow the connection immediately.
+        self.idleChecks = -1
 
     def begin(self, connection: Connection, protocol: Any) -> None:
         """
-        Count the connection, and connect the protocol.
+        Count the connection, and connect the protocol. Called when the transport is
+        connected.
 
         @param connection: the connection.
         @param protocol: the protocol.
@@ -113,7 +128,7 @@ class GuardedConnection:
     @property
     def top(self) -> Connection:
         """
-        The connection that the application has.
+        The connection that the application uses.
         """
         return cast("Connection", self._connection.top)
 
@@ -127,7 +142,8 @@ class GuardedConnection:
     @property
     def kind(self) -> str:
         """
-        The type of the client, see L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
+        The client type, one of
+        L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}.
         """
         return kindOf(self._connection) if self._kind is None else self._kind
 
@@ -153,7 +169,7 @@ class GuardedConnection:
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully.
+        Close the connection gracefully, within C{closeTimeout}.
         """
         self.closing()
         self._connection.finishConnection()
@@ -164,11 +180,11 @@ class GuardedConnection:
         """
         self._connection.abortConnection()
 
-    # What the connection calls
+    # Called by the connection
 
     def closing(self) -> None:
         """
-        Limit the time that it takes to close.
+        Start the close timer.
         """
         if self._closing is None and not self.lost:
             factory = self._factory
@@ -176,7 +192,7 @@ class GuardedConnection:
 
     def _abortLate(self) -> None:
         self._factory.log.warn(
-            "{peer} aborted: it has not let the connection close for {seconds:g} seconds",
+            "{peer} aborted: close timed out after {seconds:g} s",
             peer=describe(self.getPeer()),
             seconds=self._factory.closeTimeout,
         )
@@ -184,7 +200,7 @@ class GuardedConnection:
 
     def peerHalfClosed(self) -> None:
         """
-        Note who has closed first.
+        Note that the peer has closed its side first.
         """
         self.endedByPeer = True
         if self._outer is not None:
@@ -192,8 +208,8 @@ class GuardedConnection:
 
     def transportLost(self) -> None:
         """
-        Keep the type of the client and whether this side closes the connection, and
-        count it out.
+        Remove the connection from the open connections. Keep its client type and
+        whether this side has closed it: they cannot be determined later.
         """
         self._kind = self.kind
         self.endedHere = self._connection.isClosing
@@ -205,7 +221,7 @@ class GuardedConnection:
 
     def ended(self, reason: Failure) -> None:
         """
-        Log the end.
+        Log and count the end of the connection.
         """
         self._factory.connectionEnded(self, reason)
         if self._outer is not None:
@@ -214,16 +230,12 @@ class GuardedConnection:
 
 class _RefusedConnection(Protocol):
     """
-    A connection that is one too many.
-
-    A factory may say so by making no protocol, but those that wrap it, TLS
-    above all, do not expect it.
+    The protocol of a refused connection, which it aborts. C{buildProtocol} must not
+    return C{None} instead: factories that wrap this one, such as TLS, do not support
+    it.
     """
 
     def connectionMade(self) -> None:
-        """
-        Close it.
-        """
         cast("ITCPTransport", self.transport).abortConnection()
 
 
@@ -232,18 +244,15 @@ class GuardFactory(WrapperFactory[Any]):
     """
     Guards the connections of another factory.
 
-    @ivar protocols: the records of the open connections, in the order in which they
-        were opened.
-    @ivar log: where the lines go: one for each connection opened and closed,
-        at C{logLevel}; one for each limit that is reached, at the level
-        C{warn}.
-    @ivar logLevel: the level for those that are opened and closed, C{info} if
-        nobody says otherwise.
-    @ivar opened: how many connections there have been.
-    @ivar refusals: how many have been refused, by the limit: C{connections} if
-        there were too many, C{address} if there were too many from one.
-    @ivar closed: how many have ended, by their kind and by who has ended them,
-        L{ENDS}.
+    @ivar protocols: the records of the open connections, oldest first.
+    @ivar log: logs each opened and closed connection at C{logLevel}, and each limit
+        that is reached at level C{warn}.
+    @ivar logLevel: level for opened and closed connections (default C{info}).
+    @ivar opened: number of connections opened so far.
+    @ivar refusals: number of refused connections, by limit: C{"connections"} for
+        C{maxConnections}, C{"address"} for C{maxPerAddress}.
+    @ivar closed: number of closed connections, by client type and by the side that
+        closed them, a key of L{ENDS}.
     """
 
     log = packageLogger()
@@ -261,19 +270,18 @@ class GuardFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: whose connections they are.
-        @param maxConnections: how many may be open at once; a further one is
-            closed at once. 0 means as many as the system allows.
-        @param maxPerAddress: how many of them may come from one IP address, or
-            with IPv6 from one network of 64 bits; 0, the default, means any
-            number. Behind a proxy all have its address.
-        @param idleTimeout: after how many seconds without a byte from the peer
-            a connection is closed; it may take a quarter longer. 0, the
-            default, means never: a quiet client is nothing unusual, and one
-            that is gone is found by the kernel, see L{keepAlive}.
-        @param closeTimeout: how long a connection that this side closes may
-            take, in seconds.
-        @param clock: for the times; the reactor if there is none.
+        @param wrappedFactory: the factory of the guarded protocols.
+        @param maxConnections: maximum number of connections; further ones are aborted.
+            0 for no limit.
+        @param maxPerAddress: maximum number of connections per IPv4 address or IPv6 /64
+            network (default 0, no limit). Behind a proxy, all connections have the
+            address of the proxy.
+        @param idleTimeout: seconds without received data until a connection is closed,
+            up to a quarter longer (default 0, no limit). The kernel detects clients
+            that have vanished, see L{keepAlive}.
+        @param closeTimeout: maximum time to close a connection gracefully (seconds);
+            then it is aborted.
+        @param clock: the clock (default: the reactor).
         """
         super().__init__(wrappedFactory)
         if IAcceptAnswer.providedBy(wrappedFactory):
@@ -288,7 +296,7 @@ class GuardFactory(WrapperFactory[Any]):
         self.closed: dict[tuple[str, str], int] = {}
         self._hosts = HostLimit(maxPerAddress)
         self._ended: dict[str, Traffic] = {}
-        self._refusedNow = 0
+        self._recentRefusals = 0
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = self.clock
         self._allEnded: list[Deferred[None]] = []
@@ -296,54 +304,45 @@ class GuardFactory(WrapperFactory[Any]):
     @property
     def connections(self) -> int:
         """
-        How many connections are open.
+        Number of open connections.
         """
         return len(self.protocols)
 
     @property
     def refused(self) -> int:
         """
-        How many connections have been refused.
+        Number of refused connections.
         """
         return sum(self.refusals.values())
 
     @property
     def maxPerAddress(self) -> int:
         """
-        How many connections may come from one IP address, or one network of
-        IPv6; 0 for any number.
+        Maximum number of connections per IPv4 address or IPv6 /64 network; 0 for no
+        limit.
         """
         return self._hosts.limit
 
     def doStart(self) -> None:
-        """
-        Begin to watch for idle connections, when the first port is opened.
-        """
         super().doStart()
         if self.idleTimeout and not self._idleWatch.running:
-            self._idleWatch.start(self.idleTimeout / _IDLE_SPANS, now=False)
+            self._idleWatch.start(self.idleTimeout / _IDLE_CHECKS, now=False)
 
     def doStop(self) -> None:
-        """
-        End the watch when the last port is closed. Connections can go on.
-        """
         super().doStop()
         if self._idleWatch.running and not self.numPorts:
             self._idleWatch.stop()
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        Name what is spoken, for endpoints with TLS: Twisted refuses every client
-        that names something if nothing is named here, and browsers do name what
-        a WebSocket begins with.
+        Return C{http/1.1}, unless the wrapped factory negotiates protocols itself.
+        Twisted refuses TLS clients that offer protocols (ALPN) if no protocol is
+        acceptable, and browsers do so for a WebSocket.
         """
         wrapped = IProtocolNegotiationFactory(self.wrappedFactory, None)
         return [b"http/1.1"] if wrapped is None else wrapped.acceptableProtocols()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """
-        Guard a new connection; refuse it if there are too many.
-        """
         host = hostOf(addr)
         if 0 < self.maxConnections <= len(self.protocols):
             self._refuse(addr)
@@ -359,38 +358,36 @@ class GuardFactory(WrapperFactory[Any]):
     @property
     def firstWait(self) -> int:
         """
-        Wait as long as the wrapped factory wants to.
+        The C{firstWait} of the wrapped factory.
         """
         wait: int = cast("Any", self.wrappedFactory).firstWait
         return wait
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
-        Have the wrapped factory answer a connection at once, and count it; see
-        L{IAcceptAnswer}, which this provides if the wrapped factory does.
+        Call C{firstAnswer} of the wrapped factory, and count the answer. If a limit is
+        reached, the connection is accepted normally, and then refused.
 
-        @param data: everything that has come.
-        @param peer: the address of the other side, whose host may have too many.
+        @param data: the received data.
+        @param peer: the address of the client.
         @param host: the address of the port.
-        @return: the answer; C{None} if the connection is to go the normal way,
-            as it is when there are too many.
+        @return: the answer; C{None} to accept the connection normally.
         """
         if 0 < self.maxConnections <= len(self.protocols) or self._hosts.isFull(hostOf(peer)):
-            # The normal way refuses it.
             return None
         answer: bytes | None = cast("Any", self.wrappedFactory).firstAnswer(data, peer, host)
         if answer is not None:
             self.opened += 1
-            self._countOut(POLICY, "server", Traffic(len(data), len(answer)))
+            self._countClosed(POLICY, "server", Traffic(len(data), len(answer)))
         return answer
 
     def _refuse(self, addr: IAddress | None) -> None:
         self.refusals["connections"] += 1
-        self._refusedNow += 1
-        if self._refusedNow == 1:
-            # One line for the limit, not one for each who knocks.
+        self._recentRefusals += 1
+        if self._recentRefusals == 1:
             self.log.warn(
-                "{peer} refused: {limit} connections are open, as many as are allowed",
+                "{peer} refused: connection limit reached ({limit}, --max-connections); "
+                "further refusals are not logged",
                 peer=describe(addr),
                 limit=self.maxConnections,
             )
@@ -399,16 +396,17 @@ class GuardFactory(WrapperFactory[Any]):
         self.refusals["address"] += 1
         if self._hosts.refused(host):
             self.log.warn(
-                "{host} refused: {limit} connections from there are open, as many as are allowed",
+                "{host} refused: connection limit per address reached ({limit}, "
+                "--max-per-address); further refusals are not logged",
                 host=host,
                 limit=self.maxPerAddress,
             )
 
     def opening(self, connection: GuardedConnection) -> None:
         """
-        Count a connection in.
+        Count an opened connection.
 
-        @param connection: the connection.
+        @param connection: its record.
         """
         self.protocols[connection] = None
         self.opened += 1
@@ -424,11 +422,10 @@ class GuardFactory(WrapperFactory[Any]):
 
     def connectionEnded(self, connection: GuardedConnection, reason: Failure) -> None:
         """
-        Log the end of a connection that has been counted out, and keep what it
-        has counted.
+        Log and count a closed connection.
 
-        @param connection: one that is not among C{protocols} any more.
-        @param reason: how it has ended, as C{connectionLost} says.
+        @param connection: its record, which was removed from C{protocols}.
+        @param reason: why the connection was lost.
         """
         by = _endedBy(connection, reason)
         self.log.emit(
@@ -439,34 +436,33 @@ class GuardFactory(WrapperFactory[Any]):
             open=len(self.protocols),
         )
         self._hosts.closed(connection.host)
-        self._countOut(connection.kind, by, connection)
-        if self._refusedNow:
+        self._countClosed(connection.kind, by, connection)
+        if self._recentRefusals:
             self.log.warn(
-                "connections are accepted again; {refused} have been refused",
-                refused=self._refusedNow,
+                "connections are accepted again; {refused} were refused",
+                refused=self._recentRefusals,
             )
-            self._refusedNow = 0
+            self._recentRefusals = 0
         if not self.protocols:
             waiting, self._allEnded = self._allEnded, []
             for ended in waiting:
                 ended.callback(None)
 
-    def _countOut(self, kind: str, by: str, counted: Counted) -> None:
+    def _countClosed(self, kind: str, by: str, counted: Counted) -> None:
         """
-        Keep what a connection has counted that has ended.
+        Count a closed connection, and add its traffic.
         """
         self.closed[kind, by] = self.closed.get((kind, by), 0) + 1
         self._ended.setdefault(kind, Traffic()).add(counted)
 
-    # Who is connected
+    # Open connections
 
     def clients(self, newest: int | None = None) -> list[ConnectionInfo]:
         """
-        Get what is known of those that are connected, in the order in which
-        they came.
+        Return descriptions of the connected clients, oldest first.
 
-        @param newest: how many at most, of those that came last; C{None} for
-            all.
+        @param newest: maximum number of clients; older ones are omitted. C{None} for no
+            limit.
         """
         now = self.clock.seconds()
         connections = list(self.protocols)
@@ -476,11 +472,10 @@ class GuardFactory(WrapperFactory[Any]):
 
     def traffic(self) -> dict[str, Traffic]:
         """
-        Add up what connections have received and sent, those that have ended
-        too.
+        Return the bytes received and sent on open and closed connections.
 
-        @return: it by the kind of the connections. What is not decided yet is
-            not in it: so no number ever gets smaller.
+        @return: the traffic by client type. Connections whose type is not detected yet
+            are omitted, so that no number ever decreases.
         """
         total = {kind: Traffic(**vars(ended)) for kind, ended in self._ended.items()}
         for connection in list(self.protocols):
@@ -491,30 +486,27 @@ class GuardFactory(WrapperFactory[Any]):
 
     def waiting(self) -> int:
         """
-        Count the bytes that wait for clients that do not read.
-
-        @return: how many; what transports and the kernel hold for them is not in
-            it.
+        Return the total length of all send queues (bytes), without the buffers of
+        transports and of the kernel.
         """
         return sum(connection.top.pending for connection in list(self.protocols))
 
     def find(self, id: int) -> GuardedConnection | None:
         """
-        Find a connection by its number.
+        Find an open connection by its number, searching all connections.
 
-        @param id: the number, as L{GuardedConnection.id} and L{ConnectionInfo.id} have
-            it. All connections are gone through.
-        @return: the connection; C{None} if it is not open any more.
+        @param id: L{GuardedConnection.id} or L{ConnectionInfo.id}.
+        @return: its record; C{None} if it is not open.
         """
         return next((found for found in self.protocols if found.id == id), None)
 
     def kick(self, id: int, reason: str) -> bool:
         """
-        Close a connection gracefully. Its owner is told before.
+        Disconnect a client gracefully, after notifying the owner of its connection.
 
-        @param id: the number of the connection.
+        @param id: number of the connection.
         @param reason: why, for the log.
-        @return: whether it was open.
+        @return: whether the connection was open.
         """
         connection = self.find(id)
         if connection is None:
@@ -526,23 +518,20 @@ class GuardFactory(WrapperFactory[Any]):
         connection.finishConnection()
         return True
 
-    # Ending
+    # Closing
 
     def _closeIdle(self) -> None:
-        """
-        Close the connections from which nothing has come for too long.
-        """
         self._forEach(self._closeIfIdle)
 
     def _closeIfIdle(self, connection: GuardedConnection) -> None:
         if connection.bytesIn != connection.seen:
             connection.seen = connection.bytesIn
-            connection.quietSpans = 0
+            connection.idleChecks = 0
             return
-        connection.quietSpans += 1
-        if connection.quietSpans == _IDLE_SPANS:
+        connection.idleChecks += 1
+        if connection.idleChecks == _IDLE_CHECKS:
             self.log.info(
-                "{peer} has been silent for {seconds:g} seconds",
+                "{peer} disconnected: idle for {seconds:g} s",
                 peer=describe(connection.getPeer()),
                 seconds=self.idleTimeout,
             )
@@ -550,11 +539,11 @@ class GuardFactory(WrapperFactory[Any]):
 
     def closeAll(self, timeout: float) -> Deferred[None]:
         """
-        Close every connection: first in good order, and what is still open
-        after a while at once.
+        Close all connections gracefully, and abort those that are still open after a
+        timeout.
 
-        @param timeout: how long they may take, in seconds.
-        @return: fires when none is open any more.
+        @param timeout: the timeout (seconds).
+        @return: fires when all connections are closed.
         """
         if not self.protocols:
             return succeed(None)
@@ -575,29 +564,30 @@ class GuardFactory(WrapperFactory[Any]):
 
     def _forEach(self, do: Callable[[GuardedConnection], object]) -> None:
         """
-        Do something with each connection; the fault of one does not keep it
-        from the others.
+        Call a function with each open connection, and log its errors.
         """
         for connection in list(self.protocols):
             try:
                 do(connection)
             except Exception:
-                self.log.failure("{peer} has failed", peer=describe(connection.getPeer()))
+                self.log.failure(
+                    "{peer}: error while closing the connection",
+                    peer=describe(connection.getPeer()),
+                )
 
 
-# An idle connection is noticed after at least so many of these parts of its time.
-_IDLE_SPANS = 4
-
+# Number of checks during idleTimeout.
+_IDLE_CHECKS = 4
 
 ENDS = {"peer": "by the peer", "server": "by this side", "failure": "by a failure: {}"}
 """
-Who can end a connection, and how the log says it.
+The side that closed a connection, and its description in the log.
 """
 
 
 def _endedBy(connection: GuardedConnection, reason: Failure) -> str:
     """
-    Say who has ended a connection.
+    Return the key of L{ENDS} for a closed connection.
     """
     if connection.endedByPeer and not reason.check(ConnectionAborted):
         return "peer"

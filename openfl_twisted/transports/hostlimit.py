@@ -1,5 +1,5 @@
 """
-How many connections come from one host.
+Limit of the connections from one host.
 """
 
 from ipaddress import IPv6Address as Number
@@ -10,26 +10,26 @@ from twisted.internet.interfaces import IAddress
 
 PREFIX = 64
 """
-So many bits of an IPv6 address say which network it is in; with the others its
-host can have any number of addresses (RFC 4291, 2.5.1; RFC 8981).
+Length of an IPv6 network prefix (bits). A host can use any address of its network (RFC
+4291, 2.5.1; RFC 8981).
 """
 
 
 def hostOf(address: IAddress | None) -> str | None:
     """
-    Find what a connection is counted for: an IPv4 address, or an IPv6 network
-    of L{PREFIX} bits, as C{2001:db8::/64}.
+    Return the host for which a connection is counted: an IPv4 address, or an IPv6
+    network of L{PREFIX} bits, such as C{2001:db8::/64}.
 
-    @param address: where the connection comes from. An IPv4 address that is
-        written as IPv6 (C{::ffff:192.0.2.1}) is one of IPv4.
-    @return: that; C{None} if an address of this kind has neither.
+    @param address: the address of the client. An IPv4-mapped IPv6 address
+        (C{::ffff:192.0.2.1}) is counted as the IPv4 address.
+    @return: the host; C{None} for an address of another kind.
     """
     if isinstance(address, IPv4Address):
         return address.host
     if not isinstance(address, IPv6Address):
         return None
     found = Number(address.host)
-    # So a socket for both has it.
+    # Sockets that accept IPv4 and IPv6 report mapped addresses.
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return str(IPv6Network((int(found), PREFIX), strict=False))
@@ -37,15 +37,15 @@ def hostOf(address: IAddress | None) -> str | None:
 
 class HostLimit:
     """
-    A limit to the connections of each host, see L{hostOf}. Those without an IP
-    address have none.
+    Limit of the connections of each host, see L{hostOf}. Clients without an IP address
+    have no limit.
 
-    @ivar limit: how many may be open at once; 0 means any number.
+    @ivar limit: maximum number of connections of a host; 0 for no limit.
     """
 
     def __init__(self, limit: int) -> None:
         """
-        @param limit: how many may be open at once; 0 means any number.
+        @param limit: maximum number of connections of a host; 0 for no limit.
         """
         self.limit = limit
         self._open: dict[str, int] = {}
@@ -53,19 +53,20 @@ class HostLimit:
 
     def isFull(self, host: str | None) -> bool:
         """
-        Check whether a host has as many as it may have.
+        Check whether a host has reached the limit.
 
-        @param host: the host, as L{hostOf} names it.
-        @return: whether it has; always C{False} for C{None}.
+        @param host: the host, from L{hostOf}.
+        @return: whether it has; C{False} for C{None}.
         """
         return host is not None and 0 < self.limit <= self._open.get(host, 0)
 
     def refused(self, host: str | None) -> bool:
         """
-        Hear that a connection was refused.
+        Note that a connection was refused.
 
-        @param host: the host; nothing is counted for C{None}.
-        @return: whether it is the first since one of this host has ended.
+        @param host: the host; C{None} is ignored.
+        @return: whether it is the first refusal since a connection of this host was
+            closed.
         """
         if host is None or host in self._refusing:
             return False
@@ -74,18 +75,18 @@ class HostLimit:
 
     def opened(self, host: str | None) -> None:
         """
-        Count a connection in.
+        Count an opened connection.
 
-        @param host: the host; nothing is counted for C{None}.
+        @param host: the host; C{None} is ignored.
         """
         if host is not None:
             self._open[host] = self._open.get(host, 0) + 1
 
     def closed(self, host: str | None) -> None:
         """
-        Count a connection out.
+        Count a closed connection.
 
-        @param host: the host, which has been counted in; or C{None}.
+        @param host: the host; C{None} is ignored.
         """
         if host is None:
             return

@@ -1,5 +1,5 @@
 """
-The limits of the connections of a factory.
+Limits of connections.
 """
 
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 class ConnectionLimits(NamedTuple):
     """
-    Limits that all connections of a factory share. 0 means no limit.
+    Limits shared by all connections of a factory; 0 for no limit.
 
-    @ivar maxQueue: maximum length of the send queue for a peer that does not read
+    @ivar maxQueue: maximum length of the send queue of a slow peer (bytes).
+    @ivar maxLength: maximum length of a message without its terminator (bytes).
+    @ivar maxUnread: maximum amount of received data that the application has not read
         (bytes).
-    @ivar maxLength: maximum length of a message without its end (bytes).
-    @ivar maxUnread: maximum number of bytes that the protocol has not read.
     @ivar messageRate: maximum number of messages per second.
     @ivar byteRate: maximum number of bytes per second.
     """
@@ -26,5 +26,5 @@ class ConnectionLimits(NamedTuple):
 
 NO_LIMITS = ConnectionLimits()
 """
-No limits at all.
+The limits of a connection without limits.
 """

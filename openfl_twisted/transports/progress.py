@@ -1,5 +1,5 @@
 """
-A connection whose owner is told what the peer accepts.
+A connection that reports how much of the written data the transport has accepted.
 """
 
 from typing import Protocol, cast
@@ -8,7 +8,7 @@ from openfl_twisted.transports.buffered import PORTION, BufferedTransport
 from openfl_twisted.transports.connection import Owner
 
 
-class ProgressListener(Owner, Protocol):
+class _ProgressListener(Owner, Protocol):
     """
     The owner of a L{ProgressTransport}.
     """
@@ -21,17 +21,18 @@ class ProgressListener(Owner, Protocol):
 
 class ProgressTransport(BufferedTransport):
     """
-    A buffered transport that writes L{PORTION<buffered.PORTION>} bytes at a time:
-    what is pending here is what the peer has not accepted.
-
-    It is for bytes, not for a WebSocket.
+    A connection that writes to the transport in portions of at most
+    L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. C{pending} is
+    therefore the data that the peer has not accepted. It is used for byte streams, not
+    for WebSockets.
     """
 
     __slots__ = ()
 
     def flush(self) -> None:
         """
-        Write portions until the transport has no room.
+        Write portions until the transport's buffer is full, then call C{handedOver} of
+        the owner.
         """
         self.queued = False
         if self._unsent is None or self._full:
@@ -41,12 +42,12 @@ class ProgressTransport(BufferedTransport):
             self._unsentLength -= len(portion)
             self._transport.write(portion)
         self._unsent = self._unsent or None
-        cast("ProgressListener", self.owner).handedOver()
+        cast("_ProgressListener", self.owner).handedOver()
 
     def _takePortion(self, chunks: list[bytes]) -> bytes:
         """
-        Take the next portion off the queue. A large chunk is cut once, not for each
-        of its portions.
+        Remove the next portion from the queue. A large chunk is split into portions
+        once.
         """
         count = length = 0
         for chunk in chunks:

@@ -1,6 +1,6 @@
 """
-The receive buffer: what was received for a protocol that does not read at the
-moment, and the end of the connection behind it.
+The receive buffer: received data that a connection cannot deliver yet, followed by the
+loss of the connection.
 """
 
 from collections import deque
@@ -15,25 +15,27 @@ from openfl_twisted.transports.writebatch import currentBatch
 
 MAX_WORK = 512
 """
-Maximum number of messages of one connection that are handled before others are
-served. A message sent to many receivers counts as several.
+Maximum number of messages of one connection that are handled before other connections
+are served. A message sent to many receivers counts as several.
 """
 
 LATE_END_TIMEOUT = 30.0
 """
-Seconds for which the end of a connection waits for a protocol that is paused.
+Maximum time between the loss of a connection and C{connectionLost} of a protocol that
+is paused: 30 seconds.
 """
 
 
 class Reader(Protocol):
     """
-    A connection with a receive buffer.
+    A connection with a receive buffer, see
+    L{Connection<openfl_twisted.transports.connection.Connection>}.
 
-    @ivar reading: whether the protocol receives data.
-    @ivar disconnecting: whether this side closes the connection.
+    @ivar reading: whether received data is delivered to the protocol.
+    @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
-    @ivar work: the messages handled since others were served.
-    @ivar receiveBuffer: the buffer; C{None} while nothing is held.
+    @ivar work: number of messages handled in this turn.
+    @ivar receiveBuffer: the buffer; C{None} if it is empty.
     """
 
     reading: bool
@@ -44,35 +46,48 @@ class Reader(Protocol):
 
     def stopReading(self) -> None:
         """
-        Read nothing from the underlying transport.
+        Stop reading from the underlying transport.
         """
 
     def readAgain(self) -> None:
         """
-        Deliver what is held, then read from the underlying transport.
+        Deliver the receive buffer, then resume reading from the underlying transport.
         """
 
     def abortConnection(self) -> None:
         """
-        Close the connection immediately.
+        Close the connection, dropping unsent data.
         """
 
     def getPeer(self) -> Any:
         """
-        Return the address of the peer, for the log.
+        Return the address of the peer, for log lines.
         """
 
 
 def _nothing() -> None:
     """
-    Pass on no end: the caller does.
+    The C{connectionLost} notification while L{ReceiveBuffer.deliverNow} runs: the
+    caller notifies the protocol itself.
     """
 
 
 class ReceiveBuffer:
     """
-    Holds items for one connection. It exists only while something is held: items, a
-    turn for others, or the end.
+    Holds received items for one connection, such as chunks, messages or the EOF, each
+    group with the method that processes it.
+
+    The connection, or its protocol, creates the buffer with C{ensureBuffer} when it
+    cannot deliver an item. The connection calls L{deliver} when the protocol resumes.
+    The buffer then removes itself from C{connection.receiveBuffer}. Invariants:
+
+      - Items are delivered in the order in which they were received, each once.
+      - Nothing is delivered while C{connection.reading} is false.
+      - The loss of the connection is notified once, after the last item.
+
+    The buffer can be non-empty although the protocol is not paused: it is I{blocked}
+    when the protocol has called L{block}, and it I{yields its turn} after L{MAX_WORK}
+    messages.
     """
 
     __slots__ = (
@@ -92,13 +107,13 @@ class ReceiveBuffer:
     def __init__(self, connection: Reader, clock: IReactorTime) -> None:
         """
         @param connection: the connection.
-        @param clock: the clock.
+        @param clock: the clock of the timers.
         """
         self._connection = connection
         self._clock = clock
-        # In groups: a read can have 65,536 items, and a tuple for each would take 5 MB.
+        # Groups save memory: one read can contain 65,536 items.
         self._groups: deque[tuple[Callable[[Any], object], deque[Any]]] = deque()
-        # What was put back since the last delivery; it comes before the groups.
+        # Groups that were put back during the current delivery; they precede the others.
         self._first: list[tuple[Callable[[Any], object], deque[Any]]] = []
         self._blocked = self._delivering = False
         self._turn: IDelayedCall | None = None
@@ -107,7 +122,7 @@ class ReceiveBuffer:
 
     def put(self, receive: Callable[[Any], object], items: Iterable[Any]) -> None:
         """
-        Hold items that were received after everything else.
+        Append items that were received after all others.
 
         @param receive: the method to call with each item.
         @param items: the items.
@@ -120,11 +135,11 @@ class ReceiveBuffer:
 
     def putBack(self, receive: Callable[[Any], object], items: Iterable[Any]) -> None:
         """
-        Hold items that were being delivered. They come before everything else, but
-        behind those that were put back before them in the same delivery.
+        Insert items that are being delivered before all others, but after those already
+        put back in the same delivery.
 
-        @param receive: the method to call with each item. An item that is a list
-            counts as its length for L{MAX_WORK}.
+        @param receive: the method to call with each item. An item that is a list counts
+            as its length for L{MAX_WORK}.
         @param items: the items.
         """
         items = deque(items)
@@ -133,8 +148,8 @@ class ReceiveBuffer:
 
     def block(self) -> None:
         """
-        Deliver nothing until L{unblock}. The protocol is not paused. It has no effect
-        once this side closes the connection.
+        Deliver nothing until L{unblock}, without pausing the protocol. Ignored after
+        this side has closed the connection.
         """
         if not self._connection.disconnecting:
             self._blocked = True
@@ -143,7 +158,7 @@ class ReceiveBuffer:
 
     def unblock(self) -> None:
         """
-        Deliver again.
+        Resume delivery after L{block}, unless the protocol is paused.
         """
         if self._blocked:
             self._blocked = False
@@ -153,21 +168,21 @@ class ReceiveBuffer:
     @property
     def isEnding(self) -> bool:
         """
-        Whether the connection is lost.
+        Whether the underlying transport is lost.
         """
         return self._end is not None
 
     @property
     def isBlocked(self) -> bool:
         """
-        Whether nothing can be delivered now, for another reason than a pause.
+        Whether nothing can be delivered now, although the protocol may not be paused.
         """
         return self._blocked or self._turn is not None
 
     def yieldTurn(self) -> None:
         """
-        Deliver the rest in the iteration of the reactor after the next one. In every
-        other iteration, the other connections have the reactor for themselves.
+        Deliver the rest in the reactor iteration after the next one, so that only other
+        connections are served in between.
         """
         connection = self._connection
         connection.reading = False
@@ -184,14 +199,14 @@ class ReceiveBuffer:
 
     def deliver(self) -> bool:
         """
-        Deliver while the connection is reading. An exception of a handler closes the
-        connection; it is logged, since the caller need not be the reactor.
+        Deliver items while the connection is reading. An exception of a handler aborts
+        the connection; it is logged, since the caller is not always the reactor.
 
-        @return: whether nothing is held any more.
+        @return: whether the buffer is empty now.
         """
         connection = self._connection
         if self._delivering:
-            # A handler has paused and resumed.
+            # A handler has called resumeProducing.
             return False
         connection.work = 0
         self._delivering = True
@@ -235,9 +250,11 @@ class ReceiveBuffer:
 
     def deliverNow(self, *, drop: bool) -> None:
         """
-        Deliver what is held for another reason than a pause; the connection is lost.
+        Deliver items that are held for other reasons than a pause, and discard the
+        buffer. Called when the connection is lost, by a protocol that cannot delay
+        C{connectionLost}.
 
-        @param drop: whether to drop it instead.
+        @param drop: whether to drop the items.
         """
         connection = self._connection
         self._blocked = False
@@ -254,10 +271,10 @@ class ReceiveBuffer:
 
     def holdEnd(self, notify: Callable[[], object]) -> None:
         """
-        Pass on the end of the connection when the protocol has received everything,
-        or is paused for L{LATE_END_TIMEOUT} seconds.
+        Delay the notification that the connection is lost: until the buffer is empty,
+        or for L{LATE_END_TIMEOUT}.
 
-        @param notify: tells the protocol.
+        @param notify: notifies the protocol.
         """
         self._end = notify
         self._blocked = False
@@ -267,7 +284,7 @@ class ReceiveBuffer:
 
     def _timedOut(self) -> None:
         self.log.warn(
-            "{peer} closed: the last data was not read for {seconds:g} seconds",
+            "{peer} closed: paused application left data unread for {seconds:g} s",
             peer=describe(self._connection.getPeer()),
             seconds=LATE_END_TIMEOUT,
         )
@@ -275,7 +292,7 @@ class ReceiveBuffer:
 
     def discardSoon(self) -> None:
         """
-        Pass on the end in the next iteration of the reactor, without what is held.
+        Drop the items, and notify the protocol in the next reactor iteration.
         """
         self.discard()
         self._blocked = True
@@ -284,7 +301,7 @@ class ReceiveBuffer:
 
     def finish(self) -> None:
         """
-        Pass on the end, without what is held.
+        Drop the items, and notify the protocol if the connection is lost.
         """
         self.discard()
         end, self._end = self._end, None
@@ -294,13 +311,13 @@ class ReceiveBuffer:
 
     def items(self) -> list[tuple[Callable[[Any], object], Any]]:
         """
-        Return what is held: methods with an item each, in order.
+        Return the held items in order, each with its method.
         """
         return [(method, item) for method, items in (*self._first, *self._groups) for item in items]
 
     def discard(self) -> None:
         """
-        Drop what is held, and wait for nothing.
+        Drop the items, and cancel the timers.
         """
         self._first.clear()
         self._groups.clear()

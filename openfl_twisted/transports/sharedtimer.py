@@ -1,8 +1,6 @@
 """
-Many who wait equally long: one timer for all of them.
-
-A timer for each connection takes more memory than all else that an idle one
-needs.
+A timer shared by many waiting objects, which all wait for the same time. A timer for
+each idle connection would use more memory than the rest of it.
 """
 
 from collections import deque
@@ -15,26 +13,26 @@ from openfl_twisted.logs import packageLogger
 
 T = TypeVar("T")
 
-# Who comes within this part of the time goes with those who came just before.
+# Objects that begin to wait within this part of the time form a group.
 _PART = 1 / 64
 
 
 class Group(Generic[T]):
     """
-    Those who came at about the same time.
+    Objects that began to wait at about the same time.
 
-    @ivar waiters: who still waits.
-    @ivar began: when the first of them came.
-    @ivar due: when the time of the last of them is over.
+    @ivar waiters: the waiting objects.
+    @ivar began: when the first one began to wait.
+    @ivar due: when the last one has waited long enough.
     """
 
     __slots__ = ("_timer", "began", "due", "waiters")
 
     def __init__(self, timer: "SharedTimer[T]", began: float) -> None:
         """
-        @param timer: is told when somebody leaves.
-        @param began: when the first of them came, in seconds by the timer's
-            clock.
+        @param timer: the timer.
+        @param began: when the first object began to wait (seconds, by the timer's
+            clock).
         """
         self._timer = timer
         self.waiters: set[T] = set()
@@ -42,9 +40,9 @@ class Group(Generic[T]):
 
     def leave(self, waiter: T) -> None:
         """
-        Wait no more; nothing if the time is over.
+        Stop waiting. Nothing happens if the time has expired.
 
-        @param waiter: who came with this group.
+        @param waiter: an object that has waited in this group.
         """
         if waiter in self.waiters:
             self.waiters.remove(waiter)
@@ -53,18 +51,18 @@ class Group(Generic[T]):
 
 class SharedTimer(Generic[T]):
     """
-    Calls for each who waits when his time is over: not before that, and no more
-    than a 64th of it later.
+    Calls a function for each waiting object when its time has expired, at most 1/64 of
+    the time late.
     """
 
     log = packageLogger()
 
     def __init__(self, clock: IReactorTime, seconds: float, over: Callable[[T], object]) -> None:
         """
-        @param clock: for the time.
-        @param seconds: how long everybody waits.
-        @param over: called with somebody whose time is over; he then waits no
-            more.
+        @param clock: the clock.
+        @param seconds: the time for which each object waits.
+        @param over: called with an object whose time has expired; it is no longer
+            waiting.
         """
         self._clock = clock
         self._seconds = seconds
@@ -72,16 +70,15 @@ class SharedTimer(Generic[T]):
         self._groups: deque[Group[T]] = deque()
         self._count = 0
         self._call: IDelayedCall | None = None
-        # When the call is to come: a sum of times can differ by a hair from that.
+        # When the call is due: the clock can differ by a rounding error.
         self._due = 0.0
 
     def wait(self, waiter: T) -> Group[T]:
         """
-        Begin to wait.
+        Start to wait.
 
-        @param waiter: who waits; it is kept in a set, and may not be waiting
-            already.
-        @return: with whom, to leave before the time is over.
+        @param waiter: the object: hashable, and not waiting yet.
+        @return: the group, to stop waiting before the time expires.
         """
         now = self._clock.seconds()
         if not self._groups or now - self._groups[-1].began > self._seconds * _PART:
@@ -90,12 +87,12 @@ class SharedTimer(Generic[T]):
         group.due = now + self._seconds
         group.waiters.add(waiter)
         self._count += 1
-        self._callIfNeeded(now)
+        self._schedule(now)
         return group
 
     def left(self) -> None:
         """
-        Hear that somebody waits no more.
+        Called when an object stops waiting.
         """
         self._count -= 1
         if not self._count:
@@ -104,34 +101,25 @@ class SharedTimer(Generic[T]):
                 self._call.cancel()
                 self._call = None
 
-    def _callIfNeeded(self, now: float) -> None:
-        """
-        Be called when the time of the first group is over.
-        """
+    def _schedule(self, now: float) -> None:
         if self._call is None and self._groups:
             self._due = self._groups[0].due
-            self._call = self._clock.callLater(max(0.0, self._due - now), self._look)
+            self._call = self._clock.callLater(max(0.0, self._due - now), self._expired)
 
-    def _look(self) -> None:
-        """
-        Call for those whose time is over.
-        """
+    def _expired(self) -> None:
         self._call = None
         now = max(self._due, self._clock.seconds())
         while self._groups and self._groups[0].due <= now:
             group = self._groups.popleft()
             for waiter in list(group.waiters):
-                # What happens to one may have made others leave.
+                # A callback may have made other objects leave.
                 if waiter in group.waiters:
                     group.leave(waiter)
-                    self._callFor(waiter)
-        self._callIfNeeded(self._clock.seconds())
+                    self._notify(waiter)
+        self._schedule(self._clock.seconds())
 
-    def _callFor(self, waiter: T) -> None:
-        """
-        Call for one; his fault does not keep the others waiting.
-        """
+    def _notify(self, waiter: T) -> None:
         try:
             self._over(waiter)
         except Exception:
-            self.log.failure("{waiter} has failed", waiter=waiter)
+            self.log.failure("error in the timer callback of {waiter}", waiter=waiter)

@@ -1,9 +1,9 @@
 """
 The states of a connection.
 
-A connection keeps flags and not its state, since each write asks for one flag only;
-L{Connection.state<openfl_twisted.transports.connection.Connection.state>} tells the
-state. A test holds that no connection leaves the table below.
+A connection stores flags, since each write tests only one of them.
+L{Connection.state<openfl_twisted.transports.connection.Connection.state>} computes the
+state. A test checks that connections follow L{TRANSITIONS}.
 """
 
 import enum
@@ -11,55 +11,64 @@ import enum
 
 class State(enum.Enum):
     """
-    The states of a connection.
+    A state of a connection.
     """
 
     OPEN = "open"
     """
-    What is written is sent at the end of the batch. What is received is delivered,
-    or held while the protocol does not read.
+    Written data is sent at the end of the batch. Received data is delivered, or held
+    while the protocol is paused.
     """
 
     FULL = "full"
     """
-    The peer does not read. What is written is held, up to the limit of the send queue;
-    a producer is paused.
+    The transport accepts no more data. Written data is held, up to the limit of the
+    send queue. The producer is paused.
     """
 
     CLOSING = "closing"
     """
-    This side has closed the connection. What was written before is sent; nothing more
-    is delivered or accepted, except writes while a pull producer is registered.
+    The protocol has called C{loseConnection}. The send queue is sent. Received data is
+    dropped, and so are writes, unless a pull producer is registered.
     """
 
     ABORTED = "aborted"
     """
-    This side has aborted the connection. The send queue is dropped.
+    The protocol has called C{abortConnection}, or a limit was exceeded. The send queue
+    was dropped.
     """
 
     ENDING = "ending"
     """
-    The connection is lost, and the protocol has not received everything yet.
+    The underlying transport is lost, but the protocol's C{connectionLost} has not been
+    called. The receive buffer still holds data, because the protocol is paused or other
+    connections are served first. Writes are dropped. A guard still counts the
+    connection as open.
+
+    The state ends with L{State.LOST}: when the buffer is empty; in the next reactor
+    iteration if the protocol closes or aborts the connection; and at the latest after
+    L{LATE_END_TIMEOUT<openfl_twisted.transports.receivebuffer.LATE_END_TIMEOUT>}. In
+    the last two cases, the held data is dropped.
     """
 
     LOST = "lost"
     """
-    The connection is lost, and the protocol was told.
+    The connection is lost, and the protocol's C{connectionLost} was called.
     """
 
 
 class Event(enum.Enum):
     """
-    What can happen to a connection.
+    An event that can change the state of a connection.
     """
 
-    FULL = "peer does not read"
-    DRAINED = "peer has read everything"
+    FULL = "transport buffer is full"
+    DRAINED = "send queue is empty"
     CLOSE = "loseConnection"
-    ABORT = "abortConnection, limit"
+    ABORT = "abortConnection or limit"
     LOST = "connectionLost"
     LOST_HOLDING = "connectionLost, data is held"
-    DELIVERED = "everything is delivered, 30 s"
+    DELIVERED = "held data delivered or dropped"
 
 
 TRANSITIONS = {
@@ -79,5 +88,5 @@ TRANSITIONS = {
     (State.ENDING, Event.DELIVERED): State.LOST,
 }
 """
-The state after each event. An event that is not here changes nothing.
+The state after each event. Any other event leaves the state unchanged.
 """

@@ -1,16 +1,16 @@
 """
-TCP connections that send what was written during a batch in one go, at its end.
+TCP connections that send the data written during a batch in one call, at its end.
 
-Twisted's own transports note what is written, ask the reactor when the socket
-accepts bytes, and send then: two C{epoll_ctl} calls and a second iteration for each
-message, although the socket nearly always accepts it immediately. Here, one C{recv}
-and one C{send} are all that a message costs.
+Twisted's own transports buffer written data, ask the reactor to be called when the
+socket accepts data, and send it then. That costs two C{epoll_ctl} calls and a second
+reactor iteration for each message, although the socket nearly always accepts data
+immediately. These transports need one C{recv} and one C{send} per message.
 
-For any Twisted program these are Twisted's transports: they call the protocol, the
-producer and C{connectionLost} in the same order. Only the bytes, and the end of a
-connection that was closed, do not wait for another iteration. Once a protocol has
-bound one, see L{CoalescingTransport.bind}, the send queue is limited, and what is
-written after C{loseConnection} is not sent.
+For any Twisted program, they behave like Twisted's transports: they call the protocol,
+the producer and C{connectionLost} in the same order. Only the data, and the end of a
+connection that this side closes, do not wait for another iteration. After
+L{CoalescingTransport.bind}, the send queue has a limit, and data written after
+C{loseConnection} is dropped.
 """
 
 import socket
@@ -26,48 +26,59 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python import log
 from twisted.python.failure import Failure
 
-from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.writebatch import currentBatch
 
 P = TypeVar("P", bound=IListeningPort)
 
-_log = packageLogger()
 
-# An empty buffer. Twisted has a list for each connection.
+# An empty send queue, shared by all connections.
 _NOTHING: Any = ()
 
-# Chunks of more than this, in bytes, are not joined: that would cost more than to send them as
-# they are. So much is sent before the end of a batch.
+# Maximum length of joined chunks (bytes): joining longer ones costs more than sending them
+# separately. Also the number of queued bytes that are sent before the end of a batch.
 _LONG = 64 * 1024
 
-# Maximum number of chunks that are sent in one call, where there is one for it; IOV_MAX of Linux
-# is 1024. If there are more, the first ones are joined, up to _LONG bytes and one more chunk.
+# Maximum number of chunks sent in one call; the limit of Linux (IOV_MAX) is 1024. If there are
+# more, the first ones are joined, up to _LONG bytes and one more chunk.
 _MAX_CHUNKS = 64 if hasattr(socket.socket, "sendmsg") else 1
 
-# So many chunks of a send queue are joined.
+# Number of small chunks that are joined into one, to save memory.
 _LOOSE_CHUNKS = 1000
 
 
 class CoalescingTransport(Connection, tcp.Connection):
     """
-    A mixin for the TCP transports of Twisted.
+    A mixin for Twisted's TCP transports.
 
-    @ivar owner: the protocol that has bound it; C{None} for any Twisted protocol.
-    @ivar queued: whether it has data for the end of the batch.
-    @ivar _open: whether there is nothing to do but to send. If not, the slow way
-        checks whether it is true again.
-    @ivar _writing: whether the reactor was asked when the socket accepts bytes.
-    @ivar _dense: the number of chunks at the beginning of the send queue that have been
-        joined.
-    @ivar _exempt: the value of C{bytesOut} once everything is sent that was written
-        before the reactor was asked; those bytes do not count for the limit.
-    @ivar _addresses: the addresses of the client of a proxy, and of the proxy.
+    The reactor calls L{doRead} when the socket is readable. It receives one chunk and
+    calls C{dataReceived} of the protocol. The protocol calls L{write}, which appends to
+    the send queue and enters the write batch. The batch calls L{flush}, which sends the
+    queue. If the socket does not accept all of it, the reactor calls L{doWrite} when
+    the socket is writable. Invariants:
+
+      - The send queue is C{dataBuffer}, of which C{offset} bytes were sent, followed by
+        the chunks of C{_tempDataBuffer}. L{pending} is its length.
+      - C{_writing} is true exactly while the reactor waits for a writable socket. It is
+        the state L{State.FULL<openfl_twisted.transports.states.State.FULL>}.
+      - Unless C{_writing}, a connection with data in the queue is in the write batch.
+      - C{_open} is true only if L{write} may skip all checks. Every method that could
+        invalidate this resets it, and L{_isOpen} computes it again.
+
+    @ivar owner: the protocol that has called L{bind}; C{None} for any other Twisted
+        protocol.
+    @ivar queued: whether it is in the write batch.
+    @ivar _open: whether writing needs no checks.
+    @ivar _writing: whether the reactor waits for a writable socket.
+    @ivar _dense: the number of joined chunks at the beginning of the queue.
+    @ivar _exempt: the value of C{bytesOut} when all data is sent that was written
+        before the reactor was asked to wait. This data does not count for the limit.
+    @ivar _addresses: the addresses set by L{setAddresses}; C{None} without a proxy.
     """
 
-    # Twisted has defaults for these in its classes. As slots they are found faster, and a
-    # connection needs no dictionary, unless it closes one of its sides or starts TLS.
+    # Slots are faster than Twisted's class attributes, and save the instance dictionary, unless the
+    # connection is half-closed or starts TLS.
     __slots__ = (
         "_addresses",
         "_dense",
@@ -98,18 +109,17 @@ class CoalescingTransport(Connection, tcp.Connection):
         "work",
     )
 
-    # The send queue is the list, and dataBuffer its first chunk, of which a part may be sent:
-    # Twisted's own code must not join them.
+    # Twisted's own code must not join chunks.
     SEND_LIMIT = 0
-    # Without TLS, nothing must be received before something can be sent.
+    # Without TLS, data can be sent before any was received.
     hasReceived = True
     _tap: Callable[[bytes], object] | None = None
     # Whether the peer has closed its side.
     _hasReadAll = False
-    # The connection in TLS, if an owner has started TLS.
+    # The connection inside TLS, if an owner has started TLS.
     _inTLS: BufferedTransport | None = None
 
-    # What Twisted's classes have without saying so to a type checker.
+    # Attributes of Twisted's classes, for type checkers.
     reactor: Any
     owner: Owner | None
     _tempDataBuffer: list[bytes]
@@ -119,10 +129,10 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Make one that is not connected yet.
+        Set the attributes before C{__init__} of Twisted's classes.
         """
         self = super().__new__(cls)
-        # Those that Twisted itself sets are missing until it does: it checks whether they exist.
+        # Twisted checks whether the other attributes exist, and sets them.
         self.connected = self.disconnecting = 0
         self._open = self.queued = self._writing = self.paused = False
         self.producerPaused = self.streamingProducer = False
@@ -134,12 +144,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         self.work = self.bytesIn = self.bytesOut = 0
         return self
 
-    # The contract of Connection
+    # The interface of Connection
 
     def bind(self, owner: Owner) -> bool:
         """
-        Limit the send queue, unless this is TLS: then Twisted's TLS has a queue of its
-        own.
+        Apply the limits of an owner. This is impossible in TLS, where Twisted's TLS has
+        the send queue.
         """
         if self.TLS:
             return False
@@ -148,29 +158,17 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     @property
     def isFull(self) -> bool:
-        """
-        Whether the reactor waits until the socket accepts data.
-        """
         return self._writing
 
     @property
     def isLost(self) -> bool:
-        """
-        Whether the connection is lost.
-        """
         return not self.connected
 
     @property
     def isAborted(self) -> bool:
-        """
-        Whether this side has aborted the connection.
-        """
         return self._aborting
 
     def unbind(self) -> None:
-        """
-        Be as new for another protocol.
-        """
         self.owner = None
         producer = self.producer
         if producer is not None:
@@ -183,21 +181,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         self.readAgain()
 
     def setAddresses(self, peer: IAddress, host: IAddress) -> None:
-        """
-        Have C{getPeer} and C{getHost} return other addresses.
-        """
         self._addresses = peer, host
 
     def getPeer(self) -> IAddress:
-        """
-        Return the address of the peer.
-        """
         return super().getPeer() if self._addresses is None else self._addresses[0]
 
     def getHost(self) -> IAddress:
-        """
-        Return the local address.
-        """
         return super().getHost() if self._addresses is None else self._addresses[1]
 
     @property
@@ -205,23 +194,17 @@ class CoalescingTransport(Connection, tcp.Connection):
         return super()._above if self._inTLS is None else self._inTLS
 
     def getClock(self) -> IReactorTime:
-        """
-        Return the clock of the owner, or the reactor.
-        """
         clock: IReactorTime = self.reactor if self.owner is None else self.owner.getClock()
         return clock
 
     @property
     def pending(self) -> int:
-        """
-        The length of the send queue (bytes).
-        """
         return len(self.dataBuffer) - self.offset + self._tempDataLen
 
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Called with each chunk that is written; C{None} for nobody.
+        Called with each chunk that is written, unless it is C{None}.
         """
         return self._tap
 
@@ -232,23 +215,20 @@ class CoalescingTransport(Connection, tcp.Connection):
         self._open = False
 
     def stopReading(self) -> None:
-        """
-        Read nothing from the socket.
-        """
         if self.fileno() != -1:
             tcp.Connection.stopReading(self)
 
     def startReading(self) -> None:
         """
-        Read from the socket. After the EOF there is nothing to read; an owner is not
-        told of it again.
+        Start reading from the socket. Nothing happens after the EOF of an owner's
+        connection.
         """
         if self.fileno() != -1 and not (self._hasReadAll and self.isBound):
             tcp.Connection.startReading(self)
 
     def _isOpen(self) -> bool:
         """
-        Check whether there is nothing to do but to send. A tap is called before that.
+        Compute C{_open}, and return whether only a tap prevents it.
         """
         isOpen = bool(
             self.connected
@@ -266,7 +246,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def doRead(self) -> Any:
         """
-        Receive data, and send what was written meanwhile.
+        Receive data, and send the data written in the meantime.
         """
         try:
             data = self.socket.recv(self.bufferSize)
@@ -280,14 +260,14 @@ class CoalescingTransport(Connection, tcp.Connection):
         try:
             self.protocol.dataReceived(data)
         except BaseException:
-            # The reactor ends the connection, and the send queue is dropped, as in Twisted.
+            # The reactor closes the connection, and the send queue is dropped, as in Twisted.
             self.queued = False
             self.dropReceived()
             raise
         if self.queued:
             waiting = currentBatch.waiting
             if waiting and waiting[-1] is self:
-                # Usually it is the only one, and the batch has nothing left to do.
+                # Usually this is the only connection in the batch.
                 waiting.pop()
             self.flush()
         return None
@@ -295,9 +275,6 @@ class CoalescingTransport(Connection, tcp.Connection):
     # Sending
 
     def write(self, data: bytes) -> None:
-        """
-        Send bytes at the end of the batch; without one, when the socket accepts them.
-        """
         if not self._open or data.__class__ is not bytes or not data:
             self._writeSpecial(data)
             return
@@ -318,11 +295,11 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _writeSpecial(self, data: bytes) -> None:
         """
-        Do what L{write} does, in any state.
+        The implementation of L{write} for any state.
         """
         if self.owner is not None:
             if data.__class__ is not bytes:
-                # The caller can change it before it is sent.
+                # The caller could change a mutable buffer before it is sent.
                 data = bytes(memoryview(data))
             isClosing = self.disconnecting or self._writeDisconnecting
             if self._aborting or (isClosing and (self.producer is None or self.streamingProducer)):
@@ -343,9 +320,6 @@ class CoalescingTransport(Connection, tcp.Connection):
             self._muchWritten()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """
-        Send several chunks.
-        """
         if self.owner is None:
             self._beginBuffer()
             super().writeSequence(iovec)
@@ -354,7 +328,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             each if type(each) is bytes else bytes(memoryview(each)) for each in iovec if len(each)
         ]
         if len(chunks) > 1 and self._tap is None and (self._open or self._isOpen()):
-            # Nothing is sent before the last of them.
+            # Append the other chunks directly: write() handles the batch and the limit.
             last = chunks.pop()
             self._beginBuffer()
             self._tempDataBuffer += chunks
@@ -365,14 +339,15 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _muchWritten(self) -> None:
         """
-        Pause the producer, and limit the send queue.
+        Pause the producer, and enforce the limit of the send queue. Called for writes
+        while the socket is not writable, and for long writes.
         """
         if self.owner is None:
             self._maybePauseProducer()
             self.startWriting()
             return
         if self._tempDataLen > _LONG and not self.dataBuffer:
-            # Whether the peer reads must be known before much is written.
+            # Send long data before the end of the batch, to detect a peer that does not read.
             if self._open or self._isOpen():
                 self.flush(inWrite=True)
             else:
@@ -384,11 +359,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         pending = self.pending
         written = self.bytesOut + pending
         if 0 < self.owner.limits.maxQueue < min(pending, written - self._exempt):
+            self._open = False
             self._disconnectSlowPeer(self.owner)
 
     def _pauseProducer(self) -> None:
         """
-        Pause the push producer of an owner: the socket does not accept data.
+        Pause the push producer of an owner: the socket accepts no more data.
         """
         producer = self.producer
         if (
@@ -400,25 +376,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             self.producerPaused = True
             cast("Any", producer).pauseProducing()
 
-    def _disconnectSlowPeer(self, owner: Owner) -> None:
-        """
-        Disconnect a peer that does not read.
-        """
-        self.disconnecting = True
-        self._open = False
-        self._drop()
-        self.dropReceived()
-        try:
-            owner.sendQueueExceeded()
-        except Exception:
-            # The caller may be writing to many; the others receive their data.
-            _log.failure("error in sendQueueExceeded; the connection is closed")
-            self.abortConnection()
-
     def _drop(self) -> None:
-        """
-        Drop the send queue.
-        """
         chunks, sent = [*self._tempDataBuffer], self.offset
         if self.dataBuffer:
             chunks.insert(0, self.dataBuffer)
@@ -430,10 +388,10 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def flush(self, *, inWrite: bool = False) -> None:
         """
-        Send what was written; called at the end of the batch.
+        Send the queue. Called at the end of the batch.
 
-        @param inWrite: whether the protocol is writing, so that it must not be told now
-            that the connection is lost.
+        @param inWrite: whether the protocol is in L{write}, so that C{connectionLost}
+            must not be called now.
         """
         self.queued = False
         if not self._open and not self._isOpen():
@@ -453,7 +411,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         except BlockingIOError:
             sent = 0
         except OSError:
-            # Twisted's own code tries again, and reports the reason.
+            # Twisted's own code repeats the call, and reports the error.
             if not inWrite:
                 log.callWithLogger(self, self._write)
                 return
@@ -476,7 +434,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _flushSpecial(self) -> None:
         """
-        Do what L{flush} does, in any state.
+        The implementation of L{flush} for any state.
         """
         if self.producer is not None and self.connected:
             self._ask()
@@ -485,7 +443,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _write(self) -> None:
         """
-        Send and close, as the reactor does when the socket accepts bytes.
+        Send data and close the connection, as the reactor does for a writable socket.
         """
         if not self.connected:
             return
@@ -499,7 +457,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _remove(self, sent: int) -> None:
         """
-        Remove bytes from the send queue.
+        Remove sent data from the send queue.
 
         @param sent: the number of bytes that the socket has accepted.
         """
@@ -521,8 +479,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _joinFirst(self) -> None:
         """
-        Join the chunks that are sent next, if there are many. Those of an owner are
-        joined in portions, since its queue is limited.
+        Join the first chunks of the queue if there are many. The limited queue of an
+        owner is joined in portions.
         """
         chunks = self._tempDataBuffer
         if len(chunks) <= _MAX_CHUNKS:
@@ -539,11 +497,12 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def writeSomeData(self, data: bytes | memoryview) -> Any:
         """
-        Send as much of the send queue as the socket accepts, and remove it; Twisted's
-        own method sends 128 KiB of its first chunk at most.
+        Send as much of the queue as the socket accepts, and remove it. Twisted's own
+        method sends at most 128 KiB of its first chunk.
 
-        @param data: the rest of the first chunk.
-        @return: 0 bytes that are still to be removed, or why the connection is lost.
+        @param data: the unsent part of the first chunk.
+        @return: 0, the number of bytes to remove, or the reason why the connection is
+            lost.
         """
         self._joinFirst()
         chunks = [data, *self._tempDataBuffer[:_MAX_CHUNKS]]
@@ -563,18 +522,14 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _beginBuffer(self) -> None:
         """
-        Make the list to which Twisted's own code appends.
+        Create the list to which Twisted's own code appends.
         """
         if self._tempDataBuffer is _NOTHING:
             self._tempDataBuffer = []
 
     def doWrite(self) -> Any:
-        """
-        Send what the socket accepts.
-        """
         why = super().doWrite()
         if not self._tempDataBuffer and not self.TLS:
-            # An empty list is not kept.
             self._tempDataBuffer = _NOTHING
         if self.dataBuffer and not why:
             self._pauseProducer()
@@ -582,7 +537,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _ask(self) -> None:
         """
-        Ask the reactor to call L{doWrite} when the socket accepts bytes.
+        Let the reactor call L{doWrite} when the socket is writable.
         """
         if not self._writing:
             self._writing = True
@@ -591,11 +546,11 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startWriting(self) -> None:
         """
-        Send at the end of the batch; without one, when the socket accepts bytes.
+        Send data at the end of the batch; without a batch, when the socket is writable.
         """
         if self.queued:
             return
-        # Before it is connected, this is how it learns that it is.
+        # A connection attempt uses the reactor to detect its success.
         if self.connected and not self._writing and currentBatch.waiting is not None:
             self.queued = True
             currentBatch.waiting.append(self)
@@ -603,9 +558,6 @@ class CoalescingTransport(Connection, tcp.Connection):
             self._ask()
 
     def stopWriting(self) -> None:
-        """
-        Send nothing more.
-        """
         self.queued = False
         if self._writing:
             self._writing = False
@@ -616,11 +568,11 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
-        Start TLS. The owner gets another transport, which limits the queue in front of
-        TLS. If plaintext was received that the owner has not processed, the connection is
-        aborted instead.
+        Start TLS. The owner receives another connection, whose send queue precedes TLS.
+        If the owner has not processed all received plaintext, the connection is aborted
+        instead.
 
-        @raise RuntimeError: if the peer has not read what was sent before.
+        @raise RuntimeError: if the socket does not accept the whole send queue.
         """
         if self.refusesTLS():
             return
@@ -631,7 +583,8 @@ class CoalescingTransport(Connection, tcp.Connection):
                 self.flush(inWrite=True)
             if self.pending:
                 raise RuntimeError(
-                    "TLS cannot start: the peer has not read what was sent before it"
+                    f"cannot start TLS: {self.pending} bytes of plaintext are queued; "
+                    "wait until the peer has read them"
                 )
             if producer is not None:
                 self.unregisterProducer()
@@ -649,8 +602,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer. A push producer that is registered while the peer does not
-        read is paused immediately.
+        Register a producer. A push producer is paused immediately if the send queue of
+        an owner is not empty.
         """
         self._open = False
         if self.owner is not None and (self.disconnecting or self._writeDisconnecting):
@@ -663,19 +616,11 @@ class CoalescingTransport(Connection, tcp.Connection):
             self._pauseProducer()
 
     def unregisterProducer(self) -> None:
-        """
-        Unregister the producer.
-        """
         self._open = False
         super().unregisterProducer()
 
     def loseConnection(self) -> None:
-        """
-        Close the connection when everything written so far has been sent.
-        """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         self._open = False
         self.dropReceived()
@@ -694,8 +639,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def loseWriteConnection(self) -> None:
         """
-        Close the write side when everything written so far has been sent. An owner can
-        write nothing more; a pull producer may finish.
+        Close the write side when the send queue is empty. Further writes of an owner
+        are dropped; a registered pull producer may finish.
         """
         self._open = False
         if self.owner is None or self.connected:
@@ -703,11 +648,9 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def abortConnection(self) -> None:
         """
-        Close the connection immediately. The send queue is dropped.
+        Close the connection immediately, and drop the send queue.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         self._open = False
         self.dropReceived()
@@ -718,7 +661,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
-        Tell the protocol that the peer has closed its side, after what is held.
+        Notify the protocol of the peer's EOF, after the receive buffer.
         """
         self._hasReadAll = True
         if self.guard is not None and not self.isClosing:
@@ -734,27 +677,24 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Tell the protocol that the connection is lost, after what is held.
+        Notify the protocol that the connection is lost, after the receive buffer.
         """
         if not hasattr(self, "socket"):
             return
         self._open = self.queued = False
         self._drop()
         if self.producer is self:
-            # It would be closed as the producer.
+            # Twisted would call its stopProducing, which closes the connection.
             self.producer = None
         ending: Any = _Ending(self, self.protocol)
         self.protocol = ending
         try:
             super().connectionLost(reason)
         finally:
-            # It has not been, if a producer has raised.
+            # If a producer has raised, Twisted has not called it.
             ending.connectionLost(reason)
 
     def notifyLost(self, reason: Failure) -> None:
-        """
-        Tell the protocol and the guard that the connection is lost.
-        """
         try:
             super().notifyLost(reason)
         finally:
@@ -763,8 +703,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
 class _Ending:
     """
-    Takes the place of the protocol while Twisted's own code closes the socket: the
-    protocol is told after the held data.
+    Replaces the protocol while Twisted's own code closes the socket, and delays
+    C{connectionLost} of the protocol until the receive buffer is empty.
     """
 
     __slots__ = ("_connection", "_protocol")
@@ -779,7 +719,7 @@ class _Ending:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Tell the protocol, once.
+        Notify the protocol, once.
         """
         connection, self._connection = self._connection, None
         if connection is None:
@@ -793,7 +733,7 @@ class _Ending:
 
 def _noFileno() -> int:
     """
-    Return the descriptor of a lost connection.
+    Return the descriptor of a closed socket.
     """
     return -1
 
@@ -801,16 +741,15 @@ def _noFileno() -> int:
 @lru_cache(maxsize=256)
 def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
     """
-    Keep the names once that all connections of a port have.
+    Return one shared tuple for all connections with the same names.
     """
     return prefix, protocol, port
 
 
 class AcceptedTransport(CoalescingTransport, tcp.Server):
     """
-    A connection of a client. Twisted gives each some attributes that are made of
-    others: two texts, for the log and for C{repr}, and two shortcuts. These are made
-    when they are used.
+    A connection accepted from a client. It computes attributes on demand that Twisted
+    stores for each connection: the texts for the log and C{repr}, and two shortcuts.
     """
 
     __slots__ = ("_names", "client", "server", "sessionno")
@@ -825,30 +764,26 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
         reactor: Any,
     ) -> None:
         """
-        Do what C{twisted.internet.tcp.Server} does.
+        See C{twisted.internet.tcp.Server}.
 
         @param sock: the socket.
         @param protocol: the protocol.
-        @param client: the address of the peer, as C{accept} returns it.
-        @param server: the port; C{None} for a connection that was adopted.
+        @param client: the address of the peer, as returned by C{accept}.
+        @param server: the port; C{None} for an adopted connection.
         @param sessionno: the number of the connection on its port.
         @param reactor: the reactor.
         """
-        # As they are now: the protocol may be another one later.
+        # Names of the first protocol: it can be replaced later.
         self._names = _share(
             str(self._getLogPrefix(protocol)),
             type(protocol).__name__,
-            # As in Twisted's own.
             sock.getsockname()[1] if server is None else server._realPortNumber,  # noqa: SLF001
         )
-        # A connection that was adopted has no port; Twisted's own code allows it.
+        # Twisted allows None for the port of an adopted connection.
         super().__init__(sock, protocol, client, cast("tcp.Port", server), sessionno, reactor)
         self._tempDataBuffer = _NOTHING
 
     def _getLogstr(self) -> str:
-        """
-        Return the prefix of log lines for this connection.
-        """
         prefix, _, _ = self._names
         return f"{prefix},{self.sessionno},{self.hostname}"
 
@@ -861,7 +796,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
     def _getFileno(self) -> Callable[[], int]:
         """
-        Return a function that returns the descriptor: -1 once the connection is lost.
+        Return a function that returns the descriptor, or -1 if the connection is lost.
         """
         try:
             return self.socket.fileno
@@ -870,19 +805,16 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
     def _leaveOut(self, *made: object) -> None:
         """
-        Do not keep what Twisted has made; so there is nothing to delete.
+        Ignore an assignment or deletion by Twisted.
         """
 
     def _getHostname(self) -> Any:
         """
-        Return the address of the peer, without the port.
+        Return the address of the peer, without its port.
         """
         return self.client[0]
 
     def _getAddressType(self) -> type[IPv4Address | IPv6Address]:
-        """
-        Return the class of the addresses.
-        """
         return IPv4Address if len(self.client) == 2 else IPv6Address
 
     _addressType = property(_getAddressType, _leaveOut)
@@ -894,17 +826,14 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
 class ServerTransport(AcceptedTransport):
     """
-    A connection of a client, under any reactor: each read is a batch.
+    A connection accepted under any reactor: each read is a write batch.
     """
 
     def doRead(self) -> Any:
-        """
-        Receive data, and send what was written meanwhile.
-        """
         batch = currentBatch
         if batch.waiting is not None:
             return super().doRead()
-        # What WriteBatch.run does, with fewer calls.
+        # WriteBatch.run, inlined for speed.
         batch.waiting = []
         try:
             return super().doRead()
@@ -918,11 +847,8 @@ class ServerTransport(AcceptedTransport):
 
 def coalesceWrites(port: P) -> P:
     """
-    Have the connections of a port coalesce their writes, see L{ServerTransport}. The
-    present connections stay as they are.
-
-    This needs a port of C{twisted.internet.tcp}, which is what nearly all reactors
-    have for TCP and for TLS over it. Any other port stays as it is.
+    Coalesce the writes of the connections that a port accepts from now on, see
+    L{ServerTransport}. A port that is not Twisted's own TCP port is returned unchanged.
 
     @param port: the port.
     @return: the port.

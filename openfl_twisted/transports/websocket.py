@@ -1,17 +1,16 @@
 """
-An open WebSocket as a connection: to a protocol it is like TCP, and to its peer a
-WebSocket.
+An open WebSocket as a connection: the protocol uses it like a TCP connection.
 
-It has no queue of its own: it owns the connection beneath, whose send queue holds its
-frames. Its states, above those of a connection:
+A WebSocket has no send queue: it is the owner of the underlying connection, whose queue
+contains its frames. It adds these stages to the states of a connection:
 
-  - B{opening}: the head of the request is awaited, see
+  - B{opening}: the request head is incomplete, see
     L{openfl_twisted.protocols.websocket}.
   - B{open}: messages are sent and received.
-  - B{Close sent}: this side closes; when it has read everything, the peer has
-    C{closeTimeout} for its Close. What is received before it is dropped.
-  - B{ended}: both sides have sent their Close, or the wait is over; the connection
-    beneath closes.
+  - B{Close sent}: this side has closed the WebSocket. Received messages are dropped.
+    The peer has C{closeTimeout} for its Close, starting when it has read all sent data.
+  - B{ended}: both sides have sent a Close, or the timeout has expired. The underlying
+    connection is closed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,39 +49,38 @@ from openfl_twisted.wire.websocket.messages import (
     payloadsOf,
 )
 
-# Parts of compressed data that are read after this side has sent its Close.
+# Maximum number of portions of compressed data that are read after this side has sent its Close.
 _MAX_PIECES = 8
 
-# The work of a control frame, a fragment or a compressed frame, which takes longer than a message.
+# The work of a control frame, a fragment or a compressed frame, compared with a message.
 _OTHER_WORK = 2
 
-# Seconds that the peer has to read what was sent before the end.
+# Seconds that the peer has to read the send queue when this side closes.
 _LINGER = 30.0
 
 _ABNORMAL = 1006
 
-GOING_AWAY = 1001
-"""
-The close code of a server that shuts down, or of an operator.
-"""
+# The close code when the server shuts down, or an operator disconnects the client.
+_GOING_AWAY = 1001
 
 MESSAGE_TOO_BIG = 1009
 """
-The close code for a message that is too long.
+The close code for a message that exceeds the maximum length.
 """
 
 
 class Settings(Protocol):
     """
-    The times of a WebSocket; see L{WebSocketFactory
-    <openfl_twisted.protocols.websocket.WebSocketFactory>}.
+    The timeouts of WebSockets; implemented by
+    L{WebSocketFactory<openfl_twisted.protocols.websocket.WebSocketFactory>}.
 
-    @ivar closeTimeout: in seconds.
-    @ivar pingInterval: in seconds; 0 for no pings.
-    @ivar pongTimeout: in seconds.
+    @ivar closeTimeout: maximum time until the peer answers a Close (seconds).
+    @ivar pingInterval: time without received data until a ping is sent (seconds); 0 for
+        no pings.
+    @ivar pongTimeout: maximum time until the peer answers a ping (seconds).
     @ivar clock: the clock.
-    @ivar silences: the WebSockets that wait for C{pingInterval}.
-    @ivar pongs: the WebSockets that wait for C{pongTimeout}.
+    @ivar silences: timer of the WebSockets that wait for C{pingInterval}.
+    @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
     """
 
     closeTimeout: float
@@ -95,17 +93,34 @@ class Settings(Protocol):
 
 class WebSocketTransport(Connection, TwistedProtocol):
     """
-    A WebSocket between a connection and a protocol. It cannot be half-closed.
+    A WebSocket between the underlying connection and a protocol. It cannot be
+    half-closed.
 
-    @ivar transport: the connection beneath.
-    @ivar closeCode: the code of the peer's Close: 1000 to 4999, 1005 if it has none;
-        1006 if the connection was lost without a Close; after a violation of the
-        protocol, the code that was sent. C{None} while the connection is open.
-    @ivar closeReason: the reason of that Close.
-    @ivar settings: the times, which many connections share.
-    @ivar _flows: whether a write only has to be framed. If not, the slow way checks
-        whether it is true again.
-    @ivar _full: whether the connection beneath has paused this, its push producer.
+    The underlying connection calls it as its protocol, its owner and its push producer.
+    L{dataReceived} parses frames and calls C{dataReceived} of the protocol with each
+    payload. The protocol calls L{write}, which sends each chunk as one message.
+    Invariants:
+
+      - The protocol is connected from L{begin} until L{connectionLost} of the
+        WebSocket; C{protocol} is C{None} before and after.
+      - Events are delivered in the order of their frames. While C{receiveBuffer}
+        exists, received bytes are appended to it, undecoded.
+      - After C{_closeSent}, no frame is sent. After C{_ended}, no frame is sent or
+        parsed.
+      - At most one timer runs: for the request head, the ping interval, the pong, the
+        peer's Close, or the close of the underlying connection.
+
+    @ivar transport: the underlying connection.
+    @ivar closeCode: the code of the peer's Close, 1000 to 4999, or 1005 if it contains
+        none; 1006 if the connection was lost without a Close; after a protocol
+        violation of the peer, the code that was sent. C{None} while the connection is
+        open.
+    @ivar closeReason: the reason in that Close.
+    @ivar settings: the timeouts, shared by many connections.
+    @ivar _flows: whether L{write} needs no checks. If not, L{writeMessages} computes
+        it.
+    @ivar _full: whether the underlying connection has paused this WebSocket, its push
+        producer.
     """
 
     __slots__ = (
@@ -114,7 +129,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         "_flows",
         "_frames",
         "_full",
-        "_heard",
+        "_isAlive",
         "_lost",
         "_peer",
         "_producer",
@@ -138,24 +153,24 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     log = packageLogger()
     preservesMessages = True
-    # The opening handshake was received.
+    # The peer has sent the opening handshake.
     hasReceived = True
     transport: Connection
     closeCode: int | None = None
     closeReason = ""
     _clean = False
-    # Why the connection beneath is lost.
+    # Why the underlying connection is lost.
     _reason = connectionDone
-    # The code and the reason of our Close.
-    _farewell = (1000, "")
-    # The last ping that was received while the peer did not read.
+    # The code and reason of the Close of this side.
+    _ownClose = (1000, "")
+    # The last ping that was received while the send queue was not empty.
     _ping: bytes | None = None
-    # Whether the connection beneath has us as its producer.
+    # Whether this WebSocket is registered as the producer of the underlying connection.
     _registered = False
 
     def __init__(self, settings: Settings) -> None:
         """
-        @param settings: the times, which many connections share.
+        @param settings: the timeouts, shared by many connections.
         """
         self.settings = settings
         self.connected = 0
@@ -164,7 +179,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.protocol: Any = None
         self._frames = cast("WebSocketFrames", None)
         self.disconnecting = self.paused = self.delivering = self._flows = self._full = False
-        self._closeSent = self._ended = self._lost = self._heard = False
+        self._closeSent = self._ended = self._lost = self._isAlive = False
         self.reading = True
         self.receiveBuffer: ReceiveBuffer | None = None
         self.work = 0
@@ -173,15 +188,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._producer: IPushProducer | None = None
         self._pull: PullAdapter | None = None
         self._peer: IAddress | None = None
-        # One thing is awaited at a time: the head, a Close or the end; while the WebSocket is
-        # open, data or a pong, for which many wait with one timer.
+        # While the WebSocket is open, many connections share one timer, see SharedTimer.
         self._timer: IDelayedCall | None = None
         self._waitsWith: Group[WebSocketTransport] | None = None
 
     @property
     def __providedBy__(self) -> Any:
-        # What zope.interface asks: its own interfaces and those of the connection. It cannot be
-        # half-closed, nor start TLS.
+        # Called by zope.interface: the interfaces of this class and those of the connection, except
+        # half-close and startTLS.
         if self.transport is None:
             return implementedBy(type(self))
         its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
@@ -189,17 +203,18 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def __getattr__(self, name: str) -> Any:
         if name == "transport":
-            # One that is being copied has none yet.
+            # This object is being copied.
             raise AttributeError(name)
         return getattr(self.transport, name)
 
     def begin(self, frames: WebSocketFrames, response: bytes, rest: bytes) -> None:
         """
-        Send the response, and connect the wrapped protocol.
+        Send the response, and connect the wrapped protocol. Called by the subclass
+        after the opening handshake.
 
-        @param frames: the WebSocket.
+        @param frames: the frame parser.
         @param response: the response.
-        @param rest: what was received after the request.
+        @param rest: data received after the request.
         """
         self._frames = frames
         self.transport.bind(self)
@@ -215,53 +230,35 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if rest:
             self.dataReceived(rest)
 
-    # The contract of Connection
+    # The interface of Connection
 
     def bind(self, owner: Owner) -> bool:
-        """
-        Limit the send queue of the connection beneath.
-        """
         self.owner = owner
         return True
 
     def getClock(self) -> IReactorTime:
-        """
-        Return the clock of the settings.
-        """
         return self.settings.clock
 
     @property
     def pending(self) -> int:
-        """
-        The length of the send queue (bytes).
-        """
         return self.transport.pending
 
     @property
     def isLost(self) -> bool:
-        """
-        Whether the connection is lost.
-        """
         return self._lost
 
     @property
     def isAborted(self) -> bool:
-        """
-        Whether this side has aborted the connection.
-        """
         return self.transport.isAborted
 
     @property
     def isFull(self) -> bool:
-        """
-        Whether the peer does not read.
-        """
         return self.transport.isFull
 
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Called with each message that is written; C{None} for nobody.
+        Called with each message that is written, unless it is C{None}.
         """
         return self._tap
 
@@ -273,40 +270,34 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def wrappedProtocol(self) -> Any:
         """
-        The protocol that has the connection; C{None} before and after that.
+        The protocol that uses the WebSocket; C{None} before L{begin} and after the end.
         """
         return self.protocol
 
     def getPeer(self) -> IAddress:
-        """
-        Return the address of the client, also behind a trusted proxy.
-        """
         return self._peer or self.transport.getPeer()
 
     def getHost(self) -> IAddress:
-        """
-        Return the local address.
-        """
         return self.transport.getHost()
 
-    # The owner of the connection beneath
+    # The owner of the underlying connection
 
     @property
     def limits(self) -> ConnectionLimits:
         """
-        Those of the owner of this connection.
+        The limits of the owner.
         """
         return NO_LIMITS if self.owner is None else self.owner.limits
 
     def chunkReceived(self, data: bytes) -> None:
         """
-        Process a chunk that the connection beneath has held.
+        Process a chunk from the receive buffer of the underlying connection.
         """
         self.dataReceived(data)
 
     def sendQueueExceeded(self) -> None:
         """
-        Tell the owner.
+        Notify the owner.
         """
         if self.owner is not None:
             self.disconnecting = True
@@ -315,14 +306,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Tell the owner which messages were dropped. One that was sent in part is one of
-        them, as a whole.
+        Report the dropped messages to the owner. A message that was sent in part is
+        included, with its whole payload.
         """
         if self.owner is None:
             return
         data, at = b"".join(chunks), 0
         if data.startswith(b"HTTP"):
-            # The response is sent together with the first messages.
+            # The response precedes the first messages.
             at = data.index(b"\r\n\r\n") + 4
         messages = payloadsOf(data, at, sent)
         if messages:
@@ -331,20 +322,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        Those of the owner.
+        The labels of the owner.
         """
         return {} if self.owner is None else self.owner.labels
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Tell the owner.
+        Notify the owner.
         """
         if self.owner is not None:
             self.owner.limitExceeded(limit)
 
     def disconnectedByOperator(self) -> None:
         """
-        Tell the owner.
+        Notify the owner.
         """
         if self.owner is not None:
             self.owner.disconnectedByOperator()
@@ -368,13 +359,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
         @raise RuntimeError: always.
         """
-        raise RuntimeError("startTLS cannot be called on a WebSocket: use wss instead")
+        raise RuntimeError("startTLS cannot be called on a WebSocket: connect with wss:// instead")
 
     # Receiving
 
     def requestReceived(self, data: bytes) -> None:
         """
-        Called with data before the WebSocket is open, see L{begin}.
+        Called with data received before L{begin}.
 
         @param data: the data.
         """
@@ -382,16 +373,16 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Read frames: nearly always messages, which are delivered immediately.
+        Parse frames, and deliver their payloads.
 
-        @param data: the bytes of frames, however the stream is split.
+        @param data: frames, however the stream is split.
         """
         if self._ended:
             return
         if self._frames is None:
             self.requestReceived(data)
             return
-        self._heard = True
+        self._isAlive = True
         if self.disconnecting:
             self._findClose(data)
             return
@@ -405,12 +396,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         else:
             self._takeFrames(data)
             if self.receiveBuffer is not None:
-                # Data was received within that.
+                # More data was received during the call.
                 self.readAgain()
 
     def _holdFrames(self, data: bytes) -> None:
         """
-        Hold the bytes of frames, so that they can be read in bounded steps.
+        Append data to the receive buffer, in portions that can be parsed in bounded
+        time.
         """
         length = self._frames.maxChunk or len(data)
         self.ensureBuffer().put(
@@ -419,8 +411,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _findClose(self, data: bytes) -> None:
         """
-        Read frames until the peer's Close, and drop messages. Very much compressed data
-        is not worth it: the connection is closed without the peer's Close.
+        Parse frames until the peer's Close, and drop messages. If there is too much
+        compressed data, the connection is closed without the peer's Close.
         """
         length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
@@ -433,7 +425,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _takeFrames(self, data: bytes) -> None:
         """
-        Read frames, and deliver their payloads.
+        Parse frames, and deliver their payloads.
         """
         if self._ended:
             return
@@ -442,16 +434,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
         try:
             arrived = frames.receive(data)
             if frames.compressed:
-                # A read is divided into many calls.
+                # One read is processed in many calls.
                 self.work += frames.others * _OTHER_WORK
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
             if alone and self.reading and not frames.compressed:
-                # The usual case.
                 self.protocol.dataReceived(arrived[0])
             elif arrived:
                 self._deliverArrivals(arrived)
         except BaseException:
-            # The reactor ends the connection; until then, nothing more is delivered.
+            # The reactor closes the connection; until then, nothing more is delivered.
             self._ended = True
             raise
         finally:
@@ -463,7 +454,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
-        Deliver the events of the reader, until this side stops reading.
+        Deliver events of the frame parser, until the protocol pauses or closes.
         """
         for number, arrival in enumerate(arrived):
             if self._ended:
@@ -478,14 +469,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _take(self, arrival: Arrival) -> None:
         """
-        Deliver one event of the reader.
+        Deliver an event of the frame parser.
         """
         match arrival:
             case End():
                 self.closeReceived(arrival)
             case Pings(payloads):
                 if self._full or (self._pull is not None and self.transport.isFull):
-                    # A peer that sends pings and does not read gets no heap of pongs.
+                    # Answer only the last ping of a peer that does not read.
                     self._ping = payloads[-1]
                 elif self._isOpen:
                     self.transport.write(makePongs(payloads))
@@ -495,9 +486,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _deliverPayload(self, payload: bytes) -> None:
         """
-        Deliver a payload, and count the work for it.
+        Deliver a payload, and count its work.
         """
-        # One long payload is as much work as many messages, which the protocol counts itself.
+        # A long payload can contain many messages. The protocol counts them in addition.
         work = self.work + len(payload) * MAX_WORK // self._frames.maxPayload
         self.work = 0
         delivering, self.delivering = self.delivering, True
@@ -510,37 +501,28 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def _isOpen(self) -> bool:
         """
-        Whether anything can be sent to the peer.
+        Whether frames can be sent.
         """
         return not (self._closeSent or self._ended or self._lost)
 
     def resumeProducing(self) -> None:
-        """
-        Deliver what was received in the meantime, then read again.
-        """
         if self.paused:
-            # The peer could not be heard.
-            self._heard = True
+            # Nothing was read from the peer during the pause.
+            self._isAlive = True
         super().resumeProducing()
 
     def stopReading(self) -> None:
-        """
-        Read nothing from the connection beneath.
-        """
         if not (self._lost or self._closeSent or self._ended):
             self.transport.pauseProducing()
 
     def startReading(self) -> None:
-        """
-        Read from the connection beneath.
-        """
         if not self._lost:
             self.transport.resumeProducing()
 
     def dropReceived(self) -> None:
         """
-        Deliver nothing more: this side closes the connection. What was received is
-        still read, for the peer's Close.
+        Deliver no more messages: this side closes the connection. Received frames are
+        still parsed, to find the peer's Close.
         """
         self.reading = False
         buffer, self.receiveBuffer = self.receiveBuffer, None
@@ -563,7 +545,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._flows and data.__class__ is bytes and 0 < len(data) < len(SHORT_HEADERS):
             self.transport.write(SHORT_HEADERS[len(data)] + data)
         else:
-            # It may be kept, see makeMessages, and the caller can change what is not bytes.
+            # The caller could change a mutable buffer while it is cached, see makeMessages.
             self.writeMessages((data if data.__class__ is bytes else bytes(memoryview(data)),))
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -576,7 +558,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Send several messages.
 
-        @param messages: the messages.
+        @param messages: their payloads.
         """
         if not self._isOpen or (self.disconnecting and self._pull is None):
             return
@@ -592,11 +574,12 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer. It is stopped when nothing can be sent any more.
+        Register a producer. It is paused while the peer does not read, and stopped when
+        no more data can be sent.
 
         @param producer: the producer.
         @param streaming: whether it is a push producer.
-        @raise RuntimeError: if a producer is registered.
+        @raise RuntimeError: if a producer is already registered.
         """
         if self._producer is not None or self._pull is not None:
             raise RuntimeError("a producer is registered already")
@@ -613,9 +596,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.transport.registerProducer(self._pull, False)
 
     def unregisterProducer(self) -> None:
-        """
-        Unregister the producer.
-        """
         self._producer = None
         pull, self._pull = self._pull, None
         if pull is not None and self._registered:
@@ -636,10 +616,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def bufferDrained(self) -> None:
         """
-        Answer the last ping, and resume the producer. The peer has read.
+        Answer the last ping, and resume the producer: the peer has read the send queue.
         """
         self._full = False
-        self._heard = True
+        self._isAlive = True
         self._answerLastPing()
         if self._producer is not None:
             self._producer.resumeProducing()
@@ -648,7 +628,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def produceOnce(self, producer: IPullProducer) -> None:
         """
-        Have the pull producer produce.
+        Answer the last ping, and call the pull producer.
         """
         self._answerLastPing()
         producer.resumeProducing()
@@ -676,59 +656,50 @@ class WebSocketTransport(Connection, TwistedProtocol):
     # Closing
 
     def stopProducing(self) -> None:
-        """
-        Close the connection.
-        """
         self.loseConnection()
 
     def setCloseReason(self, code: int, reason: str = "") -> None:
-        """
-        Set the code and the reason of this side's Close.
-        """
-        self._farewell = (code, reason)
+        self._ownClose = (code, reason)
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully, because the server shuts down or an operator
-        wants it.
+        Close the connection gracefully, with the code 1001 (going away).
         """
         if self._closeSent and not self._ended:
-            # The peer's Close is not awaited any longer.
+            # Stop waiting for the peer's Close.
             self.closeWithin(_LINGER)
         else:
-            self.setCloseReason(GOING_AWAY)
+            self.setCloseReason(_GOING_AWAY)
             self.loseConnection()
 
     def loseConnection(self) -> None:
         """
-        Send a Close when everything written so far has been sent, and close the
-        connection when the peer has answered it. A pull producer may finish before; a
-        push producer is stopped.
+        Send a Close after all data written so far, and close the connection when the
+        peer has answered it. A push producer is stopped; a pull producer may finish
+        first.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
+        if self._endSoon():
             return
         if self._ended or self._lost or self.disconnecting:
             return
         if not self._registered:
-            # It is no WebSocket yet.
+            # The WebSocket is not open yet.
             self.closeWithin(self.settings.closeTimeout)
             return
         self.disconnecting = True
         self.reading = self._flows = False
-        self.arm(_LINGER, self._giveUp)
+        self.startTimer(_LINGER, self._abortLate)
         if self._pull is None:
             self._sendClose()
 
     def _sendClose(self) -> None:
         """
-        Send the Close, and read until that of the peer.
+        Send a Close, and read until the peer's Close.
         """
         if self._closeSent or self._ended:
             return
         self._stopProducer()
-        close = self._frames.close(*self._farewell)
+        close = self._frames.close(*self._ownClose)
         if close:
             self.transport.write(close)
         self._closeSent = True
@@ -739,13 +710,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _awaitClose(self, left: float) -> None:
         """
-        Wait for the peer's Close. A peer that still reads what was written before ours
-        has more time for it.
+        Start the timeout of the peer's Close.
 
-        @param left: how much more, if it is not finished in time (seconds).
+        @param left: further time for a peer that has not read the send queue by then
+            (seconds).
         """
         timeout = self.settings.closeTimeout
-        self.arm(timeout, partial(self._closeTimedOut, left - timeout))
+        self.startTimer(timeout, partial(self._closeTimedOut, left - timeout))
 
     def _closeTimedOut(self, left: float) -> None:
         if not self.transport.isFull:
@@ -753,7 +724,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         elif left > 0:
             self._awaitClose(left)
         else:
-            self._giveUp()
+            self._abortLate()
 
     def loseWriteConnection(self) -> None:
         """
@@ -763,30 +734,26 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def abortConnection(self) -> None:
         """
-        Close the connection immediately. What has not been sent is dropped.
+        Close the connection immediately, and drop the send queue.
         """
-        buffer = self.receiveBuffer
-        if buffer is not None and buffer.isEnding:
-            buffer.discardSoon()
-        elif not self._lost:
-            self.receiveNoMore()
+        if not self._endSoon() and not self._lost:
+            self.stopReceiving()
             self.transport.abortConnection()
 
     def closeReceived(self, end: End) -> None:
         """
-        Answer the peer's Close, or a violation of the protocol, and close the
-        connection.
+        Answer the peer's Close, or a protocol violation, and close the connection.
 
-        @param end: the code and the reason, the answer, and whether it is a violation.
+        @param end: the code and reason, the answer, and whether it is a violation.
         """
         if self._closeSent:
-            # It can have been sent after these frames were read.
+            # These frames were parsed before this side sent its Close.
             end = end._replace(answer=b"", code=_ABNORMAL if end.fault else end.code)
         self.closeCode, self.closeReason = end.code, end.reason
         self._clean = not end.fault
         if end.fault:
             self.log.warn(
-                "{peer} closed: {code}: {reason}",
+                "{peer} disconnected: WebSocket error {code}: {reason}",
                 peer=describe(self.getPeer()),
                 code=end.code,
                 reason=end.reason,
@@ -802,9 +769,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.transport.write(end.answer)
         self.closeWithin(self.settings.closeTimeout)
 
-    def receiveNoMore(self) -> None:
+    def stopReceiving(self) -> None:
         """
-        Deliver nothing more, and send no more messages.
+        Deliver no more data, and send no more messages.
         """
         self.disconnecting = self._ended = True
         self._flows = False
@@ -812,33 +779,31 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def closeWithin(self, timeout: float) -> None:
         """
-        Close the connection beneath.
+        Close the underlying connection.
 
-        @param timeout: maximum time until it is closed (seconds).
+        @param timeout: time until it is aborted (seconds).
         """
-        self.receiveNoMore()
-        self.arm(timeout, self._giveUp)
+        self.stopReceiving()
+        self.startTimer(timeout, self._abortLate)
         if self._pull is not None:
             self.transport.unregisterProducer()
         self._stopProducer()
         self.transport.loseConnection()
 
-    def _giveUp(self) -> None:
-        self.log.warn(
-            "{peer} aborted: it has not let the connection close", peer=describe(self.getPeer())
-        )
-        self.receiveNoMore()
+    def _abortLate(self) -> None:
+        self.log.warn("{peer} aborted: close timed out", peer=describe(self.getPeer()))
+        self.stopReceiving()
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the wrapped protocol, after what is held: with C{ConnectionDone} if the
-        peer has sent its Close.
+        Notify the wrapped protocol, after the receive buffer: with C{ConnectionDone} if
+        the peer has sent its Close, otherwise with C{ConnectionLost}.
         """
         self._lost = True
         self._flows = False
         self._reason = reason
-        self.waitNoMore()
+        self.stopTimer()
         self.transportLost()
         if self.protocol is None:
             self._ended = True
@@ -848,7 +813,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self.receiveBuffer.holdEnd(self._notifyLost)
 
     def _notifyLost(self) -> None:
-        self.receiveNoMore()
+        self.stopReceiving()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL
         protocol, self.protocol = self.protocol, None
@@ -856,22 +821,22 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._clean:
             reason = connectionDone
         elif reason.check(ConnectionDone):
-            reason = Failure(ConnectionLost("without a Close of the WebSocket"))
+            reason = Failure(ConnectionLost("the peer sent no WebSocket Close"))
         protocol.connectionLost(reason)
 
-    # Time
+    # Timers
 
-    def arm(self, seconds: float, do: Callable[[], object]) -> None:
+    def startTimer(self, seconds: float, do: Callable[[], object]) -> None:
         """
-        Wait for something, and for nothing else.
+        Start the timer, instead of the one that runs.
 
-        @param seconds: how long.
-        @param do: called afterwards.
+        @param seconds: the time.
+        @param do: called when it expires.
         """
-        self.waitNoMore()
+        self.stopTimer()
         self._timer = self.settings.clock.callLater(seconds, do)
 
-    def waitNoMore(self) -> None:
+    def stopTimer(self) -> None:
         """
         Stop the timer.
         """
@@ -883,23 +848,22 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._waitsWith = None
 
     def _awaitData(self) -> None:
-        self.waitNoMore()
-        self._heard = False
+        self.stopTimer()
+        self._isAlive = False
         if self.settings.pingInterval:
             self._waitsWith = self.settings.silences.wait(self)
 
     @property
     def _isExcused(self) -> bool:
         """
-        Whether the peer need not answer a ping: it has sent something, is not read
-        from, or has not read yet what was sent before. If it has vanished meanwhile,
-        TCP detects that.
+        Whether the peer need not answer a ping: it has sent data, is not read from, or
+        has not read the send queue. If it has vanished, TCP detects that.
         """
-        return self._heard or not self.reading or self.transport.isFull
+        return self._isAlive or not self.reading or self.transport.isFull
 
     def checkSilence(self) -> None:
         """
-        Send a ping if nothing was received for C{pingInterval}.
+        Called after C{pingInterval}: send a ping if no data was received.
         """
         if self._isExcused:
             self._awaitData()
@@ -909,14 +873,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def checkPong(self) -> None:
         """
-        Close the connection if nothing was received for C{pongTimeout} after a ping.
-        Anything counts as a pong.
+        Called C{pongTimeout} after a ping: close the connection if no data was
+        received. Any data counts as a pong.
         """
         if self._isExcused:
             self._awaitData()
             return
         self.log.warn(
-            "{peer} closed: it has not answered a ping for {seconds:g} seconds",
+            "{peer} disconnected: no pong within {seconds:g} s",
             peer=describe(self.getPeer()),
             seconds=self.settings.pongTimeout,
         )

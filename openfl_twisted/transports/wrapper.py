@@ -1,6 +1,5 @@
 """
-What stands between a transport and a protocol while it has a job to do, and then
-leaves.
+Wrapper factories, and the connection of a wrapped protocol.
 """
 
 from collections.abc import Callable
@@ -34,17 +33,16 @@ P = TypeVar("P", bound=Any)
 
 CLOSE_TIMEOUT = 30.0
 """
-Seconds that a connection may take to close when this side has closed it; then it is
-aborted.
+Default maximum time to close a connection gracefully: 30 seconds. Then it is aborted.
 """
 
 
 class WrapperFactory(Factory[P]):
     """
-    A factory in front of another one.
+    Base class of factories that wrap another factory.
 
-    @ivar wrappedFactory: the other factory.
-    @cvar kind: what this is, for the log.
+    @ivar wrappedFactory: the wrapped factory.
+    @cvar kind: description of the wrapper, for log prefixes.
     """
 
     noisy = False
@@ -57,24 +55,15 @@ class WrapperFactory(Factory[P]):
         self.wrappedFactory = wrappedFactory
 
     def logPrefix(self) -> str:
-        """
-        Name the wrapped factory, too.
-        """
         wrapped = ILoggingContext(self.wrappedFactory, None)
         name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
         return f"{name} ({self.kind})"
 
     def doStart(self) -> None:
-        """
-        Start the wrapped factory, too.
-        """
         self.wrappedFactory.doStart()
         super().doStart()
 
     def doStop(self) -> None:
-        """
-        Stop the wrapped factory, too.
-        """
         self.wrappedFactory.doStop()
         super().doStop()
 
@@ -86,11 +75,19 @@ def _connect(connection: Connection, protocol: Any) -> None:
 @implementer(IProtocol, IHalfCloseableProtocol, IHandshakeListener, ILoggingContext)
 class ConnectionWrapper(BufferedTransport):
     """
-    Gives a protocol a L{Connection}. To a transport that is one, it is not needed: it
-    hands it over, and leaves. In front of any other transport it stays: for that it
-    is the protocol, and for the wrapped protocol it is the connection.
+    Connects a protocol to a L{Connection}, over any transport. Wrapper factories return
+    it from C{buildProtocol}.
 
-    Like Twisted's own transports, it has no limits until it is bound.
+    The transport calls L{makeConnection}:
+
+      - If the transport is a L{Connection} itself, it calls the protocol directly from
+        then on, and the wrapper is discarded.
+      - Any other transport keeps the wrapper as its protocol, and the wrapper is the
+        connection of the wrapped protocol.
+
+    Without an owner, its send queue has no limit, as in Twisted's own transports.
+    Unlike with a plain L{BufferedTransport}, C{connectionLost} of a paused protocol is
+    delayed until it has received all data.
     """
 
     __slots__ = (
@@ -114,8 +111,8 @@ class ConnectionWrapper(BufferedTransport):
         """
         @param protocol: the wrapped protocol.
         @param clock: the clock.
-        @param begin: called with the connection and the protocol when there is one
-            (default: call the protocol's C{makeConnection}).
+        @param begin: called with the connection and the protocol when the connection is
+            made (default: call C{makeConnection} of the protocol).
         """
         self.protocol = protocol
         self._clock = clock
@@ -136,22 +133,19 @@ class ConnectionWrapper(BufferedTransport):
     @property
     def wrappedProtocol(self) -> Any:
         """
-        The protocol that has the connection.
+        The protocol that uses the connection.
         """
         return self.protocol
 
     def logPrefix(self) -> str:
-        """
-        Name the protocol.
-        """
         context = ILoggingContext(self.protocol, None)
         return type(self.protocol).__name__ if context is None else context.logPrefix()
 
-    # For the transport
+    # Called by the transport
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Hand over a connection, or become one.
+        Connect the protocol to the transport, or to this connection.
 
         @param transport: the transport.
         """
@@ -164,14 +158,12 @@ class ConnectionWrapper(BufferedTransport):
         self._begin(connection, self.protocol)
 
     def connectionMade(self) -> None:
-        """
-        Never called: L{makeConnection} calls that of the protocol.
-        """
+        pass
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Forward data to the protocol; hold it while it does not read, and drop it after
-        an error: a TLS transport delivers what it has in either case.
+        Deliver data to the protocol, or hold it while the protocol is paused. After an
+        error of the protocol, data is dropped: a TLS transport continues to deliver it.
 
         @param data: the data.
         """
@@ -190,37 +182,28 @@ class ConnectionWrapper(BufferedTransport):
             raise
 
     def handshakeCompleted(self) -> None:
-        """
-        Tell the protocol that the TLS handshake is completed.
-        """
         if providesItself(IHandshakeListener, self.protocol):
             self.protocol.handshakeCompleted()
 
     def readConnectionLost(self) -> None:
-        """
-        Tell the protocol that the peer has closed its side.
-        """
         if not self.isClosing:
             self.peerHalfClosed()
         self.deliverHalfClose()
 
     def writeConnectionLost(self) -> None:
-        """
-        Tell the protocol that this side is closed.
-        """
         if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.writeConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell the protocol, after what is held, and the guard.
+        Notify the protocol, after the receive buffer, and the guard.
 
         @param reason: why the connection is lost.
         """
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         if self.guard is None and not self.isClosing and reason.check(ConnectionDone):
-            # The peer has closed TLS; it is this side that then closes TCP.
+            # The peer has closed TLS first, although this side then closes TCP.
             self.peerHalfClosed()
         if not self.isBound:
             self._producer = None
@@ -230,7 +213,7 @@ class ConnectionWrapper(BufferedTransport):
         else:
             self.receiveBuffer.holdEnd(partial(self.notifyLost, reason))
 
-    # For the protocol
+    # Called by the protocol
 
     def unbind(self) -> None:
         producer: IProducer | None = self._producer
@@ -270,8 +253,8 @@ class ConnectionWrapper(BufferedTransport):
 
     def loseConnection(self) -> None:
         """
-        Close the connection when everything written so far has been sent. The peer has
-        L{CLOSE_TIMEOUT} seconds to read it, and to close TLS.
+        Close the connection when the send queue is empty. The connection is aborted if
+        the peer does not read the queue and close TLS within L{CLOSE_TIMEOUT}.
         """
         if not self.disconnecting and not self._stage:
             if self.guard is not None:
@@ -286,10 +269,9 @@ class ConnectionWrapper(BufferedTransport):
             self._transport.loseConnection()
 
     def _endLate(self) -> None:
-        if self.receiveBuffer is not None and self.receiveBuffer.isEnding:
-            self.receiveBuffer.discardSoon()
+        self._endSoon()
 
-    # Like Twisted's own transports, until it is bound
+    # Without an owner, producers are registered with the transport directly
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         if self.isBound:

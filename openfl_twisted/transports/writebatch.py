@@ -1,6 +1,6 @@
 """
-The write batch: what is written during one read of the reactor leaves at its end,
-in one write for each receiver. Writes are coalesced nowhere else.
+The write batch: data written during one read of the reactor is sent at its end, in one
+write for each receiver. Writes are coalesced nowhere else.
 """
 
 from collections.abc import Callable
@@ -15,35 +15,40 @@ R = TypeVar("R")
 
 class Sender(Protocol):
     """
-    A connection with data for the end of the batch.
+    A connection with data for the end of the batch. It appends itself to
+    L{WriteBatch.waiting} and sets C{queued}.
 
-    @ivar queued: whether it still has data.
+    @ivar queued: whether it is in the batch and has not been flushed.
     """
 
     queued: bool
 
     def flush(self) -> None:
         """
-        Send the data.
+        Send the queued data to the transport, and reset C{queued}.
         """
 
     def abortConnection(self) -> None:
         """
-        Close the connection immediately.
+        Close the connection, dropping the queued data.
         """
 
     def getPeer(self) -> Any:
         """
-        Return the address of the peer, for the log.
+        Return the address of the peer, for log lines.
         """
 
 
 class WriteBatch:
     """
-    The senders with data for the end of the batch. There is one batch for the whole
-    process, because a reactor calls one protocol at a time.
+    The connections with data for the end of the batch.
 
-    @ivar waiting: the senders, in order; C{None} outside a batch.
+    The process has one batch, L{currentBatch}, because a reactor calls one protocol at
+    a time. A connection's C{doRead}, or the reactor itself, begins and flushes it.
+    L{run} does so for other callers.
+
+    @ivar waiting: the connections, in the order of their first write; C{None} outside a
+        batch.
     """
 
     __slots__ = ("waiting",)
@@ -55,8 +60,8 @@ class WriteBatch:
 
     def run(self, do: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
         """
-        Call a function in a batch: in the current one, or in a new one that is
-        flushed afterwards.
+        Call a function in a batch: in the current one, or in a new one that is flushed
+        afterwards.
 
         @param do: the function.
         @param arguments: its arguments.
@@ -76,8 +81,8 @@ class WriteBatch:
 
     def flush(self) -> None:
         """
-        Send the data, and what is written meanwhile. An error of one receiver does
-        not affect the others.
+        Flush all connections, including those that are appended while this runs. An
+        error of one connection does not affect the others.
         """
         while self.waiting:
             senders, self.waiting = self.waiting, []
@@ -86,25 +91,24 @@ class WriteBatch:
                     try:
                         sender.flush()
                     except Exception:
-                        self.giveUp(sender)
+                        self._abort(sender)
 
-    def giveUp(self, sender: Sender) -> None:
+    def _abort(self, sender: Sender) -> None:
         """
-        Log the current exception and abort the connection.
+        Log the current exception, and abort the connection.
 
-        @param sender: the connection to which nothing could be sent.
+        @param sender: the connection whose C{flush} raised.
         """
-        self.log.failure("sending to {peer} failed", peer=describe(sender.getPeer()))
+        peer = describe(sender.getPeer())
+        self.log.failure("{peer} aborted: error while sending", peer=peer)
         sender.queued = False
         try:
             sender.abortConnection()
         except Exception:
-            self.log.failure(
-                "closing the connection to {peer} failed", peer=describe(sender.getPeer())
-            )
+            self.log.failure("{peer}: error while aborting the connection", peer=peer)
 
 
 currentBatch = WriteBatch()
 """
-The batch of this process.
+The write batch of this process.
 """

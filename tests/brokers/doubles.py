@@ -1,5 +1,5 @@
 """
-Brokers in memory.
+In-memory brokers.
 """
 
 from typing import Any
@@ -30,57 +30,57 @@ LIMITS = BrokerLimits(
 )
 
 
-def sealed(sequence: int, payload: bytes, node: bytes = OTHER, *, first: bool = False) -> bytes:
+def envelope(sequence: int, payload: bytes, node: bytes = OTHER, *, first: bool = False) -> bytes:
     """
-    Write what a node publishes.
+    Encode an envelope as another node publishes it.
     """
     return encode(Envelope(node, sequence, payload, first))
 
 
 @implementer(IPubSubListener)
-class Listening:
+class RecordingListener:
     """
-    Records notifications.
+    Records the notifications of an L{IPubSub}.
     """
 
     def __init__(self) -> None:
-        self.told: list[tuple[object, ...]] = []
+        self.events: list[tuple[object, ...]] = []
 
     def up(self) -> None:
-        self.told.append(("up",))
+        self.events.append(("up",))
 
     def down(self, reason: str) -> None:
-        self.told.append(("down", reason))
+        self.events.append(("down", reason))
 
     def drained(self) -> None:
-        self.told.append(("drained",))
+        self.events.append(("drained",))
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
-        self.told.append(("gap", topic, node, missed))
+        self.events.append(("gap", topic, node, missed))
 
 
-class Line(TightTransport):
+class BrokerTransport(TightTransport):
     """
-    The broker's end of a connection.
+    The transport of an in-memory connection to the broker.
 
-    @ivar secured: what TLS was begun with.
-    @ivar noDelay: whether bytes leave without delay.
+    @ivar tlsCreator: the argument of C{startTLS}.
+    @ivar noDelay: whether Nagle's algorithm is disabled.
     """
 
-    secured: object = None
+    tlsCreator: object = None
     noDelay = False
 
-    def __init__(self, protocol: IProtocol, room: int) -> None:
-        super().__init__(protocol, room)
+    def __init__(self, protocol: IProtocol, capacity: int) -> None:
+        super().__init__(protocol, capacity)
         alsoProvides(self, ITCPTransport)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.noDelay = enabled
 
     def startTLS(self, creator: object) -> None:
-        self.secured = creator
+        self.tlsCreator = creator
 
-    def said(self) -> bytes:
+    def takeOutput(self) -> bytes:
         """
         Return the bytes written since the last call.
         """
@@ -88,37 +88,31 @@ class Line(TightTransport):
         self.clear()
         return data
 
-    def lose(self) -> None:
-        """
-        Have the connection be lost.
-        """
+    def breakConnection(self) -> None:
         self._close(error.ConnectionLost())
 
 
 class Broker:
     """
-    A broker in memory, which accepts connections when the test says so.
+    An in-memory broker. The test accepts or refuses each connection attempt.
     """
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.way = Way()
 
-    def accept(self, room: int = 1_000_000, kind: Any = Line) -> Line:
+    def accept(self, capacity: int = 1_000_000, kind: Any = BrokerTransport) -> BrokerTransport:
         """
         Accept a connection.
 
-        @param room: how many bytes the broker takes before it reads them.
-        @param kind: makes the transport.
+        @param capacity: number of bytes that can be written before the broker reads.
+        @param kind: the class of the transport.
         """
         protocol: Any = self.way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        line: Line = kind(protocol, room)
-        protocol.makeConnection(line)
+        transport: BrokerTransport = kind(protocol, capacity)
+        protocol.makeConnection(transport)
         self.way.connecting.callback(protocol)
-        return line
+        return transport
 
     def refuse(self) -> None:
-        """
-        Refuse a connection.
-        """
         self.way.connecting.errback(Failure(error.ConnectionRefusedError()))

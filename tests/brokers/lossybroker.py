@@ -1,5 +1,5 @@
 """
-A broker in memory that tests interrupt, and that loses or repeats messages.
+An in-memory broker that a test can interrupt, and that loses or repeats messages.
 """
 
 from collections import deque
@@ -28,7 +28,9 @@ class LossyBroker:
 
     def cut(self, reason: str = "the broker is cut off") -> None:
         """
-        Interrupt all connections, with this as the problem.
+        Interrupt all connections.
+
+        @param reason: the problem reported to the nodes.
         """
         self._problem = reason
         for node in list(self._nodes):
@@ -57,15 +59,15 @@ class LossyBroker:
 
     def leave(self, node: "LossyPubSub") -> None:
         """
-        Disconnect a node, connected or not.
+        Disconnect a node, if it is connected.
         """
         if node in self._nodes:
             self._nodes.remove(node)
 
     def deliver(self, sender: "LossyPubSub", topic: str, data: bytes) -> None:
         """
-        Deliver an envelope to all nodes but its sender; those that are published
-        during a delivery are delivered next.
+        Deliver an envelope to all other nodes. Envelopes published during a delivery are
+        delivered afterwards.
         """
         others = [node for node in self._nodes if node is not sender]
         self._deliveries.extend((node, topic, data) for node in others * self.copies)
@@ -82,7 +84,7 @@ class LossyBroker:
 
 class LossyPubSub(QueuedPubSub):
     """
-    A node at a L{LossyBroker}.
+    A node connected to a L{LossyBroker}.
     """
 
     def __init__(

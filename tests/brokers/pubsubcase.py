@@ -11,24 +11,32 @@ from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers.gathering import BYE, HELLO, HERE, NODES, topicOf
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
-from tests.brokers.doubles import LIMITS, NODE, OTHER, Broker, Line, Listening, sealed
+from tests.brokers.doubles import (
+    LIMITS,
+    NODE,
+    OTHER,
+    Broker,
+    BrokerTransport,
+    RecordingListener,
+    envelope,
+)
 from tests.doubles import TightTransport, linesOf
 
 
 class BrokerPubSubCase(SynchronousTestCase):
     """
-    The tests; subclasses have the protocol of a broker.
+    The tests. Subclasses implement the protocol of a broker.
     """
 
     PING: bytes
     GREETING: bytes
     """
-    The bytes of the broker until the login has succeeded.
+    The bytes that the broker sends to complete the login.
     """
 
     DENIED: bytes
     """
-    The bytes of the broker after a wrong password.
+    The bytes that the broker sends after a wrong password.
     """
 
     def build(self, broker: Broker) -> Any:
@@ -36,13 +44,13 @@ class BrokerPubSubCase(SynchronousTestCase):
 
     def topic(self, topic: str) -> bytes:
         """
-        The name of a topic for the broker.
+        Return the broker's name of a topic.
         """
         raise NotImplementedError
 
     def delivery(self, topic: str, data: bytes) -> bytes:
         """
-        What the broker says when something was published.
+        Return the bytes that the broker sends for a published message.
         """
         raise NotImplementedError
 
@@ -50,26 +58,26 @@ class BrokerPubSubCase(SynchronousTestCase):
         self.broker = Broker()
         self.clock = self.broker.clock
         self.pubSub = self.build(self.broker)
-        self.listener = Listening()
+        self.listener = RecordingListener()
         self.pubSub.addListener(self.listener)
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
 
-    def begin(self, room: int = 1_000_000) -> Line:
+    def connect(self, capacity: int = 1_000_000) -> BrokerTransport:
         """
-        Start it, and accept its login.
+        Start the L{IPubSub} and complete its login.
         """
         started: Deferred[bool] = self.pubSub.start()
-        line = self.letIn(room)
+        transport = self.logIn(capacity)
         self.assertTrue(self.successResultOf(started))
-        return line
+        return transport
 
-    def letIn(self, room: int = 1_000_000) -> Line:
+    def logIn(self, capacity: int = 1_000_000) -> BrokerTransport:
         """
-        Let the pubSub in.
+        Accept a connection and complete the login.
         """
-        line = self.broker.accept(room)
-        line.arrive(self.GREETING)
-        return line
+        transport = self.broker.accept(capacity)
+        transport.arrive(self.GREETING)
+        return transport
 
     def test_interface(self) -> None:
         """
@@ -82,282 +90,278 @@ class BrokerPubSubCase(SynchronousTestCase):
 
     def test_up(self) -> None:
         """
-        It is up when the broker has let it in, and not before.
+        The state is C{UP} as soon as the login is complete.
         """
         started = self.pubSub.start()
         self.assertIs(self.pubSub.state, PubSubState.CONNECTING)
-        line = self.broker.accept()
-        line.arrive(self.GREETING[:-1])
+        transport = self.broker.accept()
+        transport.arrive(self.GREETING[:-1])
         self.assertNoResult(started)
         self.assertFalse(self.pubSub.isWritable())
-        line.arrive(self.GREETING[-1:])
+        transport.arrive(self.GREETING[-1:])
         self.assertTrue(self.successResultOf(started))
         self.assertIs(self.pubSub.state, PubSubState.UP)
-        self.assertEqual(self.listener.told, [("up",)])
+        self.assertEqual(self.listener.events, [("up",)])
 
     def test_publish(self) -> None:
         """
-        What is published goes out at once, and the transport does not delay it.
+        A published message is written immediately, with Nagle's algorithm disabled.
         """
-        line = self.begin()
-        line.said()
-        self.assertTrue(line.noDelay)
+        transport = self.connect()
+        transport.takeOutput()
+        self.assertTrue(transport.noDelay)
         self.assertTrue(self.pubSub.publish("a", b"hello"))
-        said = line.said()
-        self.assertIn(self.topic("a"), said)
-        self.assertIn(b"hello\r\n", said)
+        output = transport.takeOutput()
+        self.assertIn(self.topic("a"), output)
+        self.assertIn(b"hello\r\n", output)
         self.assertEqual(self.pubSub.published, 1)
 
     def test_otherTransports(self) -> None:
         """
-        A transport need not be TCP.
+        The transport does not have to be TCP.
         """
         self.pubSub.start()
-        line = self.broker.accept(kind=TightTransport)
-        line.arrive(self.GREETING)
+        transport = self.broker.accept(kind=TightTransport)
+        transport.arrive(self.GREETING)
         self.assertIs(self.pubSub.state, PubSubState.UP)
 
     def test_receive(self) -> None:
         """
-        What others publish is heard, of the topics that were asked for.
+        Messages on subscribed topics are received.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        line = self.begin()
-        line.said()
-        self.pubSub.subscribe("b", self.heard.append)
-        self.assertEqual(line.said().count(self.topic("b")), 1)
+        self.pubSub.subscribe("a", self.received.append)
+        transport = self.connect()
+        transport.takeOutput()
+        self.pubSub.subscribe("b", self.received.append)
+        self.assertEqual(transport.takeOutput().count(self.topic("b")), 1)
         stream = b"".join(
-            self.delivery(topic, sealed(number, topic.encode()))
+            self.delivery(topic, envelope(number, topic.encode()))
             for number, topic in [(1, "a"), (1, "b"), (3, "a")]
         )
         for start in range(0, len(stream), 7):
-            line.arrive(stream[start : start + 7])
-        self.assertEqual((self.heard, self.pubSub.missed), ([b"a", b"b", b"a"], 1))
+            transport.arrive(stream[start : start + 7])
+        self.assertEqual((self.received, self.pubSub.missed), ([b"a", b"b", b"a"], 1))
 
     def test_unsubscribe(self) -> None:
         """
-        The broker is asked for a topic no more, and what still comes is not
-        heard.
+        The broker is asked to unsubscribe, and a message that still arrives is ignored.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        line = self.begin()
-        delivery = self.delivery("a", sealed(1, b"1"))
-        line.said()
+        self.pubSub.subscribe("a", self.received.append)
+        transport = self.connect()
+        delivery = self.delivery("a", envelope(1, b"1"))
+        transport.takeOutput()
         self.pubSub.unsubscribe("a")
-        self.assertIn(b"UNSUB", line.said())
-        line.arrive(delivery)
-        self.assertEqual(self.heard, [])
+        self.assertIn(b"UNSUB", transport.takeOutput())
+        transport.arrive(delivery)
+        self.assertEqual(self.received, [])
 
     def test_unsubscribeWhileDown(self) -> None:
         """
-        Topics can be asked for, or no more, while there is no connection.
+        Topics can be subscribed and unsubscribed while the broker is not connected.
         """
-        self.pubSub.subscribe("a", self.heard.append)
+        self.pubSub.subscribe("a", self.received.append)
         self.pubSub.unsubscribe("a")
-        self.pubSub.subscribe("b", self.heard.append)
-        said = self.begin().said()
-        self.assertNotIn(self.topic("a"), said)
-        self.assertIn(self.topic("b"), said)
+        self.pubSub.subscribe("b", self.received.append)
+        output = self.connect().takeOutput()
+        self.assertNotIn(self.topic("a"), output)
+        self.assertIn(self.topic("b"), output)
 
     def test_reconnect(self) -> None:
         """
-        When the connection is lost another one is opened, topics are asked for
-        again, and what has waited goes out behind that.
+        After a lost connection, the client reconnects, subscribes to its topics again,
+        and then sends the queued messages.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        line = self.begin()
-        line.lose()
+        self.pubSub.subscribe("a", self.received.append)
+        transport = self.connect()
+        transport.breakConnection()
         self.assertEqual(self.pubSub.state, PubSubState.DOWN)
         self.assertTrue(self.pubSub.publish("a", b"late"))
-        self.assertEqual([told[0] for told in self.listener.told], ["up", "down"])
+        self.assertEqual([events[0] for events in self.listener.events], ["up", "down"])
         self.clock.advance(2.5)
-        line = self.letIn()
-        said = line.said()
-        self.assertLess(said.index(b"SUB"), said.index(b"late"))
+        transport = self.logIn()
+        output = transport.takeOutput()
+        self.assertLess(output.index(b"SUB"), output.index(b"late"))
         self.assertEqual((self.pubSub.state, self.pubSub.reconnects), (PubSubState.UP, 1))
-        line.arrive(self.delivery("a", sealed(9, b"1")))
-        self.assertEqual(self.heard, [b"1"])
+        transport.arrive(self.delivery("a", envelope(9, b"1")))
+        self.assertEqual(self.received, [b"1"])
 
-    def announce(self, line: Line, kind: bytes, node: bytes = OTHER) -> None:
+    def announce(self, transport: BrokerTransport, kind: bytes, node: bytes = OTHER) -> None:
         """
-        Let another node announce itself.
+        Receive the announcement of another node.
         """
-        line.arrive(self.delivery(NODES, sealed(0, kind, node)))
+        transport.arrive(self.delivery(NODES, envelope(0, kind, node)))
 
-    def interrupt(self, *nodes: bytes) -> Line:
+    def interrupt(self, *nodes: bytes) -> BrokerTransport:
         """
-        Start with other nodes, lose the connection, publish a message, and connect
-        again.
+        Start with other nodes, lose the connection, publish a message, and reconnect.
         """
-        line = self.begin()
+        transport = self.connect()
         for node in nodes:
-            self.announce(line, HELLO, node)
-        line.lose()
+            self.announce(transport, HELLO, node)
+        transport.breakConnection()
         self.assertTrue(self.pubSub.publish("a", b"kept"))
         self.clock.advance(2.5)
-        line = self.letIn()
-        self.assertNotIn(b"kept", line.said())
-        return line
+        transport = self.logIn()
+        self.assertNotIn(b"kept", transport.takeOutput())
+        return transport
 
     def test_gathering(self) -> None:
         """
-        After an interruption, messages are held until the nodes that were there
-        before have announced themselves or answered; then they are sent in order.
+        After an interruption, messages are held until the known nodes have announced
+        themselves or answered. Then they are sent in order.
         """
-        line = self.interrupt(OTHER, b"x" * 16)
+        transport = self.interrupt(OTHER, b"x" * 16)
         self.assertTrue(self.pubSub.publish("a", b"later"))
-        self.announce(line, HELLO)
-        self.assertIn(self.topic(topicOf(OTHER)), line.said())
-        self.announce(line, HERE, b"x" * 16)
-        said = line.said()
-        self.assertLess(said.index(b"kept"), said.index(b"later"))
+        self.announce(transport, HELLO)
+        self.assertIn(self.topic(topicOf(OTHER)), transport.takeOutput())
+        self.announce(transport, HERE, b"x" * 16)
+        output = transport.takeOutput()
+        self.assertLess(output.index(b"kept"), output.index(b"later"))
         self.assertEqual((self.pubSub.waiting, self.pubSub.published), (0, 2))
         self.pubSub.publish("a", b"at once")
-        self.assertIn(b"at once", line.said())
+        self.assertIn(b"at once", transport.takeOutput())
 
     def test_gatheringTimeout(self) -> None:
         """
-        Nodes that do not return are waited for once, and not indefinitely.
+        Messages are held for nodes that do not return, once and until a timeout.
         """
-        line = self.interrupt(OTHER)
+        transport = self.interrupt(OTHER)
         self.clock.advance(LIMITS.gatherTimeout)
-        self.assertIn(b"kept", line.said())
-        line.lose()
+        self.assertIn(b"kept", transport.takeOutput())
+        transport.breakConnection()
         self.pubSub.publish("a", b"again")
         self.clock.advance(2.5)
-        self.assertIn(b"again", self.letIn().said())
+        self.assertIn(b"again", self.logIn().takeOutput())
 
-    def test_goodbye(self) -> None:
+    def test_stoppedNode(self) -> None:
         """
-        A node that has stopped is not waited for; a node says so when it stops.
+        A node announces that it stops. Messages are not held for a stopped node.
         """
-        line = self.begin()
-        self.announce(line, HELLO)
-        self.announce(line, BYE)
-        line.lose()
+        transport = self.connect()
+        self.announce(transport, HELLO)
+        self.announce(transport, BYE)
+        transport.breakConnection()
         self.pubSub.publish("a", b"kept")
         self.clock.advance(2.5)
-        line = self.letIn()
-        self.assertIn(b"kept", line.said())
+        transport = self.logIn()
+        self.assertIn(b"kept", transport.takeOutput())
         self.pubSub.stop()
-        self.assertIn(sealed(0, BYE, NODE), line.said())
+        self.assertIn(envelope(0, BYE, NODE), transport.takeOutput())
 
-    def test_goodbyeWhileWaiting(self) -> None:
+    def test_stoppedNodeWhileHolding(self) -> None:
         """
-        A node that stops while it is waited for ends the wait.
+        Messages are no longer held for a node that announces that it stops.
         """
-        line = self.interrupt(OTHER)
-        self.announce(line, BYE)
-        self.assertIn(b"kept", line.said())
+        transport = self.interrupt(OTHER)
+        self.announce(transport, BYE)
+        self.assertIn(b"kept", transport.takeOutput())
 
     def test_interruptedAgain(self) -> None:
         """
-        Another interruption while nodes are waited for keeps the messages.
+        Held messages are kept during another interruption.
         """
-        self.interrupt(OTHER).lose()
+        self.interrupt(OTHER).breakConnection()
         self.clock.advance(2.5)
-        line = self.letIn()
-        self.assertNotIn(b"kept", line.said())
-        self.announce(line, HELLO)
-        self.assertIn(b"kept", line.said())
+        transport = self.logIn()
+        self.assertNotIn(b"kept", transport.takeOutput())
+        self.announce(transport, HELLO)
+        self.assertIn(b"kept", transport.takeOutput())
         self.clock.advance(LIMITS.gatherTimeout)
 
-    def test_strangeAnnouncements(self) -> None:
+    def test_invalidAnnouncements(self) -> None:
         """
-        Announcements of this node are ignored, and others that are no envelopes
-        are counted as malformed.
+        Announcements of this node are ignored. Malformed announcements are counted.
         """
-        line = self.interrupt(OTHER)
-        self.announce(line, HELLO, NODE)
-        line.arrive(self.delivery(NODES, b"?"))
-        self.assertNotIn(b"kept", line.said())
+        transport = self.interrupt(OTHER)
+        self.announce(transport, HELLO, NODE)
+        transport.arrive(self.delivery(NODES, b"?"))
+        self.assertNotIn(b"kept", transport.takeOutput())
         self.assertEqual((self.pubSub.malformed, self.pubSub.received), (1, 0))
 
     def test_congested(self) -> None:
         """
-        While the broker is connected and does not read, it is congested
-        from half of its limits on, and listeners are told when it is drained.
+        A connected broker that does not read is congested as soon as the queue reaches
+        half of its limits. Listeners are notified when it is drained.
         """
-        line = self.begin(room=10)
+        transport = self.connect(capacity=10)
         while self.pubSub.waiting < 1:
             self.pubSub.publish("a", b"x")
         self.assertFalse(self.pubSub.congested)
         self.pubSub.publish("a", b"x")
         self.assertTrue(self.pubSub.congested)
-        self.assertEqual(self.listener.told, [("up",)])
-        line.drainAll()
-        self.assertEqual(self.listener.told, [("up",), ("drained",)])
+        self.assertEqual(self.listener.events, [("up",)])
+        transport.drainAll()
+        self.assertEqual(self.listener.events, [("up",), ("drained",)])
         self.assertFalse(self.pubSub.congested)
         self.assertEqual(self.pubSub.dropped, 0)
 
     def test_congestedAndLost(self) -> None:
         """
-        When the broker is lost, senders are no longer held back: messages are kept
-        up to the limit.
+        Congestion ends when the broker is lost. Messages are then kept up to the limit.
         """
-        line = self.begin(room=10)
+        transport = self.connect(capacity=10)
         for number in range(3):
             self.pubSub.publish("a", b"%d" % number)
         self.assertTrue(self.pubSub.congested)
-        line.lose()
-        self.assertEqual(self.listener.told[-1], ("drained",))
+        transport.breakConnection()
+        self.assertEqual(self.listener.events[-1], ("drained",))
         self.assertFalse(self.pubSub.congested)
 
     def test_lastMessage(self) -> None:
         """
-        While the broker is connected and it is not congested, a message is
-        not dropped, however long it is. The next one would be.
+        While the connected broker is not congested, a message of any length is accepted.
+        The next one is dropped.
         """
-        line = self.begin(room=10)
+        transport = self.connect(capacity=10)
         while self.pubSub.waiting < 1:
             self.pubSub.publish("a", b"x")
         self.assertFalse(self.pubSub.congested)
         self.assertTrue(self.pubSub.publish("a", b"x" * LIMITS.maxBytes))
         self.assertTrue(self.pubSub.congested)
         self.assertFalse(self.pubSub.publish("a", b"x"))
-        line.drainAll()
+        transport.drainAll()
         self.assertEqual((self.pubSub.waiting, self.pubSub.dropped), (0, 1))
 
     def test_answerWhileCongested(self) -> None:
         """
-        A node that is connected again gets its answer also while the broker does
-        not read: that node holds its messages until it is there.
+        A reconnected node gets its answer even while the broker is congested, since that
+        node holds its messages until then.
         """
-        line = self.begin(room=10)
+        transport = self.connect(capacity=10)
         while self.pubSub.waiting < 1:
             self.pubSub.publish("a", b"x")
-        line.said()
-        self.announce(line, HELLO)
-        line.drainAll()
-        self.assertIn(sealed(0, HERE, NODE), bytes(line.delivered))
+        transport.takeOutput()
+        self.announce(transport, HELLO)
+        transport.drainAll()
+        self.assertIn(envelope(0, HERE, NODE), bytes(transport.delivered))
 
     def test_stoppedWhileCongested(self) -> None:
         """
-        When a congested L{IPubSub} is stopped, senders are no longer held back.
+        Congestion ends when the L{IPubSub} is stopped.
         """
-        self.begin(room=10)
+        self.connect(capacity=10)
         for _ in range(3):
             self.pubSub.publish("a", b"x")
         self.assertTrue(self.pubSub.congested)
         self.pubSub.stop()
-        self.assertEqual(self.listener.told[-1], ("drained",))
+        self.assertEqual(self.listener.events[-1], ("drained",))
 
     def test_gapOverReconnect(self) -> None:
         """
-        What was published while there was no connection is counted as lost.
+        Messages published while the connection was lost are reported as missed.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        line = self.begin()
-        line.arrive(self.delivery("a", sealed(1, b"1")))
-        line.lose()
+        self.pubSub.subscribe("a", self.received.append)
+        transport = self.connect()
+        transport.arrive(self.delivery("a", envelope(1, b"1")))
+        transport.breakConnection()
         self.clock.advance(2.5)
-        self.letIn().arrive(self.delivery("a", sealed(5, b"5")))
-        self.assertEqual(self.listener.told[-1], ("gap", "a", OTHER, 3))
+        self.logIn().arrive(self.delivery("a", envelope(5, b"5")))
+        self.assertEqual(self.listener.events[-1], ("gap", "a", OTHER, 3))
 
     def test_backoff(self) -> None:
         """
-        The time between attempts grows, also if the connection is opened and
-        nobody is let in, up to the limit; success makes it short again.
+        The retry delay grows up to its limit, also if connections are opened without a
+        login. A successful login resets it.
         """
         self.pubSub.start()
         waits = []
@@ -365,7 +369,7 @@ class BrokerPubSubCase(SynchronousTestCase):
             if attempt % 2:
                 self.broker.refuse()
             else:
-                self.broker.accept().lose()
+                self.broker.accept().breakConnection()
             tried, seconds = self.broker.way.connecting, 0
             while self.broker.way.connecting is tried:
                 self.clock.advance(0.5)
@@ -374,31 +378,31 @@ class BrokerPubSubCase(SynchronousTestCase):
         self.assertLessEqual(waits[0], 3)
         self.assertGreater(waits[5], 8)
         self.assertTrue(60 <= waits[-1] <= 61.5, waits)
-        self.letIn().lose()
+        self.logIn().breakConnection()
         self.clock.advance(2.5)
-        self.letIn()
+        self.logIn()
         self.assertIs(self.pubSub.state, PubSubState.UP)
 
     def test_refusedConnection(self) -> None:
         """
-        A broker that is not there is told as such, and tried again.
+        A refused connection is reported and retried.
         """
         started = self.pubSub.start()
         with capturedLogs() as logs:
             self.broker.refuse()
         self.assertFalse(self.successResultOf(started))
         self.assertIn("refused", self.pubSub.problem)
-        for line in linesOf(logs):
-            self.assertIn(self.pubSub.description, line)
-        self.assertEqual(self.listener.told, [("down", self.pubSub.problem)])
+        for transport in linesOf(logs):
+            self.assertIn(self.pubSub.description, transport)
+        self.assertEqual(self.listener.events, [("down", self.pubSub.problem)])
         self.clock.advance(2.5)
-        self.letIn()
+        self.logIn()
         self.assertEqual((self.pubSub.state, self.pubSub.reconnects), (PubSubState.UP, 0))
 
     def test_denied(self) -> None:
         """
-        A wrong password is told in the broker's words, without the password;
-        and tried again, since it may become right.
+        A wrong password is reported with the broker's message, without the password, and
+        retried.
         """
         started = self.pubSub.start()
         with capturedLogs() as logs:
@@ -408,73 +412,74 @@ class BrokerPubSubCase(SynchronousTestCase):
         self.assertIn(self.pubSub.problem, linesOf(logs)[0])
         self.assertNotIn("secret", " ".join(linesOf(logs)))
         self.clock.advance(2.5)
-        self.letIn()
+        self.logIn()
         self.assertIs(self.pubSub.state, PubSubState.UP)
 
     def test_loginTimeout(self) -> None:
         """
-        A broker that lets nobody in is left when the time is over.
+        A connection without a complete login is closed after the login timeout.
         """
         self.pubSub.start()
-        line = self.broker.accept()
+        transport = self.broker.accept()
         self.clock.advance(3.9)
-        self.assertFalse(line.closed)
+        self.assertFalse(transport.closed)
         self.clock.advance(0.1)
-        self.assertTrue(line.closed)
+        self.assertTrue(transport.closed)
         self.assertIn("completed the login within 4 seconds", self.pubSub.problem)
 
     def test_ping(self) -> None:
         """
-        A broker that is alive is asked again and again, and any sign of life
-        will do.
+        Pings are sent regularly. Any received data counts as an answer.
         """
-        line = self.begin()
-        line.said()
+        transport = self.connect()
+        transport.takeOutput()
         for _ in range(5):
             self.clock.advance(10)
-            self.assertEqual(line.said(), self.PING)
-            line.arrive(self.delivery("a", b""))
+            self.assertEqual(transport.takeOutput(), self.PING)
+            transport.arrive(self.delivery("a", b""))
             self.clock.advance(5)
-        self.assertFalse(line.closed)
+        self.assertFalse(transport.closed)
 
-    def test_silence(self) -> None:
+    def test_pingTimeout(self) -> None:
         """
-        A broker that is silent is left, and connected to again.
+        The client disconnects from a broker that does not answer a ping, and reconnects.
         """
-        line = self.begin()
+        transport = self.connect()
         self.clock.advance(10)
         self.clock.advance(4.9)
-        self.assertFalse(line.closed)
+        self.assertFalse(transport.closed)
         self.clock.advance(0.1)
-        self.assertTrue(line.closed)
+        self.assertTrue(transport.closed)
         self.assertEqual(self.pubSub.problem, "the broker has not answered a ping for 5 seconds")
         self.clock.advance(2.5)
-        self.letIn()
+        self.logIn()
         self.assertEqual(self.pubSub.reconnects, 1)
 
     def test_slowBroker(self) -> None:
         """
-        While the broker does not read, messages wait in the outbox, up to its
-        limit; then they go out in order.
+        While the broker does not read, messages are queued up to the limit of the outbox,
+        and then sent in order.
         """
-        line = self.begin(room=300)
-        line.drain()
-        taken = [self.pubSub.publish("a", b"<%02d>" % number + b"x" * 30) for number in range(12)]
+        transport = self.connect(capacity=300)
+        transport.drain()
+        accepted = [
+            self.pubSub.publish("a", b"<%02d>" % number + b"x" * 30) for number in range(12)
+        ]
         waiting = self.pubSub.waiting
         self.assertTrue(0 < waiting <= 3)
-        self.assertFalse(taken[-1])
+        self.assertFalse(accepted[-1])
         self.assertEqual(self.pubSub.published + waiting + self.pubSub.dropped, 12)
-        before = len(line.delivered)
-        line.drainAll()
+        before = len(transport.delivered)
+        transport.drainAll()
         self.assertEqual(self.pubSub.waiting, 0)
         count = self.pubSub.published
-        order = [line.delivered[before:].find(b"<%02d>" % number) for number in range(count)]
+        order = [transport.delivered[before:].find(b"<%02d>" % number) for number in range(count)]
         self.assertEqual(order, sorted(order))
         self.assertNotIn(-1, order)
 
-    def test_notUnderstood(self) -> None:
+    def test_otherProtocol(self) -> None:
         """
-        A broker that speaks something else is left.
+        The client disconnects from a server of another protocol.
         """
         self.pubSub.start()
         with capturedLogs() as logs:
@@ -484,72 +489,71 @@ class BrokerPubSubCase(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        When it is stopped the connection is closed, and no other one is opened.
+        Stopping closes the connection and does not reconnect.
         """
-        line = self.begin()
+        transport = self.connect()
         stopped = self.pubSub.stop()
-        line.drainAll()
+        transport.drainAll()
         self.successResultOf(stopped)
-        self.assertTrue(line.closed)
+        self.assertTrue(transport.closed)
         self.assertIs(self.pubSub.state, PubSubState.STOPPED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.listener.told, [("up",)])
+        self.assertEqual(self.listener.events, [("up",)])
         self.assertFalse(self.pubSub.publish("a", b""))
 
     def test_stopWhileConnecting(self) -> None:
         """
-        It can be stopped while it connects, and who waits hears that it is not
-        up.
+        Stopping cancels a connection attempt, and the Deferred of C{start} fires with
+        C{False}.
         """
         started = self.pubSub.start()
         self.pubSub.stop()
         self.assertTrue(self.broker.way.cancelled)
         self.assertFalse(self.successResultOf(started))
 
-    def test_stopWhileGreeting(self) -> None:
+    def test_stopWhileLoggingIn(self) -> None:
         """
-        It can be stopped before it is let in.
+        Stopping closes a connection without a complete login.
         """
         started = self.pubSub.start()
-        line = self.broker.accept()
+        transport = self.broker.accept()
         stopped = self.pubSub.stop()
-        line.drainAll()
+        transport.drainAll()
         self.successResultOf(stopped)
         self.assertFalse(self.successResultOf(started))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_stopWhileWaiting(self) -> None:
+    def test_stopWhileRetrying(self) -> None:
         """
-        It can be stopped while it waits to connect again.
+        Stopping cancels the timer of the next connection attempt.
         """
         self.pubSub.start()
         self.broker.refuse()
         self.successResultOf(self.pubSub.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_stopASlowBroker(self) -> None:
+    def test_stopSlowBroker(self) -> None:
         """
-        A broker that does not read does not keep it from stopping, however often
-        that is asked for.
+        Stopping, also twice, aborts the connection of a broker that does not read.
         """
-        line = self.begin()
+        transport = self.connect()
         self.pubSub.publish("a", b"never read")
         stopped = self.pubSub.stop()
         again = self.pubSub.stop()
         self.assertNoResult(stopped)
-        line.arrive(self.delivery("a", b""))
+        transport.arrive(self.delivery("a", b""))
         self.clock.advance(5)
-        self.assertTrue(line.closed)
+        self.assertTrue(transport.closed)
         self.successResultOf(stopped)
         self.successResultOf(again)
 
     def test_startAgain(self) -> None:
         """
-        It can be started again.
+        A stopped L{IPubSub} can be started again.
         """
-        line = self.begin()
+        transport = self.connect()
         stopped = self.pubSub.stop()
-        line.drainAll()
+        transport.drainAll()
         self.successResultOf(stopped)
-        self.begin()
+        self.connect()
         self.assertEqual((self.pubSub.state, self.pubSub.reconnects), (PubSubState.UP, 0))

@@ -25,12 +25,12 @@ from tests.laboratory import authority, toPEM
 
 class ParseTests(SynchronousTestCase):
     """
-    L{parseBrokerURL} reads what people write.
+    L{parseBrokerURL} parses the URLs of brokers.
     """
 
     def test_parts(self) -> None:
         """
-        Whatever is left out is as usual.
+        Missing parts have default values.
         """
         for url, expected in [
             ("memory:", ("", 0, None, None, False, "openfl")),
@@ -50,9 +50,9 @@ class ParseTests(SynchronousTestCase):
 
     def test_problems(self) -> None:
         """
-        What is wrong is said, without the password.
+        An error names the problem, without the password.
         """
-        for url, says in [
+        for url, message in [
             ("", "scheme '' must be one of memory:, redis://"),
             ("http://u:secret@a", "scheme 'http' must be one of memory:, redis://"),
             ("redis://", "redis: must have a host"),
@@ -75,13 +75,13 @@ class ParseTests(SynchronousTestCase):
         ]:
             with self.assertRaises(ValueError) as caught:
                 parseBrokerURL(url)
-            self.assertIn(says, str(caught.exception))
+            self.assertIn(message, str(caught.exception))
             self.assertNotIn("secret", str(caught.exception))
 
     @given(st.text(st.characters(codec="utf-8")))
     def test_anyText(self, text: str) -> None:
         """
-        No text whatever is any other error.
+        Any other text raises L{ValueError}.
         """
         for url in (text, f"redis://{text}", f"nats+tls://a{text}", f"rediss://{text}"):
             with contextlib.suppress(ValueError):
@@ -90,7 +90,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_certificates(self) -> None:
         """
-        The certificates to trust can be in a file.
+        The trust anchors can be read from a file.
         """
         root = authority()
         folder = TemporaryDirectory()
@@ -104,9 +104,9 @@ class ParseTests(SynchronousTestCase):
         with self.assertRaisesRegex(ValueError, "no PEM certificate"):
             parseBrokerURL(f"rediss://a?ca={path}")
 
-    def test_noPasswordInText(self) -> None:
+    def test_repr(self) -> None:
         """
-        The text of it has no password.
+        The C{repr} contains no password.
         """
         broker = parseBrokerURL("rediss://user:secret@[::1]")
         self.assertNotIn("secret", repr(broker))
@@ -115,7 +115,7 @@ class ParseTests(SynchronousTestCase):
 
 class MakeTests(SynchronousTestCase):
     """
-    L{pubSubFromURL} and L{presenceFromURL} make what a URL says.
+    L{pubSubFromURL} and L{presenceFromURL} create the objects that a URL describes.
     """
 
     def setUp(self) -> None:
@@ -145,7 +145,7 @@ class MakeTests(SynchronousTestCase):
 
     def test_tls(self) -> None:
         """
-        Redis is in TLS from the first byte on, and NATS behind its introduction.
+        Redis uses TLS from the first byte. NATS starts TLS after the server's C{INFO}.
         """
         self.assertIsNone(self.pubSub("nats://a").tls)
         self.assertIsNotNone(self.pubSub("nats+tls://a").tls)

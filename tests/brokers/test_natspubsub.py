@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.brokers.natspubsub}, with a server in memory.
+Tests for L{openfl_twisted.brokers.natspubsub}, with an in-memory server.
 """
 
 import json
@@ -16,22 +16,22 @@ from openfl_twisted.tls import SecureConnectionCreator
 from openfl_twisted.wire import nats
 from openfl_twisted.wire.nats import subjectOf
 from tests.brokers import pubsubcase
-from tests.brokers.doubles import LIMITS, NODE, Broker, Line, sealed
+from tests.brokers.doubles import LIMITS, NODE, Broker, BrokerTransport, envelope
 
 INFO = b'INFO {"max_payload":1048576}\r\n'
 
 
-def optionsOf(said: bytes) -> dict[str, object]:
+def optionsOf(output: bytes) -> dict[str, object]:
     """
     Return the options of the C{CONNECT} command.
     """
-    options: dict[str, object] = json.loads(said.split(b"\r\n")[0].removeprefix(b"CONNECT "))
+    options: dict[str, object] = json.loads(output.split(b"\r\n")[0].removeprefix(b"CONNECT "))
     return options
 
 
 class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
     """
-    L{NATSPubSub} and a server of NATS.
+    L{NATSPubSub} with a NATS server.
     """
 
     PING = b"PING\r\n"
@@ -58,29 +58,28 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
 
     def test_greeting(self) -> None:
         """
-        The client logs in, wants nothing of its own back, and asks for its
-        topics.
+        The client logs in, disables echo, and subscribes to its topics.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        said = self.begin().said()
-        options = optionsOf(said)
+        self.pubSub.subscribe("a", self.received.append)
+        output = self.connect().takeOutput()
+        options = optionsOf(output)
         self.assertEqual((options["user"], options["pass"]), ("someone", "secret"))
         self.assertEqual((options["echo"], options["tls_required"]), (False, False))
         own = nats.subscribe(nats.subjectOf("openfl", topicOf(NODE)), 3)
         nodes = nats.subscribe(nats.subjectOf("openfl", NODES), 2)
-        self.assertIn(b"SUB openfl.a 1\r\n" + nodes + own + b"PING\r\n", said)
+        self.assertIn(b"SUB openfl.a 1\r\n" + nodes + own + b"PING\r\n", output)
 
     def test_credentials(self) -> None:
         """
-        A name without a password is a token, and nobody need have one.
+        A name without a password is sent as a token. Credentials are optional.
         """
         for login, expected in [(NATSLogin("t0ken"), {"auth_token": "t0ken"}), (None, {})]:
             broker = Broker()
             pubSub = self.build(broker, login=login)
             pubSub.start()
-            line = broker.accept()
-            line.arrive(self.GREETING)
-            options = optionsOf(line.said())
+            transport = broker.accept()
+            transport.arrive(self.GREETING)
+            options = optionsOf(transport.takeOutput())
             self.assertEqual(
                 {name: options[name] for name in options if name in ("user", "pass", "auth_token")},
                 expected,
@@ -90,14 +89,14 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
         """
         A ping of the server is answered.
         """
-        line = self.begin()
-        line.said()
-        line.arrive(b"PING\r\n+OK\r\nPONG\r\n" + INFO)
-        self.assertEqual(line.said(), b"PONG\r\n")
+        transport = self.connect()
+        transport.takeOutput()
+        transport.arrive(b"PING\r\n+OK\r\nPONG\r\n" + INFO)
+        self.assertEqual(transport.takeOutput(), b"PONG\r\n")
 
     def test_earlyPong(self) -> None:
         """
-        An answer that was not asked for lets nobody in.
+        A pong before the login does not complete it.
         """
         self.pubSub.start()
         self.broker.accept().arrive(b"PONG\r\n")
@@ -105,52 +104,53 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
 
     def test_maxPayload(self) -> None:
         """
-        What the server does not take is not sent to it: neither at once nor when
-        it has waited.
+        Messages larger than the server's maximum payload are dropped, whether new or
+        queued.
         """
         self.assertFalse(self.pubSub.publish("a", b"not started"))
         self.pubSub.start()
         self.assertTrue(self.pubSub.publish("a", b"x" * 100))
         self.assertTrue(self.pubSub.publish("a", b"y"))
-        line = self.broker.accept()
-        line.arrive(b'INFO {"max_payload":100}\r\nPONG\r\n')
+        transport = self.broker.accept()
+        transport.arrive(b'INFO {"max_payload":100}\r\nPONG\r\n')
         self.assertFalse(self.pubSub.publish("a", b"x" * 100))
         self.assertEqual((self.pubSub.published, self.pubSub.dropped), (1, 3))
-        self.assertFalse(line.closed)
+        self.assertFalse(transport.closed)
 
     def test_permissions(self) -> None:
         """
-        A subject that is not for us is counted, and the rest goes on.
+        A permissions violation is counted, and the connection stays open.
         """
-        line = self.begin()
-        line.arrive(b"-ERR 'Permissions Violation for Publish to \"openfl.a\"'\r\n")
-        self.assertFalse(line.closed)
+        transport = self.connect()
+        transport.arrive(b"-ERR 'Permissions Violation for Publish to \"openfl.a\"'\r\n")
+        self.assertFalse(transport.closed)
         self.assertEqual(self.pubSub.refused, 1)
         self.assertIn("Permissions Violation for Publish", self.pubSub.problem)
 
     def test_error(self) -> None:
         """
-        Any other error is why the connection ends; what comes behind it does not
-        matter.
+        Any other error closes the connection, and the data following it is ignored.
         """
-        line = self.begin()
-        line.arrive(b"-ERR 'Stale Connection'\r\n" + self.delivery("a", sealed(1, b"")))
-        self.assertTrue(line.closed)
+        transport = self.connect()
+        transport.arrive(b"-ERR 'Stale Connection'\r\n" + self.delivery("a", envelope(1, b"")))
+        self.assertTrue(transport.closed)
         self.assertEqual(self.pubSub.problem, "the broker says: Stale Connection")
 
 
 class NATSSecurityTests(SynchronousTestCase):
     """
-    TLS begins before anything is said.
+    The TLS handshake is completed before the login.
     """
 
     def setUp(self) -> None:
         self.broker = Broker()
         self.creator = SecureConnectionCreator("broker")
 
-    def connect(self, tls: SecureConnectionCreator | None, *pieces: bytes) -> Line:
+    def connect(self, tls: SecureConnectionCreator | None, *chunks: bytes) -> BrokerTransport:
         """
-        Connect to a server that sends these bytes.
+        Connect to a server.
+
+        @param chunks: the chunks that the server sends.
         """
         self.pubSub = NATSPubSub(
             self.broker.way,
@@ -161,52 +161,52 @@ class NATSSecurityTests(SynchronousTestCase):
             clock=self.broker.clock,
         )
         self.pubSub.start()
-        line = self.broker.accept()
-        for piece in pieces:
-            line.arrive(piece)
-        return line
+        transport = self.broker.accept()
+        for chunk in chunks:
+            transport.arrive(chunk)
+        return transport
 
     def test_tls(self) -> None:
         """
-        Who we are is said when the server is trusted, and not before.
+        The credentials are sent after the TLS handshake has completed.
         """
-        for word in ("tls_required", "tls_available"):
+        for field in ("tls_required", "tls_available"):
             self.broker = Broker()
-            line = self.connect(self.creator, b'INFO {"%b":true}\r\n' % word.encode())
-            self.assertIs(line.secured, self.creator)
-            self.assertEqual(line.said(), b"")
-            assert line.protocol is not None
-            protocol: Any = line.protocol
+            transport = self.connect(self.creator, b'INFO {"%b":true}\r\n' % field.encode())
+            self.assertIs(transport.tlsCreator, self.creator)
+            self.assertEqual(transport.takeOutput(), b"")
+            assert transport.protocol is not None
+            protocol: Any = transport.protocol
             self.assertTrue(IHandshakeListener.providedBy(protocol))
             protocol.handshakeCompleted()
-            options = optionsOf(line.said())
+            options = optionsOf(transport.takeOutput())
             self.assertEqual((options["pass"], options["tls_required"]), ("secret", True))
-            line.arrive(b"PONG\r\n")
+            transport.arrive(b"PONG\r\n")
             self.assertIs(self.pubSub.state, PubSubState.UP)
             verifyObject(IHandshakeListener, protocol._protocol)
 
     def test_noTLS(self) -> None:
         """
-        A server that has no TLS hears nothing.
+        Nothing is sent to a server without TLS if TLS is required.
         """
-        line = self.connect(self.creator, INFO)
-        self.assertEqual((line.said(), line.closed), (b"", True))
+        transport = self.connect(self.creator, INFO)
+        self.assertEqual((transport.takeOutput(), transport.closed), (b"", True))
         self.assertIn("the broker does not support TLS", self.pubSub.problem)
 
-    def test_wantsTLS(self) -> None:
+    def test_requiresTLS(self) -> None:
         """
-        A server that wants TLS hears nothing without.
+        Nothing is sent without TLS to a server that requires it.
         """
-        line = self.connect(None, b'INFO {"tls_required":true}\r\n')
-        self.assertEqual((line.said(), line.closed), (b"", True))
+        transport = self.connect(None, b'INFO {"tls_required":true}\r\n')
+        self.assertEqual((transport.takeOutput(), transport.closed), (b"", True))
         self.assertIn("nats+tls://", self.pubSub.problem)
 
     def test_injection(self) -> None:
         """
-        What somebody has put between the introduction and TLS is not taken.
+        Data received between C{INFO} and the TLS handshake closes the connection.
         """
         for more in (b"PONG\r\n", b"PO"):
             self.broker = Broker()
-            line = self.connect(self.creator, b'INFO {"tls_required":true}\r\n' + more)
-            self.assertTrue(line.closed)
+            transport = self.connect(self.creator, b'INFO {"tls_required":true}\r\n' + more)
+            self.assertTrue(transport.closed)
             self.assertIn("before TLS", self.pubSub.problem)

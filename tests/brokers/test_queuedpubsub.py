@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
-from tests.brokers.doubles import LIMITS, NODE, OTHER, Listening, sealed
+from tests.brokers.doubles import LIMITS, NODE, OTHER, RecordingListener, envelope
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.doubles import linesOf
 
@@ -27,84 +27,84 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.clock = Clock()
         self.broker = LossyBroker()
         self.one, self.other = self.node(NODE), self.node(OTHER)
-        self.heard: list[bytes] = []
-        self.listener = Listening()
+        self.received: list[bytes] = []
+        self.listener = RecordingListener()
         self.other.addListener(self.listener)
 
     def node(self, node: bytes) -> LossyPubSub:
         return LossyPubSub(self.broker, node=node, limits=LIMITS, clock=self.clock)
 
-    def begin(self) -> None:
+    def startNodes(self) -> None:
         """
-        Start both, and have the second hear a topic.
+        Start both nodes, and subscribe the second one to a topic.
         """
         for pubSub in (self.one, self.other):
             self.assertTrue(self.successResultOf(pubSub.start()))
-        self.other.subscribe("a", self.heard.append)
+        self.other.subscribe("a", self.received.append)
 
     def test_interface(self) -> None:
         """
-        The class implements the interface.
+        L{QueuedPubSub} implements L{IPubSub}.
         """
         verifyObject(IPubSub, self.one)
         self.assertEqual(repr(self.one), "<LossyPubSub memory: stopped>")
 
     def test_publish(self) -> None:
         """
-        The other hears what is published on its topics, in order.
+        Messages are delivered in order to the nodes that have subscribed to the topic.
         """
-        self.begin()
+        self.startNodes()
         for topic, payload in [("a", b"1"), ("b", b"2"), ("a", b"3")]:
             self.assertTrue(self.one.publish(topic, payload))
-        self.assertEqual(self.heard, [b"1", b"3"])
+        self.assertEqual(self.received, [b"1", b"3"])
         self.assertEqual((self.one.published, self.other.received), (3, 2))
-        self.assertEqual(self.listener.told, [("up",)])
+        self.assertEqual(self.listener.events, [("up",)])
         self.assertIs(self.other.state, PubSubState.UP)
 
     def test_alone(self) -> None:
         """
-        Without others, publishing does nothing, and nothing comes back.
+        A node does not receive its own messages.
         """
         pubSub = LossyPubSub(clock=self.clock)
         pubSub.start()
-        pubSub.subscribe("a", self.heard.append)
+        pubSub.subscribe("a", self.received.append)
         self.assertTrue(pubSub.publish("a", b"1"))
-        pubSub.arrived("a", sealed(1, b"1", pubSub.node))
-        self.assertEqual((self.heard, len(pubSub.node)), ([], 16))
+        pubSub.arrived("a", envelope(1, b"1", pubSub.node))
+        self.assertEqual((self.received, len(pubSub.node)), ([], 16))
 
     def test_unsubscribe(self) -> None:
         """
-        A topic is heard no more, and heard anew without a gap.
+        An unsubscribed topic is not delivered. Subscribing again causes no gap.
         """
-        self.begin()
+        self.startNodes()
         self.one.publish("a", b"1")
         self.other.unsubscribe("a")
         self.other.unsubscribe("a")
         self.one.publish("a", b"2")
-        self.other.subscribe("a", self.heard.append)
+        self.other.subscribe("a", self.received.append)
         self.one.publish("a", b"3")
-        self.assertEqual((self.heard, self.other.gaps), ([b"1", b"3"], 0))
+        self.assertEqual((self.received, self.other.gaps), ([b"1", b"3"], 0))
         self.assertEqual(self.other.topics, ["a"])
 
     def test_wrongTopics(self) -> None:
         """
-        A topic is text of some length, and subscribed to once.
+        A topic is text of 1 to 1024 bytes, and is subscribed to once.
         """
-        self.begin()
+        self.startNodes()
         self.assertRaisesRegex(ValueError, "already", self.other.subscribe, "a", print)
-        for topic, says in [
+        for topic, message in [
             ("", "not 0"),
             ("ü" * 513, "not 1026"),
             ("\ud800", "without surrogates"),
         ]:
-            self.assertRaisesRegex(ValueError, says, self.one.publish, topic, b"")
-            self.assertRaisesRegex(ValueError, says, self.one.subscribe, topic, print)
+            self.assertRaisesRegex(ValueError, message, self.one.publish, topic, b"")
+            self.assertRaisesRegex(ValueError, message, self.one.subscribe, topic, print)
 
     def test_gap(self) -> None:
         """
-        What is lost is counted and told with the next message that comes.
+        Lost messages are counted, and reported with the next message.
         """
-        self.begin()
+        self.startNodes()
         self.one.publish("a", b"1")
         self.broker.copies = 0
         for _ in range(3):
@@ -112,58 +112,58 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.broker.copies = 1
         self.assertEqual(self.other.gaps, 0)
         self.one.publish("a", b"2")
-        self.assertEqual(self.heard, [b"1", b"2"])
+        self.assertEqual(self.received, [b"1", b"2"])
         self.assertEqual((self.other.gaps, self.other.missed), (1, 3))
-        self.assertEqual(self.listener.told, [("up",), ("gap", "a", NODE, 3)])
+        self.assertEqual(self.listener.events, [("up",), ("gap", "a", NODE, 3)])
 
     def test_duplicates(self) -> None:
         """
-        What comes twice is heard once.
+        A repeated message is delivered once.
         """
-        self.begin()
+        self.startNodes()
         self.broker.copies = 2
         self.one.publish("a", b"1")
         self.one.publish("a", b"2")
-        self.assertEqual((self.heard, self.other.duplicates), ([b"1", b"2"], 2))
+        self.assertEqual((self.received, self.other.duplicates), ([b"1", b"2"], 2))
 
-    def test_startsAnew(self) -> None:
+    def test_restart(self) -> None:
         """
-        A node that starts anew begins with low numbers, and that is no gap.
+        A restarted node begins with low sequence numbers, which causes no gap.
         """
-        self.begin()
+        self.startNodes()
         for _ in range(5):
             self.one.publish("a", b"1")
         again = self.node(NODE)
         again.start()
         again.publish("a", b"2")
         again.publish("a", b"3")
-        self.assertEqual(self.heard[5:], [b"2", b"3"])
+        self.assertEqual(self.received[5:], [b"2", b"3"])
         self.assertEqual((self.other.gaps, self.other.duplicates), (0, 0))
 
     @given(st.binary(max_size=60))
     def test_malformed(self, data: bytes) -> None:
         """
-        What no node has sent is counted and dropped.
+        Malformed data is counted and dropped.
         """
         pubSub = LossyPubSub(clock=self.clock)
-        heard: list[bytes] = []
-        pubSub.subscribe("a", heard.append)
+        received: list[bytes] = []
+        pubSub.subscribe("a", received.append)
         pubSub.arrived("a", data)
         pubSub.arrived("unknown", data)
-        self.assertEqual(pubSub.malformed + len(heard), 1)
+        self.assertEqual(pubSub.malformed + len(received), 1)
 
     def test_callbackFails(self) -> None:
         """
-        A callback or a listener that fails is logged, and the rest goes on.
+        An exception of a callback or of a listener is logged, and delivery continues.
         """
 
         def fail(*_: object) -> None:
             raise KeyError
 
-        self.begin()
+        self.startNodes()
         self.other.unsubscribe("a")
         self.other.subscribe("a", fail)
-        listener: Any = Listening()
+        listener: Any = RecordingListener()
         listener.up = fail
         late = self.node(b"l" * 16)
         late.addListener(listener)
@@ -172,11 +172,11 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
         self.assertEqual(self.other.received, 1)
 
-    def test_answers(self) -> None:
+    def test_order(self) -> None:
         """
-        What is published while something is heard comes after it.
+        A message that a callback publishes is delivered after the current one.
         """
-        self.begin()
+        self.startNodes()
         order: list[bytes] = []
         third = self.node(b"t" * 16)
         third.start()
@@ -188,36 +188,35 @@ class QueuedPubSubTests(SynchronousTestCase):
 
     def test_down(self) -> None:
         """
-        While the broker cannot be reached messages wait, and go out in order
-        when it can.
+        While the broker is unreachable, messages are queued. They are sent in order after
+        reconnecting.
         """
-        self.begin()
+        self.startNodes()
         self.broker.cut("gone")
         self.assertEqual((self.one.state, self.one.problem), (PubSubState.DOWN, "gone"))
         self.assertTrue(self.one.publish("a", b"1"))
         self.assertTrue(self.one.publish("a", b"2"))
-        self.assertEqual((self.heard, self.one.waiting, self.one.published), ([], 2, 0))
+        self.assertEqual((self.received, self.one.waiting, self.one.published), ([], 2, 0))
         self.broker.mend()
-        self.assertEqual((self.heard, self.one.waiting), ([b"1", b"2"], 0))
+        self.assertEqual((self.received, self.one.waiting), ([b"1", b"2"], 0))
         self.assertEqual((self.one.published, self.one.reconnects), (2, 1))
         self.assertEqual(self.one.problem, "")
-        self.assertEqual(self.listener.told, [("up",), ("down", "gone"), ("up",)])
+        self.assertEqual(self.listener.events, [("up",), ("down", "gone"), ("up",)])
 
     def test_downAtFirst(self) -> None:
         """
-        A node can start while the broker cannot be reached.
+        A node can be started while the broker is unreachable.
         """
         self.broker.cut()
         self.assertFalse(self.successResultOf(self.one.start()))
         self.broker.mend()
         self.assertEqual((self.one.state, self.one.reconnects), (PubSubState.UP, 0))
 
-    def test_sayDownOnce(self) -> None:
+    def test_downLoggedOnce(self) -> None:
         """
-        The same reason is logged once; listeners hear of it once, whatever the
-        reason.
+        Each reason is logged once in a row. Listeners are notified of the first one only.
         """
-        self.begin()
+        self.startNodes()
         with capturedLogs() as logs:
             for reason in ("gone", "gone", "still gone"):
                 self.other.wentDown(reason)
@@ -225,32 +224,32 @@ class QueuedPubSubTests(SynchronousTestCase):
             linesOf(logs),
             ["the broker memory: is down: gone", "the broker memory: is down: still gone"],
         )
-        self.assertEqual(self.listener.told, [("up",), ("down", "gone")])
+        self.assertEqual(self.listener.events, [("up",), ("down", "gone")])
 
     def test_outboxFull(self) -> None:
         """
-        What there is no room for is dropped, said in the log once, and missing
-        for the others.
+        Messages beyond the limits of the outbox are dropped and missed by the other
+        nodes. This is logged once.
         """
-        self.begin()
+        self.startNodes()
         self.one.publish("a", b"0")
         self.broker.cut()
         with capturedLogs() as logs:
-            taken = [self.one.publish("a", b"%d" % number) for number in range(1, 6)]
-        self.assertEqual(taken, [True, True, True, False, False])
+            accepted = [self.one.publish("a", b"%d" % number) for number in range(1, 6)]
+        self.assertEqual(accepted, [True, True, True, False, False])
         self.assertEqual(self.one.dropped, 2)
         self.assertEqual(len(linesOf(logs)), 1)
         self.assertIn("not sent to memory:", linesOf(logs)[0])
         self.broker.mend()
         self.one.publish("a", b"6")
-        self.assertEqual(self.heard, [b"0", b"1", b"2", b"3", b"6"])
+        self.assertEqual(self.received, [b"0", b"1", b"2", b"3", b"6"])
         self.assertEqual(self.other.missed, 2)
 
     def test_tooOld(self) -> None:
         """
-        What has waited for too long is dropped, and missing for the others.
+        Messages queued for too long are dropped and missed by the other nodes.
         """
-        self.begin()
+        self.startNodes()
         self.one.publish("a", b"0")
         self.broker.cut()
         self.one.publish("a", b"1")
@@ -258,26 +257,25 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.one.publish("a", b"2")
         self.clock.advance(6)
         self.broker.mend()
-        self.assertEqual(self.heard, [b"0", b"2"])
+        self.assertEqual(self.received, [b"0", b"2"])
         self.assertEqual((self.one.dropped, self.other.missed), (1, 1))
 
     def test_tooLarge(self) -> None:
         """
-        A payload that is too large is dropped, and missing for the others.
+        A payload that is too large is dropped and missed by the other nodes.
         """
-        self.begin()
+        self.startNodes()
         sizes = [1000, 1001, 1]
         self.assertEqual(
             [self.one.publish("a", b"x" * size) for size in sizes], [True, False, True]
         )
-        self.assertEqual(([*map(len, self.heard)], self.other.missed), ([1000, 1], 1))
+        self.assertEqual(([*map(len, self.received)], self.other.missed), ([1000, 1], 1))
 
     def test_stop(self) -> None:
         """
-        After it was stopped, nothing is received or sent, and it can be
-        started again.
+        A stopped node receives and sends nothing, and can be started again.
         """
-        self.begin()
+        self.startNodes()
         self.broker.cut()
         self.one.publish("a", b"1")
         self.successResultOf(self.one.stop())
@@ -288,11 +286,11 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.broker.mend()
         self.one.start()
         self.one.publish("a", b"3")
-        self.assertEqual((self.heard, self.one.reconnects), ([b"3"], 0))
+        self.assertEqual((self.received, self.one.reconnects), ([b"3"], 0))
 
     def test_refused(self) -> None:
         """
-        What the broker refuses is counted, and logged once.
+        Requests that the broker refuses are counted, and logged once.
         """
         with capturedLogs() as logs:
             for _ in range(3):
@@ -303,13 +301,13 @@ class QueuedPubSubTests(SynchronousTestCase):
 
 class OutboxTests(SynchronousTestCase):
     """
-    L{Outbox} holds messages.
+    L{Outbox} queues messages up to its limits.
     """
 
     @given(st.lists(st.one_of(st.binary(max_size=90), st.none())))
     def test_limits(self, steps: list[bytes | None]) -> None:
         """
-        Messages come out in order, and never are there more than may be.
+        Messages are accepted in order, and the limits are never exceeded.
         """
         outbox = Outbox(BrokerLimits(maxBytes=100, maxMessages=4))
         expected: list[bytes] = []

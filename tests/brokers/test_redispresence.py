@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.brokers.redispresence}, with a server in memory.
+Tests for L{openfl_twisted.brokers.redispresence}, with an in-memory server.
 """
 
 from twisted.internet.task import Clock
@@ -11,7 +11,7 @@ from openfl_twisted.brokers import redispresence
 from openfl_twisted.brokers.redispresence import RedisPresence
 from openfl_twisted.brokers.redisreplies import command
 from openfl_twisted.rooms.presence import IPresence, Present
-from tests.brokers.doubles import LIMITS, NODE, OTHER, Broker, Line
+from tests.brokers.doubles import LIMITS, NODE, OTHER, Broker, BrokerTransport
 from tests.doubles import linesOf
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
@@ -19,7 +19,7 @@ HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
 class RedisPresenceTests(SynchronousTestCase):
     """
-    L{RedisPresence} and a server of Redis.
+    L{RedisPresence} with a Redis server.
     """
 
     HERE = b"openfl:here:" + NODE.hex().encode()
@@ -36,34 +36,34 @@ class RedisPresenceTests(SynchronousTestCase):
             clock=self.clock,
         )
 
-    def begin(self, room: int = 1_000_000) -> Line:
+    def connect(self, capacity: int = 1_000_000) -> BrokerTransport:
         """
-        Start, and be let in.
+        Start the presence and complete its login.
         """
         started = self.presence.start()
-        line = self.letIn(room)
+        transport = self.logIn(capacity)
         self.assertTrue(self.successResultOf(started))
-        return line
+        return transport
 
-    def letIn(self, room: int = 1_000_000) -> Line:
+    def logIn(self, capacity: int = 1_000_000) -> BrokerTransport:
         """
-        Be let in.
+        Accept a connection and complete the login.
         """
-        line = self.broker.accept(room)
-        line.arrive(HELLO)
-        line.said()
-        return line
+        transport = self.broker.accept(capacity)
+        transport.arrive(HELLO)
+        transport.takeOutput()
+        return transport
 
-    def written(self, room: bytes, *members: bytes, anew: bool = False) -> bytes:
+    def storeCommands(self, room: bytes, *members: bytes, replace: bool = False) -> bytes:
         """
-        The commands that write members down.
+        Return the commands that store the members of a room.
         """
         here, where = self.HERE + b":" + room, b"openfl:where:" + room
         return b"".join(
             command(*words)
             for words in [
                 (b"MULTI",),
-                *([(b"DEL", here)] if anew else []),
+                *([(b"DEL", here)] if replace else []),
                 *([(b"HSET", here, *members)] if members else []),
                 (b"EXPIRE", here, b"30"),
                 (b"SADD", where, NODE),
@@ -74,64 +74,67 @@ class RedisPresenceTests(SynchronousTestCase):
 
     def test_set(self) -> None:
         """
-        A member is written down with keys that expire, all of that or nothing.
+        A member is stored in one transaction, with keys that expire.
         """
         verifyObject(IPresence, self.presence)
-        line = self.begin()
+        transport = self.connect()
         self.presence.set("hall", "änn", b"1")
-        self.assertEqual(line.said(), self.written(b"hall", "änn".encode(), b"1"))
+        self.assertEqual(transport.takeOutput(), self.storeCommands(b"hall", "änn".encode(), b"1"))
 
     def test_remove(self) -> None:
         """
-        A member is taken away, and with the last one the node is.
+        A member is removed. With the last member, the node is removed from the room.
         """
-        line = self.begin()
+        transport = self.connect()
         for member in ("ann", "bob"):
             self.presence.set("hall", member, b"")
-        line.said()
+        transport.takeOutput()
         self.presence.remove("hall", "ann")
         removing = command(b"HDEL", self.HERE + b":hall", b"ann")
         self.assertEqual(
-            line.said(),
-            self.written(b"hall").replace(command(b"MULTI"), command(b"MULTI") + removing),
+            transport.takeOutput(),
+            self.storeCommands(b"hall").replace(command(b"MULTI"), command(b"MULTI") + removing),
         )
         self.presence.remove("hall", "ann")
-        self.assertEqual(line.said(), b"")
+        self.assertEqual(transport.takeOutput(), b"")
         self.presence.remove("hall", "bob")
-        self.assertEqual(line.said(), self.gone(command(b"HDEL", self.HERE + b":hall", b"bob")))
+        self.assertEqual(
+            transport.takeOutput(),
+            self.removeCommands(command(b"HDEL", self.HERE + b":hall", b"bob")),
+        )
 
-    def gone(self, how: bytes) -> bytes:
+    def removeCommands(self, memberCommand: bytes) -> bytes:
         """
-        The commands that say that nobody is in the hall.
+        Return the transaction that removes this node from the room.
         """
         listing = command(b"SREM", b"openfl:where:hall", NODE)
-        return command(b"MULTI") + how + listing + command(b"EXEC")
+        return command(b"MULTI") + memberCommand + listing + command(b"EXEC")
 
     def test_membersOf(self) -> None:
         """
-        The members of this node come from memory, and of the others from Redis;
-        what somebody else has put there is passed over.
+        The members of this node are taken from memory, and those of other nodes from
+        Redis. Unexpected values are ignored.
         """
-        line = self.begin()
+        transport = self.connect()
         self.presence.set("hall", "ann", b"1")
-        line.said()
-        line.arrive(b"+OK\r\n" + b"+QUEUED\r\n" * 4 + b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n")
-        looking = self.presence.membersOf("hall")
-        self.assertEqual(line.said(), command(b"SMEMBERS", b"openfl:where:hall"))
-        line.arrive(b"~4\r\n$16\r\n%b\r\n$16\r\n%b\r\n$1\r\nx\r\n:1\r\n" % (NODE, OTHER))
-        asked = line.said()
+        transport.takeOutput()
+        transport.arrive(b"+OK\r\n" + b"+QUEUED\r\n" * 4 + b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n")
+        lookup = self.presence.membersOf("hall")
+        self.assertEqual(transport.takeOutput(), command(b"SMEMBERS", b"openfl:where:hall"))
+        transport.arrive(b"~4\r\n$16\r\n%b\r\n$16\r\n%b\r\n$1\r\nx\r\n:1\r\n" % (NODE, OTHER))
+        asked = transport.takeOutput()
         self.assertEqual(asked.count(b"HGETALL"), 2)
         self.assertIn(b"openfl:here:" + OTHER.hex().encode() + b":hall", asked)
-        line.arrive(b"%2\r\n$3\r\nbob\r\n$1\r\n2\r\n:1\r\n$1\r\n3\r\n-WRONGTYPE\r\n")
+        transport.arrive(b"%2\r\n$3\r\nbob\r\n$1\r\n2\r\n:1\r\n$1\r\n3\r\n-WRONGTYPE\r\n")
         self.assertEqual(
-            self.successResultOf(looking),
+            self.successResultOf(lookup),
             [Present(NODE, "ann", b"1"), Present(OTHER, "bob", b"2")],
         )
 
     def test_down(self) -> None:
         """
-        While Redis cannot be reached there are the members of this node, and all
-        of them are written when it can be.
+        While Redis is unreachable, only the members of this node are listed. They are
+        stored after connecting.
         """
         with capturedLogs() as logs:
             started = self.presence.start()
@@ -144,107 +147,113 @@ class RedisPresenceTests(SynchronousTestCase):
         self.presence.remove("attic", "eve")
         self.assertEqual(len(self.successResultOf(self.presence.membersOf("hall"))), 2)
         self.clock.advance(2.5)
-        line = self.broker.accept()
-        line.said()
-        line.arrive(HELLO)
-        self.assertEqual(line.said(), self.written(b"hall", b"ann", b"1", b"bob", b"2", anew=True))
+        transport = self.broker.accept()
+        transport.takeOutput()
+        transport.arrive(HELLO)
+        self.assertEqual(
+            transport.takeOutput(),
+            self.storeCommands(b"hall", b"ann", b"1", b"bob", b"2", replace=True),
+        )
 
     def test_lost(self) -> None:
         """
-        Who looks up a room while the connection is lost gets the members of this
-        node, and it is connected to again.
+        A lookup pending when the connection is lost returns the members of this node, and
+        the client reconnects.
         """
-        line = self.begin()
+        transport = self.connect()
         self.presence.set("hall", "ann", b"1")
-        looking = self.presence.membersOf("hall")
-        line.lose()
-        self.assertEqual(self.successResultOf(looking), [Present(NODE, "ann", b"1")])
+        lookup = self.presence.membersOf("hall")
+        transport.breakConnection()
+        self.assertEqual(self.successResultOf(lookup), [Present(NODE, "ann", b"1")])
         self.clock.advance(40)
-        self.assertEqual(self.broker.accept().said(), command(b"HELLO", b"3"))
+        self.assertEqual(self.broker.accept().takeOutput(), command(b"HELLO", b"3"))
 
     def test_refresh(self) -> None:
         """
-        While the node is alive everything is written again, three times in a
-        lifetime.
+        All members are stored again three times per lifetime.
         """
-        line = self.begin()
+        transport = self.connect()
         self.presence.set("hall", "ann", b"1")
         self.clock.advance(4)
-        written = self.written(b"hall", b"ann", b"1", anew=True)
+        written = self.storeCommands(b"hall", b"ann", b"1", replace=True)
         for _ in range(3):
-            line.arrive(b"_\r\n" * line.said().count(b"*"))
+            transport.arrive(b"_\r\n" * transport.takeOutput().count(b"*"))
             self.clock.advance(6)
-            said = line.said()
-            self.assertIn(written, said)
-            line.arrive(b"_\r\n" * said.count(b"*"))
+            output = transport.takeOutput()
+            self.assertIn(written, output)
+            transport.arrive(b"_\r\n" * output.count(b"*"))
             self.clock.advance(4)
 
     def test_slow(self) -> None:
         """
-        While Redis does not read, nothing is written to it; when it does, the
-        rooms that have changed are, one by one, each as a whole.
+        While Redis does not read, nothing is written. Changed rooms are then stored one
+        by one, each completely.
         """
-        line = self.begin(room=50)
+        transport = self.connect(capacity=50)
         self.presence.set("attic", "eve", b"1")
-        first = line.value()
+        first = transport.value()
         self.presence.set("hall", "ann", b"1")
         self.presence.set("hall", "bob", b"2")
         self.presence.remove("attic", "eve")
-        self.assertEqual(line.value(), first)
-        line.drain()
-        hall = self.written(b"hall", b"ann", b"1", b"bob", b"2", anew=True)
-        self.assertEqual(line.value(), hall)
-        line.drain()
-        self.assertIn(b"SREM", line.value())
-        self.assertNotIn(b"HSET", line.value())
-        line.drain()
-        self.assertEqual(line.value(), b"")
+        self.assertEqual(transport.value(), first)
+        transport.drain()
+        hall = self.storeCommands(b"hall", b"ann", b"1", b"bob", b"2", replace=True)
+        self.assertEqual(transport.value(), hall)
+        transport.drain()
+        self.assertIn(b"SREM", transport.value())
+        self.assertNotIn(b"HSET", transport.value())
+        transport.drain()
+        self.assertEqual(transport.value(), b"")
 
     def test_refused(self) -> None:
         """
-        What Redis refuses is logged, once.
+        A refused command is logged once.
         """
-        line = self.begin()
+        transport = self.connect()
         with capturedLogs() as logs:
             for _ in range(2):
                 self.presence.set("hall", "ann", b"1")
-                line.arrive(b"-NOPERM you may not\r\n" * 6)
+                transport.arrive(b"-NOPERM you may not\r\n" * 6)
         self.assertEqual(linesOf(logs), ["presence: redis://broker:6379 says: NOPERM you may not"])
 
     def test_tooManyReplies(self) -> None:
         """
-        A reply that nobody has asked for ends the connection.
+        An unexpected reply closes the connection.
         """
-        line = self.begin()
-        line.arrive(b"+OK\r\n")
-        self.assertTrue(line.closed)
+        transport = self.connect()
+        transport.arrive(b"+OK\r\n")
+        self.assertTrue(transport.closed)
 
-    def test_tooManyQuestions(self) -> None:
+    def test_tooManyPending(self) -> None:
         """
-        When too many replies are waited for there are only the members of this
-        node, and what is written down waits.
+        With too many pending replies, only the members of this node are listed, and
+        storing is delayed.
         """
         self.patch(redispresence, "MAX_PENDING", 2)
-        line = self.begin()
+        transport = self.connect()
         for _ in range(2):
             self.assertNoResult(self.presence.membersOf("hall"))
         self.assertEqual(self.successResultOf(self.presence.membersOf("hall")), [])
-        line.said()
+        transport.takeOutput()
         self.presence.set("attic", "ann", b"1")
-        self.assertEqual(line.said(), b"")
-        line.arrive(b"_\r\n_\r\n")
+        self.assertEqual(transport.takeOutput(), b"")
+        transport.arrive(b"_\r\n_\r\n")
         self.clock.advance(10)
-        self.assertIn(self.written(b"attic", b"ann", b"1", anew=True), line.said())
+        self.assertIn(
+            self.storeCommands(b"attic", b"ann", b"1", replace=True), transport.takeOutput()
+        )
 
     def test_stop(self) -> None:
         """
-        A node that ends takes its members away.
+        A stopped node removes its members.
         """
-        line = self.begin()
+        transport = self.connect()
         self.presence.set("hall", "ann", b"1")
-        line.said()
+        transport.takeOutput()
         stopped = self.presence.stop()
-        self.assertEqual(line.said(), self.gone(command(b"DEL", self.HERE + b":hall")))
-        line.drain()
+        self.assertEqual(
+            transport.takeOutput(), self.removeCommands(command(b"DEL", self.HERE + b":hall"))
+        )
+        transport.drain()
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.brokers.redispubsub}, with a server in memory.
+Tests for L{openfl_twisted.brokers.redispubsub}, with an in-memory server.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from openfl_twisted.brokers.redisconnection import RedisLogin
 from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.brokers.redisreplies import command
 from tests.brokers import pubsubcase
-from tests.brokers.doubles import LIMITS, NODE, Broker, sealed
+from tests.brokers.doubles import LIMITS, NODE, Broker, envelope
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
 
 class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
     """
-    L{RedisPubSub} and a server of Redis.
+    L{RedisPubSub} with a Redis server.
     """
 
     PING = command(b"PING")
@@ -44,18 +44,20 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         """
         The client selects the protocol, logs in, and then subscribes to its topics.
         """
-        self.pubSub.subscribe("ü", self.heard.append)
+        self.pubSub.subscribe("ü", self.received.append)
         self.pubSub.start()
-        line = self.broker.accept()
-        self.assertEqual(line.said(), command(b"HELLO", b"3", b"AUTH", b"default", b"secret"))
-        line.arrive(HELLO)
+        transport = self.broker.accept()
+        self.assertEqual(
+            transport.takeOutput(), command(b"HELLO", b"3", b"AUTH", b"default", b"secret")
+        )
+        transport.arrive(HELLO)
         topics = ("ü", NODES, topicOf(NODE))
         wanted = [command(b"SUBSCRIBE", f"openfl:{topic}".encode()) for topic in topics]
-        self.assertEqual(line.said(), b"".join(wanted) + command(b"PING"))
+        self.assertEqual(transport.takeOutput(), b"".join(wanted) + command(b"PING"))
 
     def test_logins(self) -> None:
         """
-        There is a user with a password, or neither.
+        Without a login or password, no credentials are sent.
         """
         for login, words in [
             (RedisLogin("me", "x y"), [b"AUTH", b"me", b"x y"]),
@@ -64,11 +66,11 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         ]:
             broker = Broker()
             self.build(broker, login=login).start()
-            self.assertEqual(broker.accept().said(), command(b"HELLO", b"3", *words))
+            self.assertEqual(broker.accept().takeOutput(), command(b"HELLO", b"3", *words))
 
     def test_passwordMissing(self) -> None:
         """
-        A server that wants a password is told as such.
+        A server that requires a password is reported as such.
         """
         broker = Broker()
         pubSub = self.build(broker, login=None)
@@ -78,8 +80,8 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
 
     def test_tooOld(self) -> None:
         """
-        A server that does not know the protocol is told as such; the password,
-        which it repeats, is not.
+        A server without the protocol is reported as too old. Its reply, which contains
+        the password, is not shown.
         """
         self.pubSub.start()
         self.broker.accept().arrive(
@@ -89,8 +91,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
 
     def test_passwordRepeated(self) -> None:
         """
-        A server that repeats the password in other words does not get it into the
-        log either.
+        The password is removed from the server's error messages.
         """
         self.pubSub.start()
         self.broker.accept().arrive(b"-ERR what is secret\r\n")
@@ -98,31 +99,32 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
 
     def test_replies(self) -> None:
         """
-        What the server replies to commands does nothing, unless it refuses.
+        Replies to commands are ignored, except for errors.
         """
-        line = self.begin()
-        line.arrive(b":1\r\n>3\r\n+subscribe\r\n+openfl:a\r\n:1\r\n+PONG\r\n")
+        transport = self.connect()
+        transport.arrive(b":1\r\n>3\r\n+subscribe\r\n+openfl:a\r\n:1\r\n+PONG\r\n")
         self.assertEqual((self.pubSub.refused, self.pubSub.reconnects), (0, 0))
-        line.arrive(b"-NOPERM this user has no permissions to access a channel\r\n")
+        transport.arrive(b"-NOPERM this user has no permissions to access a channel\r\n")
         self.assertEqual(self.pubSub.refused, 1)
         self.assertIn("NOPERM", self.pubSub.problem)
-        self.assertFalse(line.closed)
+        self.assertFalse(transport.closed)
 
     def test_limit(self) -> None:
         """
-        A message that is far larger than may be is not collected.
+        A message far larger than the limit closes the connection as soon as its length is
+        received.
         """
-        line = self.begin()
-        line.arrive(b">3\r\n$7\r\nmessage\r\n$8\r\nopenfl:a\r\n$100000000\r\n")
-        self.assertTrue(line.closed)
+        transport = self.connect()
+        transport.arrive(b">3\r\n$7\r\nmessage\r\n$8\r\nopenfl:a\r\n$100000000\r\n")
+        self.assertTrue(transport.closed)
         self.assertIn("a string of 100000000 bytes", self.pubSub.problem)
 
-    def test_strangers(self) -> None:
+    def test_otherPublishers(self) -> None:
         """
-        What somebody else publishes on a channel is counted and dropped.
+        Messages of other publishers on a channel are counted and dropped.
         """
-        self.pubSub.subscribe("a", self.heard.append)
-        line = self.begin()
-        line.arrive(self.delivery("a", b"hi") + self.delivery("\x00", sealed(1, b"")))
-        line.arrive(b">3\r\n+message\r\n$8\r\nopenfl:\xff\r\n+x\r\n")
-        self.assertEqual((self.pubSub.malformed, self.heard), (1, []))
+        self.pubSub.subscribe("a", self.received.append)
+        transport = self.connect()
+        transport.arrive(self.delivery("a", b"hi") + self.delivery("\x00", envelope(1, b"")))
+        transport.arrive(b">3\r\n+message\r\n$8\r\nopenfl:\xff\r\n+x\r\n")
+        self.assertEqual((self.pubSub.malformed, self.received), (1, []))

@@ -1,5 +1,5 @@
 """
-How Redis is read, with what txredisapi makes of it.
+Tests for L{openfl_twisted.brokers.redisreader}, which reads replies with C{txredisapi}.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ values = st.recursive(
 
 def write(value: Any) -> bytes:
     """
-    Write a reply as a server does.
+    Encode a reply as a server sends it.
     """
     match value:
         case None:
@@ -46,16 +46,16 @@ def write(value: Any) -> bytes:
             return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
-def read(*pieces: bytes, maxReply: int = 3000) -> list[object]:
+def read(*chunks: bytes, maxReply: int = 3000) -> list[object]:
     """
-    Read a stream, to its end or up to an error.
+    Read a stream up to its end or the first error.
     """
     reader = RedisReader(maxReply)
     found: list[object] = []
     try:
-        for piece in pieces:
-            for each in reader.receive(piece):
-                found.append(each)  # noqa: PERF402 - an error must not take away what came before
+        for chunk in chunks:
+            for each in reader.receive(chunk):
+                found.append(each)  # noqa: PERF402 - values before the error must be kept
     except StreamError as problem:
         found.append(str(problem))
     return found
@@ -63,34 +63,34 @@ def read(*pieces: bytes, maxReply: int = 3000) -> list[object]:
 
 class RedisReaderTests(SynchronousTestCase):
     """
-    L{RedisReader} reads what a server says.
+    L{RedisReader} parses replies.
     """
 
     @given(cutStreams(streams))
-    def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
+    def test_anySplit(self, split: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same, up to the same error.
+        The result, up to the same error, does not depend on how the stream is split.
         """
-        stream, pieces = cut
-        self.assertEqual(read(*pieces), read(stream))
+        stream, chunks = split
+        self.assertEqual(read(*chunks), read(stream))
 
     @given(st.binary())
     def test_anyBytes(self, stream: bytes) -> None:
         """
-        No bytes whatever are any other error.
+        Any bytes yield replies or a L{StreamError}.
         """
         read(stream)
 
     @given(st.lists(values, max_size=3))
     def test_roundTrip(self, replies: list[Any]) -> None:
         """
-        What a server writes is read, however it is nested.
+        Nested replies are read as they were written.
         """
         self.assertEqual(read(b"".join(map(write, replies)), maxReply=10**6), replies)
 
     def test_kinds(self) -> None:
         """
-        Every kind of reply is read.
+        Every type of reply is read.
         """
         for stream, value in [
             (b"+OK\r\n", "OK"),
@@ -115,10 +115,10 @@ class RedisReaderTests(SynchronousTestCase):
 
     def test_problems(self) -> None:
         """
-        What the protocol does not have is an error, and so is what is too much.
+        Data outside of the protocol and data beyond the limits raise an error.
         """
         big = b"$2000\r\n" + b"a" * 2000 + b"\r\n"
-        for stream, says in [
+        for stream, message in [
             (b"\r\n", "is not a reply of Redis"),
             (b"HTTP/1.1 400\r\n", "is not a reply of Redis"),
             (b":a\r\n", "to integer"),
@@ -136,18 +136,18 @@ class RedisReaderTests(SynchronousTestCase):
             (b"+" + b"a" * 20_000, "longer than"),
             (b"-\xff\r\n", "decode"),
         ]:
-            self.assertIn(says, str(read(stream)[-1]))
+            self.assertIn(message, str(read(stream)[-1]))
 
     def test_eachReplyHasItsLimit(self) -> None:
         """
-        Replies do not count together.
+        The limit applies to each reply separately.
         """
         reply = b"$2900\r\n" + b"a" * 2900 + b"\r\n"
         self.assertEqual(read(reply * 3), [b"a" * 2900] * 3)
 
     def test_work(self) -> None:
         """
-        What is done for a message does not grow with what has come behind it.
+        The work for a message does not depend on the amount of data received after it.
         """
         reader = RedisReader(1000)
         copied = 0
@@ -166,12 +166,12 @@ class RedisReaderTests(SynchronousTestCase):
 
 class CommandTests(SynchronousTestCase):
     """
-    L{command} writes commands.
+    L{command} encodes commands.
     """
 
     def test_command(self) -> None:
         """
-        A command is a list of strings, with any bytes in them.
+        A command is a list of strings of any bytes.
         """
         self.assertEqual(
             command(b"PUBLISH", b"a", b"\r\n"),

@@ -1,6 +1,6 @@
 """
-A page in a real browser: served on loopback, opened in Chromium without a
-window, and told of by itself.
+Pages in a headless Chromium, served on the loopback interface. A page sends reports of
+its events.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as WaitedTooLong
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -26,15 +26,14 @@ from twisted.web.server import Request, Site
 
 from tests.live.peers import HOST, Process, run, serving, theReactor
 
-PATIENCE = 240
+REPORT_TIMEOUT = 240
 """
-How long to wait for a report, in seconds: a browser and a player that start on
-a machine that does much else.
+Timeout for a report (seconds). Starting a browser on a busy machine takes long.
 """
 
-MOST_SHOWN = 10_000
+MAX_SHOWN = 10_000
 """
-How much of what the browser has printed, and of other things, a failure shows.
+Maximum length of the browser's output and of other values in an error.
 """
 
 CHROMIUM = next(
@@ -43,36 +42,33 @@ CHROMIUM = next(
 
 FLAGS = (
     "--headless",
-    # Root has no sandbox, and the pages are our own.
+    # The sandbox does not work for root, and is not needed for our own pages.
     "--no-sandbox",
     "--disable-gpu",
-    # In a container there can be too little of it.
+    # Shared memory can be too small in a container.
     "--disable-dev-shm-usage",
     "--no-first-run",
-    # What would leave this machine.
+    # Disable connections to other machines.
     "--disable-quic",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # The certificates of tests are trusted by nobody.
+    # The certificates of tests have no trust anchor.
     "--ignore-certificate-errors",
-    # What a page writes to its console belongs to what a failed test shows.
+    # An error includes the page's console output.
     "--enable-logging=stderr",
 )
 
-# Systems have their own tables, and not all of them know it; WebAssembly must be named right.
+# The tables of some systems do not contain this type, which WebAssembly requires.
 mimetypes.add_type("application/wasm", ".wasm")
 
 
 class Page(Resource):
     """
-    A page that is open. As a resource it gives out the files of folders, and
-    takes reports.
+    An open page. As a resource, it serves files and receives reports. Importing Twisted's
+    C{static} raises a deprecation warning.
 
-    (To import Twisted's own C{static} is a deprecation warning.)
-
-    @ivar reports: what the page has reported until now: each is a list of what
-        has happened and of values.
+    @ivar reports: the reports so far. Each is a list of an event and its values.
     """
 
     isLeaf = True
@@ -82,7 +78,7 @@ class Page(Resource):
         self.reports: list[list[Any]] = []
         self.browser = Process()
         self._folders = folders
-        self._over = False
+        self._stopped = False
         self._wanted: tuple[list[Any], Deferred[None]] | None = None
 
     def render_GET(self, request: Request) -> bytes:
@@ -99,42 +95,42 @@ class Page(Resource):
         assert request.content is not None
         report = json.load(request.content)
         self.reports.append(report)
-        self._look()
+        self._checkReports()
         if report[0] == "error":
-            self.giveUp()
+            self.stopWaiting()
         request.setResponseCode(NO_CONTENT)
         return b""
 
-    def _look(self) -> None:
+    def _checkReports(self) -> None:
         if self._wanted is not None and self._wanted[0] in self.reports:
             (_, found), self._wanted = self._wanted, None
             found.callback(None)
 
-    def giveUp(self) -> None:
+    def stopWaiting(self) -> None:
         """
-        Wait no more: what has not come will not come.
+        End a pending wait with an error.
         """
-        self._over = True
+        self._stopped = True
         if self._wanted is not None:
             self._wanted[1].cancel()
 
     async def until(self, *wanted: Any) -> list[list[Any]]:
         """
-        Wait until the page has reported something.
+        Wait until the page has sent a report.
 
-        @return: all that it has reported.
+        @return: all reports.
         """
         found: Deferred[None] = Deferred()
         self._wanted = (list(wanted), found)
-        self._look()
-        if self._over:
+        self._checkReports()
+        if self._stopped:
             found.cancel()
         try:
-            await found.addTimeout(PATIENCE, theReactor())
-        except (WaitedTooLong, CancelledError):
+            await found.addTimeout(REPORT_TIMEOUT, theReactor())
+        except (DeferredTimeoutError, CancelledError):
             self._wanted = None
-            printed = self.browser.printed[-MOST_SHOWN:].decode(errors="replace")
-            reports, missing = (str(value)[:MOST_SHOWN] for value in (self.reports, wanted))
+            printed = self.browser.printed[-MAX_SHOWN:].decode(errors="replace")
+            reports, missing = (str(value)[:MAX_SHOWN] for value in (self.reports, wanted))
             raise AssertionError(
                 f"{missing} was not reported, but {reports}; the browser: {printed}"
             ) from None
@@ -142,7 +138,7 @@ class Page(Resource):
 
     def messages(self) -> list[str]:
         """
-        Get the messages that have come.
+        Return the messages received by the page.
         """
         return [value for kind, *values in self.reports if kind == "data" for value in values]
 
@@ -150,25 +146,25 @@ class Page(Resource):
 @asynccontextmanager
 async def shown(page: Page, url: str) -> AsyncIterator[None]:
     """
-    Show a page in the browser while the block runs.
+    Context manager that opens a page in the browser.
 
-    @param page: takes the reports of what is at the URL.
+    @param page: receives the reports.
     """
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         page.browser = run(
-            # It would leave reports of crashes at home.
+            # Crash reports are written to the home directory.
             *("env", f"HOME={profile}", CHROMIUM, *FLAGS, f"--user-data-dir={profile}"),
             url,
-            # With a terminal it has a process group of its own.
+            # With a terminal, the process has a separate process group.
             usePTY=True,
         )
         group = page.browser.transport.pid
-        page.browser.ended.addBoth(lambda _: page.giveUp())
+        page.browser.ended.addBoth(lambda _: page.stopWaiting())
         try:
             yield
         finally:
-            # It is many processes, and has nothing to save.
+            # The browser consists of several processes and has nothing to save.
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
             await page.browser.ended
@@ -182,12 +178,12 @@ async def opened(
     certificate: Path | None = None,
 ) -> AsyncIterator[Page]:
     """
-    Open a page while the block runs.
+    Context manager that serves and opens a page.
 
-    @param folders: what is served, by the first part of the path.
-    @param path: where the page is.
-    @param parameters: its query.
-    @param certificate: for a page that comes by https.
+    @param folders: the served folders, by the first segment of the path.
+    @param path: the path of the page.
+    @param parameters: the parameters of the query.
+    @param certificate: the certificate of the page, to serve it with https.
     """
     page = Page(folders)
     site: IProtocolFactory = Site(page)

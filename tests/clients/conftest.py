@@ -1,5 +1,5 @@
 """
-Finds the real clients, and says why where there are none.
+Fixtures for real clients. The tests are skipped if a client is not installed.
 """
 
 import os
@@ -28,7 +28,7 @@ Web = Callable[..., AbstractAsyncContextManager[Page]]
 
 def need(present: object, what: str) -> None:
     """
-    Skip a test if something is missing; in CI nothing may be missing.
+    Skip a test if a requirement is missing. In CI, fail instead.
     """
     if present:
         return
@@ -40,9 +40,9 @@ def need(present: object, what: str) -> None:
 @pytest.fixture(scope="session")
 def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
     """
-    Compile a native OpenFL program, once in a run.
+    Compile native OpenFL programs, once per session.
 
-    @return: a function that gives the command for a program of C{native/}.
+    @return: a function that returns the command of a program in C{native/}.
     """
     need(shutil.which("haxe"), "there is no haxe (apt-get install haxe neko)")
     need(shutil.which("neko"), "there is no neko (apt-get install haxe neko)")
@@ -52,7 +52,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
     def command(name: str) -> list[str]:
         program = compiled / f"{name}.n"
         if not program.exists():
-            # The last class path wins.
+            # The last class path has priority.
             paths = [part for path in (OPENFL, NATIVE / "shim", NATIVE) for part in ("-cp", path)]
             subprocess.run(
                 ["haxe", *paths, "-main", name, "-neko", program], check=True, capture_output=True
@@ -65,9 +65,9 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
 @pytest.fixture(scope="session")
 def modules() -> Path:
     """
-    Find the browser, and what the pages need.
+    Require the browser and the modules of the pages.
 
-    @return: the folder with OpenFL HTML5 and Ruffle.
+    @return: the folder of OpenFL HTML5 and Ruffle.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     for name in ["openfl", "@ruffle-rs"]:
@@ -78,10 +78,10 @@ def modules() -> Path:
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Web:
     """
-    Compile the Flash programs, once in a run.
+    Compile the Flash programs, once per session.
 
-    @return: a function that opens C{html5.html} or C{ruffle.html} with one of the
-        programs while a block runs.
+    @return: a function that returns a context manager, which opens C{html5.html} or
+        C{ruffle.html} with a program.
     """
     need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
     compiled = tmp_path_factory.mktemp("swf")

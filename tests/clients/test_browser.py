@@ -1,6 +1,6 @@
 """
-OpenFL HTML5 programs, and Flash programs in Ruffle, as clients: both run in
-Chromium, which reaches the same ports by WebSocket.
+Tests with OpenFL HTML5 programs, and Flash programs in Ruffle, as clients. Both run in
+Chromium and connect by WebSocket.
 """
 
 import functools
@@ -21,7 +21,7 @@ from tests.live.test_rooms import node
 
 pytestmark = pytest.mark.slow
 
-# Longer than a page waits for a report, for that failure says more.
+# Longer than the timeout of a report, since its error has more details.
 inBrowser = functools.partial(live, patience=600)
 
 inBoth = pytest.mark.parametrize("player", ["html5", "ruffle"])
@@ -35,7 +35,7 @@ NUMBERS = [True, -2, -30562, -2076553554, 0.5, 8090.76, "\u00e9!"]
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    Issue a certificate for this machine.
+    Issue a certificate for the loopback interface.
     """
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
@@ -46,8 +46,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @inBrowser
 async def test_echo(web: Web, player: str) -> None:
     """
-    Every message comes back as an event of its own and in order: an empty one,
-    one that is not ASCII, and one so long that the browser cuts it.
+    Every message is echoed in order as a separate event: an empty one, one with non-ASCII
+    characters, and one that the browser splits.
     """
     sent = ["<a/>", "", "gr\u00fc\u00dfe \u4e2d \U0001f600", "<b/>"]
     long = 200_000
@@ -64,15 +64,15 @@ async def test_echo(web: Web, player: str) -> None:
 @inBrowser
 async def test_relay(web: Web, player: str) -> None:
     """
-    A page and a TCP client exchange messages, and what that sends in one piece
-    comes to the page as separate events; so does the end of the server.
+    A page and a TCP client exchange messages. Messages received together, and the
+    server's EOF, are separate events.
     """
     sent = ["<a/>", "", "gr\u00fc\u00dfe", "<ask/>"]
     parameters = {"message": "<here/>", "ask": "<ask/>", "reply": "\u4e2d"}
     server = twistd("openfl-xml", ANY_PORT)
     port = await portOf(server)
     client = await dial(port)
-    # The relay takes it in with its first bytes.
+    # The first bytes identify the client for the relay.
     client.send(b"<client/>\0")
     async with web(player, "XMLClient", str(port), **parameters) as page:
         await page.until("connect", True)
@@ -90,8 +90,8 @@ async def test_relay(web: Web, player: str) -> None:
 @inBrowser
 async def test_everyClient(native: Native, web: Web) -> None:
     """
-    One C{openfl-xml} on one port relays between a native program, OpenFL HTML5
-    and Ruffle, all at the same time.
+    One C{openfl-xml} port relays between a native program, OpenFL HTML5 and Ruffle at the
+    same time.
     """
     ask = {"ask": "<native/>"}
     async with (
@@ -99,7 +99,7 @@ async def test_everyClient(native: Native, web: Web) -> None:
         web("html5", "XMLClient", port, reply="<html5/>", **ask) as html5,
     ):
         await html5.until("connect", True)
-        # To Ruffle it is connected before it is.
+        # Ruffle reports the connection before it is established.
         ruffling = web("ruffle", "XMLClient", port, message="<here/>", reply="<ruffle/>", **ask)
         async with ruffling as ruffle:
             await html5.until("data", "<here/>")
@@ -130,8 +130,8 @@ async def test_pages(web: Web) -> None:
 @inBrowser
 async def test_numbers(web: Web, player: str) -> None:
     """
-    A C{Socket} gets the greeting of C{openfl-echo} and then its own numbers
-    again, in both byte orders.
+    A C{Socket} receives the greeting of C{openfl-echo} and its echoed numbers, in both
+    byte orders.
     """
     async with command("openfl-echo") as port:
         for endian in ENDIANS:
@@ -144,8 +144,7 @@ async def test_numbers(web: Web, player: str) -> None:
 @inBrowser
 async def test_secure(web: Web, certificate: Path) -> None:
     """
-    A C{Socket} of OpenFL HTML5 with C{secure} speaks TLS from a page that has
-    come by plain http.
+    A secure C{Socket} of OpenFL HTML5 uses TLS from a page loaded by http.
     """
     values = {"endian": ENDIANS[0], "greeting": GREETING, "secure": ""}
     async with (
@@ -159,8 +158,8 @@ async def test_secure(web: Web, certificate: Path) -> None:
 @inBrowser
 async def test_https(web: Web, certificate: Path, player: str) -> None:
     """
-    A page that has come by https speaks TLS, and exchanges messages with a
-    client on the same port that speaks none.
+    A page loaded by https uses TLS, and exchanges messages with a plain client on the
+    same port.
     """
     parameters = {"message": "<here/>", "ask": "<ask/>", "reply": "<reply/>", "secure": ""}
     async with command("openfl-xml", f"--tls-certificate={certificate}") as port:
@@ -178,13 +177,13 @@ async def test_https(web: Web, certificate: Path, player: str) -> None:
 @inBrowser
 async def test_bridge(web: Web, player: str) -> None:
     """
-    Through C{openfl-bridge} a page reaches a server that only speaks TCP. What
-    that sends in one piece comes as separate events.
+    A page connects through C{openfl-bridge} to a TCP server. Messages received together
+    are separate events.
     """
     sent = ["<a/>", "", "gr\u00fc\u00dfe", "<b/>"]
     async with (
-        command("openfl-xml", "--echo", "--plain") as behind,
-        command("openfl-bridge", f"--connect=tcp:{HOST}:{behind}") as port,
+        command("openfl-xml", "--echo", "--plain") as serverPort,
+        command("openfl-bridge", f"--connect=tcp:{HOST}:{serverPort}") as port,
         web(player, "XMLClient", port, message=sent, long=1) as page,
     ):
         await page.until("data", "x")
@@ -194,8 +193,7 @@ async def test_bridge(web: Web, player: str) -> None:
 @inBrowser
 async def test_twoServers(native: Native, web: Web, tmp_path: Path) -> None:
     """
-    A page on one server and a native program on another one are in one room,
-    joined by Redis.
+    A page and a native program share a room on two servers connected by Redis.
     """
     port = freePort()
     async with broker(REDIS, tmp_path, REDIS.command(port)):
@@ -204,26 +202,27 @@ async def test_twoServers(native: Native, web: Web, tmp_path: Path) -> None:
         asked = {"message": "chess", "ask": "<ask/>", "reply": "<reply/>"}
         async with web("html5", "XMLClient", str(here), **asked) as page:
             await page.until("connect", True)
-            # Who is heard there is in the room, and what is said there is heard here.
-            witness = await dial(there)
-            witness.send(b"chess\0")
+            # A message received on the other server shows that the client has joined and
+            # that the servers are connected.
+            observer = await dial(there)
+            observer.send(b"chess\0")
             while not page.messages():
-                witness.send(b"<here/>\0")
+                observer.send(b"<here/>\0")
                 await pause(0.1)
             client = run(*native("XMLClient"), HOST, str(there), "1", "", "chess", "<ask/>")
             assert await messages(client) == ["<reply/>\0"]
             assert page.messages()[-1] == "<ask/>"
         await stop(one)
         await stop(two)
-        await witness.untilLost()
+        await observer.untilLost()
 
 
 @inBoth
 @inBrowser
 async def test_origin(web: Web, player: str, tmp_path: Path) -> None:
     """
-    A page is let in if the policy file permits its domain, and refused if not;
-    Ruffle is not told why, and takes itself for connected first.
+    A page is accepted if the policy file allows its domain, and refused otherwise. Ruffle
+    reports a connection first, and no error.
     """
     policy = tmp_path / "policy.xml"
     refused = {"html5": [["ioError"], ["close"]], "ruffle": [["connect", True], ["close"]]}
@@ -243,8 +242,8 @@ async def test_origin(web: Web, player: str, tmp_path: Path) -> None:
 @inBrowser
 async def test_otherOrigin(modules: Path, tmp_path: Path) -> None:
     """
-    A page whose origin the policy file does not allow cannot send a message by any
-    kind of request: each is answered, and other clients receive nothing.
+    A page from an origin that the policy file does not allow cannot send a message by any
+    kind of request. Each request is answered, and other clients receive nothing.
     """
     policy = tmp_path / "policy.xml"
     policy.write_bytes(PolicyFile((AccessRule("games.example", "*"),)).toXML())
@@ -264,13 +263,13 @@ async def test_otherOrigin(modules: Path, tmp_path: Path) -> None:
         assert b"attack" not in await other.until(b"<end/>\0")
 
 
-# The page does not report, so it is looked at; and it is used as by hand.
-LOOK = """
+# The page sends no reports, so this script observes it and operates it like a user.
+OBSERVER_SCRIPT = """
 <script>
 new MutationObserver(() => {
-	const said = talk.lastChild.textContent;
-	fetch("/report", { method: "POST", body: JSON.stringify([said]) });
-	if (said === "Ben<i>hello</i>") {
+	const shown = talk.lastChild.textContent;
+	fetch("/report", { method: "POST", body: JSON.stringify([shown]) });
+	if (shown === "Ben<i>hello</i>") {
 		text.value = "<b>welcome</b>";
 		document.querySelector("form").requestSubmit();
 	}
@@ -282,10 +281,10 @@ new MutationObserver(() => {
 @inBrowser
 async def test_chat(modules: Path, tmp_path: Path) -> None:
     """
-    The example's page says who has come, shows what others say, as text only,
-    whether it is XML or not, and sends what is typed.
+    The page of the example shows joins and received messages as plain text, XML or not,
+    and sends the entered text.
     """
-    (tmp_path / "chat.html").write_text((EXAMPLE / "chat.html").read_text() + LOOK)
+    (tmp_path / "chat.html").write_text((EXAMPLE / "chat.html").read_text() + OBSERVER_SCRIPT)
     (tmp_path / "node_modules").symlink_to(modules)
     async with command("openfl-xml") as port:
         client = await dial(int(port))

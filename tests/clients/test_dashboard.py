@@ -1,5 +1,5 @@
 """
-The dashboard in a real browser.
+Tests of the dashboard in a real browser.
 """
 
 import re
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 ANY = f"tcp:0:interface={HOST}"
 
-# The page does not report, so it is looked at; and it is used as by hand.
+# The page sends no reports, so this script observes it and operates it like a user.
 LOOK = """
 const told = new Set();
 function tell(...what) {
@@ -138,8 +138,8 @@ look();
 @inBrowser
 async def test_page() -> None:
     """
-    The page shows two clients and a chart; it shows a message of one client as
-    text, sends a message to both, and disconnects one.
+    The page shows two clients and a chart. It shows a message of one client as text,
+    sends a message to both, and disconnects one.
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
@@ -172,8 +172,8 @@ async def test_broker() -> None:
     """
     need(CHROMIUM, "there is no chromium (apt-get install chromium)")
     page = Page({})
-    joint = LossyBroker()
-    here, there = LossyPubSub(joint), LossyPubSub(joint)
+    broker = LossyBroker()
+    here, there = LossyPubSub(broker), LossyPubSub(broker)
     here.subscribe("a", lambda payload: None)
     await there.start()
     idle = "function act() {}\nlook();"
@@ -182,13 +182,13 @@ async def test_broker() -> None:
         async with shown(page, f"{url}#{token}"):
             await page.until("broker", "up")
             assert not [report for report in page.reports if report[0] == "missed"]
-            joint.copies = 0
+            broker.copies = 0
             for _ in range(3):
                 there.publish("a", b"lost")
-            joint.cut()
+            broker.cut()
             await page.until("broker", "down")
-            joint.mend()
-            joint.copies = 1
+            broker.mend()
+            broker.copies = 1
             there.publish("a", b"2")
             await page.until("missed", "3")
             assert here.state is PubSubState.UP

@@ -1,6 +1,6 @@
 """
-The guide's Java server as a peer: our clients talk to it, and our faithful
-server does what it does.
+Tests with the Java server of OpenFL's guide: our clients connect to it, and our
+compatible server behaves the same.
 """
 
 import shutil
@@ -25,7 +25,7 @@ Java = Callable[[], Process]
 @pytest.fixture(scope="module")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Java:
     """
-    Compile the server, where there is a compiler.
+    Compile the server.
 
     @return: a function that starts it.
     """
@@ -41,7 +41,7 @@ def java(tmp_path_factory: pytest.TempPathFactory) -> Java:
 @live
 async def test_socket(java: Java) -> None:
     """
-    A C{Socket} sends a line, gets the answer, and then the end.
+    A C{Socket} sends a line, and receives the answer and EOF.
     """
     server = java()
     client = Socket(HOST, await portOf(server))
@@ -62,8 +62,8 @@ async def test_socket(java: Java) -> None:
 @live
 async def test_xmlSocket(java: Java) -> None:
     """
-    An C{XMLSocket} must send a newline, and never gets a message, since the
-    server sends no zero byte.
+    An C{XMLSocket} must send a newline, and receives no message, since the server sends
+    no NUL byte.
     """
     server = java()
     client = XMLSocket(HOST, await portOf(server))
@@ -92,7 +92,7 @@ async def test_xmlSocket(java: Java) -> None:
 @live
 async def test_faithful(java: Java, sent: bytes, end: bool) -> None:
     """
-    Our faithful server answers every client with the same bytes.
+    Our compatible server sends the same bytes to every client.
     """
     options = ["--style=simple-server", "--faithful", f"--listen=tcp:0:interface={HOST}"]
     answers = []

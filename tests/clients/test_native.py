@@ -1,6 +1,6 @@
 """
-Native OpenFL programs as clients: OpenFL's own sources, compiled by Haxe to
-neko, which is one of OpenFL's targets.
+Tests with native OpenFL programs as clients: OpenFL's sources, compiled by Haxe to neko,
+one of OpenFL's targets.
 """
 
 import json
@@ -27,7 +27,7 @@ Native = Callable[[str], list[str]]
 @asynccontextmanager
 async def command(*arguments: str) -> AsyncIterator[str]:
     """
-    Run a C{twistd} command while the block runs.
+    Context manager that runs a C{twistd} command.
 
     @return: its port.
     """
@@ -40,9 +40,9 @@ async def command(*arguments: str) -> AsyncIterator[str]:
 
 async def lines(client: Process) -> list[str]:
     """
-    Wait for the end of a program.
+    Wait until a program exits.
 
-    @return: the lines that it has printed.
+    @return: the lines of its output.
     """
     assert await client.ended == 0, client.printed
     return client.printed.decode().strip().split("\n")
@@ -50,9 +50,9 @@ async def lines(client: Process) -> list[str]:
 
 async def messages(client: Process) -> list[str]:
     """
-    Wait for the end of an C{XMLClient}.
+    Wait until an C{XMLClient} exits.
 
-    @return: the messages that it has printed. Native OpenFL keeps the NUL.
+    @return: the messages in its output. Native OpenFL keeps the NUL byte.
     """
     connected, *data = await lines(client)
     assert connected == "connect true"
@@ -69,7 +69,7 @@ async def test_relay(native: Native) -> None:
     port, metrics = str(await portOf(server)), await siteOf(server, "metrics")
     one = run(*program, HOST, port, "1", "<welcome/>")
     await one.until(b"connect true")
-    # It has said nothing, so it is taken in after the grace.
+    # The client has sent nothing, so it is accepted after the grace time.
     while (
         b'\nopenfl_clients{kind="plain"} 1.0\n'
         not in await (await ask(metrics, "/metrics")).untilLost()
@@ -84,8 +84,8 @@ async def test_relay(native: Native) -> None:
 @live
 async def test_echo(native: Native) -> None:
     """
-    Every message comes back, an empty one and one that is not ASCII too, and in
-    order.
+    Every message is echoed in order, including an empty one and one with non-ASCII
+    characters.
     """
     program = native("XMLClient")
     sent = ["<a/>", "", "gr\u00fc\u00dfe \u4e2d \U0001f600", "<b/>" * 20_000, "last"]
@@ -97,8 +97,8 @@ async def test_echo(native: Native) -> None:
 @live
 async def test_serverSocketExample(native: Native) -> None:
     """
-    A C{Socket} talks to the guide's example, whether it speaks first or waits
-    for the greeting.
+    A C{Socket} communicates with the guide's example, with and without waiting for the
+    greeting.
     """
     program = native("SocketClient")
     async with command("openfl-echo") as port:
@@ -110,8 +110,8 @@ async def test_serverSocketExample(native: Native) -> None:
 @live
 async def test_simpleServer(native: Native) -> None:
     """
-    A C{Socket} sends lines to the guide's other server, and an C{XMLSocket}
-    messages that a newline ends as well, as the guide says.
+    A C{Socket} sends lines to the guide's other server. An C{XMLSocket} sends messages
+    terminated by a newline, too, as the guide requires.
     """
     greeting = "Enter EXIT to exit.\r\n"
     async with command("openfl-echo", "--style=simple-server") as port:
@@ -125,8 +125,8 @@ async def test_simpleServer(native: Native) -> None:
 @live
 async def test_echoOfXMLSocket(native: Native) -> None:
     """
-    With NUL framing an C{XMLSocket} hears the greeting and each answer as a
-    message of its own.
+    With NUL framing, an C{XMLSocket} receives the greeting and each answer as a separate
+    message.
     """
     async with command("openfl-echo", "--framing=nul") as port:
         client = run(*native("XMLClient"), HOST, port, "3", "", "<a/>", "<b/>")
@@ -136,8 +136,7 @@ async def test_echoOfXMLSocket(native: Native) -> None:
 @live
 async def test_serverSocket(native: Native) -> None:
     """
-    The guide's ServerSocketExample, ported to our C{ServerSocket}, serves a
-    C{Socket}.
+    The guide's ServerSocketExample, ported to our C{ServerSocket}, serves a C{Socket}.
     """
     example = Path(__file__).parents[2] / "docs" / "examples" / "serversocketexample.py"
     server = run(sys.executable, str(example), "0")
@@ -151,20 +150,20 @@ async def test_serverSocket(native: Native) -> None:
 @live
 async def test_sockets(native: Native) -> None:
     """
-    Our C{ServerSocket} hears every message of an C{XMLSocket}, and a relay made
-    of our C{XMLSocket}s is heard by it.
+    Our C{ServerSocket} receives every message of an C{XMLSocket}, and a relay of our
+    C{XMLSocket}s sends messages to it.
     """
     server = ServerSocket()
     server.bind(0, HOST)
     server.listen()
-    heard = bytearray()
+    received = bytearray()
 
     def onConnect(event: ServerSocketConnectEvent) -> None:
         def onData(_: object) -> None:
             socket = event.socket
-            socket.readBytes(heard, len(heard))
-            # Once only: a native client that closes while more is there fails.
-            if heard.endswith(b"<last/>\0"):
+            socket.readBytes(received, len(received))
+            # Close only once: a native client fails if it closes with unread data.
+            if received.endswith(b"<last/>\0"):
                 socket.writeUTFBytes("<reply/>")
                 socket.writeByte(0)
 
@@ -175,13 +174,13 @@ async def test_sockets(native: Native) -> None:
         *native("XMLClient"), HOST, str(server.localPort), "1", "", "gr\u00fc\u00dfe", "<last/>"
     )
     assert await messages(client) == ["<reply/>\0"]
-    assert heard == "gr\u00fc\u00dfe\0<last/>\0".encode()
+    assert received == "gr\u00fc\u00dfe\0<last/>\0".encode()
     await server.close()
 
 
 class Numbers(BinarySocketProtocol):
     """
-    Reads a value of each kind and writes it again.
+    Reads a value of each type and writes it back.
     """
 
     def connectionMade(self) -> None:
@@ -202,8 +201,8 @@ class Numbers(BinarySocketProtocol):
 @live
 async def test_numbers(native: Native) -> None:
     """
-    Numbers and strings mean the same to OpenFL and to L{BinarySocketProtocol},
-    in both byte orders.
+    Numbers and strings are encoded identically by OpenFL and L{BinarySocketProtocol}, in
+    both byte orders.
     """
     for endian in ["bigEndian", "littleEndian"]:
         factory = BinarySocketFactory(Numbers)

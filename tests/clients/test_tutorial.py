@@ -1,6 +1,6 @@
 """
-The tutorial's client, from one source: as a native program, in a browser and as
-a Flash program in Ruffle.
+Tests with the tutorial's client, compiled from one source to a native program, a page,
+and a Flash program for Ruffle.
 """
 
 import re
@@ -33,7 +33,7 @@ everyStep = pytest.mark.parametrize("step", STEPS)
 
 def haxe(*arguments: str | Path) -> None:
     """
-    Compile, with what stands in for OpenFL's own start-up.
+    Compile a program with a replacement of OpenFL's start-up.
     """
     subprocess.run(["haxe", *arguments], check=True, capture_output=True)
 
@@ -41,9 +41,9 @@ def haxe(*arguments: str | Path) -> None:
 @pytest.fixture(scope="module")
 def walker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str]]:
     """
-    Compile the client of a step as a native program without a picture.
+    Compile the client of a step as a native program without graphics.
 
-    @return: a function that gives the command.
+    @return: a function that returns its command.
     """
     need(shutil.which("haxe"), "there is no haxe (apt-get install haxe neko)")
     need(shutil.which("neko"), "there is no neko (apt-get install haxe neko)")
@@ -52,7 +52,8 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
 
     def command(step: str) -> list[str]:
         program = compiled / f"{step}.n"
-        # The last class path wins, and Walker.hx is beside what stands in for OpenFL in pages.
+        # The last class path has priority. Walker.hx is next to the replacement of OpenFL
+        # for pages.
         shutil.copy(HERE / "Walker.hx", compiled)
         paths = (OPENFL, CLIENTS / "native" / "shim", compiled, TUTORIAL / step)
         haxe(
@@ -68,7 +69,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str
     """
     Compile the client of each step for HTML5 and for Flash.
 
-    @return: what a page needs.
+    @return: the folders to serve.
     """
     need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
     compiled = tmp_path_factory.mktemp("pages")
@@ -90,8 +91,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str
 @live
 async def test_native(walker: Callable[[str], list[str]], step: str) -> None:
     """
-    A native program comes onto the board, sees another player move and go, and
-    takes a step that the other one sees.
+    A native program joins the board, displays another player that moves and leaves, and
+    makes a move that the other one receives.
     """
     async with board(step) as port:
         other = await player(port)
@@ -118,7 +119,7 @@ async def test_native(walker: Callable[[str], list[str]], step: str) -> None:
 @inBrowser
 async def test_page(folders: dict[str, Path], step: str) -> None:
     """
-    In a page the player comes onto the board, and sees another one move and go.
+    A page joins the board, and displays another player that moves and leaves.
     """
     async with (
         board(step) as port,
@@ -135,7 +136,7 @@ async def test_page(folders: dict[str, Path], step: str) -> None:
             other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
             await page.until("move", "Ann", 3, 4)
             await other.end()
-            # In the third step the place is kept for a while.
+            # In the third step, the membership is kept for a while.
             if step == "step2":
                 await page.until("gone", "Ann")
 
@@ -143,7 +144,7 @@ async def test_page(folders: dict[str, Path], step: str) -> None:
 @inBrowser
 async def test_flash(folders: dict[str, Path]) -> None:
     """
-    As a Flash program in Ruffle it plays with the others.
+    A Flash program in Ruffle joins the other players.
     """
     parameters = {"program": "step3"}
     async with board("step3") as port:
@@ -158,19 +159,18 @@ async def test_flash(folders: dict[str, Path]) -> None:
 @inBrowser
 async def test_actionScript(modules: Path, tmp_path: Path) -> None:
     """
-    The program in ActionScript plays with the others, in the page that the guide
-    has for Ruffle.
+    The ActionScript program joins the other players, in the guide's page for Ruffle.
     """
     compiler = modules / "@apache-royale" / "royale-js" / "royale-asjs"
     need(compiler.exists(), "there is no royale-js (npm install --prefix tests/clients)")
     need(shutil.which("java"), "there is no java (apt-get install default-jre-headless)")
-    (tmp_path / "nothing.xml").write_text("<royale-config/>")
+    (tmp_path / "empty.xml").write_text("<royale-config/>")
     library = compiler / "frameworks" / "libs" / "player" / "11.7" / "playerglobal.swc"
     subprocess.run(
         [
             *("java", f"-Droyalelib={compiler / 'frameworks'}"),
             *("-jar", compiler / "lib" / "compiler-mxmlc.jar"),
-            f"-load-config={tmp_path / 'nothing.xml'}",
+            f"-load-config={tmp_path / 'empty.xml'}",
             f"-external-library-path={library}",
             f"-source-path={HERE / 'as3'}",
             *("-target-player=11.7", "-swf-version=20", "-debug=false"),
@@ -188,14 +188,15 @@ async def test_actionScript(modules: Path, tmp_path: Path) -> None:
         other = await player(port)
         other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
         async with opened({"web": tmp_path}, "web/flash.html", {}):
-            heard = await other.until('key="at"')
-            assert re.search(r'<set name="[^"]+" key="at" value="\d+,\d+" />', heard[-1]), heard
+            received = await other.until('key="at"')
+            place = re.compile(r'<set name="[^"]+" key="at" value="\d+,\d+" />')
+            assert place.search(received[-1]), received
         await other.end()
 
 
-class Cutter(ProxyFactory):
+class DroppingProxy(ProxyFactory):
     """
-    Stands in front of a server, and can cut all connections.
+    A proxy that can close all connections.
     """
 
     def __init__(self, port: int) -> None:
@@ -208,9 +209,9 @@ class Cutter(ProxyFactory):
         self.connections.append(protocol)
         return protocol
 
-    def cut(self) -> None:
+    def closeConnections(self) -> None:
         """
-        Cut those that are there.
+        Close the current connections.
         """
         for connection in self.connections:
             if connection.connected and connection.transport is not None:
@@ -218,26 +219,26 @@ class Cutter(ProxyFactory):
 
 
 @inBrowser
-async def test_comingBack(folders: dict[str, Path]) -> None:
+async def test_resume(folders: dict[str, Path]) -> None:
     """
-    A page whose connection is cut takes its place again: the others do not see
-    it go.
+    A page whose connection is lost resumes its membership. The other players are not
+    notified of a leave.
     """
-    async with board("step3") as behind:
-        other = await player(behind)
+    async with board("step3") as serverPort:
+        other = await player(serverPort)
         other.send('<join room="garden" name="Ann"/>', '<set key="at" value="3,4"/>')
-        cutter = Cutter(behind)
-        port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(cutter)
+        proxy = DroppingProxy(serverPort)
+        port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(proxy)
         parameters = {"program": "step3", "port": port.getHost().port}
         async with opened(folders, "tutorial/html5.html", parameters) as page:
             await other.until("<set")
             await page.until("move", "Ann", 3, 4)
             [own] = [values[0] for kind, *values in page.reports if kind == "state"]
-            cutter.cut()
+            proxy.closeConnections()
             await page.until("state", "connecting again")
             page.reports.clear()
             await page.until("state", own)
-            heard = await other.until("<set")
-            assert len(heard) == 1
+            received = await other.until("<set")
+            assert len(received) == 1
             await other.end()
         await port.stopListening()

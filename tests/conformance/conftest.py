@@ -1,5 +1,5 @@
 """
-Numbers for the summary of the tests.
+Summary of the conformance tests.
 """
 
 import pytest
@@ -9,7 +9,7 @@ from tests.conformance import test_limbo
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
-    Print how often we agree with the suites.
+    Print the number of cases in which we agree with each suite.
     """
     for line in test_limbo.results:
         terminalreporter.write_line(line)

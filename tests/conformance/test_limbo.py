@@ -1,7 +1,7 @@
 """
-The core cases of x509-limbo, the suite of certificate paths with which verifiers
-are compared. It is not part of this project: X509_LIMBO names its file, or it
-lies in the folder beside this one.
+The core cases of x509-limbo, a test suite for the verification of certificate chains. The
+suite is not part of this project. X509_LIMBO names its file (default: in the folder next
+to this project).
 """
 
 import json
@@ -32,22 +32,22 @@ CASES = Path(
 
 PAGE = Path(__file__).parents[2] / "docs" / "topics" / "certificates.rst"
 
-# How many of the applicable cases each profile judges as the suite does, at least.
-AGREED: dict[Profile, int] = {"default": 154, "webpki": 170}
+# Minimum number of applicable cases with the expected result, by profile.
+MIN_AGREED: dict[Profile, int] = {"default": 154, "webpki": 170}
 
-# What a profile accepts though the suite refuses it, and why that is no hole.
-BOTH = {
-    # We set no limit of our own to the length of a path.
+# Cases that a profile accepts although the suite rejects them, and why this is secure.
+TOLERATED_BY_BOTH = {
+    # The length of a path has no separate limit.
     "pathlen::max-chain-depth-0-exhausted",
     "pathlen::max-chain-depth-1-exhausted",
-    # An extension that ought to be there, or ought to be marked as critical.
+    # An extension is missing, or is not marked as critical.
     "crl::crlnumber-missing",
     "rfc5280::aki::cross-signed-root-missing-aki",
     "rfc5280::nc::permitted-dns-match-noncritical",
     "rfc5280::pc::ica-noncritical-pc",
-    # An authority that has numbered its first certificate 0.
+    # The serial number of a CA is 0.
     "rfc5280::serial::zero",
-    # The commonName, which nobody reads, is not among the names.
+    # The commonName, which is not evaluated, is not one of the names.
     "webpki::cn::case-mismatch",
     "webpki::cn::ipv4-hex-mismatch",
     "webpki::cn::ipv4-leading-zeros-mismatch",
@@ -57,20 +57,20 @@ BOTH = {
     "webpki::cn::not-in-san",
     "webpki::cn::punycode-not-in-san",
     "webpki::cn::utf8-vs-punycode-mismatch",
-    # Nothing is said about what it is for, or everything is allowed.
+    # The extended key usage is missing, or allows everything.
     "webpki::eku::ee-anyeku",
     "webpki::eku::ee-without-eku",
     "webpki::eku::root-has-eku",
-    # RSA keys of a length that is odd and not short.
+    # RSA keys of an unusual length that is not short.
     "webpki::forbidden-rsa-key-not-divisible-by-8-in-leaf",
     "webpki::forbidden-rsa-not-divisible-by-8-in-root",
-    # Who may register names below a suffix is not known here.
+    # The public suffixes are not known here.
     "webpki::san::public-suffix-multi-label-wildcard-san",
     "webpki::san::public-suffix-private-namespace-wildcard-san",
 }
 TOLERATED: dict[Profile, set[str]] = {
-    "webpki": BOTH,
-    "default": BOTH
+    "webpki": TOLERATED_BY_BOTH,
+    "default": TOLERATED_BY_BOTH
     | {
         "rfc5280::aki::intermediate-missing-aki",
         "rfc5280::aki::leaf-missing-aki",
@@ -78,7 +78,8 @@ TOLERATED: dict[Profile, set[str]] = {
         "rfc5280::nc::not-allowed-in-ee-critical",
         "rfc5280::nc::not-allowed-in-ee-noncritical",
         "rfc5280::root-non-critical-basic-constraints",
-        # Many test machines and services have an underscore in their name; browsers take it.
+        # Many test machines and services have an underscore in their name. Browsers
+        # accept it.
         "rfc5280::san::underscore-dns",
         "rfc5280::san::noncritical-with-empty-subject",
         "rfc5280::serial::negative",
@@ -87,7 +88,7 @@ TOLERATED: dict[Profile, set[str]] = {
         "webpki::aki::root-with-aki-missing-keyidentifier",
         "webpki::ee-basicconstraints-ca",
         "webpki::eku::ee-critical-eku",
-        # Constraints that constrain nothing.
+        # Name constraints without any effect.
         "webpki::nc::intermediate-permitted-excluded-subtrees-both-empty-sequences",
         "webpki::nc::intermediate-permitted-excluded-subtrees-both-null",
         "webpki::san::san-critical-with-nonempty-subject",
@@ -96,14 +97,14 @@ TOLERATED: dict[Profile, set[str]] = {
 
 results: list[str] = []
 """
-What was counted, for the summary of the tests.
+The results, for the summary of the tests.
 """
 
 
 @cache
 def applicable() -> list[dict[str, Any]]:
     """
-    Read the cases about a server's certificate and its name.
+    Return the cases about a server's certificate and its name.
     """
     with lzma.open(CASES) as file:
         cases = json.load(file)["testcases"]
@@ -116,19 +117,18 @@ def applicable() -> list[dict[str, Any]]:
 
 def record(kind: int, body: bytes) -> bytes:
     """
-    Write a TLS record of a handshake message, or several if it is long.
+    Encode a handshake message as one or more TLS records.
     """
     message = struct.pack(">B", kind) + len(body).to_bytes(3) + body
     return b"".join(
-        b"\x16\x03\x03" + struct.pack(">H", len(piece)) + piece
-        for piece in (message[start : start + 16384] for start in range(0, len(message), 16384))
+        b"\x16\x03\x03" + struct.pack(">H", len(chunk)) + chunk
+        for chunk in (message[start : start + 16384] for start in range(0, len(message), 16384))
     )
 
 
 def flight(chain: list[bytes], cipher: int) -> bytes:
     """
-    Write what a server of TLS 1.2 sends up to its certificate: no key is needed
-    for that.
+    Encode the messages of a TLS 1.2 server up to its certificate, which requires no key.
     """
     hello = b"\x03\x03" + bytes(32) + b"\0" + struct.pack(">HB", cipher, 0)
     extensions = b"\xff\x01\x00\x01\x00"
@@ -137,11 +137,11 @@ def flight(chain: list[bytes], cipher: int) -> bytes:
     return record(2, hello) + record(11, len(certificates).to_bytes(3) + certificates)
 
 
-def judge(case: dict[str, Any], profile: Profile) -> str:
+def certificateStatus(case: dict[str, Any], profile: Profile) -> str:
     """
-    Have a client judge the certificates of a case.
+    Verify the certificates of a case with a TLS client.
 
-    @return: the status.
+    @return: the certificate status.
     """
     load, time = x509.load_pem_x509_certificate, case["validation_time"]
     with warnings.catch_warnings():
@@ -170,23 +170,23 @@ def judge(case: dict[str, Any], profile: Profile) -> str:
         return str(connection.judge.verdict.status)
     except HandshakeFailed as problem:
         return problem.verdict.status
-    raise AssertionError("there was no server to shake hands with")
+    raise AssertionError("the client has not verified the certificates")
 
 
 @unittest.skipUnless(CASES.exists(), f"the cases of x509-limbo are not at {CASES.name}")
 class LimboTests(SynchronousTestCase):
     """
-    How often we agree with the suite.
+    The results agree with the suite.
     """
 
     def check(self, profile: Profile) -> None:
         """
-        Judge all cases and compare.
+        Verify all cases and compare the results.
         """
         accepted: set[str] = set()
         refused: set[str] = set()
         for case in applicable():
-            trusted = judge(case, profile) == CertificateStatus.TRUSTED
+            trusted = certificateStatus(case, profile) == CertificateStatus.TRUSTED
             if trusted != (case["expected_result"] == "SUCCESS"):
                 (accepted if trusted else refused).add(case["id"])
         cases = len(applicable())
@@ -198,18 +198,18 @@ class LimboTests(SynchronousTestCase):
         row = rf"``{profile}``\s+{agreed}\s+{len(accepted)}\s+{len(refused)}\n"
         self.assertRegex(PAGE.read_text(encoding="utf-8"), row)
         self.assertEqual(accepted - TOLERATED[profile], set())
-        self.assertGreaterEqual(agreed, AGREED[profile])
+        self.assertGreaterEqual(agreed, MIN_AGREED[profile])
 
     def test_default(self) -> None:
         """
-        The default profile agrees in at least 154 cases, and accepts nothing
-        that it should not.
+        The default profile agrees in at least 154 cases, and accepts no other certificate
+        that the suite rejects.
         """
         self.check("default")
 
     def test_webPKI(self) -> None:
         """
-        The strict profile agrees in at least 170 cases, and accepts nothing
-        that it should not.
+        The strict profile agrees in at least 170 cases, and accepts no other certificate
+        that the suite rejects.
         """
         self.check("webpki")

@@ -1,6 +1,6 @@
 """
-Finds the code blocks of the documentation, as its programs find them: those of
-the pages by Sphinx, those of the README and its like by a parser of Markdown.
+Code blocks of the documentation. The blocks of pages are found by Sphinx, and those of
+Markdown files by a Markdown parser.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ class Block(NamedTuple):
     """
     A code block.
 
-    @ivar page: the file where it stands, beside the root.
-    @ivar line: where there; 0 if it is not known.
-    @ivar language: what it is written in.
+    @ivar page: the path of its file, relative to the root of the project.
+    @ivar line: its line number, or 0 if unknown.
+    @ivar language: its language.
     @ivar text: its text.
-    @ivar caption: the file that a reader shall make of it; empty if none.
-    @ivar source: the file from which it is taken, or C{None}.
-    @ivar hidden: whether readers do not see it: in a comment that begins with
-        C{play:} stands what a page takes for granted, such as a server.
+    @ivar caption: the name of the file to create from it, or an empty string.
+    @ivar source: the included file, or C{None}.
+    @ivar hidden: whether it is a comment starting with C{play:}, which contains
+        prerequisites such as a server.
     """
 
     page: str
@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 def _captionOf(node: nodes.Element) -> str:
     """
-    Find the caption of a block.
+    Return the caption of a block, or an empty string.
     """
     parent = node.parent
     if isinstance(parent, nodes.container) and isinstance(parent.children[0], nodes.caption):
@@ -57,13 +57,13 @@ def _captionOf(node: nodes.Element) -> str:
 @cache
 def ofPages() -> dict[str, list[Block]]:
     """
-    Find the blocks of all pages, by the name of the page.
+    Return the blocks of all pages, by page.
     """
-    # Sphinx takes its time to be imported.
+    # Importing Sphinx is slow.
     from sphinx.application import Sphinx
 
     with TemporaryDirectory() as folder:
-        # Without what makes the API's pages: that is not needed here, and takes a minute.
+        # The API pages are not needed, and building them takes a minute.
         app = Sphinx(
             DOCS,
             DOCS,
@@ -72,7 +72,7 @@ def ofPages() -> dict[str, list[Block]]:
             "dummy",
             {"extensions": []},
             status=None,
-            # The build of the documentation itself fails for them.
+            # The build of the documentation reports warnings.
             warning=None,
         )
         app.build()
@@ -92,17 +92,17 @@ def _isBlock(node: nodes.Node) -> bool:
 
 def _blockOf(page: str, node: Any) -> Block:
     """
-    Read a block of a page.
+    Create a block from a node of a page.
     """
     line = node.line or 0
     if isinstance(node, nodes.comment):
         return Block(page, line, SHELL, node.astext().removeprefix(_HIDDEN).strip(), hidden=True)
-    # Sphinx notes where what is included comes from; of others it is the page.
+    # The source of an included block is its file. The source of other blocks is the page.
     source = Path(node.get("source") or page)
     return Block(
         page,
         line,
-        # What has no language is typed into a shell: that is the setting of our pages.
+        # Blocks without a language contain shell commands, as set in our configuration.
         node.get("language", SHELL),
         node.astext(),
         _captionOf(node),
@@ -112,8 +112,8 @@ def _blockOf(page: str, node: Any) -> Block:
 
 def ofMarkdown(path: Path) -> Iterator[Block]:
     """
-    Find the blocks of a file in Markdown. A block after a line that names a file
-    and ends in a colon is that file.
+    Yield the blocks of a Markdown file. If the line before a block names a file and ends
+    in a colon, the block is that file.
     """
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
@@ -132,7 +132,7 @@ def ofMarkdown(path: Path) -> Iterator[Block]:
 
 def allBlocks() -> dict[str, list[Block]]:
     """
-    Find the blocks of everything that people read, by the file.
+    Return all blocks of the documentation, by file.
     """
     found = dict(ofPages())
     for path in sorted(ROOT.glob("*.md")):

@@ -1,6 +1,6 @@
 """
-The limits of the package, for L{tests.documentation.test_limits}: which row of
-C{docs/topics/limits.rst} has each one.
+The limits of the package and their rows in C{docs/topics/limits.rst}, for
+L{tests.documentation.test_limits}.
 """
 
 from typing import NamedTuple
@@ -10,10 +10,10 @@ COUNT, SIZE, TIME, RATE, DAYS = "", "bytes", "s", "/s", "days"
 
 class Row(NamedTuple):
     """
-    Where a limit is described.
+    A row of the page about limits.
 
     @ivar name: the beginning of the row.
-    @ivar unit: the unit in which the row has its value.
+    @ivar unit: the unit of the value.
     """
 
     name: str

@@ -1,9 +1,10 @@
 """
-Plays a page of the documentation as a reader does: makes the files that it
-shows, types its commands, and compares what comes.
+Runs a page of the documentation: creates its files, runs its commands, and compares their
+output.
 
-C{python -m tests.documentation.play README.md}, in the folder of the project. It
-takes the ports that the page names, so the tests give it a network of its own.
+Run C{python -m tests.documentation.play README.md} in the root of the project. Servers
+listen on the ports that the page names, so the tests run each page in a separate network
+namespace.
 """
 
 import argparse
@@ -29,10 +30,10 @@ import yaml
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
 from tests.documentation.shell import (
-    PATIENCE,
-    TAKEN,
+    ADDRESS_IN_USE,
+    TIMEOUT,
     Command,
-    Wrong,
+    PageError,
     commandsIn,
     matches,
     wait,
@@ -43,14 +44,13 @@ INSTALLS = re.compile(
     r"|\S+ -m benchmarks"
 )
 """
-What is not typed again while the tests run: what sets up the environment in which
-they run, and the tests themselves; C{.ci/run} types it, from the README. And what
-takes an hour.
+Commands that are skipped: those that install the tests' environment, the tests
+themselves, which C{.ci/run} runs, and those that take an hour.
 """
 
-LONGER = 30
+LONGER_WAIT = 30
 """
-How many seconds C{openfl-telnet} waits for a silent server when it is typed again.
+The C{--wait} option of a repeated C{openfl-telnet} (seconds).
 """
 
 _assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
@@ -58,9 +58,9 @@ _assignment = re.compile(r"[A-Za-z_]+=(\S+|'[^']*'|\"[^\"]*\"|\$\(.*\))$")
 LANGUAGES = {".py": "python", ".hx": "haxe", ".as": "actionscript", ".html": "html"}
 
 
-def elsewhere(source: Path) -> bool:
+def isTestedSeparately(source: Path) -> bool:
     """
-    Say whether a file of the documentation is run by a test of its own.
+    Return whether a separate test runs a file of the documentation.
     """
     names = {source.name} | ({source.parent.name} if "tutorial" in source.parts else set())
     tests = [*ROOT.glob("tests/live/test_*.py"), *ROOT.glob("tests/clients/test_*.py")]
@@ -69,10 +69,10 @@ def elsewhere(source: Path) -> bool:
 
 class Reader:
     """
-    Does what the pages say, in a folder of his own.
+    Runs the blocks of a page in a folder.
 
-    @ivar folder: if an environment is in it already, in C{.venv}, he uses that,
-        and else the one that the tests are run with.
+    @ivar folder: the folder. A virtual environment in its C{.venv} is used instead of
+        that of the tests.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,13 +89,13 @@ class Reader:
                 (folder / name).symlink_to(original)
         path = f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
-        # What the tests can import must not help what is installed.
+        # The installed package must work without the import path of the tests.
         self.environment.pop("PYTHONPATH", None)
-        self._makePossessions()
+        self._createPrerequisites()
 
-    def _makePossessions(self) -> None:
+    def _createPrerequisites(self) -> None:
         """
-        Make what the pages take for granted: certificates, and a policy file.
+        Create the certificates and the policy file that pages assume.
         """
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.folder / "ca.pem")
@@ -105,112 +105,109 @@ class Reader:
 
     def play(self, blocks: list[Block]) -> None:
         """
-        Do what the blocks say.
+        Run all blocks of a page.
         """
         try:
             for block in blocks:
                 if block.language != "text":
-                    self._mustBeFine()
+                    self._checkFailure()
                 self.take(block)
-            self._mustBeFine()
+            self._checkFailure()
             self._runTests()
-            self._mustBeUsed()
+            self._checkFilesUsed()
             for command in self.typed:
                 if "Traceback" in command.text:
-                    raise Wrong(f"{command.line}:\n{command.text}")
+                    raise PageError(f"{command.line}:\n{command.text}")
         finally:
             self.stopAll()
 
-    def _mustBeUsed(self) -> None:
+    def _checkFilesUsed(self) -> None:
         """
-        Complain if a file is made that no command uses, nor another test.
+        Check that each created file is used by a command or another test.
         """
         for name, source in self._made.items():
             isTyped = any(Path(name).stem in command.line for command in self.typed)
-            if not isTyped and (source is None or not elsewhere(source)):
-                raise Wrong(f"{name} is made, and nothing is done with it")
+            if not isTyped and (source is None or not isTestedSeparately(source)):
+                raise PageError(f"{name}: created, but not used")
 
     def stopAll(self) -> None:
-        """
-        End all servers.
-        """
         for command in self.typed:
             command.stop()
 
     def take(self, block: Block) -> None:
         """
-        Do what a block says.
+        Run a block according to its language.
         """
         kind = getattr(self, f"_take_{block.language}", None)
         if kind is None:
-            raise Wrong(f"{block}: nobody runs this")
+            raise PageError(f"{block}: unknown language")
         if block.source is not None:
-            self._included(block, block.source)
+            self._checkIncluded(block, block.source)
         if block.caption:
             file = self.folder / block.caption
             file.parent.mkdir(exist_ok=True, parents=True)
-            # All of it: what is shown can be a part.
+            # Write the complete file, since the block can be a part of it.
             text = block.text + "\n" if block.source is None else block.source.read_text()
             file.write_text(text)
             self._made[block.caption] = block.source
         try:
             kind(block)
         except Exception as problem:
-            raise Wrong(f"{block}: {problem}") from problem
+            raise PageError(f"{block}: {problem}") from problem
 
-    def _included(self, block: Block, source: Path) -> None:
+    def _checkIncluded(self, block: Block, source: Path) -> None:
         """
-        Look at a file of which a page shows something.
+        Check a file that a page includes.
         """
         language = LANGUAGES.get(source.suffix)
         if language not in (None, block.language) and source.suffix != ".html":
-            raise Wrong(f"{block}: {source.name} should be shown as {language}")
-        if not (elsewhere(source) or block.caption):
-            raise Wrong(f"{block}: no test runs {source.name}")
+            raise PageError(f"{block}: {source.name} should be shown as {language}")
+        if not (isTestedSeparately(source) or block.caption):
+            raise PageError(f"{block}: no test runs {source.name}")
 
-    # What is typed, and what comes
+    # Commands and their output
 
-    def _mustBeFine(self) -> None:
+    def _checkFailure(self) -> None:
         """
-        Complain if the last block has failed, and the page does not show how.
+        Raise the error of the last block, unless the page has shown it.
         """
         if self._failed is not None:
-            raise Wrong(self._failed)
+            raise PageError(self._failed)
 
     def _take_sh(self, block: Block) -> None:
         if not block.hidden:
             self._latest = []
         for line in commandsIn(block.text):
-            self._mustBeFine()
+            self._checkFailure()
             if _assignment.match(line):
                 self._assign(line)
             else:
                 self.type(line)
             if block.hidden:
-                self._mustBeFine()
+                self._checkFailure()
 
     def _assign(self, line: str) -> None:
         """
-        Set a variable of the shell for what comes.
+        Set a shell variable for the following commands.
         """
         name = line.partition("=")[0]
         command = ["bash", "-c", f'{line}; printf %s "${name}"']
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
-        self.environment[name] = done.stdout
+        self.environment[name] = result.stdout
 
     def type(self, line: str) -> None:
         """
-        Type a command, and wait until it has ended or listens.
+        Run a command, and wait until it has exited or is listening.
         """
-        rest = self._withoutInstalling(line)
+        rest = self._withoutInstallation(line)
         if not rest:
             return
         command = Command(rest, self.folder, self.environment)
         self._settle(command)
-        if command.status and TAKEN.search(command.printed):
-            # Another way to do the same: the reader ends the first one.
+        if command.status and ADDRESS_IN_USE.search(command.printed):
+            # The page shows an alternative, so the first server is stopped.
             self.stopAll()
             command = Command(rest, self.folder, self.environment)
             self._settle(command)
@@ -221,14 +218,14 @@ class Reader:
 
     def _settle(self, command: Command) -> None:
         try:
-            wait(command.settled, PATIENCE, f"{command.line} has not ended, nor does it listen")
-        except Wrong:
+            wait(command.isReady, TIMEOUT, f"{command.line} neither exited nor listening")
+        except PageError:
             command.stop()
             raise
 
-    def _withoutInstalling(self, line: str) -> str:
+    def _withoutInstallation(self, line: str) -> str:
         """
-        Leave out what installs.
+        Remove the commands that install something.
         """
         rest = []
         for part in line.split(" && "):
@@ -237,47 +234,47 @@ class Reader:
                 continue
             for extra in re.findall(r"\[(\w+)\]", part):
                 if extra not in (metadata("openfl-twisted").get_all("Provides-Extra") or []):
-                    raise Wrong(f"{part}: there is no extra {extra}")
+                    raise PageError(f"{part}: unknown extra {extra}")
         return " && ".join(rest)
 
     def _take_text(self, block: Block) -> None:
         """
-        Look for what a page says that comes: from a command of the last block, or
-        from a server. A command that was meant to fail has failed as it should.
+        Check that the output of a command in the last block, or of a server, contains the
+        block. It can also be the error of a failed command.
         """
         if block.source is not None:
-            # A file that another program reads.
+            # A file for another program.
             return
         listening = [command for command in self.typed if command.status is None]
-        heard = [*self._latest, *listening]
+        commands = [*self._latest, *listening]
 
         def printed() -> bool:
-            return any(matches(block.text, each.text) for each in heard)
+            return any(matches(block.text, each.text) for each in commands)
 
-        def mayCome() -> bool:
-            return not printed() and not all(each.silent for each in heard)
+        def mayPrint() -> bool:
+            return not printed() and not all(each.outputClosed for each in commands)
 
-        with suppress(Wrong):
-            wait(lambda: not mayCome(), PATIENCE, "")
+        with suppress(PageError):
+            wait(lambda: not mayPrint(), TIMEOUT, "")
         if not printed():
-            heard += self._typeAgain()
+            commands += self._repeatTelnet()
         if not printed():
-            everything = "\n".join(each.text for each in heard)
-            raise Wrong(f"nobody prints this; there was\n{everything}")
+            everything = "\n".join(each.text for each in commands)
+            raise PageError(f"expected output is missing; printed:\n{everything}")
         self._failed = None
 
-    def _typeAgain(self) -> list[Command]:
+    def _repeatTelnet(self) -> list[Command]:
         """
-        Type again each C{openfl-telnet} of the last block, with more time for the
-        server: C{--wait} of the page is right for a machine that is not busy.
+        Repeat each C{openfl-telnet} command of the last block with a longer C{--wait},
+        since the machine of the tests can be slow.
 
-        @return: the commands that have been typed.
+        @return: the repeated commands.
         """
         before = len(self._latest)
         for command in self._latest[:before]:
             if command.status == 0 and "openfl-telnet " in command.line:
                 line = re.sub(r" --wait \S+", "", command.line)
-                self.type(line.replace("openfl-telnet ", f"openfl-telnet --wait {LONGER} "))
+                self.type(line.replace("openfl-telnet ", f"openfl-telnet --wait {LONGER_WAIT} "))
         return self._latest[before:]
 
     # Programs
@@ -290,8 +287,8 @@ class Reader:
 
     def _run(self, block: Block) -> None:
         """
-        Run a part of a program, with the parts before it: what a page has imported
-        is not imported again. Tests run once, at the end of the page.
+        Run a part of a program after the previous parts. Tests run once, at the end of
+        the page.
         """
         self._parts.append(block.text)
         if re.search(r"^ *(async )?def test_", block.text, re.MULTILINE):
@@ -301,29 +298,31 @@ class Reader:
 
     def _runTests(self) -> None:
         """
-        Run the tests of the page by pytest.
+        Run the tests of the page with pytest.
         """
         if self._tests is not None:
             try:
                 self._runParts("-m", "pytest", "-q", "-p", "no:cacheprovider")
-            except Wrong as problem:
-                raise Wrong(f"{self._tests} and the blocks before it: {problem}") from problem
+            except PageError as problem:
+                raise PageError(f"{self._tests} and the blocks before it: {problem}") from problem
 
-    def _runParts(self, *how: str) -> None:
+    def _runParts(self, *options: str) -> None:
         """
         Run all parts so far.
+
+        @param options: options of the interpreter.
         """
         program = self.folder / "test_page.py"
         program.write_text("\n\n".join(self._parts))
-        done = subprocess.run(
-            [sys.executable, "-W", "error", *how, program],
+        result = subprocess.run(
+            [sys.executable, "-W", "error", *options, program],
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
-        if done.returncode:
-            raise Wrong(done.stdout + done.stderr)
+        if result.returncode:
+            raise PageError(result.stdout + result.stderr)
 
     def _take_pycon(self, block: Block) -> None:
         test = doctest.DocTestParser().get_doctest(block.text, self._names, str(block), None, 0)
@@ -332,17 +331,17 @@ class Reader:
         test.globs = self._names
         doctest.DocTestRunner(optionflags=flags).run(test, out=report.append, clear_globs=False)
         if report:
-            raise Wrong("".join(report))
+            raise PageError("".join(report))
 
-    def _ofFile(self, block: Block) -> None:
+    def _mustBeIncluded(self, block: Block) -> None:
         """
-        Take a language that is only shown from files: a test runs each of them.
+        Check a block in a language that must be included from a tested file.
         """
         if block.source is None:
-            raise Wrong("this must be a file under docs/examples that a test runs")
+            raise PageError("the block must be included from a tested file in docs/examples")
 
-    _take_haxe = _take_actionscript = _take_javascript = _take_html = _ofFile
-    _take_nginx = _take_ini = _ofFile
+    _take_haxe = _take_actionscript = _take_javascript = _take_html = _mustBeIncluded
+    _take_nginx = _take_ini = _mustBeIncluded
 
     # Data
 
@@ -350,13 +349,13 @@ class Reader:
         if "<cross-domain-policy" in block.text:
             PolicyFile.fromXML(block.text.encode())
         else:
-            # It stands in our own documentation, so it is no attack.
+            # The data is our own, so entity expansion is not a risk.
             XML(block.text)
 
     def _take_toml(self, block: Block) -> None:
         tomllib.loads(block.text)
         if not block.caption:
-            raise Wrong("this needs a caption, so that a command can use it")
+            raise PageError("the block must have a caption, so that a command can use it")
 
     def _take_yaml(self, block: Block) -> None:
         for job in yaml.safe_load(block.text)["scrape_configs"]:
@@ -367,7 +366,7 @@ class Reader:
 
 def raiseLoopback() -> None:
     """
-    Switch the loopback of a new network on.
+    Enable the loopback interface of a new network namespace.
     """
     with socket.socket() as control:
         name = b"lo"
@@ -379,22 +378,22 @@ def raiseLoopback() -> None:
 
 def main() -> None:
     """
-    Play a page.
+    Run the page arguments on the command line.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("page", help="a page, as docs/howto/policy.rst")
-    parser.add_argument("--loopback", action="store_true", help="switch the loopback on first")
-    parser.add_argument("--blocks", help="a file with the blocks of the page, which saves time")
-    parser.add_argument("--folder", help="where to play it, instead of in one that is empty")
-    given = parser.parse_args()
-    if given.loopback:
+    parser.add_argument("page", help="path of a page, for example docs/howto/policy.rst")
+    parser.add_argument("--loopback", action="store_true", help="enable the loopback interface")
+    parser.add_argument("--blocks", help="pickle file of the blocks of the page")
+    parser.add_argument("--folder", help="folder to run it in (default: a temporary one)")
+    arguments = parser.parse_args()
+    if arguments.loopback:
         raiseLoopback()
-    if given.blocks:
-        blocks = pickle.loads(Path(given.blocks).read_bytes())
+    if arguments.blocks:
+        blocks = pickle.loads(Path(arguments.blocks).read_bytes())
     else:
-        blocks = allBlocks()[given.page]
-    if given.folder:
-        Reader(Path(given.folder)).play(blocks)
+        blocks = allBlocks()[arguments.page]
+    if arguments.folder:
+        Reader(Path(arguments.folder)).play(blocks)
         return
     with TemporaryDirectory() as folder:
         Reader(Path(folder)).play(blocks)
@@ -403,5 +402,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Wrong as problem:
+    except PageError as problem:
         sys.exit(str(problem))

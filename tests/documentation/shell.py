@@ -1,5 +1,5 @@
 """
-A shell as a reader has it: commands that end, and servers that go on.
+Shell commands: programs that exit, and servers that continue to run.
 """
 
 import os
@@ -13,32 +13,31 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 240
+TIMEOUT = 240
 """
-How many seconds a command may take until it has ended or listens: the last
-resort against one that hangs.
+Timeout until a command has exited or is listening (seconds).
 """
 
 LISTENS = re.compile(rb"[Ll]istening on|Ready to accept connections|Serving HTTP on|starting on \d")
 """
-What servers say when they can be reached: then the next command is typed.
+Output of a server that is listening. The next command is then run.
 """
 
-TAKEN = re.compile(rb"in use|Another twistd server is running")
+ADDRESS_IN_USE = re.compile(rb"in use|Another twistd server is running")
 """
-What a server says that takes the place of one that is still there.
+Output of a server whose address is still in use by a previous one.
 """
 
 
-class Wrong(AssertionError):
+class PageError(AssertionError):
     """
-    A page does not do what it says.
+    A page is wrong.
     """
 
 
 class Command:
     """
-    A command that has been typed.
+    A command of a page, run by a shell.
     """
 
     def __init__(self, line: str, folder: Path, environment: dict[str, str]) -> None:
@@ -66,9 +65,9 @@ class Command:
 
     def _drain(self) -> bool:
         """
-        Read the output that is in the pipe.
+        Read the output that is available.
 
-        @return: whether the pipe has no writer left.
+        @return: whether all writers have closed the pipe.
         """
         with self._reading, suppress(BlockingIOError):
             while data := os.read(self._output.fileno(), 65536):
@@ -79,64 +78,64 @@ class Command:
     @property
     def text(self) -> str:
         """
-        What it has printed.
+        The output so far.
         """
         return self.printed.decode(errors="replace")
 
-    def settled(self) -> bool:
+    def isReady(self) -> bool:
         """
-        Say whether it has ended, or can be reached.
+        Return whether the command has exited or is listening.
         """
         if self._process.poll() is not None:
-            # The end of its output may still be in the pipe.
+            # The pipe can still contain output.
             self._drain()
             return True
         return LISTENS.search(self.printed) is not None
 
     @property
-    def silent(self) -> bool:
+    def outputClosed(self) -> bool:
         """
-        Whether no program is left that can print: neither the command nor a
-        program that it started in the background.
+        Whether the command and its background processes have closed their output.
         """
         return not self._reader.is_alive()
 
     @property
     def status(self) -> int | None:
         """
-        Its exit status; C{None} while it runs.
+        The exit status, or C{None} while the command runs.
         """
         return self._process.poll()
 
     def stop(self) -> None:
         """
-        End it, with all that it has started.
+        Terminate the command and its background processes.
         """
-        # While the pipe has a writer, the process group exists.
-        if self._process.poll() is None or not self.silent:
+        # The process group exists as long as the pipe has a writer.
+        if self._process.poll() is None or not self.outputClosed:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
-        self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        if self.silent:
+        self._process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
+        if self.outputClosed:
             self._output.close()
 
 
-def wait(until: Callable[[], bool], seconds: float, what: str) -> None:
+def wait(until: Callable[[], bool], seconds: float, message: str) -> None:
     """
-    Wait until something is so.
+    Wait until a condition is true.
+
+    @param message: the error after a timeout.
     """
     end = time.monotonic() + seconds
     while not until():
         if time.monotonic() > end:
-            raise Wrong(what)
+            raise PageError(message)
         time.sleep(0.02)
 
 
 def commandsIn(text: str) -> Iterator[str]:
     """
-    Read a block that is typed into a shell: a line is a command, but one whose
-    end is still to come goes on.
+    Yield the commands of a block. An incomplete command continues in the next line.
     """
     command = ""
     for line in text.splitlines():
@@ -149,13 +148,13 @@ def commandsIn(text: str) -> Iterator[str]:
             yield command
         command = ""
     if command:
-        raise Wrong(f"this command has no end: {command}")
+        raise PageError(f"incomplete command: {command}")
 
 
 def matches(expected: str, printed: str) -> bool:
     """
-    Say whether the lines stand in what was printed, one after the other; C{…} in
-    them stands for anything.
+    Return whether the output contains the expected lines in order. C{…} matches any text
+    within a line.
     """
     pattern = ".*?\n[^\n]*?".join(
         re.escape(line.strip()).replace("…", "[^\n]*") for line in expected.strip().splitlines()

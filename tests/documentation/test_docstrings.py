@@ -1,5 +1,5 @@
 """
-The API's pages are made of docstrings; this is what they must say.
+Tests for the docstrings of the package, from which the API reference is generated.
 """
 
 import ast
@@ -19,7 +19,7 @@ from zope.interface.interface import Method
 
 import openfl_twisted
 
-THOROUGH = (
+FULLY_DESCRIBED = (
     "addresses",
     "brokers",
     "clocks",
@@ -43,8 +43,8 @@ THOROUGH = (
     "wire",
 )
 """
-Where each parameter, result and error is described on its own. These are the
-rooms that people come in by; elsewhere a docstring can say it in a sentence.
+Packages in which each parameter, result and exception is described in a field. Elsewhere
+a docstring can describe them in a sentence.
 """
 
 _NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
@@ -56,25 +56,25 @@ _RESULT = (
 
 def modules() -> Iterator[ModuleType]:
     """
-    Import all modules, except private ones.
+    Import and return all public modules.
     """
     for found in pkgutil.walk_packages(openfl_twisted.__path__, "openfl_twisted."):
         if "._" not in found.name:
             yield importlib.import_module(found.name)
 
 
-def roomOf(module: ModuleType) -> str:
+def subpackageOf(module: ModuleType) -> str:
     """
-    Name the room where a module is.
+    Return the subpackage of a module.
     """
     return module.__name__.split(".")[1]
 
 
 def members(module: ModuleType) -> Iterator[tuple[str, Any, type[Any] | None]]:
     """
-    Find what is public in a module and defined there.
+    Return the public objects that a module defines.
 
-    @return: names, what it is, and the class in which it is.
+    @return: the name, the object, and its class, if any.
     """
     for name, value in list(vars(module).items()):
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
@@ -91,8 +91,8 @@ def members(module: ModuleType) -> Iterator[tuple[str, Any, type[Any] | None]]:
 
 def isWritten(member: object) -> bool:
     """
-    Say whether somebody has written a method or a property; those of a dataclass
-    are made, and a lambda is a value.
+    Return whether a method or property is defined in source code, unlike generated
+    methods of dataclasses and lambdas.
     """
     if isinstance(member, property):
         return True
@@ -103,9 +103,9 @@ def isWritten(member: object) -> bool:
     )
 
 
-def named(text: str) -> Iterator[type[Any]]:
+def linkedClasses(text: str) -> Iterator[type[Any]]:
     """
-    Find the classes of the package to which a docstring refers.
+    Return the classes of the package to which a docstring refers.
     """
     links = {link.rpartition(".")[2] for link in re.findall(r"L\{(?:[^{}<]*<)?([\w.]+)", text)}
     for module in modules():
@@ -116,26 +116,25 @@ def named(text: str) -> Iterator[type[Any]]:
 
 def inherited(name: str, cls: type[Any] | None) -> list[Any]:
     """
-    Find what describes a method already: that of a base class, or of an
-    interface; for a class that is one for types only, that of a class that it
-    refers to. One that says nothing describes nothing.
+    Return the docstring inherited from a base class or an interface. A protocol class
+    inherits from the classes that its docstring names.
     """
     short = name.rpartition(".")[2]
     if cls is None or short == "__init__":
         return []
-    # Not implementedBy(): that writes into classes that implement nothing.
+    # Unlike this attribute, implementedBy() modifies classes without interfaces.
     declared = [vars(each).get("__implemented__") for each in cls.__mro__]
     interfaces = [each for found in declared if found is not None for each in found.flattened()]
     described = [vars(base).get(short) for base in cls.__mro__[1:-1]]
     described += [interface.get(short) for interface in interfaces]
     if getattr(cls, "_is_protocol", False):
-        described += [vars(each).get(short) for each in named(cls.__doc__ or "")]
+        described += [vars(each).get(short) for each in linkedClasses(cls.__doc__ or "")]
     return [each for each in described if each is not None and each.__doc__]
 
 
 def isHelp(name: str, cls: type[Any] | None) -> bool:
     """
-    Say whether something is what C{--help} says: of an option, or of all.
+    Return whether a string is the help text of an option or a command.
     """
     wanted = name.rpartition(".")[2].startswith(("opt_", "longdesc", "synopsis"))
     return wanted and cls is not None and issubclass(cls, usage.Options)
@@ -143,7 +142,7 @@ def isHelp(name: str, cls: type[Any] | None) -> bool:
 
 def parametersOf(described: Any) -> list[str]:
     """
-    Name the parameters of a function, or of a method of an interface.
+    Return the parameter names of a function or of a method of an interface.
     """
     if isinstance(described, Method):
         info = described.getSignatureInfo()
@@ -156,7 +155,7 @@ def parametersOf(described: Any) -> list[str]:
 
 def raisedIn(function: Callable[..., Any]) -> set[str]:
     """
-    Name the errors that a function raises itself.
+    Return the names of the exceptions that a function raises.
     """
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     found = set()
@@ -171,9 +170,8 @@ def raisedIn(function: Callable[..., Any]) -> set[str]:
 
 def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
     """
-    Say what the docstring of a function or a property leaves out. What an
-    override has from the method that it overrides it need not say again; what it
-    takes beside, and its own errors, it must.
+    Return the fields missing in the docstring of a function or a property. An override
+    only describes additional parameters and exceptions.
     """
     function: Any = member.fget if isinstance(member, property) else member
     text = inspect.getdoc(function) or ""
@@ -183,7 +181,7 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
     described = inherited(name, cls)
     parameters = parametersOf(member)
     for found in map(parametersOf, described):
-        # It may give them other names.
+        # An override can rename parameters.
         added = len(parameters) - len(found)
         parameters = [each for each in parameters if each not in found] if added > 0 else []
     for parameter in parameters:
@@ -201,9 +199,9 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
 
 def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
     """
-    Find the public names that are assigned in a module or a class.
+    Yield the public names assigned in a module or a class.
 
-    @return: each name, and whether a string behind it says what it is.
+    @return: each name, and whether a docstring follows.
     """
     for statement, following in zip(body, [*body[1:], None], strict=True):
         targets: list[ast.expr] = []
@@ -219,8 +217,8 @@ def assigned(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
 
 def attributesOf(tree: ast.ClassDef) -> Iterator[str]:
     """
-    Find the public attributes of a class, and those that its methods give to its
-    objects; but not those that a string behind them describes.
+    Return the public attributes of a class and of its instances, except those with a
+    docstring.
     """
     names = dict(assigned(tree.body))
     for node in ast.walk(tree):
@@ -233,16 +231,15 @@ def attributesOf(tree: ast.ClassDef) -> Iterator[str]:
 
 def explained(name: str, cls: type[Any]) -> bool:
     """
-    Say whether the docstring of a class, of its constructor or of a base
-    describes an attribute, or whether it is one that a base or an interface has.
-    An interface says it of its own.
+    Return whether an attribute is described by the docstring of the class, of its
+    constructor or of a base, or is inherited. An interface describes its own attributes.
     """
     if not inspect.isclass(cls):
         return bool(cls[name].__doc__)
     if isinstance(vars(cls).get(name), (Logger, property)) or any(
         name in vars(base) or name in inspect.get_annotations(base) for base in cls.__mro__[1:]
     ):
-        # Where the lines of a logger go is said where it is made.
+        # Log lines are described at the definition of the logger.
         return True
     if isHelp(name, cls):
         return True
@@ -257,12 +254,12 @@ def explained(name: str, cls: type[Any]) -> bool:
 
 class DocstringTests(SynchronousTestCase):
     """
-    Docstrings of the package.
+    Docstrings of the package are complete.
     """
 
     def test_everyName(self) -> None:
         """
-        Every public name has a docstring; what overrides another has its.
+        Every public name has a docstring, or inherits one.
         """
         found = [
             f"{module.__name__}.{name}"
@@ -274,20 +271,20 @@ class DocstringTests(SynchronousTestCase):
 
     def test_everyModule(self) -> None:
         """
-        Every module says what it is for.
+        Every module has a docstring.
         """
         self.assertEqual([module.__name__ for module in modules() if not module.__doc__], [])
 
-    def test_thorough(self) -> None:
+    def test_fields(self) -> None:
         """
-        In the rooms that people come in by, each parameter, result and error is
-        described, where what is overridden does not do that. "Get", "Say
-        whether" and the like say what comes back.
+        In the packages with fields, each parameter, result and exception is described,
+        unless it is inherited. A summary that starts with "Return" or a similar verb
+        describes the result.
         """
         found = [
             f"{module.__name__}.{name}: {what}"
             for module in modules()
-            if roomOf(module) in THOROUGH
+            if subpackageOf(module) in FULLY_DESCRIBED
             for name, value, cls in members(module)
             if (inspect.isfunction(value) or isinstance(value, property)) and not isHelp(name, cls)
             for what in missing(name, value, cls)
@@ -296,11 +293,11 @@ class DocstringTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """
-        In the same rooms each constant and each attribute is described.
+        In the packages with fields, each constant and attribute is described.
         """
         found = []
         for module in modules():
-            if roomOf(module) not in THOROUGH:
+            if subpackageOf(module) not in FULLY_DESCRIBED:
                 continue
             tree = ast.parse(inspect.getsource(module))
             found += [

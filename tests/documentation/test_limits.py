@@ -1,6 +1,5 @@
 """
-The page about limits compared with the code: every limit has a row, with its
-value.
+Tests that the page about limits contains every limit of the code, with its value.
 """
 
 import ast
@@ -21,7 +20,7 @@ from tests.documentation.limits import DAYS, LIMITS, NOT_LIMITS, RATE, SIZE, TIM
 PACKAGE = Path(openfl_twisted.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "topics" / "limits.rst"
 
-# The kit for tests has no limits that a peer could meet.
+# The test kit has no limits that affect a peer.
 ELSEWHERE = {"testing", "pytestplugin"}
 _limit = re.compile(
     r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GREETING_DELAY|_LINGER|EXPIRY_WARNING"
@@ -31,7 +30,7 @@ _classes = {"AMFLimits", "RoomLimits", "BrokerLimits", "XMLLimits"}
 
 def limitsIn(path: Path) -> Iterator[tuple[str, float]]:
     """
-    Find the limits that a module defines, with their values.
+    Return the limits defined by a module, and their values.
     """
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     module = import_module(".".join((PACKAGE.name, *parts)))
@@ -52,7 +51,7 @@ def rowsOf(text: str) -> dict[str, tuple[str, str]]:
     """
     Read the tables of the page.
 
-    @return: the second and third column of each row by the first.
+    @return: the second and third column of each row, by the first column.
     """
     document = publish_doctree(re.sub(r":doc:`[^`]*`", "x", text))
     rows = {}
@@ -64,7 +63,7 @@ def rowsOf(text: str) -> dict[str, tuple[str, str]]:
 
 def written(value: float, unit: str) -> str:
     """
-    Write a value as the page does.
+    Format a value as in the page.
     """
     if unit == SIZE:
         for factor, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
@@ -96,7 +95,7 @@ class LimitTests(SynchronousTestCase):
 
     def rowFor(self, limit: Row) -> str:
         """
-        Find the row of a limit.
+        Return the row of a limit.
         """
         if limit.name in self.rows:
             return limit.name
@@ -106,7 +105,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_complete(self) -> None:
         """
-        Each limit of the code has a row, or a reason to have none.
+        Each limit of the code has a row, or a reason for having none.
         """
         self.assertEqual(set(self.found), set(LIMITS) | set(NOT_LIMITS))
 
@@ -121,8 +120,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_rows(self) -> None:
         """
-        Each row has a limit of the code, an option, or says that it is not one of
-        this package.
+        Each row belongs to a limit of the code or to an option, or is marked as external.
         """
         known = {self.rowFor(limit) for limit in LIMITS.values()}
         for name, (_, setting) in self.rows.items():
@@ -131,7 +129,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """
-        Each option that sets a limit is named, and exists.
+        Each option that sets a limit is named, and each named option exists.
         """
         text = PAGE.read_text()
         options = {

@@ -1,6 +1,5 @@
 """
-Every code block that people read does what the text says: each page is played
-from its first line to its last.
+Tests that run all code blocks of the documentation, page by page.
 """
 
 import os
@@ -18,8 +17,7 @@ pytestmark = pytest.mark.slow
 
 APART = ["unshare", "--net", "--pid", "--fork", "--kill-child"]
 """
-Gives a page a network of its own, so that nobody else has the ports that it
-names, and ends what it has left behind.
+Command that runs a page in a separate network namespace and stops its processes.
 """
 
 PAGES = sorted(
@@ -30,13 +28,13 @@ PAGES = sorted(
 
 blocksOfAll = cache(allBlocks)
 """
-Finds the blocks once, when a test runs and not when pytest collects the tests.
+Command that finds the blocks, during the tests instead of their collection.
 """
 
 
 def apart() -> list[str]:
     """
-    Find out how a program gets a network of its own here.
+    Return the command that creates a network namespace on this system.
     """
     for command in (APART, [*APART, "--map-root-user"]):
         try:
@@ -49,7 +47,7 @@ def apart() -> list[str]:
 
 def test_pages() -> None:
     """
-    Every page that has blocks is played.
+    Every page with code blocks is tested.
     """
     assert {*blocksOfAll()} <= {*PAGES}
 
@@ -57,13 +55,13 @@ def test_pages() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path) -> None:
     """
-    A page can be followed word for word.
+    All code blocks of a page run as described.
     """
     blocks: list[Block] = blocksOfAll().get(page, [])
     if all(block.hidden for block in blocks):
         return
     command = apart()
-    # To find the blocks takes longer than to play most pages, so it is done once for all.
+    # Finding the blocks takes longer than most pages, so it is done once.
     found = tmp_path / "blocks"
     found.write_bytes(pickle.dumps(blocks))
     options = [f"--blocks={found}", *(["--loopback"] if command else [])]

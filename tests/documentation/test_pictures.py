@@ -1,5 +1,5 @@
 """
-The pictures show what is there.
+Tests that the pictures are current.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 def drawing() -> ModuleType:
     """
-    Import the program that draws them.
+    Import the drawing program.
     """
     spec = importlib.util.spec_from_file_location("draw", IMAGES / "draw.py")
     assert spec is not None and spec.loader is not None
@@ -32,15 +32,15 @@ class PictureTests(SynchronousTestCase):
 
     def test_current(self) -> None:
         """
-        Each picture is as it would be drawn now, the life of a Socket from its
-        machine. After a change: C{python docs/images/draw.py}.
+        Each picture equals the output of the drawing program. After a change, run
+        C{python docs/images/draw.py}.
         """
         for name, draw in drawing().PICTURES.items():
             self.assertEqual((IMAGES / name).read_text(encoding="utf-8"), draw(), name)
 
     def test_layers(self) -> None:
         """
-        The picture of the architecture has every package, in its layer.
+        The picture of the architecture contains every package in its layer.
         """
         package = Path(openfl_twisted.__file__).parent
         packages = {path.stem for path in package.iterdir() if (path / "__init__.py").exists()}

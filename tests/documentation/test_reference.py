@@ -1,5 +1,5 @@
 """
-The reference says what the programs do.
+Tests that the reference pages match the programs.
 """
 
 import inspect
@@ -18,14 +18,14 @@ from tests.documentation.blocks import DOCS
 REFERENCE = DOCS / "reference"
 PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command)
 
-# Twisted adds these to every command.
+# Twisted adds these options to every command.
 STANDARD = {"help", "version"}
 
 
 def rowsOf(text: str) -> Iterator[list[str]]:
     """
-    Read the rows of the simple tables of a page: the cells, without their marks.
-    A line whose first cell is empty goes on with the row before.
+    Return the rows of the simple tables of a page, without markup. A line with an empty
+    first cell continues the previous row.
     """
     edges: list[int] = []
     row: list[str] = []
@@ -54,7 +54,7 @@ def rowsOf(text: str) -> Iterator[list[str]]:
 
 def plain(cell: str) -> str:
     """
-    Take the marks from a cell.
+    Remove the markup of a cell.
     """
     return cell.replace("``", "")
 
@@ -79,8 +79,8 @@ class OptionTests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """
-        A row has the option with its value, the default and the meaning. A limit
-        mentions what 0 means.
+        A row contains the option with its value, the default and the meaning. The row of
+        a limit describes the value 0.
         """
         limit = Option(LIMITS, "max-message", "BYTES", "Maximum size.", 2048)
         flag = Option(GENERAL, "check", "", "Check *.pem files.")
@@ -104,7 +104,7 @@ class EventTests(SynchronousTestCase):
 
     def test_types(self) -> None:
         """
-        It has every type of every event, with the class and its fields.
+        The page contains every type of every event, with its class and fields.
         """
         rows = rowsOf((REFERENCE / "events.rst").read_text())
         written = {
@@ -128,7 +128,7 @@ class EventTests(SynchronousTestCase):
 
 def fieldsOf(cls: type[events.Event]) -> list[str]:
     """
-    Name what an event has beside that which all have.
+    Return the fields of an event that are not common to all events.
     """
     own = set(inspect.signature(cls).parameters) | {
         name for name in dir(cls) if isinstance(inspect.getattr_static(cls, name), property)
@@ -138,13 +138,13 @@ def fieldsOf(cls: type[events.Event]) -> list[str]:
         for name in dir(events.Event)
         if isinstance(inspect.getattr_static(events.Event, name), property)
     }
-    # The number is given as id, and read as errorID.
+    # The parameter is named id, and the attribute errorID.
     return sorted(own - common - {"id"})
 
 
 def grouped(rows: set[tuple[str, ...]]) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     """
-    Take the fields of each row together.
+    Group the fields by row.
     """
     for kind, constant, name, *fields in rows:
         yield kind, constant, name, tuple(fields)
@@ -161,19 +161,19 @@ class ErrorTests(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """
-        It has every number, with its text.
+        The page contains every number with its text.
         """
         written = {}
         for number, *cells in self.rows:
             if number.isdecimal():
-                # Those that are raised have their class in between.
+                # Numbers that are raised have a further column with the class.
                 written[int(number)] = cells[1] if len(cells) > 1 else cells[0]
         self.assertEqual(written, errors.MESSAGES)
 
     def test_raised(self) -> None:
         """
-        What it says is raised has a place in the code, with this class; what it says
-        is not has none.
+        Errors listed as raised are raised in the code with that class, and the others are
+        not.
         """
         package = DOCS.parent / "openfl_twisted"
         code = "".join(
@@ -188,13 +188,13 @@ class ErrorTests(SynchronousTestCase):
             elif found:
                 self.assertEqual(found, {cells[0]})
             else:
-                # Events and the end of the file have their numbers in other ways.
+                # The numbers of events and of EOF are assigned elsewhere.
                 self.assertIn(number, ("2030", "2031", "2044", "2048"))
                 self.assertRegex(code, rf"\b{number}\b|EOFError")
 
     def test_classes(self) -> None:
         """
-        It has every class, and what it is besides.
+        The page contains every class with its Python base class.
         """
         written = {row[0]: row[1] for row in self.rows if hasattr(errors, row[0])}
         found = {}
@@ -202,5 +202,5 @@ class ErrorTests(SynchronousTestCase):
             if issubclass(cls, errors.Error):
                 besides = [base.__name__ for base in cls.__bases__ if base.__module__ == "builtins"]
                 found[name] = besides[0] if besides else ""
-        # IOError is Python's old name of OSError.
+        # IOError is an alias of OSError in Python.
         self.assertEqual(written, found)

@@ -122,7 +122,7 @@ async def test_answered() -> None:
     async with listening(factory) as (port, guard):
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True]
     assert (factory.normal, factory.answered, guard.opened) == (0, 1, 1)
     assert guard.closed == {("policy", "server"): 1}
     traffic = guard.traffic()["policy"]
@@ -242,7 +242,7 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await Asker(port, REQUEST).answer() == b""
         assert await Asker(port, REQUEST).answer() == REPLY
-    assert log.failures == [f"{HOST} failed to be answered"]
+    assert log.failures == [f"{HOST} closed: error while answering on accept"]
 
 
 @live
@@ -257,7 +257,7 @@ async def test_disconnected() -> None:
         asker.reset()
         with capturedLogs() as logs:
             assert await Asker(port, REQUEST).answer() == REPLY
-    assert [line.endswith("got the policy file") for line in linesOf(logs)] == [True, True]
+    assert [line.endswith("received the policy file") for line in linesOf(logs)] == [True, True]
     assert (factory.normal, factory.answered) == (0, 2)
 
 

@@ -97,5 +97,5 @@ def test_broken(tmp_path: Path) -> None:
     title = WORKLOADS[0].title
     assert [*comparison.results.costs["ping-pong"]] == ["asyncio"]
     missing = comparison.results.missing
-    assert missing[f"ending, {title}"] == "ended at once: no reason"
+    assert missing[f"ending, {title}"] == "exited immediately: no reason"
     assert missing[f"closing, {title}"].startswith("load: ")

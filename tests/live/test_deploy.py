@@ -119,7 +119,7 @@ async def test_nginx(tmp_path: Path) -> None:
     async with running(port, "nginx", "-p", tmp_path, "-c", whole):
         assert await deferToThread(asyncio.run, talk()) == b"<hello/>\0"
     printed = await stop(server)
-    assert re.search(r"127\.0\.0\.2\S* sends text that is not UTF-8", printed), printed
+    assert re.search(r"127\.0\.0\.2\S* sent invalid UTF-8", printed), printed
 
 
 @live

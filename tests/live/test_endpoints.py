@@ -96,7 +96,7 @@ async def test_bridge(tmp_path: Path) -> None:
             client = await upgraded(port, path)
             client.send(frame(BINARY, b"a\0b\0"))
             await client.until(b"\x82\x02a\0\x82\x02b\0")
-            await server.until(f"is connected to tcp:{HOST}:{target}".encode())
+            await server.until(f"connected to tcp:{HOST}:{target}".encode())
         plain = await dial(port)
         plain.send(b"hello\0")
         await plain.until(b"hello\0")

@@ -29,5 +29,5 @@ async def test_openfl() -> None:
     printed = await stop(server)
     await one.untilLost()
     # The policy request may have been answered on accept.
-    assert printed.count("got the policy file") == 1
+    assert printed.count("received the policy file") == 1
     assert printed.count("closed by this side (0 open)") == 1

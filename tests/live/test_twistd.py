@@ -72,8 +72,8 @@ async def test_badInput() -> None:
     port = await portOf(server)
     good = await dial(port)
     lines = {
-        b"closed: a message is longer than 1000 bytes": b"x" * 1001,
-        b"sends text that is not UTF-8": b"\xff\xfe\0",
+        b"disconnected: a message is longer than 1000 bytes": b"x" * 1001,
+        b"sent invalid UTF-8": b"\xff\xfe\0",
     }
     for line, bad in lines.items():
         client = await dial(port)
@@ -84,7 +84,7 @@ async def test_badInput() -> None:
     client = await dial(port)
     client.send(b"half a message")
     await client.close()
-    half = b"closed within a message; its 14 bytes are dropped"
+    half = b"closed the connection within a message; 14 bytes dropped"
     await server.until(half)
     good.send(b"still here\0")
     await good.until(b"still here\0")

@@ -239,7 +239,7 @@ class RefusedTests(PermissionTestCase):
         [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
         self.assertIn("cannot load data from [2001:db8::1]:8080. ", event.text)
-        self.assertIn("port 843: no server listens there; ", event.text)
+        self.assertIn("port 843: connection refused; ", event.text)
 
     def test_awaited(self) -> None:
         """

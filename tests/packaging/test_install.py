@@ -1,5 +1,5 @@
 """
-What is built can be installed, and brings its commands with it.
+Tests that the built packages can be installed, and contain the commands.
 """
 
 import os
@@ -25,11 +25,11 @@ NOT_SOURCE = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "node_m
 
 def run(*command: str | Path, **variables: str) -> str:
     """
-    Run a program to its end, with some variables of the environment.
+    Run a program with additional environment variables.
 
-    @return: what it has printed.
+    @return: its output.
     """
-    # A folder that the tests are run with must not help what is installed.
+    # The installed package must work without the import path of the tests.
     environment = {**os.environ, "PYTHONPATH": "", **variables}
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -41,7 +41,7 @@ def run(*command: str | Path, **variables: str) -> str:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    A copy of the sources, since building leaves its traces.
+    A copy of the sources, since building creates files.
     """
     copy = tmp_path_factory.mktemp("checkout") / "openfl-twisted"
     shutil.copytree(ROOT, copy, ignore=NOT_SOURCE)
@@ -51,7 +51,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(checkout: Path) -> Path:
     """
-    The folder with the wheel and the source distribution.
+    The folder of the wheel and the source distribution.
     """
     run(sys.executable, "-m", "build", "--no-isolation", checkout)
     return checkout / "dist"
@@ -59,7 +59,7 @@ def built(checkout: Path) -> Path:
 
 def sources(checkout: Path) -> set[str]:
     """
-    Name the files that belong into a wheel.
+    Return the files that a wheel must contain.
     """
     python = [*checkout.glob("openfl_twisted/**/*.py"), *checkout.glob("twisted/**/*.py")]
     data = [checkout / "openfl_twisted/py.typed", *checkout.glob("openfl_twisted/**/static/*")]
@@ -68,8 +68,8 @@ def sources(checkout: Path) -> set[str]:
 
 def test_wheel(checkout: Path, built: Path) -> None:
     """
-    The wheel has the package and the plugins, and nothing else: above all no
-    C{__init__.py} that would replace one of Twisted's.
+    The wheel contains only the package and the plugins. In particular, no C{__init__.py}
+    replaces one of Twisted's.
     """
     [wheel] = built.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
@@ -83,7 +83,7 @@ def test_wheel(checkout: Path, built: Path) -> None:
 
 def test_sourceDistribution(checkout: Path, built: Path) -> None:
     """
-    The source distribution has the tests and the documentation too.
+    The source distribution also contains the tests and the documentation.
     """
     [archive] = built.glob("*.tar.gz")
     with tarfile.open(archive) as sdist:
@@ -95,7 +95,7 @@ def test_sourceDistribution(checkout: Path, built: Path) -> None:
 
 def commandsOf(twistd: Path, **variables: str) -> set[str]:
     """
-    Ask C{twistd} for the commands of this package.
+    Return the commands of this package listed by C{twistd}.
     """
     words = run(twistd, "--help", **variables).split()
     return {word for word in words if word.startswith("openfl-")}
@@ -103,9 +103,9 @@ def commandsOf(twistd: Path, **variables: str) -> set[str]:
 
 def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     """
-    C{twistd} and C{twist} list the commands from a wheel, from an editable
-    install and from the checkout, and no longer when it is uninstalled;
-    C{openfl-telnet} needs nothing that is not installed with them.
+    C{twistd} and C{twist} list the commands of a wheel, of an editable install and of the
+    checkout, and not after uninstalling. C{openfl-telnet} runs with the installed
+    dependencies only.
     """
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -126,8 +126,8 @@ def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
 
 def test_readme(checkout: Path) -> None:
     """
-    Whoever follows the README in a checkout, word for word, sees what it says: its
-    command installs into a new environment, and all else runs there.
+    All commands of the README work in a checkout: its installation command installs into
+    a new environment, and the others run there.
     """
     blocks = [block.text for block in ofMarkdown(ROOT / "README.md")]
     [install, *_] = [text for text in blocks if " -m venv " in text]

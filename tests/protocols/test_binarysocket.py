@@ -18,8 +18,7 @@ from tests.segments import cutStreams
 
 class Adder(BinarySocketProtocol):
     """
-    Reads pairs of numbers, each pair as soon as it is there, and answers with
-    their sum.
+    Reads pairs of numbers, each as soon as it is complete, and answers with their sum.
     """
 
     maxUnread = 20
@@ -35,7 +34,7 @@ class Adder(BinarySocketProtocol):
 
 class Idle(BinarySocketProtocol):
     """
-    Leaves everything unread.
+    Leaves all data unread.
     """
 
     maxUnread = 20
@@ -55,13 +54,12 @@ def connect(protocol: BinarySocketProtocol) -> TightTransport:
 
 class ReadTests(SynchronousTestCase):
     """
-    Bytes are kept until they are read.
+    Received data is kept until it is read.
     """
 
     def test_read(self) -> None:
         """
-        What is not read stays for the next time; the count is of what just
-        came.
+        Unread data is kept; C{bytesLoaded} counts the data just received.
         """
         adder = Adder()
         transport = connect(adder)
@@ -73,7 +71,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_tooFew(self) -> None:
         """
-        A read for which there are too few bytes takes nothing.
+        A read that needs more bytes than available removes nothing.
         """
         idle = Idle()
         connect(idle)
@@ -85,7 +83,7 @@ class ReadTests(SynchronousTestCase):
     @given(cutStreams(st.binary(max_size=40)))
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same answers.
+        The answers do not depend on how the stream is split.
         """
         stream, pieces = cut
         whole, adder = Adder(), Adder()
@@ -97,8 +95,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_tooMuchUnread(self) -> None:
         """
-        If a program leaves too much unread, the connection is closed with a
-        line in the log.
+        If a program leaves too much data unread, the connection is closed, with a log
+        line.
         """
         idle = Idle()
         transport = connect(idle)
@@ -108,11 +106,11 @@ class ReadTests(SynchronousTestCase):
             idle.dataReceived(b"x")
         self.assertTrue(transport.closed)
         [line] = linesOf(logs)
-        self.assertEqual(line, "192.168.1.1:54321 closed: over 20 bytes of it lie unread")
+        self.assertEqual(line, "192.168.1.1:54321 disconnected: unread data exceeded 20 bytes")
 
     def test_notOverridden(self) -> None:
         """
-        A subclass says what to do with bytes.
+        Subclasses must implement C{socketDataReceived}.
         """
         protocol = BinarySocketProtocol()
         protocol.makeConnection(StringTransport())
@@ -121,12 +119,12 @@ class ReadTests(SynchronousTestCase):
 
 class WriteTests(SynchronousTestCase):
     """
-    What is written waits for the flush.
+    Written data is held until C{flush}.
     """
 
     def test_flush(self) -> None:
         """
-        Nothing leaves before it, and then all in one piece.
+        Nothing is sent before C{flush}, and then all data in one write.
         """
         idle = Idle()
         transport = connect(idle)
@@ -141,7 +139,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_pendingForThePeer(self) -> None:
         """
-        What waits for a peer that does not read counts as pending.
+        Data in the send queue counts as pending.
         """
         idle = Idle()
         transport = connect(idle)
@@ -152,10 +150,9 @@ class WriteTests(SynchronousTestCase):
         transport.drain()
         self.assertEqual(idle.bytesPending, 0)
 
-    def test_closeDropsWhatIsNotFlushed(self) -> None:
+    def test_closeDropsUnflushed(self) -> None:
         """
-        What was not flushed before the connection is closed is dropped, as in
-        Flash.
+        Data that was not flushed before the close is dropped, as in Flash.
         """
 
         class Hasty(Idle):
@@ -172,7 +169,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        After the connection is lost there is nothing to read any more.
+        After the connection is lost, there is no data to read.
         """
         idle = Idle()
         connect(idle)
@@ -188,7 +185,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """
-        Its limits go before those of the protocol's class.
+        The limits of the factory override those of the protocol's class.
         """
         protocol = BinarySocketFactory(Idle, maxUnread=7, maxQueue=8).buildProtocol(None)
         assert protocol is not None
@@ -201,7 +198,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_noLimit(self) -> None:
         """
-        With C{maxUnread} of 0, any number of bytes can be unread.
+        With C{maxUnread} 0, any amount of data can be unread.
         """
         protocol = BinarySocketFactory(Idle, maxUnread=0).buildProtocol(None)
         assert protocol is not None

@@ -20,7 +20,7 @@ from tests.segments import cuts
 
 class PathTransport(MessageTransport):
     """
-    A WebSocket, which has a path.
+    A WebSocket with a request path.
     """
 
     requestPath = "/"
@@ -28,7 +28,7 @@ class PathTransport(MessageTransport):
 
 class BridgeTestCase(SynchronousTestCase):
     """
-    Has a bridge to two servers.
+    A bridge to two servers.
     """
 
     def setUp(self) -> None:
@@ -36,7 +36,7 @@ class BridgeTestCase(SynchronousTestCase):
 
     def begin(self, framing: BridgeFraming = BridgeFraming.XML, **settings: Any) -> None:
         """
-        Make the bridge.
+        Create the bridge.
         """
         self.clock = Clock()
         self.ways = {"chess": Way(), "go": Way()}
@@ -48,9 +48,9 @@ class BridgeTestCase(SynchronousTestCase):
 
     def call(self, path: str | None = None, room: int = 1_000_000) -> TightTransport:
         """
-        Have a client connect.
+        Connect a client.
 
-        @param path: what it asks for, over a WebSocket; C{None} for plain TCP.
+        @param path: its request path over a WebSocket; C{None} for plain TCP.
         @return: its transport.
         """
         client = self.factory.buildProtocol(None)
@@ -66,9 +66,9 @@ class BridgeTestCase(SynchronousTestCase):
 
     def answer(self, name: str = "chess", room: int = 1_000_000) -> TightTransport:
         """
-        Have a server accept the connection.
+        Accept the connection as the server.
 
-        @return: the transport to it.
+        @return: the transport of the server.
         """
         way = self.ways[name]
         backend = way.factory.buildProtocol(None)  # type: ignore[arg-type]
@@ -82,12 +82,12 @@ class BridgeTestCase(SynchronousTestCase):
 
 class BridgeTests(BridgeTestCase):
     """
-    Two connections are one.
+    Forwarding.
     """
 
     def test_through(self) -> None:
         """
-        Bytes go both ways.
+        Data is forwarded in both directions.
         """
         client = self.call()
         server = self.answer()
@@ -99,7 +99,7 @@ class BridgeTests(BridgeTestCase):
 
     def test_waits(self) -> None:
         """
-        Until there is a server nothing is read from the client.
+        Until the server is connected, nothing is read from the client.
         """
         client = self.call()
         self.assertEqual(client.producerState, "paused")
@@ -108,7 +108,7 @@ class BridgeTests(BridgeTestCase):
 
     def test_early(self) -> None:
         """
-        What comes all the same before there is a server is kept for it.
+        Data received before the server is connected is kept for it.
         """
         client = self.call()
         client.arrive(b"he")
@@ -118,8 +118,8 @@ class BridgeTests(BridgeTestCase):
     @given(cuts("one\0two\0three\0\0grüße\0".encode()))
     def test_messagesStayWhole(self, pieces: list[bytes]) -> None:
         """
-        However the server's bytes are cut, each message is one for a WebSocket,
-        with its zero byte.
+        However the server's stream is split, each message is sent as one WebSocket
+        message, with its NUL byte.
         """
         self.begin()
         client = self.call("/chess")
@@ -132,7 +132,7 @@ class BridgeTests(BridgeTestCase):
     @given(st.lists(st.binary(min_size=1)))
     def test_raw(self, pieces: list[bytes]) -> None:
         """
-        Raw bytes go as they come.
+        With raw framing, data is forwarded as it is received.
         """
         self.begin(BridgeFraming.RAW)
         client = self.call()
@@ -143,8 +143,8 @@ class BridgeTests(BridgeTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A message of the server that is too long ends both, with a line in the
-        log.
+        A message of the server that is too long closes both connections, with a log
+        line.
         """
         self.begin(maxMessage=10)
         client = self.call()
@@ -159,7 +159,7 @@ class BridgeTests(BridgeTestCase):
 
     def test_slowClient(self) -> None:
         """
-        While the client does not read, the server is not read from.
+        While the client does not read, nothing is read from the server.
         """
         client = self.call(room=10)
         server = self.answer()
@@ -170,7 +170,7 @@ class BridgeTests(BridgeTestCase):
 
     def test_slowServer(self) -> None:
         """
-        While the server does not read, the client is not read from.
+        While the server does not read, nothing is read from the client.
         """
         client = self.call()
         server = self.answer(room=10)
@@ -182,12 +182,12 @@ class BridgeTests(BridgeTestCase):
 
 class TargetTests(BridgeTestCase):
     """
-    Which server it is.
+    Selecting the server.
     """
 
     def test_first(self) -> None:
         """
-        Plain clients and those without a path get the first.
+        Plain clients and clients without a path are connected to the first server.
         """
         for path in (None, "/", "/?a=b"):
             self.begin()
@@ -197,7 +197,7 @@ class TargetTests(BridgeTestCase):
 
     def test_named(self) -> None:
         """
-        A path names another one.
+        The request path selects a server.
         """
         for path in ("/go", "/go/", "/go?a=b"):
             self.begin()
@@ -206,7 +206,7 @@ class TargetTests(BridgeTestCase):
 
     def test_unknown(self) -> None:
         """
-        There is no way to anything else.
+        Unknown paths are refused.
         """
         with capturedLogs() as logs:
             client = self.call("/tcp:bank.example:80")
@@ -219,12 +219,13 @@ class TargetTests(BridgeTestCase):
 
 class EndTests(BridgeTestCase):
     """
-    How it ends.
+    Closing.
     """
 
-    def test_serverGoes(self) -> None:
+    def test_serverDisconnects(self) -> None:
         """
-        What the server has said arrives before the end, half a message too.
+        When the server disconnects, its data is delivered first, including an
+        incomplete message.
         """
         client = self.call()
         server = self.answer()
@@ -233,9 +234,9 @@ class EndTests(BridgeTestCase):
         self.assertEqual(client.drainAll(), b"bye\0and")
         self.assertTrue(client.disconnecting)
 
-    def test_clientGoes(self) -> None:
+    def test_clientDisconnects(self) -> None:
         """
-        What the client has said arrives before the end.
+        When the client disconnects, its data is delivered first.
         """
         client = self.call()
         server = self.answer()
@@ -244,9 +245,10 @@ class EndTests(BridgeTestCase):
         self.assertEqual(server.drainAll(), b"bye")
         self.assertTrue(server.disconnecting)
 
-    def test_clientGoesEarly(self) -> None:
+    def test_clientDisconnectsEarly(self) -> None:
         """
-        A connection for nobody is not made.
+        When a client without data disconnects early, the connection attempt is
+        cancelled.
         """
         client = self.call()
         with capturedLogs() as logs:
@@ -255,10 +257,10 @@ class EndTests(BridgeTestCase):
         self.assertEqual(logs, [])
         self.clock.advance(100)
 
-    def test_goneAfterSpeaking(self) -> None:
+    def test_dataBeforeDisconnect(self) -> None:
         """
-        What a client said that has gone before there was a server arrives there
-        all the same.
+        Data of a client that disconnects before the server is connected is still
+        delivered.
         """
         client = self.call()
         client.arrive(b"bye\0")
@@ -268,9 +270,9 @@ class EndTests(BridgeTestCase):
         self.assertTrue(server.closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_deafServer(self) -> None:
+    def test_slowServer(self) -> None:
         """
-        A server that does not take it gets so much time, and no more.
+        A server that does not read is disconnected after C{closeTimeout}.
         """
         self.begin(closeTimeout=9)
         client = self.call()
@@ -284,7 +286,7 @@ class EndTests(BridgeTestCase):
 
     def test_noServer(self) -> None:
         """
-        Without a server the client is closed, with a line in the log.
+        If the server cannot be reached, the client is disconnected, with a log line.
         """
         client = self.call()
         with capturedLogs() as logs:
@@ -295,7 +297,7 @@ class EndTests(BridgeTestCase):
 
     def test_silentServer(self) -> None:
         """
-        Connecting has its time.
+        Connecting has a timeout.
         """
         self.begin(connectTimeout=7)
         client = self.call()
@@ -306,7 +308,7 @@ class EndTests(BridgeTestCase):
 
     def test_noTimeout(self) -> None:
         """
-        A timeout of 0 is none.
+        A timeout of 0 means no timeout.
         """
         self.begin(connectTimeout=0)
         client = self.call()
@@ -315,8 +317,8 @@ class EndTests(BridgeTestCase):
 
     def test_cutOff(self) -> None:
         """
-        A side that does not read is cut off when its queue is full, and the
-        other ends with it.
+        A side that does not read is disconnected when its queue is full, and so is the
+        other side.
         """
         self.begin(maxQueue=100)
         client = self.call(room=10)
@@ -330,12 +332,12 @@ class EndTests(BridgeTestCase):
 
 class ProxyTests(BridgeTestCase):
     """
-    The server learns who its client is.
+    The PROXY header.
     """
 
     def test_header(self) -> None:
         """
-        It comes before everything else.
+        The PROXY header precedes all data.
         """
         self.begin(proxyProtocol=True)
         client = self.call()
@@ -345,7 +347,7 @@ class ProxyTests(BridgeTestCase):
             server.drainAll(), b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\nhello\0"
         )
 
-    def test_gone(self) -> None:
+    def test_lost(self) -> None:
         """
         The header also precedes the data of a client that has disconnected: this data
         can contain a header itself.

@@ -73,9 +73,9 @@ PORT = IPv4Address("TCP", "127.0.0.1", 80)
 
 class Client:
     """
-    A client of any kind. What it sends arrives in pieces of one length.
+    A client of any type. Its data arrives in chunks of equal length.
 
-    @ivar received: what it has got, out of TLS if it speaks that.
+    @ivar received: the received data, decrypted if it uses TLS.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Client:
 
     def arrive(self, data: bytes) -> None:
         """
-        Have bytes arrive at the server, in pieces.
+        Deliver bytes to the server, in chunks.
         """
         for start in range(0, len(data), self.length):
             if not self.transport.closed:
@@ -120,7 +120,7 @@ class Client:
 
     def send(self, data: bytes) -> None:
         """
-        Send bytes, and read what comes of them.
+        Send bytes, and read the result.
         """
         if self.tls is None:
             self.arrive(data)
@@ -130,10 +130,10 @@ class Client:
 
     def exchange(self) -> None:
         """
-        Read, and answer if TLS wants it, until both sides are silent.
+        Exchange data until both sides are idle.
         """
         while True:
-            # TLS collects what is written in a turn of the reactor.
+            # TLS collects the data written in one reactor iteration.
             self.clock.advance(0)
             self.transport.drain()
             arrived = self.transport.delivered[self._read :]
@@ -147,7 +147,7 @@ class Client:
 
     def _answer(self) -> bool:
         """
-        Read what is in TLS, and answer.
+        Read TLS data, and answer.
 
         @return: whether there was an answer.
         """
@@ -164,15 +164,15 @@ class Client:
     @property
     def messages(self) -> list[tuple[int, bytes]]:
         """
-        The frames that have come over a WebSocket.
+        The frames received over a WebSocket.
         """
         assert self.received.startswith(RESPONSE), self.received
         return framesIn(self.received[len(RESPONSE) :])
 
 
-class CallerTestCase(SynchronousTestCase):
+class DetectionTestCase(SynchronousTestCase):
     """
-    A port for everybody, in front of L{Greeter}s.
+    A port with protocol detection that wraps L{Greeter}s.
     """
 
     def setUp(self) -> None:
@@ -189,28 +189,28 @@ class CallerTestCase(SynchronousTestCase):
 
     def call(self, **options: Any) -> Client:
         """
-        Have a client connect.
+        Connect a client.
         """
         return Client(self.factory, self.clock, **options)
 
     @property
     def greeter(self) -> Greeter:
         """
-        The only protocol that was made.
+        The only wrapped protocol.
         """
         [greeter] = self.wrapped.made
         return greeter
 
 
-class RecognizedTests(CallerTestCase):
+class DetectedTests(DetectionTestCase):
     """
-    Who calls is recognized, however his bytes are cut, and in TLS too.
+    The client type is detected however the stream is split, inside TLS, too.
     """
 
     @given(st.booleans(), st.integers(1, 60))
     def test_plain(self, inTLS: bool, length: int) -> None:
         """
-        A plain client talks to the wrapped protocol as it is.
+        A plain client communicates with the wrapped protocol directly.
         """
         self.open()
         client = self.call(inTLS=inTLS, length=length)
@@ -234,7 +234,7 @@ class RecognizedTests(CallerTestCase):
     @given(st.booleans(), st.integers(1, 60))
     def test_webSocket(self, inTLS: bool, length: int) -> None:
         """
-        A WebSocket talks to the wrapped protocol as a plain client does.
+        A WebSocket client communicates with the wrapped protocol like a plain client.
         """
         self.open()
         client = self.call(inTLS=inTLS, length=length)
@@ -255,8 +255,8 @@ class RecognizedTests(CallerTestCase):
 
     def test_silence(self) -> None:
         """
-        A client that waits is greeted after a while. In TLS this begins with
-        the end of the handshake.
+        A client that waits is greeted after C{greetingDelay}; inside TLS, the delay
+        starts after the handshake.
         """
         for inTLS in (False, True):
             self.open(greetingDelay=2.0)
@@ -269,7 +269,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_handshakeOnly(self) -> None:
         """
-        Before the end of the handshake nobody is greeted, however long it takes.
+        Before the end of the TLS handshake, no greeting is sent, however long it takes.
         """
         client = self.call()
         client.arrive(b"\x16\x03\x01\x02\x00\x01")
@@ -278,7 +278,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_latePolicy(self) -> None:
         """
-        A policy request is answered after the greeting too, in any pieces.
+        A policy request is answered after the greeting, too, however it is split.
         """
         client = self.call(length=1)
         self.clock.advance(1)
@@ -286,11 +286,11 @@ class RecognizedTests(CallerTestCase):
         self.assertEqual(client.received, b"hello" + ANSWER)
         self.assertEqual(self.greeter.received, b"")
 
-    def test_latePiece(self) -> None:
+    def test_latePart(self) -> None:
         """
-        What looks like the beginning of a late policy request, and is not
-        continued within the time for detection, is for the server; and a request
-        that lacks only its end is answered after the grace.
+        An incomplete late policy request is delivered to the server after the detection
+        timeout. A request that lacks only its NUL byte is answered after
+        C{greetingDelay}.
         """
         client = self.call()
         self.clock.advance(1)
@@ -321,7 +321,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_lostOnce(self) -> None:
         """
-        Whatever a client speaks, the wrapped protocol hears of its end once.
+        For each client type, C{connectionLost} of the wrapped protocol is called once.
         """
         for inTLS in (False, True):
             for data in (b"plain", UPGRADE):
@@ -334,7 +334,7 @@ class RecognizedTests(CallerTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        Where nothing can be closed half, the end of one side is that of both.
+        For client types without half-close, the EOF closes the connection.
         """
         for inTLS in (False, True):
             self.open()
@@ -348,7 +348,7 @@ class RecognizedTests(CallerTestCase):
 
 class Pausing(Greeter):
     """
-    Reads when the test says so.
+    Reads when the test resumes it.
     """
 
     def connectionMade(self) -> None:
@@ -358,16 +358,14 @@ class Pausing(Greeter):
     @property
     def pausable(self) -> Any:
         """
-        The transport.
+        The transport to pause.
         """
         return self.transport
 
 
 class Quiet(Greeter):
     """
-    Sends nothing by itself, as the server of a chat does.
-
-    @ivar late: writes that the protocol attempts after its end.
+    Sends no data on its own, like a chat server.
     """
 
     def connectionMade(self) -> None:
@@ -381,8 +379,7 @@ class Quiet(Greeter):
 
     def writeLate(self) -> None:
         """
-        Use the transport of a connection that is lost, as protocols with timers
-        do.
+        Use the transport of a lost connection, as protocols with timers do.
         """
         transport: Any = self.transport
         transport.write(b"late")
@@ -401,7 +398,7 @@ class Quiet(Greeter):
 @implementer(IPushProducer)
 class Pushing:
     """
-    A producer that tells when it is stopped.
+    A producer that records when it is stopped.
     """
 
     def __init__(self, told: list[str]) -> None:
@@ -417,10 +414,10 @@ class Pushing:
         self.told.append("stopped")
 
 
-class SlowTests(CallerTestCase):
+class SlowTests(DetectionTestCase):
     """
-    A client whose first bytes arrive after the grace period is recognized while
-    the server has not written.
+    A client whose first bytes arrive after C{greetingDelay} is detected if the server
+    has not written.
     """
 
     @given(st.booleans(), st.integers(1, 60))
@@ -478,7 +475,7 @@ class SlowTests(CallerTestCase):
 
     def test_plain(self) -> None:
         """
-        Other bytes are for the protocol that is connected already.
+        Other data is delivered to the protocol that is already connected.
         """
         self.wrapped.inner = Quiet
         client = self.call()
@@ -488,8 +485,8 @@ class SlowTests(CallerTestCase):
 
     def test_ending(self) -> None:
         """
-        A WebSocket that was recognized late is closed as any other when the
-        server ends, and when the peer closes its side.
+        A WebSocket that was detected late is closed like any other, by the server and
+        at the peer's EOF.
         """
         for end in ("finish", "half"):
             self.open()
@@ -509,14 +506,14 @@ class SlowTests(CallerTestCase):
                 self.assertTrue(client.transport.disconnecting)
 
 
-class PausedTests(CallerTestCase):
+class PausedTests(DetectionTestCase):
     """
-    What comes together with the end waits for a protocol that has paused.
+    Data received together with the end is held for a paused protocol.
     """
 
     def lose(self, *, inTLS: bool = True) -> Pausing:
         """
-        Have a client send something and go.
+        Send data as a client, and disconnect.
         """
         self.open()
         self.wrapped.inner = Pausing
@@ -530,7 +527,7 @@ class PausedTests(CallerTestCase):
 
     def test_delivered(self) -> None:
         """
-        It gets everything, and then the end.
+        The protocol receives all data, and then the end.
         """
         for inTLS in (False, True):
             greeter = self.lose(inTLS=inTLS)
@@ -541,7 +538,7 @@ class PausedTests(CallerTestCase):
 
     def test_paused(self) -> None:
         """
-        If it pauses again the end waits too.
+        If the protocol pauses again, the end is delayed, too.
         """
         self.patch(Pausing, "dataReceived", lambda greeter, data: greeter.pausable.pauseProducing())
         greeter = self.lose()
@@ -552,7 +549,7 @@ class PausedTests(CallerTestCase):
 
     def test_notForEver(self) -> None:
         """
-        A protocol that never reads gets the end without it.
+        A protocol that never reads is notified after a timeout.
         """
         greeter = self.lose()
         self.clock.advance(CLOSE_TIMEOUT)
@@ -560,7 +557,7 @@ class PausedTests(CallerTestCase):
 
     def test_closed(self) -> None:
         """
-        One that closes the connection itself does not want it.
+        A protocol that closes the connection itself receives no further data.
         """
         for end in ("loseConnection", "abortConnection"):
             greeter = self.lose()
@@ -570,16 +567,16 @@ class PausedTests(CallerTestCase):
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class HTTPTests(CallerTestCase):
+class HTTPTests(DetectionTestCase):
     """
-    HTTP that is not for a WebSocket.
+    HTTP requests that do not open a WebSocket.
     """
 
     @given(st.booleans(), st.integers(1, 60), st.sampled_from(REQUESTS))
     def test_refused(self, inTLS: bool, length: int, case: tuple[bytes, bytes]) -> None:
         """
-        Every HTTP request that is not a WebSocket handshake is answered and
-        closed, and none of its bytes reach the wrapped protocol.
+        Every HTTP request that is not a WebSocket handshake is answered and closed, and
+        none of its bytes is delivered to the wrapped protocol.
         """
         request, status = case
         self.open()
@@ -593,14 +590,13 @@ class HTTPTests(CallerTestCase):
 
     def test_log(self) -> None:
         """
-        A refused request makes a line at level info, a health check one at level
-        debug.
+        A refused request is logged at level info, a health check at level debug.
         """
         setLogLevel(LogLevel.debug)
         self.addCleanup(setLogLevel, LogLevel.info)
         for request, words, level in [
-            (PAGE, "sent an HTTP request that was refused: 426 This port", LogLevel.info),
-            (HEALTH, "got an answer to a health check", LogLevel.debug),
+            (PAGE, "refused: HTTP request answered with 426 This port", LogLevel.info),
+            (HEALTH, "health check answered", LogLevel.debug),
         ]:
             with capturedLogs() as logs:
                 self.call().send(request)
@@ -648,8 +644,8 @@ class HTTPTests(CallerTestCase):
 
     def test_lostIncomplete(self) -> None:
         """
-        A part of a request is not given to a protocol that has been greeted when
-        the connection is lost.
+        When the connection is lost, an incomplete request is not delivered to a
+        protocol that has sent its greeting.
         """
         client = self.call()
         self.clock.advance(1)
@@ -676,8 +672,8 @@ class HTTPTests(CallerTestCase):
 
     def test_lostPolicyRequest(self) -> None:
         """
-        A policy request without its NUL byte is not given to a protocol that has
-        been greeted when the connection is lost, as it is at the end of TLS.
+        When the connection is lost, as at the end of TLS, a policy request without its
+        NUL byte is not delivered to a protocol that has sent its greeting.
         """
         client = self.call(inTLS=True)
         self.clock.advance(1)
@@ -691,7 +687,7 @@ class HTTPTests(CallerTestCase):
     @given(st.booleans(), st.integers(1, 60))
     def test_passed(self, inTLS: bool, length: int) -> None:
         """
-        A wrapped protocol that speaks HTTP gets every byte, also if WebSockets
+        A wrapped protocol that implements HTTP receives all data, even if WebSockets
         are not accepted.
         """
         accept = ALL_TYPES - {ClientType.WEBSOCKET} if length % 2 else ALL_TYPES
@@ -704,7 +700,7 @@ class HTTPTests(CallerTestCase):
 
     def test_origin(self) -> None:
         """
-        The policy file says from which pages a WebSocket may come.
+        The policy file decides which pages can open a WebSocket.
         """
         for domain, status in (("127.0.0.1", b"101"), ("other.example", b"403")):
             self.open(policy=PolicyFile((AccessRule(domain, "80"),)))
@@ -714,8 +710,8 @@ class HTTPTests(CallerTestCase):
 
     def test_nullOrigin(self) -> None:
         """
-        A WebSocket of a page without an origin is accepted if a rule is for the
-        domain null or for everybody, and refused otherwise.
+        A WebSocket of a page with a null origin is accepted if a rule allows the domain
+        null or all domains.
         """
         upgrade = UPGRADE.replace(b"Origin: http://127.0.0.1:9301", b"Origin: null")
         for domain, status in (("null", b"101"), ("*", b"101"), ("127.0.0.1", b"403")):
@@ -726,7 +722,7 @@ class HTTPTests(CallerTestCase):
 
     def test_originWithoutPort(self) -> None:
         """
-        Behind a UNIX socket there is no port, and the domains alone count.
+        On a UNIX socket without a port, only the domains of the policy count.
         """
         rules = (AccessRule("127.0.0.1", "81"), AccessRule("a.example", None))
         for policy, status in (
@@ -751,9 +747,9 @@ class HTTPTests(CallerTestCase):
         self.assertEqual(client.messages[-1][0], CLOSE)
 
 
-class AcceptTests(CallerTestCase):
+class AcceptTests(DetectionTestCase):
     """
-    Not everybody needs to be known.
+    Ports that accept some client types only.
     """
 
     def test_notAccepted(self) -> None:
@@ -848,7 +844,7 @@ class AcceptTests(CallerTestCase):
 
     def test_passThrough(self) -> None:
         """
-        Protocols that the wrapped protocol understands are passed to it.
+        Protocols that the wrapped protocol implements are passed to it.
         """
         self.open(tls=None, policy=None, passThrough=FOREIGN, accept={ClientType.PLAIN})
         for data in (REQUEST, HELLO, PAGE, *PROXY_HEADERS):
@@ -858,7 +854,7 @@ class AcceptTests(CallerTestCase):
 
     def test_passThroughLate(self) -> None:
         """
-        A wrapped protocol that speaks HTTP and has sent first gets the request.
+        A wrapped protocol that implements HTTP and has sent first receives the request.
         """
         self.open(passThrough={Signature.HTTP})
         client = self.call()
@@ -868,7 +864,7 @@ class AcceptTests(CallerTestCase):
 
     def test_notPlain(self) -> None:
         """
-        If plain clients are not wanted they are closed, with a line in the log.
+        If plain clients are not accepted, they are disconnected, with a log line.
         """
         self.open(accept={ClientType.WEBSOCKET, ClientType.TLS})
         with capturedLogs() as logs:
@@ -880,7 +876,7 @@ class AcceptTests(CallerTestCase):
 
     def test_notPlainAndSilent(self) -> None:
         """
-        Then one that says nothing is waited for, but not for ever.
+        A client without data is then disconnected after the detection timeout.
         """
         self.open(accept={ClientType.WEBSOCKET})
         client = self.call()
@@ -894,15 +890,14 @@ class AcceptTests(CallerTestCase):
         self.assertEqual(late.messages, [(BINARY, b"hello")])
 
 
-class LimitTests(CallerTestCase):
+class LimitTests(DetectionTestCase):
     """
-    How long, and how many.
+    Timeouts and limits.
     """
 
     def test_time(self) -> None:
         """
-        A client that sends its first bytes slowly is plain after the time for
-        detection.
+        A client with slow first bytes is plain after the detection timeout.
         """
         client = self.call()
         client.send(b" ")
@@ -915,15 +910,15 @@ class LimitTests(CallerTestCase):
 
     def test_many(self) -> None:
         """
-        Of many who have said nothing yet the last are closed, with one line in
-        the log; when fewer are left, others are welcome again.
+        Undetected clients above the limit are disconnected, with one log line; when
+        their number decreases, others are accepted again.
         """
         self.open(maxUndetected=2)
         with capturedLogs() as logs:
             clients = [self.call() for _ in range(4)]
         self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
         [line] = linesOf(logs)
-        self.assertIn("refused: 2 clients have not been recognized yet", line)
+        self.assertIn("refused: too many undetected clients (2)", line)
         clients[0].send(b"plain")
         self.assertFalse(self.call().transport.closed)
         with capturedLogs() as logs:
@@ -932,20 +927,20 @@ class LimitTests(CallerTestCase):
 
     def test_noLimit(self) -> None:
         """
-        With a limit of 0, any number of clients can be undecided.
+        With a limit of 0, the number of undetected clients is unlimited.
         """
         self.open(maxUndetected=0)
         self.assertFalse(any(self.call().transport.closed for _ in range(4)))
 
 
-class ClosingTests(CallerTestCase):
+class ClosingTests(DetectionTestCase):
     """
-    The server ends, and everybody hears of it in his own way.
+    When the server closes connections, each client type is closed in its own way.
     """
 
     def open(self, **settings: Any) -> None:
         """
-        Open a port with an echo behind it, and a guard in front.
+        Open a port with an echo server, protocol detection and a guard.
         """
         super().open(**settings)
         self.factory.wrappedFactory = XMLSocketFactory(EchoProtocol)
@@ -953,7 +948,7 @@ class ClosingTests(CallerTestCase):
 
     def talk(self, data: bytes, *, inTLS: bool = False) -> Client:
         """
-        Have a client connect and say something, and let the server end.
+        Connect a client, send data, and close the connections.
         """
         client = Client(self.guard, self.clock, inTLS=inTLS)
         client.send(data)
@@ -962,7 +957,7 @@ class ClosingTests(CallerTestCase):
 
     def test_plain(self) -> None:
         """
-        A plain client is closed.
+        A plain client is disconnected.
         """
         client = self.talk(b"a\0")
         client.exchange()
@@ -970,9 +965,9 @@ class ClosingTests(CallerTestCase):
         self.assertTrue(client.transport.closed)
         self.successResultOf(self.ended)
 
-    def test_undecided(self) -> None:
+    def test_undetected(self) -> None:
         """
-        One of whom nothing is known is closed.
+        An undetected client is disconnected.
         """
         client = self.talk(b"GET")
         client.exchange()
@@ -981,7 +976,7 @@ class ClosingTests(CallerTestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket gets its Close, and the connection ends with its answer.
+        A WebSocket client receives a Close, and the connection ends after its answer.
         """
         client = self.talk(UPGRADE + frame(BINARY, b"a\0"))
         client.exchange()
@@ -991,9 +986,9 @@ class ClosingTests(CallerTestCase):
         self.assertTrue(client.transport.closed)
         self.successResultOf(self.ended)
 
-    def test_whoEnds(self) -> None:
+    def test_closedBy(self) -> None:
         """
-        The log says who has ended a WebSocket, in TLS too.
+        The log contains the side that has closed a WebSocket, inside TLS, too.
         """
         for inTLS in (False, True):
             for close, words in ((True, "by the peer"), (False, "by this side")):
@@ -1010,7 +1005,7 @@ class ClosingTests(CallerTestCase):
                         client.exchange()
                 self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
 
-    def test_whoEndsTLS(self) -> None:
+    def test_closedByTLS(self) -> None:
         """
         The peer ends a connection if it is the first to close TLS. If it closes TCP
         instead of answering the end of TLS, or a Close in TLS, this side has ended it.
@@ -1038,7 +1033,7 @@ class ClosingTests(CallerTestCase):
 
     def test_tls(self) -> None:
         """
-        A client in TLS gets its farewell, and the connection ends with his.
+        A TLS client receives the TLS close, and the connection ends after the client's.
         """
         for data in (b"a\0", UPGRADE + frame(BINARY, b"a\0")):
             client = self.talk(data, inTLS=True)
@@ -1053,9 +1048,9 @@ class ClosingTests(CallerTestCase):
             self.assertTrue(client.transport.closed)
             self.successResultOf(self.ended)
 
-    def test_undecidedInTLS(self) -> None:
+    def test_undetectedInTLS(self) -> None:
         """
-        While a connection closes nobody is connected to it any more.
+        While a connection is closing, no wrapped protocol is connected to it.
         """
         super().open()
         self.guard = GuardFactory(self.factory, clock=self.clock, closeTimeout=100)
@@ -1066,7 +1061,7 @@ class ClosingTests(CallerTestCase):
 
     def test_stuckTLS(self) -> None:
         """
-        One in TLS who does not answer is aborted when his time is over.
+        A TLS client that does not answer is aborted after the close timeout.
         """
         for close in (True, False):
             self.open()

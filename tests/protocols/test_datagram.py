@@ -11,7 +11,7 @@ from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 
 class Transport:
     """
-    Remembers what is sent, and refuses what is too long.
+    Records sent datagrams, and refuses datagrams that are too long.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class DatagramEchoTests(SynchronousTestCase):
 
     def test_answers(self) -> None:
         """
-        Each is answered, but for answers and those that are too long.
+        Each datagram is answered, except answers and datagrams that are too long.
         """
         echo = DatagramEchoProtocol()
         transport = Transport()

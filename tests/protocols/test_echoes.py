@@ -25,11 +25,12 @@ from tests.segments import cuts, cutStreams
 
 def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tuple[bytes, bool]:
     """
-    Talk to a server.
+    Exchange data with a server.
 
-    @param pieces: what the client sends.
-    @param end: whether it closes its side then.
-    @return: what it gets, and whether the server has closed.
+    @param pieces: the chunks sent by the client.
+    @param end: whether the client then sends EOF.
+    @return: the data received by the client, and whether the server has closed the
+        connection.
     """
     factory.clock = Clock()
     protocol = factory.buildProtocol(None)
@@ -45,7 +46,7 @@ def converse(factory: LineEchoFactory, *pieces: bytes, end: bool = False) -> tup
 
 class TurnTests(SynchronousTestCase):
     """
-    Very many lines are handled over several iterations of the reactor.
+    Very many lines are handled over several reactor iterations.
     """
 
     def test_lines(self) -> None:
@@ -68,7 +69,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        When the connection is closed the rest is answered.
+        When the connection is closed, the remaining lines are answered.
         """
         factory = SimpleServerFactory()
         factory.clock = Clock()
@@ -84,7 +85,7 @@ class TurnTests(SynchronousTestCase):
 
 class ForeignTests(SynchronousTestCase):
     """
-    HTTP and TLS clients are refused where texts have an end.
+    HTTP and TLS clients are refused unless there is no framing.
     """
 
     @given(
@@ -93,7 +94,7 @@ class ForeignTests(SynchronousTestCase):
     )
     def test_refused(self, framing: Framing, chunks: list[bytes]) -> None:
         """
-        An HTTP request is answered and closed, and no line is echoed.
+        An HTTP request is answered and closed, and not echoed.
         """
         answer, closed = converse(SimpleServerFactory(framing=framing), *chunks)
         self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
@@ -116,7 +117,7 @@ class ForeignTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        At EOF a part of a request is refused; a word is a text without an end.
+        At EOF, a part of a request is refused; other text is answered.
         """
         answer, _ = converse(SimpleServerFactory(), b"POST /aaa", end=True)
         self.assertIn(b"HTTP/1.1 400 Bad Request\r\n", answer)
@@ -149,21 +150,22 @@ GREETING = b"Enter EXIT to exit.\r\n"
 
 class SimpleServerTests(SynchronousTestCase):
     """
-    The repaired Java program.
+    The corrected Java program.
     """
 
     def assertAnswers(
         self, sent: bytes, answer: bytes, *, closed: bool = False, end: bool = False
     ) -> None:
         """
-        With automatic framing, what is sent is answered so after the greeting.
+        Assert the answer that follows the greeting, with automatic framing.
         """
         got = converse(SimpleServerFactory(), sent, end=end)
         self.assertEqual(got, (GREETING + answer, closed), sent)
 
     def test_answers(self) -> None:
         """
-        An answer ends as the message did; a newline and a NUL are one end.
+        An answer has the terminator of its message; a newline followed by a NUL is one
+        terminator.
         """
         self.assertAnswers(b"", b"")
         self.assertAnswers(b"hello\n", b"Echo: hello\r\n")
@@ -175,8 +177,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_exit(self) -> None:
         """
-        EXIT ends the connection, with blanks around it or not; case matters.
-        What comes behind it is not answered.
+        EXIT closes the connection, with or without surrounding blanks; it is
+        case-sensitive. Data that follows is not answered.
         """
         self.assertAnswers(b"EXIT\n", b"Echo: EXIT\r\n", closed=True)
         self.assertAnswers(b" EXIT \r\n", b"Echo:  EXIT \r\n", closed=True)
@@ -186,14 +188,14 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_exitOfAnXMLSocket(self) -> None:
         """
-        A client that is known to end its messages with NUL gets one with the
-        last answer too.
+        The last answer to a client that terminates its messages with NUL ends with a
+        NUL, too.
         """
         self.assertAnswers(b"a\n\0EXIT\n", b"Echo: a\r\n\0Echo: EXIT\r\n\0", closed=True)
 
     def test_noEnd(self) -> None:
         """
-        What has no end is answered when the client closes its side.
+        Unterminated text is answered at EOF.
         """
         self.assertAnswers(b"no newline", b"Echo: no newline\r\n", closed=True, end=True)
         self.assertAnswers(b"a\n", b"Echo: a\r\n", closed=True, end=True)
@@ -210,7 +212,7 @@ class SimpleServerTests(SynchronousTestCase):
         self, cut: tuple[bytes, list[bytes]], terminator: str, framing: Framing
     ) -> None:
         """
-        Any cut gives the same answer, byte by byte.
+        The answer does not depend on how the stream is split.
         """
         stream, pieces = cut
 
@@ -223,7 +225,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_framings(self) -> None:
         """
-        With lines a NUL is an ordinary character, with NULs a newline is.
+        With line framing, a NUL is an ordinary character; with NUL framing, a newline
+        is.
         """
         self.assertEqual(
             converse(SimpleServerFactory(framing=Framing.LINE), b"a\0b\n"),
@@ -236,8 +239,8 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_terminators(self) -> None:
         """
-        What ends an answer can be chosen; a NUL behind a newline is then no
-        message, and gets no answer.
+        The terminator of answers can be selected. A NUL byte that follows a newline is
+        then not answered.
         """
         for terminator, greeting, end in [
             ("none", b"", b""),
@@ -251,14 +254,14 @@ class SimpleServerTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A line over the limit ends the connection, with a line in the log; the
-        lines before it are answered.
+        A line above the limit closes the connection, with a log line; previous lines
+        are answered.
         """
         with capturedLogs() as logs:
             got = converse(SimpleServerFactory(maxLength=5), b"a\n123456", b"\nb\n")
         self.assertEqual(got, (GREETING + b"Echo: a\r\n", True))
         self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 closed: a message is longer than 5 bytes"]
+            linesOf(logs), ["192.168.1.1:54321 disconnected: a message is longer than 5 bytes"]
         )
 
     def test_backpressure(self) -> None:
@@ -278,12 +281,13 @@ class SimpleServerTests(SynchronousTestCase):
 
 class FaithfulTests(SynchronousTestCase):
     """
-    The program as printed; each case was measured with a JDK.
+    The printed program; each case was measured with a JDK.
     """
 
     def test_conversations(self) -> None:
         """
-        It greets twice, takes lines only, and closes after the first.
+        The server sends the greeting twice, accepts lines only, and closes the
+        connection after the first.
         """
         for sent, end, answer, closed in [
             (b"", False, b"", False),
@@ -309,7 +313,7 @@ class FaithfulTests(SynchronousTestCase):
 
     def test_oneClient(self) -> None:
         """
-        A second client is sent away.
+        A second client is refused.
         """
         factory = FaithfulServerFactory(maxLength=10)
         protocol = factory.buildProtocol(None)
@@ -318,7 +322,7 @@ class FaithfulTests(SynchronousTestCase):
         self.assertEqual(protocol.limits.maxLength, 10)
         with capturedLogs() as logs:
             self.assertIsNone(factory.buildProtocol(None))
-        self.assertEqual(linesOf(logs), ["None sent away: one client is served"])
+        self.assertEqual(linesOf(logs), ["None refused: only one client is served"])
 
 
 class ServerSocketExampleTests(SynchronousTestCase):
@@ -328,7 +332,7 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_raw(self) -> None:
         """
-        It greets and answers without any end, whatever arrived together.
+        The greeting and the answers have no terminator; each chunk is answered.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(), b"abc", b"d\0e\n"),
@@ -337,8 +341,8 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_cutCharacter(self) -> None:
         """
-        A character that was cut is answered whole; what stays cut is answered at
-        the end.
+        A split character is answered when it is complete; an incomplete one is answered
+        at the end.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(), b"a\xc3", b"\xa9", b"\xe4", b"\xb8", end=True),
@@ -347,7 +351,7 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
     def test_terminator(self) -> None:
         """
-        An end can be put to everything that it sends.
+        All sent text can be terminated.
         """
         self.assertEqual(
             converse(ServerSocketExampleFactory(terminator="nul"), b"abc"),
@@ -371,12 +375,12 @@ class ServerSocketExampleTests(SynchronousTestCase):
 
 class LineEchoTests(SynchronousTestCase):
     """
-    L{LineEchoProtocol} is for subclasses.
+    L{LineEchoProtocol} is a base class.
     """
 
     def test_notOverridden(self) -> None:
         """
-        They say how to greet and how to answer.
+        Subclasses must implement C{greet} and C{textReceived}.
         """
         protocol = LineEchoProtocol()
         self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())

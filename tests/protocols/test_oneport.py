@@ -39,7 +39,7 @@ REPLY = POLICY.toXML() + b"\0"
 
 class Greeter(Protocol):
     """
-    Greets, and remembers what it was told.
+    Sends a greeting, and records its calls.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Greeter(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfGreeter(Greeter):
     """
-    Hears of half-closed connections too.
+    Also supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -73,7 +73,7 @@ class HalfGreeter(Greeter):
 
 class Closer(Greeter):
     """
-    Closes the connection at once.
+    Closes the connection immediately.
     """
 
     def connectionMade(self) -> None:
@@ -84,7 +84,7 @@ class Closer(Greeter):
 
 class GreeterFactory(Factory[Any]):
     """
-    Keeps the protocols that it has made.
+    Keeps its protocols.
     """
 
     def __init__(self, protocol: type[Greeter]) -> None:
@@ -105,7 +105,7 @@ class GreeterFactory(Factory[Any]):
 
 class CountingClock(Clock):
     """
-    A clock for few timers.
+    A clock that limits the number of timers.
     """
 
     timers = 0
@@ -118,7 +118,7 @@ class CountingClock(Clock):
 
 class OnePortTestCase(SynchronousTestCase):
     """
-    A one-port door in front of L{Greeter}s.
+    Protocol detection that wraps L{Greeter}s.
     """
 
     def connect(self, inner: type[Greeter] = Greeter) -> tuple[ConnectionWrapper, TightTransport]:
@@ -137,27 +137,27 @@ class OnePortTestCase(SynchronousTestCase):
     @property
     def greeter(self) -> Greeter:
         """
-        The only protocol that was made.
+        The only wrapped protocol.
         """
         [greeter] = self.wrapped.made
         return greeter
 
     def assertNothingWaits(self) -> None:
         """
-        No timer is left.
+        Assert that no timer is left.
         """
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class PolicyTests(OnePortTestCase):
     """
-    Policy requests are answered, and the wrapped protocol hears nothing of it.
+    Policy requests are answered without the wrapped protocol.
     """
 
     @given(cuts(REQUEST))
     def test_anyCut(self, pieces: list[bytes]) -> None:
         """
-        A request is answered however it is cut, without a greeting.
+        A request is answered however it is split, without a greeting.
         """
         protocol, transport = self.connect()
         for piece in pieces:
@@ -172,11 +172,11 @@ class PolicyTests(OnePortTestCase):
 
     def test_counted(self) -> None:
         """
-        Requests are counted with their outcome, and each makes a line; a UNIX
-        socket has no port that a file could be for.
+        Requests are counted by their outcome, and logged. A UNIX socket has no port for
+        which a file could exist.
         """
-        answered = f"{PEER} got the policy file"
-        unanswered = f"{PEER} asked for the policy file; there is none for unix:/a"
+        answered = f"{PEER} received the policy file"
+        unanswered = f"{PEER} requested the policy file, but unix:/a has none"
         for address, line in [(None, answered), (UNIXAddress(b"/a"), unanswered)]:
             protocol, transport = self.connect()
             self.factory.policy = PolicyFile.forPort
@@ -191,7 +191,7 @@ class PolicyTests(OnePortTestCase):
 
     def test_slowRequest(self) -> None:
         """
-        Each piece gives it time again.
+        Each chunk restarts the delay.
         """
         protocol, transport = self.connect()
         for byte in REQUEST:
@@ -201,8 +201,8 @@ class PolicyTests(OnePortTestCase):
 
     def test_withoutEnd(self) -> None:
         """
-        A request that lacks only its zero byte is answered after a silence, or
-        when the client has closed its side.
+        A request that lacks only its NUL byte is answered after C{greetingDelay}, or at
+        EOF.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -216,8 +216,8 @@ class PolicyTests(OnePortTestCase):
 
     def test_lateRequest(self) -> None:
         """
-        A request after the silence is answered too; the wrapped protocol, which
-        has greeted, hears only the end.
+        A request after C{greetingDelay} is answered, too; the wrapped protocol, which
+        has sent its greeting, is only notified of the end.
         """
         protocol, transport = self.connect()
         self.clock.advance(0.5)
@@ -231,12 +231,12 @@ class PolicyTests(OnePortTestCase):
 
 class PlainTests(OnePortTestCase):
     """
-    Everybody else gets the wrapped protocol.
+    Plain clients are served by the wrapped protocol.
     """
 
     def test_silence(self) -> None:
         """
-        A client that says nothing is greeted after the grace, and not before.
+        A client without data is greeted after C{greetingDelay}, not before.
         """
         protocol, transport = self.connect()
         self.clock.advance(0.4)
@@ -258,8 +258,8 @@ class PlainTests(OnePortTestCase):
     )
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Every byte reaches the wrapped protocol, once and in order, and it is
-        greeted once.
+        All bytes are delivered to the wrapped protocol, once and in order, and it sends
+        one greeting.
         """
         stream, pieces = cut
         protocol, transport = self.connect()
@@ -271,10 +271,10 @@ class PlainTests(OnePortTestCase):
         self.assertEqual(transport.writes, [b"hello"])
         self.assertNothingWaits()
 
-    def test_brokenOffRequest(self) -> None:
+    def test_incompleteRequest(self) -> None:
         """
-        The beginning of a request and then 10 seconds of silence count as plain,
-        with a line in the log.
+        An incomplete request, followed by 10 seconds without data, is treated as plain,
+        with a log line.
         """
         protocol, _ = self.connect()
         with capturedLogs() as logs:
@@ -289,11 +289,10 @@ class PlainTests(OnePortTestCase):
         )
         self.assertNothingWaits()
 
-    def test_lostUndecided(self) -> None:
+    def test_lostUndetected(self) -> None:
         """
-        Bytes that were still looked at when the connection is lost reach the
-        wrapped protocol if it is connected already; to a lost connection it is
-        not connected any more.
+        Inspected bytes of a lost connection are delivered to the wrapped protocol if it
+        is already connected; otherwise it is not connected.
         """
         protocol, _ = self.connect()
         self.clock.advance(0.5)
@@ -309,7 +308,7 @@ class PlainTests(OnePortTestCase):
 
     def test_paused(self) -> None:
         """
-        A wrapped protocol that does not want bytes yet gets them when it does.
+        A paused wrapped protocol receives the data when it resumes.
         """
 
         class Pausing(Greeter):
@@ -328,8 +327,7 @@ class PlainTests(OnePortTestCase):
 
     def test_pausedForGood(self) -> None:
         """
-        A wrapped protocol that pauses again, or closes, gets no more than it
-        wants.
+        A wrapped protocol that pauses again, or closes, receives no further data.
         """
 
         class Shy(Greeter):
@@ -348,8 +346,7 @@ class PlainTests(OnePortTestCase):
 
     def test_halfClosedWhilePaused(self) -> None:
         """
-        A client that closes its side while the wrapped protocol has paused:
-        the bytes come first.
+        The EOF of a client is delivered after the data held for a paused protocol.
         """
 
         class Pausing(HalfGreeter):
@@ -368,7 +365,7 @@ class PlainTests(OnePortTestCase):
 
     def test_resumedAfterTheEnd(self) -> None:
         """
-        Resuming a connection that is lost does nothing.
+        Resuming a lost connection does nothing.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(b"abc")
@@ -379,8 +376,7 @@ class PlainTests(OnePortTestCase):
 
     def test_faultOutsideARead(self) -> None:
         """
-        A fault that comes at another time than with a read ends the connection
-        too.
+        An exception outside a read aborts the connection, too.
         """
         _, transport = self.connect()
 
@@ -394,7 +390,7 @@ class PlainTests(OnePortTestCase):
 
     def test_pausedBeforeItIsKnown(self) -> None:
         """
-        A wrapped protocol that was greeted by silence can pause too.
+        A wrapped protocol that was connected after C{greetingDelay} can pause, too.
         """
         protocol, _ = self.connect()
         self.clock.advance(0.5)
@@ -407,8 +403,8 @@ class PlainTests(OnePortTestCase):
 
     def test_pausedAfterItIsReplaced(self) -> None:
         """
-        A wrapped protocol that pauses when it is disconnected for a late HTTP
-        request does not pause the connection of its successor.
+        A wrapped protocol that pauses when it is disconnected for a late HTTP request
+        does not pause the connection of the next protocol.
         """
 
         class Silent(Greeter):
@@ -427,20 +423,20 @@ class PlainTests(OnePortTestCase):
         self.assertEqual(self.greeter.told, ["lost"])
         self.assertTrue(transport.drainAll().startswith(b"HTTP/1.1 426 "))
 
-    def test_closedAtOnce(self) -> None:
+    def test_closedImmediately(self) -> None:
         """
-        A wrapped protocol that closes the connection when it is made gets no
-        bytes.
+        A wrapped protocol that closes the connection in C{connectionMade} receives no
+        data.
         """
         protocol, transport = self.connect(Closer)
         protocol.dataReceived(b"abc")
         self.assertEqual(self.greeter.received, b"")
         self.assertEqual(transport.drainAll(), b"hello")
 
-    def test_graceOfZero(self) -> None:
+    def test_delayOfZero(self) -> None:
         """
-        Without a grace, a part of a request and a client that must speak first still
-        have their time, and few timers are used for it.
+        With C{greetingDelay} 0, incomplete requests and clients that must send first
+        still have the detection timeout, with few timers.
         """
         for accept, first in ((ALL_TYPES, b"POST /a"), ({ClientType.WEBSOCKET}, b"")):
             clock = CountingClock()
@@ -461,8 +457,8 @@ class PlainTests(OnePortTestCase):
 
     def test_floodedWhileClosing(self) -> None:
         """
-        Bytes received while the connection closes are neither held nor delivered,
-        even if the client was never recognized.
+        Data received while the connection closes is neither held nor delivered, even if
+        the client was not detected.
         """
         protocol, transport = self.connect(Closer)
         self.clock.advance(0.5)
@@ -475,7 +471,7 @@ class PlainTests(OnePortTestCase):
 
     def test_refused(self) -> None:
         """
-        If the wrapped factory wants no protocol, the connection is closed.
+        If the wrapped factory returns no protocol, the connection is closed.
         """
         protocol, transport = self.connect()
         self.wrapped.buildProtocol = lambda addr: None  # type: ignore[method-assign,assignment,return-value]
@@ -487,13 +483,13 @@ class PlainTests(OnePortTestCase):
 
 class HalfCloseTests(OnePortTestCase):
     """
-    A peer can close its side.
+    Clients that send EOF.
     """
 
     def test_unaware(self) -> None:
         """
-        For a wrapped protocol that knows nothing of it this side is closed too,
-        after what it had to say.
+        If the wrapped protocol does not support half-close, the connection is closed
+        after its data is sent.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"abc")
@@ -503,9 +499,9 @@ class HalfCloseTests(OnePortTestCase):
         self.assertEqual(transport.drainAll(), b"hello")
         self.assertEqual(self.greeter.told, ["made", "lost"])
 
-    def test_undecided(self) -> None:
+    def test_undetected(self) -> None:
         """
-        What was still looked at is plain then.
+        An undetected client is treated as plain at EOF.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"<pol")
@@ -515,8 +511,7 @@ class HalfCloseTests(OnePortTestCase):
 
     def test_silent(self) -> None:
         """
-        A client that has said nothing and closes its side is greeted, and then
-        it is over.
+        A client that sends only EOF is greeted and disconnected.
         """
         protocol, transport = self.connect()
         protocol.readConnectionLost()
@@ -526,7 +521,7 @@ class HalfCloseTests(OnePortTestCase):
 
     def test_aware(self) -> None:
         """
-        A wrapped protocol that knows of it is told, and decides.
+        A wrapped protocol that supports half-close is notified, and decides.
         """
         protocol, transport = self.connect(HalfGreeter)
         protocol.dataReceived(b"abc")
@@ -537,8 +532,8 @@ class HalfCloseTests(OnePortTestCase):
 
     def test_wrappers(self) -> None:
         """
-        Factories that wrap others, Twisted's and ours, can stand between: they
-        know of it no more than what they wrap.
+        Wrapper factories, Twisted's and ours, support half-close if the wrapped
+        protocol does.
         """
 
         def guard(factory: Any) -> GuardFactory:
@@ -567,7 +562,7 @@ class HalfCloseTests(OnePortTestCase):
 
 class FactoryTests(OnePortTestCase):
     """
-    The door starts and stops with what is behind it.
+    The factory starts and stops the wrapped factory.
     """
 
     def test_startAndStop(self) -> None:
@@ -582,7 +577,7 @@ class FactoryTests(OnePortTestCase):
 
     def test_logPrefix(self) -> None:
         """
-        The log names the wrapped factory.
+        The log prefix contains the wrapped factory.
         """
         protocol, _ = self.connect()
         self.assertEqual(protocol.logPrefix(), "GreeterFactory (one port)")

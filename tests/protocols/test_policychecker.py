@@ -30,14 +30,14 @@ NAMED, MASTER, OWN = 8430, 843, 8080
 
 def control(policy: PolicyFile, siteControl: str) -> PolicyFile:
     """
-    Give a policy file a meta-policy.
+    Set the meta-policy of a policy file.
     """
     return PolicyFile(policy.rules, siteControl)
 
 
 class Asked:
     """
-    One server that has been asked for its file.
+    A server whose policy file was requested.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -58,7 +58,7 @@ class Asked:
 
     def send(self, data: bytes) -> None:
         """
-        Accept the connection and answer.
+        Accept the connection, and answer.
         """
         transport = self.accept()
         transport.arrive(data)
@@ -73,12 +73,12 @@ class Asked:
 
 class CheckerTestCase(SynchronousTestCase):
     """
-    A checker on a network in memory.
+    A checker on an in-memory network.
     """
 
     def setUp(self) -> None:
         """
-        Make a checker that knows no file.
+        Create a checker with an empty cache.
         """
         self.clock = Clock()
         self.asked: list[Asked] = []
@@ -87,7 +87,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def endpointFor(self, host: str, port: int) -> Way:
         """
-        Make the way to a server.
+        Return the endpoint of a server.
         """
         self.asked.append(Asked(host, port))
         return self.asked[-1].way
@@ -101,14 +101,13 @@ class CheckerTestCase(SynchronousTestCase):
 
     def assertPorts(self, *ports: int) -> None:
         """
-        These ports have been asked, in this order, and no others.
+        Assert the requested ports, in order.
         """
         self.assertEqual([asked.port for asked in self.asked], list(ports))
 
     def assertDecided(self, checking: Deferred[Decision], permitted: bool, *words: str) -> None:
         """
-        There is a decision, with a reason that has these words at its end, and
-        nothing waits any more.
+        Assert the decision and the end of its last reason, and that no timer runs.
         """
         decision = self.successResultOf(checking)
         self.assertIs(decision.permitted, permitted, decision)
@@ -119,7 +118,7 @@ class CheckerTestCase(SynchronousTestCase):
 
     def answer(self, what: PolicyFile | bytes | Exception | None) -> None:
         """
-        Have the server that was asked last answer, or refuse the connection
+        Answer as the server of the last connection attempt, or refuse the connection
         with C{None} or an exception.
         """
         match what:
@@ -133,17 +132,17 @@ class CheckerTestCase(SynchronousTestCase):
 
 class OrderTests(CheckerTestCase):
     """
-    The files are got in the player's order.
+    Files are requested in the player's order.
     """
 
     def test_masterAndOwn(self) -> None:
         """
-        Whatever the master says and the port itself, this is how it goes: which
-        ports are asked, and what is decided.
+        For each master policy file and file of the port: the requested ports, and the
+        decision.
         """
         invalid = b"<html/>\0"
         for master, own, ports, permitted in [
-            # The master grants: nobody else is asked, whatever its meta-policy.
+            # The master grants: no other file is requested, whatever its meta-policy.
             (GRANTING, None, (MASTER,), True),
             (control(GRANTING, "all"), None, (MASTER,), True),
             (control(GRANTING, "master-only"), None, (MASTER,), True),
@@ -161,7 +160,7 @@ class OrderTests(CheckerTestCase):
             (REFUSING, invalid, (MASTER, OWN), False),
             (control(REFUSING, "all"), GRANTING, (MASTER, OWN), True),
             (control(PolicyFile(), "all"), REFUSING, (MASTER, OWN), False),
-            # There is none, or none that can be read.
+            # The file is missing or invalid.
             (None, GRANTING, (MASTER, OWN), True),
             (None, REFUSING, (MASTER, OWN), False),
             (None, None, (MASTER, OWN), False),
@@ -184,8 +183,8 @@ class OrderTests(CheckerTestCase):
 
     def test_named(self) -> None:
         """
-        Files that were named come first, one after the other; if one grants,
-        nobody else is asked, and if none does, it goes on with the master.
+        Files passed to C{loadPolicyFile} are requested first, in order. If one grants,
+        no other file is requested; if none does, the master follows.
         """
         named = (f"xmlsocket://{HOST}:{NAMED}", f"xmlsocket://{HOST.upper()}:{NAMED + 1}")
         for answers, permitted in [
@@ -210,7 +209,7 @@ class OrderTests(CheckerTestCase):
 
     def test_namedIsSlow(self) -> None:
         """
-        A file that was named is waited for, far longer than the master.
+        A file passed to C{loadPolicyFile} has a longer timeout than the master.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
         self.clock.advance(500)
@@ -220,7 +219,7 @@ class OrderTests(CheckerTestCase):
 
     def test_namedForever(self) -> None:
         """
-        But not for ever.
+        The timeout of such a file is limited.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
         self.clock.advance(policychecker.NAMED_TIMEOUT)
@@ -230,8 +229,8 @@ class OrderTests(CheckerTestCase):
 
     def test_namedElsewhere(self) -> None:
         """
-        A file speaks only for its own host, and one of http for no socket: the
-        second is told of.
+        A file applies only to its own host; an HTTP file applies to no socket, which is
+        reported.
         """
         checking = self.check(
             f"xmlsocket://other.example:{NAMED}", f"http://{HOST}/crossdomain.xml", "nonsense"
@@ -244,7 +243,8 @@ class OrderTests(CheckerTestCase):
 
     def test_namedMaster(self) -> None:
         """
-        The master can be named too: it is got once, and its meta-policy counts.
+        The master can be passed to C{loadPolicyFile}, too: it is requested once, and
+        its meta-policy counts.
         """
         checking = self.check(f"xmlsocket://{HOST}:{MASTER}")
         self.answer(control(GRANTING, "none"))
@@ -253,8 +253,8 @@ class OrderTests(CheckerTestCase):
 
     def test_silentMaster(self) -> None:
         """
-        A master that has not come within 3 seconds does not exist, be it the
-        connection that is slow or the answer.
+        A master that is not received within 3 seconds is missing, whether the
+        connection or the answer is slow.
         """
         for accepted in (False, True):
             self.setUp()
@@ -273,7 +273,7 @@ class OrderTests(CheckerTestCase):
 
     def test_silentPort(self) -> None:
         """
-        A port that does not answer permits nothing.
+        A port that does not answer grants nothing.
         """
         checking = self.check()
         self.answer(None)
@@ -285,8 +285,7 @@ class OrderTests(CheckerTestCase):
 
     def test_portRule(self) -> None:
         """
-        Below 1024 the master and the port itself can grant, and a file from
-        1024 or above cannot.
+        For ports below 1024, only files from ports below 1024 can grant.
         """
         for port, answers in [
             (80, (GRANTING,)),
@@ -307,7 +306,7 @@ class OrderTests(CheckerTestCase):
 
     def test_toTheMaster(self) -> None:
         """
-        Who wants to connect to port 843 itself has asked it already.
+        For port 843 itself, only one file is requested.
         """
         checking = self.check(port=MASTER)
         self.answer(REFUSING)
@@ -316,7 +315,7 @@ class OrderTests(CheckerTestCase):
 
     def test_standIn(self) -> None:
         """
-        Another port can stand for 843, with all its rights.
+        Another port can replace 843, with all its rights.
         """
         self.checker = PolicyChecker(self.endpointFor, masterPort=9843, clock=self.clock)
         checking = self.check(port=80)
@@ -326,7 +325,7 @@ class OrderTests(CheckerTestCase):
 
     def test_olderRules(self) -> None:
         """
-        By the older rules nobody is asked.
+        By the older rules, no file is requested.
         """
         self.checker.olderRules = True
         self.assertDecided(self.check(), False, "port 8080 is not below 1024")
@@ -337,12 +336,12 @@ class OrderTests(CheckerTestCase):
 
 class ReasonTests(CheckerTestCase):
     """
-    What each step got is told.
+    The result of each step is reported.
     """
 
     def test_lines(self) -> None:
         """
-        Each file has a line, and each of its rules.
+        Each file and each of its rules is reported.
         """
         checking = self.check()
         self.answer(REFUSING)
@@ -362,28 +361,26 @@ class ReasonTests(CheckerTestCase):
 
     def test_failures(self) -> None:
         """
-        Why there is no file is told in words.
+        The reason for a missing file is reported.
         """
         for reason, words in [
-            (error.ConnectionRefusedError(), "no server listens there"),
-            (error.DNSLookupError(), "there is no address for that name"),
+            (error.ConnectionRefusedError(), "connection refused"),
+            (error.DNSLookupError(), "unknown host name"),
             (error.TimeoutError(), "no answer in time"),
-            (error.NoRouteError(113, "No route to host"), "it cannot be reached: "),
-            (error.ConnectError(string="no way"), "it cannot be reached: no way"),
-            (ValueError("no such thing"), "it cannot be reached: no such thing"),
+            (error.NoRouteError(113, "No route to host"), "connection failed: "),
+            (error.ConnectError(string="no way"), "connection failed: no way"),
+            (ValueError("no such thing"), "connection failed: no such thing"),
         ]:
             self.setUp()
             checking = self.check()
             self.answer(reason)
             self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
             self.answer(b"\0")
-            self.assertDecided(
-                checking, False, "the answer is not a policy file: the file is not w"
-            )
+            self.assertDecided(checking, False, "invalid policy file: the file is not w")
 
     def test_strangeAnswer(self) -> None:
         """
-        Whatever a server sends, each line fits a terminal.
+        For any answer of a server, each reason fits one terminal line.
         """
         checking = self.check()
         self.answer(b'<cross-domain-policy><allow-access-from domain="&#x9b;&#10;"/>\0')
@@ -394,9 +391,9 @@ class ReasonTests(CheckerTestCase):
         self.assertDecided(checking, False)
         self.assertTrue(all(line.isprintable() for line in self.told), self.told)
 
-    def test_nobodyListens(self) -> None:
+    def test_withoutTell(self) -> None:
         """
-        The reasons need not be heard as they come.
+        The C{tell} parameter is optional.
         """
         checking = self.checker.check(CONTENT, HOST, OWN)
         self.answer(GRANTING)
@@ -405,13 +402,12 @@ class ReasonTests(CheckerTestCase):
 
 class MemoryTests(CheckerTestCase):
     """
-    Files are got once.
+    Files are cached.
     """
 
     def test_known(self) -> None:
         """
-        A file that has been got is known, and so is that there is none; the
-        decision is made anew for each port.
+        Files and their absence are cached; the decision is made for each port.
         """
         checking = self.check()
         self.answer(None)
@@ -428,7 +424,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_otherHost(self) -> None:
         """
-        Another host has files of its own.
+        Files are cached by host.
         """
         self.check()
         self.answer(GRANTING)
@@ -438,7 +434,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_shared(self) -> None:
         """
-        Connections to several ports of a host wait for one master.
+        Connections to several ports of a host share one request of the master.
         """
         one, two = self.check(), self.check(port=9000)
         self.assertPorts(MASTER)
@@ -453,7 +449,8 @@ class MemoryTests(CheckerTestCase):
 
     def test_forget(self) -> None:
         """
-        What is forgotten is got again; who waits meanwhile still gets it.
+        After C{forget}, files are requested again; pending requests still receive their
+        files.
         """
         self.check()
         self.answer(GRANTING)
@@ -471,7 +468,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_limit(self) -> None:
         """
-        So many files are known; beyond it the oldest is forgotten.
+        The number of cached files is limited; the oldest is removed.
         """
         self.patch(policychecker, "MAX_FILES", 2)
         for host in ("a.example", "b.example", "c.example"):
@@ -485,8 +482,7 @@ class MemoryTests(CheckerTestCase):
 
     def test_cancelled(self) -> None:
         """
-        When nobody waits for a file any more, it is not wanted, and not known;
-        while anybody does, it is.
+        When all requests for a file are cancelled, it is not fetched or cached.
         """
         one, two = self.check(), self.check(port=9000)
         one.cancel()
@@ -503,7 +499,8 @@ class MemoryTests(CheckerTestCase):
 
     def test_cancelledWhenForgotten(self) -> None:
         """
-        What is not wanted any more leaves alone what came in its place.
+        Cancelling a request made before C{forget} does not affect a later one for the
+        same file.
         """
         one = self.check()
         self.checker.forget()
@@ -518,12 +515,12 @@ class MemoryTests(CheckerTestCase):
 
 class PermittedEndpointTests(SynchronousTestCase):
     """
-    L{PermittedEndpoint} asks before it connects.
+    L{PermittedEndpoint} requests permission before it connects.
     """
 
     def test_permitted(self) -> None:
         """
-        With the permission it connects, and not before.
+        With the permission, the endpoint connects, not before.
         """
         way, permission = Way(), Deferred[None]()
         connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
@@ -535,7 +532,7 @@ class PermittedEndpointTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        Without it it does not connect.
+        Without the permission, the endpoint does not connect.
         """
         way = Way()
         endpoint = PermittedEndpoint(way, lambda: fail(ValueError("no")))
@@ -544,7 +541,7 @@ class PermittedEndpointTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Who does not want the connection any more cancels what is under way.
+        Cancelling C{connect} cancels the permission or the connection attempt.
         """
         way, cancelled = Way(), list[object]()
         permission = Deferred[None](cancelled.append)

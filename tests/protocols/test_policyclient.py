@@ -21,12 +21,12 @@ POLICY = PolicyFile.forPort(80).toXML()
 
 class PolicyClientTests(SynchronousTestCase):
     """
-    L{askForPolicy} gets a file.
+    L{askForPolicy} fetches a file.
     """
 
     def ask(self) -> Deferred[bytes]:
         """
-        Begin to connect to a server.
+        Start to connect to a server.
         """
         self.clock = Clock()
         self.way = Way()
@@ -46,15 +46,15 @@ class PolicyClientTests(SynchronousTestCase):
 
     def assertNothingWaits(self) -> None:
         """
-        There is nothing left to do.
+        Assert that no timer is left.
         """
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @given(cuts(POLICY + b"\0"))
     def test_anyCut(self, pieces: list[bytes]) -> None:
         """
-        The request goes out in one write; the file ends with its zero byte, and
-        then this side closes.
+        The request is sent in one write. The file ends at its NUL byte, and the
+        connection is closed.
         """
         asking, transport = self.connect()
         self.assertEqual(transport.writes, [REQUEST])
@@ -69,7 +69,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_withoutEnd(self) -> None:
         """
-        A file without a zero byte ends with the connection.
+        A file without a NUL byte ends at EOF.
         """
         asking, transport = self.connect()
         transport.arrive(POLICY)
@@ -81,7 +81,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_afterTheEnd(self) -> None:
         """
-        What comes after the zero byte does not count.
+        Data that follows the NUL byte is ignored.
         """
         asking, transport = self.connect()
         transport.arrive(POLICY + b"\0more")
@@ -91,18 +91,18 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        A server that closes without a word has no file.
+        A server that closes the connection without data has no file.
         """
         asking, transport = self.connect()
         transport.loseConnection()
         transport.drain()
         problem = self.failureResultOf(asking, PolicyError)
-        self.assertEqual(problem.getErrorMessage(), "the connection is closed without a word")
+        self.assertEqual(problem.getErrorMessage(), "the server sent no data")
 
     def test_tooLong(self) -> None:
         """
-        The longest file is taken; one byte more ends the connection, whether
-        its zero byte comes with it or not.
+        The longest file is accepted; one byte more closes the connection, with or
+        without its NUL byte.
         """
         asking, transport = self.connect()
         transport.arrive(b"x" * MAX_POLICY_LENGTH)
@@ -113,13 +113,14 @@ class PolicyClientTests(SynchronousTestCase):
             transport.arrive(b"x" * MAX_POLICY_LENGTH)
             transport.arrive(b"x" + end)
             problem = self.failureResultOf(asking, PolicyError)
-            self.assertEqual(problem.getErrorMessage(), "it is longer than 65536 bytes")
+            self.assertEqual(problem.getErrorMessage(), "the file is longer than 65536 bytes")
             self.assertTrue(transport.closed)
             self.assertNothingWaits()
 
     def test_timeout(self) -> None:
         """
-        One time is for the connection and the answer, however slowly it comes.
+        The timeout includes the connection attempt and the answer, however slowly it
+        arrives.
         """
         asking = self.ask()
         self.clock.advance(3)
@@ -137,7 +138,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Who does not want the answer any more closes the connection.
+        Cancelling the request closes the connection.
         """
         asking = self.ask()
         asking.cancel()

@@ -45,7 +45,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def assertEnded(self, transport: TightTransport, answer: bytes) -> None:
         """
-        The client got an answer and the end, and nothing waits any more.
+        Assert that the client received an answer and the end, and that no timer runs.
         """
         self.assertEqual(transport.drainAll(), answer)
         self.assertTrue(transport.disconnecting)
@@ -57,7 +57,7 @@ class PolicyFileTests(SynchronousTestCase):
     @given(cuts(REQUEST))
     def test_anyCut(self, pieces: list[bytes]) -> None:
         """
-        The request is answered in one write, however it is cut.
+        The request is answered in one write, however it is split.
         """
         protocol, transport = self.connect()
         for piece in pieces:
@@ -67,7 +67,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_noTimeout(self) -> None:
         """
-        With a timeout of 0 a client can take any time.
+        With a timeout of 0, a client has no time limit.
         """
         protocol, transport = self.connect()
         protocol.connectionLost(Failure(ConnectionDone()))
@@ -83,17 +83,16 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        The log has a line for it.
+        An answered request is logged.
         """
         protocol, _ = self.connect()
         with capturedLogs() as logs:
             protocol.dataReceived(REQUEST)
-        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 got the policy file"])
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 received the policy file"])
 
     def test_withoutEnd(self) -> None:
         """
-        A request that lacks only its zero byte is answered after a second, or
-        when the client has closed its side.
+        A request that lacks only its NUL byte is answered after a second, or at EOF.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -109,8 +108,8 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_otherEnds(self) -> None:
         """
-        A request that ends with LF or CRLF, as C{nc} sends it, is answered immediately;
-        data after a request does not matter.
+        A request terminated by LF or CRLF, as C{nc} sends it, is answered immediately;
+        data that follows is ignored.
         """
         for end in (b"\n", b"\r\n", b"\r\n\0", b"\0GET / HTTP/1.1\r\n", b"x"):
             protocol, transport = self.connect()
@@ -119,7 +118,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_lateEnd(self) -> None:
         """
-        The zero byte that comes within the second is answered once.
+        A request whose NUL byte arrives within the second is answered once.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -127,10 +126,9 @@ class PolicyFileTests(SynchronousTestCase):
         protocol.dataReceived(b"\0")
         self.assertEnded(transport, REPLY)
 
-    def test_somethingElse(self) -> None:
+    def test_otherData(self) -> None:
         """
-        Anything else ends the connection at its first byte that does not fit,
-        with a line in the log.
+        Any other data closes the connection at the first wrong byte, with a log line.
         """
         for data in [b"G", b"<policy-file-requesT", b"\xff" * 70000]:
             protocol, transport = self.connect()
@@ -139,13 +137,13 @@ class PolicyFileTests(SynchronousTestCase):
                 protocol.dataReceived(REQUEST)
             self.assertEnded(transport, b"")
             self.assertEqual(
-                linesOf(logs), ["192.168.1.1:54321 sent something else than a policy request"]
+                linesOf(logs), ["192.168.1.1:54321 refused: client did not send a policy request"]
             )
 
     def test_silence(self) -> None:
         """
-        A client that does not ask in time is sent away, however many bytes it
-        has sent.
+        A client without a complete request is disconnected after the timeout, even if
+        it has sent data.
         """
         for begun in [b"", b"<policy-"]:
             protocol, transport = self.connect()
@@ -155,11 +153,11 @@ class PolicyFileTests(SynchronousTestCase):
                 self.assertFalse(transport.disconnecting)
                 self.clock.advance(0.1)
             self.assertEnded(transport, b"")
-            self.assertIn("has not sent a policy request for 5 seconds", linesOf(logs)[0])
+            self.assertIn("refused: no policy request within 5 s", linesOf(logs)[0])
 
     def test_halfClosed(self) -> None:
         """
-        A client that closes its side without having asked is sent away.
+        A client that sends EOF without a request is disconnected.
         """
         protocol, transport = self.connect()
         protocol.dataReceived(b"<pol")
@@ -169,7 +167,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost, nothing waits any more.
+        When the connection is lost, the timers are cancelled.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(REQUEST[:-1])
@@ -178,7 +176,7 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        A request that is longer than it may be is none.
+        A request above the maximum length is refused.
         """
         request = b" " * 10 + REQUEST
         for limit, answer in [(len(request), REPLY), (len(request) - 1, b"")]:
@@ -189,24 +187,25 @@ class PolicyFileTests(SynchronousTestCase):
 
     def test_noPolicy(self) -> None:
         """
-        Who asks where there is no file gets the end, and the log says so.
+        A request on a port without a policy file closes the connection, with a log
+        line.
         """
         protocol, transport = self.connect(None)
         with capturedLogs() as logs:
             protocol.dataReceived(REQUEST)
         self.assertEnded(transport, b"")
-        self.assertIn("asked for the policy file; there is none for", linesOf(logs)[0])
+        self.assertIn("requested the policy file, but ", linesOf(logs)[0])
         self.assertEqual(self.factory.unanswered, 1)
 
 
 class PolicyForTests(SynchronousTestCase):
     """
-    L{policyFor} finds the file for a port.
+    L{policyFor} returns the file for a port.
     """
 
     def test_noPort(self) -> None:
         """
-        A file is for any address; a file for the port needs one.
+        A file for any port is available without a port; a file for one port is not.
         """
         self.assertIs(policyFor(POLICY, UNIXAddress(b"/a")), POLICY)
         self.assertIsNone(policyFor(PolicyFile.forPort, UNIXAddress(b"/a")))

@@ -28,7 +28,7 @@ PROXY = "192.168.1.1:54321"
 
 class Addressed(Greeter):
     """
-    Remembers the addresses at the beginning of a connection.
+    Records the addresses in C{connectionMade}.
     """
 
     def connectionMade(self) -> None:
@@ -40,7 +40,7 @@ class Addressed(Greeter):
 
 class ProxyProtocolTests(SynchronousTestCase):
     """
-    Connections through a proxy that sends the PROXY protocol.
+    Connections from a proxy that sends the PROXY protocol.
     """
 
     def connect(
@@ -82,7 +82,7 @@ class ProxyProtocolTests(SynchronousTestCase):
 
     def test_ipv6(self) -> None:
         """
-        IPv6 addresses are addresses of that family.
+        IPv6 addresses are returned as C{IPv6Address}.
         """
         connection, _ = self.connect()
         connection.dataReceived(b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n")
@@ -98,8 +98,8 @@ class ProxyProtocolTests(SynchronousTestCase):
 
     def assertRefused(self, transport: TightTransport, lines: list[str], reason: str) -> None:
         """
-        Assert that a connection is aborted with one line in the log, and that
-        nothing is left.
+        Assert that a connection is aborted with one log line, and that no timer is
+        left.
         """
         self.assertTrue(transport.closed)
         self.assertEqual(lines, [f"{PROXY} refused: {reason}"])
@@ -202,7 +202,7 @@ class ProxyProtocolTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """
-        The log names the wrapped factory.
+        The log prefix contains the wrapped factory.
         """
         connection, _ = self.connect()
         self.assertEqual(connection.logPrefix(), "GreeterFactory (PROXY)")

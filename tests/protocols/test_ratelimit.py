@@ -16,9 +16,9 @@ from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 
 
-class PaceTests(SynchronousTestCase):
+class RateLimitTests(SynchronousTestCase):
     """
-    Messages and bytes have their rates.
+    The messages and bytes per second are limited.
     """
 
     def setUp(self) -> None:
@@ -26,7 +26,7 @@ class PaceTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        So many messages a second are allowed, and five times as many at once.
+        The rate of messages is limited, with bursts of five times as many.
         """
         limiter = RateLimiter(10, 0, self.clock)
         self.assertTrue(limiter.allows(50, 1_000_000))
@@ -36,7 +36,7 @@ class PaceTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """
-        The same goes for bytes.
+        The rate of bytes is limited in the same way.
         """
         limiter = RateLimiter(0, 100, self.clock)
         self.assertTrue(limiter.allows(1_000_000, 500))
@@ -44,8 +44,8 @@ class PaceTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        Who sends more is closed, and what he has sent is not dealt with; there
-        is one line in the log.
+        A client that exceeds the rate is disconnected with one log line, and its data
+        is dropped.
         """
         factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
         protocol = factory.buildProtocol(None)
@@ -57,12 +57,12 @@ class PaceTests(SynchronousTestCase):
             transport.arrive(b"b\0")
         self.assertEqual(transport.drainAll(), b"a\0" * 5)
         self.assertTrue(transport.disconnecting)
-        self.assertIn("closed: it sends more than is allowed", linesOf(logs)[0])
+        self.assertIn("disconnected: rate limit exceeded (1 messages/s)", linesOf(logs)[0])
         self.assertEqual(factory.cut, {"queue": 0, "rate": 1, "message": 0})
 
     def test_clock(self) -> None:
         """
-        The clock of the factory, which a test can move, measures the rates.
+        The clock of the factory measures the rates.
         """
         factory = XMLSocketFactory(EchoProtocol, messageRate=1, clock=self.clock)
         protocol = factory.buildProtocol(None)
@@ -77,8 +77,8 @@ class PaceTests(SynchronousTestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket is told why, by a code and in words, whoever notices it; and
-        it is counted.
+        A WebSocket client receives a close code and a reason, and the connection is
+        counted.
         """
         sixMessages = frame(BINARY, b"a\0" * 6)
         for echo, sent, code, limit in (

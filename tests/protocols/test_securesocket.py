@@ -38,10 +38,10 @@ EXPIRED = server(ROOT, ends=PAST)
 
 def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
     """
-    Have a server in TLS, which echoes messages, accept a connection. Nothing
-    passes until the pump is used.
+    Connect to a TLS server that echoes messages. No data passes before the pump is
+    used.
 
-    @param identity: who the server is; C{None} for one that says nothing.
+    @param identity: the server's certificate; C{None} for a server that sends nothing.
     """
     serving: Any = AccumulatingProtocol()
     if identity is not None:
@@ -61,7 +61,7 @@ def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump
 
 class Client(SecureSocketProtocol):
     """
-    Sends a message when it is connected, and notes what happens.
+    Sends a message when it is connected, and records its calls.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Client(SecureSocketProtocol):
 
 class SecureSocketProtocolTests(SynchronousTestCase):
     """
-    A protocol and its factory.
+    L{SecureSocketProtocol} and its factory.
     """
 
     def setUp(self) -> None:
@@ -97,8 +97,8 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        The protocol is connected when the server is trusted, and talks; its end
-        is told as ever.
+        The protocol is connected when the server is trusted, exchanges data, and is
+        notified of the end.
         """
         calling = self.factory.buildProtocol(None)
         pump = meet(calling, self.clock)
@@ -115,7 +115,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        If it is not trusted the protocol hears why, once, and nothing else.
+        If the server is not trusted, only C{handshakeFailed} is called, once.
         """
         meet(self.factory.buildProtocol(None), self.clock, EXPIRED).flush()
         [reason] = self.client.heard
@@ -126,8 +126,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        A server that does not come to the end of the handshake is left when the
-        time is over.
+        A server that does not complete the handshake is disconnected after the timeout.
         """
         pump = meet(self.factory.buildProtocol(None), self.clock, None)
         self.clock.advance(6.9)
@@ -141,7 +140,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        A server that goes away in the handshake is told as such.
+        A server that disconnects during the handshake is reported as such.
         """
         pump = meet(self.factory.buildProtocol(None), self.clock, None)
         pump.server.transport.loseConnection()
@@ -152,8 +151,8 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_connectTCP(self) -> None:
         """
-        The factory can be given to C{connectTCP}, which tells it of more than
-        an endpoint would.
+        The factory can be used with C{connectTCP}, which calls more methods than an
+        endpoint.
         """
         reactor = MemoryReactor()
         connector = reactor.connectTCP("127.0.0.1", 443, self.factory)
@@ -165,7 +164,7 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
     def test_logged(self) -> None:
         """
-        Who does not override C{handshakeFailed} finds the reason in the log.
+        The default C{handshakeFailed} logs the reason.
         """
         factory = SecureSocketFactory(SecureSocketProtocol, HOST, TRUST, clock=self.clock)
         with capturedLogs() as captured:
@@ -176,12 +175,12 @@ class SecureSocketProtocolTests(SynchronousTestCase):
 
 class TLSWay(Way):
     """
-    A way to a server in TLS.
+    An endpoint with a TLS server.
     """
 
     def arrive(self, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
         """
-        Get to a server.
+        Connect to a server.
         """
         calling: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
         pump = meet(calling, clock, identity)
@@ -192,7 +191,7 @@ class TLSWay(Way):
 @implementer(IHandshakeListener)
 class Listener(Protocol):
     """
-    Wants to hear of the handshake too.
+    Also listens to the end of the handshake.
     """
 
     def __init__(self) -> None:
@@ -207,7 +206,7 @@ class Listener(Protocol):
 
 class Starting(Factory[Listener]):
     """
-    Notes when it starts and stops.
+    Records when it is started and stopped.
     """
 
     noisy = False
@@ -223,7 +222,7 @@ class Starting(Factory[Listener]):
 
 class SecureEndpointTests(SynchronousTestCase):
     """
-    Any protocol, once the server is trusted.
+    Any protocol with L{SecureEndpoint}.
     """
 
     def setUp(self) -> None:
@@ -237,8 +236,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_trusted(self) -> None:
         """
-        It succeeds with the protocol, which is connected, when the server is
-        trusted.
+        C{connect} succeeds with the connected protocol when the server is trusted.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock)
@@ -252,7 +250,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_started(self) -> None:
         """
-        The protocol's factory starts and stops with the endpoint's.
+        The protocol's factory is started and stopped with that of the endpoint.
         """
         self.endpoint.connect(self.factory)
         self.assertTrue(self.factory.running)
@@ -261,7 +259,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        It fails with the exact reason if the server is not trusted.
+        C{connect} fails with the exact reason if the server is not trusted.
         """
         connecting = SecureEndpoint(self.way, HOST, TRUST, clock=self.clock).connect(self.factory)
         self.way.arrive(self.clock, EXPIRED).flush()
@@ -270,7 +268,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_judged(self) -> None:
         """
-        The verdict is told before the failure.
+        C{judged} is called before the failure.
         """
         connecting = self.endpoint.connect(self.factory)
         told: list[int] = []
@@ -281,7 +279,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_unreachable(self) -> None:
         """
-        It fails as the endpoint beneath it does.
+        C{connect} fails with the error of the underlying endpoint.
         """
         connecting = self.endpoint.connect(self.factory)
         self.way.connecting.errback(error.ConnectionRefusedError())
@@ -290,7 +288,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        It fails when the handshake takes too long.
+        C{connect} fails when the handshake takes too long.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock, None)
@@ -301,7 +299,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_noProtocol(self) -> None:
         """
-        A factory that makes no protocol makes it fail, and the server is left.
+        If the factory returns no protocol, C{connect} fails, and the connection is
+        closed.
         """
         self.patch(self.factory, "buildProtocol", lambda address: None)
         connecting = self.endpoint.connect(self.factory)
@@ -312,8 +311,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault of the factory, or of the protocol when it is connected, makes it
-        fail, and the server is left.
+        If the factory or C{connectionMade} raises, C{connect} fails, and the connection
+        is closed.
         """
 
         def fault(*arguments: object) -> None:
@@ -334,7 +333,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledBefore(self) -> None:
         """
-        What is not wanted any more is cancelled beneath it too.
+        Cancelling C{connect} cancels the underlying connection attempt.
         """
         connecting = self.endpoint.connect(self.factory)
         connecting.cancel()
@@ -376,7 +375,7 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledWhenRefused(self) -> None:
         """
-        A cancellation by C{judged} of a certificate that is refused is the failure.
+        If C{judged} cancels for a refused certificate, C{connect} fails as cancelled.
         """
         endpoint = SecureEndpoint(
             self.way, HOST, TRUST, judged=lambda verdict: connecting.cancel(), clock=self.clock
@@ -388,8 +387,8 @@ class SecureEndpointTests(SynchronousTestCase):
 
     def test_cancelledInTheHandshake(self) -> None:
         """
-        A handshake that is not wanted any more is given up, even if its last
-        bytes have just come.
+        Cancelling during the handshake closes the connection, even if its last bytes
+        were just received.
         """
         connecting = self.endpoint.connect(self.factory)
         pump = self.way.arrive(self.clock)

@@ -17,7 +17,7 @@ from tests.segments import cutStreams
 
 class Reader(TelnetProtocol):
     """
-    Collects what is read.
+    Collects received text.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ def connect(
 
 class ReadTests(SynchronousTestCase):
     """
-    L{TelnetProtocol} reads text.
+    Receiving text.
     """
 
     @given(
@@ -51,7 +51,7 @@ class ReadTests(SynchronousTestCase):
     )
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Characters come whole, however they are cut.
+        Characters are complete, however the stream is split.
         """
         stream, pieces = cut
         protocol, _ = connect()
@@ -63,7 +63,8 @@ class ReadTests(SynchronousTestCase):
     @given(cutStreams(st.binary()))
     def test_anyBytes(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut of any bytes gives the same text and the same answers.
+        For any bytes, the text and the answers do not depend on how the stream is
+        split.
         """
         stream, pieces = cut
         (whole, wholeTransport), (protocol, transport) = connect(), connect()
@@ -77,7 +78,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_options(self) -> None:
         """
-        What the server wants is refused, in one write, before the text is read.
+        Options that the server requests are refused, in one write, before the text is
+        delivered.
         """
         protocol, transport = connect()
         protocol.dataReceived(b"a\xff\xfd\x01\xff\xfb\x03b\r\n")
@@ -86,7 +88,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_encoding(self) -> None:
         """
-        Another character set is read, with the byte that Telnet doubles.
+        Other encodings are decoded, including the byte that Telnet escapes.
         """
         protocol, _ = connect("latin-1")
         protocol.dataReceived(b"gr\xfc\xff\xff")
@@ -94,7 +96,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_brokenText(self) -> None:
         """
-        What the character set does not have is U+FFFD, at the end as well.
+        Undecodable bytes become U+FFFD, at the end, too.
         """
         protocol, transport = connect()
         protocol.dataReceived(b"a\x80b\xc3")
@@ -105,7 +107,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_nothingAfterTheEnd(self) -> None:
         """
-        Who has closed the connection gets nothing more.
+        After C{loseConnection}, no text is delivered.
         """
         protocol, transport = connect()
         transport.atOnce = False
@@ -118,7 +120,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        A subclass says what to do with text.
+        Subclasses must implement C{textReceived}.
         """
         protocol = TelnetProtocol()
         protocol.makeConnection(StringTransport())
@@ -127,12 +129,12 @@ class ReadTests(SynchronousTestCase):
 
 class WriteTests(SynchronousTestCase):
     """
-    L{TelnetProtocol} writes lines.
+    Sending lines.
     """
 
     def test_sendLine(self) -> None:
         """
-        A line is ended by CR and LF, or by what is set.
+        Lines are terminated by CR and LF, or by the configured newline.
         """
         protocol, transport = connect()
         protocol.sendLine("grüße")
@@ -144,7 +146,7 @@ class WriteTests(SynchronousTestCase):
     @given(st.text(st.characters(codec="latin-1")))
     def test_escaped(self, line: str) -> None:
         """
-        A byte that would begin a command is doubled.
+        The IAC byte is escaped.
         """
         protocol, transport = connect("latin-1")
         protocol.sendLine(line)
@@ -152,7 +154,7 @@ class WriteTests(SynchronousTestCase):
 
     def test_notInTheCharacterSet(self) -> None:
         """
-        What the character set does not have is a question mark.
+        Unencodable characters become question marks.
         """
         for encoding, line in [("latin-1", "5 \u20ac"), (None, "5 \ud800")]:
             protocol, transport = connect(encoding)
@@ -162,12 +164,12 @@ class WriteTests(SynchronousTestCase):
 
 class FactoryTests(SynchronousTestCase):
     """
-    L{TelnetFactory} has settings.
+    The settings of L{TelnetFactory}.
     """
 
     def test_settings(self) -> None:
         """
-        Its settings go before those of the protocol's class.
+        The settings of the factory override those of the protocol's class.
         """
         protocol = TelnetFactory(Reader, encoding="koi8-r", newline=b"\n", maxQueue=7)
         made = protocol.buildProtocol(None)
@@ -177,14 +179,13 @@ class FactoryTests(SynchronousTestCase):
 
     def test_encodings(self) -> None:
         """
-        A character set that nobody knows, or in which lines have no end, is
-        refused.
+        Unknown encodings, and encodings that are not a superset of ASCII, are refused.
         """
         for name in ["utf-8", "latin-1", "cp1252", "koi8-r", "shift_jis"]:
             self.assertEqual(checkEncoding(name), name)
         for name in ["", "nope", "hex", "idna", "a\0b", "undefined"]:
             error = self.assertRaises(ValueError, checkEncoding, name)
-            self.assertEqual(str(error), f"there is no character set {name!r}")
+            self.assertEqual(str(error), f"unknown character set {name!r}")
         for name in ["utf-16", "utf-8-sig", "cp037", "punycode"]:
             error = self.assertRaises(ValueError, TelnetFactory, Reader, encoding=name)
-            self.assertIn("does not have ASCII", str(error))
+            self.assertIn("must be a superset of ASCII", str(error))

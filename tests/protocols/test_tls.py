@@ -31,7 +31,7 @@ from tests.doubles import TightTransport
 @implementer(IOpenSSLContextFactory)
 class Contexts:
     """
-    Gives a TLS context to Twisted.
+    Returns a TLS context to Twisted.
     """
 
     def __init__(self, context: Context) -> None:
@@ -43,7 +43,7 @@ class Contexts:
 
 def contexts() -> tuple[Context, Context]:
     """
-    Make the contexts of a server and of a client that checks nothing.
+    Return the contexts of a server and of a client that does not verify.
     """
     server, client = Context(TLS_METHOD), Context(TLS_METHOD)
     trustme.CA().issue_cert("localhost").configure_cert(server)
@@ -52,7 +52,7 @@ def contexts() -> tuple[Context, Context]:
 
 class Client(Protocol):
     """
-    Sends something, and collects what it gets.
+    Sends data, and collects the received data.
     """
 
     def __init__(self, message: bytes) -> None:
@@ -73,8 +73,7 @@ class Client(Protocol):
 
 class SlowClient:
     """
-    A client that reads when the test says so, from a server that has little
-    room.
+    A client that reads when the test calls it, from a server with a small buffer.
     """
 
     def __init__(self, factory: Factory[Any], room: int = 1000) -> None:
@@ -101,7 +100,7 @@ class SlowClient:
 
     def write(self) -> None:
         """
-        Have the server get what the client has sent.
+        Deliver the client's data to the server.
         """
         with contextlib.suppress(WantReadError):
             data = self.connection.bio_read(1 << 20)
@@ -117,7 +116,7 @@ class SlowClient:
 
     def read(self) -> None:
         """
-        Read what has arrived; it makes room for more.
+        Read the received data, so that more can be sent.
         """
         self.clock.advance(0)
         arrived = self.transport.value()
@@ -153,7 +152,7 @@ class TLSTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        A client that does not read is cut off, as without TLS.
+        A client that does not read is disconnected, as without TLS.
         """
         factory = XMLSocketFactory(XMLSocketProtocol, maxQueue=100_000)
         client = SlowClient(factory)
@@ -167,8 +166,8 @@ class TLSTests(SynchronousTestCase):
 
     def test_readingIsPaused(self) -> None:
         """
-        While a client does not read, nothing is read from it; it gets
-        everything, and the end.
+        While a client does not read, nothing is read from it; it receives all data, and
+        the end.
         """
         factory = XMLSocketFactory(EchoProtocol)
         client = SlowClient(factory)
@@ -187,8 +186,8 @@ class TLSTests(SynchronousTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held when the connection is to be closed arrives before the end,
-        whoever closes it.
+        Data held when the connection is closed arrives before the end, whichever side
+        closes.
         """
         for closing in ("the protocol", "the guard"):
             xml = XMLSocketFactory(XMLSocketProtocol)
@@ -210,7 +209,7 @@ class TLSTests(SynchronousTestCase):
 
     def talk(self, factory: Factory[Any], message: bytes) -> tuple[Client, IOPump]:
         """
-        Connect a client to a server and let them talk until both are silent.
+        Connect a client to a server, and exchange data until both are idle.
         """
         server, client = contexts()
         clock = Clock()
@@ -226,7 +225,7 @@ class TLSTests(SynchronousTestCase):
 
     def test_writeThenClose(self) -> None:
         """
-        An answer that is written in the same read as the end arrives before it.
+        An answer written in the same read as C{loseConnection} is sent first.
         """
         client, _ = self.talk(SimpleServerFactory(), b"hello\nEXIT\n")
         self.assertEqual(client.received, b"Enter EXIT to exit.\r\nEcho: hello\r\nEcho: EXIT\r\n")
@@ -234,8 +233,8 @@ class TLSTests(SynchronousTestCase):
 
     def test_closeAfterEchoes(self) -> None:
         """
-        A connection closes though it has a producer, and the client gets what
-        is too much for one record.
+        A connection with a producer closes, and the client receives data longer than
+        one TLS record.
         """
         factory = XMLSocketFactory(EchoProtocol)
         message = b"x" * 500_000 + b"\0"
@@ -249,7 +248,7 @@ class TLSTests(SynchronousTestCase):
 
     def test_policyRequest(self) -> None:
         """
-        A policy request is answered inside TLS too, behind all the doors.
+        A policy request inside TLS is answered through all wrappers.
         """
         policy = PolicyFile.forPort(80)
         clock = Clock()

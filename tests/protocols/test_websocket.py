@@ -26,18 +26,18 @@ from tests.segments import cuts
 from tests.transports.websocketcase import Inner, WebSocketTestCase
 
 done = Failure(ConnectionDone())
-REFUSED = "192.168.1.1:54321 sent an HTTP request that was refused:"
+REFUSED = "192.168.1.1:54321 refused: HTTP request answered with"
 
 
 class HandshakeTests(WebSocketTestCase):
     """
-    From the first byte to the answer.
+    The opening handshake.
     """
 
     def test_answer(self) -> None:
         """
-        The protocol is connected when the request is complete, and gets what is
-        behind it.
+        The protocol is connected when the request is complete, and receives the data
+        that follows it.
         """
         connection, transport = self.connect(self.factory())
         connection.dataReceived(REQUEST[:-1])
@@ -54,7 +54,7 @@ class HandshakeTests(WebSocketTestCase):
     @given(cuts(REQUEST + frame(BINARY, b"hello") + closing(1000, b"bye")))
     def test_anyPieces(self, pieces: list[bytes]) -> None:
         """
-        Any way to cut a whole conversation gives the same.
+        The result of a conversation does not depend on how the stream is split.
         """
         self.clock = Clock()
         connection, transport = self.connect(self.factory())
@@ -71,8 +71,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_request(self) -> None:
         """
-        A protocol can look at the request, also through its queue; at its header
-        fields only at first, for they are not kept.
+        The protocol can read the request path; the header fields are available in
+        C{connectionMade} only.
         """
 
         class Looking(XMLSocketProtocol):
@@ -97,9 +97,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no request for a WebSocket, or a wrong one, is answered, with a
-        line in the log, and the connection is closed; what comes then does not
-        count.
+        A request that does not open a WebSocket, or is invalid, is answered and logged,
+        and the connection is closed. Later data is ignored.
         """
         for request, status, words in [
             (b"<hello/>\0", b"400 Bad Request", "400 This is not an HTTP/1.1 request."),
@@ -115,9 +114,7 @@ class HandshakeTests(WebSocketTestCase):
                 connection.dataReceived(REQUEST)
             [line] = linesOf(logs)
             self.assertTrue(
-                line.startswith(
-                    f"192.168.1.1:54321 sent an HTTP request that was refused: {words}"
-                ),
+                line.startswith(f"192.168.1.1:54321 refused: HTTP request answered with {words}"),
                 line,
             )
             self.assertEqual(logs[0]["log_level"], LogLevel.info)
@@ -131,8 +128,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        A request that does not come in time is told so; however little comes,
-        the time is the same.
+        A request that is not complete in time is answered with an error. Incomplete
+        data does not extend the time.
         """
         connection, transport = self.connect(self.factory(openTimeout=7))
         connection.dataReceived(b"GET ")
@@ -152,7 +149,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_longHead(self) -> None:
         """
-        A head that is too long is refused while it comes.
+        A head that is too long is refused as early as possible.
         """
         connection, transport = self.connect(self.factory(maxHead=100))
         with capturedLogs() as logs:
@@ -167,7 +164,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_stubborn(self) -> None:
         """
-        One who does not let a connection end is aborted.
+        A client that does not close the connection is aborted.
         """
         connection, transport = self.connect(self.factory(closeTimeout=3))
         connection.dataReceived(b"\0")
@@ -177,13 +174,12 @@ class HandshakeTests(WebSocketTestCase):
         self.assertTrue(transport.closed)
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 aborted: it has not let the connection close"],
+            ["192.168.1.1:54321 aborted: close timed out"],
         )
 
     def test_noProtocol(self) -> None:
         """
-        If the factory makes no protocol, the client is told that there is no
-        room.
+        If the wrapped factory returns no protocol, the client receives an error.
         """
 
         class Full(Factory[Inner]):
@@ -198,8 +194,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_endsBefore(self) -> None:
         """
-        A connection that ends before there is a WebSocket leaves nothing behind,
-        whoever ends it.
+        A connection that ends before the handshake leaves no timer, whichever side ends
+        it.
         """
         connection, transport = self.connect(self.factory())
         connection.dataReceived(REQUEST[:-1])
@@ -214,7 +210,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_faultInConnectionMade(self) -> None:
         """
-        A protocol that fails when it is connected gets nothing more.
+        A protocol whose C{connectionMade} raises receives no data.
         """
 
         class Faulty(Inner):
@@ -229,7 +225,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_readsInConnectionMade(self) -> None:
         """
-        Nothing is given to a protocol that is still being connected.
+        No data is delivered during C{connectionMade}.
         """
 
         class Hasty(Inner):
@@ -245,7 +241,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_subprotocol(self) -> None:
         """
-        A subprotocol is agreed to if it is known.
+        A known subprotocol is accepted.
         """
         connection, transport = self.connect(self.factory(subprotocols=["chat"]))
         connection.dataReceived(
@@ -255,7 +251,7 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_halfClosed(self) -> None:
         """
-        What is beneath can know half-closed connections; a WebSocket does not.
+        A WebSocket does not support half-close, although its transport does.
         """
         wrapper = self.factory().buildProtocol(None)
         transport = TightTransport(wrapper)
@@ -265,7 +261,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_noTLS(self) -> None:
         """
-        The underlying transport can start TLS; a WebSocket cannot, and does not claim it.
+        The underlying transport can start TLS; a WebSocket does not provide
+        C{ITLSTransport}.
         """
         wrapper = self.factory().buildProtocol(None)
         transport = TightTransport(wrapper)
@@ -277,12 +274,12 @@ class HandshakeTests(WebSocketTestCase):
 
 class OtherwiseTests(WebSocketTestCase):
     """
-    Somebody else for what is no WebSocket.
+    Requests that do not open a WebSocket, with an C{otherwise} function.
     """
 
     def setUp(self) -> None:
         """
-        Have somebody else.
+        Create an C{otherwise} function.
         """
         super().setUp()
         self.other: list[bytes] = []
@@ -292,8 +289,8 @@ class OtherwiseTests(WebSocketTestCase):
 
     def test_handedOver(self) -> None:
         """
-        All that has come is handed over once, as soon as it is clear; nothing is
-        answered, and nothing done afterwards.
+        The function is called once with all data, as early as possible. The protocol
+        does not answer, and does nothing afterwards.
         """
         for pieces in (
             [b"GET ", b"\0", b"rest"],
@@ -311,8 +308,8 @@ class OtherwiseTests(WebSocketTestCase):
 
     def test_notHandedOver(self) -> None:
         """
-        What asks for a WebSocket is not for somebody else, right or wrong; nor is
-        what is too long, or too late.
+        Valid and invalid WebSocket requests, and requests that are too long or too
+        late, are not passed to the function.
         """
         self.connection.dataReceived(REQUEST)
         self.assertEqual(self.transport.value(), RESPONSE)
@@ -328,13 +325,13 @@ class OtherwiseTests(WebSocketTestCase):
 
 class OriginTests(WebSocketTestCase):
     """
-    Pages that may not connect.
+    Pages whose origin is not accepted.
     """
 
     def test_refused(self) -> None:
         """
-        They are told so, with one line in the log, which shows what is no ASCII
-        as it is written in programs.
+        Other origins are refused with an error and one log line, in which non-ASCII
+        characters are escaped.
         """
         policy = PolicyFile((AccessRule("example.com", "8080"),))
         factory = self.factory(origins=originsOf(policy, 8080))
@@ -351,7 +348,7 @@ class OriginTests(WebSocketTestCase):
 
     def test_long(self) -> None:
         """
-        Of a long origin only the beginning is shown, and answered.
+        A long origin is shortened in the log and in the answer.
         """
         connection, transport = self.connect(self.factory(origins=lambda origin: False))
         with capturedLogs() as logs:
@@ -363,7 +360,7 @@ class OriginTests(WebSocketTestCase):
 
     def test_permitted(self) -> None:
         """
-        The others, and who is not a page, may connect.
+        Other origins, and clients without an origin, are accepted.
         """
         asked: list[str | None] = []
 
@@ -386,7 +383,7 @@ class ProxyTests(WebSocketTestCase):
 
     def peers(self, field: bytes, address: object) -> tuple[object, object]:
         """
-        Get who the peer is for the factory and for the protocol.
+        Return the peer for the factory and for the protocol.
         """
         asked: list[object] = []
 
@@ -404,7 +401,8 @@ class ProxyTests(WebSocketTestCase):
 
     def test_behind(self) -> None:
         """
-        The client is the peer, if the proxy is trusted and says who it is.
+        The peer is the client of the proxy, if the proxy is trusted and sends its
+        address.
         """
         proxy = IPv4Address("TCP", "10.1.1.1", 5000)
         stranger = IPv4Address("TCP", "192.0.2.9", 5000)
@@ -423,12 +421,12 @@ class ProxyTests(WebSocketTestCase):
 
 class FactoryTests(WebSocketTestCase):
     """
-    The factory.
+    L{WebSocketFactory}.
     """
 
     def test_startAndStop(self) -> None:
         """
-        The wrapped factory is started and stopped with it.
+        The wrapped factory is started and stopped, too.
         """
         told: list[str] = []
 
@@ -449,7 +447,7 @@ class FactoryTests(WebSocketTestCase):
 
     def test_logPrefix(self) -> None:
         """
-        A log says what is inside.
+        The log prefix contains the wrapped factory.
         """
         factory = self.factory()
         self.assertEqual(factory.logPrefix(), "Factory (WebSocket)")
@@ -463,7 +461,7 @@ class FactoryTests(WebSocketTestCase):
 
     def test_reactor(self) -> None:
         """
-        Without a clock the reactor's is taken.
+        The default clock is the reactor.
         """
         from twisted.internet import reactor
 
@@ -471,8 +469,8 @@ class FactoryTests(WebSocketTestCase):
 
     def test_xmlSocket(self) -> None:
         """
-        Each message of an C{XMLSocket} is a message of the WebSocket, and those
-        of one read leave in one write.
+        Each message of an C{XMLSocket} is a WebSocket message, and those of one read
+        are sent in one write.
         """
 
         class Twice(XMLSocketProtocol):
@@ -494,7 +492,7 @@ class FactoryTests(WebSocketTestCase):
     @given(st.binary(max_size=300))
     def test_garbage(self, data: bytes) -> None:
         """
-        Whatever comes, before the handshake or after it, nothing fails.
+        Random data before or after the handshake raises no exception.
         """
         self.clock = Clock()
         for start in (b"", REQUEST):

@@ -50,7 +50,7 @@ streams = st.lists(st.sampled_from([b"ask\0", b"\0", b"ab", b"close\0", b"x" * 1
 
 class Recorder(XMLSocketProtocol):
     """
-    Remembers what it was told; answers C{ask} and closes at C{close}.
+    Records its messages; answers C{ask}, and closes the connection at C{close}.
     """
 
     MAX_LENGTH = 10
@@ -85,12 +85,12 @@ def connected() -> tuple[Recorder, StringTransport]:
 
 class ReceiveTests(SynchronousTestCase):
     """
-    Messages come as text.
+    Receiving messages.
     """
 
     def test_messages(self) -> None:
         """
-        Each message is given without its end; an empty one is given too.
+        Each message is delivered without its NUL byte; empty messages, too.
         """
         recorder, _ = connected()
         recorder.dataReceived(b"a\0\0<b/>\0c")
@@ -106,7 +106,7 @@ class ReceiveTests(SynchronousTestCase):
     )
     def test_anyCut(self, cut: tuple[bytes, list[bytes]]) -> None:
         """
-        Any cut gives the same messages and the same replies.
+        The messages and replies do not depend on how the stream is split.
         """
         stream, pieces = cut
         whole, wholeTransport = connected()
@@ -120,8 +120,8 @@ class ReceiveTests(SynchronousTestCase):
 
     def test_closeInAHandler(self) -> None:
         """
-        After the handler has closed the connection no message is given any
-        more, not even one that had come, as in Flash.
+        After the handler has closed the connection, no further message is delivered,
+        not even one already received, as in Flash.
         """
         recorder, transport = connected()
         recorder.dataReceived(b"ask\0close\0ask\0")
@@ -131,7 +131,7 @@ class ReceiveTests(SynchronousTestCase):
 
     def test_replies(self) -> None:
         """
-        The replies to all messages of one read leave in one write.
+        The replies to all messages of one read are sent in one write.
         """
         recorder = Recorder()
         transport = TightTransport(recorder, 100)
@@ -141,7 +141,7 @@ class ReceiveTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        A subclass says what to do with a message.
+        Subclasses must implement C{messageReceived}.
         """
         protocol = XMLSocketProtocol()
         protocol.makeConnection(StringTransport())
@@ -150,7 +150,7 @@ class ReceiveTests(SynchronousTestCase):
 
 class Batches(XMLSocketProtocol):
     """
-    Takes messages as they come together; answers those that begin with C{a}.
+    Receives messages in batches; answers those that begin with C{a}.
     """
 
     def __init__(self) -> None:
@@ -182,12 +182,12 @@ class Bytes(XMLSocketProtocol):
 
 class BatchTests(SynchronousTestCase):
     """
-    Messages that come together can be taken, and sent, together.
+    Receiving and sending messages in batches.
     """
 
     def setUp(self) -> None:
         """
-        Connect somebody who takes batches.
+        Connect a protocol that receives batches.
         """
         self.batches = Batches()
         self.transport = TightTransport(self.batches, 1000)
@@ -195,8 +195,8 @@ class BatchTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        All that one piece completes come at once, as text, and the answers
-        leave in one write.
+        All messages completed by one chunk are delivered as text in one batch, and the
+        answers are sent in one write.
         """
         self.batches.dataReceived(b"a1\0b\0\0a2\0a")
         self.batches.dataReceived(b"\xc3")
@@ -206,9 +206,9 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual((self.batches.messagesIn, self.batches.messagesOut), (5, 3))
 
     @given(st.lists(st.binary(max_size=6).map(lambda data: data.replace(b"\0", b"")), min_size=1))
-    def test_textAsAlone(self, messages: list[bytes]) -> None:
+    def test_sameText(self, messages: list[bytes]) -> None:
         """
-        A message has the same text whatever came with it, broken or not.
+        A message is decoded the same whichever messages arrive with it, valid or not.
         """
         together, alone = Batches(), Batches()
         for batches in (together, alone):
@@ -221,15 +221,15 @@ class BatchTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        To send no messages is to send nothing.
+        Sending no messages sends nothing.
         """
         self.batches.sendMessages([])
         self.assertEqual(self.transport.writes, [])
 
     def test_paused(self) -> None:
         """
-        A batch waits while this side does not read, and is not given at all
-        once it has closed.
+        A batch is held while the protocol is paused, and dropped when it has closed the
+        connection.
         """
         self.batches.transport.pauseProducing()
         self.batches.dataReceived(b"a1\0b\0")
@@ -246,9 +246,8 @@ class BatchTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(["a", "b", "pause", "again", "close"]), max_size=30), st.data())
     def test_orderWithPauses(self, messages: list[str], data: st.DataObject) -> None:
         """
-        However often a handler of single messages stops reading, for a while or
-        not at all, it gets every message once and in order, up to where it
-        closes.
+        However often a handler pauses and resumes, it receives every message once and
+        in order, until it closes the connection.
         """
 
         class Pausing(Recorder):
@@ -273,10 +272,9 @@ class BatchTests(SynchronousTestCase):
         end = messages.index("close") + 1 if "close" in messages else len(messages)
         self.assertEqual(pausing.messages, messages[:end])
 
-    def test_readsOnAtOnce(self) -> None:
+    def test_resumesImmediately(self) -> None:
         """
-        A handler that stops reading for each message, and reads again before it
-        returns, is never called within itself, however many wait.
+        A handler that pauses and resumes for each message is never called recursively.
         """
         depths: set[int] = set()
 
@@ -303,8 +301,8 @@ class BatchTests(SynchronousTestCase):
 
     def test_broadcast(self) -> None:
         """
-        Several messages go to all but one in one write each; to a transport
-        that keeps messages apart, each on its own.
+        Several messages are sent to all but one connection, in one write each; on a
+        WebSocket, each is one write.
         """
         factory = XMLSocketFactory(Batches)
         protocols = [cast("Batches", factory.buildProtocol(None)) for _ in range(3)]
@@ -323,7 +321,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendApart(self) -> None:
         """
-        To such a transport several messages are sent each on its own too.
+        On a WebSocket, several messages are sent in one write each.
         """
         batches, transport = Batches(), MessageTransport(room=1000)
         batches.makeConnection(transport)
@@ -333,7 +331,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLong(self) -> None:
         """
-        A long message is one to such a transport too.
+        On a WebSocket, a long message is one write, too.
         """
         batches, transport = Batches(), MessageTransport(room=1_000_000)
         batches.makeConnection(transport)
@@ -345,8 +343,8 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLongUncopied(self) -> None:
         """
-        To one that joins what is written it is written as it is, together with
-        its end; to any other in one piece.
+        A long message is passed to a coalescing transport without a copy, together with
+        its NUL byte; other transports receive one chunk.
         """
         line = b"a" * 100_000
         lines, transport = Batches(), TightTransport(room=1_000_000)
@@ -359,9 +357,9 @@ class BatchTests(SynchronousTestCase):
 
     def test_sendLongWhole(self) -> None:
         """
-        A long message fills the transport together with its end, and nothing
-        comes between: neither what a producer writes that is paused then, nor
-        the limit of what waits.
+        A long message and its NUL byte are sent together, although the message fills
+        the transport: neither a paused producer nor the limit of the send queue
+        separates them.
         """
         batches, transport = Batches(), TightTransport(room=1000)
         batches.makeConnection(transport)
@@ -383,12 +381,12 @@ class BatchTests(SynchronousTestCase):
 
 class LimitTests(SynchronousTestCase):
     """
-    Bad input ends one connection at most, with one line in the log.
+    Invalid data closes at most one connection, with one log line.
     """
 
     def lines(self, recorder: Recorder, *pieces: bytes, lost: bool = False) -> list[str]:
         """
-        Get the lines that some pieces of data make.
+        Return the log lines for some chunks.
         """
         with capturedLogs() as logs:
             for piece in pieces:
@@ -399,44 +397,44 @@ class LimitTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A message over the limit closes the connection; the messages before it
-        are given.
+        A message above the limit closes the connection; previous messages are
+        delivered.
         """
         recorder, transport = connected()
         lines = self.lines(recorder, b"ask\0" + b"x" * 11, b"\0ask\0", lost=True)
-        self.assertEqual(lines, ["192.168.1.1:54321 closed: a message is longer than 10 bytes"])
+        self.assertEqual(
+            lines, ["192.168.1.1:54321 disconnected: a message is longer than 10 bytes"]
+        )
         self.assertTrue(transport.disconnecting)
         self.assertEqual((recorder.messages, transport.value()), (["ask"], b"answer\0"))
 
     def test_notUTF8(self) -> None:
         """
-        Bytes that are not UTF-8 are read as Flash reads them; the log says so
-        once for each connection.
+        Invalid UTF-8 is decoded as Flash does; this is logged once per connection.
         """
         recorder, transport = connected()
         lines = self.lines(recorder, b"\xff\0", b"\xe4\xb8\0ok\0")
         self.assertEqual(recorder.messages, ["\u00ff", "\u00e4\u00b8", "ok"])
         self.assertEqual(
             lines,
-            ["192.168.1.1:54321 sends text that is not UTF-8; it is read as Flash reads it"],
+            ["192.168.1.1:54321 sent invalid UTF-8, which is decoded as Flash does"],
         )
         self.assertFalse(transport.disconnecting)
 
-    def test_halfAMessage(self) -> None:
+    def test_incompleteMessage(self) -> None:
         """
-        Half a message at the end is dropped, and the log says so.
+        An incomplete message is dropped at the end, with a log line.
         """
         recorder, _ = connected()
         lines = self.lines(recorder, b"ask\0half", lost=True)
         self.assertEqual(recorder.messages, ["ask"])
         self.assertEqual(
-            lines, ["192.168.1.1:54321 closed within a message; its 4 bytes are dropped"]
+            lines, ["192.168.1.1:54321 closed the connection within a message; 4 bytes dropped"]
         )
 
     def test_closedByThePeer(self) -> None:
         """
-        When the peer closes its side, the replies are sent first, and half a
-        message is spoken of once.
+        At EOF, the replies are sent first, and an incomplete message is logged once.
         """
         recorder = Recorder()
         transport = TightTransport(recorder, 5)
@@ -450,7 +448,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_ownClose(self) -> None:
         """
-        Half a message is nothing to speak of if this side has closed.
+        An incomplete message is not logged if this side has closed the connection.
         """
         recorder, transport = connected()
         transport.disconnecting = False
@@ -461,12 +459,12 @@ class LimitTests(SynchronousTestCase):
 
 class SubclassTests(SynchronousTestCase):
     """
-    Subclasses are made as those of any protocol of Twisted.
+    Subclasses are defined like those of any Twisted protocol.
     """
 
     def test_classAttributes(self) -> None:
         """
-        What a class has is what its protocols have, until they get their own.
+        Protocols use the attributes of their class until they are assigned.
         """
         factory = XMLSocketFactory(Recorder)
 
@@ -484,12 +482,12 @@ class SubclassTests(SynchronousTestCase):
 
 class LineReceiverTests(SynchronousTestCase):
     """
-    Who knows C{LineReceiver} finds its names.
+    The names of C{LineReceiver}.
     """
 
     def test_lines(self) -> None:
         """
-        C{lineReceived} and C{sendLine} have bytes.
+        C{lineReceived} and C{sendLine} use bytes.
         """
 
         class Lines(XMLSocketProtocol):
@@ -526,7 +524,7 @@ class LineReceiverTests(SynchronousTestCase):
 
 class NoLimitTests(SynchronousTestCase):
     """
-    A limit of 0 is no limit.
+    A limit of 0 means no limit.
     """
 
     def test_noLimit(self) -> None:
@@ -564,7 +562,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
     def test_answered(self) -> None:
         """
-        It gets the file for the port, and nothing else; then the connection is
+        A policy request is answered with the file for the port, and the connection is
         closed.
         """
         recorder, transport = self.answer(REQUEST + b"ask\0")
@@ -575,7 +573,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
     def test_counted(self) -> None:
         """
-        The factory counts how they have ended.
+        The factory counts the requests by outcome.
         """
         recorder, _ = self.answer(REQUEST)
         factory = recorder.factory
@@ -589,7 +587,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
     def test_ownFile(self) -> None:
         """
-        The file can be another one.
+        Another policy file can be served.
         """
         policy = PolicyFile((AccessRule("a.example", "80"),))
         _, transport = self.answer(REQUEST, policy=policy)
@@ -626,7 +624,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
     def test_notFirst(self) -> None:
         """
-        Later, or if no policy is served, it is a message like any other.
+        A later request, or a request without a policy, is a message.
         """
         text = REQUEST[:-1].decode()
         recorder, transport = self.answer(b"a\0" + REQUEST)
@@ -637,7 +635,7 @@ class PolicyRequestTests(SynchronousTestCase):
 
 def runIteration(clock: Clock) -> None:
     """
-    Run the only call that waits, and not what it schedules.
+    Run the only delayed call, but not the calls that it schedules.
     """
     [call] = clock.getDelayedCalls()
     run = cast("Any", call).func
@@ -647,7 +645,7 @@ def runIteration(clock: Clock) -> None:
 
 class TurnTests(SynchronousTestCase):
     """
-    After a number of messages other connections are served.
+    After a number of messages, other connections are served.
     """
 
     def connect(self, make: Any = Recorder) -> tuple[Any, TightTransport]:
@@ -773,7 +771,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        After the protocol has closed the connection it gets no more.
+        After the protocol has closed the connection, no further message is delivered.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(b"a\0" * MAX_WORK + b"close\0b\0")
@@ -802,8 +800,8 @@ class TurnTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is closed the rest is handled; after a reset it is
-        dropped, so that it cannot be used to keep the server busy.
+        When the connection is closed, the rest is handled. After a reset it is dropped,
+        so that resets cannot keep the server busy.
         """
         for reason, handled in [(ConnectionDone(), 3 * MAX_WORK), (ConnectionLost(), MAX_WORK)]:
             protocol, _ = self.connect()
@@ -814,7 +812,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_lostWhilePaused(self) -> None:
         """
-        A protocol that has paused in the meantime does not get the rest.
+        A protocol that has paused in the meantime does not receive the rest.
         """
         protocol, _ = self.connect()
         protocol.dataReceived(b"a\0" * 2 * MAX_WORK)
@@ -984,12 +982,12 @@ class ForeignTests(SynchronousTestCase):
 
 class FactoryTests(SynchronousTestCase):
     """
-    L{XMLSocketFactory} knows its connections.
+    L{XMLSocketFactory} keeps its connections.
     """
 
     def test_limits(self) -> None:
         """
-        Its limits go before those of the protocol's class.
+        The limits of the factory override those of the protocol's class.
         """
         for settings, maxLength, maxQueue in [
             ({"maxLength": 7, "maxQueue": 8}, 7, 8),
@@ -1005,7 +1003,7 @@ class FactoryTests(SynchronousTestCase):
 
     def test_broadcast(self) -> None:
         """
-        A message goes to everybody who is connected, but for some.
+        A message is sent to all connections, except the excluded ones.
         """
         factory = XMLSocketFactory(Recorder)
         protocols, transports = [], []
@@ -1041,9 +1039,9 @@ class FactoryTests(SynchronousTestCase):
         pump.flush()
 
 
-class RelayTests(SynchronousTestCase):
+class BroadcastTests(SynchronousTestCase):
     """
-    L{BroadcastProtocol} hands messages on.
+    L{BroadcastProtocol} forwards messages.
     """
 
     def setUp(self) -> None:
@@ -1059,10 +1057,10 @@ class RelayTests(SynchronousTestCase):
             protocol.makeConnection(transport)
             self.clients.append((protocol, transport))
 
-    def test_relay(self) -> None:
+    def test_forwarded(self) -> None:
         """
-        Everybody else gets each message, all of one read in one write; what was
-        not UTF-8 is when it leaves.
+        All other clients receive each message, those of one read in one write, as valid
+        UTF-8.
         """
         sender, transport = self.clients[0]
         sender.dataReceived(b"a\0b\xff\0")
@@ -1072,7 +1070,8 @@ class RelayTests(SynchronousTestCase):
 
     def test_slowReader(self) -> None:
         """
-        A client that does not read is cut off, and the others get everything.
+        A client that does not read is disconnected, and the others receive all
+        messages.
         """
         sender = self.clients[0][0]
         with capturedLogs() as logs:
@@ -1082,12 +1081,12 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(self.clients[1][1].drainAll(), b"123456789\0" * 10)
         self.assertEqual([transport.closed for _, transport in self.clients], [False, False, True])
         self.assertEqual(len(self.factory.connections), 2)
-        self.assertEqual(len([line for line in linesOf(logs) if "cut off" in line]), 1)
+        self.assertEqual(len([line for line in linesOf(logs) if "send queue exceeded" in line]), 1)
 
 
 class EchoTests(SynchronousTestCase):
     """
-    L{EchoProtocol} hands messages back.
+    L{EchoProtocol} sends messages back.
     """
 
     def test_backpressure(self) -> None:
@@ -1104,8 +1103,8 @@ class EchoTests(SynchronousTestCase):
 
     def test_messagesWait(self) -> None:
         """
-        Messages that came together wait too while the client does not read its
-        answers; they are answered in order when it does.
+        Further messages are held while the client does not read its answers; they are
+        answered in order when it does.
         """
         self.patch(buffered, "PORTION", 10)
         echo = EchoProtocol()
@@ -1121,7 +1120,7 @@ class EchoTests(SynchronousTestCase):
 
     def test_closedWhileMessagesWait(self) -> None:
         """
-        Messages that wait are not given after the connection was closed.
+        Held messages are dropped when the connection is closed.
         """
         self.patch(buffered, "PORTION", 10)
         echo = EchoProtocol()
@@ -1141,8 +1140,7 @@ class CountTests(SynchronousTestCase):
 
     def test_factory(self) -> None:
         """
-        A factory counts what its connections receive and send, and what is sent
-        to all.
+        The factory counts the messages of its connections, and broadcasts.
         """
         factory = XMLSocketFactory(Recorder, policy=None)
         for _ in range(2):
@@ -1155,7 +1153,7 @@ class CountTests(SynchronousTestCase):
 
     def test_noFactory(self) -> None:
         """
-        Without such a factory a connection counts for itself.
+        Without an L{XMLSocketFactory}, a connection counts its own messages.
         """
         recorder, _ = connected()
         recorder.dataReceived(b"a\0ask\0b")
@@ -1165,7 +1163,7 @@ class CountTests(SynchronousTestCase):
 
 class TapTests(SynchronousTestCase):
     """
-    Somebody can listen to a connection.
+    Observing a connection.
     """
 
     def setUp(self) -> None:
@@ -1173,7 +1171,7 @@ class TapTests(SynchronousTestCase):
 
     def tap(self, way: str, text: str) -> None:
         """
-        Remember a message.
+        Record a message.
         """
         self.heard.append((way, text))
 
@@ -1191,7 +1189,8 @@ class TapTests(SynchronousTestCase):
 
     def test_messages(self) -> None:
         """
-        What comes is heard before its answers, as text, whatever it is.
+        A received message is reported as text before its answers, even if it is invalid
+        UTF-8.
         """
         recorder, transport = connected()
         recorder.tap = self.tap
@@ -1201,7 +1200,7 @@ class TapTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        Whoever writes is heard, and each message for itself.
+        Messages are reported one by one, whichever method has written them.
         """
         recorder, transport = connected()
         recorder.tap = self.tap
@@ -1213,8 +1212,8 @@ class TapTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        Nobody hears anything any more once nobody listens, and messages come
-        and go as before.
+        After the tap is removed, nothing is reported, and messages are received and
+        sent as before.
         """
         recorder, transport = connected()
         recorder.tap = self.tap

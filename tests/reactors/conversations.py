@@ -18,17 +18,17 @@ from tests.reactors.ways import Peer, Way
 
 class Boom(Exception):
     """
-    What a program has not thought of.
+    An unexpected exception of a program.
     """
 
 
 class Recorder(Protocol):
     """
-    Writes down what happens to it.
+    Records its calls.
 
-    @ivar events: what has happened.
-    @ivar react: what it does with bytes.
-    @ivar begin: what it does at the beginning.
+    @ivar events: the recorded calls.
+    @ivar react: called with received data.
+    @ivar begin: called when the connection is made.
     """
 
     transport: Any
@@ -43,7 +43,7 @@ class Recorder(Protocol):
         self.begin()
 
     def dataReceived(self, data: bytes) -> None:
-        # How the network cuts it is nobody's business.
+        # Chunk boundaries do not matter.
         if self.events and isinstance(self.events[-1], bytes):
             self.events[-1] += data
         else:
@@ -52,7 +52,7 @@ class Recorder(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.events.append(("lost", type(reason.value).__name__))
-        # Nobody hears it.
+        # The event is not recorded.
         self.transport.write(b"late")
 
     def lost(self) -> bool:
@@ -62,7 +62,7 @@ class Recorder(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfRecorder(Recorder):
     """
-    Knows that each direction ends for itself.
+    Supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -76,7 +76,7 @@ class HalfRecorder(Recorder):
 
 class Producer:
     """
-    Makes pieces until there are no more.
+    Writes a number of chunks.
     """
 
     def __init__(self, server: Recorder, pieces: int) -> None:
@@ -117,7 +117,7 @@ def _meet(way: Way, server: Recorder, ask: bytes = b"", room: int | None = None)
 
 def echo(way: Way, server: Recorder) -> Peer:
     """
-    What was said comes back, a hundred times.
+    Data is sent back a hundred times.
     """
     server.react = lambda data: server.transport.write(data)
     peer = _meet(way, server)
@@ -131,7 +131,7 @@ def echo(way: Way, server: Recorder) -> Peer:
 
 def manyWrites(way: Way, server: Recorder) -> Peer:
     """
-    A thousand pieces, empty ones among them, arrive in order.
+    A thousand chunks, some empty, arrive in order.
     """
 
     def react(data: bytes) -> None:
@@ -150,7 +150,7 @@ def manyWrites(way: Way, server: Recorder) -> Peer:
 
 def noBytes(way: Way, server: Recorder) -> Peer:
     """
-    What is no bytes is refused, and the connection goes on.
+    Writing an object that is not bytes raises, and the connection stays open.
     """
 
     def react(data: bytes) -> None:
@@ -169,7 +169,7 @@ def noBytes(way: Way, server: Recorder) -> Peer:
 
 def farewell(way: Way, server: Recorder) -> Peer:
     """
-    What was written before the end arrives.
+    Data written before the close arrives.
     """
 
     def react(data: bytes) -> None:
@@ -186,7 +186,7 @@ def farewell(way: Way, server: Recorder) -> Peer:
 
 def silentFarewell(way: Way, server: Recorder) -> Peer:
     """
-    The end alone.
+    The server closes without data.
     """
     server.react = lambda data: server.transport.loseConnection()
     peer = _meet(way, server, b"go")
@@ -196,7 +196,7 @@ def silentFarewell(way: Way, server: Recorder) -> Peer:
 
 def abort(way: Way, server: Recorder) -> Peer:
     """
-    What was written before an abort never leaves.
+    Data written before an abort is not sent.
     """
 
     def react(data: bytes) -> None:
@@ -215,7 +215,7 @@ def abort(way: Way, server: Recorder) -> Peer:
 
 def failure(way: Way, server: Recorder) -> Peer:
     """
-    A protocol that fails loses its connection, and what it has written.
+    If a protocol raises, its connection and its unsent data are lost.
     """
 
     def react(data: bytes) -> None:
@@ -232,7 +232,7 @@ def failure(way: Way, server: Recorder) -> Peer:
 
 def greeting(way: Way, server: Recorder) -> Peer:
     """
-    A server that speaks first.
+    The server sends first.
     """
     server.begin = lambda: server.transport.write(b"welcome")
     peer = _meet(way, server)
@@ -244,7 +244,7 @@ def greeting(way: Way, server: Recorder) -> Peer:
 
 def greetingAndEnd(way: Way, server: Recorder) -> Peer:
     """
-    A server that speaks first and closes.
+    The server sends first, and closes.
     """
 
     def begin() -> None:
@@ -273,7 +273,7 @@ def later(way: Way, server: Recorder) -> Peer:
 
 def peerHalfCloses(way: Way, server: Recorder) -> Peer:
     """
-    A peer that says no more; only some servers go on.
+    The peer sends EOF; only some servers continue.
     """
 
     def react(data: bytes) -> None:
@@ -290,7 +290,7 @@ def peerHalfCloses(way: Way, server: Recorder) -> Peer:
 
 def halfClose(way: Way, server: Recorder) -> Peer:
     """
-    A server that says no more after what it has said.
+    The server closes its write side after its data.
     """
 
     def react(data: bytes) -> None:
@@ -311,7 +311,7 @@ def halfClose(way: Way, server: Recorder) -> Peer:
 
 def slowReader(way: Way, server: Recorder) -> Peer:
     """
-    Ten megabytes before the end, to who reads little at a time.
+    Ten megabytes before the close, to a peer that reads little at a time.
     """
 
     def react(data: bytes) -> None:
@@ -330,7 +330,7 @@ def slowReader(way: Way, server: Recorder) -> Peer:
 
 def growing(way: Way, server: Recorder) -> Peer:
     """
-    What is written while the rest of something waits comes after it.
+    Data written while the queue is not empty is sent after it.
     """
     peer = _meet(way, server, room=4096)
     server.transport.write(b"a" * 5_000_000)
@@ -347,7 +347,7 @@ def growing(way: Way, server: Recorder) -> Peer:
 
 def reset(way: Way, server: Recorder) -> Peer:
     """
-    A peer that goes while much is to be sent to it.
+    The peer disconnects while much data is queued.
     """
     server.react = lambda data: server.transport.write(b"x" * 10_000_000)
     peer = _meet(way, server, b"go", room=4096)
@@ -360,7 +360,7 @@ def reset(way: Way, server: Recorder) -> Peer:
 
 def resetBeforeAnswer(way: Way, server: Recorder) -> Peer:
     """
-    A peer that is gone when the answer is ready.
+    The peer has disconnected before the answer is written.
     """
 
     def react(data: bytes) -> None:
@@ -376,7 +376,7 @@ def resetBeforeAnswer(way: Way, server: Recorder) -> Peer:
 
 def push(way: Way, server: Recorder) -> Peer:
     """
-    A producer that is told when to pause makes four megabytes.
+    A push producer writes four megabytes, and is paused.
     """
     producer = Producer(server, 200)
 
@@ -395,7 +395,7 @@ def push(way: Way, server: Recorder) -> Peer:
 
 def pull(way: Way, server: Recorder) -> Peer:
     """
-    A producer that is asked for each piece makes a megabyte.
+    A pull producer writes a megabyte.
     """
     producer = Producer(server, 50)
     server.react = lambda data: server.transport.registerProducer(producer, False)
@@ -408,7 +408,7 @@ def pull(way: Way, server: Recorder) -> Peer:
 
 def producerFails(way: Way, server: Recorder) -> Peer:
     """
-    A producer that fails ends its connection.
+    An exception of a producer closes its connection.
     """
     producer = Producer(server, 50)
 
@@ -428,7 +428,7 @@ def producerFails(way: Way, server: Recorder) -> Peer:
 
 def producerAndEnd(way: Way, server: Recorder) -> Peer:
     """
-    The end of a producer is that of the connection.
+    Unregistering the producer closes the connection.
     """
     producer = Producer(server, 50)
 
@@ -446,7 +446,7 @@ def producerAndEnd(way: Way, server: Recorder) -> Peer:
 
 def pause(way: Way, server: Recorder) -> Peer:
     """
-    A server that reads no more for a while.
+    The server pauses reading for a while.
     """
 
     def react(data: bytes) -> None:
@@ -494,9 +494,9 @@ CONVERSATIONS: dict[str, Callable[[Way, Recorder], Peer]] = {
 
 def played(way: Way, name: str, make: Callable[[], Recorder]) -> tuple[object, ...]:
     """
-    Play a conversation.
+    Run a conversation.
 
-    @return: what the server and the peer have seen.
+    @return: the events of the server and of the peer.
     """
     server = make()
     peer = CONVERSATIONS[name](way, server)

@@ -1,5 +1,5 @@
 """
-What joins the writes of a transport, from within.
+Tests for write coalescing, by inspecting the transports.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ OWN = ["openfl", "epoll, joined"]
 
 class CountingSocket:
     """
-    Counts what is asked of a socket, but for its number, which it knows.
+    Counts the calls of a socket, except C{fileno}.
     """
 
     def __init__(self, own: Any, counts: dict[str, int]) -> None:
@@ -47,15 +47,15 @@ class CountingSocket:
 
 class CostTests(SynchronousTestCase):
     """
-    What a message costs, in calls of the system.
+    The system calls of a message.
     """
 
     def count(self, name: str, react: Callable[[Any], object], answer: int) -> dict[str, int]:
         """
-        Count the calls that ten messages cost.
+        Return the system calls for ten messages.
 
-        @param react: what the server does with one.
-        @param answer: how many bytes the peer gets for one.
+        @param react: the server's handler of a message.
+        @param answer: length of an answer (bytes).
         """
         counts: dict[str, int] = {}
         with way(name) as own:
@@ -74,8 +74,8 @@ class CostTests(SynchronousTestCase):
 
     def test_oneSend(self) -> None:
         """
-        A message costs one call to receive it, and one to send the answer,
-        whatever pieces that is written in; epoll is not asked about writing.
+        A message costs one call to receive it, and one to send the answer, however many
+        writes it consists of; epoll is not used for writing.
         """
 
         def answer(transport: Any) -> None:
@@ -88,7 +88,8 @@ class CostTests(SynchronousTestCase):
 
     def test_streaming(self) -> None:
         """
-        It is so with a producer that need not pause, as wrappers register it.
+        A producer that is not paused, as registered by wrappers, costs no further
+        calls.
         """
 
         @implementer(IPushProducer)
@@ -112,8 +113,8 @@ class CostTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        What a read has a server write to forty others leaves in one call for
-        each, at the end; epoll is not asked.
+        Data that a server writes to forty other connections during a read is sent in
+        one call for each, at the end, without epoll.
         """
         for name in OWN:
             counts: dict[str, int] = {}
@@ -180,13 +181,13 @@ class CostTests(SynchronousTestCase):
         # The first of a class are larger.
         first = [connect() for _ in range(100)]
         self.assertEqual(len(first), 100)
-        # Whatever else allocates memory meanwhile, another thread for example, only adds to it.
+        # Other allocations, for example of another thread, can only increase the result.
         return min(measure() for _ in range(3))
 
     def test_memory(self) -> None:
         """
-        A connection is small, also after it was used in or outside a read, for a peer that
-        does not read at first, and behind a proxy: none has got a dictionary of its own.
+        A connection uses little memory, also after it was used in or outside a read,
+        with a slow peer, and behind a proxy: it has no instance dictionary.
         """
 
         class Answering(Protocol):
@@ -245,11 +246,11 @@ class EndlessSocket:
 
 class TightSocket:
     """
-    A socket that takes some bytes.
+    A socket that accepts a limited number of bytes.
 
-    @ivar room: how many; C{None} if it is gone.
-    @ivar sent: what it has taken.
-    @ivar offered: the lengths of what it was offered, for each time.
+    @ivar room: the number of bytes; C{None} if the connection is reset.
+    @ivar sent: the accepted bytes.
+    @ivar offered: the lengths of the data of each call.
     """
 
     def __init__(self) -> None:
@@ -265,7 +266,7 @@ class TightSocket:
 
     def recv(self, size: int) -> bytes:
         if self.room is None:
-            raise ConnectionResetError(ECONNRESET, "it is gone")
+            raise ConnectionResetError(ECONNRESET, "connection reset")
         return b"go"
 
     def send(self, data: bytes) -> int:
@@ -274,7 +275,7 @@ class TightSocket:
     def sendmsg(self, pieces: list[bytes]) -> int:
         self.offered.append([*map(len, pieces)])
         if self.room is None:
-            raise ConnectionResetError(ECONNRESET, "it is gone")
+            raise ConnectionResetError(ECONNRESET, "connection reset")
         if not self.room:
             raise BlockingIOError(EWOULDBLOCK, "there is no room")
         taken = b"".join(pieces)[: self.room]
@@ -294,12 +295,12 @@ class TightSocket:
 
 class RoomTests(SynchronousTestCase):
     """
-    What a socket does not take waits for the reactor to say that it does.
+    Data that a socket does not accept is sent when the reactor calls C{doWrite}.
     """
 
     def setUp(self) -> None:
         """
-        Make a connection, and a reactor that writes down who waits.
+        Create a connection, and a reactor that records its writers.
         """
         self.waiting: list[object] = []
 
@@ -324,7 +325,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        A socket that takes nothing, then a part, then all: each byte leaves once.
+        If a socket accepts no data, then a part, then all, each byte is sent once.
         """
         self.server.react = lambda data: self.transport.write(b"answer")
         self.assertIs(self.transport.doRead(), None)
@@ -337,7 +338,8 @@ class RoomTests(SynchronousTestCase):
 
     def test_part(self) -> None:
         """
-        A socket that takes a part at once; what is written then comes after it.
+        If a socket accepts a part of the data, the rest is sent before data written
+        later.
         """
         self.server.react = lambda data: self.transport.write(b"answer")
         self.socket.room = 4
@@ -352,7 +354,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_partAndEnd(self) -> None:
         """
-        The end waits for the rest, be it from a read or after it.
+        The connection is closed after the rest was sent, in a read or after it.
         """
 
         def end(data: bytes) -> None:
@@ -368,7 +370,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_flushPartAndEnd(self) -> None:
         """
-        It is so for what somebody else's read has had it write.
+        The same for data written during a read of another connection.
         """
         self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
@@ -382,7 +384,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_flushAndEnd(self) -> None:
         """
-        With room it is sent and closed at once.
+        If the socket accepts all data, it is sent and closed immediately.
         """
         self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
@@ -394,7 +396,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_flushMuch(self) -> None:
         """
-        What is long is offered whole: a socket takes what it has room for.
+        Long data is passed to the socket in one call.
         """
         self.patch(currentBatch, "waiting", [])
         self.transport.write(b"x" * 1_000_000)
@@ -405,7 +407,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_longAndShort(self) -> None:
         """
-        What is long is not joined with what comes with it, but leaves with it.
+        Long data is not joined with short data, but sent in the same call.
         """
         self.patch(currentBatch, "waiting", [])
         for length in (3, 100_000, 1):
@@ -416,7 +418,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_onePieceOnly(self) -> None:
         """
-        Where a system has no call for several pieces, they are joined.
+        On systems without C{sendmsg}, chunks are joined.
         """
         self.patch(tcp, "_MAX_CHUNKS", 1)
         self.patch(currentBatch, "waiting", [])
@@ -428,7 +430,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_manyAndLong(self) -> None:
         """
-        Very many pieces are joined, however long they are together.
+        Very many chunks are joined, however long they are together.
         """
         self.patch(currentBatch, "waiting", [])
         for _ in range(2000):
@@ -443,8 +445,8 @@ class RoomTests(SynchronousTestCase):
     )
     def test_longInParts(self, lengths: list[int], rooms: list[int]) -> None:
         """
-        Wherever a socket stops taking, the rest leaves later, each byte once and
-        in order, and behind it what was written meanwhile.
+        Wherever a socket stops accepting data, the rest is sent later, each byte once
+        and in order, before data written in the meantime.
         """
         self.setUp()
         self.patch(currentBatch, "waiting", [])
@@ -465,9 +467,9 @@ class RoomTests(SynchronousTestCase):
             self.transport.doWrite()
         self.assertEqual(self.socket.sent, written)
 
-    def test_goneMeanwhile(self) -> None:
+    def test_resetMeanwhile(self) -> None:
         """
-        What is gone says so to who sends the rest.
+        Sending the rest to a reset connection reports the reset.
         """
         self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
@@ -478,7 +480,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_flushHalf(self) -> None:
         """
-        Half an end leaves with what was written before it.
+        A half-close is sent with the data written before it.
         """
         self.patch(currentBatch, "waiting", [])
         self.transport.write(b"answer")
@@ -489,9 +491,9 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual(self.waiting, [])
         self.assertFalse(self.server.lost())
 
-    def test_gone(self) -> None:
+    def test_reset(self) -> None:
         """
-        A socket that is gone ends the connection, whoever finds it.
+        A reset ends the connection, whichever call detects it.
         """
         self.server.react = lambda data: setattr(self.socket, "room", None)
         self.transport.doRead()
@@ -503,7 +505,7 @@ class RoomTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        An event without bytes is no event.
+        A read event without data is ignored.
         """
 
         def nothing(size: int) -> bytes:
@@ -514,14 +516,15 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual(self.server.events, ["made"])
 
 
-class JoinWritesTests(SynchronousTestCase):
+class CoalesceWritesTests(SynchronousTestCase):
     """
-    Whose writes are joined.
+    Ports whose connections coalesce writes.
     """
 
     def test_ports(self) -> None:
         """
-        Those of Twisted's own TCP ports, unless they have another transport.
+        Connections of Twisted's own TCP ports coalesce writes, unless the port has
+        another transport class.
         """
         port = Port(0, Factory(), reactor=SimpleNamespace())
         self.assertIs(coalesceWrites(port), port)
@@ -533,14 +536,14 @@ class JoinWritesTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        What is no such port stays as it is.
+        Other ports are unchanged.
         """
         port = cast("IListeningPort", object())
         self.assertIs(coalesceWrites(port), port)
 
     def test_withinARead(self) -> None:
         """
-        A server that turns the reactor while it reads is still called.
+        A server that runs the reactor in a read is still called.
         """
         with way("epoll, joined") as own:
             made: list[Recorder] = []
@@ -565,7 +568,7 @@ class JoinWritesTests(SynchronousTestCase):
             own.until(lambda: one.received == b"done" and two.received == b"heard")
 
 
-# What a server does at once: how much it writes, and whether in one piece; or how it ends.
+# Actions of a server in one call: the lengths of its writes, and whether to join them; or the end.
 steps = st.lists(
     st.tuples(
         # Whether it does it within a read.
@@ -589,12 +592,11 @@ Step = tuple[bool, list[int | str], int, int]
 
 class Script:
     """
-    A server that does what it is told, and knows what must arrive.
+    A server that executes commands, and computes which data must arrive.
 
-    @ivar written: what was written before the end.
-    @ivar promised: how much of it arrives for sure, once there was an end in
-        good order.
-    @ivar allowed: how much of it may have left.
+    @ivar written: the data written before the end.
+    @ivar promised: the number of bytes that must arrive after a graceful close.
+    @ivar allowed: the number of bytes that may have been sent.
     """
 
     def __init__(self) -> None:
@@ -655,12 +657,12 @@ class Script:
 
 class OrderTests(SynchronousTestCase):
     """
-    Whatever a server does, and however its peer reads.
+    Any actions of a server, and of a peer that reads.
     """
 
     def play(self, own: Way, wanted: list[Step]) -> tuple[Script, Peer]:
         """
-        Do it, and close in the end.
+        Execute the steps, and close the connection.
         """
         script = Script()
         peer = own.meet(script.server, room=8192)
@@ -683,7 +685,7 @@ class OrderTests(SynchronousTestCase):
     @given(steps)
     def check(self, name: str, wanted: list[Step]) -> None:
         """
-        Check one way.
+        Check one variant.
         """
         with way(name) as own:
             script, peer = self.play(own, wanted)
@@ -697,8 +699,8 @@ class OrderTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        Bytes arrive in order, none are invented, none are lost unless the
-        connection was aborted, and then nothing arrives that was written with it.
+        Bytes arrive in order. None is lost unless the connection was aborted; data
+        written with an abort does not arrive.
         """
         for name in WAYS:
             self.check(name)

@@ -13,12 +13,12 @@ from tests.reactors.ways import HOST, JOINING, STOCK, way
 
 class EquivalenceTests(SynchronousTestCase):
     """
-    The same conversations on every way.
+    The same conversations with each variant.
     """
 
     def compare(self, make: type[Recorder]) -> None:
         """
-        Play each on Twisted's own transports, and on the others.
+        Run each conversation on Twisted's own transports, and on the others.
         """
         for name in CONVERSATIONS:
             with way(STOCK) as stock:
@@ -31,22 +31,20 @@ class EquivalenceTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        What a server and its peer see does not depend on the way.
+        The events of a server and its peer are the same with each reactor.
         """
         self.compare(Recorder)
 
     def test_sameByHalves(self) -> None:
         """
-        Neither does it for a server that knows of half-closed connections.
+        The same for a server that supports half-close.
         """
         self.compare(HalfRecorder)
 
 
 class Events(ClientFactory):
     """
-    Notes what happens to a client.
-
-    @ivar client: the protocol.
+    Records the calls of a client.
     """
 
     noisy = False
@@ -91,7 +89,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        The protocol is told that the connection is lost before the factory is.
+        The protocol is notified that the connection is lost before its factory.
         """
         for end in ("client.loseConnection", "client.abortConnection", "server.loseConnection"):
             wanted = self.events(STOCK, end)

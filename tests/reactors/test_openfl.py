@@ -22,9 +22,7 @@ from tests.reactors.ways import HOST, MANY, Way
 
 class Selectable:
     """
-    Something else that the reactor watches.
-
-    @ivar lost: why it was lost.
+    Another selectable.
     """
 
     def __init__(self, own: socket.socket) -> None:
@@ -47,7 +45,7 @@ class Selectable:
 
 class OpenFLReactorTests(SynchronousTestCase):
     """
-    What Twisted's reactor does, this one does too.
+    The reactor behaves like Twisted's reactor.
     """
 
     way: Way
@@ -55,7 +53,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make one.
+        Create a reactor.
         """
         self.way = Way("openfl")
         self.addCleanup(self.way.close)
@@ -63,7 +61,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def watch(self) -> tuple[Selectable, socket.socket]:
         """
-        Have it watch something that can be read.
+        Make the reactor watch a readable descriptor.
         """
         own, other = socket.socketpair()
         self.addCleanup(own.close)
@@ -75,7 +73,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_offered(self) -> None:
         """
-        C{--reactor=openfl} finds it, and listing the reactors imports nothing.
+        C{--reactor=openfl} is a plugin; listing the reactors imports nothing.
         """
         [found] = [
             cast("Reactor", each) for each in getReactorTypes() if each.shortName == "openfl"
@@ -85,7 +83,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_install(self) -> None:
         """
-        It is made the reactor of the process.
+        C{install} sets the reactor of the process.
         """
         installed: list[OpenFLReactor] = []
         self.patch(epoll, "installReactor", installed.append)
@@ -95,8 +93,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        A protocol that fails ends only its own connection; the failure is logged
-        once, with the connection's prefix.
+        An exception of a protocol closes only its own connection, and is logged once,
+        with the connection's prefix.
         """
         bad, good = Recorder(), Recorder()
 
@@ -119,7 +117,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_context(self) -> None:
         """
-        What a program logs while it is called has its connection's prefix.
+        Log lines of a handler have the prefix of its connection.
         """
         events: list[dict[str, Any]] = []
         log.addObserver(events.append)
@@ -133,8 +131,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_contextKept(self) -> None:
         """
-        Who keeps the context for later, as the thread pool does, has that of its
-        own event, and none of another.
+        A callee that keeps the context, as the thread pool does, keeps the context of
+        its own event.
         """
         kept: list[Any] = []
         servers = [Recorder() for _ in range(3)]
@@ -155,15 +153,14 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_contextKeptAnyway(self) -> None:
         """
-        It is so too where Python does not say who holds what.
+        A kept context is correct without C{sys.getrefcount}, too.
         """
         self.patch(epoll, "_countHolders", lambda held: float("nan"))
         self.test_contextKept()
 
     def test_contextOfOne(self) -> None:
         """
-        Within an event there is one log context, whoever asks for it; after it,
-        it is what it was before.
+        An event has one log context; after it, the previous context is restored.
         """
         asked: list[Any] = []
         server = Recorder()
@@ -175,8 +172,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_buggyPrefix(self) -> None:
         """
-        What cannot say what it is called is read from all the same; that is
-        logged where somebody wants to log anything.
+        A selectable whose C{logPrefix} raises is still read. The exception is logged
+        when the context is used.
         """
         selectable, other = self.watch()
         events: list[dict[str, Any]] = []
@@ -202,7 +199,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_interrupt(self) -> None:
         """
-        Who interrupts the program ends it, wherever it is.
+        C{KeyboardInterrupt} ends the program in any call.
         """
 
         def interrupt(*arguments: object) -> Any:
@@ -217,7 +214,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_lostDescriptor(self) -> None:
         """
-        What has no descriptor any more is told so.
+        A selectable without a descriptor is notified that its connection is lost.
         """
         selectable, other = self.watch()
         number = selectable.fileno()
@@ -230,7 +227,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_lostFails(self) -> None:
         """
-        What fails when it is told of its end is logged.
+        An exception of C{connectionLost} is logged.
         """
         selectable, other = self.watch()
 
@@ -243,9 +240,10 @@ class OpenFLReactorTests(SynchronousTestCase):
         self.way.turn()
         self.assertEqual(len(self.flushLoggedErrors(Boom)), 1)
 
-    def test_goneMeanwhile(self) -> None:
+    def test_removedMeanwhile(self) -> None:
         """
-        What another event of the same turn has taken away is not called.
+        A selectable that was removed by an earlier event of the same iteration is not
+        called.
         """
         one, first = self.watch()
         two, second = self.watch()
@@ -263,8 +261,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_waiting(self) -> None:
         """
-        A program may turn the reactor while it reads, and wait for the answer to
-        what it has written.
+        A program may run the reactor in a read, and wait for the answer to data it has
+        written.
         """
         server = Recorder()
         answers: list[bytes] = []
@@ -289,7 +287,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_writers(self) -> None:
         """
-        What has something to send is among the writers, and forgets it with them.
+        Connections with unsent data are among the writers, and are removed with them.
         """
         server = Recorder()
         peer = self.way.meet(server)
@@ -305,8 +303,8 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        It runs until somebody stops it, be it within what it does with the bytes
-        that a timer has written; what fails in its own loop is logged.
+        The reactor runs until C{stop} is called, even by a handler of data written by a
+        timer. Exceptions in its own loop are logged.
         """
 
         class Stopping(Recorder):
@@ -338,7 +336,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_client(self) -> None:
         """
-        What it connects joins its writes too: what is written at the beginning and
+        Client connections coalesce writes, too: data written in C{connectionMade} and
         in a read arrives.
         """
         client = Recorder()
@@ -357,8 +355,7 @@ class OpenFLReactorTests(SynchronousTestCase):
 
     def test_adopted(self) -> None:
         """
-        Sockets that are there already join their writes if they are of TCP; others
-        are left to Twisted.
+        Adopted TCP sockets coalesce writes; other sockets are Twisted's.
         """
         made: list[Recorder] = []
 
@@ -398,13 +395,13 @@ class OpenFLReactorTests(SynchronousTestCase):
 
 class TurnTests(SynchronousTestCase):
     """
-    How turns follow on each other.
+    The order of reactor iterations.
     """
 
     def test_noTimeout(self) -> None:
         """
-        With nothing to do it waits for ever; with something to send it does not
-        wait at all.
+        Without events the reactor waits indefinitely; with data to send it does not
+        wait.
         """
         way = Way("openfl")
         self.addCleanup(way.close)

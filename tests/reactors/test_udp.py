@@ -18,13 +18,12 @@ HOST = "127.0.0.1"
 
 class PortTests(SynchronousTestCase):
     """
-    A port that remembers addresses sends what Twisted's sends, and says the same
-    of what cannot be sent.
+    A port with cached addresses behaves like Twisted's.
     """
 
     def setUp(self) -> None:
         """
-        Open a port, and a socket that hears it.
+        Open a port, and a socket that receives its datagrams.
         """
         self.hearer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(self.hearer.close)
@@ -47,7 +46,7 @@ class PortTests(SynchronousTestCase):
 
     def test_faults(self) -> None:
         """
-        A name is refused, and so is what is too long, each time.
+        Host names, and datagrams that are too long, are refused each time.
         """
         for _ in range(2):
             self.assertRaises(InvalidAddressError, self.port.write, b"a", ("localhost", 80))
@@ -56,7 +55,7 @@ class PortTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        However many addresses there are, only so many are remembered.
+        The number of cached addresses is limited.
         """
         self.patch(udp, "_MAX_KNOWN", 2)
         for port in range(2000, 2010):
@@ -65,7 +64,7 @@ class PortTests(SynchronousTestCase):
 
     def test_connected(self) -> None:
         """
-        Once it is connected, it only sends to that address.
+        A connected port sends only to its peer.
         """
         other = ("127.0.0.2", 9)
         self.port.write(b"a", other)
@@ -83,7 +82,7 @@ class ListenTests(SynchronousTestCase):
 
     def test_otherReactor(self) -> None:
         """
-        A reactor with ports of its own makes one of them.
+        On a reactor with its own UDP ports, such a port is created.
         """
 
         class Reactor:

@@ -37,8 +37,8 @@ class Meeting:
 
     def fill(self, transport: Any) -> None:
         """
-        Write until the socket accepts no more, and less than what pauses a producer
-        is left.
+        Write until the socket accepts no more data, and less than the producer's limit
+        is queued.
         """
         # The kernel enlarges the buffers of a new connection first.
         quiet = 0
@@ -56,7 +56,7 @@ class FullTests(SynchronousTestCase):
 
     def test_ping(self) -> None:
         """
-        It gets an answer to its ping.
+        A ping is answered although the queue is not empty.
         """
         for name in JOINING:
             with way(name) as own:
@@ -105,7 +105,7 @@ class FullTests(SynchronousTestCase):
 
 class Losing(StreamProtocol):
     """
-    Writes and aborts, and remembers what was not sent.
+    Writes and aborts, and records the dropped data.
     """
 
     def connectionMade(self) -> None:
@@ -132,8 +132,8 @@ class DroppedTests(SynchronousTestCase):
 
     def test_aborted(self) -> None:
         """
-        A protocol that writes and aborts in C{connectionMade} is told what was dropped:
-        its messages, and not the response.
+        A protocol that writes and aborts in C{connectionMade} receives its dropped
+        messages, without the response.
         """
         for name in JOINING:
             with way(name) as own:

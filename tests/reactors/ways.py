@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 
 MANY = 5000
 """
-After so many turns, something that was waited for does not come any more.
+Maximum number of iterations to wait for a condition.
 """
 
 
@@ -47,7 +47,7 @@ WAYS: dict[str, tuple[Callable[[], Any], bool]] = {
     "openfl": (OpenFLReactor, False),
 }
 """
-Each way: what makes the reactor, and whether its ports join their writes.
+Each variant: the reactor, and whether its ports coalesce writes.
 """
 
 JOINING = [name for name in WAYS if name != STOCK]
@@ -55,11 +55,11 @@ JOINING = [name for name in WAYS if name != STOCK]
 
 class Peer:
     """
-    The other end of a connection, which reads when the test says so.
+    The other side of a connection; the test controls when it reads.
 
-    @ivar received: the bytes that have come.
-    @ivar end: how it ended: C{"closed"}, C{"reset"}, C{"gone"} if it was this end that
-        closed, or C{None} if it did not.
+    @ivar received: the received bytes.
+    @ivar end: how the connection ended: C{"closed"}; C{"reset"}; C{"gone"} if this side
+        has closed it; C{None} if it is open.
     """
 
     def __init__(self, own: socket.socket) -> None:
@@ -75,7 +75,7 @@ class Peer:
 
     def read(self, most: int = 1 << 20) -> None:
         """
-        Read what is there.
+        Read the available data.
         """
         while self.end is None and most > 0:
             try:
@@ -95,14 +95,14 @@ class Peer:
 
     def close(self) -> None:
         """
-        Go.
+        Close the connection.
         """
         self.end = "gone"
         self.socket.close()
 
     def reset(self) -> None:
         """
-        Go without a farewell.
+        Reset the connection.
         """
         linger = (1).to_bytes(4, "little") + bytes(4)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -135,9 +135,9 @@ class Way:
 
     def dial(self, port: int, room: int | None = None) -> Peer:
         """
-        Connect.
+        Connect a peer.
 
-        @param room: how many bytes the peer's kernel keeps for it, about.
+        @param room: the approximate receive buffer of the peer's kernel (bytes).
         """
         own = socket.socket()
         if room is not None:
@@ -149,7 +149,7 @@ class Way:
 
     def meet(self, protocol: Protocol, room: int | None = None) -> Peer:
         """
-        Connect to a protocol.
+        Connect to a protocol, and return it.
         """
         factory = Factory.forProtocol(lambda: protocol)
         factory.noisy = False
@@ -160,14 +160,14 @@ class Way:
 
     def turn(self, times: int = 1) -> None:
         """
-        Let the reactor do what there is to do now.
+        Run reactor iterations.
         """
         for _ in range(times):
             self.reactor.iterate(0)
 
     def until(self, come: Callable[[], object]) -> None:
         """
-        Turn, and let the peers read, until something has come.
+        Run iterations, and let the peers read, until a condition is met.
         """
         for _ in range(MANY):
             if come():
@@ -179,14 +179,14 @@ class Way:
 
     def close(self) -> None:
         """
-        Leave nothing.
+        Close all peers, ports and connections.
         """
         for peer in self.peers:
             peer.close()
         for port in self._ports:
             port.stopListening()
         for protocol in self._met:
-            # One that has paused does not hear that its peer is gone.
+            # A paused connection does not detect that its peer has disconnected.
             protocol.transport.abortConnection()
         self.turn(5)
         for left in self.reactor.removeAll():
@@ -203,7 +203,7 @@ class Way:
 @contextmanager
 def way(name: str) -> Iterator[Way]:
     """
-    Go one of the ways, to its end.
+    Run a test with one variant, and clean up.
     """
     own = Way(name)
     try:

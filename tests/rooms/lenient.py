@@ -1,7 +1,6 @@
 """
-Readers of XML that clients may use, from strict to careless. Each returns the
-names of the elements that it finds in a text, without prefixes and in small
-letters.
+XML readers that clients may use, from strict to lenient. Each returns the local names of
+the elements in a text, in lower case.
 """
 
 import contextlib
@@ -16,13 +15,13 @@ Reader = Callable[[str], list[str]]
 
 
 def _local(name: str) -> str:
-    # Some letters outside ASCII have capitals within.
+    # Some non-ASCII letters have ASCII capitals, hence both conversions.
     return name.rpartition("}")[2].rpartition(":")[2].upper().casefold()
 
 
 def elementTree(text: str) -> list[str]:
     """
-    C{xml.etree} is strict, and knows namespaces.
+    Strict reader with namespaces: C{xml.etree}.
     """
     try:
         root = ET.fromstring(text)
@@ -33,7 +32,7 @@ def elementTree(text: str) -> list[str]:
 
 def elementTreeOfBytes(text: str) -> list[str]:
     """
-    C{xml.etree} of bytes: a declared encoding counts.
+    C{xml.etree} for bytes, which applies a declared encoding.
     """
     try:
         root = ET.fromstring(text.encode())
@@ -44,7 +43,7 @@ def elementTreeOfBytes(text: str) -> list[str]:
 
 def dom(text: str) -> list[str]:
     """
-    C{xml.dom.minidom} expands entities.
+    C{xml.dom.minidom}, which expands entities.
     """
     try:
         document = minidom.parseString(text.encode())
@@ -55,7 +54,7 @@ def dom(text: str) -> list[str]:
 
 def recovering(text: str) -> list[str]:
     """
-    A parser that calls handlers until the first error, without namespaces.
+    Event parser without namespaces: reports the elements before the first error.
     """
     names: list[str] = []
     parser = expat.ParserCreate()
@@ -67,7 +66,7 @@ def recovering(text: str) -> list[str]:
 
 def recoveringFromAnywhere(text: str) -> list[str]:
     """
-    A parser that begins anew at each C{<} at which it has failed.
+    Like L{recovering}, but restarts at every C{<}.
     """
     return [name for found in re.finditer("<", text) for name in recovering(text[found.start() :])]
 
@@ -78,15 +77,12 @@ class _HTML(HTMLParser):
         self.names: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        """
-        Note the tag.
-        """
         self.names.append(_local(tag))
 
 
 def html(text: str) -> list[str]:
     """
-    HTML, as a browser's C{DOMParser} reads it; Python's parser may refuse some
+    HTML parser, similar to C{DOMParser} of browsers. Python's parser rejects some
     declarations.
     """
     parser = _HTML()
@@ -96,14 +92,14 @@ def html(text: str) -> list[str]:
     return parser.names
 
 
-# The beginnings and ends of comments and other sections.
+# The delimiters of comments and other sections.
 _skipped = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"), ("<!", ">"))
 
 
 def e4x(text: str) -> list[str]:
     """
-    A tokenizer like those of ActionScript: text and several elements at the top,
-    tags that do not fit, and attributes without quotation marks are all accepted.
+    Tokenizer similar to E4X of ActionScript. It accepts text and several elements at the
+    top level, mismatched tags and unquoted attributes.
     """
     names = []
     at = text.find("<")
@@ -130,8 +126,8 @@ def _isHaxeName(character: str) -> bool:
 
 def haxe(text: str) -> list[str]:
     """
-    The tags that Haxe's C{Xml} sees: white space may follow the C{<}, and a name
-    ends at the first character that is not one of a few of ASCII.
+    Tokenizer with the rules of Haxe's C{Xml}: white space may follow C{<}, and a name
+    ends at the first character not in a small ASCII set.
     """
     names = []
     at = text.find("<")
@@ -156,21 +152,21 @@ def haxe(text: str) -> list[str]:
 
 def anyTag(text: str) -> list[str]:
     """
-    A regular expression for tags, which knows nothing of comments and sections.
+    Regular expression for tags, also inside comments and sections.
     """
     return [_local(name) for name in re.findall(r"<\s*([^\s/>!?<]+)", text)]
 
 
 def anyWord(text: str) -> list[str]:
     """
-    A regular expression for the word after a C{<}.
+    Regular expression for the word after each C{<}.
     """
     return [name.lower() for name in re.findall(r"<\s*(\w+)\b", text, re.ASCII)]
 
 
 def withoutComments(text: str) -> list[str]:
     """
-    A reader that removes comments first.
+    Like L{anyTag}, with comments removed.
     """
     return anyTag(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
 

@@ -156,7 +156,7 @@ messages = (
 
 class Pair:
     """
-    Two clients in a room; the first one forges.
+    Two clients in a room. The first one sends forged messages.
     """
 
     def __init__(self) -> None:
@@ -169,9 +169,10 @@ class Pair:
 
     def forward(self, message: str) -> tuple[list[str], list[str]]:
         """
-        Send a message.
+        Send a message from the first client.
 
-        @return: the messages to the other client, and those to the sender.
+        @return: the messages received by the other client, and those received by the
+            sender.
         """
         self.one.transport.arrive(message.encode("utf-8", "surrogatepass") + b"\0")
         return self.two.read(), self.one.read()
@@ -179,21 +180,21 @@ class Pair:
 
 def serverElements(text: str) -> set[str]:
     """
-    Return the server's elements that any reader sees in a message, other than
-    the one with which the server has forwarded it.
+    Return the server's elements that any reader finds in a message, without the wrapper
+    added by the server.
     """
     own = '<say from="Mallory">'
     if text.startswith(own):
         text = text.removeprefix(own).removesuffix("</say>")
-        # Not one element by itself.
+        # The content alone is not a single element.
         text = f"<x>{text}</x>"
     return {name for reader in READERS for name in reader(text)} & SERVER_ELEMENTS
 
 
 def isOtherRequest(message: str) -> bool:
     """
-    Whether a message is a request other than C{say}: its answer is the server's
-    own.
+    Return whether a message is a request other than C{say}, which the server answers
+    itself.
     """
     try:
         request = parseRequest(message)
@@ -204,14 +205,15 @@ def isOtherRequest(message: str) -> bool:
 
 class ForgingTests(SynchronousTestCase):
     """
-    Messages are forwarded only if they are harmless.
+    Only messages without elements of the server are forwarded.
     """
 
     def check(self, pair: Pair, message: str) -> list[str]:
         """
-        Check that a message is either forwarded or refused, and harmless.
+        Check that a message is either forwarded or refused, and contains no element of
+        the server.
 
-        @return: the messages that were forwarded.
+        @return: the forwarded messages.
         """
         forwarded, answers = pair.forward(message)
         self.assertEqual(len(forwarded) + len(answers), 1, (message, forwarded, answers))
@@ -226,8 +228,8 @@ class ForgingTests(SynchronousTestCase):
 
     def test_readers(self) -> None:
         """
-        The readers are as careless as they should be: each forged message that
-        1.0.0 forwarded is seen by one of them, or by several.
+        Every forged message that version 1.0.0 forwarded is detected by at least one
+        reader.
         """
         for message in (
             '<!DOCTYPE a><say from="Ann">hi</say>',
@@ -242,7 +244,7 @@ class ForgingTests(SynchronousTestCase):
 
     def test_forged(self) -> None:
         """
-        A forged element is refused wherever it stands.
+        A forged element is refused at any position.
         """
         pair = Pair()
         for forged in FORGED[:7]:
@@ -263,8 +265,8 @@ class ForgingTests(SynchronousTestCase):
 
     def test_expensive(self) -> None:
         """
-        A message that was expensive for 1.0.0 is refused with a short error, in a
-        number of calls that does not depend on its length.
+        A message that was expensive to parse in version 1.0.0 is refused with a short
+        error. The number of calls does not depend on its length.
         """
         attributes = " ".join(f'a{number}=""' for number in range(80_000))
         qualified = " ".join(f'b:a{number}=""' for number in range(190))
@@ -294,8 +296,7 @@ class ForgingTests(SynchronousTestCase):
 
     def test_cheap(self) -> None:
         """
-        The number of calls for a message that is forwarded does not depend on
-        what is in it.
+        The number of calls for a forwarded message does not depend on its content.
         """
         pair = Pair()
         for content in ("x" * 100_000, "<a/>" * 1400, "<a b='c'>d</a>" * 700, "\n&lt;" * 50_000):
@@ -326,8 +327,8 @@ class ForgingTests(SynchronousTestCase):
     @given(st.lists(messages, min_size=1, max_size=4))
     def test_anything(self, sent: list[str]) -> None:
         """
-        No message that was forwarded makes any reader see an element of the
-        server, and each is forwarded or refused.
+        Every message is forwarded or refused, and no reader finds an element of the
+        server in a forwarded message.
         """
         pair = Pair()
         for message in sent:
@@ -363,8 +364,8 @@ class Main {
 @pytest.mark.skipif(shutil.which("haxe") is None, reason="there is no haxe (apt-get install haxe)")
 def test_haxe(tmp_path: Path) -> None:
     """
-    Haxe's own C{Xml} sees no element of the server in what is forwarded; in what
-    1.0.0 forwarded it does.
+    Haxe's C{Xml} finds no element of the server in forwarded messages, but does in those
+    that version 1.0.0 forwarded.
     """
     pair = Pair()
     forged = ["<!DOCTYPE a><say from='Ann'>hi</say>", "x< say from='Ann'>hi</say>", "<x><say/></x>"]

@@ -22,25 +22,25 @@ from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from tests.doubles import linesOf
 
 
-class Ear:
+class RecordingRecipient:
     """
-    Notes what is heard.
+    Records the delivered messages.
     """
 
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
         self.isReplaced = False
 
     def deliverMessage(self, message: bytes) -> None:
-        self.heard.append(message)
+        self.received.append(message)
 
     def replaced(self) -> None:
         self.isReplaced = True
 
 
-class Diary(LobbyObserver):
+class RecordingObserver(LobbyObserver):
     """
-    Notes what happens.
+    Records the events of a lobby as lines of text.
     """
 
     def __init__(self) -> None:
@@ -63,48 +63,48 @@ class Diary(LobbyObserver):
 
 
 class LobbyTestCase(SynchronousTestCase):
-    """
-    Has a lobby.
-    """
-
     def setUp(self) -> None:
         self.begin()
 
     def begin(self, **limits: Any) -> None:
         """
-        Open the lobby.
+        Create the lobby with limits.
         """
         self.clock = Clock()
         self.lobby = Lobby(RoomLimits(**limits), self.clock)
 
-    def come(self, room: str = "chess", name: str | None = None) -> tuple[Member, Ear]:
+    def join(
+        self, room: str = "chess", name: str | None = None
+    ) -> tuple[Member, RecordingRecipient]:
         """
-        Come into a room.
-        """
-        ear = Ear()
-        return self.lobby.join(room, ear, name), ear
+        Join a room.
 
-    def assertRefused(self, code: str, do: Any, *arguments: Any) -> None:
+        @return: the new member and its recipient.
         """
-        Something cannot be done.
+        recipient = RecordingRecipient()
+        return self.lobby.join(room, recipient, name), recipient
+
+    def assertRefused(self, code: str, function: Any, *arguments: Any) -> None:
+        """
+        Check that a call raises L{LobbyError} with a code.
         """
         with self.assertRaises(LobbyError) as caught:
-            do(*arguments)
+            function(*arguments)
         self.assertEqual(caught.exception.code, code)
 
 
-class TalkTests(LobbyTestCase):
+class DeliveryTests(LobbyTestCase):
     """
-    Who hears what.
+    Delivery of messages to members.
     """
 
-    def test_looks(self) -> None:
+    def test_similarNames(self) -> None:
         """
-        A name that looks like that of another member is taken, until this member
-        has left. A name without a visible character is refused.
+        A name that looks like that of another member is taken until this member has left.
+        A name without a visible character is refused.
         """
         lobby = Lobby(RoomLimits(), Clock())
-        ann = lobby.join("a", Ear(), "Ann\u0101")
+        ann = lobby.join("a", RecordingRecipient(), "Ann\u0101")
         alike = (
             "Ann\u3164\u0101",
             "Ann\u0101\ufe0f",
@@ -114,87 +114,85 @@ class TalkTests(LobbyTestCase):
         )
         for name in alike:
             with self.assertRaises(LobbyError) as caught:
-                lobby.join("a", Ear(), name)
+                lobby.join("a", RecordingRecipient(), name)
             self.assertEqual(caught.exception.code, "taken")
-        lobby.join("a", Ear(), "ann\u0101")
-        lobby.join("b", Ear(), alike[0])
+        lobby.join("a", RecordingRecipient(), "ann\u0101")
+        lobby.join("b", RecordingRecipient(), alike[0])
         lobby.leave(ann)
-        lobby.join("a", Ear(), alike[0])
+        lobby.join("a", RecordingRecipient(), alike[0])
         for name in ("\u3164", "\u2800\u034f"):
             with self.assertRaises(LobbyError) as caught:
-                lobby.join("a", Ear(), name)
+                lobby.join("a", RecordingRecipient(), name)
             self.assertEqual(caught.exception.code, "name")
 
-    def test_longLooks(self) -> None:
+    def test_longSimilarNames(self) -> None:
         """
-        A name without a limit of its length takes little time, whatever it
-        contains.
+        Comparing a long name takes little time when the length is unlimited.
         """
         lobby = Lobby(RoomLimits(maxName=0), Clock())
-        lobby.join("a", Ear(), "a" + "\u0301\u0316" * 200_000)
+        lobby.join("a", RecordingRecipient(), "a" + "\u0301\u0316" * 200_000)
         self.assertEqual(len(lobby.rooms["a"].displayedNames), 1)
 
     def test_say(self) -> None:
         """
-        All others in the room hear it, and nobody else; to all it is the same
-        bytes.
+        A message is delivered to all other members of the room, as the same bytes object.
         """
-        one, ear1 = self.come(name="one")
-        _, ear2 = self.come(name="two")
-        _, ear3 = self.come(name="three")
-        _, elsewhere = self.come("go")
+        one, recipient1 = self.join(name="one")
+        _, recipient2 = self.join(name="two")
+        _, recipient3 = self.join(name="three")
+        _, elsewhere = self.join("go")
         message = b"hello\0"
         self.lobby.send(one, message)
-        self.assertEqual([ear1.heard, elsewhere.heard], [[], []])
-        self.assertIs(ear2.heard[0], message)
-        self.assertIs(ear3.heard[0], message)
+        self.assertEqual([recipient1.received, elsewhere.received], [[], []])
+        self.assertIs(recipient2.received[0], message)
+        self.assertIs(recipient3.received[0], message)
 
-    def test_tell(self) -> None:
+    def test_private(self) -> None:
         """
-        One in the room hears it; if there is none of this name, that is told.
+        A private message is delivered to one member only. An unknown name is refused.
         """
-        one, _ = self.come(name="one")
-        _, ear2 = self.come(name="two")
-        _, ear3 = self.come(name="three")
+        one, _ = self.join(name="one")
+        _, recipient2 = self.join(name="two")
+        _, recipient3 = self.join(name="three")
         self.lobby.sendTo(one, "two", b"psst\0")
-        self.assertEqual((ear2.heard, ear3.heard), ([b"psst\0"], []))
+        self.assertEqual((recipient2.received, recipient3.received), ([b"psst\0"], []))
         self.assertRefused("nobody", self.lobby.sendTo, one, "four", b"psst\0")
 
-    def test_outside(self) -> None:
+    def test_leftMember(self) -> None:
         """
-        Who is in no room has nobody to talk to.
+        A member that has left cannot send messages.
         """
-        one, _ = self.come()
+        one, _ = self.join()
         self.lobby.leave(one)
         self.assertRefused("room", self.lobby.send, one, b"hello\0")
         self.assertRefused("room", self.lobby.sendTo, one, "two", b"hello\0")
 
-    def test_leaveWhileHearing(self) -> None:
+    def test_leaveWhileReceiving(self) -> None:
         """
-        Somebody who goes because of what he hears does not disturb the rest.
+        A member that leaves when it receives a message does not prevent delivery to the
+        others.
         """
-        one, _ = self.come(name="one")
-        two, ear2 = self.come(name="two")
-        _, ear3 = self.come(name="three")
-        self.patch(ear2, "deliverMessage", lambda message: self.lobby.leave(two))
+        one, _ = self.join(name="one")
+        two, recipient2 = self.join(name="two")
+        _, recipient3 = self.join(name="three")
+        self.patch(recipient2, "deliverMessage", lambda message: self.lobby.leave(two))
         self.lobby.send(one, b"hello\0")
-        self.assertEqual(ear3.heard, [b"hello\0"])
+        self.assertEqual(recipient3.received, [b"hello\0"])
 
-    def test_watched(self) -> None:
+    def test_observers(self) -> None:
         """
-        Observers hear of everything in order; a room is there while somebody is
-        in it.
+        Observers are notified of all events in order. A room exists while it has members.
         """
-        diary = Diary()
-        self.lobby.observers += [diary, LobbyObserver()]
-        one, _ = self.come(name="one")
-        two, _ = self.come(name="two")
+        recorder = RecordingObserver()
+        self.lobby.observers += [recorder, LobbyObserver()]
+        one, _ = self.join(name="one")
+        two, _ = self.join(name="two")
         self.lobby.send(one, b"hello")
         self.lobby.leave(one)
         self.lobby.leave(one)
         self.lobby.leave(two)
         self.assertEqual(
-            diary.lines,
+            recorder.lines,
             [
                 "chess opened",
                 "one joined chess",
@@ -210,52 +208,54 @@ class TalkTests(LobbyTestCase):
 
 class LimitTests(LobbyTestCase):
     """
-    How much there may be.
+    Limits of rooms and members.
     """
 
     def test_names(self) -> None:
         """
-        A name has something in it, is not too long, and looks like one.
+        A name is neither empty nor too long, and contains no control characters and no
+        spaces at its ends.
         """
         for name in ("", "x" * 65, "a\nb", " a", "a "):
-            self.assertRefused("name", self.come, "chess", name)
-            self.assertRefused("name", self.come, name, "one")
+            self.assertRefused("name", self.join, "chess", name)
+            self.assertRefused("name", self.join, name, "one")
         self.assertEqual(self.lobby.refused["name"], 10)
         self.assertEqual(self.lobby.rooms, {})
 
     def test_taken(self) -> None:
         """
-        A name is used once in a room, and can be used in another one.
+        A name is unique within a room, but can be used in another room.
         """
-        self.come("chess", "one")
-        self.assertRefused("taken", self.come, "chess", "one")
-        self.come("go", "one")
+        self.join("chess", "one")
+        self.assertRefused("taken", self.join, "chess", "one")
+        self.join("go", "one")
 
     def test_guests(self) -> None:
         """
-        Who says no name gets one that nobody has.
+        A member that joins without a name gets a unique guest name.
         """
-        self.come("chess", "guest1")
-        guest, _ = self.come()
+        self.join("chess", "guest1")
+        guest, _ = self.join()
         self.assertEqual(guest.name, "guest2")
 
     def test_full(self) -> None:
         """
-        There are so many members in a room, and so many rooms, and no more.
+        The number of members per room and the number of rooms are limited.
         """
         self.begin(maxMembers=2, maxRooms=2)
-        self.come()
-        self.come()
-        self.assertRefused("full", self.come)
-        self.come("go")
-        self.assertRefused("rooms", self.come, "draughts")
+        self.join()
+        self.join()
+        self.assertRefused("full", self.join)
+        self.join("go")
+        self.assertRefused("rooms", self.join, "draughts")
 
     def test_data(self) -> None:
         """
-        So much can be said of a member; what is empty is said no more.
+        The number and length of a member's attributes are limited. An empty value removes
+        an attribute.
         """
         self.begin(maxData=2, maxName=5)
-        one, _ = self.come(name="one")
+        one, _ = self.join(name="one")
         self.lobby.setAttribute(one, "color", "red")
         self.lobby.setAttribute(one, "size", "5")
         self.assertRefused("data", self.lobby.setAttribute, one, "age", "5")
@@ -270,8 +270,8 @@ class LimitTests(LobbyTestCase):
 
     def test_ownLimits(self) -> None:
         """
-        A room can have limits of its own, by its name or given to it later;
-        others have those of the lobby.
+        A room can have separate limits, configured by name or assigned later. Other rooms
+        have the limits of the lobby.
         """
         usual = RoomLimits(maxMembers=3, maxData=1)
         own = {
@@ -280,12 +280,12 @@ class LimitTests(LobbyTestCase):
         self.lobby = Lobby(usual, self.clock, roomLimits=own)
         for name, members in [("chess", 3), ("duel", 2)]:
             for _ in range(members):
-                self.come(name)
-            self.assertRefused("full", self.come, name)
+                self.join(name)
+            self.assertRefused("full", self.join, name)
         chess, duel = self.lobby.rooms.values()
         self.assertEqual((chess.limits, duel.limits), (usual, own["duel"]))
         chess.limits = replace(usual, maxMembers=4)
-        self.come("chess")
+        self.join("chess")
         for room, things in [(chess, 1), (duel, 2)]:
             for number in range(things):
                 self.lobby.setAttribute(room, str(number), "x")
@@ -301,7 +301,7 @@ class LimitTests(LobbyTestCase):
 
 class ResumeTests(LobbyTestCase):
     """
-    Who was cut off can take his place again.
+    Disconnected members can resume their membership.
     """
 
     def setUp(self) -> None:
@@ -309,38 +309,39 @@ class ResumeTests(LobbyTestCase):
 
     def test_resume(self) -> None:
         """
-        With its token a member gets what it has missed, and then hears again.
+        A member that resumes with its token gets its missed messages, and then receives
+        new ones.
         """
-        one, _ = self.come(name="one")
-        two, _ = self.come(name="two")
+        one, _ = self.join(name="one")
+        two, _ = self.join(name="two")
         self.lobby.suspend(two)
         self.assertFalse(two.connected)
         self.lobby.send(one, b"a")
         self.clock.advance(9.9)
-        ear = Ear()
-        self.assertIs(self.lobby.resume(two.token, ear), two)
+        recipient = RecordingRecipient()
+        self.assertIs(self.lobby.resume(two.token, recipient), two)
         self.assertEqual(self.lobby.takeMissed(two), [b"a"])
         self.clock.advance(100)
         self.lobby.send(one, b"b")
-        self.assertEqual(ear.heard, [b"b"])
+        self.assertEqual(recipient.received, [b"b"])
 
     def test_tooLate(self) -> None:
         """
-        After its time the place is gone.
+        A membership expires after the resume time.
         """
-        one, _ = self.come(name="one")
+        one, _ = self.join(name="one")
         self.lobby.suspend(one)
         self.clock.advance(10)
-        self.assertRefused("token", self.lobby.resume, one.token, Ear())
+        self.assertRefused("token", self.lobby.resume, one.token, RecordingRecipient())
         self.assertEqual(self.lobby.rooms, {})
 
     def test_withoutTime(self) -> None:
         """
-        If there is no time for it, who is cut off has left; and who has left is
-        not cut off.
+        Without a resume time, a disconnected member leaves immediately. Disconnecting it
+        again does nothing.
         """
         self.begin()
-        one, _ = self.come()
+        one, _ = self.join()
         self.lobby.suspend(one)
         self.lobby.suspend(one)
         self.assertEqual(self.lobby.rooms, {})
@@ -348,40 +349,40 @@ class ResumeTests(LobbyTestCase):
 
     def test_bounded(self) -> None:
         """
-        So many messages are kept, and so many bytes; the newest ones. How many
-        there were besides is counted.
+        The newest missed messages are kept, limited by number and bytes. The dropped
+        messages are counted.
         """
-        one, _ = self.come(name="one")
-        two, _ = self.come(name="two")
+        one, _ = self.join(name="one")
+        two, _ = self.join(name="two")
         self.lobby.suspend(two)
         for message in (b"a", b"b", b"c", b"d", b"123456789", b"x" * 11):
             self.lobby.send(one, message)
         self.lobby.send(one, b"e")
         self.assertEqual(two.lost, 6)
-        self.lobby.resume(two.token, Ear())
+        self.lobby.resume(two.token, RecordingRecipient())
         self.assertEqual(self.lobby.takeMissed(two), [b"e"])
         self.assertEqual((two.lost, two.missedBytes), (0, 0))
 
     def test_replaced(self) -> None:
         """
-        A connection whose place is taken is told, and hears nothing more.
+        A replaced connection is notified, and receives no further messages.
         """
-        one, before = self.come(name="one")
-        two, _ = self.come(name="two")
-        after = Ear()
+        one, before = self.join(name="one")
+        two, _ = self.join(name="two")
+        after = RecordingRecipient()
         self.lobby.resume(one.token, after)
         self.lobby.send(two, b"a")
         self.assertTrue(before.isReplaced)
-        self.assertEqual((before.heard, after.heard), ([], [b"a"]))
+        self.assertEqual((before.received, after.received), ([], [b"a"]))
 
     def test_unlimited(self) -> None:
         """
-        0 is no limit.
+        A limit of 0 means unlimited.
         """
         names = ("maxRooms", "maxMembers", "maxName", "maxData", "maxKept")
         self.begin(resume=10.0, maxMissed=0, maxMissedBytes=0, **dict.fromkeys(names, 0))
-        members = [self.come("x" * 1000, name=f"{number}")[0] for number in range(3)]
-        self.come("other room")
+        members = [self.join("x" * 1000, name=f"{number}")[0] for number in range(3)]
+        self.join("other room")
         for number in range(50):
             self.lobby.setAttribute(members[0], f"{number}", "y" * 1000)
         for member in members:
@@ -393,18 +394,18 @@ class ResumeTests(LobbyTestCase):
 
     def test_maxKept(self) -> None:
         """
-        At the limit of memberships that are kept, a disconnected member leaves.
-        That is counted, and logged once until there is room again.
+        When the maximum number of memberships is kept, a disconnected member leaves. This
+        is counted, and logged once until a membership is resumed.
         """
         self.begin(resume=10.0, maxKept=1)
-        one, two, three, four, five = (self.come(name=name)[0] for name in "12345")
+        one, two, three, four, five = (self.join(name=name)[0] for name in "12345")
         with capturedLogs() as logs:
             for member in (one, two, three):
                 self.lobby.suspend(member)
         self.assertEqual((two.room, three.room, self.lobby.notKept), (None, None, 2))
         [line] = linesOf(logs)
         self.assertIn("1 memberships are kept already", line)
-        self.lobby.resume(one.token, Ear())
+        self.lobby.resume(one.token, RecordingRecipient())
         self.lobby.suspend(four)
         self.assertIsNotNone(four.room)
         with capturedLogs() as logs:
@@ -421,10 +422,10 @@ class ResumeTests(LobbyTestCase):
 
     def test_end(self) -> None:
         """
-        When the server ends no places are kept.
+        When the lobby ends, all kept memberships end.
         """
-        one, _ = self.come(name="one")
-        two, _ = self.come(name="two")
+        one, _ = self.join(name="one")
+        two, _ = self.join(name="two")
         self.lobby.suspend(one)
         self.lobby.end()
         self.assertIsNone(one.room)
@@ -434,10 +435,10 @@ class ResumeTests(LobbyTestCase):
 
     def test_leaveWhileLeaving(self) -> None:
         """
-        Somebody may go because another one has gone.
+        An observer of a leaving member can let another member leave.
         """
-        one, _ = self.come(name="one")
-        two, _ = self.come(name="two")
+        one, _ = self.join(name="one")
+        two, _ = self.join(name="two")
 
         class Following(LobbyObserver):
             def left(self, member: Member, room: Room) -> None:
@@ -448,11 +449,12 @@ class ResumeTests(LobbyTestCase):
         lobby.leave(one)
         self.assertEqual(lobby.rooms, {})
 
-    def test_leaveWhileAway(self) -> None:
+    def test_leaveWhileDisconnected(self) -> None:
         """
-        Who leaves while it is away is waited for no more.
+        A disconnected member can leave: its timer is cancelled, and its missed messages
+        are dropped.
         """
-        one, _ = self.come(name="one")
+        one, _ = self.join(name="one")
         self.lobby.suspend(one)
         self.lobby.leave(one)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -462,7 +464,7 @@ class ResumeTests(LobbyTestCase):
 
 class LobbyMachine(RuleBasedStateMachine):
     """
-    Whatever happens, the lobby stays in order.
+    Calls the methods of a lobby in any order.
     """
 
     def __init__(self) -> None:
@@ -476,44 +478,41 @@ class LobbyMachine(RuleBasedStateMachine):
     @rule(room=st.sampled_from("abcd"), name=st.sampled_from(["x", "y", "z", None]))
     def join(self, room: str, name: str | None) -> None:
         """
-        Somebody comes, or is refused.
+        Join a room, or be refused because of a limit.
         """
         try:
-            self.known.append(self.lobby.join(room, Ear(), name))
+            self.known.append(self.lobby.join(room, RecordingRecipient(), name))
         except LobbyError as problem:
             assert problem.code in ("full", "rooms", "taken")
 
-    @rule(which=st.integers(0, 20), what=st.sampled_from(["leave", "suspend", "say", "resume"]))
-    def act(self, which: int, what: str) -> None:
+    @rule(index=st.integers(0, 20), action=st.sampled_from(["leave", "suspend", "say", "resume"]))
+    def act(self, index: int, action: str) -> None:
         """
-        Somebody does something.
+        Call a method of the lobby with a known member.
         """
         if not self.known:
             return
-        member = self.known[which % len(self.known)]
+        member = self.known[index % len(self.known)]
         try:
-            if what == "say":
+            if action == "say":
                 self.lobby.send(member, b"hello")
-            elif what == "resume":
-                self.lobby.resume(member.token, Ear())
+            elif action == "resume":
+                self.lobby.resume(member.token, RecordingRecipient())
                 self.lobby.takeMissed(member)
             else:
-                getattr(self.lobby, what)(member)
+                getattr(self.lobby, action)(member)
         except LobbyError as problem:
             assert problem.code in ("room", "token")
 
     @rule(seconds=st.floats(0, 6))
     def wait(self, seconds: float) -> None:
-        """
-        Time passes.
-        """
         self.clock.advance(seconds)
 
     @invariant()
-    def inOrder(self) -> None:
+    def isConsistent(self) -> None:
         """
-        Rooms have members, members are where they say, and nothing is over its
-        limit.
+        Rooms are not empty, members and rooms refer to each other, and no limit is
+        exceeded.
         """
         assert len(self.lobby.rooms) <= 3
         for room in self.lobby.rooms.values():
@@ -530,73 +529,69 @@ class LobbyMachine(RuleBasedStateMachine):
 
 
 class MachineTests(SynchronousTestCase):
-    """
-    The machine as a test.
-    """
-
     def test_machine(self) -> None:
         """
-        Nothing that somebody can do brings the lobby into disorder.
+        The lobby stays consistent for any sequence of calls.
         """
         run_state_machine_as_test(LobbyMachine)
 
 
 class FaultTests(LobbyTestCase):
     """
-    Recipients and observers raise errors.
+    Exceptions raised by recipients and observers.
     """
 
-    def test_hearer(self) -> None:
+    def test_recipient(self) -> None:
         """
-        An error of a recipient is logged, and the other members receive the message.
+        An exception of a recipient is logged, and the other members receive the message.
         """
 
-        class Deaf(Ear):
+        class RaisingRecipient(RecordingRecipient):
             def deliverMessage(self, message: bytes) -> None:
                 raise ValueError("a fault of the user's")
 
-        speaker = self.lobby.join("chess", Ear())
-        self.lobby.join("chess", Deaf())
-        last = Ear()
+        speaker = self.lobby.join("chess", RecordingRecipient())
+        self.lobby.join("chess", RaisingRecipient())
+        last = RecordingRecipient()
         self.lobby.join("chess", last)
         self.lobby.send(speaker, b"hello\0")
-        self.assertEqual(last.heard, [b"hello\0"])
+        self.assertEqual(last.received, [b"hello\0"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
-    def test_watcher(self) -> None:
+    def test_observer(self) -> None:
         """
-        An error of a observer is logged: the member joins and leaves, the room closes,
-        and the next observer is notified.
+        An exception of an observer is logged. The member joins and leaves, the room
+        closes, and the next observer is notified.
         """
 
-        class Blind(LobbyObserver):
+        class RaisingObserver(LobbyObserver):
             def joined(self, member: Member, room: Room) -> None:
                 raise ValueError("a fault of the user's")
 
             def left(self, member: Member, room: Room) -> None:
                 raise ValueError("a fault of the user's")
 
-        diary = Diary()
-        self.lobby.observers = [Blind(), diary]
-        self.lobby.leave(self.lobby.join("chess", Ear(), "Ann"))
+        recorder = RecordingObserver()
+        self.lobby.observers = [RaisingObserver(), recorder]
+        self.lobby.leave(self.lobby.join("chess", RecordingRecipient(), "Ann"))
         self.assertEqual(self.lobby.rooms, {})
         self.assertEqual(
-            diary.lines, ["chess opened", "Ann joined chess", "Ann left chess", "chess closed"]
+            recorder.lines, ["chess opened", "Ann joined chess", "Ann left chess", "chess closed"]
         )
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
     def test_replaced(self) -> None:
         """
-        An error of the connection that is replaced is logged, and the new connection
-        has the membership.
+        An exception of the replaced connection is logged, and the new connection has the
+        membership.
         """
 
-        class Stubborn(Ear):
+        class RaisingRecipient(RecordingRecipient):
             def replaced(self) -> None:
                 raise ValueError("a fault of the user's")
 
-        member = self.lobby.join("chess", Stubborn())
-        after = Ear()
+        member = self.lobby.join("chess", RaisingRecipient())
+        after = RecordingRecipient()
         self.assertIs(self.lobby.resume(member.token, after), member)
         self.assertIs(member.recipient, after)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

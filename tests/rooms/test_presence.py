@@ -12,13 +12,13 @@ NODE, OTHER = b"n" * 16, b"o" * 16
 
 class MemoryPresenceTests(SynchronousTestCase):
     """
-    L{MemoryPresence} knows the nodes of one process.
+    L{MemoryPresence} connects the nodes of one process.
     """
 
     def test_presence(self) -> None:
         """
-        Everybody sees the members of all nodes, until they go or their node
-        ends.
+        All nodes see the members of all nodes, until a member is removed or its node
+        stops.
         """
         board: list[Members] = []
         one, other = MemoryPresence(NODE, board), MemoryPresence(OTHER, board)
@@ -40,7 +40,7 @@ class MemoryPresenceTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """
-        A node may be the only one.
+        A node works without other nodes.
         """
         presence = MemoryPresence(NODE)
         presence.start()

@@ -20,7 +20,7 @@ from openfl_twisted.rooms.pubsub import (
 @implementer(IPubSubListener)
 class Listener:
     """
-    Records that the broker is reached.
+    Counts how often the broker is reported as reachable.
     """
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class MemoryPubSubTests(SynchronousTestCase):
         self.one, self.other = MemoryPubSub(self.broker), MemoryPubSub(self.broker)
         for node in (self.one, self.other):
             self.assertTrue(self.successResultOf(node.start()))
-        self.heard: list[bytes] = []
-        self.other.subscribe("a", self.heard.append)
+        self.received: list[bytes] = []
+        self.other.subscribe("a", self.received.append)
 
     def test_interface(self) -> None:
         """
-        It implements the interface, and its name is random.
+        L{MemoryPubSub} implements L{IPubSub}, and its node name is random.
         """
         verifyObject(IPubSub, self.one)
         self.assertEqual(repr(self.one), "<MemoryPubSub memory: up>")
@@ -66,10 +66,10 @@ class MemoryPubSubTests(SynchronousTestCase):
         """
         A message is delivered to the other nodes that have subscribed to its topic.
         """
-        self.one.subscribe("a", self.heard.append)
+        self.one.subscribe("a", self.received.append)
         for topic, payload in [("a", b"1"), ("b", b"2"), ("a", b"3")]:
             self.assertTrue(self.one.publish(topic, payload))
-        self.assertEqual(self.heard, [b"1", b"3"])
+        self.assertEqual(self.received, [b"1", b"3"])
         self.assertEqual((self.one.published, self.other.received, self.one.received), (3, 2, 0))
 
     def test_alone(self) -> None:
@@ -78,9 +78,9 @@ class MemoryPubSubTests(SynchronousTestCase):
         """
         node = MemoryPubSub()
         node.start()
-        node.subscribe("a", self.heard.append)
+        node.subscribe("a", self.received.append)
         self.assertTrue(node.publish("a", b"1"))
-        self.assertEqual(self.heard, [])
+        self.assertEqual(self.received, [])
 
     def test_unsubscribe(self) -> None:
         """
@@ -90,18 +90,18 @@ class MemoryPubSubTests(SynchronousTestCase):
         self.other.unsubscribe("a")
         self.other.unsubscribe("a")
         self.one.publish("a", b"1")
-        self.other.subscribe("a", self.heard.append)
+        self.other.subscribe("a", self.received.append)
         self.one.publish("a", b"2")
-        self.assertEqual(self.heard, [b"2"])
+        self.assertEqual(self.received, [b"2"])
 
     def test_wrongTopics(self) -> None:
         """
         A topic is text of 1 to 1024 bytes, and subscribed to once.
         """
         self.assertRaisesRegex(ValueError, "already", self.other.subscribe, "a", print)
-        for topic, says in [("", "not 0"), ("ü" * 513, "not 1026"), ("\ud800", "surrogates")]:
-            self.assertRaisesRegex(ValueError, says, self.one.publish, topic, b"")
-            self.assertRaisesRegex(ValueError, says, self.one.subscribe, topic, print)
+        for topic, message in [("", "not 0"), ("ü" * 513, "not 1026"), ("\ud800", "surrogates")]:
+            self.assertRaisesRegex(ValueError, message, self.one.publish, topic, b"")
+            self.assertRaisesRegex(ValueError, message, self.one.subscribe, topic, print)
 
     def test_exceptions(self) -> None:
         """
@@ -121,7 +121,7 @@ class MemoryPubSubTests(SynchronousTestCase):
         third.subscribe("a", fail)
         self.one.publish("a", b"1")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
-        self.assertEqual((other.ups, third.received, self.heard), (1, 1, [b"1"]))
+        self.assertEqual((other.ups, third.received, self.received), (1, 1, [b"1"]))
 
     def test_order(self) -> None:
         """
@@ -129,11 +129,11 @@ class MemoryPubSubTests(SynchronousTestCase):
         """
         third = MemoryPubSub(self.broker)
         third.start()
-        third.subscribe("a", self.heard.append)
+        third.subscribe("a", self.received.append)
         self.other.unsubscribe("a")
         self.other.subscribe("a", lambda payload: self.other.publish("a", b"re: " + payload))
         self.one.publish("a", b"1")
-        self.assertEqual(self.heard, [b"1", b"re: 1"])
+        self.assertEqual(self.received, [b"1", b"re: 1"])
 
     def test_stop(self) -> None:
         """
@@ -144,7 +144,7 @@ class MemoryPubSubTests(SynchronousTestCase):
             self.assertIs(node.state, PubSubState.STOPPED)
         self.one.publish("a", b"1")
         self.assertFalse(self.other.publish("a", b"2"))
-        self.assertEqual((self.heard, self.other.dropped), ([], 1))
+        self.assertEqual((self.received, self.other.dropped), ([], 1))
         self.other.start()
         self.one.publish("a", b"3")
-        self.assertEqual(self.heard, [b"3"])
+        self.assertEqual(self.received, [b"3"])

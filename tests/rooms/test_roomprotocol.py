@@ -32,12 +32,14 @@ from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, frame, framesIn
 from tests.frames import REQUEST as UPGRADE
 from tests.protocols.test_bridge import PathTransport
-from tests.rooms.test_lobby import Ear
+from tests.rooms.test_lobby import RecordingRecipient
 
 
 class Client:
     """
-    A client in memory.
+    An in-memory client.
+
+    @ivar closed: the close codes and reasons that the server has set.
     """
 
     def __init__(self, factory: RoomFactory, path: str | None = None) -> None:
@@ -54,31 +56,28 @@ class Client:
         self._seen = 0
 
     def send(self, *messages: str) -> None:
-        """
-        Send messages.
-        """
         for message in messages:
             self.transport.arrive(message.encode() + b"\0")
 
     def read(self) -> list[str]:
         """
-        Get the messages that have come since the last time.
+        Return the messages received since the last call.
         """
         self.transport.drain()
         delivered = self.transport.delivered[self._seen :]
         self._seen += len(delivered)
         return [each.decode() for each in delivered.split(b"\0")[:-1]]
 
-    def vanish(self) -> None:
+    def reset(self) -> None:
         """
-        Be cut off.
+        Lose the connection without a close.
         """
         self.transport._close(ConnectionError())
 
 
 class PathTests(SynchronousTestCase):
     """
-    The path names the room.
+    Rooms named by the request path.
     """
 
     def setUp(self) -> None:
@@ -87,7 +86,7 @@ class PathTests(SynchronousTestCase):
 
     def test_path(self) -> None:
         """
-        Clients with one path hear each other, and nobody else.
+        Clients with the same path receive each other's messages, and no others.
         """
         one = Client(self.factory, "/chess%20club?x=1")
         two = Client(self.factory, "/chess%20club/")
@@ -100,7 +99,7 @@ class PathTests(SynchronousTestCase):
 
     def test_firstMessage(self) -> None:
         """
-        Without a path the first message names the room.
+        Without a path, the first message names the room.
         """
         one, two = Client(self.factory), Client(self.factory, "/")
         one.send("chess")
@@ -109,7 +108,7 @@ class PathTests(SynchronousTestCase):
 
     def test_validUTF8(self) -> None:
         """
-        The others get valid UTF-8, whatever was sent.
+        Invalid UTF-8 is replaced in forwarded messages.
         """
         one, two = Client(self.factory, "/a"), Client(self.factory, "/a")
         one.transport.arrive(b"gr\xfc\xdfe\0")
@@ -117,7 +116,8 @@ class PathTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        Who cannot come in is closed, and told why where there is a way to.
+        A client that cannot join is closed. The close reason is sent if the transport
+        supports it.
         """
         for _ in "ab":
             Client(self.factory, "/a")
@@ -128,21 +128,21 @@ class PathTests(SynchronousTestCase):
         for client in (third, fourth):
             self.assertTrue(client.transport.disconnecting)
         self.assertEqual(third.closed, [(1008, "the room has 2 members, the maximum")])
-        self.assertIn("closed: the room has 2 members, the maximum", linesOf(logs)[0])
+        self.assertIn("disconnected: the room has 2 members, the maximum", linesOf(logs)[0])
         self.assertIsNone(third.protocol.member)
 
     def test_leave(self) -> None:
         """
-        Who goes is in no room any more.
+        A client whose connection is lost leaves its room.
         """
         one = Client(self.factory, "/a")
-        one.vanish()
+        one.reset()
         self.assertEqual(self.lobby.rooms, {})
-        Client(self.factory).vanish()
+        Client(self.factory).reset()
 
     def test_plainTransport(self) -> None:
         """
-        A connection that has no way to tell a reason is closed all the same.
+        A client that cannot join is closed on a transport without close reasons, too.
         """
         Client(self.factory, "/a")
         Client(self.factory, "/a")
@@ -153,7 +153,7 @@ class PathTests(SynchronousTestCase):
 
 class XMLTests(SynchronousTestCase):
     """
-    Clients speak of rooms.
+    Requests in XML.
     """
 
     def setUp(self) -> None:
@@ -162,9 +162,9 @@ class XMLTests(SynchronousTestCase):
         self.factory = RoomFactory(XMLRoomProtocol, self.lobby, announces=True)
         self.one, self.two = Client(self.factory), Client(self.factory)
 
-    def meet(self) -> None:
+    def joinBoth(self) -> None:
         """
-        Have two in a room.
+        Let both clients join the same room.
         """
         self.one.send('<join room="chess" name="Ann"/>')
         self.two.send('<join room="chess" name="Ben"/>')
@@ -173,7 +173,7 @@ class XMLTests(SynchronousTestCase):
 
     def test_join(self) -> None:
         """
-        Who comes is welcomed, and the others are told.
+        A client that joins receives a welcome, and the other members are notified.
         """
         self.one.send('<join room="chess" name="Ann"/>')
         self.two.send('<join room="chess" name="Ben"/>')
@@ -186,7 +186,7 @@ class XMLTests(SynchronousTestCase):
 
     def test_path(self) -> None:
         """
-        A path names a room here too.
+        The request path names the room.
         """
         client = Client(self.factory, "/chess")
         [welcome] = client.read()
@@ -194,9 +194,10 @@ class XMLTests(SynchronousTestCase):
 
     def test_say(self) -> None:
         """
-        What is said is heard with its speaker; what is said to one, by him.
+        A message is delivered to the others with the name of its sender. A private
+        message is delivered to one member.
         """
-        self.meet()
+        self.joinBoth()
         self.one.send("<say>hello <b>all</b></say>", '<say to="Ben">psst</say>')
         self.assertEqual(
             self.two.read(),
@@ -210,19 +211,19 @@ class XMLTests(SynchronousTestCase):
             self.one.read(), ['<error code="nobody">the room has no member Cleo</error>']
         )
 
-    def test_others(self) -> None:
+    def test_forwarded(self) -> None:
         """
-        What is none of the server's words goes to the others as it is.
+        A message that is not a request is forwarded unchanged to the other members.
         """
-        self.meet()
+        self.joinBoth()
         self.one.send("<move x='1'/>", "hello")
         self.assertEqual(self.two.read(), ["<move x='1'/>", "hello"])
 
     def test_lists(self) -> None:
         """
-        One can ask who is there, and what rooms there are.
+        A client can list the members of its room, and the rooms.
         """
-        self.meet()
+        self.joinBoth()
         self.two.send('<set key="color" value="red"/>', "<who/>", "<rooms/>")
         self.assertEqual(self.one.read(), ['<set name="Ben" key="color" value="red" />'])
         self.assertEqual(
@@ -239,9 +240,9 @@ class XMLTests(SynchronousTestCase):
 
     def test_leave(self) -> None:
         """
-        Who leaves, or goes to another room, has left the one.
+        A client that leaves, or joins another room, is no longer a member of its room.
         """
-        self.meet()
+        self.joinBoth()
         self.one.send("<leave/>", "hello")
         self.assertEqual(self.two.read(), ['<left name="Ann" />'])
         self.assertEqual(self.one.read(), ['<error code="room">you are not in a room</error>'])
@@ -250,9 +251,9 @@ class XMLTests(SynchronousTestCase):
 
     def test_stay(self) -> None:
         """
-        Who cannot come into another room stays where he is.
+        A client that cannot join another room stays in its current one.
         """
-        self.meet()
+        self.joinBoth()
         self.one.send("<join/>", "<who/>")
         error, listing = self.one.read()
         self.assertIn('code="name"', error)
@@ -261,21 +262,21 @@ class XMLTests(SynchronousTestCase):
 
     def test_closing(self) -> None:
         """
-        What is said while a connection closes is kept for who comes back.
+        Messages sent to a member while its connection closes are kept until it resumes.
         """
-        self.meet()
+        self.joinBoth()
         assert self.one.protocol.member is not None
         token = self.one.protocol.member.token
         self.one.protocol.transport.loseConnection()
         self.two.send("<say>1</say>", "<say>2</say>")
-        self.one.vanish()
+        self.one.reset()
         again = Client(self.factory)
         again.send(f'<resume token="{token}"/>')
         self.assertEqual(len(again.read()), 3)
 
-    def test_wrong(self) -> None:
+    def test_invalid(self) -> None:
         """
-        What cannot be done is told, and the connection goes on.
+        An invalid request is answered with an error, and the connection stays open.
         """
         for message, code in (
             ("<say>", "xml"),
@@ -290,19 +291,18 @@ class XMLTests(SynchronousTestCase):
             self.one.send(message)
             [error] = self.one.read()
             self.assertTrue(error.startswith(f'<error code="{code}">'), error)
-        self.meet()
+        self.joinBoth()
         self.one.send('<resume token="x"/>', '<join room="chess" name="Ben"/>')
         codes = [error.split('"')[1] for error in self.one.read()]
         self.assertEqual(codes, ["room", "taken"])
 
     def test_refused(self) -> None:
         """
-        Of what the rooms refuse there is one line in the log for each client and
-        each limit, however often it tries.
+        A refused request is logged once for each client and limit.
         """
         self.lobby.limits = RoomLimits(maxRooms=1)
         full = "the limit of 1 rooms is reached"
-        self.meet()
+        self.joinBoth()
         with capturedLogs() as logs:
             for _ in range(5):
                 self.one.send('<join room="go"/>', '<join room="chess" name="Ben"/>', "<say>")
@@ -315,8 +315,7 @@ class XMLTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        Who sends more than is allowed is told so before the connection is
-        closed, also without a WebSocket.
+        A client that exceeds a limit receives an error before its connection is closed.
         """
         self.factory.given |= {"messageRate": 1, "maxLength": 100}
         self.factory._limits = (None, NO_LIMITS)
@@ -336,7 +335,7 @@ class XMLTests(SynchronousTestCase):
 
     def test_closedWebSocket(self) -> None:
         """
-        A WebSocket is told so in both ways, and then that is all.
+        A WebSocket client that exceeds a limit receives an error and a close code.
         """
         self.factory.given |= {"messageRate": 1, "maxLength": 100}
         self.factory._limits = (None, NO_LIMITS)
@@ -358,12 +357,13 @@ class XMLTests(SynchronousTestCase):
 
     def test_resume(self) -> None:
         """
-        Who was cut off comes back with its token, and gets what it has missed.
+        A client that reconnects with its token resumes its membership and gets its missed
+        messages.
         """
-        self.meet()
+        self.joinBoth()
         assert self.one.protocol.member is not None
         token = self.one.protocol.member.token
-        self.one.vanish()
+        self.one.reset()
         self.two.send("<say>are you there?</say>", "<who/>")
         self.assertIn('<member name="Ann" connected="false" />', self.two.read()[-1])
         again = Client(self.factory)
@@ -378,28 +378,28 @@ class XMLTests(SynchronousTestCase):
 
     def test_replaced(self) -> None:
         """
-        A connection that seemed alive is closed when another one takes its
-        place, and the member stays.
+        An open connection is closed when another one resumes its membership, and the
+        member stays.
         """
-        self.meet()
+        self.joinBoth()
         assert self.one.protocol.member is not None
         token = self.one.protocol.member.token
         again = Client(self.factory)
         again.send(f'<resume token="{token}"/>')
         self.assertTrue(self.one.transport.disconnecting)
-        self.one.vanish()
+        self.one.reset()
         again.read()
         self.two.send("<say>hello</say>")
         self.assertEqual(again.read(), ['<say from="Ben">hello</say>'])
 
     def test_kicked(self) -> None:
         """
-        Who is closed because he is not wanted, or sends more than he may, keeps
-        no place; the others hear at once that he has gone.
+        A client disconnected by the operator or by a limit leaves its room immediately,
+        and cannot resume.
         """
         for reason in ("kicked", "too long", "closed for something"):
             self.setUp()
-            self.meet()
+            self.joinBoth()
             assert self.one.protocol.member is not None
             token = self.one.protocol.member.token
             match reason:
@@ -411,7 +411,7 @@ class XMLTests(SynchronousTestCase):
                 case _:
                     self.one.protocol.closeFor(reason)
             self.assertEqual(self.two.read(), ['<left name="Ann" />'])
-            self.one.vanish()
+            self.one.reset()
             again = Client(self.factory)
             again.send(f'<resume token="{token}"/>')
             self.assertIn('<error code="token">', again.read()[0])
@@ -419,12 +419,12 @@ class XMLTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        Who does not read is cut off and keeps his place; what waited for him is
-        lost, and he is told how much that was.
+        A slow client is disconnected and can resume. Its queued messages are lost, and
+        their number is reported.
         """
         self.factory.given["maxQueue"] = 1000
         self.one = Client(self.factory)
-        self.meet()
+        self.joinBoth()
         assert self.one.protocol.member is not None
         token = self.one.protocol.member.token
         self.one.transport.room = 0
@@ -433,20 +433,20 @@ class XMLTests(SynchronousTestCase):
             count += 1
             self.two.send(f"<say>{count:03}</say>")
         self.assertEqual(self.factory.cut["queue"], 1)
-        self.one.vanish()
+        self.one.reset()
         again = Client(self.factory)
         again.send(f'<resume token="{token}"/>')
-        # The first was on its way, and nobody knows how far it came.
+        # The first message was partly written, so it is not counted.
         self.assertIn(f'lost="{count - 1}"', again.read()[0])
         self.assertEqual(self.lobby.lost, count - 1)
 
     def test_slowCompressed(self) -> None:
         """
-        The count is right for a client whose messages are compressed, too.
+        The number of lost messages is correct with compression, too.
         """
         self.factory.given["maxQueue"] = 1000
         self.factory._limits = (None, NO_LIMITS)
-        self.meet()
+        self.joinBoth()
         factory = WebSocketFactory(self.factory, clock=self.clock, compress=True)
         protocol = factory.buildProtocol(None)
         transport = TightTransport(protocol, 0)
@@ -459,24 +459,24 @@ class XMLTests(SynchronousTestCase):
             self.two.send(f"<say>{count}</say>")
         self.assertEqual(self.lobby.lost, count - 1)
 
-    def test_slowStranger(self) -> None:
+    def test_slowOutsideRoom(self) -> None:
         """
-        Who does not read its answers is cut off too, and nothing is lost to a
-        room by it.
+        A client that does not read the answers to its requests is disconnected. No room
+        loses a message.
         """
         self.factory.given["maxQueue"] = 1000
-        stranger = Client(self.factory)
-        stranger.transport.room = 0
-        while not stranger.transport.disconnecting:
-            stranger.send("hello")
+        client = Client(self.factory)
+        client.transport.room = 0
+        while not client.transport.disconnecting:
+            client.send("hello")
         self.assertEqual((self.factory.cut["queue"], self.lobby.lost), (1, 0))
 
     def test_tooLate(self) -> None:
         """
-        After its time a member has left.
+        A disconnected member leaves after the resume time.
         """
-        self.meet()
-        self.one.vanish()
+        self.joinBoth()
+        self.one.reset()
         self.two.send("<say>too late</say>")
         self.clock.advance(10)
         self.assertEqual(self.two.read(), ['<left name="Ann" />'])
@@ -485,10 +485,10 @@ class XMLTests(SynchronousTestCase):
 
 class SlowBroker:
     """
-    Other machines whose broker is congested from a number of messages on.
+    Remote rooms with a broker that is congested after a number of messages.
 
-    @ivar congestedFrom: this number.
-    @ivar blocked: the functions to call when it is drained.
+    @ivar congestedFrom: number of messages.
+    @ivar blocked: the callbacks waiting for the broker.
     """
 
     def __init__(self, lobby: Lobby) -> None:
@@ -507,11 +507,11 @@ class SlowBroker:
     def whenDrained(self, callback: Callable[[], object]) -> None:
         self.blocked.append(callback)
 
-    def drain(self, more: int) -> None:
+    def drain(self, count: int) -> None:
         """
-        Take some further messages.
+        Accept further messages, and call the waiting callbacks.
         """
-        self.congestedFrom += more
+        self.congestedFrom += count
         blocked, self.blocked = self.blocked, []
         for each in blocked:
             each()
@@ -525,7 +525,7 @@ class SlowBroker:
 
 class CongestionTests(SynchronousTestCase):
     """
-    Senders wait while the broker takes messages more slowly than they arrive.
+    Senders are paused while the broker is congested.
     """
 
     def setUp(self) -> None:
@@ -536,8 +536,8 @@ class CongestionTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        All messages are handled in order, also those that arrive in one read, and
-        none while the broker is congested.
+        All messages are handled in order, including those received in one read, and none
+        while the broker is congested.
         """
         self.ann.transport.arrive(b"1\0002\0003\0004\0005\0")
         self.ann.send("6")
@@ -550,7 +550,7 @@ class CongestionTests(SynchronousTestCase):
 
     def test_otherSenders(self) -> None:
         """
-        The first message of another client waits too. It would be dropped.
+        The first message of another client is held too, since the broker would drop it.
         """
         self.ann.send("1", "2", "3")
         self.ben.send("4")
@@ -560,7 +560,7 @@ class CongestionTests(SynchronousTestCase):
 
     def test_paused(self) -> None:
         """
-        A client that waits can be paused and resumed in the meantime.
+        A held client can be paused and resumed in the meantime.
         """
         self.ann.send("1", "2", "3")
         self.ann.protocol.transport.pauseProducing()
@@ -571,8 +571,8 @@ class CongestionTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        Messages received before the client closed the connection are handled; and
-        draining does nothing then.
+        Messages received before the client closed the connection are handled. The
+        broker's callback does nothing then.
         """
         self.ann.transport.arrive(b"1\0002\0003\0004\0")
         self.ann.transport._close(ConnectionDone())
@@ -582,18 +582,18 @@ class CongestionTests(SynchronousTestCase):
 
     def test_reset(self) -> None:
         """
-        Messages that wait are dropped when the connection is reset.
+        Held messages are dropped when the connection is reset.
         """
         self.ann.transport.arrive(b"1\0002\0003\0")
-        self.ann.vanish()
+        self.ann.reset()
         self.broker.drain(9)
         self.assertEqual(self.ben.read(), ["1", "2"])
 
 
-class TurnTests(SynchronousTestCase):
+class IterationTests(SynchronousTestCase):
     """
-    A flood of messages from one client is handled in several iterations of the
-    reactor, the fewer in each the more each of them costs.
+    Messages received in one read are handled in several reactor iterations. Expensive
+    messages use up an iteration sooner.
     """
 
     def setUp(self) -> None:
@@ -606,7 +606,7 @@ class TurnTests(SynchronousTestCase):
 
     def flood(self, message: str) -> int:
         """
-        Receive a message many times in one read.
+        Receive 200 copies of a message in one read.
 
         @return: the number of answers in the first iteration.
         """
@@ -620,44 +620,43 @@ class TurnTests(SynchronousTestCase):
 
     def test_rooms(self) -> None:
         """
-        A list of many rooms counts as many messages, also for a client in no
-        room.
+        A list of many rooms counts as several messages, also for a client in no room.
         """
         few = self.flood("<rooms/>")
         for number in range(1000):
-            self.lobby.join(f"room {number}", Ear())
+            self.lobby.join(f"room {number}", RecordingRecipient())
         self.assertEqual((few, self.flood("<rooms/>")), (200, 5))
 
     def test_who(self) -> None:
         """
-        A list of many members counts as many messages, and more if they have
+        A list of many members counts as several messages, and as more if they have
         attributes.
         """
         self.client.send('<join room="a"/>')
         few = self.flood("<who/>")
-        members = [self.lobby.join("a", Ear()) for _ in range(400)]
+        members = [self.lobby.join("a", RecordingRecipient()) for _ in range(400)]
         many = self.flood("<who/>")
         for member in members:
             for key in range(9):
                 self.lobby.setAttribute(member, str(key), "x")
         self.assertEqual((few, many, self.flood("<who/>")), (200, 10, 2))
 
-    def test_comeAndGo(self) -> None:
+    def test_joinAndLeave(self) -> None:
         """
-        Announcements of members that join and leave count for each receiver, also
-        if the client is in no room afterwards.
+        Announcements of members that join and leave count once for each receiver, even if
+        the client is in no room afterwards.
         """
         self.client.send('<join room="a"/>')
         for _ in range(400):
-            self.lobby.join("a", Ear())
+            self.lobby.join("a", RecordingRecipient())
         moves = '<leave/>\0<join room="a"/>'
-        # Each move is announced twice.
+        # Each request causes two announcements.
         self.assertEqual(self.flood(moves), 1)
 
 
 class NodeTests(SynchronousTestCase):
     """
-    Rooms on several machines.
+    Distributed rooms.
     """
 
     def setUp(self) -> None:
@@ -670,18 +669,19 @@ class NodeTests(SynchronousTestCase):
         for client in self.clients:
             client.read()
 
-    def begin(self, name: str, *, known: bool = True) -> Client:
+    def begin(self, name: str, *, hasPresence: bool = True) -> Client:
         """
-        Begin a machine, with somebody in a room.
+        Start a node with one client in a room.
 
-        @param known: whether it is known who is where.
+        @param name: the client's name.
+        @param hasPresence: whether the node has an L{IPresence}.
         """
         lobby = Lobby(RoomLimits(), self.clock)
         factory = RoomFactory(XMLRoomProtocol, lobby, announces=True)
         factory.clock = self.clock
         self.factories.append(factory)
         pubSub = LossyPubSub(self.broker, clock=self.clock)
-        presence = MemoryPresence(pubSub.node, self.board) if known else None
+        presence = MemoryPresence(pubSub.node, self.board) if hasPresence else None
         if presence is not None:
             presence.start()
         DistributedRooms(lobby, pubSub, presence, announces=True)
@@ -695,33 +695,33 @@ class NodeTests(SynchronousTestCase):
 
     def read(self, number: int) -> list[str]:
         """
-        Get what one has heard.
+        Return the messages received by a client since the last call.
         """
         self.clock.advance(0)
         return self.clients[number].read()
 
     def test_say(self) -> None:
         """
-        What is said on one is heard on the other, once, and not where it came
-        from.
+        A message is delivered once to the members on the other node, and not to its
+        sender.
         """
         self.clients[0].send("<say>hello</say>", "<move/>")
         self.assertEqual(self.read(1), ['<say from="Ann">hello</say>', "<move/>"])
         self.assertEqual(self.read(0), [])
 
-    def test_tell(self) -> None:
+    def test_private(self) -> None:
         """
-        Somebody on the other can be told something; to whom nobody answers is
-        not known.
+        A private message reaches a member on another node. An unknown name is not
+        reported as an error.
         """
         self.clients[0].send('<say to="Ben">psst</say>', '<say to="Cleo">psst</say>')
         self.assertEqual(self.read(1), ['<say from="Ann" private="true">psst</say>'])
         self.assertEqual(self.read(0), [])
 
-    def test_comeAndGo(self) -> None:
+    def test_joinAndLeave(self) -> None:
         """
-        Who comes and goes on one is told on the other; when nobody is left
-        nothing is listened to.
+        Joins and leaves are announced to the other node. A node unsubscribes from a room
+        without local members.
         """
         self.clients[0].send("<leave/>")
         self.assertEqual(self.read(1), ['<left name="Ann" />'])
@@ -731,7 +731,7 @@ class NodeTests(SynchronousTestCase):
 
     def test_who(self) -> None:
         """
-        One can ask who is there on all machines, if that is known.
+        With presence, the list of members contains those of all nodes.
         """
         elsewhere = '<member name="Ben" connected="true" remote="true" />'
         self.clients[0].send("<who/>")
@@ -742,42 +742,42 @@ class NodeTests(SynchronousTestCase):
         self.read(0)
         self.clients[0].send("<who/>")
         self.assertNotIn(elsewhere, self.read(0)[0])
-        unknowing = self.begin("Cleo", known=False)
-        unknowing.read()
-        unknowing.send("<who/>", "<leave/>")
+        withoutPresence = self.begin("Cleo", hasPresence=False)
+        withoutPresence.read()
+        withoutPresence.send("<who/>", "<leave/>")
         self.assertEqual(
-            unknowing.read(),
+            withoutPresence.read(),
             ['<who room="chess"><member name="Cleo" connected="true" /></who>'],
         )
 
     def congest(self) -> list[bytes]:
         """
-        Have the broker of the first node take nothing for now.
+        Block the broker connection of the first node.
 
-        @return: the messages for the other nodes, once it takes them.
+        @return: the list to which messages sent to the broker are appended.
         """
         pubSub: Any = self.nodes[0]
-        taken: list[bytes] = []
+        sent: list[bytes] = []
         transmit = pubSub.transmit
         pubSub.isWritable = lambda: False
 
-        def take(topic: str, data: bytes) -> bool:
-            taken.append(data)
-            sent: bool = transmit(topic, data)
-            return sent
+        def recordingTransmit(topic: str, data: bytes) -> bool:
+            sent.append(data)
+            accepted: bool = transmit(topic, data)
+            return accepted
 
-        pubSub.transmit = take
-        return taken
+        pubSub.transmit = recordingTransmit
+        return sent
 
     def test_backpressure(self) -> None:
         """
-        While the broker takes messages more slowly than they arrive, nothing more
-        is read from their senders, and those of other clients wait. None is lost.
+        While the broker is congested, its senders are paused and messages of other
+        clients are held. None is lost.
         """
         pubSub: Any = self.nodes[0]
         pubSub.limits = BrokerLimits(maxMessages=10)
         pubSub._outbox = Outbox(pubSub.limits)
-        taken = self.congest()
+        sent = self.congest()
         sender, other = self.clients[0], Client(self.factories[0])
         sender.transport.arrive(b"<a/>\0" * 50)
         self.assertEqual(sender.transport.producerState, "paused")
@@ -790,33 +790,33 @@ class NodeTests(SynchronousTestCase):
             self.clock.advance(0)
         self.assertEqual(sender.transport.producerState, "producing")
         self.assertIn("<welcome", other.read()[0])
-        # One more tells that the other client has joined.
-        self.assertEqual((len(taken), pubSub.dropped), (51, 0))
+        # One message more: the join of the other client.
+        self.assertEqual((len(sent), pubSub.dropped), (51, 0))
         self.assertEqual(self.read(1), ["<a/>"] * 50)
 
     def test_backpressureEnds(self) -> None:
         """
-        Senders continue when the broker is lost; one that has gone in the
-        meantime does no harm.
+        Senders resume when the broker is lost. A sender disconnected in the meantime is
+        ignored.
         """
         pubSub: Any = self.nodes[0]
         pubSub.limits = BrokerLimits(maxMessages=10)
         pubSub._outbox = Outbox(pubSub.limits)
         self.congest()
-        gone, sender = Client(self.factories[0]), self.clients[0]
-        gone.send('<join room="chess"/>')
-        for client in (gone, sender):
+        closed, sender = Client(self.factories[0]), self.clients[0]
+        closed.send('<join room="chess"/>')
+        for client in (closed, sender):
             client.transport.arrive(b"<a/>\0" * 20)
             self.assertEqual(client.transport.producerState, "paused")
-        gone.vanish()
+        closed.reset()
         self.broker.cut()
         self.assertEqual(sender.transport.producerState, "producing")
 
-    def slowly(self) -> list[Deferred[list[Present]]]:
+    def delayLookups(self) -> list[Deferred[list[Present]]]:
         """
-        Let it take its time to find out who is where.
+        Delay the presence lookups of the first node.
 
-        @return: what is asked, in order.
+        @return: the list to which the pending lookups are appended.
         """
         asked: list[Deferred[list[Present]]] = []
 
@@ -830,11 +830,10 @@ class NodeTests(SynchronousTestCase):
 
     def test_whoOnceAtATime(self) -> None:
         """
-        Who asks again before there is an answer is refused; and however many
-        ask, a room is looked up once at a time: the next time for all those who
-        have asked since.
+        A second C{who} request is refused while the first is pending. One lookup serves
+        all requests made since the previous one started.
         """
-        asked = self.slowly()
+        asked = self.delayLookups()
         lobby = self.clients[0].protocol.lobby
         more = [Client(self.clients[0].protocol.factory) for _ in range(3)]
         for client in more:
@@ -860,10 +859,10 @@ class NodeTests(SynchronousTestCase):
 
     def test_whoFails(self) -> None:
         """
-        If it cannot be found out there are those who are here, and a traceback
-        in the log.
+        If the lookup fails, the list contains the local members, and the traceback is
+        logged.
         """
-        asked = self.slowly()
+        asked = self.delayLookups()
         self.clients[0].send("<who/>")
         asked[0].errback(ZeroDivisionError())
         [listing] = self.read(0)
@@ -872,7 +871,7 @@ class NodeTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """
-        What another machine should not have sent is dropped.
+        A malformed message from another node is dropped.
         """
         [topic] = self.nodes[0].topics
         self.nodes[0].publish(topic, b"")
@@ -881,12 +880,12 @@ class NodeTests(SynchronousTestCase):
 
     def test_gap(self) -> None:
         """
-        Members are notified of messages lost between nodes, but not of a broker
-        that is down, since their room works without it.
+        Members are notified of messages lost between nodes, but not of a lost broker
+        connection, since their room works without it.
         """
         [topic] = self.nodes[1].topics
         shared: Any = self.nodes[1]._listeners[0]
-        shared.down("the broker has gone")
+        shared.down("the broker is unreachable")
         shared.up()
         shared.gap(topic, bytes(16), 3)
         shared.gap("another", bytes(16), 3)
@@ -897,7 +896,7 @@ class NodeTests(SynchronousTestCase):
 
     def test_gapInClosingRoom(self) -> None:
         """
-        A room whose last member is disconnecting closes when it receives the notice of lost
+        A room whose last member is disconnecting closes when it is notified of lost
         messages.
         """
         clock = Clock()
@@ -916,12 +915,12 @@ class NodeTests(SynchronousTestCase):
 
 class HeldFaultTests(SynchronousTestCase):
     """
-    A message that was held raises an error at the end of the connection.
+    A held message raises an exception when the connection is lost.
     """
 
     def test_leaves(self) -> None:
         """
-        The member leaves the room even so.
+        The member leaves the room nevertheless.
         """
 
         class Raising(PathRoomProtocol):

@@ -13,19 +13,19 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import Member, Room, RoomLimits
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
-from tests.rooms.test_lobby import Ear
+from tests.rooms.test_lobby import RecordingRecipient
 
 _names = st.text(st.characters(codec="utf-8"))
 
 
 class ParseTests(SynchronousTestCase):
     """
-    What clients ask for.
+    L{parseRequest}.
     """
 
     def test_requests(self) -> None:
         """
-        Each request has its attributes, and C{say} what stands inside.
+        A request has its attributes, and C{say} has its content.
         """
         for message, request in (
             ('<join room="chess" name="Ann"/>', Request("join", {"room": "chess", "name": "Ann"})),
@@ -45,9 +45,9 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertEqual(parseRequest(message), request, message)
 
-    def test_others(self) -> None:
+    def test_forwarded(self) -> None:
         """
-        Everything else is for the others in the room.
+        A message with any other element, or without an element, is forwarded.
         """
         for message in (
             "",
@@ -64,9 +64,9 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertIsNone(parseRequest(message), message)
 
-    def test_wrong(self) -> None:
+    def test_malformed(self) -> None:
         """
-        A request that is not written as it should be is told apart from that.
+        A malformed request raises L{VocabularyError}.
         """
         for message, words in (
             ("<say>", "cannot be read: not well-formed"),
@@ -90,8 +90,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_forged(self) -> None:
         """
-        A message is refused if any reader, however lenient, could find an
-        element of the server in it.
+        A message is refused if any reader, however lenient, could find an element of the
+        server in it.
         """
         forged = "<say from='Ann'>hi</say>"
         for message in (
@@ -138,7 +138,8 @@ class ParseTests(SynchronousTestCase):
     @given(st.sampled_from(sorted(vocabulary.REQUESTS)), st.text(st.characters(codec="utf-8")))
     def test_anything(self, name: str, rest: str) -> None:
         """
-        Whatever is behind the name, it is a request, wrong, or for the others.
+        Any text after the name of a request yields a request, an error, or a message to
+        forward.
         """
         try:
             request = parseRequest(f"<{name}{rest}")
@@ -149,16 +150,16 @@ class ParseTests(SynchronousTestCase):
 
 class WriteTests(SynchronousTestCase):
     """
-    What the server says.
+    The messages written by the server.
     """
 
     def setUp(self) -> None:
         self.lobby = Lobby(clock=Clock())
-        self.member = self.lobby.join('a "room"', Ear(), "<Ann>")
+        self.member = self.lobby.join('a "room"', RecordingRecipient(), "<Ann>")
 
-    def test_everything(self) -> None:
+    def test_wellFormed(self) -> None:
         """
-        All of it is XML with a zero byte, whatever the names are.
+        Every message is well-formed XML followed by a zero byte, with any names.
         """
         room = self.member.room
         assert room is not None
@@ -180,9 +181,9 @@ class WriteTests(SynchronousTestCase):
             self.assertTrue(message.endswith(b"\0"))
             fromstring(message[:-1].decode())
 
-    def test_said(self) -> None:
+    def test_content(self) -> None:
         """
-        What was inside stays as it was written.
+        The content of a message is forwarded unchanged.
         """
         self.assertEqual(
             vocabulary.say(self.member, "a &lt; <b>c</b>", private=True),
@@ -192,24 +193,24 @@ class WriteTests(SynchronousTestCase):
     @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
     def test_roundTrip(self, text: str) -> None:
         """
-        What somebody says arrives as it was said.
+        Text sent with C{say} is received unchanged.
         """
         element = fromstring("<say/>")
         element.text = text
         request = parseRequest(vocabulary.write(element)[:-1].decode())
         assert request is not None
-        heard = fromstring(vocabulary.say(self.member, request.content)[:-1].decode())
-        self.assertEqual(heard.text or "", text)
+        received = fromstring(vocabulary.say(self.member, request.content)[:-1].decode())
+        self.assertEqual(received.text or "", text)
 
     @given(st.lists(_names, unique=True, max_size=3), st.dictionaries(_names, _names, max_size=3))
     def test_lists(self, names: list[str], data: dict[str, str]) -> None:
         """
-        Lists are written as C{xml.etree} writes them, whatever text is in them.
+        Lists are written exactly as by C{xml.etree}, with any text.
         """
         lobby = Lobby(RoomLimits(maxName=0), Clock())
         who, rooms = Element("who", {"room": "a"}), Element("rooms")
         for name in names:
-            member = Member(name, Room(name, lobby.limits), Ear(), dict(data))
+            member = Member(name, Room(name, lobby.limits), RecordingRecipient(), dict(data))
             room = lobby.rooms.setdefault("a", Room("a", lobby.limits))
             room.members[name] = member
             element = SubElement(who, "member", {"name": name, "connected": "true"})

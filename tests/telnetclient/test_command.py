@@ -112,8 +112,8 @@ class OptionTests(SynchronousTestCase):
         errors.
         """
         self.assertUsage(["--newline=cr", "h"], "must be one of crlf, lf")
-        self.assertUsage(["--encoding=nope", "h"], "there is no character set 'nope'")
-        self.assertUsage(["--encoding=utf-16", "h"], "does not have ASCII in it")
+        self.assertUsage(["--encoding=nope", "h"], "unknown character set 'nope'")
+        self.assertUsage(["--encoding=utf-16", "h"], "must be a superset of ASCII")
         for argument in ("--newline=lf", "--encoding=latin-1"):
             self.assertUsage(["--xml", argument, "h"], "and --xml cannot be used together")
 
@@ -335,7 +335,7 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told,
             [
-                "master policy file, port 843: no server listens there",
+                "master policy file, port 843: connection refused",
                 f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
                 "rule 1 (domain '*' to-ports '8080') grants",
                 "permitted: a program from http://games.example/ may connect",

@@ -90,13 +90,13 @@ class FakeSocket:
 
 class FakeReactor(_DisconnectSelectableMixin, Clock):
     """
-    A reactor for L{FakeSocket}s, which does an iteration when the test says so.
+    A reactor for L{FakeSocket}s. The test runs its iterations.
 
-    @ivar hasBatch: whether there is a write batch at all times, as with the openfl
-        reactor; if not, only reads are batches.
-    @ivar readers: what waits for data.
-    @ivar writers: what waits until its socket accepts bytes.
-    @ivar errors: what handlers have raised.
+    @ivar hasBatch: whether a write batch is always active, as with the openfl reactor;
+        if not, only reads are batches.
+    @ivar readers: the selectables that wait for data.
+    @ivar writers: the selectables that wait for a writable socket.
+    @ivar errors: the exceptions raised by handlers.
     """
 
     def __init__(self, *, hasBatch: bool = False) -> None:
@@ -122,7 +122,7 @@ class FakeReactor(_DisconnectSelectableMixin, Clock):
 
     def turn(self) -> None:
         """
-        Do what is due, then read and write.
+        Run delayed calls, then read and write.
         """
         self._runCalls()
         self._flush()
@@ -231,21 +231,21 @@ class Line:
 
     def read(self, room: int | None = None) -> None:
         """
-        Have the peer read.
+        Read as the peer.
 
-        @param room: the number of bytes; C{None} for everything, now and later.
+        @param room: the number of bytes; C{None} for all data, now and later.
         """
         raise NotImplementedError
 
     def endRead(self) -> None:
         """
-        Have the peer close its write side.
+        Close the write side of the peer.
         """
         raise NotImplementedError
 
     def reset(self) -> None:
         """
-        Have the peer reset the connection.
+        Reset the connection as the peer.
         """
         raise NotImplementedError
 
@@ -403,7 +403,7 @@ class BufferedLine(Line):
 
     @property
     def writes(self) -> list[bytes]:
-        # A transport that is aborted sends nothing more; the peer reads what it has sent.
+        # An aborted transport sends no more data; the peer reads the data already sent.
         if self._readsAll and not self.transport.closed:
             return self.transport.writes
         return [self.transport.delivered] if self.transport.delivered else []
@@ -482,13 +482,13 @@ class BufferedWebSocketLine(BufferedLine):
 
 class Actor(StreamProtocol):
     """
-    Writes each byte that it receives, and does what capitals say.
+    Writes each byte that it receives. Capital letters are commands.
 
-    @ivar received: the bytes it has received.
-    @ivar exceeded: how often the send queue was over its limit.
-    @ivar dropped: what was reported as dropped.
+    @ivar received: the received bytes.
+    @ivar exceeded: number of times that the send queue exceeded its limit.
+    @ivar dropped: the chunks reported as dropped.
     @ivar ends: the reasons of C{connectionLost}, by name.
-    @ivar events: data, and the ends of both sides, in order.
+    @ivar events: data, and the EOFs of both sides, in order.
     """
 
     maxQueue = 1000

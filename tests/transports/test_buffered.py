@@ -33,7 +33,7 @@ from tests.doubles import (
 
 class Sender(StreamProtocol):
     """
-    Writes each byte it receives on its own, and does what capitals say.
+    Writes each received byte separately. Capital letters are commands.
     """
 
     maxQueue = 20
@@ -55,7 +55,7 @@ class Sender(StreamProtocol):
 
 class Owner:
     """
-    Writes into a queue, and notes what it hears.
+    Writes data, and records the calls of the connection.
     """
 
     def __init__(self, maxQueue: int = 1000) -> None:
@@ -68,9 +68,7 @@ class Owner:
         self.exceeded += 1
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
-        """
-        Nobody wants to know.
-        """
+        pass
 
     def handedOver(self) -> None:
         self.pending.append(cast("BufferedTransport", self.queue).pending)
@@ -111,12 +109,12 @@ def connect(room: int = 10) -> tuple[Sender, TightTransport]:
 
 class OneWriteTests(SynchronousTestCase):
     """
-    What is written during one read leaves in one write.
+    Data written during one read is sent in one write.
     """
 
     def test_oneWrite(self) -> None:
         """
-        The replies to all that one piece brought are joined.
+        The replies to one chunk are joined.
         """
         sender, transport = connect()
         sender.dataReceived(b"abc")
@@ -125,7 +123,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_sequenceInARead(self) -> None:
         """
-        A sequence is joined with what else one read makes.
+        A sequence is joined with the other data of a read.
         """
 
         class Sequences(Sender):
@@ -141,7 +139,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_outsideARead(self) -> None:
         """
-        What is written at another time leaves at once.
+        Data written outside a read is sent immediately.
         """
         sender, transport = connect()
         sender.transport.write(b"a")
@@ -153,7 +151,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_manyReceivers(self) -> None:
         """
-        What one read makes other connections send is joined for each of them.
+        During one read, the data for each of several connections is joined.
         """
         (one, _), (_, other) = connect(), connect()
         receiver = other.protocol
@@ -172,8 +170,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_faultInAHandler(self) -> None:
         """
-        If a handler fails, what was written before still leaves, and the fault
-        goes on to whoever called. Nothing is received after it.
+        If a handler raises, data written before is sent, and the exception propagates
+        to the caller. No further data is received.
         """
         sender, transport = connect()
         self.assertRaises(ValueError, sender.dataReceived, b"abXc")
@@ -183,8 +181,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_faultyReceiver(self) -> None:
         """
-        A receiver whose transport fails is cut off, with a line in the log; the
-        others get theirs.
+        A connection whose transport raises is aborted, with a log line; the others
+        receive their data.
         """
 
         class Faulty(TightTransport):
@@ -209,7 +207,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_manySmallPieces(self) -> None:
         """
-        A queue of very small pieces costs about as much memory as its bytes.
+        A queue of very small chunks uses about as much memory as its bytes.
         """
         sender, transport = connect(room=0)
         sender.limits = ConnectionLimits(maxQueue=10_000)
@@ -224,7 +222,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_startTLS(self) -> None:
         """
-        What was written before TLS begins is sent before it.
+        Data written before C{startTLS} is sent before TLS starts.
         """
         begun = []
 
@@ -279,7 +277,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_startTLSTooEarly(self) -> None:
         """
-        While something waits, TLS cannot begin.
+        C{startTLS} raises while data is queued.
         """
         sender, _ = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -288,7 +286,7 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_nestedReads(self) -> None:
         """
-        If a write makes another protocol read at once, as in memory, nothing is
+        If a write makes another protocol read immediately, as in memory, no data is
         lost.
         """
         inner, innerTransport = connect()
@@ -304,8 +302,8 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_notBytes(self) -> None:
         """
-        Text is refused where it is written; other arrays of bytes are copied,
-        since their owner may change them.
+        Text is refused when it is written; other bytes-like objects are copied, since
+        the caller can change them.
         """
         sender, transport = connect()
         self.assertRaises(TypeError, sender.transport.write, "text")
@@ -318,12 +316,12 @@ class OneWriteTests(SynchronousTestCase):
 
 class QueueTests(SynchronousTestCase):
     """
-    While the peer does not read, what is written is held.
+    Data written while the peer does not read is held.
     """
 
     def test_held(self) -> None:
         """
-        A full transport gets nothing more until it is empty; then it gets all
+        A full transport receives no data until it is empty; then it receives all data
         in order.
         """
         sender, transport = connect(room=3)
@@ -338,8 +336,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_cutOff(self) -> None:
         """
-        Over the limit the peer is cut off, with one line in the log, and what
-        waited for it is dropped.
+        Above the limit, the peer is disconnected with one log line, and the queue is
+        dropped.
         """
         sender, transport = connect(room=3)
         with capturedLogs() as logs:
@@ -352,12 +350,12 @@ class QueueTests(SynchronousTestCase):
         [line] = linesOf(logs)
         self.assertEqual(
             line,
-            "192.168.1.1:54321 cut off: it does not read, and over 20 bytes wait for it",
+            "192.168.1.1:54321 disconnected: send queue exceeded 20 bytes",
         )
 
     def test_limitIsForWhatIsHeld(self) -> None:
         """
-        A single write can be larger than the limit if the peer reads.
+        A single write can exceed the limit if the peer reads.
         """
         sender, transport = connect(room=3)
         sender.transport.write(b"x" * 100)
@@ -366,7 +364,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_producerIsPaused(self) -> None:
         """
-        Whoever makes the bytes is paused while the peer does not read.
+        The producer is paused while the peer does not read.
         """
         sender, transport = connect(room=3)
         producer = RecordingProducer()
@@ -381,8 +379,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_lateProducer(self) -> None:
         """
-        A producer that is registered while the peer does not read is paused at
-        once; there can be one, and it can be taken away.
+        A producer registered while the peer does not read is paused immediately. Only
+        one can be registered, and it can be unregistered.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -396,8 +394,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_ownTransportAsProducer(self) -> None:
         """
-        A protocol that answers can name its own transport: while the peer does
-        not read, nothing is read from it.
+        A protocol can register its own transport as producer: while the peer does not
+        read, nothing is read from it.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(sender.transport, True)
@@ -406,10 +404,10 @@ class QueueTests(SynchronousTestCase):
         transport.drain()
         self.assertEqual(transport.producerState, "producing")
 
-    def test_notBeforeAnythingCame(self) -> None:
+    def test_notBeforeReceivedData(self) -> None:
         """
-        Before anything has come, reading goes on even if the peer does not
-        read: inside TLS it may still be shaking hands.
+        Before any data was received, reading is not paused although the peer does not
+        read: the TLS handshake may be incomplete.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(sender.transport, True)
@@ -418,8 +416,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_boundedWithinARead(self) -> None:
         """
-        One read cannot make more wait than is allowed, even if the peer reads
-        nothing of it.
+        The limit applies within one read, even if the peer reads nothing of it.
         """
         self.patch(buffered, "PORTION", 10)
 
@@ -438,8 +435,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_newProducerAfterAPause(self) -> None:
         """
-        After each pause the transport gets its producer anew: a TLS transport
-        that was told of the end meanwhile goes on only then.
+        After each pause, the producer of the transport is registered again: a TLS
+        transport whose peer has closed TLS closes only then.
         """
         sender, transport = connect(room=3)
         before = transport.producer
@@ -448,10 +445,10 @@ class QueueTests(SynchronousTestCase):
         self.assertIsNotNone(transport.producer)
         self.assertIsNot(transport.producer, before)
 
-    def test_readsOnToClose(self) -> None:
+    def test_resumesToClose(self) -> None:
         """
-        Who is paused reads on when the connection is to be closed: inside TLS
-        the peer's end must be read.
+        A paused connection resumes reading when it closes: the TLS closing handshake
+        must be received.
         """
         sender, transport = connect(room=3)
         sender.transport.registerProducer(RecordingProducer(), True)  # type: ignore[arg-type]
@@ -459,10 +456,9 @@ class QueueTests(SynchronousTestCase):
         sender.transport.loseConnection()
         self.assertEqual(transport.producerState, "producing")
 
-    def test_readsOnToCloseWhenBlocked(self) -> None:
+    def test_resumesToCloseWhenBlocked(self) -> None:
         """
-        A protocol that is blocked reads until the peer's end too, when the
-        connection is to be closed.
+        A blocked connection, too, reads until the peer's end when it closes.
         """
         for close in ("after", "before"):
             sender, transport = connect(room=3)
@@ -476,8 +472,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducer(self) -> None:
         """
-        A pull producer is asked by the transport, and what it sends before it is
-        done gets through even if the connection is to be closed.
+        A pull producer is called by the transport. Its data is sent before the
+        connection is closed.
         """
         sender, transport = connect(room=3)
         rest = [b"one", b"two"]
@@ -501,7 +497,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducerInARead(self) -> None:
         """
-        One that is registered while data is being received goes on too.
+        A pull producer registered during a read is called.
         """
         sender, transport = connect(room=3)
         producer = FileSender()
@@ -513,8 +509,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_latePullProducer(self) -> None:
         """
-        A pull producer that comes while the peer does not read is asked when it
-        does; afterwards the queue is as it was.
+        A pull producer registered while the peer does not read is called when it does.
+        Afterwards, the queue works as before.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -538,8 +534,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_besideAPullProducer(self) -> None:
         """
-        What others write while there is a pull producer is bounded too, and
-        stays in order.
+        Data written beside a pull producer counts for the limit, and stays in order.
         """
         sender, transport = connect(room=3)
         rest = [b"one", b"two"]
@@ -566,7 +561,7 @@ class QueueTests(SynchronousTestCase):
 
     def test_pullProducerTakenBack(self) -> None:
         """
-        A pull producer that is taken away before the peer reads is never asked.
+        A pull producer that is unregistered before the peer reads is never called.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -580,8 +575,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_greeting(self) -> None:
         """
-        Who writes before anything has come, and reads only while there is room,
-        goes on reading: or in TLS nobody could ever shake hands.
+        A protocol that writes first, and reads only while the queue is empty, still
+        reads: otherwise the TLS handshake could not complete.
         """
         sender, transport = connect()
         sender.transport.registerProducer(sender.transport, True)
@@ -596,12 +591,12 @@ class QueueTests(SynchronousTestCase):
 
 class PortionTests(SynchronousTestCase):
     """
-    Where it is watched what the peer takes, bytes are handed over in portions.
+    L{ProgressTransport} writes data in portions.
     """
 
     def setUp(self) -> None:
         """
-        Make portions small, and a queue that counts.
+        Create a connection with small portions, whose owner counts them.
         """
         self.patch(buffered, "PORTION", 10)
         self.patch(progress, "PORTION", 10)
@@ -618,7 +613,7 @@ class PortionTests(SynchronousTestCase):
 
     def test_portions(self) -> None:
         """
-        What is pending is what the peer has not taken; each step is told.
+        C{pending} is the data that the peer has not accepted. Each portion is reported.
         """
         self.queue.write(b"x" * 45)
         self.assertEqual((self.transport.writes, self.told), ([b"x" * 10] * 2, [25]))
@@ -630,7 +625,7 @@ class PortionTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=40) | st.just("drain"), max_size=30))
     def test_everythingInOrder(self, steps: list[bytes | str]) -> None:
         """
-        Every byte arrives, in order, and what is pending is counted right.
+        All bytes arrive in order, and C{pending} is correct.
         """
         self.begin()
         expected = b""
@@ -649,13 +644,13 @@ class PortionTests(SynchronousTestCase):
 
 class CloseTests(SynchronousTestCase):
     """
-    What was written before the end is sent, and nothing after it.
+    Data written before the close is sent; data written after it is dropped.
     """
 
     def test_writeThenClose(self) -> None:
         """
-        What was written in the same read leaves before the connection is
-        closed; what comes later does neither leave nor arrive.
+        Data written in the same read is sent before the connection is closed. Later
+        data is neither sent nor received.
         """
         sender, transport = connect()
         sender.dataReceived(b"abLcd")
@@ -670,7 +665,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_closeWhileHeld(self) -> None:
         """
-        What is held is sent too, when the peer reads.
+        Held data is sent when the peer reads, and then the connection is closed.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -695,8 +690,8 @@ class CloseTests(SynchronousTestCase):
 
     def test_producerIsStopped(self) -> None:
         """
-        When the connection is lost, a producer of either kind is stopped, and
-        so is one that comes later.
+        When the connection is lost, a producer of either kind is stopped. So is a
+        producer registered later.
         """
         for streaming in (True, False):
             sender, transport = connect()
@@ -713,8 +708,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_closedByThePeer(self) -> None:
         """
-        When the peer has closed its side, it gets what was written, and then
-        this side is closed.
+        After the peer's EOF, the written data is sent, and the connection is closed.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -726,7 +720,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_abort(self) -> None:
         """
-        Nothing that waits is sent.
+        Held data is dropped.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -737,8 +731,8 @@ class CloseTests(SynchronousTestCase):
 
     def test_lateEnd(self) -> None:
         """
-        Whoever wants to end a connection that is lost is heard by the transport,
-        which may still hold what has come.
+        Closing a lost connection closes the transport, which may still hold received
+        data.
         """
         for end in ("loseConnection", "abortConnection"):
             sender, transport = connect()
@@ -749,7 +743,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_abortInARead(self) -> None:
         """
-        What was written in the same read is dropped too.
+        Aborting drops data written in the same read.
         """
         sender, transport = connect()
         sender.dataReceived(b"abA")
@@ -757,7 +751,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_halfClose(self) -> None:
         """
-        The write side is closed when everything has been handed over.
+        The write side is closed when the transport has accepted all data.
         """
         sender, transport = connect()
         sender.dataReceived(b"abH")
@@ -777,7 +771,7 @@ class CloseTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost, what waits for it is forgotten.
+        When the connection is lost, held data is dropped.
         """
         sender, transport = connect(room=3)
         sender.dataReceived(b"abcd")
@@ -791,8 +785,8 @@ class CloseTests(SynchronousTestCase):
     )
     def test_everythingInOrder(self, steps: list[bytes | str], room: int) -> None:
         """
-        Whenever the peer reads, it gets what was written, in order, and then
-        the end.
+        Whenever the peer reads, it receives all data in order, and then the end of the
+        connection.
         """
         sender, transport = connect(room)
         sender.limits = ConnectionLimits(maxQueue=1000)
@@ -813,19 +807,19 @@ class CloseTests(SynchronousTestCase):
 
 class TransportTests(SynchronousTestCase):
     """
-    A queue looks like a transport.
+    The connection can be used like a transport.
     """
 
     def test_interfaces(self) -> None:
         """
-        It provides what every transport provides.
+        The connection provides the interfaces of the transport.
         """
         queue = BufferedTransport(StringTransport(), Owner())
         self.assertTrue(verifyObject(ITransport, queue))
 
     def test_passesThrough(self) -> None:
         """
-        What is not about sending goes to the transport itself.
+        Methods that do not concern sending are forwarded to the transport.
         """
         sender, transport = connect()
         queue = sender.transport
@@ -841,7 +835,7 @@ class TransportTests(SynchronousTestCase):
 
     def test_bytesReceived(self) -> None:
         """
-        A subclass says what to do with bytes.
+        Subclasses must implement C{bytesReceived}.
         """
         protocol = StreamProtocol()
         protocol.makeConnection(StringTransport())

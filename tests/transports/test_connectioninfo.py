@@ -37,7 +37,7 @@ IDENTITY = server(authority())
 
 class ClientTestCase(SynchronousTestCase):
     """
-    A guard in front of a door for everybody, and of an echo.
+    A guard and protocol detection for all client types, wrapping an echo server.
     """
 
     def setUp(self) -> None:
@@ -48,7 +48,7 @@ class ClientTestCase(SynchronousTestCase):
 
     def call(self, data: bytes = b"", *, inTLS: bool = False) -> ClientType:
         """
-        Have a client connect and send something.
+        Connect a client, and send data.
         """
         client = ClientType(self.guard, self.clock, inTLS=inTLS)
         if data:
@@ -58,18 +58,18 @@ class ClientTestCase(SynchronousTestCase):
 
 class KindTests(ClientTestCase):
     """
-    A guard knows how its clients speak.
+    The guard knows the type of each client.
     """
 
     def kinds(self) -> list[str]:
         """
-        Get the kinds of those that are connected.
+        Return the types of the connected clients.
         """
         return [client.kind for client in self.guard.clients()]
 
     def test_kinds(self) -> None:
         """
-        Every kind of caller has its name.
+        Each client type has a name.
         """
         for data, encrypted, kind in [
             (b"a\0", False, "plain"),
@@ -86,8 +86,8 @@ class KindTests(ClientTestCase):
 
     def test_policy(self) -> None:
         """
-        Who asks for the policy file is of a kind of its own, in TLS too, and
-        is so once he has gone.
+        A client that requests the policy file has the type C{policy}, inside TLS, too,
+        and after it has disconnected.
         """
         for encrypted in (False, True):
             self.setUp()
@@ -96,7 +96,7 @@ class KindTests(ClientTestCase):
 
     def test_latePolicy(self) -> None:
         """
-        Who was greeted already stays what he was.
+        A client that was greeted keeps its type.
         """
         client = self.call()
         self.clock.advance(1)
@@ -107,7 +107,7 @@ class KindTests(ClientTestCase):
 
     def test_http(self) -> None:
         """
-        A request that is not for a WebSocket is of a plain client.
+        An HTTP client that does not open a WebSocket is plain.
         """
         wrapped = GreeterFactory(Greeter)
         self.guard.wrappedFactory = OnePortFactory(
@@ -116,10 +116,9 @@ class KindTests(ClientTestCase):
         self.call(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         self.assertEqual(self.kinds(), ["plain"])
 
-    def test_noDoor(self) -> None:
+    def test_withoutDetection(self) -> None:
         """
-        Without a door a client is a plain one, or one in TLS if that is
-        beneath.
+        Without protocol detection, a client is plain, or inside TLS.
         """
         for encrypted, kind in [(False, "plain"), (True, "tls")]:
             guard = GuardFactory(XMLSocketFactory(EchoProtocol), clock=Clock())
@@ -132,7 +131,7 @@ class KindTests(ClientTestCase):
 
     def test_inTLS(self) -> None:
         """
-        What is not decided, or asks for the policy file, is so in TLS too.
+        The types C{undetected} and C{policy} are the same inside TLS.
         """
         self.assertEqual(
             [inTLS(kind) for kind in ("plain", "websocket", "policy", "undetected")],
@@ -142,12 +141,12 @@ class KindTests(ClientTestCase):
 
 class SnapshotTests(ClientTestCase):
     """
-    A guard tells who is connected.
+    The guard describes its connections.
     """
 
     def test_client(self) -> None:
         """
-        What is known of a client: where from, for how long, how much.
+        The description of a client contains its address, age and traffic.
         """
         self.call(b"abc\0")
         self.clock.advance(3)
@@ -161,7 +160,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_newest(self) -> None:
         """
-        Of many clients those can be got that came last.
+        C{newest} selects the clients that connected last.
         """
         for _ in range(3):
             self.call()
@@ -170,7 +169,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_waiting(self) -> None:
         """
-        What a client does not read is counted, with that of all others.
+        The send queue of each client is reported, and the sum for all clients.
         """
         factory = BinarySocketFactory(BinarySocketProtocol)
         guard = GuardFactory(factory, clock=Clock())
@@ -184,7 +183,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_writeSequence(self) -> None:
         """
-        ChunkBuffer that are written together are counted and passed on.
+        Chunks that are written together are counted and forwarded.
         """
         guard = GuardFactory(Factory.forProtocol(EchoProtocol), clock=Clock())
         connection = guard.buildProtocol(None)
@@ -195,8 +194,8 @@ class SnapshotTests(ClientTestCase):
 
     def test_traffic(self) -> None:
         """
-        What was received and sent survives the connections; what is not decided
-        yet is not in it, so that no number gets smaller.
+        The traffic of closed connections is included; undetected connections are
+        excluded, so that no number decreases.
         """
         ended = self.call(b"ab\0")
         ended.transport._close(ConnectionDone())
@@ -206,13 +205,13 @@ class SnapshotTests(ClientTestCase):
         half.transport._close(ConnectionDone())
         traffic = self.guard.traffic()
         self.assertEqual(traffic["undetected"], Traffic(15, 0))
-        # It is nobody's but who asked.
+        # The result is a copy.
         traffic["plain"].bytesIn = 0
         self.assertEqual(self.guard.traffic()["plain"].bytesIn, 5)
 
     def test_webSocket(self) -> None:
         """
-        Of a WebSocket all bytes count, with its handshake.
+        The traffic of a WebSocket includes its handshake.
         """
         self.call(UPGRADE + frame(BINARY, b"a\0"))
         [client] = self.guard.clients()
@@ -221,7 +220,7 @@ class SnapshotTests(ClientTestCase):
 
     def test_closed(self) -> None:
         """
-        Ends are counted by who has made them.
+        Closed connections are counted by the side that has closed them.
         """
         for reason in (ConnectionDone(), ConnectionLost(), ConnectionAborted()):
             self.call(b"\0").transport._close(reason)
@@ -233,12 +232,12 @@ class SnapshotTests(ClientTestCase):
 
 class KickTests(ClientTestCase):
     """
-    A client can be closed by its number.
+    A connection can be closed by its number.
     """
 
     def test_kick(self) -> None:
         """
-        It is closed in good order, and the log says why.
+        The connection is closed gracefully, and the log contains the reason.
         """
         self.call(b"\0")
         client = self.call(b"\0")
@@ -250,9 +249,9 @@ class KickTests(ClientTestCase):
         self.assertEqual([each.id for each in self.guard.clients()], [1])
         self.assertEqual(self.guard.closed, {("plain", "server"): 1})
 
-    def test_nobody(self) -> None:
+    def test_unknownNumber(self) -> None:
         """
-        Nobody is closed who is not there.
+        An unknown number closes no connection.
         """
         with capturedLogs() as logs:
             self.assertFalse(self.guard.kick(1, "it is late"))
@@ -261,7 +260,7 @@ class KickTests(ClientTestCase):
 
 class AddressLimitTests(SynchronousTestCase):
     """
-    One address has only so many connections.
+    The number of connections of one address is limited.
     """
 
     def setUp(self) -> None:
@@ -283,14 +282,17 @@ class AddressLimitTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        One too many is refused, others are not; there is one line for that
-        until one of them ends.
+        Connections above the limit are refused; other addresses are not. One line is
+        logged until a connection of the address is closed.
         """
         one, _ = self.connect("10.0.0.1"), self.connect("10.0.0.1")
         with capturedLogs() as logs:
             self.assertIsNone(self.connect("10.0.0.1"))
             self.assertIsNone(self.connect("10.0.0.1"))
-        line = "10.0.0.1 refused: 2 connections from there are open, as many as are allowed"
+        line = (
+            "10.0.0.1 refused: connection limit per address reached (2, --max-per-address); "
+            "further refusals are not logged"
+        )
         self.assertEqual(linesOf(logs), [line])
         self.assertIsNotNone(self.connect("10.0.0.2"))
         one.connectionLost(Failure(ConnectionDone()))

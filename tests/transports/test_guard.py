@@ -31,7 +31,7 @@ done = Failure(ConnectionDone())
 
 class Inner(Protocol):
     """
-    Remembers what it was told.
+    Records the calls.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Inner(Protocol):
 @implementer(IHalfCloseableProtocol)
 class HalfInner(Inner):
     """
-    Hears of half-closed connections too.
+    Also supports half-closed connections.
     """
 
     def readConnectionLost(self) -> None:
@@ -62,14 +62,14 @@ class HalfInner(Inner):
 
 class GuardTestCase(SynchronousTestCase):
     """
-    A guard in front of L{Inner}s.
+    A guard that wraps L{Inner}s.
     """
 
     inner = Inner
 
     def guard(self, **options: Any) -> GuardFactory:
         """
-        Make a guard with a clock that the test moves.
+        Create a guard with a clock that the test advances.
         """
         self.clock = Clock()
         return GuardFactory(Factory.forProtocol(self.inner), clock=self.clock, **options)
@@ -86,7 +86,7 @@ class GuardTestCase(SynchronousTestCase):
 
     def assertRefused(self, guard: GuardFactory) -> None:
         """
-        A client is sent away.
+        Assert that a client is refused.
         """
         protocol = guard.buildProtocol(None)
         self.assertNotIsInstance(protocol, ConnectionWrapper)
@@ -96,7 +96,7 @@ class GuardTestCase(SynchronousTestCase):
 
     def told(self, connection: ConnectionWrapper) -> list[Any]:
         """
-        Get what the wrapped protocol was told.
+        Return the calls of the wrapped protocol.
         """
         assert isinstance(connection.wrappedProtocol, Inner)
         return connection.wrappedProtocol.told
@@ -109,7 +109,7 @@ class CountTests(GuardTestCase):
 
     def test_passesOn(self) -> None:
         """
-        The wrapped protocol is told everything, and can write.
+        All calls are forwarded to the wrapped protocol, and it can write.
         """
         guard = self.guard()
         connection, transport = self.connect(guard)
@@ -126,7 +126,7 @@ class CountTests(GuardTestCase):
 
     def lines(self, reason: Exception | None, *, abort: bool = False) -> Sequence[LogEvent]:
         """
-        Get the events of one connection.
+        Return the log lines of one connection.
         """
         guard = self.guard()
         with capturedLogs() as logs:
@@ -141,7 +141,7 @@ class CountTests(GuardTestCase):
 
     def test_lateAbort(self) -> None:
         """
-        What is lost cannot be ended again.
+        Aborting a lost connection has no effect.
         """
         connection, transport = self.connect(self.guard())
         connection.connectionLost(Failure(ConnectionDone()))
@@ -150,7 +150,7 @@ class CountTests(GuardTestCase):
 
     def test_lines(self) -> None:
         """
-        There is a line for the beginning and one for the end, which says why.
+        An opened and a closed connection are logged, the latter with the reason.
         """
         for reason, abort, words in [
             (ConnectionDone(), False, "by the peer"),
@@ -165,7 +165,7 @@ class CountTests(GuardTestCase):
 
     def test_halfClosedByThePeer(self) -> None:
         """
-        If the peer has closed its side first, it is the peer that has closed.
+        If the peer has sent EOF first, the connection is closed by the peer.
         """
         self.inner = HalfInner
         guard = self.guard()
@@ -177,7 +177,7 @@ class CountTests(GuardTestCase):
 
     def test_level(self) -> None:
         """
-        The lines can be left out of the log.
+        The lines of connections can be omitted from the log.
         """
         setLogLevel(LogLevel.warn)
         self.addCleanup(setLogLevel, LogLevel.info)
@@ -185,8 +185,8 @@ class CountTests(GuardTestCase):
 
     def test_faultInTheWrappedProtocol(self) -> None:
         """
-        A connection is counted out even if the wrapped protocol fails at its
-        end.
+        A connection is counted as closed even if C{connectionLost} of the wrapped
+        protocol raises.
         """
 
         class Faulty(Inner):
@@ -201,8 +201,8 @@ class CountTests(GuardTestCase):
 
     def test_faultInAHandler(self) -> None:
         """
-        After a fault nothing more is passed on: a TLS transport would go on
-        with what it has, and never come to the end.
+        After an exception of a handler, no further data is delivered: a TLS transport
+        would continue to deliver its data.
         """
 
         class Faulty(Inner):
@@ -220,7 +220,7 @@ class CountTests(GuardTestCase):
 
     def test_faultInOneConnection(self) -> None:
         """
-        A connection that fails when it is closed does not keep the others open.
+        An exception while one connection is closed does not affect the others.
         """
         guard = self.guard()
         (_, first), (_, second) = self.connect(guard), self.connect(guard)
@@ -238,7 +238,7 @@ class CountTests(GuardTestCase):
 
     def test_refusedByTheWrappedFactory(self) -> None:
         """
-        If the wrapped factory wants no protocol, the connection is closed.
+        If the wrapped factory returns no protocol, the connection is closed.
         """
 
         class Refusing(Factory[Any]):
@@ -251,8 +251,8 @@ class CountTests(GuardTestCase):
 
     def test_halfClose(self) -> None:
         """
-        A wrapped protocol is told of half-closed connections if it provides the
-        interface; otherwise this side is closed, too.
+        A wrapped protocol that provides C{IHalfCloseableProtocol} is notified of the
+        EOF; otherwise the connection is closed.
         """
         connection, transport = self.connect(self.guard())
         connection.readConnectionLost()
@@ -267,13 +267,13 @@ class CountTests(GuardTestCase):
 
 class LimitTests(GuardTestCase):
     """
-    There are only so many connections.
+    The number of connections is limited.
     """
 
     def test_maxConnections(self) -> None:
         """
-        One too many is refused; there is one line for that, and one when there
-        is room again.
+        Connections above the limit are refused. The first refusal is logged, and so is
+        the first connection accepted again.
         """
         guard = self.guard(maxConnections=2)
         first, _ = self.connect(guard)
@@ -285,13 +285,17 @@ class LimitTests(GuardTestCase):
             self.connect(guard)
         self.assertEqual(guard.refused, 3)
         lines = linesOf(logs)
-        self.assertEqual(lines[0], "None refused: 2 connections are open, as many as are allowed")
-        self.assertEqual(lines[2], "connections are accepted again; 3 have been refused")
+        self.assertEqual(
+            lines[0],
+            "None refused: connection limit reached (2, --max-connections); "
+            "further refusals are not logged",
+        )
+        self.assertEqual(lines[2], "connections are accepted again; 3 were refused")
         self.assertEqual(len(lines), 4)
 
     def test_noLimit(self) -> None:
         """
-        0 means any number.
+        0 means no limit.
         """
         guard = self.guard(maxConnections=0)
         self.connect(guard)
@@ -300,13 +304,13 @@ class LimitTests(GuardTestCase):
 
 class TimeTests(GuardTestCase):
     """
-    Waits come to an end.
+    Timeouts of connections.
     """
 
     def test_idle(self) -> None:
         """
-        A connection from which nothing comes is closed after the time and at
-        most a quarter more; one from which something comes is not.
+        A connection without received data is closed after the timeout, at most a
+        quarter later; a connection that receives data is not.
         """
         guard = self.guard(idleTimeout=8)
         guard.doStart()
@@ -319,20 +323,20 @@ class TimeTests(GuardTestCase):
                 self.clock.advance(1)
                 self.assertEqual(quietTransport.closed, second >= 8)
             self.assertFalse(busyTransport.closed)
-        self.assertIn("192.168.1.1:54321 has been silent for 8 seconds", linesOf(logs))
+        self.assertIn("192.168.1.1:54321 disconnected: idle for 8 s", linesOf(logs))
         guard.doStop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_noIdle(self) -> None:
         """
-        Without the option nothing is watched.
+        Without C{idleTimeout}, idle connections are not closed.
         """
         self.guard().doStart()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_severalPorts(self) -> None:
         """
-        The watch lasts as long as there is a port.
+        Idle connections are closed as long as a port is open.
         """
         guard = self.guard(idleTimeout=8)
         guard.doStart()
@@ -344,7 +348,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeTimeout(self) -> None:
         """
-        A peer that does not read what is to be sent before the end is cut off.
+        A peer that does not read the send queue before the close is disconnected.
         """
         guard = self.guard(closeTimeout=5)
         connection, transport = self.connect(guard)
@@ -356,15 +360,12 @@ class TimeTests(GuardTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(1)
         self.assertTrue(transport.closed)
-        self.assertIn(
-            "aborted: it has not let the connection close for 5 seconds", linesOf(logs)[0]
-        )
+        self.assertIn("aborted: close timed out after 5 s", linesOf(logs)[0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closeAll(self) -> None:
         """
-        Everything that was written is sent, but it is not waited for longer
-        than the patience lasts.
+        Written data is sent, for at most the timeout.
         """
         guard = self.guard()
         self.assertIsNone(self.successResultOf(guard.closeAll(3)))
@@ -384,7 +385,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeAllTwice(self) -> None:
         """
-        Whoever asks is told.
+        Each call of C{closeAll} returns a Deferred that fires.
         """
         guard = self.guard()
         _, transport = self.connect(guard)
@@ -397,7 +398,7 @@ class TimeTests(GuardTestCase):
 
     def test_closedAfterItIsLost(self) -> None:
         """
-        Closing a connection that is lost is nothing to wait for.
+        C{closeAll} does not wait for connections that are lost.
         """
         connection, _ = self.connect(self.guard())
         connection.connectionLost(done)
@@ -406,7 +407,7 @@ class TimeTests(GuardTestCase):
 
     def test_closeAllInTime(self) -> None:
         """
-        Nothing is left waiting if all have closed in time.
+        No timer remains if all connections have closed in time.
         """
         guard = self.guard()
         connection, transport = self.connect(guard)
@@ -419,14 +420,15 @@ class TimeTests(GuardTestCase):
 
 class NegotiationTests(GuardTestCase):
     """
-    In TLS a client can name what it wants to speak (ALPN, RFC 7301).
+    Inside TLS, a client can offer protocols (ALPN, RFC 7301).
     """
 
     def negotiate(self, *names: bytes) -> bytes:
         """
-        Shake hands with a client that names something, through an endpoint's TLS.
+        Complete a TLS handshake with a client that offers protocols, through a TLS
+        endpoint.
 
-        @return: what was chosen.
+        @return: the negotiated protocol.
         """
         guard = self.guard()
         issued = trustme.CA().issue_cert("localhost")
@@ -458,7 +460,8 @@ class NegotiationTests(GuardTestCase):
 
     def test_browser(self) -> None:
         """
-        Who names HTTP/1.1, as browsers do, is let in; who names nothing is too.
+        A client that offers HTTP/1.1, as browsers do, is accepted; so is a client that
+        offers nothing.
         """
         self.assertEqual(self.negotiate(b"http/1.1"), b"http/1.1")
         self.assertEqual(self.negotiate(b"h2", b"http/1.1"), b"http/1.1")
@@ -466,7 +469,7 @@ class NegotiationTests(GuardTestCase):
 
     def test_wrapped(self) -> None:
         """
-        A wrapped factory that knows what it speaks says so itself.
+        A wrapped factory can negotiate protocols itself.
         """
 
         @implementer(IProtocolNegotiationFactory)

@@ -17,8 +17,8 @@ class HostTests(SynchronousTestCase):
 
     def test_hostOf(self) -> None:
         """
-        An IPv4 address counts for itself, also where a socket for both has it;
-        an IPv6 address for its network; others for nothing.
+        An IPv4 address is counted itself, also as a mapped address; an IPv6 address by
+        its network; other addresses are not counted.
         """
         for address, host in [
             (IPv4Address("TCP", "10.0.0.1", 80), "10.0.0.1"),
@@ -39,8 +39,8 @@ class HostTests(SynchronousTestCase):
     )
     def test_limit(self, events: list[tuple[str | None, bool]], limit: int) -> None:
         """
-        A host is full if it has as many open as the limit says; without an
-        address, or without a limit, none is.
+        A host is full when its number of connections reaches the limit. Without an
+        address or a limit, it never is.
         """
         hosts = HostLimit(limit)
         connected: list[str | None] = []
@@ -56,7 +56,7 @@ class HostTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        Nothing is kept of hosts that have gone.
+        Hosts without connections use no memory.
         """
         hosts = HostLimit(1)
         hosts.opened("::1")

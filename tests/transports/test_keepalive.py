@@ -30,12 +30,12 @@ class SocketTransport(StringTransport):
 
 class KeepAliveTests(SynchronousTestCase):
     """
-    L{keepAlive} has the kernel look for peers that are gone.
+    L{keepAlive} enables the detection of vanished peers by the kernel.
     """
 
     def options(self, family: socket.AddressFamily) -> list[int]:
         """
-        Get the options of a socket after L{keepAlive}.
+        Return the options of a socket after L{keepAlive}.
         """
         transport = SocketTransport(family)
         self.addCleanup(transport.socket.close)
@@ -54,7 +54,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_tcp(self) -> None:
         """
-        A TCP peer that is gone is found after 60 + 4 * 15 seconds.
+        A vanished TCP peer is detected after 60 + 4 * 15 seconds.
         """
         if not hasattr(socket, "TCP_KEEPIDLE"):
             self.skipTest("this system has other names for the times")
@@ -62,7 +62,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_other(self) -> None:
         """
-        Other transports are left alone.
+        Other transports are unchanged.
         """
         if not hasattr(socket, "AF_UNIX"):
             self.skipTest("this system has no UNIX sockets")
@@ -71,7 +71,7 @@ class KeepAliveTests(SynchronousTestCase):
 
     def test_otherSystem(self) -> None:
         """
-        What a system does not know is left out.
+        Options that the system does not support are skipped.
         """
         self.patch(keepalive, "_KEEP_ALIVE", (("TCP_OF_ANOTHER_SYSTEM", 1), ("TCP_KEEPCNT", 3)))
         transport = SocketTransport(socket.AF_INET)

@@ -48,8 +48,8 @@ actions = st.one_of(
     st.tuples(st.just("push"), st.lists(sizes, max_size=3)),
 )
 
-# What the protocol does, and where: in a read, in a read of another connection, or elsewhere;
-# or what the peer does.
+# Actions of the protocol: in a read, in a read of another connection, or elsewhere;
+# or actions of the peer.
 steps = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["read", "batch", "timer"]), st.lists(actions, max_size=4)),
@@ -62,7 +62,7 @@ steps = st.lists(
 
 class Push:
     """
-    A push producer that notes how it is called, and writes when it is resumed.
+    A push producer that records its calls, and writes when it is resumed.
     """
 
     isRegistered = True
@@ -109,10 +109,11 @@ class Pull:
 
 class Script(Actor):
     """
-    A protocol that does what it is told, and knows what must be sent and received.
+    A protocol that executes commands, and computes which data must be sent and
+    received.
 
     @ivar line: the connection.
-    @ivar accepted: the bytes that were written and must be sent.
+    @ivar accepted: the written bytes that must be sent.
     @ivar isOver: whether this side has closed the connection.
     @ivar isAborted: whether it has aborted the connection.
     """
@@ -230,7 +231,7 @@ class Script(Actor):
 
 class Limited(Script):
     """
-    The same with a limit.
+    A script with a limit of the send queue.
     """
 
     maxQueue = LIMIT
@@ -243,7 +244,7 @@ class OrderTests(SynchronousTestCase):
 
     def play(self, make: Any, script: Script, wanted: list[tuple[str, Any]]) -> Line:
         """
-        Take the steps.
+        Run a script on a connection.
         """
         currentBatch.waiting = None
         self.addCleanup(setattr, currentBatch, "waiting", None)
@@ -272,14 +273,14 @@ class OrderTests(SynchronousTestCase):
                     line.reset()
             self.check(script, line)
         if isReset and not script.ends:
-            # What is paused does not notice it before it writes.
+            # A paused connection detects it only when it writes.
             script.isAborted = True
         self.finish(script, line)
         return line
 
     def check(self, script: Script, line: Line) -> None:
         """
-        Check what holds at all times.
+        Check the invariants.
         """
         sent = line.sent
         self.assertEqual(sent, bytes(script.accepted[: len(sent)]))
@@ -297,7 +298,7 @@ class OrderTests(SynchronousTestCase):
 
     def finish(self, script: Script, line: Line) -> None:
         """
-        Close the connection gracefully, and have the peer read everything.
+        Close the connection gracefully, and read all data as the peer.
         """
         for _ in range(12):
             line.turn()
@@ -343,7 +344,7 @@ class OrderTests(SynchronousTestCase):
     @given(st.sampled_from([TCPLine, EpollLine, BufferedLine, WrapperLine]), steps)
     def test_limited(self, make: Callable[..., Line], wanted: list[tuple[str, Any]]) -> None:
         """
-        With a limit, a peer is disconnected once, and what waits is dropped.
+        With a limit, a peer is disconnected once, and the queue is dropped.
         """
         script = Limited()
         with capturedLogs():
@@ -387,7 +388,7 @@ class OrderTests(SynchronousTestCase):
 
 class Losing(StreamProtocol):
     """
-    Remembers the dropped messages.
+    Records the dropped messages.
     """
 
     maxQueue = 0

@@ -14,12 +14,12 @@ SECONDS = 64.0
 
 class SharedTimerTests(SynchronousTestCase):
     """
-    Many who wait.
+    Many waiting objects.
     """
 
     def setUp(self) -> None:
         """
-        Have a timer of some seconds.
+        Create a timer of some seconds.
         """
         self.clock = Clock()
         self.over: dict[int, float] = {}
@@ -27,16 +27,16 @@ class SharedTimerTests(SynchronousTestCase):
 
     def called(self, waiter: int) -> None:
         """
-        Remember whose time is over, and when.
+        Record an object whose time has expired, and when.
         """
         self.assertNotIn(waiter, self.over)
         self.over[waiter] = self.clock.seconds()
 
     @given(st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 30)), max_size=40))
-    def test_whenever(self, deeds: list[tuple[int, int | None]]) -> None:
+    def test_anyTime(self, deeds: list[tuple[int, int | None]]) -> None:
         """
-        Who waits is called when his time is over, and hardly later; who leaves
-        is not. There is one call at a time, and none in the end.
+        An object is called when its time has expired, and hardly later, unless it has
+        left. At most one delayed call exists, and none in the end.
         """
         self.setUp()
         came: dict[int, float] = {}
@@ -60,10 +60,10 @@ class SharedTimerTests(SynchronousTestCase):
             self.assertLessEqual(when - came[waiter], SECONDS * 65 / 64)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_deeds(self) -> None:
+    def test_callbacks(self) -> None:
         """
-        Who is called may wait again, and make others leave whose time is over
-        too; his fault is logged and keeps nobody waiting.
+        A callback may wait again, and make other expired objects leave. Its exceptions
+        are logged, and do not affect the others.
         """
         told: list[str] = []
 
@@ -87,7 +87,7 @@ class SharedTimerTests(SynchronousTestCase):
 
     def test_faultOfOne(self) -> None:
         """
-        The others are called though one fails.
+        An exception of one callback does not affect the others.
         """
         told: list[int] = []
 

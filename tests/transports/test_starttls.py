@@ -58,7 +58,7 @@ class Client:
 
     def start(self) -> None:
         """
-        Shake hands.
+        Complete the TLS handshake.
         """
         assert self.line.sent.startswith(b"go"), self.line.sent
         self._taken = 2
@@ -98,14 +98,14 @@ class Client:
 
 class StartTLSTests(SynchronousTestCase):
     """
-    The owner gets another connection, which is the old one for everything it has set.
+    The owner receives another connection with the same settings.
     """
 
     line: type[TCPLine] = TCPLine
 
     def setUp(self) -> None:
         """
-        Be outside any batch.
+        Leave any write batch.
         """
         self.patch(currentBatch, "waiting", None)
 
@@ -121,7 +121,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_sends(self) -> None:
         """
-        The protocol is sent what was written before TLS without it, and the rest in TLS.
+        Data written before C{startTLS} is sent in plaintext, and the rest in TLS.
         """
         actor, line, client = self.connect()
         line.arrive(b"S")
@@ -137,8 +137,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_notWhileHeld(self) -> None:
         """
-        TLS cannot start while the peer has not read what was written before; the
-        connection stays as it was.
+        C{startTLS} raises while plaintext is queued; the connection is unchanged.
         """
         actor, line, _ = self.connect()
         line.socket.room = 1
@@ -174,7 +173,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_ownProducer(self) -> None:
         """
-        A connection that is its own producer is so in TLS, too.
+        A connection that is its own producer remains so inside TLS.
         """
         actor, line, client = self.connect()
         actor.transport.registerProducer(actor.transport, True)
@@ -195,7 +194,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_tap(self) -> None:
         """
-        The tap receives what is written in TLS.
+        The tap receives the data written in TLS.
         """
         actor, line, client = self.connect()
         tapped: list[bytes] = []
@@ -240,7 +239,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_plaintextIsLogged(self) -> None:
         """
-        One log line says why the connection is aborted.
+        The reason of the abort is logged in one line.
         """
         actor, line, _ = self.connect()
         with capturedLogs() as events:
@@ -285,7 +284,7 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_plaintextForAnyProtocol(self) -> None:
         """
-        Plaintext that is held for a protocol that has not bound the connection is given to
+        Plaintext held for a protocol that has not bound the connection is delivered to
         TLS, which closes the connection.
         """
         received: list[bytes] = []
@@ -309,7 +308,8 @@ class StartTLSTests(SynchronousTestCase):
 
     def test_partialMessage(self) -> None:
         """
-        A message that begins in plaintext cannot end in TLS, however the stream is split.
+        A message that begins in plaintext cannot end inside TLS, however the stream is
+        split.
         """
 
         class Messages(XMLSocketProtocol):

@@ -37,12 +37,12 @@ class Owner(StreamProtocol):
 
 class StateTests(SynchronousTestCase):
     """
-    The table of states.
+    The table of state transitions.
     """
 
     def test_reachable(self) -> None:
         """
-        Each state is reached, and ends in L{State.LOST}, after which nothing happens.
+        Each state can be reached and leads to L{State.LOST}, which is final.
         """
         self.assertEqual({State.OPEN, *TRANSITIONS.values()}, set(State))
         self.assertEqual({before for before, _ in TRANSITIONS}, set(State) - {State.LOST})
@@ -50,10 +50,10 @@ class StateTests(SynchronousTestCase):
 
     def follow(self, connection: Connection, steps: list[str], actions: dict[str, Any]) -> None:
         """
-        Take steps, and check each change of state.
+        Execute steps, and check each transition.
         """
         allowed = {(before, after) for (before, _), after in TRANSITIONS.items()}
-        # What one step can do together.
+        # One step can cause two transitions.
         allowed |= {(a, c) for a, b in allowed for b2, c in allowed if b is b2}
         for step in steps:
             before = connection.state
@@ -69,7 +69,7 @@ class StateTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(STEPS), max_size=12))
     def test_wrapper(self, steps: list[str]) -> None:
         """
-        A connection on any transport of Twisted changes its state as the table says.
+        A connection on any Twisted transport follows the table.
         """
         clock = Clock()
         owner = Owner()
@@ -97,7 +97,7 @@ class StateTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(STEPS), max_size=12))
     def test_tcp(self, steps: list[str]) -> None:
         """
-        So does a TCP connection.
+        A TCP connection follows the table.
         """
         clock = Clock()
         waiting: set[object] = set()

@@ -42,7 +42,7 @@ LIMIT = 1000
 
 class Text(XMLSocketProtocol):
     """
-    Notes each message, does what it says, and answers it.
+    Records each message, executes it as a command, and answers it.
     """
 
     clock: Any
@@ -107,7 +107,7 @@ class LineCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Be outside any batch.
+        Leave any write batch.
         """
         self.patch(currentBatch, "waiting", None)
 
@@ -125,7 +125,7 @@ class LineCase(SynchronousTestCase):
 
 class Behaviour:
     """
-    What all connections do.
+    Tests of all connections.
     """
 
     class Tests(LineCase):
@@ -137,7 +137,7 @@ class Behaviour:
 
         def test_oneWrite(self) -> None:
             """
-            All replies of a read leave in one write.
+            The replies of one read are sent in one write.
             """
             _, line = self.connect()
             line.arrive(b"abc", b"de")
@@ -145,7 +145,7 @@ class Behaviour:
 
         def test_manyReceivers(self) -> None:
             """
-            The data that a read writes to other connections is joined for each of them.
+            During one read, the data for each of several connections is joined.
             """
             (one, first), (two, second) = self.connect(), self.connect()
 
@@ -223,8 +223,8 @@ class Behaviour:
 
         def test_disconnected(self) -> None:
             """
-            A peer that does not read is disconnected once more than the limit waits for
-            it, with one line in the log. The dropped data is reported once.
+            A peer that does not read is disconnected when the queue exceeds the limit,
+            with one log line. The dropped data is reported once.
             """
             actor, line = self.connect(room=0)
             line.arrive(b"a")
@@ -348,7 +348,8 @@ class Behaviour:
 
         def test_pushProducer(self) -> None:
             """
-            A push producer is paused while the peer does not read; there can be one.
+            A push producer is paused while the peer does not read. Only one can be
+            registered.
             """
             actor, line = self.connect(room=0)
             producer = RecordingProducer()
@@ -415,7 +416,7 @@ class Behaviour:
 
         def test_pullProducerOfLargeChunks(self) -> None:
             """
-            It is so if the peer reads little at a time.
+            A pull producer of large chunks works if the peer reads little at a time.
             """
             actor, line = self.connect(room=1)
             chunks = [b"x" * 5000, b"y" * 5000]
@@ -484,8 +485,8 @@ class Behaviour:
 
         def test_close(self) -> None:
             """
-            Everything written before the connection is closed is sent, and nothing that is
-            written later. No more data is received.
+            Data written before the close is sent, and later data is dropped. No more
+            data is received.
             """
             for room in (None, 1):
                 actor, line = self.connect(room=room)
@@ -547,8 +548,7 @@ class Behaviour:
 
         def test_halfClose(self) -> None:
             """
-            The write side is closed after everything has been sent; data is still
-            received.
+            The write side is closed when all data is sent; data is still received.
             """
             actor, line = self.connect(room=1)
             line.arrive(b"abcH")
@@ -563,8 +563,8 @@ class Behaviour:
 
         def test_halfClosedByThePeer(self) -> None:
             """
-            When the peer has closed its side, it receives what was written, and then this
-            side is closed.
+            After the peer's EOF, the written data is sent, and the connection is
+            closed.
             """
             actor, line = self.connect(room=1)
             line.arrive(b"abc")
@@ -635,7 +635,8 @@ class Behaviour:
 
         def test_postponeAndRaise(self) -> None:
             """
-            It is so if the handler has postponed its item before.
+            An exception of a handler that has postponed its item aborts the connection,
+            too.
             """
 
             class Postponing(Actor):
@@ -653,8 +654,8 @@ class Behaviour:
 
         def test_turns(self) -> None:
             """
-            Many messages are handled in several iterations of the reactor, in order, and
-            the next read after them.
+            Many messages are handled in several reactor iterations, in order, followed
+            by the next read.
             """
             text, line = self.connect(protocol=Text())
             count = 3 * MAX_WORK
@@ -666,7 +667,7 @@ class Behaviour:
 
         def test_halfCloseIsHeld(self) -> None:
             """
-            The end of the peer's side is delivered after held messages.
+            The peer's EOF is delivered after held messages.
             """
             text, line = self.connect(protocol=Text())
             line.arrive(b"".join(b"%d\0" % number for number in range(2 * MAX_WORK)))
@@ -706,7 +707,7 @@ def chunksOf(connection: Any) -> int:
 
 class LateEnd:
     """
-    What connections do that are the protocol of their transport, or the transport.
+    Tests of connections that can delay C{connectionLost}.
     """
 
     class Tests(LineCase):
@@ -763,7 +764,8 @@ class LateEnd:
 
         def test_closed(self) -> None:
             """
-            A protocol that closes the connection gets the end in the next iteration, once.
+            A protocol that closes the connection is notified in the next iteration,
+            once.
             """
             for close in ("loseConnection", "abortConnection", "stopProducing"):
                 text, line = self.pausedAndLost()
@@ -777,7 +779,7 @@ class LateEnd:
 
         def test_raises(self) -> None:
             """
-            Nothing is delivered after a handler has raised but the end.
+            After a handler has raised, only the end is delivered.
             """
             text, line = self.connect(protocol=Text())
             line.arrive(b"pause\0raise\0b\0")
@@ -816,14 +818,14 @@ class LateEnd:
 
 class ImmediateEndTests(LineCase):
     """
-    The end of a connection on a transport that calls the protocol itself.
+    Connections whose transport calls C{connectionLost} of the protocol itself.
     """
 
     line = BufferedLine
 
     def endOf(self, data: bytes, reason: Exception) -> Text:
         """
-        Receive data, and end the connection.
+        Receive data, and lose the connection.
         """
         text = Text()
         _, line = self.connect(protocol=text)
@@ -839,7 +841,7 @@ class ImmediateEndTests(LineCase):
 
     def test_paused(self) -> None:
         """
-        The end does not wait for a protocol that is paused: held messages are dropped.
+        A paused protocol is notified immediately; held messages are dropped.
         """
         for reason in (ConnectionDone(), ConnectionLost()):
             self.assertEqual(self.endOf(b"a\0pause\0b\0", reason).messages, ["a", "pause"])
@@ -861,8 +863,8 @@ class AbortedTests(LineCase):
 
     def test_deliversNothing(self) -> None:
         """
-        Nothing is delivered but the end, once: neither data, nor the EOF of the peer, nor
-        what protocol detection has held.
+        Only the end is delivered, once: no data, no EOF of the peer, and no data held
+        by protocol detection.
         """
         for self.line, incoming in product(
             (TCPLine, EpollLine, BufferedLine, WrapperLine, WebSocketLine), (b"A", b"aP")
@@ -883,7 +885,8 @@ class AbortedTests(LineCase):
 
     def test_foreignProtocol(self) -> None:
         """
-        So it is for a protocol that has not bound the connection.
+        For a protocol that has not bound the connection, too, only the end is
+        delivered.
         """
         for make in (TCPLine, EpollLine):
             half = HalfCloseable()
@@ -924,7 +927,7 @@ class HalfCloseable(Protocol):
 
 class OwnTests(LineCase):
     """
-    What only TCP connections do.
+    Tests of TCP connections.
     """
 
     line = TCPLine
@@ -987,8 +990,8 @@ class OwnTests(LineCase):
 
     def test_eofOnce(self) -> None:
         """
-        A protocol that keeps a half-closed connection open is told of the EOF once, also
-        if it pauses and resumes.
+        A protocol that keeps a half-closed connection open is notified of the EOF once,
+        even if it pauses and resumes.
         """
 
         class Half(Text):
@@ -1013,8 +1016,8 @@ class OwnTests(LineCase):
 
     def test_failedInAWrite(self) -> None:
         """
-        A large write to a connection that is lost does not call C{connectionLost} within
-        the write.
+        A long write to a lost connection does not call C{connectionLost} within the
+        write.
         """
         for tap in (None, id):
             actor, line = self.connect()
@@ -1031,8 +1034,8 @@ class OwnTests(LineCase):
 
     def test_stopRaisesAtTheEnd(self) -> None:
         """
-        An error of a producer that is stopped because the connection is lost does not
-        keep the protocol from being told, once.
+        If C{stopProducing} raises when the connection is lost, the protocol is still
+        notified, once.
         """
 
         class Faulty(RecordingProducer):
@@ -1046,7 +1049,7 @@ class OwnTests(LineCase):
 
     def test_counted(self) -> None:
         """
-        Bytes are counted once.
+        Each byte is counted once.
         """
         actor, line = self.connect(room=2)
         line.arrive(b"abcd")
@@ -1057,8 +1060,8 @@ class OwnTests(LineCase):
 
     def test_unbind(self) -> None:
         """
-        Another protocol gets an unbound connection as new: its producer is stopped, it is
-        read from, and held data is dropped. The send queue is kept.
+        After C{unbind}, another protocol can use the connection: the producer is
+        stopped, reading is resumed, and held data is dropped. The send queue is kept.
         """
         text, line = self.connect(room=0, protocol=Text())
         producer = RecordingProducer()
@@ -1101,8 +1104,8 @@ class OwnTests(LineCase):
 
     def test_noDictionary(self) -> None:
         """
-        A connection has no dictionary of its own after it has sent and received, in a
-        batch and outside, to a peer that is slow or not, also over IPv6 and behind a proxy.
+        A connection has no instance dictionary after sending and receiving, in a batch
+        and outside, to slow and fast peers, over IPv4 and IPv6, and behind a proxy.
         """
         actor, line = self.connect(room=1)
         line.arrive(b"abc")

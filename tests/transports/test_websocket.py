@@ -75,7 +75,7 @@ class Echo(Inner):
 
 class Doing(Inner):
     """
-    Does what it receives.
+    Executes the commands that it receives.
     """
 
     def dataReceived(self, data: bytes) -> None:
@@ -96,13 +96,13 @@ class Doing(Inner):
 
 class TransportTests(WebSocketTestCase):
     """
-    A WebSocket looks like a transport.
+    A WebSocket can be used like a transport.
     """
 
     def test_interfaces(self) -> None:
         """
-        It provides what every transport provides, and keeps messages apart; and
-        what the transport beneath provides beyond that.
+        A WebSocket provides the interfaces of the underlying transport, and preserves
+        messages.
         """
         connection, _, _ = self.open()
         for interface in (ITransport, IConsumer, IPushProducer):
@@ -130,7 +130,7 @@ class TransportTests(WebSocketTestCase):
 
     def test_writes(self) -> None:
         """
-        Each write is one binary message; nothing is none.
+        Each write is one binary message; an empty write is none.
         """
         _, transport, inner = self.open()
         inner.transport.write(b"a\0")
@@ -146,7 +146,7 @@ class TransportTests(WebSocketTestCase):
 
     def test_client(self) -> None:
         """
-        A client of the library talks with it.
+        A client of the C{websockets} library can communicate.
         """
         self.inner = Echo
         client = ClientProtocol(parse_uri("ws://localhost/"))
@@ -176,7 +176,7 @@ class TransportTests(WebSocketTestCase):
 
 def steps() -> st.SearchStrategy[bytes]:
     """
-    Streams of a client that does nothing wrong.
+    Generate valid streams of a client.
     """
     return st.lists(
         st.one_of(
@@ -198,13 +198,13 @@ def steps() -> st.SearchStrategy[bytes]:
 
 class ReadTests(WebSocketTestCase):
     """
-    What comes.
+    Receiving.
     """
 
     @given(cutStreams(steps()))
     def test_anyPieces(self, case: tuple[bytes, list[bytes]]) -> None:
         """
-        Any way to cut what a client sends gives the protocol the same bytes, and
+        However the client's stream is split, the protocol receives the same bytes, and
         the client the same answers.
         """
         stream, pieces = case
@@ -227,9 +227,9 @@ class ReadTests(WebSocketTestCase):
 
     def test_inOrder(self) -> None:
         """
-        Payloads are given as frames come, before their message is complete, and
-        those that come together are given together; pings are answered in their
-        turn.
+        Payloads are delivered as frames arrive, before their message is complete.
+        Payloads that arrive together are delivered together. Pings are answered in
+        order.
         """
         self.inner = Echo
         connection, transport, inner = self.open()
@@ -244,7 +244,7 @@ class ReadTests(WebSocketTestCase):
 
     def test_manyFragments(self) -> None:
         """
-        A message in very many fragments leaves nothing behind that grows.
+        A message of very many fragments uses constant memory.
         """
         connection, _, inner = self.open()
         connection.dataReceived(frame(TEXT, b"", fin=False))
@@ -257,8 +257,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_tooLong(self) -> None:
         """
-        Text that is too long ends the connection, at its header, with one
-        line in the log; what comes after it does not count.
+        Text that is too long closes the connection at its header, with one log line.
+        Later data is ignored.
         """
         connection, transport, inner = self.open(maxFrame=1000)
         with capturedLogs() as logs:
@@ -268,7 +268,7 @@ class ReadTests(WebSocketTestCase):
         self.assertEqual((opcode, payload[:2]), (CLOSE, (1009).to_bytes(2)))
         [line] = linesOf(logs)
         reason = payload[2:].decode()
-        self.assertEqual(line, f"192.168.1.1:54321 closed: 1009: {reason}")
+        self.assertEqual(line, f"192.168.1.1:54321 disconnected: WebSocket error 1009: {reason}")
         self.assertIn("1099511627776", reason)
         transport.drain()
         self.assertTrue(transport.closed)
@@ -277,8 +277,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_compressed(self) -> None:
         """
-        What is compressed is taken in small pieces, so that one read cannot
-        become very much at once; one who does not offer to compress does not.
+        Compressed data is processed in small portions, so that one read cannot produce
+        much data. Without compression, data is not divided.
         """
         connection, transport = self.connect(self.factory(compress=True))
         connection.dataReceived(REQUEST)
@@ -292,8 +292,8 @@ class ReadTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in the protocol goes to the reactor, which ends the connection;
-        the protocol gets nothing more.
+        An exception of the protocol propagates to the reactor, which closes the
+        connection. The protocol receives no further data.
         """
         self.inner = Doing
         connection, _, inner = self.open()
@@ -305,15 +305,14 @@ class ReadTests(WebSocketTestCase):
 
 class PauseTests(WebSocketTestCase):
     """
-    A protocol that does not read.
+    Paused protocols.
     """
 
     inner = Doing
 
     def test_held(self) -> None:
         """
-        What has come already is held until the protocol reads again; nothing
-        more is read.
+        Received data is held until the protocol resumes. Reading is paused.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P") + frame(PING, b"1") + frame(BINARY, b"b"))
@@ -334,7 +333,7 @@ class PauseTests(WebSocketTestCase):
 
     def test_resumed(self) -> None:
         """
-        Reading goes on when the protocol says so, and not before.
+        Reading resumes when the protocol calls C{resumeProducing}, not before.
         """
         connection, transport, inner = self.open()
         inner.transport.resumeProducing()
@@ -379,8 +378,8 @@ class PauseTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        A paused connection reads on to close: the peer's Close must be found
-        behind what does not count any more.
+        A paused connection resumes reading when it closes, to find the peer's Close
+        after the dropped data.
         """
         connection, transport, inner = self.open()
         inner.transport.pauseProducing()
@@ -395,7 +394,8 @@ class PauseTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in what was held ends that connection, with a line in the log.
+        An exception while held data is delivered closes the connection, with a log
+        line.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P"))
@@ -408,7 +408,7 @@ class PauseTests(WebSocketTestCase):
 
 def deflated(data: bytes) -> bytes:
     """
-    Make a compressed message.
+    Return a compressed message.
     """
     compressor = zlib.compressobj(wbits=-15)
     compressed = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -417,14 +417,14 @@ def deflated(data: bytes) -> bytes:
 
 class TurnTests(WebSocketTestCase):
     """
-    Small reads that become very much.
+    Small reads that produce much work.
     """
 
     inner = Doing
 
     def openCompressed(self) -> tuple[WebSocketProtocol, TightTransport, Inner]:
         """
-        Connect a client that compresses.
+        Connect a client that uses compression.
         """
         factory = self.factory(compress=True, pingInterval=0)
         connection, transport = self.connect(factory)
@@ -435,8 +435,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_turns(self) -> None:
         """
-        The reactor gets a turn after each part of a large message; meanwhile
-        nothing more is read from the peer.
+        After each part of a large message, other connections are served; in the
+        meantime, reading is paused.
         """
         data = bytes(1_000_000)
         for message in (deflated(data), frame(BINARY, data)):
@@ -462,8 +462,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_manyFrames(self) -> None:
         """
-        If compression was negotiated, the reactor gets a turn after a few hundred control
-        frames, as it does without compression.
+        With compression, too, other connections are served after a few hundred control
+        frames.
         """
         connection, transport, _ = self.openCompressed()
         transport.delivered = b""
@@ -477,7 +477,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_countedByProtocol(self) -> None:
         """
-        It is the same if the protocol counts its work itself, from zero with each call.
+        Other connections are served first, too, if the protocol counts its work itself,
+        starting at zero with each call.
         """
 
         class Counting(StreamProtocol):
@@ -499,7 +500,7 @@ class TurnTests(WebSocketTestCase):
 
     def test_plain(self) -> None:
         """
-        Where nothing is compressed the parts are as large as reads are.
+        Without compression, parts are as long as reads.
         """
         connection, transport, inner = self.open(pingInterval=0)
         connection.dataReceived(frame(BINARY, b" " * 65537))
@@ -509,8 +510,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_inOrder(self) -> None:
         """
-        What comes meanwhile, as it can from a TLS transport, waits for its turn;
-        to read again is not to read before that.
+        Data received while others are served, as from a TLS transport, is delivered in
+        order; C{resumeProducing} does not deliver it earlier.
         """
         connection, transport, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * 20_000) + frame(PING, b"1"))
@@ -528,8 +529,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_lostMeanwhile(self) -> None:
         """
-        A peer that ends the connection meanwhile loses no byte of what it has
-        sent; a Close among it counts.
+        If the connection is lost while others are served, all received data is
+        delivered, including a Close.
         """
         for close, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
             connection, transport, inner = self.openCompressed()
@@ -543,8 +544,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_abortedMeanwhile(self) -> None:
         """
-        If it is this side that ends the connection meanwhile, nothing more is
-        given.
+        If this side aborts the connection in the meantime, no further data is
+        delivered.
         """
         connection, _, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * 200_000))
@@ -570,7 +571,7 @@ class TurnTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in a later turn ends that connection, with a line in the log.
+        An exception in a later turn aborts the connection, with a log line.
         """
         connection, transport, inner = self.openCompressed()
         connection.dataReceived(deflated(b" " * TURN + b"X"))
@@ -582,8 +583,8 @@ class TurnTests(WebSocketTestCase):
 
     def test_lostDuringTurn(self) -> None:
         """
-        A connection is lost while a protocol behind handles so many messages that
-        others are served first: it gets the messages and the Close that follow too.
+        If the connection is lost while the wrapped protocol handles many messages, the
+        remaining messages and the Close are delivered, too.
         """
         received: list[str] = []
         told: list[object] = []
@@ -610,14 +611,14 @@ class TurnTests(WebSocketTestCase):
 
 class HeldTests(WebSocketTestCase):
     """
-    Connections that are lost before the protocol has read all that has come.
+    Connections that are lost before the protocol has received all data.
     """
 
     inner: type[Inner] = Doing
 
     def hold(self, *frames: bytes) -> tuple[WebSocketProtocol, TightTransport, Inner]:
         """
-        Have a protocol pause, and lose the connection with something unread.
+        Pause a protocol, and lose the connection with undelivered data.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"P"))
@@ -628,8 +629,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_given(self) -> None:
         """
-        A protocol that reads again gets it, and then the end: a clean one if
-        there was a Close, and if that was all right.
+        A protocol that resumes receives the held data, and then the end: a clean one if
+        a valid Close was received.
         """
         for last, code, told in [
             (closing(4000), 4000, "done"),
@@ -648,7 +649,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_pausedAgain(self) -> None:
         """
-        It may pause again.
+        The protocol may pause again.
         """
         _, _, inner = self.hold(frame(BINARY, b"P"), frame(PING), frame(BINARY, b"b"))
         inner.transport.resumeProducing()
@@ -658,8 +659,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_notRead(self) -> None:
         """
-        If it does not read, the end comes after some time, with one line in the
-        log.
+        If the protocol does not resume, it is notified after a timeout, with one log
+        line.
         """
         _, _, inner = self.hold(frame(BINARY, b"a"), closing(1000))
         self.clock.advance(29)
@@ -668,7 +669,7 @@ class HeldTests(WebSocketTestCase):
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 closed: the last data was not read for 30 seconds"],
+            ["192.168.1.1:54321 closed: paused application left data unread for 30 s"],
         )
         inner.transport.resumeProducing()
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
@@ -676,7 +677,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_ended(self) -> None:
         """
-        If it ends the connection, the end comes in the next turn of the reactor.
+        If the protocol closes the connection, it is notified in the next reactor
+        iteration.
         """
         for end in ("loseConnection", "abortConnection", "stopProducing"):
             _, transport, inner = self.hold(frame(BINARY, b"a"))
@@ -691,7 +693,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_endedInRead(self) -> None:
         """
-        If it ends the connection while it reads, it gets nothing more.
+        If the protocol closes the connection in a read, it receives no further data.
         """
         for letter in (b"A", b"L"):
             _, _, inner = self.hold(frame(BINARY, letter), frame(PING), frame(BINARY, b"b"))
@@ -702,7 +704,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_writes(self) -> None:
         """
-        What is written then goes nowhere, and producers are stopped.
+        Writes are dropped then, and producers are stopped.
         """
         connection, transport, inner = self.open()
         producer, late = RecordingProducer(), RecordingProducer()
@@ -719,7 +721,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_fault(self) -> None:
         """
-        A fault in what was held ends it, with a line in the log.
+        An exception while held data is delivered ends the connection, with a log line.
         """
         _, _, inner = self.hold(frame(BINARY, b"X"), frame(PING), frame(BINARY, b"b"))
         inner.transport.resumeProducing()
@@ -730,8 +732,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        If this side was closing the connection, only a Close counts: the end
-        comes at once.
+        If this side was closing the connection, only a Close matters: the connection
+        ends immediately.
         """
         for last, told in [(closing(1000), "done"), (b"", "ConnectionLost")]:
             connection, _, inner = self.open()
@@ -745,7 +747,7 @@ class HeldTests(WebSocketTestCase):
 
     def test_nothingHeld(self) -> None:
         """
-        A protocol that has not read nothing hears of the end at once.
+        A paused protocol without undelivered data is notified immediately.
         """
         connection, _, inner = self.open()
         inner.transport.pauseProducing()
@@ -754,7 +756,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_lostInRead(self) -> None:
         """
-        A connection that is aborted beneath within a read ends immediately.
+        A connection whose underlying transport is aborted during a read ends
+        immediately.
         """
 
         class Losing(Inner):
@@ -775,8 +778,8 @@ class HeldTests(WebSocketTestCase):
 
     def test_moreInRead(self) -> None:
         """
-        What comes within a read, as TLS beneath can have it, is given behind
-        what is being given.
+        Data received during a read, as from TLS, is delivered after the data being
+        delivered.
         """
 
         class Reading(Inner):
@@ -801,8 +804,8 @@ class HeldTests(WebSocketTestCase):
         self, case: tuple[bytes, list[bytes]], deeds: list[str], compress: bool
     ) -> None:
         """
-        However a stream is cut and whenever the protocol reads, it gets all of
-        it, and a clean end, though the connection is lost behind the last byte.
+        However the stream is split and whenever the protocol reads, it receives all
+        data and a clean end, although the connection is lost after the last byte.
         """
         stream, pieces = case
         self.inner = Inner
@@ -832,12 +835,12 @@ class HeldTests(WebSocketTestCase):
 
 class FloodTests(WebSocketTestCase):
     """
-    Pings of one who does not read.
+    Pings of a peer that does not read.
     """
 
     def test_lastPing(self) -> None:
         """
-        While there is no room, only the last ping is answered, when there is.
+        While the send queue is full, only the last ping is answered, when it is empty.
         """
         connection, transport, _ = self.open(room=10)
         connection.dataReceived(frame(PING, b"x" * 20))
@@ -855,9 +858,8 @@ class FloodTests(WebSocketTestCase):
 
     def test_turns(self) -> None:
         """
-        Very many small frames of other kinds than whole messages are read over
-        several iterations of the reactor, in order; meanwhile nothing more is
-        read from the peer.
+        Very many small control frames and fragments are processed over several reactor
+        iterations, in order; in the meantime, reading is paused.
         """
         fragments = frame(CONT, b"a", fin=False) * 999 + frame(CONT, b"b")
         cases = [
@@ -886,7 +888,7 @@ class FloodTests(WebSocketTestCase):
 
     def test_afterClose(self) -> None:
         """
-        Nothing is answered behind a Close.
+        No ping is answered after a Close.
         """
         connection, transport, inner = self.open(room=10)
         inner.transport.write(b"x" * 20)
@@ -901,12 +903,13 @@ class FloodTests(WebSocketTestCase):
 
 class ProducerTests(WebSocketTestCase):
     """
-    Who makes the bytes.
+    Producers.
     """
 
     def test_push(self) -> None:
         """
-        A push producer is paused while there is no room, also if it comes then.
+        A push producer is paused while the send queue is full, also if it is registered
+        then.
         """
         _, transport, inner = self.open(room=10)
         producer = RecordingProducer()
@@ -926,8 +929,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_lost(self) -> None:
         """
-        A producer is stopped when the connection is lost, even if the transport
-        does not say so to its own.
+        A producer is stopped when the connection is lost, even if the transport does
+        not stop its own producer.
         """
         connection, _, inner = self.open()
         producer = RecordingProducer()
@@ -937,7 +940,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_fullAgain(self) -> None:
         """
-        The transport keeps its producer if that fills it again.
+        The transport keeps its producer if the producer fills it again.
         """
         _, transport, inner = self.open(room=10)
 
@@ -953,8 +956,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_pull(self) -> None:
         """
-        A pull producer is asked when there is room, and a ping is answered when
-        it is asked.
+        A pull producer is called when the send queue is empty. A ping is answered then.
         """
         connection, transport, inner = self.open(room=10)
         rest = [b"one", b"two"]
@@ -985,7 +987,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_pullTakenBack(self) -> None:
         """
-        A ping that waits for a pull producer is answered when that goes.
+        A ping that waits for a pull producer is answered when the producer is
+        unregistered.
         """
         connection, transport, inner = self.open()
         inner.transport.registerProducer(RecordingProducer(), False)
@@ -995,7 +998,7 @@ class ProducerTests(WebSocketTestCase):
 
     def test_late(self) -> None:
         """
-        A producer that comes when the connection has ended is stopped.
+        A producer registered after the end of the connection is stopped.
         """
         for streaming in (True, False):
             connection, transport, inner = self.open()
@@ -1012,8 +1015,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_closingWhilePulling(self) -> None:
         """
-        While a pull producer delays the Close, the protocol receives nothing more, and
-        any write is accepted.
+        While a pull producer delays the Close, no data is delivered to the protocol,
+        and all writes are accepted.
         """
         connection, transport, inner = self.open()
         inner.transport.registerProducer(RecordingProducer(), False)
@@ -1030,8 +1033,8 @@ class ProducerTests(WebSocketTestCase):
 
     def test_lostWhilePulling(self) -> None:
         """
-        A pull producer that goes when the transport is lost changes nothing
-        there.
+        Unregistering a pull producer when the transport is lost does not affect the
+        transport.
         """
         connection, transport, inner = self.open()
 
@@ -1049,15 +1052,15 @@ class ProducerTests(WebSocketTestCase):
 
 class CloseTests(WebSocketTestCase):
     """
-    The end.
+    Closing handshakes.
     """
 
     inner = Doing
 
     def test_bySelf(self) -> None:
         """
-        A Close is sent behind what was written, and nothing behind it; the
-        peer's is awaited, and what it has sent before does not count.
+        A Close is sent after the written data, and nothing after it. The peer's Close
+        is awaited, and earlier data is dropped.
         """
         for close in ("loseConnection", "loseWriteConnection", "stopProducing"):
             connection, transport, inner = self.open()
@@ -1077,7 +1080,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_inARead(self) -> None:
         """
-        Nothing is delivered behind the read in which the protocol has closed.
+        No data is delivered after the protocol has closed the connection in a read.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"L") + frame(PING) + frame(BINARY, b"a"))
@@ -1110,8 +1113,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_unanswered(self) -> None:
         """
-        A peer that sends no Close is not waited for very long; and if it does
-        not let the connection end, it is aborted.
+        A peer that sends no Close is disconnected after C{closeTimeout}; if it does not
+        close the connection, it is aborted.
         """
         for stubborn in (False, True):
             connection, transport, inner = self.open(closeTimeout=3)
@@ -1134,7 +1137,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_unread(self) -> None:
         """
-        What was written has its time to be read before the Close; then the
+        The peer has a limited time to read the data written before the Close; then the
         connection is aborted.
         """
         _, transport, inner = self.open(room=10)
@@ -1147,14 +1150,11 @@ class CloseTests(WebSocketTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(0.1)
         self.assertTrue(transport.closed)
-        self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 aborted: it has not let the connection close"]
-        )
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 aborted: close timed out"])
 
     def test_slow(self) -> None:
         """
-        A peer that reads slowly has the time to answer the Close when it has read
-        everything.
+        A slow peer has C{closeTimeout} to answer the Close after it has read all data.
         """
         for seconds, told in ((2.9, "done"), (3, "ConnectionLost")):
             connection, transport, inner = self.open(room=10, closeTimeout=3)
@@ -1171,8 +1171,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_byThePeer(self) -> None:
         """
-        A Close of the peer is answered, and the connection ends; it is clean
-        whatever its code.
+        A Close of the peer is answered, and the connection ends cleanly, whatever the
+        code.
         """
         for code in (1000, 1001, 4001):
             connection, transport, inner = self.open()
@@ -1187,8 +1187,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_emptyClose(self) -> None:
         """
-        A Close without a code, as OpenFL and Ruffle send it, is answered so, and
-        has the code that says this.
+        A Close without a code, as OpenFL and Ruffle send it, is answered without a
+        code, and C{closeCode} is 1005.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(CLOSE))
@@ -1198,8 +1198,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_withoutAClose(self) -> None:
         """
-        An end without a Close is a connection that is lost; other reasons are
-        passed on.
+        A connection that ends without a Close is reported as lost; other reasons are
+        unchanged.
         """
         for reason, told in [
             (ConnectionDone(), "ConnectionLost"),
@@ -1216,9 +1216,9 @@ class CloseTests(WebSocketTestCase):
             self.assertEqual(inner.told, ["made", told])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_farewell(self) -> None:
+    def test_closeReason(self) -> None:
         """
-        The Close says why this side closes the connection, if it is told.
+        The Close contains the code and reason of C{setCloseReason}.
         """
         _, transport, inner = self.open()
         inner.transport.setCloseReason(4000, "enough")
@@ -1227,8 +1227,8 @@ class CloseTests(WebSocketTestCase):
 
     def test_reset(self) -> None:
         """
-        When the Closes have been exchanged, it does not matter how the
-        connection beneath ends.
+        After both Closes, the reason why the underlying connection is lost does not
+        matter.
         """
         connection, _, inner = self.open()
         connection.dataReceived(closing(1000))
@@ -1237,7 +1237,7 @@ class CloseTests(WebSocketTestCase):
 
     def test_abort(self) -> None:
         """
-        An aborted connection ends at once, without a Close.
+        An aborted connection ends immediately, without a Close.
         """
         connection, transport, inner = self.open()
         connection.dataReceived(frame(BINARY, b"A") + frame(BINARY, b"b") + frame(PING))
@@ -1246,14 +1246,16 @@ class CloseTests(WebSocketTestCase):
 
     def test_faultAfterClose(self) -> None:
         """
-        What is not allowed, after our own Close, ends the connection without
-        another.
+        A protocol violation of the peer after this side's Close ends the connection
+        without another Close.
         """
         connection, transport, inner = self.open()
         inner.transport.loseConnection()
         with capturedLogs() as logs:
             connection.dataReceived(frame(3))
-        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 closed: 1006: invalid opcode"])
+        self.assertEqual(
+            linesOf(logs), ["192.168.1.1:54321 disconnected: WebSocket error 1006: invalid opcode"]
+        )
         transport.drain()
         self.assertEqual(framesIn(transport.delivered), [CLOSED])
         self.assertEqual(inner.told, ["made", "ConnectionLost"])
@@ -1261,12 +1263,12 @@ class CloseTests(WebSocketTestCase):
 
 class QueueTests(WebSocketTestCase):
     """
-    Under the queue of our own protocols, and above the guard.
+    WebSockets with a send queue and a guard.
     """
 
     def setUp(self) -> None:
         """
-        Have a server that echoes messages to a client that reads slowly.
+        Create a server that echoes messages to a slow client.
         """
         super().setUp()
         self.xml = XMLSocketFactory(EchoProtocol, maxQueue=10_000)
@@ -1281,7 +1283,7 @@ class QueueTests(WebSocketTestCase):
 
     def write(self) -> list[tuple[int, bytes]]:
         """
-        Write messages that are too many for the transport.
+        Write more messages than the transport accepts.
         """
         messages = [str(number) * 300 for number in range(6)]
         for message in messages:
@@ -1291,7 +1293,7 @@ class QueueTests(WebSocketTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held arrives before the Close, each message on its own.
+        Held messages arrive before the Close, each as one message.
         """
         expected = self.write()
         self.protocol.transport.loseConnection()
@@ -1302,10 +1304,10 @@ class QueueTests(WebSocketTestCase):
         self.assertEqual(self.xml.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_fromBeneath(self) -> None:
+    def test_closedBelow(self) -> None:
         """
-        If the connection is closed beneath, what is held and a Close are sent
-        too.
+        If the underlying connection is closed gracefully, held messages and a Close are
+        sent, too.
         """
         expected = self.write()
         self.guard.closeAll(20)
@@ -1316,10 +1318,10 @@ class QueueTests(WebSocketTestCase):
         self.assertEqual(self.xml.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_fromBeneathLate(self) -> None:
+    def test_closedBelowLate(self) -> None:
         """
-        If the connection is closed beneath while the peer's Close is awaited, it
-        is awaited no more.
+        If the underlying connection is closed gracefully while the peer's Close is
+        awaited, the WebSocket stops waiting.
         """
         self.protocol.transport.loseConnection()
         self.transport.drain()
@@ -1327,10 +1329,10 @@ class QueueTests(WebSocketTestCase):
         self.assertTrue(self.transport.closed)
         self.assertEqual(framesIn(self.transport.delivered), [CLOSED])
 
-    def test_pullFromBeneath(self) -> None:
+    def test_pullProducerClosedBelow(self) -> None:
         """
-        If the connection is closed beneath while there is a pull producer, what
-        that still has is sent before the Close.
+        If the underlying connection is closed gracefully with a registered pull
+        producer, its data is sent before the Close.
         """
         queue = self.protocol.transport
         rest = ["one", "two"]
@@ -1364,7 +1366,7 @@ class QueueTests(WebSocketTestCase):
         self, steps: list[str], room: int, closer: str, atOnce: bool
     ) -> None:
         """
-        Whenever the client reads and whoever closes, it gets each message, in
+        Whenever the client reads and whichever side closes, it receives each message in
         order, and then a Close.
         """
         self.setUp()
@@ -1394,18 +1396,18 @@ class QueueTests(WebSocketTestCase):
 
     def test_cutOff(self) -> None:
         """
-        A client that does not read is cut off, as on any connection.
+        A client that does not read is disconnected, as on any connection.
         """
         with capturedLogs() as logs:
             for _ in range(50):
                 self.protocol.sendMessage("x" * 300)
         self.assertTrue(self.transport.closed)
-        self.assertIn("cut off: it does not read", linesOf(logs)[0])
+        self.assertIn("disconnected: send queue exceeded", linesOf(logs)[0])
 
     def test_readingIsPaused(self) -> None:
         """
-        While a client does not read its echoes, nothing is read from it; all
-        comes when it reads.
+        While a client does not read its echoes, nothing is read from it; all messages
+        arrive when it reads.
         """
         message = b"x" * 400 + b"\0"
         for _ in range(3):
@@ -1417,12 +1419,12 @@ class QueueTests(WebSocketTestCase):
 
 class TimeTests(WebSocketTestCase):
     """
-    Silence.
+    Pings.
     """
 
     def test_ping(self) -> None:
         """
-        A silent peer is sent a ping; anything it says is an answer.
+        An idle peer is sent a ping; any data is an answer.
         """
         for answer in (frame(PONG), frame(BINARY, b"a")):
             connection, transport, _ = self.open(pingInterval=30, pongTimeout=20)
@@ -1438,7 +1440,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_notSilent(self) -> None:
         """
-        One who says something is sent no ping.
+        A peer that sends data is sent no ping.
         """
         connection, transport, _ = self.open(pingInterval=30)
         for _ in range(5):
@@ -1448,8 +1450,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_noPong(self) -> None:
         """
-        One who does not answer is gone: the connection ends, with one line in
-        the log.
+        A peer that does not answer is disconnected, with one log line.
         """
         _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
         with capturedLogs() as logs:
@@ -1457,15 +1458,12 @@ class TimeTests(WebSocketTestCase):
             self.assertFalse(transport.closed)
             self.clock.advance(1)
         self.assertTrue(transport.closed)
-        self.assertEqual(
-            linesOf(logs), ["192.168.1.1:54321 closed: it has not answered a ping for 20 seconds"]
-        )
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 disconnected: no pong within 20 s"])
         self.assertEqual(inner.told, ["made", "ConnectionAborted"])
 
     def test_paused(self) -> None:
         """
-        One from whom nothing is read is not expected to say anything; nor just
-        after that.
+        A peer that is not read from is not expected to send data, nor just after that.
         """
         _, transport, inner = self.open(pingInterval=30, pongTimeout=20)
         inner.transport.pauseProducing()
@@ -1482,7 +1480,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_notPaused(self) -> None:
         """
-        To read on if one reads says nothing about the peer.
+        Resuming without a pause does not count as received data.
         """
         _, transport, inner = self.open(pingInterval=30)
         self.clock.advance(29)
@@ -1492,8 +1490,8 @@ class TimeTests(WebSocketTestCase):
 
     def test_slow(self) -> None:
         """
-        One who still has to read what was written before a ping is not expected
-        to answer it; nor just after that.
+        A peer that has not read the data written before a ping is not expected to
+        answer, nor just after that.
         """
         connection, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
         inner.transport.write(b"x" * 20)
@@ -1514,7 +1512,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_steady(self) -> None:
         """
-        One who reads steadily is heard, though it says nothing.
+        A peer that reads steadily is alive, although it sends nothing.
         """
         _, transport, inner = self.open(room=10, pingInterval=30, pongTimeout=20)
         for _ in range(10):
@@ -1526,7 +1524,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_noPings(self) -> None:
         """
-        There can be none.
+        With C{pingInterval} 0, no pings are sent.
         """
         _, transport, _ = self.open(pingInterval=0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -1534,7 +1532,7 @@ class TimeTests(WebSocketTestCase):
 
     def test_closing(self) -> None:
         """
-        When the connection is being closed, there are none.
+        While the connection is closing, no pings are sent.
         """
         _, transport, inner = self.open(pingInterval=1, closeTimeout=10)
         inner.transport.loseConnection()
@@ -1544,12 +1542,12 @@ class TimeTests(WebSocketTestCase):
 
 class TLSTests(WebSocketTestCase):
     """
-    Inside TLS, whose transport behaves differently at its end.
+    WebSockets inside TLS, whose transport closes differently.
     """
 
     def setUp(self) -> None:
         """
-        Have a client that reads slowly, inside TLS.
+        Create a slow client inside TLS.
         """
         super().setUp()
         self.xml = XMLSocketFactory(EchoProtocol)
@@ -1561,8 +1559,8 @@ class TLSTests(WebSocketTestCase):
 
     def test_tail(self) -> None:
         """
-        What is held when the connection is to be closed arrives before the
-        Close, and the connection ends when the peer's has come.
+        Messages held when the connection is closed arrive before the Close, and the
+        connection ends after the peer's Close.
         """
         [protocol] = self.xml.connections
         messages = ["x" * 100_000, "y" * 3000, "z"]
@@ -1583,7 +1581,7 @@ class TLSTests(WebSocketTestCase):
 
     def test_byThePeer(self) -> None:
         """
-        A Close is answered, and then TLS and TCP end.
+        A Close is answered, and then TLS and TCP are closed.
         """
         self.client.send(frame(BINARY, b"hello\0") + closing(1000))
         self.client.readAll()
@@ -1593,13 +1591,12 @@ class TLSTests(WebSocketTestCase):
 
 class PausedTLSTests(WebSocketTestCase):
     """
-    Protocols that do not read, inside TLS.
+    Paused protocols inside TLS.
     """
 
     def connectClient(self) -> tuple[SlowClient, Inner]:
         """
-        Connect a client to a protocol that pauses, and have it say all it has to
-        say.
+        Connect a client to a protocol that pauses, and send all data of the client.
         """
         inner = Doing()
         client = SlowClient(
@@ -1613,7 +1610,7 @@ class PausedTLSTests(WebSocketTestCase):
 
     def test_resumed(self) -> None:
         """
-        When it reads again, the end that TLS has is read too.
+        When the protocol resumes, the end of TLS is received, too.
         """
         client, inner = self.connectClient()
         inner.transport.resumeProducing()
@@ -1625,7 +1622,7 @@ class PausedTLSTests(WebSocketTestCase):
 
     def test_lost(self) -> None:
         """
-        When the client has ended TLS and TCP before that, nothing is lost.
+        When the client has closed TLS and TCP before that, no data is lost.
         """
         client, inner = self.connectClient()
         client.connection.shutdown()
@@ -1640,12 +1637,12 @@ class PausedTLSTests(WebSocketTestCase):
 
 class NoQueueTests(WebSocketTestCase):
     """
-    Protocols that have no queue of their own, inside TLS.
+    Protocols without an owner, inside TLS.
     """
 
     def test_closesInTLS(self) -> None:
         """
-        The standing producer does not keep the connection open.
+        The registered producer does not keep the connection open.
         """
         inner = Echo()
         client = SlowClient(

@@ -1,6 +1,6 @@
 """
-How much work and memory a WebSocket is, from the transport to the protocol
-behind it and back. What is counted depends on no clock.
+The work and memory of a WebSocket, from the transport to the wrapped protocol and back.
+The counts do not depend on time.
 """
 
 import gc
@@ -33,7 +33,7 @@ class Echo(Protocol):
 
 class Nowhere:
     """
-    A transport that takes as little memory as can be.
+    A transport that uses little memory.
     """
 
     __slots__ = ()
@@ -52,7 +52,7 @@ class Nowhere:
 
 class EffortTests(WebSocketTestCase):
     """
-    A browser that has come to the port for everybody.
+    A browser on a port with protocol detection.
     """
 
     def reach(self, factory: IProtocolFactory, transport: Any) -> ConnectionWrapper:
@@ -66,8 +66,8 @@ class EffortTests(WebSocketTestCase):
 
     def test_calls(self) -> None:
         """
-        A message that comes alone and is answered takes few calls, wherever its
-        port leads through; and so does one in a read of many.
+        A message that is received alone and answered needs few calls, on each kind of
+        port; so does a message in a read of many.
         """
         plain = Factory.forProtocol(Echo)
         messages = XMLSocketFactory(EchoProtocol)
@@ -84,7 +84,7 @@ class EffortTests(WebSocketTestCase):
 
     def test_oneWrite(self) -> None:
         """
-        All answers to a read leave in one write, each still a message of its own.
+        All answers to one read are sent in one write, each as one message.
         """
 
         class Counting(StringTransport):
@@ -106,8 +106,8 @@ class EffortTests(WebSocketTestCase):
 
     def test_memory(self) -> None:
         """
-        One that is idle holds few objects, before its first message and after:
-        the transport of Twisted comes on top of it.
+        An idle WebSocket holds few objects, before its first message and after;
+        Twisted's transport is not counted.
         """
         factory = OnePortFactory(Factory.forProtocol(Echo), clock=self.clock)
         connections = []

@@ -17,7 +17,7 @@ from tests.frames import REQUEST, RESPONSE
 
 class Inner(Protocol):
     """
-    Remembers what it was told.
+    Records the calls.
     """
 
     transport: Any
@@ -37,21 +37,21 @@ class Inner(Protocol):
     @property
     def received(self) -> bytes:
         """
-        All the bytes that have come.
+        All received bytes.
         """
         return b"".join(piece for piece in self.told if isinstance(piece, bytes))
 
 
 class WebSocketTestCase(SynchronousTestCase):
     """
-    WebSockets in front of L{Inner}s.
+    WebSockets that wrap L{Inner}s.
     """
 
     inner: type[Inner] = Inner
 
     def setUp(self) -> None:
         """
-        Have a clock that the test moves.
+        Create a clock that the test advances.
         """
         self.clock = Clock()
 
@@ -65,7 +65,7 @@ class WebSocketTestCase(SynchronousTestCase):
         self, factory: WebSocketFactory, room: int = 1000, **options: Any
     ) -> tuple[WebSocketProtocol, TightConnection]:
         """
-        Connect a client that has said nothing.
+        Connect a client that has sent no data.
         """
         transport = TightConnection(None, room, **options)
         factory.buildProtocol(None).makeConnection(transport)
@@ -77,7 +77,7 @@ class WebSocketTestCase(SynchronousTestCase):
         self, *, room: int = 1000, **options: Any
     ) -> tuple[WebSocketProtocol, TightConnection, Inner]:
         """
-        Connect a client and shake hands.
+        Connect a client, and complete the opening handshake.
         """
         connection, transport = self.connect(self.factory(**options), room)
         connection.dataReceived(REQUEST)

@@ -1,6 +1,6 @@
 """
-The endpoint C{openfl:}. What it does is imported when it is used, since this is
-imported whenever somebody names an endpoint.
+The endpoint C{openfl:}. Its implementation is imported at the first use, since this
+module is imported whenever an endpoint string is parsed.
 """
 
 from typing import Any
@@ -13,15 +13,12 @@ from zope.interface import implementer
 @implementer(IPlugin, IStreamServerEndpointStringParser)
 class _OpenFLParser:
     """
-    Reads what stands behind C{openfl:}.
+    Parses the description of an C{openfl:} endpoint.
     """
 
     prefix = "openfl"
 
     def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamServerEndpoint:
-        """
-        Make the endpoint.
-        """
         from openfl_twisted.endpoints import parseServer
 
         return parseServer(reactor, *args, **kwargs)

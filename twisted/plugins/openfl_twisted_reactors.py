@@ -1,6 +1,6 @@
 """
-The reactors that C{twistd --help-reactors} lists. There are only strings in here,
-so listing them imports nothing.
+The reactors listed by C{twistd --help-reactors}. The plugins contain only strings, so
+listing them imports nothing.
 """
 
 from twisted.application.reactors import Reactor
@@ -8,5 +8,5 @@ from twisted.application.reactors import Reactor
 openfl = Reactor(
     "openfl",
     "openfl_twisted.reactors.epoll",
-    "epoll(7) with a leaner loop and joined writes, for servers with many small messages (Linux).",
+    "epoll(7) with a faster loop and coalesced writes, for many small messages (Linux).",
 )

@@ -1,6 +1,6 @@
 """
-The commands that C{twistd} and C{twist} list. There are only strings in here, so
-listing the commands imports nothing.
+The commands listed by C{twistd} and C{twist}. The plugins contain only strings, so
+listing them imports nothing.
 """
 
 from twisted.application.service import ServiceMaker
@@ -26,6 +26,6 @@ policy = ServiceMaker(
 bridge = ServiceMaker(
     "OpenFL bridge",
     "openfl_twisted.services.bridge",
-    "A bridge by which browsers reach a server that only speaks TCP.",
+    "A bridge that connects browsers to a plain TCP server.",
     "openfl-bridge",
 )
