@@ -103,8 +103,11 @@ class BoundedConnection(SSL.Connection):
         if protocol is None:
             return
         connection: Any = protocol.wrappedProtocol
+        if not ITransport.providedBy(connection):
+            # After startTLS, the protocol itself is wrapped, and has another transport.
+            connection = connection.transport
         flush = getattr(connection, "flush", None)
-        if flush is not None and ITransport.providedBy(connection):
+        if flush is not None:
             # Flush data held until the end of the write batch.
             flush()
         # Twisted's TLS coalesces small writes; closing sends them.

@@ -62,10 +62,11 @@ class GuardedConnection:
     L{transportLost}. It counts for its host until L{ended}. The close timer runs only
     between L{closing} and L{transportLost}. While a lost connection still has data for
     a paused protocol (L{State.ENDING<openfl_twisted.transports.states.State.ENDING>}),
-    it counts as open.
+    it counts as open. A WebSocket, and TLS on a shared port, hold that data themselves:
+    for their records, the connection ends when TCP is lost.
 
-    If guards wrap each other, the connection calls the record of the innermost guard,
-    which forwards the calls to the others.
+    If guards wrap each other, the connection calls the record of the innermost guard. It
+    forwards all calls except L{closing} to the others.
 
     @ivar id: number of the connection, unique in the factory.
     @ivar since: when it was opened (seconds, by the factory's clock).

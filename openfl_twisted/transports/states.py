@@ -22,8 +22,8 @@ class State(enum.Enum):
 
     FULL = "full"
     """
-    The transport accepts no more data. Written data is held, up to the limit of the
-    send queue. The producer is paused.
+    The reactor waits until the socket accepts data, or a pull producer is registered.
+    Written data is held, up to the limit of the send queue. A push producer is paused.
     """
 
     CLOSING = "closing"
@@ -45,7 +45,8 @@ class State(enum.Enum):
     connections are served first. Writes are dropped. A guard still counts the
     connection as open.
 
-    The state ends with L{State.LOST}: when the buffer is empty; in the next reactor
+    The state ends with L{State.LOST}: when the buffer is empty and the protocol is not
+    paused; in the next reactor
     iteration if the protocol closes or aborts the connection; and at the latest after
     L{LATE_END_TIMEOUT<openfl_twisted.transports.receivebuffer.LATE_END_TIMEOUT>}. In
     the last two cases, the held data is dropped.

@@ -36,7 +36,7 @@ from zope.interface.declarations import Provides
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.transports.connection import Connection, Owner
+from openfl_twisted.transports.connection import Connection, Guard, Owner
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
@@ -191,6 +191,17 @@ class WebSocketTransport(Connection, TwistedProtocol):
         # While the WebSocket is open, many connections share one timer, see SharedTimer.
         self._timer: IDelayedCall | None = None
         self._waitsWith: Group[WebSocketTransport] | None = None
+
+    @property
+    def guard(self) -> Guard | None:
+        """
+        The guard's record of the underlying connection, whose end it is notified of.
+        """
+        return self.transport.guard
+
+    @guard.setter
+    def guard(self, guard: Guard | None) -> None:
+        self.transport.guard = guard
 
     @property
     def __providedBy__(self) -> Any:

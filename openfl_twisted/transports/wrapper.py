@@ -243,22 +243,31 @@ class ConnectionWrapper(BufferedTransport):
     def getHost(self) -> IAddress:
         return self._host or super().getHost()
 
-    def peerHalfClosed(self) -> None:
-        if self.guard is not None:
-            self.guard.peerHalfClosed()
-        elif isinstance(self._transport, TLSMemoryBIOProtocol):
+    @property
+    def _nearestGuard(self) -> Guard | None:
+        """
+        The guard's record of this connection, or of the one below TLS.
+        """
+        if self.guard is None and isinstance(self._transport, TLSMemoryBIOProtocol):
             outer = self._transport.transport
-            if isinstance(outer, Connection):
-                outer.peerHalfClosed()
+            return outer.guard if isinstance(outer, Connection) else None
+        return self.guard
+
+    def peerHalfClosed(self) -> None:
+        guard = self._nearestGuard
+        if guard is not None:
+            guard.peerHalfClosed()
 
     def loseConnection(self) -> None:
         """
         Close the connection when the send queue is empty. The connection is aborted if
-        the peer does not read the queue and close TLS within L{CLOSE_TIMEOUT}.
+        the peer does not read the queue and close TLS within the close timeout of the
+        guard, or L{CLOSE_TIMEOUT} without one.
         """
         if not self.disconnecting and not self._stage:
-            if self.guard is not None:
-                self.guard.closing()
+            guard = self._nearestGuard
+            if guard is not None:
+                guard.closing()
             elif self._closing is None and ISSLTransport.providedBy(self._transport):
                 self._closing = self._clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
         if self.isBound or self._stage:

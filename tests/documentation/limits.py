@@ -39,7 +39,7 @@ LIMITS = {
     "wire.proxyheader MAX_HEADER": Row("PROXY header", SIZE),
     "transports.wrapper CLOSE_TIMEOUT": Row("closing a connection", TIME),
     "transports.websocket _LINGER": Row("closing a connection", TIME),
-    "transports.receivebuffer LATE_END_TIMEOUT": Row("closing a connection", TIME),
+    "transports.receivebuffer LATE_END_TIMEOUT": Row("last data for a paused protocol", TIME),
     "transports.acceptanswer MAX_FIRST_BYTES": Row("policy request answered on accept", SIZE),
     "transports.acceptanswer MAX_ANSWER": Row("policy file sent on accept", SIZE),
     # Buffers

@@ -141,7 +141,7 @@ class LimitTests(SynchronousTestCase):
         limiting = {
             option
             for option in options
-            if re.search(r"max-|-rate$|timeout|interval|grace|patience|resume", option)
+            if re.search(r"max-|-rate$|timeout|interval|greeting|resume", option)
         }
         named = set(re.findall(r"--[a-z][a-z-]+", text))
         self.assertEqual(limiting - named, set())

@@ -26,6 +26,7 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
+from tests.frames import REQUEST as UPGRADE
 from tests.segments import cuts, cutStreams
 
 done = Failure(ConnectionDone())
@@ -558,6 +559,31 @@ class HalfCloseTests(OnePortTestCase):
             connection.writeConnectionLost()
             self.assertEqual(transport.drainAll(), b"hello")
             self.assertEqual(made.made[0].told, ["made", "lost"])
+
+
+class NestedGuardTests(SynchronousTestCase):
+    """
+    A L{GuardFactory} inside a L{OnePortFactory}.
+    """
+
+    def test_webSocket(self) -> None:
+        """
+        WebSockets are counted until they are lost, also by a guard in front of the
+        L{OnePortFactory}.
+        """
+        clock = Clock()
+        inner = GuardFactory(GreeterFactory(Greeter), clock=clock)
+        outer = GuardFactory(OnePortFactory(inner, policy=None, clock=clock), clock=clock)
+        protocol = outer.buildProtocol(None)
+        protocol.makeConnection(TightTransport(protocol, 1000))
+        protocol.dataReceived(UPGRADE)
+        self.assertEqual((inner.connections, outer.connections), (1, 1))
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((inner.connections, outer.connections), (0, 0))
+        self.assertEqual(inner.closed, {("websocket", "peer"): 1})
+        self.assertEqual(outer.closed, inner.closed)
+        self.successResultOf(inner.closeAll(1))
+        self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class FactoryTests(OnePortTestCase):

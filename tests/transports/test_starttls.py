@@ -3,8 +3,10 @@ Tests for C{startTLS} on a bound TCP connection.
 """
 
 import contextlib
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import trustme
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -16,6 +18,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.testing.certificates import CertificateMaker
+from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.writebatch import currentBatch
@@ -31,11 +34,13 @@ class Upgrading(Actor):
     Starts TLS when it receives C{S}.
     """
 
+    context: Any = CREDENTIALS
+
     def byteReceived(self, byte: bytes) -> None:
         if byte == b"S":
             self.received += byte
             self.transport.write(b"go")
-            self.transport.startTLS(CREDENTIALS)
+            self.transport.startTLS(self.context)
         else:
             super().byteReceived(byte)
 
@@ -68,7 +73,12 @@ class Client:
         self._tls.sendall(data)
         self.exchange()
 
-    def close(self) -> None:
+    def close(self, data: bytes = b"") -> None:
+        """
+        Close TLS; with data, in the same segment.
+        """
+        if data:
+            self._tls.sendall(data)
         self._tls.shutdown()
         self.exchange()
 
@@ -191,6 +201,24 @@ class StartTLSTests(SynchronousTestCase):
         client.send(b"L")
         client.close()
         self.assertEqual(actor.ends, ["ConnectionDone"])
+
+    def test_lastAnswer(self) -> None:
+        """
+        A client that closes TLS with its last message receives the answer, if the context
+        is one of this package.
+        """
+        upgrading = Upgrading()
+        with TemporaryDirectory() as folder:
+            path = f"{folder}/server.pem"
+            identity = trustme.CA().issue_cert("localhost")
+            identity.private_key_and_cert_chain_pem.write_to_path(path)
+            certificates = ServerCertificates(path)
+        upgrading.context = ServerConnectionCreator(certificates, clock=Clock())
+        _, _, client = self.connect(upgrading)
+        client.line.arrive(b"S")
+        client.start()
+        client.close(b"last")
+        self.assertEqual(client.received, b"last")
 
     def test_tap(self) -> None:
         """
