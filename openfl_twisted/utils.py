@@ -119,7 +119,7 @@ C{openfl_twisted.net.registerClassAlias}.
 
 class _FlashProblems(Problems):
     """
-    Creates the errors of reading and writing, with Flash's error numbers.
+    Creates the exceptions of reads and writes, with Flash's error numbers.
     """
 
     @staticmethod
@@ -252,8 +252,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     C{None}, and setting it extends the array with zeros.
 
     @cvar defaultObjectEncoding: the AMF version of new arrays.
-    @cvar defaultEndian: the byte order of new arrays, from OpenFL; big-endian as in
-        Flash, unlike OpenFL's default.
+    @cvar defaultEndian: the byte order of new arrays (default: big-endian, as in
+        Flash). OpenFL has this attribute too, but another default.
     @cvar maxUncompressed: maximum size of the result of C{uncompress} (bytes).
     """
 

@@ -1,7 +1,7 @@
 """
 Connects the rooms of several servers through a broker: Redis or NATS.
 
-  - L{brokerurl<openfl_twisted.brokers.brokerurl>} makes everything from a URL:
+  - L{brokerurl<openfl_twisted.brokers.brokerurl>} creates these objects from a URL:
     C{redis://host}, C{nats://host} and the like.
   - L{redispubsub<openfl_twisted.brokers.redispubsub>} and
     L{natspubsub<openfl_twisted.brokers.natspubsub>} implement
@@ -13,5 +13,5 @@ Connects the rooms of several servers through a broker: Redis or NATS.
   - L{brokerlink<openfl_twisted.brokers.brokerlink>} keeps one connection to a
     broker.
 
-L{openfl_twisted.rooms} has the interfaces, and what uses them.
+The interfaces, and the rooms that use them, are in L{openfl_twisted.rooms}.
 """

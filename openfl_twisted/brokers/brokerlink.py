@@ -42,7 +42,7 @@ class LinkUser:
         """
         Called when the connection is lost, or could not be opened.
 
-        @param reason: the reason, for people.
+        @param reason: the reason, as human-readable text.
         """
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class BrokerConnection(Protocol):
         """
         Abort the connection.
 
-        @param reason: the reason, for people.
+        @param reason: the reason, as human-readable text.
         """
         self._reason = self._reason or reason
         self._end()
@@ -231,7 +231,7 @@ class BrokerLink:
     ) -> None:
         """
         @param endpoint: the endpoint of the broker.
-        @param description: its address, for people; without passwords.
+        @param description: its address, as shown in logs, without passwords.
         @param build: makes a connection.
         """
         self.user = user
@@ -303,7 +303,7 @@ class BrokerLink:
         Note that a connection is lost.
 
         @param connection: the connection, before or after its login.
-        @param reason: the reason, for people.
+        @param reason: the reason, as human-readable text.
         """
         self.connection = self._opened = None
         self._failedBecause(reason)

@@ -80,7 +80,7 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
     ) -> None:
         """
         @param endpoint: the endpoint of the broker.
-        @param description: its address, for people; without passwords.
+        @param description: its address, as shown in logs, without passwords.
         @param node: see L{QueuedPubSub}.
         @param limits: see L{QueuedPubSub}.
         @param clock: see L{QueuedPubSub}.

@@ -58,7 +58,7 @@ class BrokerURL:
     @property
     def description(self) -> str:
         """
-        The address, for people; without passwords.
+        The address as shown in logs, without passwords.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

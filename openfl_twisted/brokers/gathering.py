@@ -25,7 +25,7 @@ The announcement, the answer to it, and the farewell.
 
 def topicOf(node: bytes) -> str:
     """
-    Get the topic for the answers to a node.
+    Return the topic on which a node receives the answers of others.
 
     @param node: the name of the node.
     @return: the topic.
@@ -35,9 +35,10 @@ def topicOf(node: bytes) -> str:
 
 class Gathering:
     """
-    Knows the other nodes, and waits for them after an interruption.
+    Tracks the other nodes. After the connection to the broker was interrupted, waits
+    until all of them have reconnected.
 
-    @ivar expected: the nodes that are not back after the last interruption.
+    @ivar expected: the nodes that have not reconnected since the last interruption.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Gathering:
         @param timeout: maximum time to wait for the others (seconds).
         @param clock: the clock.
         @param transmit: sends an envelope on a topic, if the broker is connected.
-        @param complete: called when all nodes are back, or after the timeout.
+        @param complete: called when all nodes have reconnected, or after the timeout.
         """
         self.node = node
         self.expected: set[bytes] = set()
@@ -75,13 +76,13 @@ class Gathering:
     @property
     def waiting(self) -> bool:
         """
-        Whether messages are to be held.
+        Whether messages must be held until the other nodes have reconnected.
         """
         return self._deadline is not None
 
     def connected(self) -> None:
         """
-        Announce this node, and wait for those that were there before the
+        Announce this node, and wait for the nodes that were connected before the
         interruption.
         """
         if self.expected:
@@ -90,7 +91,7 @@ class Gathering:
 
     def disconnected(self) -> None:
         """
-        Expect all known nodes to return.
+        Expect all known nodes to reconnect.
         """
         self.expected |= self._known.keys()
         self._stopWaiting()

@@ -33,9 +33,9 @@ class NATSLogin:
 
     def options(self) -> dict[str, str]:
         """
-        Make the options of the C{CONNECT} command.
+        Return the login options of the C{CONNECT} command.
 
-        @return: C{user} and C{pass}, C{auth_token}, or nothing.
+        @return: C{user} and C{pass}, or C{auth_token}; empty without a login.
         """
         if self._user is None:
             return {}
@@ -90,8 +90,8 @@ class _NATSConnection(PubSubConnection):
 
     def _refused(self, text: str) -> None:
         """
-        Handle an error. The server closes the connection itself, unless only the
-        permission for a subject is missing.
+        Handle C{-ERR}. If only the permission for a subject is missing, the server
+        keeps the connection open; after any other error it closes it.
         """
         if text.lower().startswith("permissions violation"):
             self._pubSub.wasRefused(f"the broker says: {text}")
@@ -100,7 +100,7 @@ class _NATSConnection(PubSubConnection):
 
     def _introduced(self, info: nats.ServerInfo) -> None:
         """
-        Handle C{INFO}, which the server sends first, and may send again.
+        Handle C{INFO}. The server sends it first, and may send it again later.
         """
         self._maxPayload = info.maxPayload
         if self.speaking:
@@ -171,7 +171,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
     """
     Publish and subscribe through NATS.
 
-    @ivar tls: makes the connections in TLS; C{None} for none.
+    @ivar tls: creates the TLS connections; C{None} for no TLS.
     @ivar login: the login.
     """
 
@@ -191,7 +191,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         @param endpoint: the endpoint of the server, without TLS.
         @param description: see L{BrokerPubSub}.
         @param login: the login; C{None} for none.
-        @param tls: makes the connection in TLS; C{None} for none.
+        @param tls: creates the TLS connection; C{None} for no TLS.
         @param prefix: see L{BrokerPubSub}.
         @param node: see L{BrokerPubSub}.
         @param limits: see L{BrokerPubSub}.

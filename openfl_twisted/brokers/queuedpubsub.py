@@ -40,7 +40,7 @@ class QueuedPubSub(BasePubSub):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param description: the address of the broker, for people; without
+        @param description: the address of the broker as shown in logs, without
             passwords.
         @param node: the name of this node; C{None} for a random one. A node that
             starts again needs a new name.
@@ -184,8 +184,8 @@ class QueuedPubSub(BasePubSub):
         """
         Note that the broker cannot be reached.
 
-        @param reason: the reason, for people. A reason equal to the last one is
-            ignored.
+        @param reason: the reason, as human-readable text. A reason equal to the
+            last one is ignored.
         """
         if self.state is PubSubState.DOWN and self.problem == reason:
             return
@@ -274,10 +274,10 @@ class QueuedPubSub(BasePubSub):
 
     def wasRefused(self, reason: str) -> None:
         """
-        Note that the broker has refused something, and is still connected.
+        Note that the broker has refused an operation, but is still connected.
 
-        @param reason: the reason, for people. It becomes C{problem}, and is logged
-            if it differs from the last one.
+        @param reason: the reason, as human-readable text. It becomes C{problem}, and
+            is logged if it differs from the last one.
         """
         self.refused += 1
         # Each message may be refused, and one line is enough.

@@ -75,7 +75,7 @@ class RedisLogin:
 
         @param text: the error reply. Older servers repeat unknown commands, and so
             the password.
-        @return: the reason, for people, with the password masked.
+        @return: the reason, as human-readable text with the password masked.
         """
         if "unknown command" in text.lower():
             return "the broker is too old: Redis 6 or newer is needed"

@@ -125,7 +125,7 @@ class RedisPresence(LinkUser):
     a hash of its members. All keys expire, and are written again while the node is
     alive.
 
-    @ivar description: the address of the server, for people; without passwords.
+    @ivar description: the address of the server, as shown in logs, without passwords.
     """
 
     log = packageLogger()
@@ -144,7 +144,7 @@ class RedisPresence(LinkUser):
     ) -> None:
         """
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @param description: its address, for people; without passwords.
+        @param description: its address, as shown in logs, without passwords.
         @param node: the name of this node.
         @param login: the login; C{None} for none.
         @param prefix: the prefix of all keys.
@@ -272,7 +272,8 @@ class RedisPresence(LinkUser):
 
     def _listing(self, room: str) -> list[tuple[bytes, ...]]:
         """
-        Make the commands that say whether this node has members in a room.
+        Return the commands that list this node as one with members in a room, or
+        remove it from that list.
         """
         here, where = self._here(room), self._where(room)
         if room not in self._members.rooms:

@@ -86,9 +86,10 @@ class RedisReader(BaseRedisProtocol):
 
     def lineReceived(self, line: str) -> None:
         """
-        Parse a line, if it is valid and within the limits.
+        Check a line, then parse it.
 
-        @raise StreamError: if it is not valid, or announces too much.
+        @raise StreamError: if it is invalid, or announces a reply that exceeds the
+            limit.
         """
         kind, text = line[:1], line[1:]
         self._size += len(line) + _ITEM

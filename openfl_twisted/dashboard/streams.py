@@ -1,8 +1,8 @@
 """
 Streams of Server-Sent Events for the dashboard.
 
-Events are sent at a fixed interval. For a slow browser nothing is queued: events
-are dropped, and the next event contains the number of dropped ones.
+Events are sent at a fixed interval. Events that a slow browser cannot receive are
+dropped, not queued. The next event contains the number of dropped ones.
 """
 
 import json

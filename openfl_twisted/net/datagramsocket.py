@@ -285,7 +285,7 @@ class DatagramSocket(BoundSocket):
 
     def receive(self) -> None:
         """
-        Start to receive datagrams, and to dispatch C{data} for each.
+        Start receiving datagrams, and dispatch C{data} for each.
 
         @raise errors.IOError: #2002, if this socket is closed.
         """

@@ -222,7 +222,7 @@ class PolicyChecker:
 
 class _Check:
     """
-    The steps of one decision.
+    Decides about one connection, and collects the reasons. It is used once.
     """
 
     def __init__(

@@ -4,11 +4,11 @@ several.
 
   - L{openfl_twisted.rooms.lobby}: the rooms of a server, and their members.
   - L{openfl_twisted.rooms.roomprotocol}: the protocols of clients in rooms.
-    L{openfl_twisted.rooms.vocabulary} has the XML elements that they send and
+    L{openfl_twisted.rooms.vocabulary} defines the XML elements that they send and
     receive.
   - L{openfl_twisted.rooms.distributedrooms}: joins the rooms of several nodes,
     through the interfaces in L{openfl_twisted.rooms.pubsub} (messages) and
-    L{openfl_twisted.rooms.presence} (lists of members). Both modules have an
-    implementation in memory; L{openfl_twisted.brokers} has those over Redis and
-    NATS.
+    L{openfl_twisted.rooms.presence} (lists of members). Both modules contain an
+    implementation in memory. Those for Redis and NATS are in
+    L{openfl_twisted.brokers}.
 """

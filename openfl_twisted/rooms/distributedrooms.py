@@ -44,8 +44,8 @@ class DistributedRooms(LobbyObserver):
         @param pubSub: sends messages to the other nodes.
         @param presence: the lists of members of all nodes; C{None} if they are not
             known.
-        @param announces: whether members are notified in XML of lost messages of
-            other nodes.
+        @param announces: whether to send members the XML element C{gap} when messages
+            of other nodes were lost.
         """
         self._lobby = lobby
         self._pubSub = pubSub

@@ -86,7 +86,8 @@ class RemoteRooms(Protocol):
     @property
     def congested(self) -> bool:
         """
-        Whether senders must wait until their messages have been taken.
+        Whether messages are sent faster than the broker accepts them. Senders must
+        then wait until L{whenDrained} calls back.
         """
 
     def whenDrained(self, callback: Callable[[], object]) -> None:
@@ -442,7 +443,7 @@ class Lobby:
         Count a refusal.
 
         @param code: one of L{REFUSALS}.
-        @param text: the reason, for people.
+        @param text: the reason, as human-readable text.
         @return: the exception to raise.
         """
         self.refused[code] += 1

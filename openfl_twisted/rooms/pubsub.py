@@ -1,8 +1,8 @@
 """
-Publish and subscribe between the nodes of a server: the interface, what all
-implementations share, and the implementation in memory.
+Pub/sub between the nodes of a server: the interface, a base class for its
+implementations, and an implementation in memory.
 
-L{openfl_twisted.brokers} has those over Redis and NATS.
+The implementations for Redis and NATS are in L{openfl_twisted.brokers}.
 """
 
 # The methods of an interface have no self.
@@ -157,7 +157,7 @@ class IPubSubListener(Interface):
         """
         Called when the broker cannot be reached.
 
-        @param reason: the reason, for people.
+        @param reason: the reason, as human-readable text.
         """
 
     def drained() -> None:
@@ -186,7 +186,7 @@ class BasePubSub:
 
     def __init__(self, description: str, node: bytes | None = None) -> None:
         """
-        @param description: the address of the broker, for people; without
+        @param description: the address of the broker as shown in logs, without
             passwords.
         @param node: the name of this node; C{None} for a random one. A node that
             starts again needs a new name.
@@ -206,7 +206,7 @@ class BasePubSub:
     @property
     def topics(self) -> list[str]:
         """
-        The topics that callbacks are subscribed to.
+        The subscribed topics.
         """
         return list(self._callbacks)
 

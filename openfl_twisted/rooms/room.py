@@ -77,7 +77,7 @@ class LobbyError(Exception):
         """
         @param code: one of L{REFUSALS}; or C{room} if the client is in no room, or in
             one already, and C{nobody} if the room has no such member.
-        @param text: the reason, for people.
+        @param text: the reason, as human-readable text.
         """
         super().__init__(text)
         self.code = code

@@ -80,7 +80,7 @@ class RoomProtocol(XMLSocketProtocol):
     def deliverMessage(self, message: bytes) -> None:
         """
         Send a message of the room. While the connection is closing, the message is kept
-        for the case that the client resumes.
+        in case the client resumes.
 
         @param message: the message with its terminator.
         """
@@ -184,7 +184,7 @@ class RoomProtocol(XMLSocketProtocol):
         Report an error to the client; override this.
 
         @param code: the reason in one word, see L{LobbyError}.
-        @param text: the reason, for people.
+        @param text: the reason, as human-readable text.
         """
         raise NotImplementedError
 

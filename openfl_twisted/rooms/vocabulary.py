@@ -269,7 +269,7 @@ def refusal(code: str, text: str) -> bytes:
     @param code: one of the codes of
         L{LobbyError<openfl_twisted.rooms.room.LobbyError>}, C{xml}, C{rate} or
         C{message}.
-    @param text: the reason, for people.
+    @param text: the reason, as human-readable text.
     @return: the message with its terminator.
     """
     element = Element("error", {"code": code})

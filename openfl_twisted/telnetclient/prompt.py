@@ -159,7 +159,7 @@ class PromptTerminal:
 
     def start(self, connection: ClientProtocol) -> None:
         """
-        Start to prompt for lines.
+        Start prompting for lines.
 
         @param connection: the connection. Its C{sendInput} is called with each
             line, and its C{close} at the end of the input.

@@ -41,7 +41,7 @@ class Terminal(Protocol):
 
     def start(self, connection: ClientProtocol) -> None:
         """
-        Start to read lines for a connection.
+        Start reading lines for a connection.
 
         @param connection: the connection. The terminal calls its C{sendInput}
             with each line; and at the end its C{inputEnded} or C{close}.
@@ -102,7 +102,7 @@ class PlainTerminal(protocol.Protocol):
 
     def start(self, connection: ClientProtocol) -> None:
         """
-        Start to read standard input.
+        Start reading standard input.
 
         @param connection: the connection. Its C{inputEnded} is called at EOF of
             the input, and its C{close} when the output is closed.

@@ -354,7 +354,7 @@ class MemorySocket(_BaseSocket):
 
     def join(self, incoming: Flow, outgoing: Flow) -> None:
         """
-        Become one side of a connection.
+        Connect this socket to the flows of a connection.
         """
         self.connected = True
         self.incoming, self.outgoing = incoming, outgoing

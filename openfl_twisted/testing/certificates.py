@@ -45,7 +45,8 @@ class Credentials:
     The certificate chain and the key of a server, and the trust anchors of a
     client. They are also a context factory for C{listenSSL}.
 
-    @ivar status: the resulting status, one of C{CertificateStatus}.
+    @ivar status: the result of the client's verification, one of
+        C{CertificateStatus}.
     @ivar host: the host name or IP address that the client connects to.
     @ivar chain: the server certificate, then the intermediate certificates.
     @ivar key: the private key of the server.

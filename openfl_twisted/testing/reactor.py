@@ -211,19 +211,19 @@ class _DatagramPort(udp.Port):
 )
 class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolverMixin, Clock):
     """
-    The reactor of a L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}, for
-    every parameter C{reactor} and C{clock}. Its transports, ports and connectors
-    are Twisted's own, on sockets in memory.
+    The reactor of a L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}. Pass it
+    for every parameter named C{reactor} or C{clock}. Its transports, ports and
+    connectors are Twisted's own, on sockets in memory.
 
-    It does not support processes, threads, signals and UNIX sockets. As in
-    Twisted, an exception of a call is logged, and an exception of a protocol also
+    It does not support processes, threads, signals or UNIX sockets. As in Twisted,
+    an exception in a delayed call is logged, and an exception in a protocol also
     closes its connection.
 
     @ivar failures: the failures logged so far.
-    @ivar maxIterations: the maximum number of iterations at one time of the
+    @ivar maxIterations: the maximum number of iterations without advancing the
         clock (default 1,000,000).
     @ivar kernel: the sockets and packets (internal).
-    @ivar running: whether the reactor was not stopped yet.
+    @ivar running: whether the reactor is running: C{True} until it is stopped.
     """
 
     def __init__(self, settings: Settings) -> None:

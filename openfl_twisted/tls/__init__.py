@@ -4,8 +4,8 @@ TLS clients that report why a server's certificate was refused.
   - L{SecureConnectionCreator} verifies servers, for any Twisted client:
     C{wrapClientTLS(SecureConnectionCreator("games.example"), endpoint)}. L{Trust}
     contains its trust anchors and rules.
-  - L{CertificateRefused} and L{HandshakeFailed} are the exceptions with which such a
-    connection is lost.
+  - L{CertificateRefused} and L{HandshakeFailed}: the reasons passed to
+    C{connectionLost} when the handshake of such a connection fails.
 """
 
 from openfl_twisted.tls.client import (

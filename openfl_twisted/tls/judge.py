@@ -333,8 +333,8 @@ class Judge:
         """
         Return the trust anchors. A directory of CA certificates cannot be listed:
         OpenSSL opens the file of each issuer when needed. An anchor from the directory
-        is therefore only known as the end of a path that OpenSSL has accepted, apart
-        from name constraints.
+        is therefore only known if it ends a path that OpenSSL has accepted. (Findings
+        about name constraints and unknown revocation do not matter here.)
         """
         anchors = self._trust.allAnchors
         harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION

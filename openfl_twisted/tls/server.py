@@ -252,7 +252,8 @@ class ServerCertificates:
 
     def _stateOf(self, path: Path) -> tuple[_FileState, ...]:
         """
-        Return the state of a certificate's files, without reading them.
+        Return inode, modification time and size of a certificate's files. They change
+        when a file is replaced.
         """
         states: list[_FileState] = []
         for file in (path,) if self._key is None else (path, self._key):

@@ -209,8 +209,8 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
     """
-    Return the form of a name that OpenSSL compares. C{x509.Name} compares more, so a
-    certificate could be a root for OpenSSL alone.
+    Normalize a name for comparison, as OpenSSL does. The comparison of C{x509.Name}
+    is stricter: some certificates that OpenSSL considers roots would not be.
     """
     return [
         frozenset(

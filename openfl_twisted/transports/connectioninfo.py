@@ -42,10 +42,10 @@ All client types, including those inside TLS, see L{inTLS}.
 
 def inTLS(kind: str) -> str:
     """
-    Return the client type inside TLS.
+    Convert a client type detected inside TLS to the type that is reported.
 
-    @param kind: one of L{CLIENT_TYPES}, as detected inside TLS.
-    @return: its name inside TLS; types without such a name are returned unchanged.
+    @param kind: one of L{CLIENT_TYPES}.
+    @return: the corresponding type with TLS; C{kind} if there is none.
     """
     return _IN_TLS.get(kind, kind)
 

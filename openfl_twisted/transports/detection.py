@@ -60,7 +60,7 @@ class DetectionProtocol(Protocol):
         Connect a protocol.
 
         @param protocol: the protocol.
-        @return: the protocol that uses the connection now: the wrapped one if
+        @return: the protocol that owns the connection: the wrapped one if
             C{protocol} is a
             L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}.
         """
@@ -107,8 +107,8 @@ class DetectionProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Notify a wrapped protocol that is already connected, after the inspected bytes.
-        No protocol is connected to a lost connection.
+        If a wrapped protocol is already connected, deliver the inspected bytes to it,
+        then notify it. Otherwise, no protocol is created for the lost connection.
         """
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:

@@ -250,11 +250,12 @@ class ReceiveBuffer:
 
     def deliverNow(self, *, drop: bool) -> None:
         """
-        Deliver items that are held for other reasons than a pause, and discard the
-        buffer. Called when the connection is lost, by a protocol that cannot delay
+        Deliver the buffered items, even if delivery is blocked, and discard the
+        buffer. While the connection is paused or closing, the items are dropped.
+        Called when the connection is lost, by a protocol that cannot delay
         C{connectionLost}.
 
-        @param drop: whether to drop the items.
+        @param drop: whether to drop the items in any case.
         """
         connection = self._connection
         self._blocked = False

@@ -75,7 +75,7 @@ class SharedTimer(Generic[T]):
 
     def wait(self, waiter: T) -> Group[T]:
         """
-        Start to wait.
+        Start the timer for an object.
 
         @param waiter: the object: hashable, and not waiting yet.
         @return: the group, to stop waiting before the time expires.

@@ -295,7 +295,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _writeSpecial(self, data: bytes) -> None:
         """
-        The implementation of L{write} for any state.
+        The slow path of L{write}: handles all states and types of data.
         """
         if self.owner is not None:
             if data.__class__ is not bytes:

@@ -333,7 +333,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        The labels of the owner.
+        The owner's labels for the dashboard; empty without an owner.
         """
         return {} if self.owner is None else self.owner.labels
 
@@ -651,7 +651,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def transportLost(self) -> None:
         """
-        Stop the producer.
+        Stop the producer, since the underlying transport is lost.
         """
         self._registered = False
         self._stopProducer()

@@ -189,7 +189,7 @@ class HTTPAnswer(Exception):
         Encode the answer.
 
         @param body: whether to include the body. The answer to C{HEAD} has none.
-        @return: an HTTP/1.1 response with a text in UTF-8.
+        @return: an HTTP/1.1 response with a plain-text body in UTF-8.
         """
         text = f"{self.text}\n".encode()
         lines = [

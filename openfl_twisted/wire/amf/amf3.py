@@ -3,8 +3,8 @@ AMF3: reader of one value. Names in capital letters without a docstring are mark
 
 The methods of the reader get the position of the data, and return the position after
 it. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
-or C{struct.error} at the end of the data to C{EOFError}. Methods that slice or count
-check before.
+or C{struct.error} at the end of the data to C{EOFError}. A slice raises neither, so
+methods that slice, or read a number of items, check the number of bytes first.
 
 @see: Adobe, C{Action Message Format -- AMF 3}.
 """

@@ -366,8 +366,8 @@ class AMF3Writer:
 
     def _begin(self, marker: int) -> None:
         """
-        Begin an object that is a plain value in Python. A repeated one is written again,
-        since Python itself may share it.
+        Begin an AMF3 object that represents an immutable Python value. It is never
+        written as a reference, since Python may share one object between equal values.
         """
         self.out.append(marker)
         # The object takes a reference number that is never used.

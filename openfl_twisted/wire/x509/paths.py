@@ -268,7 +268,8 @@ def _namesOfAnchors(
     anchors: tuple[x509.Certificate, ...],
 ) -> Mapping[x509.Certificate, tuple[bytes, bytes, bytes]]:
     """
-    Return the names of the trust anchors. Most systems have more than a hundred.
+    Return the names of the trust anchors. They are cached, since most systems have
+    more than a hundred anchors.
     """
     return {each: namesOf(_der(each)) for each in anchors}
 
@@ -295,7 +296,7 @@ def obstacleTo(path: Sequence[x509.Certificate]) -> str:
 def isUsual(certificate: x509.Certificate) -> bool:
     """
     Check whether C{cryptography}'s verifier supports the key of a CA. It supports
-    the keys that web CAs may use.
+    only the keys that CAs of the Web PKI may use.
 
     @param certificate: the certificate of the CA.
     @return: C{False} for Ed25519, Ed448 and RSASSA-PSS keys, and for elliptic
