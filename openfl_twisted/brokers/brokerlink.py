@@ -107,7 +107,8 @@ class BrokerConnection(Protocol):
 
     def ready(self) -> None:
         """
-        Note that the login has succeeded.
+        Mark the connection as ready: start its pings, and notify the link. Call it when
+        the login has succeeded.
         """
         self._stopTimer()
         self._timer = self.link.clock.callLater(self.link.limits.pingInterval, self._ping)
@@ -280,7 +281,7 @@ class BrokerLink:
 
     def connectionOpened(self, connection: BrokerConnection) -> None:
         """
-        Note that a connection was opened, and its login begins.
+        Called when a connection was opened, before its login.
 
         @param connection: the connection.
         """
@@ -288,8 +289,8 @@ class BrokerLink:
 
     def connectionReady(self, connection: BrokerConnection) -> None:
         """
-        Note that the login of a connection has succeeded, and reset the delay
-        before the next attempt.
+        Called when the login of a connection has succeeded. Resets the delay before
+        the next attempt.
 
         @param connection: the connection.
         """
@@ -300,7 +301,7 @@ class BrokerLink:
 
     def connectionEnded(self, connection: BrokerConnection, reason: str) -> None:
         """
-        Note that a connection is lost.
+        Called when a connection is lost.
 
         @param connection: the connection, before or after its login.
         @param reason: the reason, as human-readable text.

@@ -1,9 +1,10 @@
 """
-The other nodes at a broker: after an interruption of the broker, messages are held
-until the nodes that were connected before have subscribed again.
+Discovery of the other nodes at a broker. When the connection to the broker was
+interrupted, messages are held until all previously connected nodes have subscribed
+again.
 
-A node that is connected announces itself on one topic, and each other node
-answers on a topic of that node. A node that stops says so.
+A node that has connected announces itself on a shared topic, and each other node
+answers on the topic of that node. A node that stops sends a farewell.
 """
 
 from collections.abc import Callable
@@ -98,7 +99,7 @@ class Gathering:
 
     def stop(self) -> None:
         """
-        Say goodbye, and forget the others.
+        Send the farewell, and forget the other nodes.
         """
         self._send(NODES, BYE)
         self._stopWaiting()

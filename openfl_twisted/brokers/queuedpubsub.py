@@ -1,6 +1,6 @@
 """
-Publish and subscribe through a broker: envelopes that make losses visible, and a
-queue for messages that the broker does not take yet.
+Publish and subscribe through a broker: envelopes that reveal lost messages, and a
+queue for messages that the broker does not accept yet.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -162,7 +162,8 @@ class QueuedPubSub(BasePubSub):
 
     def wentUp(self) -> None:
         """
-        Note that the broker is reached, and has all subscriptions.
+        Set the state to C{UP}, and flush the queue. Call it when the broker is
+        connected and has all subscriptions.
         """
         self.state = PubSubState.UP
         self.problem = ""
@@ -182,7 +183,7 @@ class QueuedPubSub(BasePubSub):
 
     def wentDown(self, reason: str) -> None:
         """
-        Note that the broker cannot be reached.
+        Set the state to C{DOWN}. Call it when the broker cannot be reached.
 
         @param reason: the reason, as human-readable text. A reason equal to the
             last one is ignored.
@@ -212,7 +213,7 @@ class QueuedPubSub(BasePubSub):
 
     def flush(self) -> None:
         """
-        Send the queued messages, as far as the broker takes them.
+        Send the queued messages, as far as the broker accepts them.
         """
         outbox = self._outbox
         self._drop(outbox.dropOld(self.clock.seconds()), "it was queued for too long")
@@ -274,7 +275,7 @@ class QueuedPubSub(BasePubSub):
 
     def wasRefused(self, reason: str) -> None:
         """
-        Note that the broker has refused an operation, but is still connected.
+        Count an operation that the broker has refused while it stays connected.
 
         @param reason: the reason, as human-readable text. It becomes C{problem}, and
             is logged if it differs from the last one.

@@ -29,8 +29,9 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
         """
         @param link: see
             L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-            A reply may have its C{maxPayload} and 64 KiB more.
-        @param pubSub: receives the messages, and has the topics and the login.
+            The maximum length of a reply is derived from its C{maxPayload}.
+        @param pubSub: the owner: it receives the messages, and supplies the login and
+            the topics to subscribe to.
         """
         # A reply contains a payload, the name of a channel, and a little more.
         super().__init__(link, pubSub.login, link.limits.maxPayload + OVERHEAD + 64 * 1024)

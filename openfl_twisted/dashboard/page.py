@@ -250,7 +250,7 @@ class DashboardService(AdminService):
     The dashboard of a server on its own port.
 
     @ivar token: the access token.
-    @ivar state: the streams.
+    @ivar state: the state and the streams that the pages show.
     """
 
     log = packageLogger()

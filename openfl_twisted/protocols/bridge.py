@@ -292,7 +292,7 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         @param maxMessage: maximum length of a message of a server whose stream is split
             at NUL bytes (bytes); 0 for no limit.
         @param maxQueue: maximum length of the send queue of each side (bytes).
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(_BridgeProtocol, maxQueue=maxQueue)
         self._targets = targets

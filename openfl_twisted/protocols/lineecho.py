@@ -84,7 +84,7 @@ class LineEchoProtocol(StreamProtocol):
     @property
     def ownEnd(self) -> bytes:
         """
-        The terminator of text that does not answer a text, such as a greeting.
+        The terminator for unsolicited text, such as a greeting.
         """
         return _ownEnds[self.framing] if self.terminator is None else self.terminator
 

@@ -409,7 +409,7 @@ class OnePortFactory(WrapperFactory[Any]):
             connected (seconds), so that it can send first.
         @param maxUndetected: maximum number of clients whose type is not detected;
             further ones are aborted. 0 for no limit.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
         self.policy = policy
@@ -450,7 +450,8 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """
-        Return TLS for a connection, with another detection inside.
+        Return TLS for a connection. The client type is detected again in the decrypted
+        data.
 
         @param addr: the address of the client.
         @return: the TLS protocol.

@@ -154,7 +154,7 @@ class PolicyChecker:
         @param masterTimeout: see the attribute.
         @param answerTimeout: see the attribute.
         @param olderRules: see the attribute.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         self.masterPort = masterPort
         self.masterTimeout = masterTimeout

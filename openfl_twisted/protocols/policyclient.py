@@ -90,7 +90,7 @@ def askForPolicy(
 
     @param endpoint: the endpoint of the server.
     @param timeout: maximum time, including the connection attempt (seconds).
-    @param clock: the clock (default: the reactor).
+    @param clock: the clock (default: the global reactor).
     @return: fires with the unparsed file; fails if the server cannot be reached, does
         not answer in time, or sends an empty or too long answer. Cancelling it closes
         the connection.

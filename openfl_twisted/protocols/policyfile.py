@@ -232,7 +232,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         @param timeout: maximum time until the request is complete (seconds; default 5);
             0 for no limit.
         @param maxLength: maximum length of a request (bytes).
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         self.policy = policy
         self.timeout = timeout

@@ -138,7 +138,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
         """
         @param wrappedFactory: the factory of the wrapped protocols.
         @param maxPending: see the attribute (default 5000).
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
         self.maxPending = maxPending
@@ -159,7 +159,7 @@ class ProxyProtocolEndpoint:
     def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:
         """
         @param endpoint: the endpoint to which the proxy connects.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         self._endpoint = endpoint
         self._clock = clock

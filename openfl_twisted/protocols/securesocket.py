@@ -94,7 +94,7 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         @param timeout: maximum time until the handshake is complete (seconds).
         @param maxUnread: see L{BinarySocketFactory}.
         @param maxQueue: see L{BinarySocketFactory}.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(protocol, maxUnread=maxUnread, maxQueue=maxQueue)
         self._creator = SecureConnectionCreator(hostname, trust)
@@ -133,7 +133,7 @@ class SecureEndpoint:
         @param timeout: maximum time until the handshake is complete (seconds).
         @param judged: called with the result of verifying the server's certificate,
             before the protocol is connected or C{connect} fails.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         self._endpoint = endpoint
         self._creator = SecureConnectionCreator(hostname, trust)

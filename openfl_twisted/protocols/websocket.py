@@ -256,7 +256,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         @param subprotocols: accepted subprotocols, by preference.
         @param accept: whether to accept WebSockets (default C{True}). If not, every
             request is answered with an error.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
         self.maxHead = maxHead

@@ -513,7 +513,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
             L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} whose clients are not
             refused (default: none). With C{Signature.HTTP}, web pages can send messages
             in HTTP requests.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(
             protocol,

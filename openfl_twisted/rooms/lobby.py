@@ -92,9 +92,9 @@ class RemoteRooms(Protocol):
 
     def whenDrained(self, callback: Callable[[], object]) -> None:
         """
-        Call a function once, when senders can continue.
+        Call a function once, when L{congested} has become false.
 
-        @param callback: the function.
+        @param callback: called without arguments.
         """
 
     def others(self, room: Room) -> Deferred[list[str]]:
@@ -134,7 +134,7 @@ class Lobby:
     ) -> None:
         """
         @param limits: the limits of the lobby and of its rooms.
-        @param clock: measures the time (default: the reactor).
+        @param clock: measures the time (default: the global reactor).
         @param roomLimits: the limits of rooms that have their own, by name.
         """
         self.limits = limits or RoomLimits()

@@ -145,7 +145,7 @@ class IPubSub(Interface):
 
 class IPubSubListener(Interface):
     """
-    Notified of changes of an L{IPubSub}.
+    A listener for state changes and message losses of an L{IPubSub}.
     """
 
     def up() -> None:

@@ -79,8 +79,8 @@ class RoomProtocol(XMLSocketProtocol):
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a message of the room. While the connection is closing, the message is kept
-        in case the client resumes.
+        Send a room message to the client. While the connection is closing, the message
+        is kept in case the client resumes.
 
         @param message: the message with its terminator.
         """

@@ -1,5 +1,5 @@
 """
-Sockets in memory, with the behaviour of Linux that Twisted's transports rely on.
+In-memory sockets, with the Linux behaviour that Twisted's transports rely on.
 """
 
 import errno
@@ -341,7 +341,7 @@ class MemorySocket(_BaseSocket):
 
     def established(self) -> None:
         """
-        Called when the handshake of TCP is complete on this side.
+        Called when the TCP handshake is complete on this side.
         """
         self._established = True
 

@@ -97,7 +97,7 @@ class Credentials:
 
 class CertificateMaker:
     """
-    Makes certificates of a private CA.
+    Issues certificates from a private CA.
 
     @ivar host: the host name or IP address of the certificates.
     @ivar trust: trust anchors with only this CA.

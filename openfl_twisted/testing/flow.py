@@ -135,7 +135,7 @@ class Flow:
     @property
     def writable(self) -> bool:
         """
-        Whether a third of the window is free. This is the rule of Linux; it
+        Whether a third of the window is free. Linux uses this rule; it
         avoids tiny writes when the reader reads tiny amounts.
         """
         return 0 < self.window <= 3 * self.free
@@ -295,11 +295,11 @@ def everyByte() -> Iterable[int]:
 
 def splitAt(*places: int) -> Iterable[int]:
     """
-    Make sizes for L{Flow.split} from places in the stream: C{splitAt(2, 5)} makes
-    segments of 2 and 3 bytes, and does not split the rest.
+    Return sizes for L{Flow.split} that split the stream at given offsets:
+    C{splitAt(2, 5)} makes segments of 2 and 3 bytes, and does not split the rest.
 
-    @param places: the number of bytes before each place, in any order.
-    @return: the sizes.
+    @param places: the offsets, in any order (bytes).
+    @return: the size of each segment (bytes).
     """
     ordered = sorted(places)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]

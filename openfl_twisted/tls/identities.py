@@ -58,7 +58,7 @@ class CertificateError(ValueError):
 
 class CertificateUnreadable(CertificateError):
     """
-    The operating system denies reading a file.
+    A certificate file cannot be read: the operating system denies access.
     """
 
 

@@ -166,7 +166,8 @@ class Judge:
 
     def _conclude(self) -> None:
         """
-        Decide, after the last call of L{verify}.
+        Set the verdict when OpenSSL has reported the whole path. If the path is not
+        trusted, try another one.
         """
         self._concluded = True
         leaf = self._path.get(0)

@@ -306,7 +306,8 @@ def _contextFor(trust: Trust) -> Context:
 @lru_cache(maxsize=MAX_CONTEXTS)
 def _constraintsOf(trust: Trust) -> int:
     """
-    Count the name constraints of the client's own certificates.
+    Count the name constraints of the trust anchors and configured intermediates. Of
+    the roots, only the one with the most constraints counts: a path ends at one root.
     """
     counts = {
         certificate: countConstraints(certificate.public_bytes(Encoding.DER))

@@ -40,7 +40,8 @@ class DetectionTimer:
 
     def expectMore(self, timedOut: Callable[[], object]) -> None:
         """
-        Restart the delay.
+        Wait again for the delay, but not beyond L{DETECTION_TIMEOUT}. Call it when
+        further data is needed to detect the client type.
 
         @param timedOut: called when the timer expires.
         """

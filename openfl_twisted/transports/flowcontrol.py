@@ -20,7 +20,7 @@ class FlowListener(Protocol):
 
     def bufferDrained(self) -> None:
         """
-        Called when the buffer of the transport was sent.
+        Called when the transport has sent its buffer and accepts more data.
         """
 
     def produceOnce(self, producer: IPullProducer) -> None:

@@ -201,7 +201,7 @@ class GuardedConnection:
 
     def peerHalfClosed(self) -> None:
         """
-        Note that the peer has closed its side first.
+        Called when the peer closes its side first.
         """
         self.endedByPeer = True
         if self._outer is not None:
@@ -282,7 +282,7 @@ class GuardFactory(WrapperFactory[Any]):
             that have vanished, see L{keepAlive}.
         @param closeTimeout: maximum time to close a connection gracefully (seconds);
             then it is aborted.
-        @param clock: the clock (default: the reactor).
+        @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
         if IAcceptAnswer.providedBy(wrappedFactory):

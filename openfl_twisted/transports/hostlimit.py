@@ -62,7 +62,7 @@ class HostLimit:
 
     def refused(self, host: str | None) -> bool:
         """
-        Note that a connection was refused.
+        Record a refused connection.
 
         @param host: the host; C{None} is ignored.
         @return: whether it is the first refusal since a connection of this host was

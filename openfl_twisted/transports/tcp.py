@@ -568,11 +568,11 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
-        Start TLS. The owner receives another connection, whose send queue precedes TLS.
-        If the owner has not processed all received plaintext, the connection is aborted
-        instead.
+        Start TLS. C{transportChanged} gives the owner a connection that encrypts its
+        data. If the owner has not processed all received plaintext, the connection is
+        aborted instead.
 
-        @raise RuntimeError: if the socket does not accept the whole send queue.
+        @raise RuntimeError: if the socket does not accept all queued plaintext.
         """
         if self.refusesTLS():
             return

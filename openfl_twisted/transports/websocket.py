@@ -354,13 +354,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def unprocessed(self) -> int:
         """
-        Never used: TLS starts before the WebSocket.
+        Not supported: TLS starts before the WebSocket.
         """
         raise NotImplementedError
 
     def transportChanged(self, connection: Connection) -> None:
         """
-        Never called: TLS starts before the WebSocket.
+        Not supported: TLS starts before the WebSocket.
         """
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 class Sender(Protocol):
     """
-    A connection with data for the end of the batch. It appends itself to
+    A connection whose data is sent at the end of the batch. It appends itself to
     L{WriteBatch.waiting} and sets C{queued}.
 
     @ivar queued: whether it is in the batch and has not been flushed.
@@ -41,7 +41,7 @@ class Sender(Protocol):
 
 class WriteBatch:
     """
-    The connections with data for the end of the batch.
+    The connections whose data is sent at the end of the batch.
 
     The process has one batch, L{currentBatch}, because a reactor calls one protocol at
     a time. A connection's C{doRead}, or the reactor itself, begins and flushes it.

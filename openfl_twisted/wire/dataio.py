@@ -245,14 +245,14 @@ class DataInput(_ByteOrder):
 
     def readFloat(self) -> float:
         """
-        Read four bytes (IEEE 754). A written 76.65 is read as 76.6500015258789.
+        Read a 32-bit IEEE 754 number. A written 76.65 is read as 76.6500015258789.
         """
         value: float = self._unpack(self._numbers.float)
         return value
 
     def readDouble(self) -> float:
         """
-        Read eight bytes (IEEE 754).
+        Read a 64-bit IEEE 754 number.
         """
         value: float = self._unpack(self._numbers.double)
         return value
@@ -393,7 +393,7 @@ class DataOutput(_ByteOrder):
 
     def writeFloat(self, value: float) -> None:
         """
-        Write four bytes (IEEE 754): the nearest number, or infinity.
+        Write a 32-bit IEEE 754 number: the nearest one, or infinity.
 
         @param value: any number, including infinity and NaN.
         """
@@ -406,7 +406,7 @@ class DataOutput(_ByteOrder):
 
     def writeDouble(self, value: float) -> None:
         """
-        Write eight bytes (IEEE 754).
+        Write a 64-bit IEEE 754 number.
 
         @param value: any number; an integer that is too large becomes infinite.
         """

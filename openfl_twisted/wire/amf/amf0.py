@@ -68,11 +68,11 @@ _MAX_INDEX = 0xFFFFFFFE
 
 def _lengthWith(name: str) -> int:
     """
-    Return the length that an entry gives to its array.
+    Return the length that an array must have to contain an entry.
 
     @param name: the name of the entry.
-    @return: the number that follows the index; 0 for a name that is not an
-        index as ActionScript writes it.
+    @return: the index plus 1; 0 if the name is not an array index in the decimal form
+        of ActionScript.
     """
     if len(name) > 10 or not (name.isascii() and name.isdecimal()):
         return 0

@@ -227,7 +227,7 @@ class AMF3Writer:
         Check that text, which has been counted, can be added.
 
         @param length: its length in UTF-8 (bytes).
-        @raise AMFError: if the text exceeds the limit, or the value gets too long.
+        @raise AMFError: if the text exceeds the limit, or the encoding is too long.
         """
         if self.text < 0:
             raise AMFError(f"the value contains more than {self.limits.text} bytes of text")
@@ -320,11 +320,11 @@ class AMF3Writer:
 
     def addString(self, value: str) -> None:
         """
-        Write text for the first time, without a marker.
+        Write a string inline, without a marker, and add it to the string table.
 
         @param value: the text; not empty. It gets the next reference number, unless
             C{stringsFrozen} is set.
-        @raise AMFError: if the text exceeds the limit, or the value gets too long.
+        @raise AMFError: if the text exceeds the limit, or the encoding is too long.
         """
         out = self.out
         strings = self.strings

@@ -339,9 +339,11 @@ def _bytesOf(identifier: Any) -> bytes | None:
 
 class _ShortForm:
     """
-    Reading and writing of the short form of a message.
+    Mixin that reads and writes the short form of a message: for each class,
+    its flag bytes, then the members whose flags are set.
 
-    @cvar _layouts: for each class, the base first, the members of the flags.
+    @cvar _layouts: the flag bytes of each class, base class first; for each flag byte,
+        the names of the members in bit order.
     """
 
     __slots__ = ()

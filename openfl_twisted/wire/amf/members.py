@@ -1,5 +1,5 @@
 """
-The members of objects to write: names and values.
+Names and values of the members that are written for an object.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """
-The two addresses that a policy decision depends on: the URL of a program, and the
-address of a policy file.
+Parsing of the two URLs that a policy decision depends on: the URL of the program, and
+the URL of the policy file.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Content:
     @classmethod
     def fromURL(cls, url: str) -> Self:
         """
-        Return the content that was loaded from a URL.
+        Return the origin of a program that was loaded from a URL.
 
         @param url: the URL of the program (http or https).
         @raise ValueError: if it is not such a URL.

@@ -1,5 +1,5 @@
 """
-Decisions by policy files, with a reason for each rule.
+Access decisions of policy files, explained rule by rule.
 """
 
 from dataclasses import dataclass

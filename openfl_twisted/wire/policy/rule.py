@@ -149,7 +149,7 @@ class AccessRule:
     @property
     def host(self) -> str:
         """
-        The domain in the form that is compared.
+        The domain as it is compared: without a scheme, in ASCII.
         """
         return asciiHost(self.domain.strip().rpartition("://")[2])
 
