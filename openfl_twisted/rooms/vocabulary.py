@@ -36,8 +36,8 @@ Names of the elements that the server sends as messages. A forwarded message
 contains none of them, see L{parseRequest}.
 """
 
-# A comment, or a CDATA section with a "<" in it. HTML has neither, and a reader that removes them
-# before it parses could put together a tag from the rest.
+# A comment, or a CDATA section with a "<" in it. HTML parsers treat both differently, and a reader
+# that removes them before it parses could put together a tag from the rest.
 _hiding = re.compile(r"<!(?!\[CDATA\[[^<\]]*+(?:\](?!\]>)[^<\]]*+)*+\]\]>)")
 
 # A tag of the server. Prefixes and case are ignored, as E4X and HTML do. The name ends where a
