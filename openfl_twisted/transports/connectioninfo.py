@@ -45,7 +45,7 @@ def inTLS(kind: str) -> str:
     Convert a client type detected inside TLS to the type that is reported.
 
     @param kind: one of L{CLIENT_TYPES}.
-    @return: the corresponding type with TLS; C{kind} if there is none.
+    @return: the corresponding type with TLS; C{kind} if none exists.
     """
     return _IN_TLS.get(kind, kind)
 
