@@ -104,11 +104,12 @@ class BoundedConnection(SSL.Connection):
             return
         connection: Any = protocol.wrappedProtocol
         if not ITransport.providedBy(connection):
-            # After startTLS, the protocol itself is wrapped, and has another transport.
-            connection = connection.transport
-        flush = getattr(connection, "flush", None)
+            # The protocol itself is wrapped, and has another transport, as after startTLS.
+            connection = getattr(connection, "transport", None)
+        # Looked up in the class: Twisted's TLS forwards other names to the transport below it.
+        flush = getattr(type(connection), "flush", None)
         if flush is not None:
             # Flush data held until the end of the write batch.
-            flush()
+            flush(connection)
         # Twisted's TLS coalesces small writes; closing sends them.
         protocol.loseConnection()

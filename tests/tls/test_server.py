@@ -6,6 +6,7 @@ runs.
 import contextlib
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs
@@ -80,6 +81,22 @@ class Folder:
         """
         issued = AUTHORITY.issue_cert(*names, common_name=common)
         return self.write(file, issued.private_key_and_cert_chain_pem)
+
+
+class MinimalProtocol:
+    """
+    A protocol that does not keep its transport.
+    """
+
+    def makeConnection(self, transport: object) -> None:
+        """
+        Do nothing.
+        """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Do nothing.
+        """
 
 
 def client(**settings: Any) -> SSL.Context:
@@ -411,6 +428,23 @@ class ServerConnectionTests(SynchronousTestCase):
                 self.assertEqual(caller.recv(1 << 14), b"message\0")
                 self.assertRaises(SSL.ZeroReturnError, caller.recv, 1)
                 self.assertTrue(self.transport.disconnecting)
+
+    def test_foreignProtocol(self) -> None:
+        """
+        If a protocol of Twisted uses TLS directly, or keeps no transport, nothing is flushed
+        when the client closes TLS: the transport below TLS must not send while OpenSSL
+        processes received data.
+        """
+        for protocol in (Protocol, MinimalProtocol):
+            self.connect(Factory.forProtocol(protocol))
+            flushed: list[str] = []
+            transport: Any = self.transport
+            transport.flush = partial(flushed.append, "flushed")
+            caller = self.call(SSL.TLS1_3_VERSION)
+            caller.shutdown()
+            self.protocol.dataReceived(caller.bio_read(1 << 20))
+            self.assertEqual(flushed, [])
+            self.assertTrue(self.transport.disconnecting)
 
     def test_readSize(self) -> None:
         """
