@@ -4,3 +4,19 @@ UDP ports that validate each destination address once, and a longer listen backl
 
 Any Twisted program can use this package; it does not depend on OpenFL.
 """
+
+import sys
+
+
+def installDefault() -> None:
+    """
+    Install the C{openfl} reactor if the system has C{epoll}. Nothing happens if a
+    reactor is installed already, as with C{--reactor}.
+    """
+    if "twisted.internet.reactor" in sys.modules:
+        return
+    try:
+        from openfl_twisted.reactors.epoll import install
+    except ImportError:
+        return
+    install()

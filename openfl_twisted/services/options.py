@@ -4,7 +4,7 @@ Options shared by several commands.
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import ClassVar, TypeVar
@@ -33,6 +33,7 @@ from openfl_twisted.endpoints import (
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
+from openfl_twisted.reactors import installDefault
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.tls.identities import CertificateError
 from openfl_twisted.tls.server import ServerCertificates
@@ -261,6 +262,15 @@ class ServerOptions(GroupedOptions):
         super().__init__()
         self["listen"] = []
         self["policy-file"] = None
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Parse the options. Under C{twistd} and C{twist} without C{--reactor}, install
+        the C{openfl} reactor first: parsing an endpoint imports the reactor.
+        """
+        if self.parent is not None:
+            installDefault()
+        super().parseOptions(options)
 
     def opt_listen(self, description: str) -> None:
         """

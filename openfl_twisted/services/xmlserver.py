@@ -12,7 +12,6 @@ from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.reflect import namedModule
 
-from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 from openfl_twisted.commandline import APPLICATION, BROKER, LIMITS, ROOMS, SHUTDOWN, Option
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
@@ -232,6 +231,9 @@ def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     @raise usage.UsageError: if the URL is invalid, or a library is not installed.
     """
     from twisted.internet import reactor
+
+    # Few servers use a broker, and its modules and libraries take long to import.
+    from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 
     try:
         pubSub = pubSubFromURL(url, reactor)

@@ -9,6 +9,18 @@ from tests.live.peers import HOST, dial, portOf, stop, twistd
 
 
 @live
+async def test_default() -> None:
+    """
+    Without C{--reactor}, the commands use the C{openfl} reactor; C{--reactor} overrides
+    this.
+    """
+    for options, reactor in (((), "OpenFLReactor"), (("--reactor=poll",), "PollReactor")):
+        server = twistd(*options, "openfl-xml", f"--listen=tcp:0:interface={HOST}")
+        await portOf(server)
+        assert f".{reactor}." in await stop(server)
+
+
+@live
 async def test_openfl() -> None:
     """
     With C{--reactor=openfl} the server forwards short and long messages, answers policy
