@@ -45,5 +45,5 @@ class EchoProtocol(XMLSocketProtocol):
         """
         self.transport.registerProducer(self.transport, True)
 
-    def messageReceived(self, message: str) -> None:
-        self.sendMessage(message)
+    # An alias instead of a method saves a call for each read.
+    messagesReceived = XMLSocketProtocol.sendMessages

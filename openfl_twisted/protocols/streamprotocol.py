@@ -184,21 +184,27 @@ class StreamProtocol(Protocol):
         for number, item in enumerate(items):
             # An item can start TLS, which changes the transport.
             transport = self.transport
-            if not transport.reading:
-                if not transport.disconnecting:
-                    transport.ensureBuffer().putBack(receive, items[number:])
-                return
-            if not transport.hasReceived:
-                # A previous item has started TLS; these were received in plaintext.
-                transport.refusePlaintext()
-                return
-            if transport.work >= MAX_WORK:
-                buffer = transport.ensureBuffer()
-                buffer.putBack(receive, items[number:])
-                buffer.yieldTurn()
+            if not transport.reading or not transport.hasReceived or transport.work >= MAX_WORK:
+                self._deliverLater(items[number:], receive)
                 return
             receive(item)
-            self.transport.work += len(item) if isinstance(item, list) else 1
+            transport.work += len(item) if isinstance(item, list) else 1
+
+    def _deliverLater(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+        """
+        Hold the items that L{deliverEach} cannot deliver now.
+        """
+        transport = self.transport
+        if not transport.reading:
+            if not transport.disconnecting:
+                transport.ensureBuffer().putBack(receive, items)
+        elif not transport.hasReceived:
+            # A previous item has started TLS; these were received in plaintext.
+            transport.refusePlaintext()
+        else:
+            buffer = transport.ensureBuffer()
+            buffer.putBack(receive, items)
+            buffer.yieldTurn()
 
     def spend(self, work: int) -> None:
         """

@@ -168,7 +168,8 @@ class XMLSocketProtocol(StreamProtocol):
         transport = self.transport
         if (
             self._inspects
-            or data[-1:] != END
+            or not data
+            or data[-1]
             or self._splitter is not None
             or len(data) > self.limits.maxLength
             or currentBatch.waiting is None
@@ -185,11 +186,14 @@ class XMLSocketProtocol(StreamProtocol):
                 text = data[:-1].decode()
             except UnicodeDecodeError:
                 text = self._decodeInvalid(data[:-1])
-            if self._wantsLists or "\0" in text:
+            if "\0" in text:
                 self._deliverTexts(text)
             else:
                 self._counter.messagesIn += 1
-                self.messageReceived(text)
+                if self._wantsLists:
+                    self.messagesReceived([text])
+                else:
+                    self.messageReceived(text)
         except BaseException:
             self._failed = True
             transport.dropReceived()
@@ -417,7 +421,8 @@ class XMLSocketProtocol(StreamProtocol):
         @param messages: the messages.
         """
         count = len(messages)
-        if count > 1 and self.transport.preservesMessages:
+        transport = self.transport
+        if count > 1 and transport.preservesMessages:
             for message in messages:
                 self.sendMessage(message)
             return
@@ -426,7 +431,12 @@ class XMLSocketProtocol(StreamProtocol):
         if len(text) > _LONG:
             self._sendLong(encodeUTF8(text))
         elif count:
-            self.transport.write(encodeUTF8(text + "\0"))
+            # encodeUTF8, inlined for speed.
+            try:
+                data = (text + "\0").encode()
+            except UnicodeEncodeError:
+                data = encodeUTF8(text + "\0")
+            transport.write(data)
 
     def sendLine(self, line: bytes) -> None:
         """
