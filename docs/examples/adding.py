@@ -16,7 +16,7 @@ from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySoc
 
 class Adder(BinarySocketProtocol):
     """
-    Answers two ints with their sum.
+    Sends the sum of each pair of received ints.
     """
 
     def socketDataReceived(self, bytesLoaded: int) -> None:

@@ -1,5 +1,5 @@
 """
-A client with OpenFL's classes that requests the sum of 40 and 2. Run it with
+A client that requests the sum of 40 and 2 over a C{Socket}. Run it with
 C{python asking.py 9339}.
 """
 

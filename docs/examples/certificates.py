@@ -1,5 +1,5 @@
 """
-Shows each certificate status of a SecureSocket. C{python certificates.py expired}
+Demonstrates each certificate status of a SecureSocket. C{python certificates.py expired}
 starts a server with an expired certificate, connects to it, and prints the result.
 """
 
@@ -22,7 +22,7 @@ async def main(reactor: Any, status: str = "") -> None:
     Start a server, connect to it, and print the certificate status.
     """
     if status not in STATUSES:
-        raise SystemExit(f"name a status: {', '.join(STATUSES)}")
+        raise SystemExit(f"the argument must be one of {', '.join(STATUSES)}")
     credentials = CertificateMaker().make(status)
     factory = credentials.serverFactory(XMLSocketFactory(EchoProtocol), reactor)
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)

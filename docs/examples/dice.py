@@ -1,5 +1,5 @@
 """
-Rooms with dice. Run it in this directory with
+Rooms in which members roll dice. Run it in this directory with
 C{twistd -n openfl-xml --app dice:Dice}.
 """
 
@@ -16,11 +16,11 @@ class Dice(XMLRoomProtocol):
 
     def handleLine(self, line: bytes) -> None:
         """
-        Roll the dice for C{<roll/>}, and notify all members.
+        For C{<roll/>}, roll a die, and notify all members.
         """
         if line != b"<roll/>" or self.member is None or self.member.room is None:
             super().handleLine(line)
             return
-        eyes = secrets.randbelow(6) + 1
-        told = f'<rolled name={quoteattr(self.member.name)} eyes="{eyes}"/>\0'
-        self.lobby.announce(self.member.room, told.encode())
+        value = secrets.randbelow(6) + 1
+        message = f'<rolled name={quoteattr(self.member.name)} value="{value}"/>\0'
+        self.lobby.announce(self.member.room, message.encode())

@@ -1,5 +1,5 @@
 """
-A client with OpenFL's classes that sends a message and prints the answer. Run it with
+An XMLSocket client that sends a message and prints the answer. Run it with
 C{python hello.py}.
 """
 

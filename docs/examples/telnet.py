@@ -21,7 +21,7 @@ from openfl_twisted.wire.telnet import TelnetReader
 
 class Telnet:
     """
-    A connection to a server, whose text is printed.
+    A connection to a server that prints the received text.
     """
 
     def __init__(self, server: str, port: int, output: Callable[[str], object]) -> None:
@@ -75,7 +75,7 @@ class Telnet:
 
 class TelnetSocket(LineOnlyReceiver):
     """
-    The user interface of the client: the standard input and output.
+    The user interface of the client: standard input and output.
     """
 
     delimiter = b"\n"
@@ -108,7 +108,7 @@ class TelnetSocket(LineOnlyReceiver):
 
 async def main(reactor: Any, server: str, port: str) -> None:
     """
-    Take lines once there is a connection, until the server closes it.
+    Send typed lines while the connection is open, and return when the server closes it.
     """
     program = TelnetSocket(server, port)
     socket = program.telnet.socket

@@ -157,12 +157,12 @@ def life() -> str:
         lines = [state, "connected is true" if state == "connected" else "connected is false"]
         parts += box(x, y, 160, 60, lines, GREEN if state == "connected" else INK)
     parts += [
-        text(40, 462, "what the program asks for", color=BLUE, anchor="start", size=13),
-        text(40, 482, "what the network does", color=BROWN, anchor="start", size=13),
-        text(830, 482, "in italics: the event that is dispatched", size=13, anchor="end",
+        text(40, 462, "requested by the program", color=BLUE, anchor="start", size=13),
+        text(40, 482, "caused by the network", color=BROWN, anchor="start", size=13),
+        text(830, 482, "in italics: the dispatched event", size=13, anchor="end",
              style='font-style="italic"'),
     ]  # fmt: skip
-    return picture(870, 500, "The life of a Socket", parts)
+    return picture(870, 500, "The states of a Socket", parts)
 
 
 # The states of a connection
@@ -289,7 +289,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ]),
     ("protocols", TEAL, [("protocols", "one Protocol and its Factory in each module")]),
     ("plumbing", GREEN, [
-        ("transports", "life of a connection"),
+        ("transports", "states of a connection"),
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
         ("addresses clocks commandline hostnames logs", "shared by all"),

@@ -235,7 +235,7 @@ async def test_resume(folders: dict[str, Path]) -> None:
             await page.until("move", "Ann", 3, 4)
             [own] = [values[0] for kind, *values in page.reports if kind == "state"]
             proxy.closeConnections()
-            await page.until("state", "connecting again")
+            await page.until("state", "reconnecting")
             page.reports.clear()
             await page.until("state", own)
             received = await other.until("<set")

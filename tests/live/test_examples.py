@@ -49,7 +49,7 @@ async def test_dice() -> None:
     client.send(b"<roll/>\0")
     await client.until(b'<error code="room">')
     client.send(b'<join room="a" name="&lt;Ann>"/>\0<roll/>\0')
-    await client.until(b'<rolled name="&lt;Ann&gt;" eyes="')
+    await client.until(b'<rolled name="&lt;Ann&gt;" value="')
     await client.close()
     await stop(server)
 

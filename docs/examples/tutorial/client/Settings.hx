@@ -1,5 +1,5 @@
 /**
-	Where the server is: a page has it from its own address, a program from its arguments.
+	The host and port of the server: from the URL of the page, or from the command line of a native program.
 **/
 class Settings {
 	public static function host():String {

@@ -12,15 +12,15 @@ package {
 	import flash.utils.Timer;
 
 	/**
-	 * The board of step 3 as a program for AIR and Flash Player.
+	 * The client of step 3 for AIR and Flash Player.
 	 */
 	public class Board extends Sprite {
 		private static const SIZE:int = 16;
-		private static const FIELD:int = 24;
+		private static const SQUARE:int = 24;
 		private static const COLORS:Array = [0x1A6B8F, 0xB4532A, 0x4F7A28, 0x7A4E9C, 0xC28F1B, 0xA83A5B];
 
 		private const socket:XMLSocket = new XMLSocket();
-		private const again:Timer = new Timer(1000, 1);
+		private const retryTimer:Timer = new Timer(1000, 1);
 		private const state:TextField = new TextField();
 		private const dots:Object = {};
 		private var ownName:String;
@@ -29,16 +29,16 @@ package {
 		private var row:int = Math.random() * SIZE;
 
 		public function Board() {
-			state.y = SIZE * FIELD + 4;
-			state.width = SIZE * FIELD;
+			state.y = SIZE * SQUARE + 4;
+			state.width = SIZE * SQUARE;
 			addChild(state);
 			socket.addEventListener(Event.CONNECT, onConnect);
 			socket.addEventListener(DataEvent.DATA, onData);
 			socket.addEventListener(Event.CLOSE, onEnd);
 			socket.addEventListener(IOErrorEvent.IO_ERROR, onEnd);
-			// In AIR there is none: only Flash Player asks for the policy file.
+			// Dispatched only in Flash Player: AIR does not request a policy file.
 			socket.addEventListener(SecurityErrorEvent.SECURITY_ERROR, onSecurityError);
-			again.addEventListener(TimerEvent.TIMER, onTimer);
+			retryTimer.addEventListener(TimerEvent.TIMER, onTimer);
 			stage.addEventListener(KeyboardEvent.KEY_DOWN, onKey);
 			connect();
 		}
@@ -95,9 +95,9 @@ package {
 		}
 
 		private function onEnd(event:Event):void {
-			state.text = "connecting again";
-			again.reset();
-			again.start();
+			state.text = "reconnecting";
+			retryTimer.reset();
+			retryTimer.start();
 		}
 
 		private function onTimer(event:TimerEvent):void {
@@ -119,23 +119,23 @@ package {
 		}
 
 		private function tell():void {
-			var field:String = column + "," + row;
-			socket.send(<set key="at" value={field}/>);
-			place(ownName, field);
+			var position:String = column + "," + row;
+			socket.send(<set key="at" value={position}/>);
+			place(ownName, position);
 		}
 
 		private function place(who:String, value:String):void {
-			var field:Array = value.split(",");
+			var position:Array = value.split(",");
 			var dot:Sprite = dots[who];
 			if (!dot) {
 				dot = dots[who] = new Sprite();
 				dot.graphics.beginFill(colorOf(who));
-				dot.graphics.drawCircle(FIELD / 2, FIELD / 2, FIELD / 2 - 3);
+				dot.graphics.drawCircle(SQUARE / 2, SQUARE / 2, SQUARE / 2 - 3);
 				dot.graphics.endFill();
 				addChild(dot);
 			}
-			dot.x = field[0] * FIELD;
-			dot.y = field[1] * FIELD;
+			dot.x = position[0] * SQUARE;
+			dot.y = position[1] * SQUARE;
 		}
 
 		private function colorOf(who:String):uint {

@@ -1,5 +1,5 @@
 """
-A board on which each player moves a dot. Run it in this directory with
+The server of a board on which each player moves a dot. Run it in this directory with
 C{twistd -n openfl-xml --app board:Player}.
 """
 
@@ -13,7 +13,7 @@ from openfl_twisted.wire.strictxml import readElement
 
 SIZE = 16
 """
-Number of fields of the board in each direction.
+Number of squares of the board in each direction.
 """
 
 _numbers = count(1)
@@ -24,7 +24,7 @@ def readMove(message: str) -> tuple[int, int]:
     Parse a move: C{<move x="3" y="4"/>}.
 
     @return: the coordinates.
-    @raise ValueError: if the message is not a move, or leads off the board.
+    @raise ValueError: if the message is not a move, or moves the dot off the board.
     """
     # XMLError is a ValueError.
     move = readElement(message.encode())
@@ -40,13 +40,13 @@ class Player(XMLSocketProtocol):
     """
 
     number = 0
-    field = (0, 0)
+    position = (0, 0)
 
     def where(self) -> str:
         """
         Return the message with the position of the player.
         """
-        x, y = self.field
+        x, y = self.position
         return f'<at who="{self.number}" x="{x}" y="{y}"/>'
 
     def messageReceived(self, message: str) -> None:
@@ -54,7 +54,7 @@ class Player(XMLSocketProtocol):
         Move the dot, and notify all players.
         """
         try:
-            self.field = readMove(message)
+            self.position = readMove(message)
         except ValueError as problem:
             self.closeFor(str(problem))
             return

@@ -4,28 +4,29 @@ import openfl.events.IOErrorEvent;
 import openfl.net.XMLSocket;
 
 /**
-	Where everybody in a room is, as the server tells it.
+	The client's connection to the server. It reports the positions of all players in the room.
 **/
 class Board {
 	public static inline var SIZE = 16;
 
-	/** Called with who has moved, and the field. **/
+	/** Called with the name of a player that has moved, and the new position. **/
 	public var onMove:(who:String, x:Int, y:Int) -> Void = (_, _, _) -> {};
 
-	/** Called with who has gone. **/
+	/** Called with the name of a player that has left. **/
 	public var onGone:(who:String) -> Void = _ -> {};
 
-	/** Called with a word on how it is. **/
+	/** Called with the state of the connection, as text. **/
 	public var onState:(state:String) -> Void = _ -> {};
 
-	/** Our own field. **/
+	/** The player's own position. **/
 	public var x(default, null) = Std.random(SIZE);
 
 	public var y(default, null) = Std.random(SIZE);
 
-	/** Which room to go to, and how to be called there; the server makes a name for who has none. **/
+	/** The room to join. **/
 	public var room = "garden";
 
+	/** The player's name. If it is null, the server chooses a name. **/
 	public var name:String = null;
 
 	var socket = new XMLSocket();
@@ -45,7 +46,7 @@ class Board {
 		socket.close();
 	}
 
-	/** Go one field further, in one of the four directions. **/
+	/** Move one square in one of the four directions. **/
 	public function step(dx:Int, dy:Int):Void {
 		if (socket.connected && x + dx >= 0 && x + dx < SIZE && y + dy >= 0 && y + dy < SIZE) {
 			x += dx;
@@ -56,7 +57,7 @@ class Board {
 
 	function tell():Void {
 		say("set", ["key" => "at", "value" => '$x,$y']);
-		// The others hear it from the server; this is our own dot.
+		// The server sends the position to the other players only, so move our own dot here.
 		onMove(name, x, y);
 	}
 
@@ -73,14 +74,14 @@ class Board {
 	}
 
 	function onData(event:DataEvent):Void {
-		// A native program leaves the zero byte at the end.
+		// In native programs, the data ends with the NUL byte.
 		var message = Xml.parse(event.data.split("\x00")[0]).firstElement();
 		switch (message.nodeName) {
 			case "welcome":
 				name = message.get("name");
 				onState('$name in ${message.get("room")}');
 				tell();
-				// Who is here already, and where?
+				// Request the list of members, with their positions.
 				say("who", []);
 			case "who":
 				for (member in message.elementsNamed("member")) {
@@ -99,8 +100,8 @@ class Board {
 
 	function place(who:String, data:Xml):Void {
 		if (data.get("key") == "at") {
-			var field = data.get("value").split(",").map(Std.parseInt);
-			onMove(who, field[0], field[1]);
+			var position = data.get("value").split(",").map(Std.parseInt);
+			onMove(who, position[0], position[1]);
 		}
 	}
 }

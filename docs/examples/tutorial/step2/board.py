@@ -1,5 +1,5 @@
 """
-Boards and players with names. Run it with C{python board.py tcp:8080}.
+A server with named boards and named players. Run it with C{python board.py tcp:8080}.
 """
 
 import re
@@ -18,7 +18,7 @@ from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.text import decodeUTF8
 
-_field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
+_position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 
 def breaksRules(message: str) -> bool:
@@ -32,7 +32,7 @@ def breaksRules(message: str) -> bool:
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False
-    return _field.fullmatch(request.attributes.get("value", "")) is None
+    return _position.fullmatch(request.attributes.get("value", "")) is None
 
 
 class Player(XMLRoomProtocol):
@@ -45,7 +45,7 @@ class Player(XMLRoomProtocol):
         Handle a message if it obeys the rules.
         """
         if breaksRules(decodeUTF8(line)):
-            self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
+            self.refuse("move", "a position is two numbers from 0 to 15, such as 3,4")
         else:
             super().handleLine(line)
 

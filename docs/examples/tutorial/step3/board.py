@@ -1,5 +1,5 @@
 """
-The board with a policy file, TLS and resuming. Run it with
+The server with a policy file, TLS and resuming. Run it with
 C{python board.py tcp:8080 [certificate.pem]}.
 """
 
@@ -24,7 +24,7 @@ from openfl_twisted.wire.text import decodeUTF8
 
 POLICY = Path(__file__).with_name("policy.xml")
 
-_field = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
+_position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 
 def breaksRules(message: str) -> bool:
@@ -38,7 +38,7 @@ def breaksRules(message: str) -> bool:
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False
-    return _field.fullmatch(request.attributes.get("value", "")) is None
+    return _position.fullmatch(request.attributes.get("value", "")) is None
 
 
 class Player(XMLRoomProtocol):
@@ -51,7 +51,7 @@ class Player(XMLRoomProtocol):
         Handle a message if it obeys the rules.
         """
         if breaksRules(decodeUTF8(line)):
-            self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
+            self.refuse("move", "a position is two numbers from 0 to 15, such as 3,4")
         else:
             super().handleLine(line)
 
@@ -60,7 +60,7 @@ def makeFactory(certificate: str | None = None) -> GuardFactory:
     """
     Make the factory.
 
-    @param certificate: a PEM file with certificate and private key; C{None} for no TLS.
+    @param certificate: a PEM file with the certificate and the private key; C{None} for no TLS.
     """
     # A disconnected player can resume for 30 seconds.
     lobby = Lobby(RoomLimits(maxMembers=16, resume=30))
