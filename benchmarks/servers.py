@@ -142,6 +142,11 @@ def _others(folder: Path) -> Iterator[Server]:
     yield from _node()
     yield _java(folder)
     yield Server("Autobahn", {"websocket": _python("autobahns.py")}, missing=_module("autobahn"))
+    yield Server(
+        "picows",
+        {"websocket": _python("picowsserver.py")},
+        missing=_module("picows") or _module("uvloop"),
+    )
     yield Server("websockets", {"websocket": _python("websocketsserver.py")})
 
 

@@ -255,3 +255,7 @@ class MessageTransport(TightConnection):
     """
 
     preservesMessages = True
+
+    def writeMessages(self, messages: Iterable[bytes]) -> None:
+        for message in messages:
+            self.write(message)

@@ -275,6 +275,6 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket message takes ten calls, and eleven on Twisted's own reactors.
+        A WebSocket message takes eight calls, and nine on Twisted's own reactors.
         """
-        self.compare(guarded, 10, webSocket=True)
+        self.compare(guarded, 8, webSocket=True)

@@ -2,7 +2,7 @@
 The interfaces between a connection, the protocol that owns it, and its guard.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import (
@@ -326,6 +326,15 @@ class Connection:
         @param host: the address to which the client connected.
         """
         raise NotImplementedError
+
+    def writeMessages(self, messages: Sequence[bytes]) -> None:
+        """
+        Send several messages in one write. If the connection preserves messages, each
+        is sent as one message; otherwise they are joined.
+
+        @param messages: the messages.
+        """
+        self.writeSequence(messages)
 
     # Delivering to the protocol
 

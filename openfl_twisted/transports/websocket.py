@@ -60,6 +60,9 @@ _LINGER = 30.0
 
 _ABNORMAL = 1006
 
+# The payload of a message whose header has two bytes is shorter.
+_MAX_SHORT = len(SHORT_HEADERS)
+
 # The close code when the server shuts down, or an operator disconnects the client.
 _GOING_AWAY = 1001
 
@@ -390,7 +393,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         if self._ended:
             return
-        if self._frames is None:
+        frames = self._frames
+        if frames is None:
             self.requestReceived(data)
             return
         self._isAlive = True
@@ -401,14 +405,24 @@ class WebSocketTransport(Connection, TwistedProtocol):
             self._holdFrames(data)
             return
         self.work = 0
-        if self._frames.compressed:
+        payload = frames.receiveShort(data)
+        if payload is not None:
+            self.delivering = True
+            try:
+                self.protocol.dataReceived(payload)
+            except BaseException:
+                # The reactor closes the connection; until then, nothing more is delivered.
+                self._ended = True
+                raise
+            finally:
+                self.delivering = False
+        elif frames.compressed:
             self._holdFrames(data)
-            self.readAgain()
         else:
             self._takeFrames(data)
-            if self.receiveBuffer is not None:
-                # More data was received during the call.
-                self.readAgain()
+        if self.receiveBuffer is not None:
+            # Compressed data, or data that was received during the call.
+            self.readAgain()
 
     def _holdFrames(self, data: bytes) -> None:
         """
@@ -553,8 +567,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Send bytes as one message.
         """
-        if self._flows and data.__class__ is bytes and 0 < len(data) < len(SHORT_HEADERS):
-            self.transport.write(SHORT_HEADERS[len(data)] + data)
+        length = len(data)
+        if self._flows and data.__class__ is bytes and 0 < length < _MAX_SHORT:
+            self.transport.write(SHORT_HEADERS[length] + data)
         else:
             # The caller could change a mutable buffer while it is cached, see makeMessages.
             self.writeMessages((data if data.__class__ is bytes else bytes(memoryview(data)),))
@@ -566,11 +581,6 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.write(b"".join(iovec))
 
     def writeMessages(self, messages: Sequence[bytes]) -> None:
-        """
-        Send several messages.
-
-        @param messages: their payloads.
-        """
         if not self._isOpen or (self.disconnecting and self._pull is None):
             return
         if self._tap is not None:

@@ -166,6 +166,32 @@ class WebSocketFrames:
         """
         return _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
 
+    def receiveShort(self, data: bytes) -> bytes | None:
+        """
+        Read a chunk that is exactly one short message, the usual case of a client that
+        waits for each answer.
+
+        @param data: the chunk.
+        @return: the payload; C{None} for any other chunk, which L{receive} must read.
+        """
+        length = len(data) - 6
+        if (
+            not 0 < length < 126
+            or data[1] != _MASK | length
+            or self._held is not None
+            or self._left
+            or self._inMessage
+            or self._over
+        ):
+            return None
+        first = data[0]
+        if first != _BINARY and (first != _TEXT or length > self._maxFrame):
+            return None
+        payload = apply_mask(data[6:], data[2:6])
+        if first == _TEXT and not payload.isascii():
+            return None
+        return payload
+
     def receive(self, data: bytes) -> list[Arrival]:
         """
         Read the frames in the next chunk of the stream.

@@ -35,10 +35,8 @@ _packLongHeader = struct.Struct("!BBQ").pack
 
 def _header(length: int) -> bytes:
     """
-    Make the header of a binary message.
+    Make the header of a binary message of at least 126 bytes.
     """
-    if length < 126:
-        return SHORT_HEADERS[length]
     if length < 65536:
         return _packHeader(_BINARY, 126, length)
     return _packLongHeader(_BINARY, 127, length)
@@ -137,8 +135,10 @@ class _Maker:
             return self._frames
         parts: list[bytes] = []
         for payload in payloads:
-            if payload:
-                parts += (_header(len(payload)), payload)
+            length = len(payload)
+            if length:
+                parts.append(SHORT_HEADERS[length] if length < 126 else _header(length))
+                parts.append(payload)
         frames = b"".join(parts)
         if len(frames) <= _MAX_SHARED:
             self._payloads, self._frames = tuple(payloads), frames

@@ -143,6 +143,25 @@ class PropertyTests(SynchronousTestCase):
             assertEvents(read(WebSocketFrames(LIMIT, extension()), chunks), expected)
 
     @settings(max_examples=300)
+    @given(st.booleans(), st.lists(st.one_of(usualFrames, anyFrames, streams()), max_size=5))
+    def test_short(self, compress: bool, chunks: list[bytes]) -> None:
+        """
+        A chunk that C{receiveShort} reads has the same payload in C{receive}; it reads
+        no other chunk. At least each short binary message alone is read.
+        """
+        extension = deflate if compress else lambda: None
+        one, other = (WebSocketFrames(LIMIT, extension()) for _ in range(2))
+        for chunk in chunks:
+            payload = one.receiveShort(chunk)
+            arrived = other.receive(chunk)
+            if payload is None:
+                self.assertEqual(one.receive(chunk), arrived)
+            else:
+                self.assertEqual([payload], arrived)
+        message = frame(BINARY, b"*\0")
+        self.assertEqual(WebSocketFrames().receiveShort(message), b"*\0")
+
+    @settings(max_examples=300)
     @given(st.booleans(), st.booleans(), st.lists(st.binary(max_size=50) | streams(), max_size=5))
     def test_anyBytes(self, compress: bool, closed: bool, chunks: list[bytes]) -> None:
         """
