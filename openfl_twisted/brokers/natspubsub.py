@@ -94,9 +94,9 @@ class _NATSConnection(PubSubConnection):
         keeps the connection open; after any other error it closes it.
         """
         if text.lower().startswith("permissions violation"):
-            self._pubSub.wasRefused(f"the broker says: {text}")
+            self._pubSub.wasRefused(f"error reply: {text}")
         else:
-            self.fail(f"the broker says: {text}")
+            self.fail(f"error reply: {text}")
 
     def _introduced(self, info: nats.ServerInfo) -> None:
         """

@@ -81,7 +81,7 @@ class RedisLogin:
             return "the broker is too old: Redis 6 or newer is needed"
         if self._password:
             text = text.replace(self._password, "***")
-        return f"the broker says: {text}"
+        return f"error reply: {text}"
 
 
 class RedisConnection(BrokerConnection):

@@ -222,7 +222,7 @@ class RedisPresence(LinkUser):
         """
         self._stopRefreshing()
         self._stale.clear()
-        self._warn(f"cannot be reached: {reason}")
+        self._warn(f"no connection: {reason}")
 
     def linkWritable(self) -> None:
         self._writeRooms(self._stale)
@@ -296,12 +296,12 @@ class RedisPresence(LinkUser):
 
     def _check(self, reply: Reply) -> None:
         if isinstance(reply, RedisProblem) and self._connection is not None:
-            self._warn(f"says: {reply.text}")
+            self._warn(f"error reply: {reply.text}")
 
     def _warn(self, problem: str) -> None:
         if problem != self._problem:
             self._problem = problem
-            self.log.warn("presence: {redis} {problem}", redis=self.description, problem=problem)
+            self.log.warn("presence in {redis}: {problem}", redis=self.description, problem=problem)
 
     def _here(self, room: str, node: bytes | None = None) -> bytes:
         """

@@ -240,7 +240,9 @@ class DashboardState:
         if not isinstance(protocol, XMLSocketProtocol):
             raise DashboardError(409, "this client does not send messages")
         if not taps and protocol.tap is not None:
-            raise DashboardError(409, "the messages of this client are monitored elsewhere")
+            raise DashboardError(
+                409, "the program has set XMLSocketProtocol.tap for this client: set it to None"
+            )
         stream = self._begin(request, partial(_MessageStream, request, self, connection))
         if taps:
             taps.append(stream)

@@ -252,8 +252,8 @@ class Lobby:
         if not self._full:
             self._full = True
             self.log.warn(
-                "a disconnected member leaves: {limit} memberships are kept already"
-                " (further ones are counted, not logged)",
+                "a disconnected member was removed: the limit of {limit} kept memberships is"
+                " reached (--max-kept); further removals are not logged",
                 limit=self.limits.maxKept,
             )
         return False
@@ -461,7 +461,7 @@ class Lobby:
 
     def _roomOf(self, member: Member) -> Room:
         if member.room is None:
-            raise LobbyError("room", "you are in no room")
+            raise LobbyError("room", "you are not in a room")
         return member.room
 
     def _checkName(self, name: str) -> None:

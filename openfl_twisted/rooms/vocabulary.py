@@ -106,7 +106,7 @@ def parseRequest(message: str) -> Request | None:
     try:
         element = readElement(encodeUTF8(message))
     except XMLError as problem:
-        raise VocabularyError(f"the message cannot be read: {problem}") from None
+        raise VocabularyError(f"the message cannot be parsed: {problem}") from None
     name = element.name
     if element.prefix or name not in REQUESTS:
         _checkForwarded(message)

@@ -144,7 +144,9 @@ class ConfiguredOptions(GroupedOptions):
             if equals and name in self.longOpt:
                 raise usage.UsageError(f"--config={path}: {name} must be true or false")
             if not equals and name not in self.longOpt:
-                raise usage.UsageError(f"--config={path}: {name} needs a value")
+                raise usage.UsageError(
+                    f"--config={path}: {name} must have a value (text or a number), not true"
+                )
 
     def _resolved(self, arguments: list[str]) -> str:
         """

@@ -119,7 +119,7 @@ class Options(DataServerOptions):
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
             raise usage.UsageError(
-                "--udp and --listen=udp:PORT:interface=ADDRESS require each other"
+                "--udp requires --listen=udp:PORT:interface=ADDRESS, and vice versa"
             )
         kind, port = (
             ("udp", serversocketexample.PORT) if self["udp"] else ("tcp", _STYLES[style][1])
@@ -140,7 +140,8 @@ class Options(DataServerOptions):
             style != "simple-server" or self["framing"] or self["terminator"] != "same"
         ):
             raise usage.UsageError(
-                "--faithful requires --style=simple-server, without --framing and --terminator"
+                "--faithful requires --style=simple-server;"
+                " --framing and --terminator cannot be used with it"
             )
         if self["framing"] is not None:
             self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))

@@ -103,7 +103,9 @@ class _SystemEvents:
         self.running = False
 
     def run(self) -> None:
-        raise error.ReactorAlreadyRunning("a test runs the iterations of a reactor in memory")
+        raise error.ReactorAlreadyRunning(
+            "an in-memory reactor does not run by itself: call advance() in the test"
+        )
 
 
 @implementer(IHostResolution)

@@ -34,7 +34,7 @@ _encoding = re.compile(
     rb"""(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?<\?xml[^>]*?encoding\s*=\s*["']([^"']*)"""
 )
 _INTERNAL = "declarations of its own are not allowed"
-_UNREADABLE = "the encoding cannot be read"
+_UNREADABLE = "the encoding is unknown or unsupported"
 _namespace = re.compile(
     rb"""xmlns(?::[^ \t\r\n=:<>"']*+)?[ \t\r\n]*+=[ \t\r\n]*+("[^"<]*+|'[^'<]*+)"""
 )

@@ -134,7 +134,7 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
         transport = self.connect()
         transport.arrive(b"-ERR 'Stale Connection'\r\n" + self.delivery("a", envelope(1, b"")))
         self.assertTrue(transport.closed)
-        self.assertEqual(self.pubSub.problem, "the broker says: Stale Connection")
+        self.assertEqual(self.pubSub.problem, "error reply: Stale Connection")
 
 
 class NATSSecurityTests(SynchronousTestCase):

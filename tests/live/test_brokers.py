@@ -295,7 +295,7 @@ async def test_password(kind: Kind, tmp_path: Path) -> None:
         for credentials in ("me:wr0ng@", ""):
             async with node(f"{kind.scheme}://{credentials}{where}") as (pubSub, _):
                 assert pubSub.state.value == "down"
-                assert pubSub.problem.startswith("the broker says: ")
+                assert pubSub.problem.startswith("error reply: ")
                 assert "wr0ng" not in pubSub.problem
 
 

@@ -285,7 +285,7 @@ class PolicyOptionTests(OptionsTestCase):
         """
         self.assertUsage(xmlserver, ["--policy=/no/such/file"], "No such file")
         self.assertUsage(xmlserver, [f"--policy={self.path(b'<a')}"], "not well-formed")
-        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a/>')}"], "its root is <a>")
+        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a/>')}"], "the root element is <a>")
         useless = PolicyFile((AccessRule("*", None),)).toXML()
         self.assertUsage(
             xmlserver, [f"--policy={self.path(useless)}"], "grants nothing", "it has no to-ports"
@@ -485,7 +485,7 @@ class FileOptionTests(OptionsTestCase):
             ("echo", "--config="),
             ("colour = 1", "colour"),
             ("check = true", "check"),
-            ("max-queue = true", "max-queue needs a value"),
+            ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),
             ('max-queue = "many"', "must be a size in bytes"),
@@ -588,7 +588,9 @@ class EchoOptionTests(OptionsTestCase):
         self.assertUsage(echoserver, ["--faithful"], "--style=simple-server")
         for argument in ["--framing=nul", "--terminator=nul"]:
             self.assertUsage(
-                echoserver, ["--style=simple-server", "--faithful", argument], "without --framing"
+                echoserver,
+                ["--style=simple-server", "--faithful", argument],
+                "--framing and --terminator cannot be used",
             )
 
 
@@ -613,8 +615,8 @@ class DatagramOptionTests(OptionsTestCase):
             self.assertUsage(
                 echoserver, ["--udp", f"--listen={description}"], "udp:8087:interface=127.0.0.1"
             )
-        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp and --listen=udp:")
-        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp and --listen=udp:")
+        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp requires --listen=udp:")
+        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp requires --listen=udp:")
 
 
 class PolicyServerOptionTests(OptionsTestCase):

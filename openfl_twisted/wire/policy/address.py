@@ -67,5 +67,7 @@ def policyAddress(url: str) -> tuple[str, int]:
     """
     parts = _split(url)
     if parts.scheme != "xmlsocket" or parts.port is None:
-        raise ValueError(f"{shown(url)} has no effect on sockets; only xmlsocket://host:port has")
+        raise ValueError(
+            f"a policy file of {shown(url)} has no effect on sockets: use xmlsocket://HOST:PORT"
+        )
     return parts.hostname or "", parts.port

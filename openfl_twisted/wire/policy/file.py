@@ -100,7 +100,7 @@ def _parse(data: bytes) -> _Contents:
     except strictxml.NotWellFormed as error:
         raise PolicyError(f"the file is {error}") from None
     except strictxml.XMLError as error:
-        raise PolicyError(f"the file cannot be read: {error}") from None
+        raise PolicyError(f"the file cannot be parsed: {error}") from None
     return contents
 
 
@@ -169,7 +169,7 @@ class PolicyFile:
         found = _parse(data)
         if found.root != _ROOT:
             name = shown(found.root[:_LONGEST_TAG])[1:-1]
-            raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
+            raise PolicyError(f"the root element is <{name}>, not <{_ROOT}>")
         if found.hasText:
             raise PolicyError("the file has text between its elements")
         rules = tuple(map(_ruleOf, found.rules))

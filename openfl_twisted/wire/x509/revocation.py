@@ -156,7 +156,7 @@ def readStaple(
     except _SignerError as problem:
         return _unknown(str(problem))
     except (UnsupportedAlgorithm, *MALFORMED):
-        return _unknown("the response cannot be read")
+        return _unknown("the response cannot be parsed")
 
 
 def _unknown(reason: str) -> Staple:

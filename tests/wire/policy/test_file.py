@@ -72,7 +72,7 @@ class FileTests(SynchronousTestCase):
             (b"<cross-domain-policy>", "not well-formed"),
             (b'<cross-domain-policy><a b="1" b="2"/></cross-domain-policy>', "not well-formed"),
             (b"<cross-domain-policy>&lol;</cross-domain-policy>", "not well-formed"),
-            (b"<policy/>", "its root is <policy>"),
+            (b"<policy/>", "the root element is <policy>"),
             (b"<cross-domain-policy>hello</cross-domain-policy>", "text between"),
             (b"<cross-domain-policy><a>hello</a></cross-domain-policy>", "text between"),
             (
@@ -83,8 +83,8 @@ class FileTests(SynchronousTestCase):
                 b'<!DOCTYPE a [<!ATTLIST r to-ports CDATA "*">]><cross-domain-policy/>',
                 "declarations of its own",
             ),
-            (b'<?xml version="1.0" encoding="no-such"?><cross-domain-policy/>', "cannot be read"),
-            (b'<?xml version="1.0" encoding="idna"?><cross-domain-policy/>', "cannot be read"),
+            (b'<?xml version="1.0" encoding="no-such"?><cross-domain-policy/>', "cannot be parsed"),
+            (b'<?xml version="1.0" encoding="idna"?><cross-domain-policy/>', "cannot be parsed"),
             (b" " * (MAX_POLICY_LENGTH + 1), "longer than"),
         ]:
             error = self.assertRaises(PolicyError, PolicyFile.fromXML, data)
@@ -171,13 +171,16 @@ class FileTests(SynchronousTestCase):
         """
         rule = '<allow-access-from domain="*" to-ports="80"/>'
         for data, words in [
-            (f"<Cross-Domain-Policy>{rule}</Cross-Domain-Policy>", "its root is"),
-            (f'<cross-domain-policy xmlns="a">{rule}</cross-domain-policy>', "its root is"),
-            (f"<a><cross-domain-policy>{rule}</cross-domain-policy></a>", "its root is <a>"),
-            (rule, "its root is <allow-access-from>"),
+            (f"<Cross-Domain-Policy>{rule}</Cross-Domain-Policy>", "the root element is"),
+            (f'<cross-domain-policy xmlns="a">{rule}</cross-domain-policy>', "the root element is"),
+            (
+                f"<a><cross-domain-policy>{rule}</cross-domain-policy></a>",
+                "the root element is <a>",
+            ),
+            (rule, "the root element is <allow-access-from>"),
             ("<cross-domain-policy/><cross-domain-policy/>", "not well-formed"),
-            ("<policy-file-request/>", "its root is <policy-file-request>"),
-            ("<" + "a" * 5000 + "/>", "its root is <" + "a" * 60 + ">"),
+            ("<policy-file-request/>", "the root element is <policy-file-request>"),
+            ("<" + "a" * 5000 + "/>", "the root element is <" + "a" * 60 + ">"),
         ]:
             error = self.assertRaises(PolicyError, PolicyFile.fromXML, data.encode())
             self.assertIn(words, str(error))
