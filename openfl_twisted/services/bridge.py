@@ -105,8 +105,8 @@ class Options(DataServerOptions):
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     longdesc = (
-        "Forward clients, such as Ruffle and OpenFL HTML5, to servers that only speak TCP. "
-        "Only the servers of --connect and of [[target]] in the configuration file can be reached."
+        "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "
+        "reach only the server of --connect and those of [[target]] in the configuration file."
     )
 
     options: ClassVar[list[Option]] = [
@@ -122,8 +122,8 @@ class Options(DataServerOptions):
             "framing",
             "FRAMING",
             (
-                "Framing of the server: xml (each NUL-terminated message becomes one WebSocket "
-                "message) or raw."
+                "How to split the server's data into WebSocket messages: xml (one for each "
+                "NUL-terminated message) or raw (as received)."
             ),
             "xml",
         ),

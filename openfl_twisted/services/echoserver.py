@@ -76,7 +76,10 @@ class Options(DataServerOptions):
             APPLICATION,
             "framing",
             "FRAMING",
-            ("End of a message: none (one received chunk), line, nul, or auto (line or NUL byte)."),
+            (
+                "How to split received data into messages: none (as received), line, nul, or auto "
+                "(line or NUL byte)."
+            ),
             shown="none; auto for simple-server",
         ),
         Option(

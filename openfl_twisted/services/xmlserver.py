@@ -91,7 +91,10 @@ class Options(DataServerOptions):
             APPLICATION,
             "app",
             "MODULE:CLASS",
-            "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player.",
+            (
+                "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player for the "
+                "class Player in game.py in the current directory."
+            ),
         ),
         Option(APPLICATION, "echo", "", "Send each message back to its sender."),
         Option(

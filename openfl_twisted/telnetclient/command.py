@@ -75,7 +75,8 @@ class Options(GroupedOptions):
     longdesc = (
         "Connect to a server, send each line of the input, and print the received text. Ctrl-D "
         "ends an interactive session. If the input is a file or a pipe, the program waits for "
-        "answers before it exits. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. "
+        "answers before it exits. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml "
+        "(with or without --tls). "
         "The exit status is 1 if the connection attempt fails."
     )
 

@@ -193,7 +193,7 @@ class Judge:
             self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
             return
         if not matches:
-            detail = f"not for {self._name.text!r}, but for {describeNames(leaf)}"
+            detail = f"not valid for {self._name.text!r}; valid for {describeNames(leaf)}"
             self._findings.append(Finding(certificates.HOSTNAME_MISMATCH, 0, detail))
 
     def _checkPinned(self) -> None:

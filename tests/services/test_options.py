@@ -484,7 +484,7 @@ class FileOptionTests(OptionsTestCase):
         for text, words in (
             ("echo", "--config="),
             ("colour = 1", "colour"),
-            ("check = true", "check"),
+            ("show-config = true", "show-config"),
             ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),
@@ -503,7 +503,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_check(self) -> None:
         """
-        C{--check} prints the resolved options without secrets, as a configuration file
+        C{--show-config} prints the resolved options without secrets, as a configuration file
         with the same result.
         """
         arguments = [
@@ -515,7 +515,7 @@ class FileOptionTests(OptionsTestCase):
             printed = io.StringIO()
             self.patch(sys, "stdout", printed)
             with self.assertRaises(SystemExit) as ended:
-                self.parse(xmlserver, *arguments, "--check")
+                self.parse(xmlserver, *arguments, "--show-config")
             self.assertEqual(ended.exception.code, 0)
             texts.append(printed.getvalue())
             arguments = [f"--config={self.write(texts[-1])}"]
@@ -526,7 +526,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_checkCertificates(self) -> None:
         """
-        C{--check} prints the names, dates and problems of the certificates as comments.
+        C{--show-config} prints the names, dates and problems of the certificates as comments.
         """
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -536,7 +536,7 @@ class FileOptionTests(OptionsTestCase):
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit) as ended:
-            self.parse(xmlserver, f"--tls-certificate={folder}", "--check")
+            self.parse(xmlserver, f"--tls-certificate={folder}", "--show-config")
         self.assertEqual(ended.exception.code, 0)
         lines = printed.getvalue().splitlines()
         begin = "valid from 2000-01-01 00:00 UTC to"
@@ -556,7 +556,7 @@ class FileOptionTests(OptionsTestCase):
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit):
             self.parse(
-                xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--check",
+                xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--show-config",
                 "--dashboard=tcp:0", "--dashboard-token=secret-secret-secret-secret",
             )  # fmt: skip
         self.assertNotIn("secret", printed.getvalue())
@@ -656,7 +656,7 @@ class PolicyServerOptionTests(OptionsTestCase):
             (["--allow=a.example"], "must be DOMAIN:PORTS"),
             (["--allow=a.example:"], "grants nothing"),
             (["--allow=:80"], "its domain is empty"),
-            (["--allow=a.*:80"], "has a *"),
+            (["--allow=a.*:80"], "* must be alone"),
             (["--allow=*:80", "--site-control=some"], "none, master-only, all"),
             ([f"--policy={path}", "--site-control=all"], "requires --allow"),
         ]:

@@ -335,9 +335,9 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told,
             [
-                "master policy file, port 843: connection refused",
-                f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
-                "rule 1 (domain '*' to-ports '8080') grants",
+                "master policy file on port 843: connection refused",
+                f"policy file on port 8080: a policy file of {len(policy)} bytes",
+                "rule 1 (domain '*' to-ports '8080') grants access",
                 "permitted: a program from http://games.example/ may connect",
                 "connected to 127.0.0.1:8080",
             ],
@@ -370,7 +370,7 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told[:2],
             [
-                "the content comes from 'games.example', not from '127.0.0.1'",
+                "the content was loaded from 'games.example', not from '127.0.0.1'",
                 "port 8080 is not below 1024",
             ],
         )

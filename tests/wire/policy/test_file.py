@@ -316,12 +316,12 @@ class ProblemTests(SynchronousTestCase):
             AccessRule("*.192.0.2.1", "80"), AccessRule("", "80"), AccessRule("*", "x"),
         )  # fmt: skip
         self.assertIn("rule 2 grants nothing: it has no to-ports", found)
-        self.assertIn("rule 3 grants nothing: its domain 'a.*' has a *", found)
-        self.assertIn("rule 4 grants nothing: its domain '*.192.0.2.1' is an address", found)
+        self.assertIn("rule 3 grants nothing: its domain 'a.*' is invalid: * must be alone", found)
+        self.assertIn("rule 4 grants nothing: its domain '*.192.0.2.1' is an IP address", found)
         self.assertIn("rule 5 grants nothing: its domain is empty", found)
         for domain in ["*.", "a b", "a\x01"]:
-            self.assertIn("is not one", self.problems(AccessRule(domain, "80")))
-        self.assertIn("rule 6 grants nothing: its to-ports are wrong: 'x' is not a port", found)
+            self.assertIn("is not a valid domain", self.problems(AccessRule(domain, "80")))
+        self.assertIn("rule 6 grants nothing: its to-ports are invalid: 'x' is not a port", found)
 
     def test_nothing(self) -> None:
         """
@@ -346,7 +346,9 @@ class ProblemTests(SynchronousTestCase):
         """
         An unknown meta-policy is reported.
         """
-        self.assertIn("counts as none", self.problems(AccessRule("*"), control="by-content-type"))
+        self.assertIn(
+            "is treated as none", self.problems(AccessRule("*"), control="by-content-type")
+        )
 
     def test_forbidding(self) -> None:
         """
@@ -371,8 +373,8 @@ class ProblemTests(SynchronousTestCase):
                 AccessRule("*", None),
             ),
             "rule 5 grants nothing: it has no to-ports\n"
-            "rule 1 is never reached: rule 3 grants all of it\n"
-            "rule 4 is never reached: rule 1 grants all of it",
+            "rule 1 has no effect: rule 3 grants all of its access\n"
+            "rule 4 has no effect: rule 1 grants all of its access",
         )
         policy = PolicyFile.fromXML(
             b'<cross-domain-policy><allow-access-from domain="*" to-ports="80"/>'
@@ -396,7 +398,7 @@ class ProblemTests(SynchronousTestCase):
             self.assertTrue(policy.permits("a.example", 8080))
             (problem,) = policy.problems(8080)
             self.assertTrue(problem.startswith(f"rule 1 has secure='{value[:80]}"), problem)
-            self.assertTrue(problem.endswith("counts as false: write true or false"), problem)
+            self.assertTrue(problem.endswith("is treated as false: write true or false"), problem)
             self.assertLess(len(problem), 200)
         for value in ("false", " FALSE ", "true", "\nTrue"):
             problems = PolicyFile.fromXML(form.format(value).encode()).problems(8080, tls=True)
@@ -408,7 +410,7 @@ class ProblemTests(SynchronousTestCase):
         """
         policy = PolicyFile((AccessRule("*", "8080", secure=True),))
         [problem] = policy.problems(8080)
-        self.assertIn("rule 1 is secure: on a plain port", problem)
+        self.assertIn('rule 1 has secure="true": on a port without TLS', problem)
         self.assertEqual(policy.problems(8080, tls=True), [])
 
     def test_target(self) -> None:
