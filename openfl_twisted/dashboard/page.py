@@ -226,7 +226,7 @@ def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[st
         raise DashboardError(409, "this server does not send messages")
     count = len(served.connections)
     served.broadcast(text)
-    _log.info("dashboard, {by}: message sent to {count} clients", by=by, count=count)
+    _log.info("{by} sent a message to {count} clients (dashboard)", by=by, count=count)
     return {"hearers": count}
 
 

@@ -512,7 +512,11 @@ class GuardFactory(WrapperFactory[Any]):
         connection = self.find(id)
         if connection is None:
             return False
-        self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
+        self.log.info(
+            "{peer} disconnected by operator: {why}",
+            peer=describe(connection.getPeer()),
+            why=reason,
+        )
         owner = connection.top.owner
         if owner is not None:
             owner.disconnectedByOperator()

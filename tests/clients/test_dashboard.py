@@ -125,7 +125,7 @@ look();
 TYPE = """
 let typed = false;
 function act() {
-	if (told.has('["status","a token is needed"]') && !typed) {
+	if (told.has('["status","enter the access token"]') && !typed) {
 		typed = true;
 		$("token").value = "wrong";
 		$("login").requestSubmit();
@@ -156,7 +156,7 @@ async def test_page() -> None:
             for client in clients:
                 await client.until(b"<all/>\0")
             await clients[1].untilLost()
-            await page.until("line", "the client has gone")
+            await page.until("line", "the client has disconnected")
             await page.until("clients", "plain")
             await page.until("drawn")
             assert ["status", "connected"] in page.reports
@@ -208,7 +208,7 @@ async def test_token() -> None:
         client = await dial(port)
         client.send(b"\0")
         async with shown(page, url):
-            await page.until("status", "a token is needed")
+            await page.until("status", "enter the access token")
             await page.until("status", "wrong dashboard token")
             assert ["clients", "plain"] not in page.reports
         await client.close()
