@@ -41,7 +41,7 @@ class State(resource.Resource):
         self.guard = guard
 
     def render_GET(self, request: object) -> bytes:
-        return b"%d are playing\n" % self.guard.connections
+        return b"players: %d\n" % self.guard.connections
 
 
 # The game, with the same wrappers as in the command openfl-xml.

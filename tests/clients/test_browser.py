@@ -291,12 +291,12 @@ async def test_chat(modules: Path, tmp_path: Path) -> None:
         client.send(b"<client/>\0")
         parameters = {"port": port, "name": "Ann"}
         async with opened({"web": tmp_path}, "web/chat.html", parameters) as page:
-            await page.until("Annhas come")
-            await client.until(b'<message from="Ann">has come</message>\0')
+            await page.until("Annjoined")
+            await client.until(b'<message from="Ann">joined</message>\0')
             client.send(b'<message from="Ben">&lt;i&gt;hello&lt;/i&gt;</message>\0')
             await page.until("Ben<i>hello</i>")
             await page.until("Ann<b>welcome</b>")
             await client.until(b'<message from="Ann">&lt;b&gt;welcome&lt;/b&gt;</message>\0')
             client.send(b"no XML\0")
-            await page.until("somebodyno XML")
+            await page.until("unknownno XML")
         await client.close()

@@ -141,7 +141,7 @@ async def test_page() -> None:
     The page shows two clients and a chart. It shows a message of one client as text,
     sends a message to both, and disconnects one.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     async with dashboard(page, ACTS) as (port, url, token):
         clients = [await dial(port) for _ in "ab"]
@@ -170,7 +170,7 @@ async def test_broker() -> None:
     The page shows the state of the broker, and the number of lost messages if there
     are any.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     broker = LossyBroker()
     here, there = LossyPubSub(broker), LossyPubSub(broker)
@@ -202,7 +202,7 @@ async def test_token() -> None:
     Without the token the page shows nothing and asks for it; the entered token is
     verified.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     async with dashboard(page, TYPE) as (port, url, _):
         client = await dial(port)

@@ -185,7 +185,7 @@ async def test_rootOnlyCertificate(tmp_path: Path) -> None:
     that renewals cannot be loaded, and not for each handshake.
     """
     if os.geteuid():
-        pytest.skip("only root can give up its rights")
+        pytest.skip("only root can drop privileges")
     folder = tmp_path / "certificates"
     folder.mkdir(mode=0o700)
     issued = trustme.CA().issue_cert("localhost")
@@ -277,7 +277,7 @@ async def test_portBelow1024() -> None:
     """
     first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     if first.exists() and int(first.read_text()) <= 843:
-        pytest.skip("on this system everybody has the right to port 843")
+        pytest.skip("port 843 is not privileged on this system")
     command = ["openfl-policy", "--allow=*:80"]
     if os.geteuid():
         server = twistd(*command)

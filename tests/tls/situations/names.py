@@ -144,7 +144,7 @@ SITUATIONS = [
         lambda: nameless(HOST, "attacker.example"),
     ),
     Situation(
-        "a common name beside names",
+        "a common name in addition to names",
         CertificateStatus.PRINCIPAL_MISMATCH,
         lambda: scene(server(INTERMEDIATE, names=["attacker.example"], name=HOST)),
     ),

@@ -5,10 +5,10 @@ import openfl.text.TextField;
 import openfl.ui.Keyboard;
 
 /**
-	The board as a picture: a dot for each player. The arrow keys move our own.
+	Draws the board with a dot for each player. The arrow keys move our own dot.
 **/
 class Main extends Sprite {
-	static inline var FIELD = 24;
+	static inline var SQUARE = 24;
 
 	var board = new Board();
 	var dots = new Map<String, Sprite>();
@@ -20,16 +20,16 @@ class Main extends Sprite {
 	}
 
 	function onStage(_):Void {
-		var side = Board.SIZE * FIELD;
+		var side = Board.SIZE * SQUARE;
 		graphics.beginFill(0xF4F2EE);
 		graphics.drawRect(0, 0, side, side);
 		graphics.endFill();
 		graphics.lineStyle(1, 0xDDD8CE);
 		for (line in 0...Board.SIZE + 1) {
-			graphics.moveTo(line * FIELD, 0);
-			graphics.lineTo(line * FIELD, side);
-			graphics.moveTo(0, line * FIELD);
-			graphics.lineTo(side, line * FIELD);
+			graphics.moveTo(line * SQUARE, 0);
+			graphics.lineTo(line * SQUARE, side);
+			graphics.moveTo(0, line * SQUARE);
+			graphics.lineTo(side, line * SQUARE);
 		}
 		state.y = side + 4;
 		state.width = side;
@@ -60,12 +60,12 @@ class Main extends Sprite {
 		if (dot == null) {
 			dot = dots[who] = new Sprite();
 			dot.graphics.beginFill(colorOf(who));
-			dot.graphics.drawCircle(FIELD / 2, FIELD / 2, FIELD / 2 - 3);
+			dot.graphics.drawCircle(SQUARE / 2, SQUARE / 2, SQUARE / 2 - 3);
 			dot.graphics.endFill();
 			addChild(dot);
 		}
-		dot.x = x * FIELD;
-		dot.y = y * FIELD;
+		dot.x = x * SQUARE;
+		dot.y = y * SQUARE;
 	}
 
 	function onGone(who:String):Void {
@@ -75,7 +75,7 @@ class Main extends Sprite {
 		}
 	}
 
-	/** The same name has the same color everywhere. **/
+	/** A name has the same color in all programs. **/
 	static function colorOf(who:String):Int {
 		var colors = [0x1A6B8F, 0xB4532A, 0x4F7A28, 0x7A4E9C, 0xC28F1B, 0xA83A5B];
 		var sum = 0;

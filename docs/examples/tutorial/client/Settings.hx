@@ -1,5 +1,5 @@
 /**
-	Where the server is: a page has it from its own address, a program from its arguments.
+	The server's host and port: from the address of the page, or from the program's arguments.
 **/
 class Settings {
 	public static function host():String {

@@ -16,7 +16,7 @@ package {
 	 */
 	public class Board extends Sprite {
 		private static const SIZE:int = 16;
-		private static const FIELD:int = 24;
+		private static const SQUARE:int = 24;
 		private static const COLORS:Array = [0x1A6B8F, 0xB4532A, 0x4F7A28, 0x7A4E9C, 0xC28F1B, 0xA83A5B];
 
 		private const socket:XMLSocket = new XMLSocket();
@@ -29,14 +29,14 @@ package {
 		private var row:int = Math.random() * SIZE;
 
 		public function Board() {
-			state.y = SIZE * FIELD + 4;
-			state.width = SIZE * FIELD;
+			state.y = SIZE * SQUARE + 4;
+			state.width = SIZE * SQUARE;
 			addChild(state);
 			socket.addEventListener(Event.CONNECT, onConnect);
 			socket.addEventListener(DataEvent.DATA, onData);
 			socket.addEventListener(Event.CLOSE, onEnd);
 			socket.addEventListener(IOErrorEvent.IO_ERROR, onEnd);
-			// In AIR there is none: only Flash Player asks for the policy file.
+			// Only Flash Player dispatches this event: AIR requests no policy file.
 			socket.addEventListener(SecurityErrorEvent.SECURITY_ERROR, onSecurityError);
 			again.addEventListener(TimerEvent.TIMER, onTimer);
 			stage.addEventListener(KeyboardEvent.KEY_DOWN, onKey);
@@ -95,7 +95,7 @@ package {
 		}
 
 		private function onEnd(event:Event):void {
-			state.text = "connecting again";
+			state.text = "reconnecting";
 			again.reset();
 			again.start();
 		}
@@ -119,23 +119,23 @@ package {
 		}
 
 		private function tell():void {
-			var field:String = column + "," + row;
-			socket.send(<set key="at" value={field}/>);
-			place(ownName, field);
+			var square:String = column + "," + row;
+			socket.send(<set key="at" value={square}/>);
+			place(ownName, square);
 		}
 
 		private function place(who:String, value:String):void {
-			var field:Array = value.split(",");
+			var square:Array = value.split(",");
 			var dot:Sprite = dots[who];
 			if (!dot) {
 				dot = dots[who] = new Sprite();
 				dot.graphics.beginFill(colorOf(who));
-				dot.graphics.drawCircle(FIELD / 2, FIELD / 2, FIELD / 2 - 3);
+				dot.graphics.drawCircle(SQUARE / 2, SQUARE / 2, SQUARE / 2 - 3);
 				dot.graphics.endFill();
 				addChild(dot);
 			}
-			dot.x = field[0] * FIELD;
-			dot.y = field[1] * FIELD;
+			dot.x = square[0] * SQUARE;
+			dot.y = square[1] * SQUARE;
 		}
 
 		private function colorOf(who:String):uint {

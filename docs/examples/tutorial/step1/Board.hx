@@ -4,21 +4,21 @@ import openfl.events.IOErrorEvent;
 import openfl.net.XMLSocket;
 
 /**
-	Where everybody is, as the server tells it.
+	The positions of all players, as reported by the server.
 **/
 class Board {
 	public static inline var SIZE = 16;
 
-	/** Called with who has moved, and the field. **/
+	/** Called with the name of a player who has moved, and the new square. **/
 	public var onMove:(who:String, x:Int, y:Int) -> Void = (_, _, _) -> {};
 
-	/** Called with who has gone. **/
+	/** Called with the name of a player who has left. **/
 	public var onGone:(who:String) -> Void = _ -> {};
 
-	/** Called with a word on how it is. **/
+	/** Called with the state of the connection. **/
 	public var onState:(state:String) -> Void = _ -> {};
 
-	/** Our own field. **/
+	/** The square of our player. **/
 	public var x(default, null) = Std.random(SIZE);
 
 	public var y(default, null) = Std.random(SIZE);
@@ -28,7 +28,7 @@ class Board {
 	public function new() {
 		socket.addEventListener(Event.CONNECT, function(_) {
 			onState("connected");
-			// The first move brings us onto the board.
+			// The first move adds our dot to the board.
 			tell();
 		});
 		socket.addEventListener(DataEvent.DATA, onData);
@@ -44,7 +44,7 @@ class Board {
 		socket.close();
 	}
 
-	/** Go one field further, in one of the four directions. **/
+	/** Move one square in one of the four directions. **/
 	public function step(dx:Int, dy:Int):Void {
 		if (socket.connected && x + dx >= 0 && x + dx < SIZE && y + dy >= 0 && y + dy < SIZE) {
 			x += dx;
@@ -58,7 +58,7 @@ class Board {
 	}
 
 	function onData(event:DataEvent):Void {
-		// A native program leaves the zero byte at the end.
+		// In native programs, the data ends with the NUL byte.
 		var message = Xml.parse(event.data.split("\x00")[0]).firstElement();
 		switch (message.nodeName) {
 			case "at":

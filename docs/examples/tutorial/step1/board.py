@@ -13,7 +13,7 @@ from openfl_twisted.wire.strictxml import readElement
 
 SIZE = 16
 """
-Number of fields of the board in each direction.
+Number of squares of the board in each direction.
 """
 
 _numbers = count(1)
@@ -40,13 +40,13 @@ class Player(XMLSocketProtocol):
     """
 
     number = 0
-    field = (0, 0)
+    square = (0, 0)
 
     def where(self) -> str:
         """
         Return the message with the position of the player.
         """
-        x, y = self.field
+        x, y = self.square
         return f'<at who="{self.number}" x="{x}" y="{y}"/>'
 
     def messageReceived(self, message: str) -> None:
@@ -54,7 +54,7 @@ class Player(XMLSocketProtocol):
         Move the dot, and notify all players.
         """
         try:
-            self.field = readMove(message)
+            self.square = readMove(message)
         except ValueError as problem:
             self.closeFor(str(problem))
             return

@@ -4,27 +4,27 @@ import openfl.events.IOErrorEvent;
 import openfl.net.XMLSocket;
 
 /**
-	Where everybody in a room is, as the server tells it.
-	It comes back by itself after the connection has broken.
+	The positions of the members of a room, as reported by the server.
+	It reconnects automatically after the connection is lost.
 **/
 class Board {
 	public static inline var SIZE = 16;
 
-	/** Called with who has moved, and the field. **/
+	/** Called with the name of a player who has moved, and the new square. **/
 	public var onMove:(who:String, x:Int, y:Int) -> Void = (_, _, _) -> {};
 
-	/** Called with who has gone. **/
+	/** Called with the name of a player who has left. **/
 	public var onGone:(who:String) -> Void = _ -> {};
 
-	/** Called with a word on how it is. **/
+	/** Called with the state of the connection. **/
 	public var onState:(state:String) -> Void = _ -> {};
 
-	/** Our own field. **/
+	/** The square of our player. **/
 	public var x(default, null) = Std.random(SIZE);
 
 	public var y(default, null) = Std.random(SIZE);
 
-	/** Which room to go to, and how to be called there; the server makes a name for who has none. **/
+	/** The room to join, and the player's name; null for a name chosen by the server. **/
 	public var room = "garden";
 
 	public var name:String = null;
@@ -54,7 +54,7 @@ class Board {
 		socket.close();
 	}
 
-	/** Go one field further, in one of the four directions. **/
+	/** Move one square in one of the four directions. **/
 	public function step(dx:Int, dy:Int):Void {
 		if (socket.connected && x + dx >= 0 && x + dx < SIZE && y + dy >= 0 && y + dy < SIZE) {
 			x += dx;
@@ -65,7 +65,7 @@ class Board {
 
 	function tell():Void {
 		say("set", ["key" => "at", "value" => '$x,$y']);
-		// The others hear it from the server; this is our own dot.
+		// The server sends the move to the other players. Move our own dot here.
 		onMove(name, x, y);
 	}
 
@@ -73,18 +73,18 @@ class Board {
 		if (token == null) {
 			join();
 		} else {
-			// The server keeps our place for a while.
+			// The server keeps our membership for some time.
 			say("resume", ["token" => token]);
 		}
 	}
 
 	function onEnd(_):Void {
-		// OpenFL HTML5 says both ioError and close if there is no server.
+		// OpenFL HTML5 dispatches both ioError and close if no server is listening.
 		if (over || waiting) {
 			return;
 		}
 		waiting = true;
-		onState("connecting again");
+		onState("reconnecting");
 		haxe.Timer.delay(function() {
 			waiting = false;
 			if (!over) {
@@ -106,7 +106,7 @@ class Board {
 	}
 
 	function onData(event:DataEvent):Void {
-		// A native program leaves the zero byte at the end.
+		// In native programs, the data ends with the NUL byte.
 		var message = Xml.parse(event.data.split("\x00")[0]).firstElement();
 		switch (message.nodeName) {
 			case "welcome":
@@ -114,7 +114,7 @@ class Board {
 				onState('$name in ${message.get("room")}');
 				token = message.get("token");
 				tell();
-				// Who is here, and where?
+				// Request the members and their positions.
 				say("who", []);
 			case "who":
 				for (member in message.elementsNamed("member")) {
@@ -127,7 +127,7 @@ class Board {
 			case "left":
 				onGone(message.get("name"));
 			case "error" if (message.get("code") == "token"):
-				// It took too long, and our place is gone.
+				// The membership was not resumed in time: join as a new member.
 				token = null;
 				join();
 			case "error":
@@ -137,8 +137,8 @@ class Board {
 
 	function place(who:String, data:Xml):Void {
 		if (data.get("key") == "at") {
-			var field = data.get("value").split(",").map(Std.parseInt);
-			onMove(who, field[0], field[1]);
+			var square = data.get("value").split(",").map(Std.parseInt);
+			onMove(who, square[0], square[1]);
 		}
 	}
 }

@@ -51,7 +51,7 @@ class Player(XMLRoomProtocol):
         Handle a message if it obeys the rules.
         """
         if breaksRules(decodeUTF8(line)):
-            self.refuse("move", "a field is two numbers from 0 to 15, such as 3,4")
+            self.refuse("move", "the square must be two numbers from 0 to 15, such as 3,4")
         else:
             super().handleLine(line)
 
