@@ -67,11 +67,11 @@ class _NATSConnection(PubSubConnection):
     def read(self, data: bytes) -> Iterable[object]:
         yield from self._reader.receive(data)
         if self._securing and self._reader.pending:
-            self.fail("the broker has sent more than INFO before TLS")
+            self.fail("the broker has sent other data than INFO before the TLS handshake")
 
     def eventReceived(self, event: Any) -> None:
         if self._securing:
-            self.fail("the broker has sent more than INFO before TLS")
+            self.fail("the broker has sent other data than INFO before the TLS handshake")
             return
         match event:
             case nats.Delivery(number, payload):

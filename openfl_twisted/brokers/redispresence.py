@@ -85,7 +85,7 @@ class _RedisPresenceConnection(RedisConnection):
         @return: fires with the reply to the last.
         """
         if not self.takesMore:
-            return succeed(RedisProblem("the broker does not read"))
+            return succeed(RedisProblem("the send buffer to the broker is full"))
         last: Deferred[Reply] = Deferred()
         self._replies.extend([None] * (len(commands) - 1))
         self._replies.append(last)
@@ -101,7 +101,7 @@ class _RedisPresenceConnection(RedisConnection):
         nothing is subscribed to.
         """
         if not self._replies:
-            self.fail("the broker has sent a reply without a command")
+            self.fail("the broker has sent an unexpected reply")
             return
         self._answer(reply)
 
@@ -113,7 +113,7 @@ class _RedisPresenceConnection(RedisConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         while self._replies:
-            self._answer(RedisProblem("the connection is lost"))
+            self._answer(RedisProblem("the connection was lost"))
 
 
 @implementer(IPresence)

@@ -142,7 +142,7 @@ class _ServerCollector(Collector):
         refused = {(code,): count for code, count in lobby.refused.items()}
         yield _counter(
             "rooms_lost",
-            "Messages lost because a member did not read or was away",
+            "Messages lost because a member was slow or disconnected",
             _one(lobby.lost),
         )
         yield _counter(

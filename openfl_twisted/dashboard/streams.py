@@ -238,7 +238,9 @@ class DashboardState:
         protocol = connection.top.owner
         taps = self._taps.get(id)
         if not isinstance(protocol, XMLSocketProtocol):
-            raise DashboardError(409, "this client does not send messages")
+            raise DashboardError(
+                409, "this client does not use XMLSocket, so it has no messages to show"
+            )
         if not taps and protocol.tap is not None:
             raise DashboardError(
                 409, "the program has set XMLSocketProtocol.tap for this client: set it to None"

@@ -239,7 +239,7 @@ class PathRoomProtocol(RoomProtocol):
 
 
 _EXCESSES = {
-    "rate": "you send more than is allowed",
+    "rate": "you have exceeded the rate limit",
     "message": "your message is too long",
 }
 

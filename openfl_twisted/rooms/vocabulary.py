@@ -139,7 +139,7 @@ def _checkForwarded(text: str) -> None:
         raise VocabularyError(f"only the server can send <{found[1].lower()}>")
     # A regular expression takes ten times as long to find two characters.
     if "<!" in text and _hiding.search(text):
-        raise VocabularyError("a comment, or a < in a CDATA section, is not forwarded")
+        raise VocabularyError("comments, and < in CDATA sections, are not allowed")
 
 
 def write(element: Element) -> bytes:

@@ -67,8 +67,8 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target must have name and connect, and optionally framing,"
-                f" but is {entry!r}"
+                f"--config={path}: a target must have name, connect and optionally framing, as"
+                f" text: {entry!r}"
             )
         target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:

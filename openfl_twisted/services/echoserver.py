@@ -46,7 +46,9 @@ def _udpAddress(description: str) -> tuple[int, str]:
         address = (found[2] or _ANY_ADDRESS).replace("\\:", ":")
         if port <= 65535 and (isIPAddress(address) or isIPv6Address(address)):
             return port, address
-    raise usage.UsageError(f"--listen={description}: try for example udp:8087:interface=127.0.0.1")
+    raise usage.UsageError(
+        f"--listen={description}: must be udp:PORT, such as udp:8087:interface=127.0.0.1"
+    )
 
 
 class Options(DataServerOptions):
@@ -131,12 +133,12 @@ class Options(DataServerOptions):
         super().postOptions()
         if self["udp"] and self["tls"] is not None:
             raise usage.UsageError(
-                "--udp and --tls-certificate cannot be used together: datagrams have no TLS"
+                "--udp and --tls-certificate cannot be used together: TLS requires TCP"
             )
         for site in ("metrics", "dashboard"):
             if self["udp"] and self[site] is not None:
                 raise usage.UsageError(
-                    f"--udp and --{site} cannot be used together: datagrams have no connections"
+                    f"--udp and --{site} cannot be used together: UDP has no connections"
                 )
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (

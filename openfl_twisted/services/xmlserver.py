@@ -218,7 +218,7 @@ class Options(DataServerOptions):
             self["app"] = _loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
-                "--broker requires --rooms=path, --rooms=xml or an --app with rooms"
+                "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"
             )
         if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
             raise usage.UsageError(

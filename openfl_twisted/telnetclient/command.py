@@ -143,7 +143,7 @@ class Options(GroupedOptions):
             two arguments.
         """
         if not host or rest:
-            raise usage.UsageError("HOST is required, and only PORT can follow")
+            raise usage.UsageError("the arguments must be HOST or HOST PORT")
         self["host"] = host.removeprefix("[").removesuffix("]")
         self["port"] = port
 
@@ -186,7 +186,7 @@ class Options(GroupedOptions):
         if port is None:
             return 8080 if self["xml"] else 992 if self["tls"] else 23
         if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
-            raise usage.UsageError(f"{port!r} is not a port: a number from 1 to 65535")
+            raise usage.UsageError(f"{port!r} is not a port from 1 to 65535")
         return int(port)
 
     def _trust(self, path: str | None) -> Trust:

@@ -584,7 +584,7 @@ class GuardFactory(WrapperFactory[Any]):
 # Number of checks during idleTimeout.
 _IDLE_CHECKS = 4
 
-ENDS = {"peer": "by the peer", "server": "by this side", "failure": "by a failure: {}"}
+ENDS = {"peer": "by the peer", "server": "by the server", "failure": "after an error: {}"}
 """
 The side that closed a connection, and its description in the log.
 """

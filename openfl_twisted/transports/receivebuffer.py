@@ -214,7 +214,8 @@ class ReceiveBuffer:
             currentBatch.run(self._deliver)
         except Exception:
             self.log.failure(
-                "unhandled error while serving {peer}", peer=describe(connection.getPeer())
+                "unhandled error while serving {peer}; connection aborted",
+                peer=describe(connection.getPeer()),
             )
             connection.abortConnection()
             return False

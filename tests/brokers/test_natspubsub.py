@@ -209,4 +209,4 @@ class NATSSecurityTests(SynchronousTestCase):
             self.broker = Broker()
             transport = self.connect(self.creator, b'INFO {"tls_required":true}\r\n' + more)
             self.assertTrue(transport.closed)
-            self.assertIn("before TLS", self.pubSub.problem)
+            self.assertIn("before the TLS handshake", self.pubSub.problem)

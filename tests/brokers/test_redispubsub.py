@@ -87,7 +87,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         self.broker.accept().arrive(
             b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `secret`, \r\n"
         )
-        self.assertEqual(self.pubSub.problem, "the broker is too old: Redis 6 or newer is needed")
+        self.assertEqual(self.pubSub.problem, "the broker is too old: Redis 6 or newer is required")
 
     def test_passwordRepeated(self) -> None:
         """

@@ -134,7 +134,7 @@ async def test_telnet() -> None:
     assert client.printed.endswith(b"\nUnable to connect: socket error.\n")
     client = run(*example("telnet.py", HOST, ""))
     assert await client.ended == 1
-    assert client.printed == b"'' is not a port: a number from 1 to 65535\n"
+    assert client.printed == b"'' is not a port from 1 to 65535\n"
 
 
 @live

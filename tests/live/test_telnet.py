@@ -151,7 +151,7 @@ async def test_noConnection() -> None:
     async with serving(Factory.forProtocol(Silent)) as (port, _):
         silent = telnet("--tls", "--timeout=0.3", HOST, port)
         assert await ended(silent, 1) == [f"{HOST}:{port} has not answered within 0.3 seconds"]
-    assert await ended(telnet(HOST, port), 1) == [f"{HOST}:{port} refuses connections"]
+    assert await ended(telnet(HOST, port), 1) == [f"{HOST}:{port} refused the connection"]
 
 
 @live
@@ -161,7 +161,7 @@ async def test_usage() -> None:
     """
     lines = await ended(telnet(HOST, "0"), 2)
     assert lines == [
-        "openfl-telnet: '0' is not a port: a number from 1 to 65535; see --help",
+        "openfl-telnet: '0' is not a port from 1 to 65535; see --help",
     ]
 
 

@@ -60,7 +60,7 @@ async def test_xml() -> None:
     await two.untilLost()
     assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(\d open\)", printed)) == 3
     assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the peer", printed)) == 1
-    assert len(re.findall(r"127\.0\.0\.1:\d+ closed by this side", printed)) == 2
+    assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the server", printed)) == 2
 
 
 @live
@@ -288,7 +288,7 @@ async def test_portBelow1024() -> None:
         drop = [f"--{caps}=-net_bind_service" for caps in ("bounding-set", "inh-caps")]
         server = run(setpriv, *drop, *TWISTD, *command)
     assert await server.ended == 1
-    assert "Permission denied; a port below 1024 needs the right" in server.printed.decode()
+    assert "Permission denied; ports below 1024 require root privileges" in server.printed.decode()
     assert "Traceback" not in server.printed.decode()
 
 

@@ -260,7 +260,7 @@ class CertificateOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, [f"--tls-key={self.key}"], "requires --tls-certificate")
         self.assertUsage(xmlserver, [certificate], self.certificate, "no PEM private key")
         self.assertUsage(
-            echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "datagrams have no TLS"
+            echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "TLS requires TCP"
         )
 
 

@@ -151,7 +151,7 @@ class ServiceTests(ServingTestCase):
         """
         for problem, words in [
             (OSError(errno.EADDRINUSE, "Address already in use"), "127.0.0.1:80: Address already"),
-            (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; a port below"),
+            (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; ports below"),
         ]:
             endpoint = FailingEndpoint(CannotListenError("127.0.0.1", 80, problem))
             service = self.service(xmlserver, endpoint=endpoint)

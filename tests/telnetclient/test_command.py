@@ -93,9 +93,9 @@ class OptionTests(SynchronousTestCase):
         An invalid address is a usage error.
         """
         for arguments in ([], [""], ["h", "1", "2"]):
-            self.assertUsage(arguments, "HOST is required, and only PORT can follow")
+            self.assertUsage(arguments, "the arguments must be HOST or HOST PORT")
         for port in ("", "x", "-1", "0", "65536", "1.5", "\u0663", "9" * 5000):
-            self.assertUsage(["--", "h", port], "is not a port: a number from 1 to 65535")
+            self.assertUsage(["--", "h", port], "is not a port from 1 to 65535")
 
     def test_text(self) -> None:
         """
@@ -265,7 +265,7 @@ class TalkTests(SynchronousTestCase):
         talking = self.talk()
         self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
-        self.assertEqual(self.told, ["h:23 refuses connections"])
+        self.assertEqual(self.told, ["h:23 refused the connection"])
         self.assertIsNone(self.terminal.connection)
 
     def test_timeout(self) -> None:
@@ -474,7 +474,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(status, 2)
         self.assertEqual(
             told.splitlines(),
-            ["openfl-telnet: 'x' is not a port: a number from 1 to 65535; see --help"],
+            ["openfl-telnet: 'x' is not a port from 1 to 65535; see --help"],
         )
 
     def test_noStandardInput(self) -> None:

@@ -154,9 +154,9 @@ class CountTests(GuardTestCase):
         """
         for reason, abort, words in [
             (ConnectionDone(), False, "by the peer"),
-            (ConnectionLost("no route"), False, "by a failure: Connection to the other side"),
-            (None, False, "by this side"),
-            (None, True, "by this side"),
+            (ConnectionLost("no route"), False, "after an error: Connection to the other side"),
+            (None, False, "by the server"),
+            (None, True, "by the server"),
         ]:
             opened, closed = linesOf(self.lines(reason, abort=abort))
             self.assertEqual(opened, "192.168.1.1:54321 opened (1 open)")

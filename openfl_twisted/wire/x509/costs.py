@@ -81,7 +81,7 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
             return str(error)
     if names * constraints > MAX_COMPARISONS:
         return (
-            f"{names} names with {constraints} name constraints are more than "
+            f"{names} names with {constraints} name constraints require more than "
             f"{MAX_COMPARISONS} comparisons"
         )
     return ""

@@ -145,7 +145,7 @@ class ExcessTests(SynchronousTestCase):
         self.assertEqual(findExcess([leaf.der, limited.der], own), "")
         self.assertEqual(
             findExcess([leaf.der, limited.der], own + 1),
-            f"{count} names with {own + 31} name constraints are more than "
+            f"{count} names with {own + 31} name constraints require more than "
             f"{MAX_COMPARISONS} comparisons",
         )
 
