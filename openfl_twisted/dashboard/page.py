@@ -195,7 +195,7 @@ class _CommandResource(_ProtectedResource):
     def answer(self, request: Request) -> bytes:
         origin, host = request.getHeader("Origin"), request.getHeader("Host")
         if origin is not None and origin.partition("://")[2] != host:
-            raise DashboardError(403, "requests of pages from another origin are not allowed")
+            raise DashboardError(403, "requests from pages of another origin are not allowed")
         kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise DashboardError(415, "the content type must be application/json")

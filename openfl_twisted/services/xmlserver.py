@@ -209,7 +209,7 @@ class Options(DataServerOptions):
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
-            raise usage.UsageError("--rooms cannot be combined with --app or --echo")
+            raise usage.UsageError("--rooms cannot be used with --app or --echo")
         if self["app"] is None:
             self["app"] = EchoProtocol if self["echo"] else _ROOMS[self["rooms"]]
         elif self["echo"]:

@@ -440,7 +440,7 @@ class GuardFactory(WrapperFactory[Any]):
         self._countClosed(connection.kind, by, connection)
         if self._recentRefusals:
             self.log.warn(
-                "connections are accepted again; {refused} were refused",
+                "accepting connections again; {refused} connections were refused",
                 refused=self._recentRefusals,
             )
             self._recentRefusals = 0

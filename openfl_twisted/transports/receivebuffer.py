@@ -286,7 +286,7 @@ class ReceiveBuffer:
 
     def _timedOut(self) -> None:
         self.log.warn(
-            "{peer} closed: paused application left data unread for {seconds:g} s",
+            "{peer} closed: the paused application left data unread for {seconds:g} s",
             peer=describe(self._connection.getPeer()),
             seconds=LATE_END_TIMEOUT,
         )

@@ -406,7 +406,7 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
         app = f"--app={Table.__module__}:{Table.__name__}"
         self.assertUsage(xmlserver, [app, "--resume=5"], "--resume requires")
-        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be combined")
+        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be used")
 
     def test_roomMembers(self) -> None:
         """
@@ -432,7 +432,7 @@ class RoomOptionTests(OptionsTestCase):
         broker URL.
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
-        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be combined")
+        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be used")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume requires")
         self.assertUsage(xmlserver, ["--broker=memory:"], "--broker requires --rooms")
         for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):

@@ -290,7 +290,7 @@ class LimitTests(GuardTestCase):
             "None refused: connection limit reached (2, --max-connections); "
             "further refusals are not logged",
         )
-        self.assertEqual(lines[2], "connections are accepted again; 3 were refused")
+        self.assertEqual(lines[2], "accepting connections again; 3 connections were refused")
         self.assertEqual(len(lines), 4)
 
     def test_noLimit(self) -> None:

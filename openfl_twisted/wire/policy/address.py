@@ -68,6 +68,6 @@ def policyAddress(url: str) -> tuple[str, int]:
     parts = _split(url)
     if parts.scheme != "xmlsocket" or parts.port is None:
         raise ValueError(
-            f"a policy file of {shown(url)} has no effect on sockets: use xmlsocket://HOST:PORT"
+            f"a policy file from {shown(url)} has no effect on sockets: use xmlsocket://HOST:PORT"
         )
     return parts.hostname or "", parts.port
