@@ -70,6 +70,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """How fast it is, beside whom; pass arguments behind --, as growth or --quick."""
+    """Run the benchmarks; pass arguments after --, such as growth or --quick."""
     session.install("-e", ".[benchmarks]")
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -100,7 +100,7 @@ def workloads(mode: str, names: str | None) -> list[Workload]:
     wanted = known if names is None else {*names.split(",")}
     unknown = {*wanted} - {*known}
     if unknown:
-        raise ValueError(f"there is no workload {', '.join(sorted(unknown))}; see --help")
+        raise ValueError(f"unknown workload: {', '.join(sorted(unknown))}; see --help")
     return [each for name, found in known.items() if name in wanted for each in found]
 
 

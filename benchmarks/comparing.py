@@ -46,7 +46,7 @@ class Comparison:
         @param seconds: duration of each measurement.
         """
         self.results = Results()
-        self.results.machine |= {"rounds": str(rounds), "a turn": f"{seconds:g} s"}
+        self.results.machine |= {"rounds": str(rounds), "time per measurement": f"{seconds:g} s"}
         self._folder = folder
         self._servers = {server.name: server for server in servers}
         self._rounds = rounds
@@ -146,7 +146,7 @@ class Comparison:
             own = best(verdicts(workload, costs))
             if own is None or own.server not in self._servers or workload.load == "idle":
                 continue
-            if reached(workload, own) in ("mark", "no"):
+            if reached(workload, own) in ("prototype", "no"):
                 report(f"profile: {workload.title}")
                 self._profile(workload, self._servers[own.server])
 

@@ -157,14 +157,14 @@ def best(found: Iterable[Verdict]) -> Verdict | None:
 
 def reached(workload: Workload, verdict: Verdict) -> str:
     """
-    Return whether a server reaches the goal or the first mark, as one word for a table.
+    Return whether a server reaches the goal or the prototype's result, as one word for a table.
     """
     if verdict.value is None or workload.goal is None:
         return "?"
     if verdict.value <= workload.goal:
         return "goal"
     if workload.mark is not None and verdict.value <= workload.mark:
-        return "mark"
+        return "prototype"
     return "no"
 
 

@@ -22,8 +22,8 @@ Row = Sequence[str]
 # A hyphen would start a list.
 _MISSING = "\N{EN DASH}"
 
-GOALS = ("workload", "best of ours", "cost", "ratio", "C", "first mark", "goal", "reached")
-BESIDE_C = ("workload", "best of ours, ratio to C", "prototype, ratio to C")
+GOALS = ("workload", "best of ours", "cost", "ratio", "C", "prototype", "goal", "reached")
+COMPARED_WITH_C = ("workload", "best of ours, ratio to C", "prototype, ratio to C")
 DETAILS = ("server", "cost", "ratio", "reached")
 PROFILE = ("part of the time", "function", "line")
 
@@ -69,7 +69,7 @@ def goals(results: Results) -> Iterator[Row]:
             )
 
 
-def besideC(results: Results) -> Iterator[Row]:
+def comparedWithC(results: Results) -> Iterator[Row]:
     """
     Yield the rows of the table with the server in C as the reference of all workloads.
     Unlike other references, its cost is similar on all machines.
@@ -160,9 +160,9 @@ def summary(results: Results) -> Iterator[str]:
     """
     yield _measuredWith(results)
     yield grid(GOALS, goals(results))
-    rows = [*besideC(results)]
+    rows = [*comparedWithC(results)]
     if rows:
-        yield grid(BESIDE_C, rows)
+        yield grid(COMPARED_WITH_C, rows)
     yield _skipped(results)
 
 

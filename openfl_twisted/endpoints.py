@@ -86,7 +86,7 @@ class StartupError(SystemExit, Exception):
         cause = error.socketError
         reason = getattr(cause, "strerror", None) or str(cause)
         if isinstance(cause, PermissionError):
-            reason += "; a port below 1024 needs the right to it, see twistd's --uid"
+            reason += "; ports below 1024 require root privileges, see twistd's --uid"
         return cls(f"cannot listen on {error.interface or '*'}:{error.port}: {reason}")
 
 
@@ -144,7 +144,9 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     """
     wrapper, _, wrapped = description.partition(":")
     if description.startswith("haproxy:openfl:"):
-        raise ValueError("the PROXY header precedes all other data: write openfl:haproxy:...")
+        raise ValueError(
+            "haproxy: must follow openfl: (the header is received first): write openfl:haproxy:..."
+        )
     if wrapper == "haproxy":
         return ProxyProtocolEndpoint(serverEndpoint(reactor, wrapped), reactor)
     endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
@@ -203,7 +205,7 @@ def parseClientTypes(text: str) -> frozenset[ClientType]:
     for name in text.split(","):
         if name.strip() not in known:
             raise ValueError(
-                f"{name.strip()!r} is not a client type; the types are {', '.join(sorted(known))}"
+                f"{name.strip()!r} is not a client type: must be one of {', '.join(sorted(known))}"
             )
         accept.add(known[name.strip()])
     return frozenset(accept | {ClientType.POLICY})
@@ -222,7 +224,9 @@ def parsePassThrough(text: str) -> frozenset[Signature]:
     names = [] if text == "none" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise ValueError(f"{name!r} must be one of none, {', '.join(sorted(known))}")
+            raise ValueError(
+                f"{name!r} is not a protocol: must be one of none, {', '.join(sorted(known))}"
+            )
     return frozenset(known[name] for name in names)
 
 

@@ -32,7 +32,7 @@ def results() -> Results:
             "connections-10": {"ours text": [2.0], "uvloop": [1.0]},
             "connections-100": {"ours text": [20.0]},
         },
-        missing={"Java": "there is no javac"},
+        missing={"Java": "javac is not installed"},
         profiles={"ping-pong": Profile("ours text", {"doRead: self.socket.recv()": 0.5})},
     )
 
@@ -67,9 +67,9 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_reached(self) -> None:
         """
-        A goal, a first mark, or neither is reached. Without a goal the result is empty.
+        A goal, a prototype's result, or neither is reached. Without a goal the result is empty.
         """
-        for cost, word in ((1.0, "goal"), (1.2, "mark"), (1.4, "no")):
+        for cost, word in ((1.0, "goal"), (1.2, "prototype"), (1.4, "no")):
             found = verdicts(ECHO, {"ours": [cost], "uvloop": [1.0]})
             self.assertEqual(reached(ECHO, found[0]), word)
         free = Workload("free", "free", "echo", "echo", "echo", {})
@@ -182,25 +182,25 @@ class TableTests(SynchronousTestCase):
             rows.setdefault(line[0], [cell.strip() for cell in line[1:] if cell])
         self.assertEqual(
             rows["ping-pong, 64 connections"][-5:],
-            ["1.20 x uvloop", "0.50", "1.30", "1.00", "mark"],
+            ["1.20 x uvloop", "0.50", "1.30", "1.00", "prototype"],
         )
         self.assertEqual(rows["Node"], ["4.00", "1.33 x uvloop"])
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
-        self.assertIn("* Java: ``there is no javac``", text)
+        self.assertIn("* Java: ``javac is not installed``", text)
         self.assertNotIn("image::", text)
 
-    def test_besideC(self) -> None:
+    def test_comparedWithC(self) -> None:
         """
         The best of our servers and the prototype are also compared with the server in
         C, where both were measured.
         """
         self.assertEqual(
-            [*tables.besideC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
+            [*tables.comparedWithC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
         )
         without = results()
         del without.costs["ping-pong"]["C"]
-        self.assertEqual([*tables.besideC(without)], [])
-        self.assertNotIn("prototype", tables.text(without, *PARTS["speed"]))
+        self.assertEqual([*tables.comparedWithC(without)], [])
+        self.assertNotIn("prototype, ratio to C", tables.text(without, *PARTS["speed"]))
 
     def test_growth(self) -> None:
         """

@@ -136,8 +136,11 @@ class DescriptionTests(EndpointTestCase):
         The error for an invalid argument names the reason.
         """
         for settings, words in (
-            ("accept=plain,telnet", "not a client type; the types are plain, tls, websocket"),
-            ("passThrough=ftp", "passThrough=ftp: 'ftp' must be one of none, http, proxy, tls"),
+            ("accept=plain,telnet", "not a client type: must be one of plain, tls, websocket"),
+            (
+                "passThrough=ftp",
+                "passThrough=ftp: 'ftp' is not a protocol: must be one of none, http, proxy, tls",
+            ),
             ("greetingDelay=soon", "soon"),
             ("greetingDelay=nan", "'nan' is not a number of seconds"),
             ("greetingDelay=-1", "'-1' is not a number of seconds"),

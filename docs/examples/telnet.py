@@ -85,7 +85,7 @@ class TelnetSocket(LineOnlyReceiver):
 
     def connect(self, server: str, port: str) -> Telnet:
         if not (port.isdecimal() and 0 < int(port) <= 65535):
-            raise SystemExit(f"{port!r} is not a port: a number from 1 to 65535")
+            raise SystemExit(f"{port!r} is not a port from 1 to 65535")
         return Telnet(server, int(port), self.output)
 
     def output(self, text: str) -> None:

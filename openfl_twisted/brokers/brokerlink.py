@@ -162,7 +162,7 @@ class BrokerConnection(Protocol):
                     return
                 self.eventReceived(event)
         except StreamError as problem:
-            self.fail(f"the broker cannot be understood: {problem}")
+            self.fail(f"invalid data from the broker: {problem}")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._end()

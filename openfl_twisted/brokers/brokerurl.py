@@ -113,18 +113,18 @@ def parseBrokerURL(url: str) -> BrokerURL:
         # The text of the error may repeat the password.
         raise ValueError("the URL of the broker has an invalid host, port or query") from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError(f"scheme {parts.scheme!r} must be one of {_KNOWN}")
+        raise ValueError(f"unknown URL scheme {parts.scheme!r}: must be one of {_KNOWN}")
     usual, secure = _SCHEMES[parts.scheme]
     if not host:
-        raise ValueError(f"a URL with {parts.scheme}: must have a host")
+        raise ValueError(f"the URL must have a host, such as {parts.scheme}://broker.example")
     isRedis = parts.scheme.startswith("redis")
     _checkPath(parts.path, parts.fragment, isRedis)
     user = unquote(parts.username) if parts.username else None
     password = None if parts.password is None else unquote(parts.password)
     if isRedis and user is not None and password is None:
-        raise ValueError("a user must have a password: redis://user:password@host")
+        raise ValueError("the URL has a user but no password: must be redis://user:password@host")
     if not isRedis and user is None and password is not None:
-        raise ValueError("a password must have a user: nats://user:password@host")
+        raise ValueError("the URL has a password but no user: must be nats://user:password@host")
     prefix, trust = _optionsIn(query, secure)
     return BrokerURL(
         parts.scheme, host, usual if port is None else port, user, password, secure, prefix, trust
@@ -133,25 +133,27 @@ def parseBrokerURL(url: str) -> BrokerURL:
 
 def _checkPath(path: str, fragment: str, isRedis: bool) -> None:
     if isRedis and path not in ("", "/", "/0"):
-        raise ValueError("pub/sub of Redis has no databases: remove the path after the /")
+        raise ValueError("Redis pub/sub does not use databases: remove the path from the URL")
     if not isRedis and path not in ("", "/"):
-        raise ValueError("a URL of NATS has no path: remove it")
+        raise ValueError("a NATS URL must not have a path: remove it")
     if fragment:
-        raise ValueError("a URL of a broker has no fragment: write # in a password as %23")
+        raise ValueError("a broker URL must not have a fragment: write # in a password as %23")
 
 
 def _optionsIn(query: dict[str, list[str]], secure: bool) -> tuple[str, Trust | None]:
     options = {name: values[-1] for name, values in query.items()}
     prefix = options.pop("prefix", PREFIX)
     if not prefix or len(prefix.encode(errors="replace")) > 100:
-        raise ValueError("prefix must have 1 to 100 bytes")
+        raise ValueError("the prefix parameter must have 1 to 100 bytes, such as ?prefix=games")
     file = options.pop("ca", None)
     if options:
-        raise ValueError(f"option {min(options)!r} must be prefix or ca")
+        raise ValueError(
+            f"unknown URL parameter {min(options)!r}: must be prefix or ca, such as ?prefix=games"
+        )
     if file is None:
         return prefix, None
     if not secure:
-        raise ValueError("ca needs TLS: use rediss:// or nats+tls://")
+        raise ValueError("the ca parameter requires TLS: use rediss:// or nats+tls://")
     try:
         return prefix, Trust.fromPEM(file)
     except OSError as problem:

@@ -67,11 +67,11 @@ class _NATSConnection(PubSubConnection):
     def read(self, data: bytes) -> Iterable[object]:
         yield from self._reader.receive(data)
         if self._securing and self._reader.pending:
-            self.fail("the broker has sent more than INFO before TLS")
+            self.fail("the broker has sent other data than INFO before the TLS handshake")
 
     def eventReceived(self, event: Any) -> None:
         if self._securing:
-            self.fail("the broker has sent more than INFO before TLS")
+            self.fail("the broker has sent other data than INFO before the TLS handshake")
             return
         match event:
             case nats.Delivery(number, payload):
@@ -94,9 +94,9 @@ class _NATSConnection(PubSubConnection):
         keeps the connection open; after any other error it closes it.
         """
         if text.lower().startswith("permissions violation"):
-            self._pubSub.wasRefused(f"the broker says: {text}")
+            self._pubSub.wasRefused(f"error reply: {text}")
         else:
-            self.fail(f"the broker says: {text}")
+            self.fail(f"error reply: {text}")
 
     def _introduced(self, info: nats.ServerInfo) -> None:
         """

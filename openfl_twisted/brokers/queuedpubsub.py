@@ -20,6 +20,8 @@ from openfl_twisted.wire.envelope import (
 
 # Parts of the queue above which senders are slowed down, and below which they continue.
 _CONGESTED, _DRAINED = 0.5, 0.25
+_NOT_ACCEPTED = "the broker does not accept it"
+_STOPPED = "the connection to the broker was stopped"
 
 
 class QueuedPubSub(BasePubSub):
@@ -128,25 +130,33 @@ class QueuedPubSub(BasePubSub):
     def publish(self, topic: str, payload: bytes) -> bool:
         # A dropped message has a number too, so that other nodes notice its loss.
         data = self._sequencer.seal(checkTopic(topic), payload)
-        if self._send(topic, data):
-            self._dropping = False
-            return True
-        self._drop(1, "it is too large, or the broker is down, or the queue is full")
-        return False
-
-    def _send(self, topic: str, data: bytes) -> bool:
-        if len(data) > self.limits.maxPayload + OVERHEAD:
+        problem = self._send(topic, data)
+        if problem:
+            self._drop(1, problem)
             return False
+        self._dropping = False
+        return True
+
+    def _send(self, topic: str, data: bytes) -> str:
+        """
+        Send or queue a message.
+
+        @return: the reason why it must be dropped; empty otherwise.
+        """
+        if len(data) > self.limits.maxPayload + OVERHEAD:
+            return f"the payload is longer than {self.limits.maxPayload} bytes"
         if self.isWritable() and not self._outbox and not self._gathering.waiting:
             taken = self.transmit(topic, data)
             self.published += taken
-            return taken
+            return "" if taken else _NOT_ACCEPTED
         if self.state is PubSubState.STOPPED:
-            return False
+            return _STOPPED
         now = self.clock.seconds()
-        self._drop(self._outbox.dropOld(now), "it was queued for too long")
+        self._dropOld(now)
         # A sender is held back only before its next message.
-        return self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock())
+        if self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock()):
+            return ""
+        return "the queue is full"
 
     def subscribe(self, topic: str, callback: Callback) -> None:
         super().subscribe(topic, callback)
@@ -169,14 +179,16 @@ class QueuedPubSub(BasePubSub):
         self.problem = ""
         self.reconnects += self._wasUp
         self._wasUp = True
-        self.log.info("the broker {broker} is up", broker=self.description)
+        self.log.info("connected to the broker {broker}", broker=self.description)
         self._gathering.connected()
         if self._gathering.waiting and self._outbox:
             self.log.info(
-                "{count} messages to {broker} are held until {nodes} nodes are connected again",
+                "{count} messages wait in the queue for {broker} until {nodes} other nodes have"
+                " reconnected to it, for at most {seconds:g} s",
                 count=len(self._outbox),
                 broker=self.description,
                 nodes=len(self._gathering.expected),
+                seconds=self.limits.gatherTimeout,
             )
         self.flush()
         self.notify(lambda listener: listener.up())
@@ -194,7 +206,7 @@ class QueuedPubSub(BasePubSub):
         if told is PubSubState.UP:
             self._gathering.disconnected()
         self.log.warn(
-            "the broker {broker} is down: {reason}", broker=self.description, reason=reason
+            "no connection to the broker {broker}: {reason}", broker=self.description, reason=reason
         )
         if told is not PubSubState.DOWN:
             self.notify(lambda listener: listener.down(reason))
@@ -208,7 +220,7 @@ class QueuedPubSub(BasePubSub):
         self.state = PubSubState.STOPPED
         self.problem = ""
         self._wasUp = False
-        self._drop(self._outbox.clear(), "the connection to the broker was stopped")
+        self._drop(self._outbox.clear(), _STOPPED)
         self._notifyDrained()
 
     def flush(self) -> None:
@@ -216,13 +228,13 @@ class QueuedPubSub(BasePubSub):
         Send the queued messages, as far as the broker accepts them.
         """
         outbox = self._outbox
-        self._drop(outbox.dropOld(self.clock.seconds()), "it was queued for too long")
+        self._dropOld(self.clock.seconds())
         while outbox and self.isWritable() and not self._gathering.waiting:
             message = outbox.take()
             if self.transmit(message.topic, message.data):
                 self.published += 1
             else:
-                self._drop(1, "the broker does not accept it")
+                self._drop(1, _NOT_ACCEPTED)
         if not outbox.exceeds(_DRAINED):
             self._notifyDrained()
 
@@ -285,15 +297,22 @@ class QueuedPubSub(BasePubSub):
         if self.problem != reason:
             self.problem = reason
             self.log.warn(
-                "the broker {broker} refuses: {reason}", broker=self.description, reason=reason
+                "the broker {broker} refused an operation: {reason}",
+                broker=self.description,
+                reason=reason,
             )
+
+    def _dropOld(self, now: float) -> None:
+        dropped = self._outbox.dropOld(now)
+        self._drop(dropped, f"it was queued for more than {self.limits.maxAge:g} s")
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count
         if count and not self._dropping:
             self._dropping = True
             self.log.warn(
-                "a message was not sent to {broker}: {reason}; there may be more",
+                "message to {broker} dropped: {reason};"
+                " further drops are not logged until a message is accepted",
                 broker=self.description,
                 reason=reason,
             )

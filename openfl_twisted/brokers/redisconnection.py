@@ -78,10 +78,10 @@ class RedisLogin:
         @return: the reason, as human-readable text with the password masked.
         """
         if "unknown command" in text.lower():
-            return "the broker is too old: Redis 6 or newer is needed"
+            return "the broker is too old: Redis 6 or newer is required"
         if self._password:
             text = text.replace(self._password, "***")
-        return f"the broker says: {text}"
+        return f"error reply: {text}"
 
 
 class RedisConnection(BrokerConnection):

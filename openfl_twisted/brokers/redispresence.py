@@ -85,7 +85,7 @@ class _RedisPresenceConnection(RedisConnection):
         @return: fires with the reply to the last.
         """
         if not self.takesMore:
-            return succeed(RedisProblem("the broker does not read"))
+            return succeed(RedisProblem("the send buffer to the broker is full"))
         last: Deferred[Reply] = Deferred()
         self._replies.extend([None] * (len(commands) - 1))
         self._replies.append(last)
@@ -101,7 +101,7 @@ class _RedisPresenceConnection(RedisConnection):
         nothing is subscribed to.
         """
         if not self._replies:
-            self.fail("the broker has sent a reply without a command")
+            self.fail("the broker has sent an unexpected reply")
             return
         self._answer(reply)
 
@@ -113,7 +113,7 @@ class _RedisPresenceConnection(RedisConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         while self._replies:
-            self._answer(RedisProblem("the connection is lost"))
+            self._answer(RedisProblem("the connection was lost"))
 
 
 @implementer(IPresence)
@@ -222,7 +222,7 @@ class RedisPresence(LinkUser):
         """
         self._stopRefreshing()
         self._stale.clear()
-        self._warn(f"cannot be reached: {reason}")
+        self._warn(f"no connection: {reason}")
 
     def linkWritable(self) -> None:
         self._writeRooms(self._stale)
@@ -296,12 +296,12 @@ class RedisPresence(LinkUser):
 
     def _check(self, reply: Reply) -> None:
         if isinstance(reply, RedisProblem) and self._connection is not None:
-            self._warn(f"says: {reply.text}")
+            self._warn(f"error reply: {reply.text}")
 
     def _warn(self, problem: str) -> None:
         if problem != self._problem:
             self._problem = problem
-            self.log.warn("presence: {redis} {problem}", redis=self.description, problem=problem)
+            self.log.warn("presence in {redis}: {problem}", redis=self.description, problem=problem)
 
     def _here(self, room: str, node: bytes | None = None) -> bytes:
         """

@@ -51,7 +51,7 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
                 topic = channel[len(self._prefix) :].decode(errors="replace")
                 self._pubSub.arrived(topic, payload)
             case RedisProblem(text):
-                self._pubSub.wasRefused(f"the broker says: {text}")
+                self._pubSub.wasRefused(f"error reply: {text}")
             case "PONG":
                 if self.link.connection is None:
                     self.ready()

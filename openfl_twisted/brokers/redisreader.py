@@ -109,7 +109,7 @@ class RedisReader(BaseRedisProtocol):
         elif kind and kind in "+-:":
             self._check(0)
         else:
-            raise StreamError(f"{line[:40]!r} is not a reply of Redis")
+            raise StreamError(f"{line[:40]!r} is not a Redis reply")
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:

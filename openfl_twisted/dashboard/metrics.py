@@ -71,7 +71,7 @@ class _ServerCollector(Collector):
         clients = {(kind,): 0 for kind in CLIENT_TYPES}
         for connection in list(guard.protocols):
             clients[connection.kind,] += 1
-        yield _gauge("clients", "Connected clients", clients.items(), "kind")
+        yield _gauge("clients", "Connected clients", clients.items(), "type")
         yield _gauge(
             "clients_limit", "Maximum number of clients, 0 for no limit", _one(guard.maxConnections)
         )
@@ -80,7 +80,7 @@ class _ServerCollector(Collector):
         closed = {
             (kind, by): guard.closed.get((kind, by), 0) for kind in CLIENT_TYPES for by in ENDS
         }
-        yield _counter("connections_closed", "Connections closed", closed.items(), "kind", "by")
+        yield _counter("connections_closed", "Connections closed", closed.items(), "type", "by")
 
     def _traffic(self) -> Iterator[Metric]:
         guard = self._status.guard
@@ -91,7 +91,7 @@ class _ServerCollector(Collector):
             ("sent_bytes", "Bytes sent to clients", "bytesOut"),
         ):
             values = {(kind,): getattr(found, attribute) for kind, found in traffic.items()}
-            yield _counter(name, meaning, values.items(), "kind")
+            yield _counter(name, meaning, values.items(), "type")
         waiting = guard.waiting()
         yield _gauge("queue_bytes", "Bytes in send queues", _one(waiting))
         messages = self._status.messages
@@ -142,7 +142,7 @@ class _ServerCollector(Collector):
         refused = {(code,): count for code, count in lobby.refused.items()}
         yield _counter(
             "rooms_lost",
-            "Messages lost because a member did not read or was away",
+            "Messages lost because a member was slow or disconnected",
             _one(lobby.lost),
         )
         yield _counter(

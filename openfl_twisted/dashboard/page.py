@@ -195,7 +195,7 @@ class _CommandResource(_ProtectedResource):
     def answer(self, request: Request) -> bytes:
         origin, host = request.getHeader("Origin"), request.getHeader("Host")
         if origin is not None and origin.partition("://")[2] != host:
-            raise DashboardError(403, "pages of another origin cannot use this resource")
+            raise DashboardError(403, "requests from pages of another origin are not allowed")
         kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise DashboardError(415, "the content type must be application/json")
@@ -223,10 +223,10 @@ def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[st
     if not isinstance(text, str) or "\0" in text:
         raise DashboardError(400, "text must be a string without NUL characters")
     if not hasattr(served, "broadcast"):
-        raise DashboardError(409, "this server does not send messages")
+        raise DashboardError(409, "this server cannot send messages to its clients")
     count = len(served.connections)
     served.broadcast(text)
-    _log.info("dashboard, {by}: message sent to {count} clients", by=by, count=count)
+    _log.info("{by} sent a message to {count} clients (dashboard)", by=by, count=count)
     return {"hearers": count}
 
 

@@ -30,9 +30,9 @@ class Monitored(Protocol):
 
 
 BROKER_COUNTERS = {
-    "published": "Messages handed to the broker",
-    "received": "Messages of other nodes received",
-    "dropped": "Messages not handed to the broker",
+    "published": "Messages sent to the broker",
+    "received": "Messages received from other nodes",
+    "dropped": "Messages dropped before they were sent to the broker",
     "gaps": "Gaps in the messages of another node",
     "missed": "Messages missing in all gaps",
     "duplicates": "Messages dropped because they were duplicates or too late",

@@ -238,9 +238,13 @@ class DashboardState:
         protocol = connection.top.owner
         taps = self._taps.get(id)
         if not isinstance(protocol, XMLSocketProtocol):
-            raise DashboardError(409, "this client does not send messages")
+            raise DashboardError(
+                409, "this client does not use XMLSocket, so it has no messages to show"
+            )
         if not taps and protocol.tap is not None:
-            raise DashboardError(409, "the messages of this client are monitored elsewhere")
+            raise DashboardError(
+                409, "the program has set XMLSocketProtocol.tap for this client: set it to None"
+            )
         stream = self._begin(request, partial(_MessageStream, request, self, connection))
         if taps:
             taps.append(stream)

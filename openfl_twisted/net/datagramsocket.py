@@ -222,9 +222,11 @@ class DatagramSocket(BoundSocket):
             words = f"{address} must be a multicast address, such as 239.1.2.3"
             raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
         if self._port is None:
-            raise invalidSocket("bind the socket before it joins a group")
+            raise invalidSocket("bind the socket before joining a group")
         if (group.version == 6) != (":" in (self.localAddress or "")):
-            raise invalidSocket("the socket is bound to the other IP version")
+            raise invalidSocket(
+                f"{address} and the bound address {self.localAddress} must have the same IP version"
+            )
         if group.version == 4:
             local = _checkIPv4(interface or ANY_ADDRESS)
             level, request = socket.IPPROTO_IP, group.packed + local.packed
@@ -281,7 +283,9 @@ class DatagramSocket(BoundSocket):
         if self._port is None:
             self.bind(0, "::" if ":" in address else ANY_ADDRESS)
         elif (":" in address) != (":" in (self.localAddress or "")):
-            raise invalidSocket("the socket is bound to the other IP version")
+            raise invalidSocket(
+                f"{address} and the bound address {self.localAddress} must have the same IP version"
+            )
 
     def receive(self) -> None:
         """

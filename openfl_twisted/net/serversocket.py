@@ -139,8 +139,11 @@ class ServerSocket(BoundSocket):
         if backlog < 0:
             raise errors.RangeError.numbered(2006)
         if self._bound is None or self._port is not None:
-            reason = "is not bound" if self._bound is None else "already listens"
-            raise invalidSocket(f"the socket {reason}")
+            raise invalidSocket(
+                "the socket is not bound: call bind first"
+                if self._bound is None
+                else "the socket is already listening"
+            )
         try:
             self._bound.listen(min(backlog, socket.SOMAXCONN) or socket.SOMAXCONN)
         except OSError as error:

@@ -46,6 +46,6 @@ class DatagramEchoProtocol(DatagramProtocol):
             transport.write(PREFIX + datagram, addr)
         except OSError as error:
             self.dropped += 1
-            self.log.debug("{address} not answered: {error}", address=addr[0], error=error)
+            self.log.debug("no answer sent to {address}: {error}", address=addr[0], error=error)
         else:
             self.answered += 1

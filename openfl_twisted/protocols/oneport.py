@@ -245,7 +245,7 @@ class _OnePortProtocol(DetectionProtocol):
         self.factory.countRefused(signature)
         reason = REASONS[signature]
         if signature is Signature.HTTP:
-            reason = "client sent an HTTP request late or incomplete"
+            reason = "client sent a late or incomplete HTTP request"
             if self.factory.requiresTLS and not self._inTLS:
                 reason = "client sent an HTTP request without TLS, which this port requires"
         elif signature is Signature.TLS and self._inTLS:

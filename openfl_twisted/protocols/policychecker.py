@@ -257,7 +257,7 @@ class _Check:
         for url in named:
             if await self._namedPermits(url):
                 return True
-        name = f"master policy file, port {checker.masterPort}"
+        name = f"master policy file on port {checker.masterPort}"
         master = await self._get(name, checker.masterPort, checker.masterTimeout)
         if master is not None:
             if self._decide(master, MASTER_PORT):
@@ -271,7 +271,7 @@ class _Check:
                 return False
         if self._port == checker.masterPort:
             return False
-        name = f"policy file of port {self._port} itself"
+        name = f"policy file on port {self._port}"
         own = await self._get(name, self._port, checker.answerTimeout)
         return own is not None and self._decide(own, self._port)
 
@@ -287,7 +287,9 @@ class _Check:
         if host.lower() != self._host.lower():
             # A policy file applies only to its own host.
             return False
-        policy = await self._get(f"policy file that was named, port {port}", port, NAMED_TIMEOUT)
+        policy = await self._get(
+            f"policy file from loadPolicyFile on port {port}", port, NAMED_TIMEOUT
+        )
         return policy is not None and self._decide(policy, port)
 
     async def _get(self, name: str, port: int, timeout: float) -> PolicyFile | None:

@@ -107,7 +107,10 @@ class FaithfulServerFactory(LineEchoFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> LineEchoProtocol | None:
         if self._used:
-            self.log.info("{peer} refused: only one client is served", peer=describe(addr))
+            self.log.info(
+                "{peer} refused: another client is already connected (one at a time)",
+                peer=describe(addr),
+            )
             return None
         self._used = True
         return super().buildProtocol(addr)

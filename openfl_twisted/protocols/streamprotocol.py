@@ -369,7 +369,10 @@ class StreamProtocol(Protocol):
             self.dataReceived(held)
         except Exception:
             # The reactor closes a connection only after errors of a read.
-            self.log.failure("unhandled error while serving {peer}", peer=self.describePeer())
+            self.log.failure(
+                "unhandled error while serving {peer}; connection aborted",
+                peer=self.describePeer(),
+            )
             self.transport.abortConnection()
 
     def readConnectionLost(self) -> None:

@@ -370,7 +370,8 @@ class XMLSocketProtocol(StreamProtocol):
         if not self._loggedInvalid:
             self._loggedInvalid = True
             self.log.warn(
-                "{peer} sent invalid UTF-8, which is decoded as Flash does",
+                "{peer} sent invalid UTF-8; decoding it like Flash Player"
+                " (logged once per connection)",
                 peer=self.describePeer(),
             )
         return decodeUTF8(data)

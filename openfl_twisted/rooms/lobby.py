@@ -252,8 +252,8 @@ class Lobby:
         if not self._full:
             self._full = True
             self.log.warn(
-                "a disconnected member leaves: {limit} memberships are kept already"
-                " (further ones are counted, not logged)",
+                "a disconnected member was removed: the limit of {limit} kept memberships is"
+                " reached (--max-kept); further removals are not logged",
                 limit=self.limits.maxKept,
             )
         return False
@@ -294,7 +294,7 @@ class Lobby:
         """
         member = self._tokens.get(token)
         if member is None:
-            raise self.refuse("token", "no membership has this token")
+            raise self.refuse("token", "the resume token is invalid or has expired")
         self._stopKeeping(member)
         before, member.recipient = member.recipient, recipient
         if before is not None:
@@ -428,7 +428,9 @@ class Lobby:
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
         data = what.data
         if exceeds(max(len(key), len(value)), limits.maxName):
-            raise self.refuse("data", f"an attribute has at most {limits.maxName} characters")
+            raise self.refuse(
+                "data", f"a key or value must have at most {limits.maxName} characters"
+            )
         if not value:
             data.pop(key, None)
         elif key in data or not exceeds(len(data) + 1, limits.maxData):
@@ -461,7 +463,7 @@ class Lobby:
 
     def _roomOf(self, member: Member) -> Room:
         if member.room is None:
-            raise LobbyError("room", "you are in no room")
+            raise LobbyError("room", "you are not in a room")
         return member.room
 
     def _checkName(self, name: str) -> None:

@@ -72,21 +72,22 @@ class IPubSub(Interface):
     """
 
     node: bytes = Attribute("The name of this node: 16 random bytes.")
-    description: str = Attribute("The address of the broker, for people; without passwords.")
+    description: str = Attribute("The address of the broker for logs, without passwords.")
     state: PubSubState = Attribute("The state of the connection to the broker.")
     problem: str = Attribute(
-        "The reason why the broker cannot be reached, or its last refusal; otherwise empty."
+        "The reason why there is no connection to the broker, or its last error reply;"
+        " otherwise empty."
     )
     waiting: int = Attribute("Number of messages queued for the broker.")
     congested: bool = Attribute(
-        "Whether the broker is connected, and takes messages more slowly than they are published."
-        " Publish no more until listeners are notified that the queue is drained."
+        "Whether messages are published faster than the connected broker accepts them. If so,"
+        " stop publishing until the listeners are notified that the queue is drained."
     )
-    published: int = Attribute("Number of messages handed to the broker.")
-    received: int = Attribute("Number of messages of other nodes that callbacks were called with.")
-    dropped: int = Attribute("Number of messages not handed to the broker.")
-    gaps: int = Attribute("Number of gaps: messages of another node were missing.")
-    missed: int = Attribute("Number of messages that were missing, in all gaps.")
+    published: int = Attribute("Number of messages sent to the broker.")
+    received: int = Attribute("Number of messages of other nodes that were passed to callbacks.")
+    dropped: int = Attribute("Number of messages dropped before they were sent to the broker.")
+    gaps: int = Attribute("Number of gaps in the messages of other nodes.")
+    missed: int = Attribute("Number of messages missing in all gaps.")
     duplicates: int = Attribute("Number of messages received twice or too late, and dropped.")
     malformed: int = Attribute("Number of messages that no node has sent, and dropped.")
     refused: int = Attribute("Number of times that the broker has refused something.")
@@ -229,7 +230,7 @@ class BasePubSub:
 
     def subscribe(self, topic: str, callback: Callback) -> None:
         if checkTopic(topic) in self._callbacks:
-            raise ValueError(f"{topic!r} is subscribed to already")
+            raise ValueError(f"topic {topic!r} already has a callback; unsubscribe it first")
         self._callbacks[topic] = callback
 
     def unsubscribe(self, topic: str) -> None:

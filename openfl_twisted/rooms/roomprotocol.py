@@ -239,7 +239,7 @@ class PathRoomProtocol(RoomProtocol):
 
 
 _EXCESSES = {
-    "rate": "you send more than is allowed",
+    "rate": "you have exceeded the rate limit",
     "message": "your message is too long",
 }
 
@@ -291,7 +291,7 @@ class XMLRoomProtocol(RoomProtocol):
         self.write(vocabulary.refusal(code, text))
         if code in REFUSALS and code not in self._refused:
             self._refused |= {code}
-            self.log.info("{peer} refused: {text}", peer=self.describePeer(), text=text)
+            self.log.info("{peer}: request refused: {text}", peer=self.describePeer(), text=text)
 
     def limitExceeded(self, limit: str) -> None:
         """
@@ -328,7 +328,7 @@ class XMLRoomProtocol(RoomProtocol):
             self._sendMembers(room, [])
             return
         if self._asking:
-            raise self.lobby.refuse("busy", "the previous <who/> has no answer yet")
+            raise self.lobby.refuse("busy", "the previous <who/> request is still pending")
         self._asking = True
         self.lobby.remoteRooms.others(room).addCallback(partial(self._sendMembers, room))
 

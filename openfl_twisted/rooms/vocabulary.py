@@ -106,7 +106,7 @@ def parseRequest(message: str) -> Request | None:
     try:
         element = readElement(encodeUTF8(message))
     except XMLError as problem:
-        raise VocabularyError(f"the message cannot be read: {problem}") from None
+        raise VocabularyError(f"the message cannot be parsed: {problem}") from None
     name = element.name
     if element.prefix or name not in REQUESTS:
         _checkForwarded(message)
@@ -139,7 +139,7 @@ def _checkForwarded(text: str) -> None:
         raise VocabularyError(f"only the server can send <{found[1].lower()}>")
     # A regular expression takes ten times as long to find two characters.
     if "<!" in text and _hiding.search(text):
-        raise VocabularyError("a comment, or a < in a CDATA section, is not forwarded")
+        raise VocabularyError("comments, and < in CDATA sections, are not allowed")
 
 
 def write(element: Element) -> bytes:

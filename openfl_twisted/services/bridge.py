@@ -67,8 +67,8 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target must have name and connect, and optionally framing,"
-                f" but is {entry!r}"
+                f"--config={path}: a target must have name, connect and optionally framing, as"
+                f" text: {entry!r}"
             )
         target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
@@ -105,8 +105,8 @@ class Options(DataServerOptions):
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     longdesc = (
-        "Forward clients, such as Ruffle and OpenFL HTML5, to servers that only speak TCP. "
-        "Only the servers of --connect and of [[target]] in the configuration file can be reached."
+        "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "
+        "reach only the server of --connect and those of [[target]] in the configuration file."
     )
 
     options: ClassVar[list[Option]] = [
@@ -122,8 +122,8 @@ class Options(DataServerOptions):
             "framing",
             "FRAMING",
             (
-                "Framing of the server: xml (each NUL-terminated message becomes one WebSocket "
-                "message) or raw."
+                "How to split the server's data into WebSocket messages: xml (one for each "
+                "NUL-terminated message) or raw (as received)."
             ),
             "xml",
         ),

@@ -17,7 +17,7 @@ from openfl_twisted.commandline import GENERAL, GroupedOptions, Option
 
 _SECRETS = {"dashboard-token"}
 _LETTERS = {"-l": "listen", "-h": "help"}
-_NOT_SETTINGS = {"check", "config", "help", "version"}
+_NOT_SETTINGS = {"config", "help", "show-config", "version"}
 _password = re.compile(r"://[^/?#]*@")
 _number = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -82,7 +82,7 @@ class ConfiguredOptions(GroupedOptions):
         ),
         Option(
             GENERAL,
-            "check",
+            "show-config",
             "",
             "Print the resolved configuration and the certificates, and exit.",
         ),
@@ -92,7 +92,7 @@ class ConfiguredOptions(GroupedOptions):
         """
         Parse the options of the configuration file, then those of the command line.
 
-        @raise SystemExit: with status 0, after C{--check} has printed the
+        @raise SystemExit: with status 0, after C{--show-config} has printed the
             configuration.
         """
         given = self._spelledOut(list(sys.argv[1:] if options is None else options))
@@ -103,7 +103,7 @@ class ConfiguredOptions(GroupedOptions):
         self._checkNames(path or "", fromFile)
         arguments = [*fromFile, *given]
         super().parseArguments(arguments)
-        if self["check"]:
+        if self["show-config"]:
             sys.stdout.write(self._resolved(arguments))
             for remark in self.remarks():
                 sys.stdout.write(f"# {remark}\n")
@@ -111,7 +111,7 @@ class ConfiguredOptions(GroupedOptions):
 
     def remarks(self) -> list[str]:
         """
-        Return remarks for C{--check}, such as descriptions of the files that the
+        Return remarks for C{--show-config}, such as descriptions of the files that the
         options name. Override this.
 
         @return: the lines to print as comments.
@@ -144,7 +144,9 @@ class ConfiguredOptions(GroupedOptions):
             if equals and name in self.longOpt:
                 raise usage.UsageError(f"--config={path}: {name} must be true or false")
             if not equals and name not in self.longOpt:
-                raise usage.UsageError(f"--config={path}: {name} needs a value")
+                raise usage.UsageError(
+                    f"--config={path}: {name} must have a value (text or a number), not true"
+                )
 
     def _resolved(self, arguments: list[str]) -> str:
         """

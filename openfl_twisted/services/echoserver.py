@@ -46,7 +46,9 @@ def _udpAddress(description: str) -> tuple[int, str]:
         address = (found[2] or _ANY_ADDRESS).replace("\\:", ":")
         if port <= 65535 and (isIPAddress(address) or isIPv6Address(address)):
             return port, address
-    raise usage.UsageError(f"--listen={description}: try for example udp:8087:interface=127.0.0.1")
+    raise usage.UsageError(
+        f"--listen={description}: must be udp:PORT, such as udp:8087:interface=127.0.0.1"
+    )
 
 
 class Options(DataServerOptions):
@@ -76,7 +78,10 @@ class Options(DataServerOptions):
             APPLICATION,
             "framing",
             "FRAMING",
-            ("End of a message: none (one received chunk), line, nul, or auto (line or NUL byte)."),
+            (
+                "How to split received data into messages: none (as received), line, nul, or auto "
+                "(line or NUL byte)."
+            ),
             shown="none; auto for simple-server",
         ),
         Option(
@@ -119,7 +124,7 @@ class Options(DataServerOptions):
         style = oneOf("style", self["style"], tuple(_STYLES))
         if any(isinstance(address, tuple) != bool(self["udp"]) for address in self["listen"]):
             raise usage.UsageError(
-                "--udp and --listen=udp:PORT:interface=ADDRESS require each other"
+                "--udp requires --listen=udp:PORT:interface=ADDRESS, and vice versa"
             )
         kind, port = (
             ("udp", serversocketexample.PORT) if self["udp"] else ("tcp", _STYLES[style][1])
@@ -128,19 +133,20 @@ class Options(DataServerOptions):
         super().postOptions()
         if self["udp"] and self["tls"] is not None:
             raise usage.UsageError(
-                "--udp and --tls-certificate cannot be used together: datagrams have no TLS"
+                "--udp and --tls-certificate cannot be used together: TLS requires TCP"
             )
         for site in ("metrics", "dashboard"):
             if self["udp"] and self[site] is not None:
                 raise usage.UsageError(
-                    f"--udp and --{site} cannot be used together: datagrams have no connections"
+                    f"--udp and --{site} cannot be used together: UDP has no connections"
                 )
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
             style != "simple-server" or self["framing"] or self["terminator"] != "same"
         ):
             raise usage.UsageError(
-                "--faithful requires --style=simple-server, without --framing and --terminator"
+                "--faithful requires --style=simple-server;"
+                " --framing and --terminator cannot be used with it"
             )
         if self["framing"] is not None:
             self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))

@@ -376,8 +376,8 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "policy",
             "SOURCE",
             (
-                "Answer to policy requests: a policy file, none, or port (all domains may connect "
-                "to this port)."
+                "Policy file to send to Flash programs: a file name, port (allow all domains to "
+                "connect to this port), or none (send none)."
             ),
             "port",
         ),

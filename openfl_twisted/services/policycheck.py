@@ -39,13 +39,13 @@ def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
     if question.content is None:
         lines = [f"rule {number}: {rule}" for number, rule in enumerate(policy.rules, 1)]
         permitted = not policy.grantsNothing and policy.metaPolicy(served) != "none"
-        verdict = "this file can grant something" if permitted else "this file grants nothing"
+        verdict = "this file can grant access" if permitted else "this file grants nothing"
         return permitted, [*lines, *problems, verdict]
     decision = decide(policy, question.content, question.port, served)
     scheme = "https" if question.content.secure else "http"
     verdict = (
-        f"{'permitted' if decision.permitted else 'refused'}: content of "
-        f"{question.content.domain!r} by {scheme}, to port {question.port}, with this file from "
-        f"port {served}"
+        f"{'permitted' if decision.permitted else 'refused'}: content loaded from "
+        f"{question.content.domain!r} over {scheme} connects to port {question.port}; "
+        f"this file is served on port {served}"
     )
     return decision.permitted, [*decision.reasons, *problems, verdict]

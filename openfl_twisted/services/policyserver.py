@@ -97,9 +97,14 @@ class Options(ServerOptions):
                 "otherwise 1."
             ),
         ),
-        Option(CHECK, "for", "DOMAIN", "Domain or URL from which the content was loaded."),
+        Option(
+            CHECK,
+            "for",
+            "DOMAIN",
+            "Domain or URL from which the content (the Flash program) is loaded.",
+        ),
         Option(CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
-        Option(CHECK, "secure", "", "The content was loaded over HTTPS."),
+        Option(CHECK, "secure", "", "The content is loaded over HTTPS, not HTTP."),
         Option(
             CHECK,
             "served-from",
@@ -151,7 +156,9 @@ class Options(ServerOptions):
                 oneOf("site-control", control, SITE_CONTROLS)
             self["policy"] = PolicyFile(tuple(self["allow"]), control)
         elif self["site-control"] is not None:
-            raise usage.UsageError("--site-control requires --allow; a file has its own")
+            raise usage.UsageError(
+                "--site-control requires --allow: a policy file contains its own site-control"
+            )
         else:
             self["policy-file"] = self["policy"]
             self["policy"] = readPolicy(self["policy"], readPolicyFile)
@@ -161,7 +168,7 @@ class Options(ServerOptions):
         Print the decision of a policy file, and exit.
         """
         if (self["for"] is None) != (self["port"] is None):
-            raise usage.UsageError("--for and --port require each other")
+            raise usage.UsageError("--for and --port must be used together")
         if self["secure"] and self["for"] is None:
             raise usage.UsageError("--secure requires --for")
         question = Question(

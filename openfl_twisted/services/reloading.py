@@ -111,7 +111,7 @@ class ReloadService(Service):
             self.log.info("SIGHUP received: log files reopened; reloading certificates and policy")
             self._reload()
         except Exception:
-            self.log.failure("cannot reload")
+            self.log.failure("reload after SIGHUP failed")
 
     def stopService(self) -> None:
         super().stopService()

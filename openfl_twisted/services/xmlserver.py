@@ -90,7 +90,10 @@ class Options(DataServerOptions):
             APPLICATION,
             "app",
             "MODULE:CLASS",
-            "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player.",
+            (
+                "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player for the "
+                "class Player in game.py in the current directory."
+            ),
         ),
         Option(APPLICATION, "echo", "", "Send each message back to its sender."),
         Option(
@@ -205,7 +208,7 @@ class Options(DataServerOptions):
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
-            raise usage.UsageError("--rooms cannot be combined with --app or --echo")
+            raise usage.UsageError("--rooms cannot be used with --app or --echo")
         if self["app"] is None:
             self["app"] = EchoProtocol if self["echo"] else _ROOMS[self["rooms"]]
         elif self["echo"]:
@@ -214,7 +217,7 @@ class Options(DataServerOptions):
             self["app"] = _loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
-                "--broker requires --rooms=path, --rooms=xml or an --app with rooms"
+                "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"
             )
         if self["resume"] and not issubclass(self["app"], XMLRoomProtocol):
             raise usage.UsageError(

@@ -75,7 +75,8 @@ class Options(GroupedOptions):
     longdesc = (
         "Connect to a server, send each line of the input, and print the received text. Ctrl-D "
         "ends an interactive session. If the input is a file or a pipe, the program waits for "
-        "answers before it exits. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml. "
+        "answers before it exits. PORT defaults to 23, to 992 with --tls, and to 8080 with --xml "
+        "(with or without --tls). "
         "The exit status is 1 if the connection attempt fails."
     )
 
@@ -142,7 +143,7 @@ class Options(GroupedOptions):
             two arguments.
         """
         if not host or rest:
-            raise usage.UsageError("HOST is required, and only PORT can follow")
+            raise usage.UsageError("the arguments must be HOST or HOST PORT")
         self["host"] = host.removeprefix("[").removesuffix("]")
         self["port"] = port
 
@@ -185,7 +186,7 @@ class Options(GroupedOptions):
         if port is None:
             return 8080 if self["xml"] else 992 if self["tls"] else 23
         if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
-            raise usage.UsageError(f"{port!r} is not a port: a number from 1 to 65535")
+            raise usage.UsageError(f"{port!r} is not a port from 1 to 65535")
         return int(port)
 
     def _trust(self, path: str | None) -> Trust:

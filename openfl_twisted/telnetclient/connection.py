@@ -24,7 +24,7 @@ Seconds to wait for the server to read the pending data when this side closes.
 """
 
 _POLL_DELAY = 1.0
-_NOT_READING = "the server does not read"
+_NOT_READING = "the server has stopped reading"
 
 
 class ClientProtocol(StreamProtocol):
@@ -114,7 +114,7 @@ class ClientProtocol(StreamProtocol):
         if not (
             self._problem or self.transport.disconnecting or reason.check(error.ConnectionDone)
         ):
-            self._problem = "the connection broke"
+            self._problem = "the connection was lost"
         self.lost.callback(f"closed: {self._problem}" if self._problem else "closed")
 
 
@@ -162,9 +162,9 @@ def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
     server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match problem:
         case error.DNSLookupError():
-            return f"there is no address for {host}"
+            return f"no address was found for {host}"
         case error.ConnectionRefusedError():
-            return f"{server} refuses connections"
+            return f"{server} refused the connection"
         case error.TimeoutError():
             return f"{server} has not answered within {timeout:g} seconds"
         case HandshakeFailed():

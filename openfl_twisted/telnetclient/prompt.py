@@ -234,7 +234,7 @@ class PromptTerminal:
             pass
         except Exception as problem:
             # A closed terminal can cause any exception, and could not show a traceback.
-            self._problem = f"the terminal failed: {problem}"
+            self._problem = f"terminal error: {problem}"
         self._reactor.callFromThread(self._ended)
 
     async def _ask(self) -> None:

@@ -121,7 +121,7 @@ class Kernel:
         try:
             return self._sockets[number]
         except KeyError:
-            raise ValueError(f"{number} is not a socket of this network in memory") from None
+            raise ValueError(f"{number} is not a socket of this in-memory network") from None
 
     def dial(self, client: "MemorySocket", host: str, port: int) -> int:
         """

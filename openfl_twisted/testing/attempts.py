@@ -100,7 +100,7 @@ class Attempt:
 
     def _check(self) -> None:
         if self.over:
-            raise ValueError(f"{self!r} is over")
+            raise ValueError(f"{self!r} has already ended")
 
     def proceed(self) -> None:
         """

@@ -95,7 +95,7 @@ class _SystemEvents:
         @raise ReactorNotRunning: if the reactor was stopped before.
         """
         if not self.running:
-            raise error.ReactorNotRunning("the reactor was stopped before")
+            raise error.ReactorNotRunning("the reactor is not running")
         self.running = False
         self.fireSystemEvent("shutdown")
 
@@ -103,7 +103,9 @@ class _SystemEvents:
         self.running = False
 
     def run(self) -> None:
-        raise error.ReactorAlreadyRunning("a test runs the iterations of a reactor in memory")
+        raise error.ReactorAlreadyRunning(
+            "an in-memory reactor does not run by itself: call advance() in the test"
+        )
 
 
 @implementer(IHostResolution)
@@ -298,7 +300,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         @raise AssertionError: always.
         """
         raise AssertionError(
-            f"the program does not become idle: {self.maxIterations} iterations at one time"
+            f"the program does not become idle within {self.maxIterations} reactor iterations"
         )
 
     def advance(self, amount: float) -> None:

@@ -124,10 +124,10 @@ def _problemsOfUse(leaf: x509.Certificate) -> Iterator[str]:
     found = {type(each.value): each.value for each in leaf.extensions}
     purposes = found.get(x509.ExtendedKeyUsage)
     if isinstance(purposes, x509.ExtendedKeyUsage) and not _SERVER_PURPOSES.intersection(purposes):
-        yield "is not for servers: its extendedKeyUsage lacks serverAuth"
+        yield "is not valid for servers: its extendedKeyUsage lacks serverAuth"
     usage = found.get(x509.KeyUsage)
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
-        yield "is not for TLS servers: its keyUsage lacks digitalSignature"
+        yield "is not valid for TLS servers: its keyUsage lacks digitalSignature"
     if x509.SubjectAlternativeName not in found:
         yield "is not valid for any server name: it has no subjectAltName"
     key = _publicKey(leaf)

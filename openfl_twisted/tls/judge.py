@@ -112,7 +112,9 @@ class Judge:
                 return self._record(connection, certificate, code, depth, ok)
         except Exception:
             # pyOpenSSL would only print the exception.
-            _log.failure("unhandled error while verifying a certificate; it is refused")
+            _log.failure(
+                "unhandled error while verifying a certificate; the certificate is refused"
+            )
             self._failed = True
             self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
             return False
@@ -193,7 +195,7 @@ class Judge:
             self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
             return
         if not matches:
-            detail = f"not for {self._name.text!r}, but for {describeNames(leaf)}"
+            detail = f"not valid for {self._name.text!r}; valid for {describeNames(leaf)}"
             self._findings.append(Finding(certificates.HOSTNAME_MISMATCH, 0, detail))
 
     def _checkPinned(self) -> None:
@@ -313,7 +315,7 @@ class Judge:
                 # The certificate is itself a trust anchor.
                 return
             obstacle = (
-                f"{self._name.text!r} is not a host name of RFC 1123"
+                f"{self._name.text!r} is not a valid host name (RFC 1123)"
                 if subject is None
                 else obstacleTo(path)
             )
@@ -322,7 +324,9 @@ class Judge:
                     self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
                 return
         if subject is None:
-            self._refuse(Finding(certificates.REFUSED_PATH, 0, "not a name of the Web PKI"))
+            self._refuse(
+                Finding(certificates.REFUSED_PATH, 0, "the host name is not valid in the Web PKI")
+            )
             return
         try:
             verifyPath(path, subject, trust.now(), webPKI=webPKI)
@@ -370,7 +374,9 @@ class Judge:
             with unwarned():
                 self._checkStaple(staple)
         except Exception:
-            _log.failure("unhandled error while checking an OCSP response; it is refused")
+            _log.failure(
+                "unhandled error while checking an OCSP response; the certificate is refused"
+            )
             self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
         return self.verdict.status == CertificateStatus.TRUSTED
 

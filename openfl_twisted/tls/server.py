@@ -88,7 +88,7 @@ class ServerCertificates:
         self._isDirectory = self._certificate.is_dir()
         if self._key is not None and self._isDirectory:
             raise CertificateError(
-                f"{certificate} is a directory: each file must contain its private key"
+                f"{certificate} is a directory: omit the key option; each file must contain its key"
             )
         self._now = now
         self._reported: datetime | None = None

@@ -85,7 +85,7 @@ class _Listener(socket.socket):
                 if not self._answered(connection, address):
                     return connection, address
             except Exception:
-                self.log.failure("{host} closed: error while answering on accept", host=address[0])
+                self.log.failure("{host} closed: error in firstAnswer", host=address[0])
             connection.close()
         raise BlockingIOError(EAGAIN, "other events are handled first")
 

@@ -326,7 +326,7 @@ class BufferedTransport(Connection):
                 producer.stopProducing()
             return
         if self._producer is not None or self._pull is not None:
-            raise RuntimeError("a producer is registered already")
+            raise RuntimeError("a producer is already registered; call unregisterProducer first")
         if streaming:
             self._producer = cast("IPushProducer", producer)
             if self._full:

@@ -91,7 +91,8 @@ class DetectionProtocol(Protocol):
             do()
         except Exception:
             self.factory.log.failure(
-                "unhandled error while serving {peer}", peer=describe(self.transport.getPeer())
+                "unhandled error while serving {peer}; connection aborted",
+                peer=describe(self.transport.getPeer()),
             )
             self.transport.abortConnection()
 

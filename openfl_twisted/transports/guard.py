@@ -440,7 +440,7 @@ class GuardFactory(WrapperFactory[Any]):
         self._countClosed(connection.kind, by, connection)
         if self._recentRefusals:
             self.log.warn(
-                "connections are accepted again; {refused} were refused",
+                "accepting connections again; {refused} connections were refused",
                 refused=self._recentRefusals,
             )
             self._recentRefusals = 0
@@ -512,7 +512,11 @@ class GuardFactory(WrapperFactory[Any]):
         connection = self.find(id)
         if connection is None:
             return False
-        self.log.info("{peer} kicked: {why}", peer=describe(connection.getPeer()), why=reason)
+        self.log.info(
+            "{peer} disconnected by operator: {why}",
+            peer=describe(connection.getPeer()),
+            why=reason,
+        )
         owner = connection.top.owner
         if owner is not None:
             owner.disconnectedByOperator()
@@ -580,7 +584,7 @@ class GuardFactory(WrapperFactory[Any]):
 # Number of checks during idleTimeout.
 _IDLE_CHECKS = 4
 
-ENDS = {"peer": "by the peer", "server": "by this side", "failure": "by a failure: {}"}
+ENDS = {"peer": "by the peer", "server": "by the server", "failure": "after an error: {}"}
 """
 The side that closed a connection, and its description in the log.
 """

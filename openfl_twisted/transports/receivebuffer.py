@@ -214,7 +214,8 @@ class ReceiveBuffer:
             currentBatch.run(self._deliver)
         except Exception:
             self.log.failure(
-                "unhandled error while serving {peer}", peer=describe(connection.getPeer())
+                "unhandled error while serving {peer}; connection aborted",
+                peer=describe(connection.getPeer()),
             )
             connection.abortConnection()
             return False
@@ -285,7 +286,7 @@ class ReceiveBuffer:
 
     def _timedOut(self) -> None:
         self.log.warn(
-            "{peer} closed: paused application left data unread for {seconds:g} s",
+            "{peer} closed: the paused application left data unread for {seconds:g} s",
             peer=describe(self._connection.getPeer()),
             seconds=LATE_END_TIMEOUT,
         )

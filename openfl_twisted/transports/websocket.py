@@ -603,7 +603,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         @raise RuntimeError: if a producer is already registered.
         """
         if self._producer is not None or self._pull is not None:
-            raise RuntimeError("a producer is registered already")
+            raise RuntimeError("a producer is already registered; call unregisterProducer first")
         if not self._registered or self.disconnecting:
             producer.stopProducing()
         elif streaming:

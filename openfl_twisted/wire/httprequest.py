@@ -282,7 +282,9 @@ def parseHead(head: bytes) -> RequestHead:
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     request = _requestLine.fullmatch(first)
     if request is None:
-        raise OtherRequest(400, "The request line is not HTTP/1.0 or HTTP/1.1.")
+        raise OtherRequest(
+            400, "The request line must have the form METHOD TARGET HTTP/1.1 (or HTTP/1.0)."
+        )
     method, target, version = request.groups()
     headers: dict[str, list[str]] = {}
     for line in lines:

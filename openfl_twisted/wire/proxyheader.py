@@ -78,14 +78,16 @@ def _parseV1(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, _V1_LENGTH)
     if end < 0:
         if len(data) >= _V1_LENGTH:
-            raise ProxyHeaderError(f"the line must have at most {_V1_LENGTH} bytes")
+            raise ProxyHeaderError(f"the PROXY line is longer than {_V1_LENGTH} bytes")
         return None
     line, length = data[:end], end + 2
     if line == _UNKNOWN or line.startswith(_UNKNOWN + b" "):
         return ProxyHeader(None, length)
     found = _tcp.fullmatch(line)
     if found is None:
-        raise ProxyHeaderError("the line must be PROXY TCP4 or TCP6, two addresses and two ports")
+        raise ProxyHeaderError(
+            "the PROXY line must have the form PROXY TCP4 (or TCP6) ADDRESS ADDRESS PORT PORT"
+        )
     version, source, destination, sourcePort, destinationPort = found.groups()
     return ProxyHeader(
         ProxiedAddresses(
@@ -100,16 +102,16 @@ def _address(text: bytes, version: int) -> IPAddress:
     try:
         address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:
-        raise ProxyHeaderError("an address is not an IP address") from None
+        raise ProxyHeaderError("invalid IP address in the PROXY header") from None
     if address.version != version:
-        raise ProxyHeaderError(f"an address is not an IPv{version} address")
+        raise ProxyHeaderError(f"the TCP{version} addresses must be IPv{version} addresses")
     return address
 
 
 def _port(digits: bytes) -> int:
     # A long number is not converted: that would take quadratic time.
     if len(digits) > 5 or int(digits) > _MAX_PORT:
-        raise ProxyHeaderError(f"a port must be at most {_MAX_PORT}")
+        raise ProxyHeaderError(f"a port in the PROXY header exceeds {_MAX_PORT}")
     return int(digits)
 
 
@@ -118,17 +120,17 @@ def _parseV2(data: bytes) -> ProxyHeader | None:
         return None
     command, family, length = struct.unpack_from("!BBH", data, len(_V2))
     if command not in (_LOCAL, _PROXY):
-        raise ProxyHeaderError("the version or command is unknown")
+        raise ProxyHeaderError("unknown version or command in the PROXY header")
     total = _V2_LENGTH + length
     if total > MAX_HEADER:
-        raise ProxyHeaderError(f"the header must have at most {MAX_HEADER} bytes")
+        raise ProxyHeaderError(f"the PROXY header is longer than {MAX_HEADER} bytes")
     if len(data) < total:
         return None
     layout = _STREAMS.get(family)
     if command == _LOCAL or layout is None:
         return ProxyHeader(None, total)
     if length < struct.calcsize(layout):
-        raise ProxyHeaderError("the addresses are incomplete")
+        raise ProxyHeaderError("the addresses in the PROXY header are incomplete")
     source, destination, sourcePort, destinationPort = struct.unpack_from(layout, data, _V2_LENGTH)
     return ProxyHeader(
         ProxiedAddresses(

@@ -33,8 +33,8 @@ _undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
 _encoding = re.compile(
     rb"""(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?<\?xml[^>]*?encoding\s*=\s*["']([^"']*)"""
 )
-_INTERNAL = "declarations of its own are not allowed"
-_UNREADABLE = "the encoding cannot be read"
+_INTERNAL = "an internal DTD subset is not allowed"
+_UNREADABLE = "the encoding is unknown or unsupported"
 _namespace = re.compile(
     rb"""xmlns(?::[^ \t\r\n=:<>"']*+)?[ \t\r\n]*+=[ \t\r\n]*+("[^"<]*+|'[^'<]*+)"""
 )

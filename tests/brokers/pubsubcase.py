@@ -408,7 +408,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         with capturedLogs() as logs:
             self.broker.accept().arrive(self.DENIED)
         self.assertFalse(self.successResultOf(started))
-        self.assertIn("the broker says: ", self.pubSub.problem)
+        self.assertIn("error reply: ", self.pubSub.problem)
         self.assertIn(self.pubSub.problem, linesOf(logs)[0])
         self.assertNotIn("secret", " ".join(linesOf(logs)))
         self.clock.advance(2.5)
@@ -484,7 +484,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         self.pubSub.start()
         with capturedLogs() as logs:
             self.broker.accept().arrive(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        self.assertIn("the broker cannot be understood: ", self.pubSub.problem)
+        self.assertIn("invalid data from the broker: ", self.pubSub.problem)
         self.assertEqual(len(linesOf(logs)), 2)
 
     def test_stop(self) -> None:

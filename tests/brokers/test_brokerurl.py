@@ -53,24 +53,30 @@ class ParseTests(SynchronousTestCase):
         An error names the problem, without the password.
         """
         for url, message in [
-            ("", "scheme '' must be one of memory:, redis://"),
-            ("http://u:secret@a", "scheme 'http' must be one of memory:, redis://"),
-            ("redis://", "redis: must have a host"),
+            ("", "unknown URL scheme '': must be one of memory:, redis://"),
+            ("http://u:secret@a", "unknown URL scheme 'http': must be one of memory:, redis://"),
+            ("redis://", "the URL must have a host, such as redis://"),
             ("redis://u:secret@a:x", "invalid host, port or query"),
             ("redis://u:secret@a:99999", "invalid host, port or query"),
             ("redis://u:secret@[a", "invalid host, port or query"),
             ("redis://u:secret\u2100@a", "invalid host, port or query"),
             ("redis://a?secret", "invalid host, port or query"),
-            ("redis://u:secret@a/3", "has no databases"),
-            ("nats://u:secret@a/3", "a URL of NATS has no path"),
+            ("redis://u:secret@a/3", "does not use databases"),
+            ("nats://u:secret@a/3", "a NATS URL must not have a path"),
             ("redis://u:se#cret@a", "invalid host, port or query"),
             ("redis://a/#secret", "%23"),
             ("redis://u@a", "redis://user:password@host"),
             ("nats://:secret@a", "nats://user:password@host"),
-            ("redis://a?prefix=", "prefix must have 1 to 100 bytes"),
-            ("redis://a?prefix=" + "x" * 101, "prefix must have 1 to 100 bytes"),
-            ("redis://a?db=secret", "option 'db' must be prefix or ca"),
-            ("redis://a?ca=x", "ca needs TLS"),
+            (
+                "redis://a?prefix=",
+                "the prefix parameter must have 1 to 100 bytes, such as ?prefix=games",
+            ),
+            (
+                "redis://a?prefix=" + "x" * 101,
+                "the prefix parameter must have 1 to 100 bytes, such as ?prefix=games",
+            ),
+            ("redis://a?db=secret", "unknown URL parameter 'db': must be prefix or ca"),
+            ("redis://a?ca=x", "the ca parameter requires TLS"),
             ("rediss://a?ca=/nowhere", "/nowhere: No such file"),
         ]:
             with self.assertRaises(ValueError) as caught:

@@ -134,7 +134,7 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
         transport = self.connect()
         transport.arrive(b"-ERR 'Stale Connection'\r\n" + self.delivery("a", envelope(1, b"")))
         self.assertTrue(transport.closed)
-        self.assertEqual(self.pubSub.problem, "the broker says: Stale Connection")
+        self.assertEqual(self.pubSub.problem, "error reply: Stale Connection")
 
 
 class NATSSecurityTests(SynchronousTestCase):
@@ -209,4 +209,4 @@ class NATSSecurityTests(SynchronousTestCase):
             self.broker = Broker()
             transport = self.connect(self.creator, b'INFO {"tls_required":true}\r\n' + more)
             self.assertTrue(transport.closed)
-            self.assertIn("before TLS", self.pubSub.problem)
+            self.assertIn("before the TLS handshake", self.pubSub.problem)

@@ -222,7 +222,7 @@ class QueuedPubSubTests(SynchronousTestCase):
                 self.other.wentDown(reason)
         self.assertEqual(
             linesOf(logs),
-            ["the broker memory: is down: gone", "the broker memory: is down: still gone"],
+            [f"no connection to the broker memory:: {each}" for each in ("gone", "still gone")],
         )
         self.assertEqual(self.listener.events, [("up",), ("down", "gone")])
 
@@ -239,7 +239,7 @@ class QueuedPubSubTests(SynchronousTestCase):
         self.assertEqual(accepted, [True, True, True, False, False])
         self.assertEqual(self.one.dropped, 2)
         self.assertEqual(len(linesOf(logs)), 1)
-        self.assertIn("not sent to memory:", linesOf(logs)[0])
+        self.assertIn("message to memory: dropped: the queue is full", linesOf(logs)[0])
         self.broker.mend()
         self.one.publish("a", b"6")
         self.assertEqual(self.received, [b"0", b"1", b"2", b"3", b"6"])
@@ -295,7 +295,7 @@ class QueuedPubSubTests(SynchronousTestCase):
         with capturedLogs() as logs:
             for _ in range(3):
                 self.one.wasRefused("not for you")
-        self.assertEqual(linesOf(logs), ["the broker memory: refuses: not for you"])
+        self.assertEqual(linesOf(logs), ["the broker memory: refused an operation: not for you"])
         self.assertEqual((self.one.refused, self.one.problem), (3, "not for you"))
 
 

@@ -140,7 +140,7 @@ class RedisPresenceTests(SynchronousTestCase):
             started = self.presence.start()
             self.broker.refuse()
         self.assertFalse(self.successResultOf(started))
-        self.assertIn("redis://broker:6379 cannot be reached: ", linesOf(logs)[0])
+        self.assertIn("presence in redis://broker:6379: no connection: ", linesOf(logs)[0])
         self.presence.set("hall", "ann", b"1")
         self.presence.set("hall", "bob", b"2")
         self.presence.set("attic", "eve", b"3")
@@ -214,7 +214,9 @@ class RedisPresenceTests(SynchronousTestCase):
             for _ in range(2):
                 self.presence.set("hall", "ann", b"1")
                 transport.arrive(b"-NOPERM you may not\r\n" * 6)
-        self.assertEqual(linesOf(logs), ["presence: redis://broker:6379 says: NOPERM you may not"])
+        self.assertEqual(
+            linesOf(logs), ["presence in redis://broker:6379: error reply: NOPERM you may not"]
+        )
 
     def test_tooManyReplies(self) -> None:
         """

@@ -76,7 +76,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         pubSub = self.build(broker, login=None)
         pubSub.start()
         broker.accept().arrive(b"-NOAUTH Authentication required.\r\n")
-        self.assertEqual(pubSub.problem, "the broker says: NOAUTH Authentication required.")
+        self.assertEqual(pubSub.problem, "error reply: NOAUTH Authentication required.")
 
     def test_tooOld(self) -> None:
         """
@@ -87,7 +87,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         self.broker.accept().arrive(
             b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `secret`, \r\n"
         )
-        self.assertEqual(self.pubSub.problem, "the broker is too old: Redis 6 or newer is needed")
+        self.assertEqual(self.pubSub.problem, "the broker is too old: Redis 6 or newer is required")
 
     def test_passwordRepeated(self) -> None:
         """
@@ -95,7 +95,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         """
         self.pubSub.start()
         self.broker.accept().arrive(b"-ERR what is secret\r\n")
-        self.assertEqual(self.pubSub.problem, "the broker says: ERR what is ***")
+        self.assertEqual(self.pubSub.problem, "error reply: ERR what is ***")
 
     def test_replies(self) -> None:
         """

@@ -119,8 +119,8 @@ class RedisReaderTests(SynchronousTestCase):
         """
         big = b"$2000\r\n" + b"a" * 2000 + b"\r\n"
         for stream, message in [
-            (b"\r\n", "is not a reply of Redis"),
-            (b"HTTP/1.1 400\r\n", "is not a reply of Redis"),
+            (b"\r\n", "is not a Redis reply"),
+            (b"HTTP/1.1 400\r\n", "is not a Redis reply"),
             (b":a\r\n", "to integer"),
             (b"*1\r\n:a\r\n", "to integer"),
             (b"*a\r\n", "is not a number"),

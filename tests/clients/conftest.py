@@ -44,9 +44,9 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
 
     @return: a function that returns the command of a program in C{native/}.
     """
-    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe neko)")
-    need(shutil.which("neko"), "there is no neko (apt-get install haxe neko)")
-    need(OPENFL.exists(), "there is no openfl (npm install --prefix tests/clients)")
+    need(shutil.which("haxe"), "haxe is not installed (apt-get install haxe neko)")
+    need(shutil.which("neko"), "neko is not installed (apt-get install haxe neko)")
+    need(OPENFL.exists(), "openfl is not installed (npm install --prefix tests/clients)")
     compiled = tmp_path_factory.mktemp("native")
 
     def command(name: str) -> list[str]:
@@ -69,9 +69,12 @@ def modules() -> Path:
 
     @return: the folder of OpenFL HTML5 and Ruffle.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     for name in ["openfl", "@ruffle-rs"]:
-        need((MODULES / name).exists(), f"there is no {name} (npm install --prefix tests/clients)")
+        need(
+            (MODULES / name).exists(),
+            f"{name} is not installed (npm install --prefix tests/clients)",
+        )
     return MODULES
 
 
@@ -83,7 +86,7 @@ def web(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Web:
     @return: a function that returns a context manager, which opens C{html5.html} or
         C{ruffle.html} with a program.
     """
-    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
+    need(shutil.which("haxe"), "haxe is not installed (apt-get install haxe)")
     compiled = tmp_path_factory.mktemp("swf")
     for path in WEB.glob("*Client.hx"):
         swf = compiled / f"{path.stem}.swf"

@@ -125,7 +125,7 @@ look();
 TYPE = """
 let typed = false;
 function act() {
-	if (told.has('["status","a token is needed"]') && !typed) {
+	if (told.has('["status","enter the access token"]') && !typed) {
 		typed = true;
 		$("token").value = "wrong";
 		$("login").requestSubmit();
@@ -141,7 +141,7 @@ async def test_page() -> None:
     The page shows two clients and a chart. It shows a message of one client as text,
     sends a message to both, and disconnects one.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     async with dashboard(page, ACTS) as (port, url, token):
         clients = [await dial(port) for _ in "ab"]
@@ -156,7 +156,7 @@ async def test_page() -> None:
             for client in clients:
                 await client.until(b"<all/>\0")
             await clients[1].untilLost()
-            await page.until("line", "the client has gone")
+            await page.until("line", "the client has disconnected")
             await page.until("clients", "plain")
             await page.until("drawn")
             assert ["status", "connected"] in page.reports
@@ -170,7 +170,7 @@ async def test_broker() -> None:
     The page shows the state of the broker, and the number of lost messages if there
     are any.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     broker = LossyBroker()
     here, there = LossyPubSub(broker), LossyPubSub(broker)
@@ -202,13 +202,13 @@ async def test_token() -> None:
     Without the token the page shows nothing and asks for it; the entered token is
     verified.
     """
-    need(CHROMIUM, "there is no chromium (apt-get install chromium)")
+    need(CHROMIUM, "chromium is not installed (apt-get install chromium)")
     page = Page({})
     async with dashboard(page, TYPE) as (port, url, _):
         client = await dial(port)
         client.send(b"\0")
         async with shown(page, url):
-            await page.until("status", "a token is needed")
+            await page.until("status", "enter the access token")
             await page.until("status", "wrong dashboard token")
             assert ["clients", "plain"] not in page.reports
         await client.close()

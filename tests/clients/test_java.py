@@ -31,7 +31,7 @@ def java(tmp_path_factory: pytest.TempPathFactory) -> Java:
     """
     javac = shutil.which("javac")
     if javac is None:
-        pytest.skip("there is no javac")
+        pytest.skip("javac is not installed")
     compiled = tmp_path_factory.mktemp("java")
     subprocess.run([javac, "-d", compiled, SOURCE], check=True, capture_output=True)
     program = str(Path(javac).parent / "java")

@@ -71,7 +71,7 @@ async def test_relay(native: Native) -> None:
     await one.until(b"connect true")
     # The client has sent nothing, so it is accepted after the grace time.
     while (
-        b'\nopenfl_clients{kind="plain"} 1.0\n'
+        b'\nopenfl_clients{type="plain"} 1.0\n'
         not in await (await ask(metrics, "/metrics")).untilLost()
     ):
         await pause(0.02)

@@ -45,9 +45,9 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
 
     @return: a function that returns its command.
     """
-    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe neko)")
-    need(shutil.which("neko"), "there is no neko (apt-get install haxe neko)")
-    need(OPENFL.exists(), "there is no openfl (npm install --prefix tests/clients)")
+    need(shutil.which("haxe"), "haxe is not installed (apt-get install haxe neko)")
+    need(shutil.which("neko"), "neko is not installed (apt-get install haxe neko)")
+    need(OPENFL.exists(), "openfl is not installed (npm install --prefix tests/clients)")
     compiled = tmp_path_factory.mktemp("tutorial")
 
     def command(step: str) -> list[str]:
@@ -71,7 +71,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str
 
     @return: the folders to serve.
     """
-    need(shutil.which("haxe"), "there is no haxe (apt-get install haxe)")
+    need(shutil.which("haxe"), "haxe is not installed (apt-get install haxe)")
     compiled = tmp_path_factory.mktemp("pages")
     for step in STEPS:
         sources = ("-cp", HERE, "-cp", TUTORIAL / "client", "-cp", TUTORIAL / step, "-main", "Page")
@@ -162,8 +162,8 @@ async def test_actionScript(modules: Path, tmp_path: Path) -> None:
     The ActionScript program joins the other players, in the guide's page for Ruffle.
     """
     compiler = modules / "@apache-royale" / "royale-js" / "royale-asjs"
-    need(compiler.exists(), "there is no royale-js (npm install --prefix tests/clients)")
-    need(shutil.which("java"), "there is no java (apt-get install default-jre-headless)")
+    need(compiler.exists(), "royale-js is not installed (npm install --prefix tests/clients)")
+    need(shutil.which("java"), "java is not installed (apt-get install default-jre-headless)")
     (tmp_path / "empty.xml").write_text("<royale-config/>")
     library = compiler / "frameworks" / "libs" / "player" / "11.7" / "playerglobal.swc"
     subprocess.run(

@@ -166,7 +166,7 @@ class CommandTests(DashboardTestCase):
         self.assertEqual(told, ["kicked"])
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 kicked: too loud (dashboard, 127.0.0.1:5)"],
+            ["192.168.1.1:54321 disconnected by operator: too loud (dashboard, 127.0.0.1:5)"],
         )
         client.transport._close(ConnectionDone())
         self.assertEqual(self.post("/kick", {"id": 2}).status, 404)
@@ -180,7 +180,7 @@ class CommandTests(DashboardTestCase):
             self.server.connect()
             with capturedLogs() as logs:
                 self.post("/kick", {"id": 1, **reason})
-            self.assertIn(f" kicked: {words} (dashboard", linesOf(logs)[0])
+            self.assertIn(f" disconnected by operator: {words} (dashboard", linesOf(logs)[0])
 
     def test_say(self) -> None:
         """

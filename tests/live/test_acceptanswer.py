@@ -242,7 +242,7 @@ async def test_fault(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await Asker(port, REQUEST).answer() == b""
         assert await Asker(port, REQUEST).answer() == REPLY
-    assert log.failures == [f"{HOST} closed: error while answering on accept"]
+    assert log.failures == [f"{HOST} closed: error in firstAnswer"]
 
 
 @live

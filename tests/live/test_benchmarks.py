@@ -72,7 +72,7 @@ def test_unknown() -> None:
     """
     done = run("--workloads=nothing")
     assert done.returncode == 2
-    assert "there is no workload nothing" in done.stderr
+    assert "unknown workload: nothing" in done.stderr
 
 
 def test_broken(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ async def test_metricsAndPage() -> None:
     client.send("gr\u00fc\u00dfe\0".encode())
     await messages.until(b'"text": "gr\\u00fc\\u00dfe"')
     scraped = await (await ask(metrics, "GET", "/metrics")).untilLost()
-    assert b'openfl_clients{kind="plain"} 1.0' in scraped
+    assert b'openfl_clients{type="plain"} 1.0' in scraped
     assert b"openfl_messages_received_total 2.0" in scraped
     json_ = "Content-Type: application/json"
     response = await ask(int(dashboard), "POST", "/say", json.dumps({"text": "a"}), json_)
@@ -66,7 +66,7 @@ async def test_metricsAndPage() -> None:
     assert b"event: gone" in await messages.untilLost()
     printed = await stop(server)
     await state.untilLost()
-    assert "kicked: no reason (dashboard, 127.0.0.1:" in printed
+    assert "disconnected by operator: no reason (dashboard, 127.0.0.1:" in printed
     assert len(re.findall(r" opened \(", printed)) == 1
 
 

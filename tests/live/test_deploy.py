@@ -188,5 +188,5 @@ def test_commandsOfUnits(name: str, tmp_path: Path) -> None:
     if name == "openfl-policy.service":
         words[-2:] = ["--check", words[-1]]
     else:
-        words.append("--check")
+        words.append("--show-config")
     subprocess.run([TWISTD, *words], check=True, capture_output=True, cwd=tmp_path)

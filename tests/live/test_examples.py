@@ -134,7 +134,7 @@ async def test_telnet() -> None:
     assert client.printed.endswith(b"\nUnable to connect: socket error.\n")
     client = run(*example("telnet.py", HOST, ""))
     assert await client.ended == 1
-    assert client.printed == b"'' is not a port: a number from 1 to 65535\n"
+    assert client.printed == b"'' is not a port from 1 to 65535\n"
 
 
 @live
@@ -184,9 +184,9 @@ async def test_certificates() -> None:
         "trusted": "connect",
         "expired": "has expired",
         "notYetValid": "is not valid yet",
-        "principalMismatch": "is for another server",
-        "untrustedSigners": "is not signed by an authority that is trusted here",
-        "invalidChain": "relies on another certificate",
+        "principalMismatch": "is not valid for this server name",
+        "untrustedSigners": "is not signed by a trusted certificate authority",
+        "invalidChain": "has an invalid certificate chain",
         "invalid": "unsuitable certificate purpose",
         "revoked": "has been revoked",
     }.items():

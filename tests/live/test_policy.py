@@ -87,7 +87,7 @@ async def test_master(remote: Any) -> None:
                 assert event.type == expected
             assert master.answered == 1
     assert event.errorID == 2048
-    assert f"cannot load data from {HOST}:{port}. master policy file, port " in event.text
+    assert f"cannot load data from {HOST}:{port}. master policy file on port " in event.text
 
 
 @live
@@ -148,7 +148,7 @@ async def test_noPolicy(remote: Any) -> None:
     assert event.type == "securityError"
     forgetPolicyFiles()
     event = await outcome(port)
-    assert f"policy file of port {port} itself: connection refused" in event.text
+    assert f"policy file on port {port}: connection refused" in event.text
 
 
 class Silent(Protocol):
@@ -210,21 +210,21 @@ async def test_telnetAsFlash(tmp_path: Path) -> None:
     size = len(OTHERS.toXML())
     own = len(PolicyFile.forPort(port).toXML())
     other = "domain 'other.example' to-ports '*'"
-    refused = f"rule 1 ({other}) does not grant: it is not for 'games.example'"
+    refused = f"rule 1 ({other}) does not grant access: its domain does not match 'games.example'"
     assert told == [
-        f"master policy file, port {masterPort}: a policy file of {size} bytes",
+        f"master policy file on port {masterPort}: a policy file of {size} bytes",
         refused,
-        f"policy file of port {port} itself: a policy file of {own} bytes",
-        f"rule 1 (domain '*' to-ports '{port}') grants",
+        f"policy file on port {port}: a policy file of {own} bytes",
+        f"rule 1 (domain '*' to-ports '{port}') grants access",
         "permitted: a program from http://games.example/ may connect",
         f"connected to {HOST}:{port}",
         "closed",
     ]
     assert "<a/>" in lines
     assert await ended(telnet(*flash, HOST, strictPort), 1) == [
-        f"master policy file, port {masterPort}: a policy file of {size} bytes",
+        f"master policy file on port {masterPort}: a policy file of {size} bytes",
         refused,
-        f"policy file of port {strictPort} itself: a policy file of {size} bytes",
+        f"policy file on port {strictPort}: a policy file of {size} bytes",
         refused,
         "refused: a program from http://games.example/ gets a securityError, #2048",
     ]

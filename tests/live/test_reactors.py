@@ -42,4 +42,4 @@ async def test_openfl() -> None:
     await one.untilLost()
     # The policy request may have been answered on accept.
     assert printed.count("received the policy file") == 1
-    assert printed.count("closed by this side (0 open)") == 1
+    assert printed.count("closed by the server (0 open)") == 1

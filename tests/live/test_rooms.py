@@ -37,7 +37,7 @@ async def node(
     """
     option = f"--broker={kind.scheme}://{HOST}:{port}"
     server = twistd("openfl-xml", f"--rooms={rooms}", option, ANY_PORT, *arguments, path=str(path))
-    await server.until(b"is up")
+    await server.until(b"connected to the broker")
     return server, await portOf(server)
 
 
@@ -70,14 +70,14 @@ async def test_twoServers(kind: Kind, tmp_path: Path) -> None:
         await ben.until(b'<say from="Ann">hello</say>\0')
         await cleo.until(b'<say from="Ann">hello</say>\0')
     for server in (one, two):
-        await server.until(b"is down")
+        await server.until(b"no connection to the broker")
     for number in range(3):
         ann.send(b"<say>%d</say>\0" % number)
     await cleo.until(b'<say from="Ann">2</say>\0')
     one.printed = two.printed = b""
     async with broker(kind, tmp_path, command):
         for server in (one, two):
-            await server.until(b"is up")
+            await server.until(b"connected to the broker")
         # The messages were queued; or they were lost, and members are notified.
         ann.send(b"<say>again</say>\0")
         received = await ben.until(b'<say from="Ann">again</say>\0')
@@ -118,7 +118,7 @@ async def test_oneSocket(tmp_path: Path) -> None:
                 path=str(tmp_path),
                 childFDs={0: "w", 1: "r", 2: "r", 3: shared.fileno()},
             )
-            await server.until(b"is up")
+            await server.until(b"connected to the broker")
             servers.append(server)
         clients: list[Buffered] = []
         # The kernel selects the process of a connection; soon both have accepted one.

@@ -151,7 +151,7 @@ async def test_noConnection() -> None:
     async with serving(Factory.forProtocol(Silent)) as (port, _):
         silent = telnet("--tls", "--timeout=0.3", HOST, port)
         assert await ended(silent, 1) == [f"{HOST}:{port} has not answered within 0.3 seconds"]
-    assert await ended(telnet(HOST, port), 1) == [f"{HOST}:{port} refuses connections"]
+    assert await ended(telnet(HOST, port), 1) == [f"{HOST}:{port} refused the connection"]
 
 
 @live
@@ -161,7 +161,7 @@ async def test_usage() -> None:
     """
     lines = await ended(telnet(HOST, "0"), 2)
     assert lines == [
-        "openfl-telnet: '0' is not a port: a number from 1 to 65535; see --help",
+        "openfl-telnet: '0' is not a port from 1 to 65535; see --help",
     ]
 
 
@@ -190,10 +190,10 @@ async def test_refusedCertificate(tmp_path: Path) -> None:
     async with serving(secure(authority, server)) as (port, _):
         [line] = await ended(telnet("--tls", HOST, port, typed="secret\n"), 1)
         assert line.startswith(f"{HOST}:{port}: ")
-        assert "not signed by an authority that is trusted here" in line, line
+        assert "not signed by a trusted certificate authority" in line, line
     async with serving(secure(authority, server, "a.example")) as (port, _):
         [line] = await ended(telnet("--tls", f"--ca={tmp_path / 'ca.pem'}", HOST, port), 1)
-        assert "is for another server" in line, line
+        assert "is not valid for this server name" in line, line
 
 
 @live

@@ -105,7 +105,7 @@ async def test_gap(tmp_path: Path) -> None:
     one.printed = two.printed = b""
     async with broker(REDIS, tmp_path, command):
         for server in (one, two):
-            await server.until(b"is up")
+            await server.until(b"connected to the broker")
         ann.send(b"<say>again</say>\0")
         received = await ben.until(b">again</say>\0")
         missed = sum(map(int, re.findall(rb'<gap missed="(\d+)" />', received)))

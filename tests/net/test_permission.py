@@ -216,11 +216,11 @@ class RefusedTests(PermissionTestCase):
             self.assertTrue(
                 event.text.startswith(
                     "Error #2048: Security sandbox violation: http://games.example/game.swf "
-                    "cannot load data from 192.0.2.1:8080. master policy file, port 843: "
+                    "cannot load data from 192.0.2.1:8080. master policy file on port 843: "
                 ),
                 event.text,
             )
-            self.assertIn("it is not for 'games.example'", event.text)
+            self.assertIn("its domain does not match 'games.example'", event.text)
             self.assertIn("'master-only': no other policy file is valid", event.text)
             self.assertAsked(843)
             socket = event.target
@@ -289,7 +289,7 @@ class RefusedTests(PermissionTestCase):
         self.network.reactor.advance(10)
         [event] = self.recorder.events
         assert isinstance(event, SecurityErrorEvent)
-        self.assertIn("policy file of port 8080 itself: no answer in time", event.text)
+        self.assertIn("policy file on port 8080: no answer in time", event.text)
 
     def test_closed(self) -> None:
         """
@@ -368,7 +368,7 @@ class SandboxTests(PermissionTestCase):
             self.decide(PolicyFile(GRANTING.rules, "master-only"))
             self.network.step()
             [event] = self.recorder.events
-            self.assertIn("it is not for content of no domain", event.text)  # type: ignore[attr-defined]
+            self.assertIn("its domain does not match content without a domain", event.text)  # type: ignore[attr-defined]
         self.assertIn("violation: remote cannot", event.text)  # type: ignore[attr-defined]
 
     def test_trusted(self) -> None:

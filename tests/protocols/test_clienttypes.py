@@ -991,7 +991,7 @@ class ClosingTests(DetectionTestCase):
         The log contains the side that has closed a WebSocket, inside TLS, too.
         """
         for inTLS in (False, True):
-            for close, words in ((True, "by the peer"), (False, "by this side")):
+            for close, words in ((True, "by the peer"), (False, "by the server")):
                 self.open()
                 with capturedLogs() as logs:
                     client = Client(self.guard, self.clock, inTLS=inTLS)
@@ -1012,8 +1012,8 @@ class ClosingTests(DetectionTestCase):
         """
         for data, close, words in (
             (b"a\0", True, "by the peer"),
-            (b"a\0", False, "by this side"),
-            (UPGRADE, False, "by this side"),
+            (b"a\0", False, "by the server"),
+            (UPGRADE, False, "by the server"),
         ):
             self.open()
             with capturedLogs() as logs:

@@ -322,7 +322,9 @@ class FaithfulTests(SynchronousTestCase):
         self.assertEqual(protocol.limits.maxLength, 10)
         with capturedLogs() as logs:
             self.assertIsNone(factory.buildProtocol(None))
-        self.assertEqual(linesOf(logs), ["None refused: only one client is served"])
+        self.assertEqual(
+            linesOf(logs), ["None refused: another client is already connected (one at a time)"]
+        )
 
 
 class ServerSocketExampleTests(SynchronousTestCase):

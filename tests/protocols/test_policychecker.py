@@ -267,7 +267,7 @@ class OrderTests(CheckerTestCase):
             self.assertPorts(MASTER)
             self.clock.advance(0.1)
             self.assertPorts(MASTER, OWN)
-            self.assertIn("master policy file, port 843: no answer in time", self.told)
+            self.assertIn("master policy file on port 843: no answer in time", self.told)
             self.answer(GRANTING)
             self.assertDecided(checking, True)
 
@@ -281,7 +281,7 @@ class OrderTests(CheckerTestCase):
         self.clock.advance(9.9)
         self.assertNoResult(checking)
         self.clock.advance(0.1)
-        self.assertDecided(checking, False, "policy file of port 8080 itself: no answer in time")
+        self.assertDecided(checking, False, "policy file on port 8080: no answer in time")
 
     def test_portRule(self) -> None:
         """
@@ -348,14 +348,14 @@ class ReasonTests(CheckerTestCase):
         self.answer(GRANTING)
         self.successResultOf(checking)
         size = len(REFUSING.toXML())
-        refused = "does not grant: it is not for 'games.example'"
+        refused = "does not grant access: its domain does not match 'games.example'"
         self.assertEqual(
             self.told,
             [
-                f"master policy file, port 843: a policy file of {size} bytes",
+                f"master policy file on port 843: a policy file of {size} bytes",
                 f"rule 1 (domain 'other.example' to-ports '*') {refused}",
-                f"policy file of port 8080 itself: a policy file of {size} bytes",
-                "rule 1 (domain 'games.example' to-ports '*') grants",
+                f"policy file on port 8080: a policy file of {size} bytes",
+                "rule 1 (domain 'games.example' to-ports '*') grants access",
             ],
         )
 
@@ -374,7 +374,7 @@ class ReasonTests(CheckerTestCase):
             self.setUp()
             checking = self.check()
             self.answer(reason)
-            self.assertIn(f"master policy file, port 843: {words}", self.told[-1])
+            self.assertIn(f"master policy file on port 843: {words}", self.told[-1])
             self.answer(b"\0")
             self.assertDecided(checking, False, "invalid policy file: the file is not w")
 

@@ -416,7 +416,12 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(recorder.messages, ["\u00ff", "\u00e4\u00b8", "ok"])
         self.assertEqual(
             lines,
-            ["192.168.1.1:54321 sent invalid UTF-8, which is decoded as Flash does"],
+            [
+                (
+                    "192.168.1.1:54321 sent invalid UTF-8; decoding it like Flash Player"
+                    " (logged once per connection)"
+                )
+            ],
         )
         self.assertFalse(transport.disconnecting)
 

@@ -240,7 +240,7 @@ class EndlessSocket:
 
     def send(self, data: bytes) -> int:
         if self.isFull:
-            raise BlockingIOError(EWOULDBLOCK, "there is no room")
+            raise BlockingIOError(EWOULDBLOCK, "the buffer is full")
         return len(data)
 
 
@@ -277,7 +277,7 @@ class TightSocket:
         if self.room is None:
             raise ConnectionResetError(ECONNRESET, "connection reset")
         if not self.room:
-            raise BlockingIOError(EWOULDBLOCK, "there is no room")
+            raise BlockingIOError(EWOULDBLOCK, "the buffer is full")
         taken = b"".join(pieces)[: self.room]
         self.room -= len(taken)
         self.sent += taken

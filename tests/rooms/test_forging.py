@@ -361,7 +361,9 @@ class Main {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("haxe") is None, reason="there is no haxe (apt-get install haxe)")
+@pytest.mark.skipif(
+    shutil.which("haxe") is None, reason="haxe is not installed (apt-get install haxe)"
+)
 def test_haxe(tmp_path: Path) -> None:
     """
     Haxe's C{Xml} finds no element of the server in forwarded messages, but does in those

@@ -404,7 +404,7 @@ class ResumeTests(LobbyTestCase):
                 self.lobby.suspend(member)
         self.assertEqual((two.room, three.room, self.lobby.notKept), (None, None, 2))
         [line] = linesOf(logs)
-        self.assertIn("1 memberships are kept already", line)
+        self.assertIn("the limit of 1 kept memberships is reached (--max-kept)", line)
         self.lobby.resume(one.token, RecordingRecipient())
         self.lobby.suspend(four)
         self.assertIsNotNone(four.room)

@@ -69,7 +69,7 @@ class ParseTests(SynchronousTestCase):
         A malformed request raises L{VocabularyError}.
         """
         for message, words in (
-            ("<say>", "cannot be read: not well-formed"),
+            ("<say>", "cannot be parsed: not well-formed"),
             ("<join room=chess/>", "not well-formed"),
             ("<say>&unknown;</say>", "not well-formed"),
             ("<say><a:b/></say>", "not well-formed"),

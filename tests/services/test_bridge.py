@@ -92,11 +92,11 @@ class BridgeOptionTests(OptionsTestCase):
             ("", "at least one [[target]] table is required"),
             ("target = 1", "at least one [[target]] table is required"),
             ("target = []", "at least one [[target]] table is required"),
-            ("target = [1]", "a target must have name and connect"),
+            ("target = [1]", "a target must have name, connect and"),
             (f"{one}[other]\n", "other cannot be a table"),
-            ('[[target]]\nname = "a"\n', "a target must have name and connect"),
-            (f"{one}port = 1\n", "a target must have name and connect"),
-            (f'{one}port = "1"\n', "a target must have name and connect"),
+            ('[[target]]\nname = "a"\n', "a target must have name, connect and"),
+            (f"{one}port = 1\n", "a target must have name, connect and"),
+            (f'{one}port = "1"\n', "a target must have name, connect and"),
             (one + one, "two targets are named a"),
             (one.replace('"a"', '"a/b"'), "'a/b' is not a valid target name"),
         ):
@@ -127,18 +127,18 @@ class BridgeOptionTests(OptionsTestCase):
 
     def test_check(self) -> None:
         """
-        C{--check} prints the targets.
+        C{--show-config} prints the targets.
         """
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit):
-            self.parse(bridge, self.write(TABLE), "--check")
+            self.parse(bridge, self.write(TABLE), "--show-config")
         self.assertEqual(printed.getvalue().count("[[target]]"), 3)
         self.assertIn('connect = "tcp:game.example:9339"', printed.getvalue())
 
     def test_checkIsConfiguration(self) -> None:
         """
-        The output of C{--check} is a valid configuration file, for any endpoint.
+        The output of C{--show-config} is a valid configuration file, for any endpoint.
         """
         texts = []
         arguments = [r"--connect=unix:/a\:b\"c"]
@@ -146,7 +146,7 @@ class BridgeOptionTests(OptionsTestCase):
             printed = io.StringIO()
             self.patch(sys, "stdout", printed)
             with self.assertRaises(SystemExit):
-                self.parse(bridge, *arguments, "--check")
+                self.parse(bridge, *arguments, "--show-config")
             texts.append(printed.getvalue())
             arguments = [self.write(texts[-1])]
         self.assertEqual(texts[1], texts[0])

@@ -260,7 +260,7 @@ class CertificateOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, [f"--tls-key={self.key}"], "requires --tls-certificate")
         self.assertUsage(xmlserver, [certificate], self.certificate, "no PEM private key")
         self.assertUsage(
-            echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "datagrams have no TLS"
+            echoserver, ["--udp", certificate, f"--tls-key={self.key}"], "TLS requires TCP"
         )
 
 
@@ -285,7 +285,7 @@ class PolicyOptionTests(OptionsTestCase):
         """
         self.assertUsage(xmlserver, ["--policy=/no/such/file"], "No such file")
         self.assertUsage(xmlserver, [f"--policy={self.path(b'<a')}"], "not well-formed")
-        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a/>')}"], "its root is <a>")
+        self.assertUsage(xmlserver, [f"--policy={self.path(b'<a/>')}"], "the root element is <a>")
         useless = PolicyFile((AccessRule("*", None),)).toXML()
         self.assertUsage(
             xmlserver, [f"--policy={self.path(useless)}"], "grants nothing", "it has no to-ports"
@@ -406,7 +406,7 @@ class RoomOptionTests(OptionsTestCase):
         self.assertEqual(self.parse(xmlserver, app, "--resume=5")["resume"], 5)
         app = f"--app={Table.__module__}:{Table.__name__}"
         self.assertUsage(xmlserver, [app, "--resume=5"], "--resume requires")
-        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be combined")
+        self.assertUsage(xmlserver, [app, "--rooms=path"], "--rooms cannot be used")
 
     def test_roomMembers(self) -> None:
         """
@@ -432,7 +432,7 @@ class RoomOptionTests(OptionsTestCase):
         broker URL.
         """
         self.assertUsage(xmlserver, ["--rooms=many"], "--rooms=many", "none, path, xml")
-        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be combined")
+        self.assertUsage(xmlserver, ["--rooms=xml", "--echo"], "--rooms cannot be used")
         self.assertUsage(xmlserver, ["--rooms=path", "--resume=5"], "--resume requires")
         self.assertUsage(xmlserver, ["--broker=memory:"], "--broker requires --rooms")
         for limit in ("5", "=5", "chess=", "chess=x", "chess=-1"):
@@ -484,8 +484,8 @@ class FileOptionTests(OptionsTestCase):
         for text, words in (
             ("echo", "--config="),
             ("colour = 1", "colour"),
-            ("check = true", "check"),
-            ("max-queue = true", "max-queue needs a value"),
+            ("show-config = true", "show-config"),
+            ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),
             ('max-queue = "many"', "must be a size in bytes"),
@@ -503,7 +503,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_check(self) -> None:
         """
-        C{--check} prints the resolved options without secrets, as a configuration file
+        C{--show-config} prints the resolved options without secrets, as a configuration file
         with the same result.
         """
         arguments = [
@@ -515,7 +515,7 @@ class FileOptionTests(OptionsTestCase):
             printed = io.StringIO()
             self.patch(sys, "stdout", printed)
             with self.assertRaises(SystemExit) as ended:
-                self.parse(xmlserver, *arguments, "--check")
+                self.parse(xmlserver, *arguments, "--show-config")
             self.assertEqual(ended.exception.code, 0)
             texts.append(printed.getvalue())
             arguments = [f"--config={self.write(texts[-1])}"]
@@ -526,7 +526,7 @@ class FileOptionTests(OptionsTestCase):
 
     def test_checkCertificates(self) -> None:
         """
-        C{--check} prints the names, dates and problems of the certificates as comments.
+        C{--show-config} prints the names, dates and problems of the certificates as comments.
         """
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -536,7 +536,7 @@ class FileOptionTests(OptionsTestCase):
         printed = io.StringIO()
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit) as ended:
-            self.parse(xmlserver, f"--tls-certificate={folder}", "--check")
+            self.parse(xmlserver, f"--tls-certificate={folder}", "--show-config")
         self.assertEqual(ended.exception.code, 0)
         lines = printed.getvalue().splitlines()
         begin = "valid from 2000-01-01 00:00 UTC to"
@@ -556,7 +556,7 @@ class FileOptionTests(OptionsTestCase):
         self.patch(sys, "stdout", printed)
         with self.assertRaises(SystemExit):
             self.parse(
-                xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--check",
+                xmlserver, "--rooms=xml", "--broker=redis://a:secr@secret@h", "--show-config",
                 "--dashboard=tcp:0", "--dashboard-token=secret-secret-secret-secret",
             )  # fmt: skip
         self.assertNotIn("secret", printed.getvalue())
@@ -588,7 +588,9 @@ class EchoOptionTests(OptionsTestCase):
         self.assertUsage(echoserver, ["--faithful"], "--style=simple-server")
         for argument in ["--framing=nul", "--terminator=nul"]:
             self.assertUsage(
-                echoserver, ["--style=simple-server", "--faithful", argument], "without --framing"
+                echoserver,
+                ["--style=simple-server", "--faithful", argument],
+                "--framing and --terminator cannot be used",
             )
 
 
@@ -613,8 +615,8 @@ class DatagramOptionTests(OptionsTestCase):
             self.assertUsage(
                 echoserver, ["--udp", f"--listen={description}"], "udp:8087:interface=127.0.0.1"
             )
-        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp and --listen=udp:")
-        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp and --listen=udp:")
+        self.assertUsage(echoserver, ["--listen=udp:1"], "--udp requires --listen=udp:")
+        self.assertUsage(echoserver, ["--udp", "--listen=tcp:1"], "--udp requires --listen=udp:")
 
 
 class PolicyServerOptionTests(OptionsTestCase):
@@ -654,7 +656,7 @@ class PolicyServerOptionTests(OptionsTestCase):
             (["--allow=a.example"], "must be DOMAIN:PORTS"),
             (["--allow=a.example:"], "grants nothing"),
             (["--allow=:80"], "its domain is empty"),
-            (["--allow=a.*:80"], "has a *"),
+            (["--allow=a.*:80"], "* must be alone"),
             (["--allow=*:80", "--site-control=some"], "none, master-only, all"),
             ([f"--policy={path}", "--site-control=all"], "requires --allow"),
         ]:

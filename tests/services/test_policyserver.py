@@ -63,9 +63,9 @@ class CheckTests(OptionsTestCase):
         self.assertEqual(status, 0)
         self.assertLines(
             lines,
-            "rule 1 (domain '*.a.example' to-ports '8080,80') grants",
-            "permitted: content of 'www.a.example' by http, to port 80, with this file from "
-            "port 843",
+            "rule 1 (domain '*.a.example' to-ports '8080,80') grants access",
+            "permitted: content loaded from 'www.a.example' over http connects to port 80; "
+            "this file is served on port 843",
         )
 
     def test_refused(self) -> None:
@@ -78,17 +78,17 @@ class CheckTests(OptionsTestCase):
         self.assertEqual(status, 1)
         self.assertLines(
             lines,
-            "rule 1 (domain '*.a.example' to-ports '8080,80') does not grant: "
+            "rule 1 (domain '*.a.example' to-ports '8080,80') does not grant access: "
             "a file from port 8080 cannot grant ports below 1024",
-            "rule 2 (domain 'b.example' to-ports '8080' secure) does not grant: "
-            "it is not for 'www.a.example'",
-            "rule 3 (domain 'c.example') does not grant: it has no to-ports",
-            "note: rule 1 grants ports below 1024, which a file from port 8080 cannot",
-            "note: rule 2 is secure: on a plain port that only shuts out content that came by "
-            "http, and encrypts nothing",
+            "rule 2 (domain 'b.example' to-ports '8080' secure) does not grant access: "
+            "its domain does not match 'www.a.example'",
+            "rule 3 (domain 'c.example') does not grant access: it has no to-ports",
+            "note: rule 1 grants ports below 1024, but a file from port 8080 cannot",
+            'note: rule 2 has secure="true": on a port without TLS, this excludes content loaded '
+            "over HTTP and encrypts nothing",
             "note: rule 3 grants nothing: it has no to-ports",
-            "refused: content of 'www.a.example' by http, to port 80, with this file from "
-            "port 8080",
+            "refused: content loaded from 'www.a.example' over http connects to port 80; "
+            "this file is served on port 8080",
         )
 
     def test_origins(self) -> None:
@@ -97,16 +97,16 @@ class CheckTests(OptionsTestCase):
         or with C{--secure}.
         """
         for arguments, expected in [
-            (["--for=B.example"], "'b.example' by http,"),
-            (["--for=b.example", "--secure"], "'b.example' by https,"),
-            (["--for=https://b.example/game.swf"], "'b.example' by https,"),
-            (["--for=http://b.example:81/"], "'b.example' by http,"),
-            (["--for=::1"], "'[::1]' by http,"),
-            (["--for=[::1]"], "'[::1]' by http,"),
+            (["--for=B.example"], "'b.example' over http "),
+            (["--for=b.example", "--secure"], "'b.example' over https "),
+            (["--for=https://b.example/game.swf"], "'b.example' over https "),
+            (["--for=http://b.example:81/"], "'b.example' over http "),
+            (["--for=::1"], "'[::1]' over http "),
+            (["--for=[::1]"], "'[::1]' over http "),
         ]:
             status, lines = self.check(PolicyFile(RULES), "--port=8080", *arguments)
             self.assertIn(expected, lines[-1])
-            self.assertEqual(status, 0 if "b.example' by https" in expected else 1)
+            self.assertEqual(status, 0 if "b.example' over https" in expected else 1)
 
     def test_fileAlone(self) -> None:
         """
@@ -118,7 +118,7 @@ class CheckTests(OptionsTestCase):
         self.assertLines(
             lines,
             "rule 1: domain '*.a.example' to-ports '8080,80'",
-            "this file can grant something",
+            "this file can grant access",
         )
         for policy in [
             PolicyFile(),
@@ -147,8 +147,8 @@ class CheckTests(OptionsTestCase):
         path = self.path(PolicyFile(RULES).toXML())
         check = f"--check={path}"
         for arguments, words in [
-            ([check, "--for=a.example"], "--for and --port require each other"),
-            ([check, "--port=80"], "--for and --port require each other"),
+            ([check, "--for=a.example"], "--for and --port must be used together"),
+            ([check, "--port=80"], "--for and --port must be used together"),
             ([check, "--secure"], "--secure requires --for"),
             ([check, "--for=", "--port=80"], "--for="),
             ([check, "--for=a b", "--port=80"], "--for=a b: "),
@@ -219,10 +219,10 @@ class StartTests(ServingTestCase):
                     "rule 2 grants nothing",
                     "rule 3 grants nothing",
                     "rule 4 grants nothing",
-                    "rule 5 is secure",
-                    "rule 5 is never",
+                    'rule 5 has secure="true"',
+                    "rule 5 has no",
                     "1 <allow-access-from> elements are",
-                    "its site-control counts only",
+                    "its site-control has an",
                 ],
             )
 

@@ -163,7 +163,7 @@ class SignalTests(ReloadTestCase):
         service = ReloadService(fail, self.reactor)
         service.startService()
         self.addCleanup(service.stopService)
-        self.assertEqual(self.hangUp()[-1], "cannot reload")
+        self.assertEqual(self.hangUp()[-1], "reload after SIGHUP failed")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_logs(self) -> None:

@@ -119,7 +119,7 @@ class ServiceTests(ServingTestCase):
         for leaf, problem in (
             (server(intermediate), None),
             (server(intermediate, ends=PAST), "expired on 2010-01-01 00:00 UTC"),
-            (server(intermediate, purposes("CLIENT_AUTH")), "is not for servers"),
+            (server(intermediate, purposes("CLIENT_AUTH")), "is not valid for servers"),
         ):
             leaf.save(path)
             service = self.service(xmlserver, f"--tls-certificate={path}")
@@ -151,7 +151,7 @@ class ServiceTests(ServingTestCase):
         """
         for problem, words in [
             (OSError(errno.EADDRINUSE, "Address already in use"), "127.0.0.1:80: Address already"),
-            (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; a port below"),
+            (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; ports below"),
         ]:
             endpoint = FailingEndpoint(CannotListenError("127.0.0.1", 80, problem))
             service = self.service(xmlserver, endpoint=endpoint)
@@ -180,7 +180,7 @@ class ServiceTests(ServingTestCase):
         The problems of a policy file on its port are logged at the start.
         """
         service = self.service(policyserver, "--allow=*:80")
-        problem = "rule 1 grants ports below 1024, which a file from port 8080 cannot"
+        problem = "rule 1 grants ports below 1024, but a file from port 8080 cannot"
         self.assertEqual(
             self.start(service)[1:],
             [f"policy file on 0.0.0.0:8080: {problem}"],

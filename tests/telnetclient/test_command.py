@@ -93,9 +93,9 @@ class OptionTests(SynchronousTestCase):
         An invalid address is a usage error.
         """
         for arguments in ([], [""], ["h", "1", "2"]):
-            self.assertUsage(arguments, "HOST is required, and only PORT can follow")
+            self.assertUsage(arguments, "the arguments must be HOST or HOST PORT")
         for port in ("", "x", "-1", "0", "65536", "1.5", "\u0663", "9" * 5000):
-            self.assertUsage(["--", "h", port], "is not a port: a number from 1 to 65535")
+            self.assertUsage(["--", "h", port], "is not a port from 1 to 65535")
 
     def test_text(self) -> None:
         """
@@ -265,7 +265,7 @@ class TalkTests(SynchronousTestCase):
         talking = self.talk()
         self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
-        self.assertEqual(self.told, ["h:23 refuses connections"])
+        self.assertEqual(self.told, ["h:23 refused the connection"])
         self.assertIsNone(self.terminal.connection)
 
     def test_timeout(self) -> None:
@@ -335,9 +335,9 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told,
             [
-                "master policy file, port 843: connection refused",
-                f"policy file of port 8080 itself: a policy file of {len(policy)} bytes",
-                "rule 1 (domain '*' to-ports '8080') grants",
+                "master policy file on port 843: connection refused",
+                f"policy file on port 8080: a policy file of {len(policy)} bytes",
+                "rule 1 (domain '*' to-ports '8080') grants access",
                 "permitted: a program from http://games.example/ may connect",
                 "connected to 127.0.0.1:8080",
             ],
@@ -370,7 +370,7 @@ class FlashTests(SynchronousTestCase):
         self.assertEqual(
             self.told[:2],
             [
-                "the content comes from 'games.example', not from '127.0.0.1'",
+                "the content was loaded from 'games.example', not from '127.0.0.1'",
                 "port 8080 is not below 1024",
             ],
         )
@@ -474,7 +474,7 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(status, 2)
         self.assertEqual(
             told.splitlines(),
-            ["openfl-telnet: 'x' is not a port: a number from 1 to 65535; see --help"],
+            ["openfl-telnet: 'x' is not a port from 1 to 65535; see --help"],
         )
 
     def test_noStandardInput(self) -> None:

@@ -97,7 +97,7 @@ class EndTests(ConnectionTestCase):
         """
         for reason, line in [
             (error.ConnectionDone(), "closed"),
-            (error.ConnectionLost(), "closed: the connection broke"),
+            (error.ConnectionLost(), "closed: the connection was lost"),
         ]:
             connection, _, shown = self.connect()
             connection.dataReceived(b"a\xc3")
@@ -145,7 +145,7 @@ class EndTests(ConnectionTestCase):
         The server does not count as idle while it reads pending data; when it stops
         reading, the connection is closed.
         """
-        for takes, line in [(True, "closed"), (False, "closed: the server does not read")]:
+        for takes, line in [(True, "closed"), (False, "closed: the server has stopped reading")]:
             connection, transport, _ = self.connect(room=10, wait=3.0)
             connection.sendInput("x" * 20)
             connection.sendInput("y")
@@ -200,7 +200,9 @@ class EndTests(ConnectionTestCase):
         connection.limits = ConnectionLimits(maxQueue=100)
         for _ in range(3):
             connection.sendInput("x" * 60)
-        self.assertEqual(self.successResultOf(connection.lost), "closed: the server does not read")
+        self.assertEqual(
+            self.successResultOf(connection.lost), "closed: the server has stopped reading"
+        )
 
     def test_messageTooLong(self) -> None:
         """
@@ -226,8 +228,8 @@ class ProblemTests(SynchronousTestCase):
         """
         verdict = Verdict()
         for problem, line in [
-            (error.DNSLookupError("x"), "there is no address for h"),
-            (error.ConnectionRefusedError(), "h:1 refuses connections"),
+            (error.DNSLookupError("x"), "no address was found for h"),
+            (error.ConnectionRefusedError(), "h:1 refused the connection"),
             (error.TimeoutError(), "h:1 has not answered within 2.5 seconds"),
             (error.NoRouteError(113, "No route"), "cannot reach h:1: No route"),
             (error.ConnectError(), "cannot reach h:1: An error occurred while connecting."),
@@ -244,4 +246,4 @@ class ProblemTests(SynchronousTestCase):
         An IPv6 address is written in brackets.
         """
         refused = error.ConnectionRefusedError()
-        self.assertEqual(problemOf(refused, "::1", 23, 20), "[::1]:23 refuses connections")
+        self.assertEqual(problemOf(refused, "::1", 23, 20), "[::1]:23 refused the connection")

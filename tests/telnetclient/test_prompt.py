@@ -250,7 +250,7 @@ class PromptTerminalTests(PromptTestCase):
         self.patch(prompt, "PromptSession", fail)
         self.start()
         self.reactor.turnUntil(lambda: self.connection.ends)
-        self.assertEqual(self.connection.ends, ["the terminal failed: gone"])
+        self.assertEqual(self.connection.ends, ["terminal error: gone"])
 
 
 class FileHistoryTests(PromptTestCase):

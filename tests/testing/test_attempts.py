@@ -78,7 +78,7 @@ class AttemptTests(SynchronousTestCase):
             with self.assertRaises(ValueError) as caught:
                 answer()
             self.assertEqual(
-                str(caught.exception), "<Attempt to connect to 192.0.2.1 port 80> is over"
+                str(caught.exception), "<Attempt to connect to 192.0.2.1 port 80> has already ended"
             )
         self.assertEqual(self.network.attempts.made, [attempt])
 

@@ -218,7 +218,7 @@ class DenialTests(SynchronousTestCase):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             outcome = shakeHands(Presenting.of(leaf), TRUST, "other.example")
-            self.assertIn("C=USA is for another server", str(outcome.reason))
+            self.assertIn("C=USA is not valid for this server name", str(outcome.reason))
             proving = server(INTERMEDIATE, purposes("OCSP_SIGNING"), name="USA")
             proving = proving.rewritten(usual, odd)
         staple = INTERMEDIATE.staple(LEAF, responder=proving, byName=True)

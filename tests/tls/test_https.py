@@ -114,5 +114,5 @@ class PolicyTests(SynchronousTestCase):
         request, asked = self.fetch(server(ROOT, names=["127.0.0.2"]))
         [reason] = self.failureResultOf(request, ResponseNeverReceived).value.reasons
         self.assertIsInstance(reason.value, CertificateRefused)
-        self.assertIn("is for another server", str(reason.value))
+        self.assertIn("is not valid for this server name", str(reason.value))
         self.assertEqual(asked, [])

@@ -398,7 +398,7 @@ class ReportTests(IdentityTestCase):
         warnings = [each for each in captured if each["log_level"] is LogLevel.warn]
         self.assertEqual(len(warnings), 1)
         [problem] = certificates.problems()
-        self.assertTrue(problem.startswith(f"{path}: the certificate is not for servers: "))
+        self.assertTrue(problem.startswith(f"{path}: the certificate is not valid for servers: "))
 
     def test_names(self) -> None:
         """

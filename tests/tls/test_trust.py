@@ -352,7 +352,7 @@ class PlatformTests(SynchronousTestCase):
         self.assertNotIn("on this machine", str(other.reason))
         self.assertEqual(outcome.verdict.status, CertificateStatus.UNTRUSTED_SIGNERS)
         self.assertIn(
-            "no certificate authority is known on this machine (set SSL_CERT_FILE to a PEM file",
+            "no trusted certificate authority is installed on this machine (set SSL_CERT_FILE",
             str(outcome.reason),
         )
 

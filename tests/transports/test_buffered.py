@@ -534,7 +534,8 @@ class QueueTests(SynchronousTestCase):
 
     def test_besideAPullProducer(self) -> None:
         """
-        Data written beside a pull producer counts for the limit, and stays in order.
+        Data written while a pull producer is registered counts for the limit, and stays
+        in order.
         """
         sender, transport = connect(room=3)
         rest = [b"one", b"two"]

@@ -244,7 +244,7 @@ class KickTests(ClientTestCase):
         with capturedLogs() as logs:
             self.assertTrue(self.guard.kick(2, "it is late"))
         self.assertTrue(client.transport.disconnecting)
-        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 kicked: it is late"])
+        self.assertEqual(linesOf(logs), ["192.168.1.1:54321 disconnected by operator: it is late"])
         client.transport._close(ConnectionDone())
         self.assertEqual([each.id for each in self.guard.clients()], [1])
         self.assertEqual(self.guard.closed, {("plain", "server"): 1})

@@ -154,9 +154,9 @@ class CountTests(GuardTestCase):
         """
         for reason, abort, words in [
             (ConnectionDone(), False, "by the peer"),
-            (ConnectionLost("no route"), False, "by a failure: Connection to the other side"),
-            (None, False, "by this side"),
-            (None, True, "by this side"),
+            (ConnectionLost("no route"), False, "after an error: Connection to the other side"),
+            (None, False, "by the server"),
+            (None, True, "by the server"),
         ]:
             opened, closed = linesOf(self.lines(reason, abort=abort))
             self.assertEqual(opened, "192.168.1.1:54321 opened (1 open)")
@@ -290,7 +290,7 @@ class LimitTests(GuardTestCase):
             "None refused: connection limit reached (2, --max-connections); "
             "further refusals are not logged",
         )
-        self.assertEqual(lines[2], "connections are accepted again; 3 were refused")
+        self.assertEqual(lines[2], "accepting connections again; 3 connections were refused")
         self.assertEqual(len(lines), 4)
 
     def test_noLimit(self) -> None:

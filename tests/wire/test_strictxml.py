@@ -274,7 +274,7 @@ class WalkTests(SynchronousTestCase):
             for data in (text.encode(), text.encode("utf-16"), text.encode("utf-16-be")):
                 with self.assertRaises(XMLError) as caught:
                     self.walk(data)
-                self.assertIn("declarations of its own", str(caught.exception))
+                self.assertIn("an internal DTD subset is not allowed", str(caught.exception))
 
     def test_encodings(self) -> None:
         """
@@ -286,7 +286,7 @@ class WalkTests(SynchronousTestCase):
             data = f"<?xml version='1.0' encoding='{name}'?>".encode() + hidden
             with self.assertRaises(XMLError) as caught:
                 self.walk(data)
-            self.assertIn("encoding cannot be read", str(caught.exception))
+            self.assertIn("encoding is unknown or unsupported", str(caught.exception))
         for name in ("utf-8", "ISO-8859-1", "windows-1252", "us-ascii", "KOI8-R"):
             self.walk(f"<?xml version='1.0'\n encoding = \"{name}\"?><a/>".encode())
 

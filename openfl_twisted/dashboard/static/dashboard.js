@@ -166,8 +166,8 @@ function newRow(client) {
 	for (let column = 0; column < 9; column += 1) row.append(element("td"));
 	const listen = element("button", "Listen", "listen");
 	listen.addEventListener("click", () => hear(client.id, client.address));
-	const kick = element("button", "Kick", "kick");
-	kick.addEventListener("click", () => sure(kick, () => post("kick", { id: client.id, reason: "kicked" })));
+	const kick = element("button", "Disconnect", "kick");
+	kick.addEventListener("click", () => sure(kick, () => post("kick", { id: client.id })));
 	row.lastChild.append(listen, kick);
 	$("table").insertBefore(row, place);
 	rows.set(client.id, row);
@@ -250,7 +250,7 @@ function draw() {
 	pen.fillStyle = colour("--soft");
 	pen.font = "12px system-ui, sans-serif";
 	pen.fillText(text(most), 2, 12);
-	$("unit").textContent = inBytes ? "Bytes a second" : "Messages a second";
+	$("unit").textContent = inBytes ? "Bytes per second" : "Messages per second";
 	const [received, sent] = samples.length ? samples[samples.length - 1][name] : [0, 0];
 	$("in").textContent = `${text(received)}/s`;
 	$("out").textContent = `${text(sent)}/s`;
@@ -288,9 +288,9 @@ function hear(id, address) {
 				const cut = length > text.length ? `${text}\u2026 (${length} characters)` : text;
 				line(way, element("b", way === "in" ? "\u2192" : "\u2190", `way-${way}`), element("span", cut));
 			}
-			if (missed) note(`${missed} more were not shown`);
+			if (missed) note(`${missed} messages were not shown`);
 		},
-		gone: () => note("the client has gone"),
+		gone: () => note("the client has disconnected"),
 	};
 	events(`messages/${id}`, abort.signal, handlers).catch((problem) => {
 		if (!abort.signal.aborted) note(problem.message);
@@ -320,13 +320,13 @@ async function watch() {
 	const mine = watching = new AbortController();
 	while (!mine.signal.aborted) {
 		if (!token) {
-			login("a token is needed");
+			login("enter the access token");
 			return;
 		}
 		try {
 			const find = encodeURIComponent($("find").value);
 			await events(`state?find=${find}`, mine.signal, { begin: () => sessionStorage.setItem("token", token), state });
-			say("the server has ended", "bad");
+			say("the server has shut down", "bad");
 		} catch (problem) {
 			if (mine.signal.aborted) return;
 			if (problem.status === 401) {

@@ -73,7 +73,7 @@ def decode(
     """
     _checkEncoding(objectEncoding)
     if position < 0:
-        raise ValueError(f"position must not be negative, not {position}")
+        raise ValueError(f"position must not be negative: {position}")
     last = position + limits.total
     if type(data) in (bytes, bytearray) and len(data) <= last:
         return _decode(data, position, objectEncoding, registry, limits, makeByteArray)

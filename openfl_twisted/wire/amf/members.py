@@ -74,9 +74,9 @@ class DynamicOutput:
             or if the object was already written.
         """
         if self._members is None:
-            raise AMFError("the object was already written")
+            raise AMFError("the object has already been written")
         if len(self._members) >= self._limit:
-            raise AMFError("more members than the limit of values")
+            raise AMFError(f"the object has more than {self._limit} members")
         self._members.append((nameOf(name), value))
 
     def take(self) -> list[tuple[str, Any]]:

@@ -251,7 +251,7 @@ class Date:
         try:
             return _EPOCH + dt.timedelta(milliseconds=self.milliseconds)
         except (OverflowError, ValueError):
-            raise ValueError(f"datetime has no date for {self.milliseconds} ms") from None
+            raise ValueError(f"{self.milliseconds} ms is outside the range of datetime") from None
 
 
 class XML(str):
@@ -527,7 +527,7 @@ class ClassRegistry:
             members = () if external else _membersOf(cls)
         for name in members:
             if not name or (name.startswith("__") and name.endswith("__")):
-                raise ValueError(f"{name!r} cannot be a member")
+                raise ValueError(f"{name!r} cannot be the name of a member")
         entry = RegisteredClass(alias, cls, tuple(members), external)
         self._byAlias[alias] = self._byClass[cls] = entry
 

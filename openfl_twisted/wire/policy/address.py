@@ -51,7 +51,7 @@ class Content:
         """
         parts = _split(url)
         if parts.scheme not in ("http", "https"):
-            raise ValueError(f"{shown(url)} is not a URL of http or https")
+            raise ValueError(f"{shown(url)} is not a URL with http or https")
         host = parts.hostname or ""
         return cls(f"[{host}]" if ":" in host else host, parts.scheme == "https")
 
@@ -67,5 +67,7 @@ def policyAddress(url: str) -> tuple[str, int]:
     """
     parts = _split(url)
     if parts.scheme != "xmlsocket" or parts.port is None:
-        raise ValueError(f"{shown(url)} has no effect on sockets; only xmlsocket://host:port has")
+        raise ValueError(
+            f"a policy file from {shown(url)} has no effect on sockets: use xmlsocket://HOST:PORT"
+        )
     return parts.hostname or "", parts.port

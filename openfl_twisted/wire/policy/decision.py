@@ -53,7 +53,7 @@ def decide(
     for number, rule in enumerate(policy.rules, 1):
         refusal = rule.refusal(content.domain, port, secure=content.secure, servedFrom=servedFrom)
         permitted = permitted or refusal is None
-        result = "grants" if refusal is None else f"does not grant: {refusal}"
+        result = "grants access" if refusal is None else f"does not grant access: {refusal}"
         reasons.append(f"rule {number} ({rule}) {result}")
     return Decision(permitted, tuple(reasons) or ("there are no rules, so nothing is granted",))
 
@@ -72,7 +72,7 @@ def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     bare = content.domain.removeprefix("[").removesuffix("]")
     sameHost = bool(bare) and asciiHost(bare) == asciiHost(host)
     highPort = port >= FIRST_UNPRIVILEGED_PORT
-    origin = f"the content comes from {content.domain!r}"
+    origin = f"the content was loaded from {content.domain!r}"
     reasons = (
         f"{origin}, the same host" if sameHost else f"{origin}, not from {host!r}",
         f"port {port} is {'not ' if highPort else ''}below {FIRST_UNPRIVILEGED_PORT}",

@@ -100,7 +100,7 @@ def _parse(data: bytes) -> _Contents:
     except strictxml.NotWellFormed as error:
         raise PolicyError(f"the file is {error}") from None
     except strictxml.XMLError as error:
-        raise PolicyError(f"the file cannot be read: {error}") from None
+        raise PolicyError(f"the file cannot be parsed: {error}") from None
     return contents
 
 
@@ -169,7 +169,7 @@ class PolicyFile:
         found = _parse(data)
         if found.root != _ROOT:
             name = shown(found.root[:_LONGEST_TAG])[1:-1]
-            raise PolicyError(f"its root is <{name}>, not <{_ROOT}>")
+            raise PolicyError(f"the root element is <{name}>, not <{_ROOT}>")
         if found.hasText:
             raise PolicyError("the file has text between its elements")
         rules = tuple(map(_ruleOf, found.rules))
@@ -257,11 +257,11 @@ class PolicyFile:
         if self.siteControl is not None:
             if self.siteControl not in SITE_CONTROLS:
                 found.append(
-                    f"its site-control {shown(self.siteControl)} counts as none: it must be "
+                    f"its site-control {shown(self.siteControl)} is treated as none: must be "
                     f"one of {', '.join(SITE_CONTROLS)}"
                 )
             if servedFrom is not None and servedFrom != MASTER_PORT:
-                found.append(f"its site-control counts only on port {MASTER_PORT}")
+                found.append(f"its site-control has an effect only on port {MASTER_PORT}")
             elif self.rules and self.metaPolicy() == "none":
                 found.append(
                     "its site-control forbids all policy files of this host, including this one"
@@ -274,7 +274,7 @@ class PolicyFile:
         found = []
         if rule.unknownSecure is not None:
             found.append(
-                f"has secure={shown(rule.unknownSecure)}, which counts as false: "
+                f"has secure={shown(rule.unknownSecure)}, which is treated as false: "
                 "write true or false"
             )
         # Ports below 1024 are hardly meant by a rule for all ports.
@@ -282,13 +282,13 @@ class PolicyFile:
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
             if low:
                 found.append(
-                    f"grants ports below {FIRST_UNPRIVILEGED_PORT}, which a file "
+                    f"grants ports below {FIRST_UNPRIVILEGED_PORT}, but a file "
                     f"from port {servedFrom} cannot"
                 )
         if rule.secure and not tls:
             found.append(
-                "is secure: on a plain port that only shuts out content that came by http, and "
-                "encrypts nothing"
+                'has secure="true": on a port without TLS, this excludes content loaded over HTTP '
+                "and encrypts nothing"
             )
         return found
 
@@ -328,7 +328,7 @@ class PolicyFile:
             for other in sorted(others, key=lambda other: other[0])[:_MAX_COMPARED]:
                 if covers(other, each) and (other[0] < number or not covers(each, other)):
                     found.append(
-                        f"rule {number} is never reached: rule {other[0]} grants all of it"
+                        f"rule {number} has no effect: rule {other[0]} grants all of its access"
                     )
                     break
         if self.misplaced:

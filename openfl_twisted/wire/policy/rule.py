@@ -163,16 +163,18 @@ class AccessRule:
         try:
             parsePorts(self.ports)
         except PolicyError as error:
-            return f"its to-ports are wrong: {error}"
+            return f"its to-ports are invalid: {error}"
         host = self.host
         if not host:
             return "its domain is empty"
         if host == "*." or not all(c.isprintable() and not c.isspace() for c in host):
-            return f"its domain {shown(self.domain)} is not one"
+            return f"its domain {shown(self.domain)} is not a valid domain"
         if "*" in host.removeprefix("*.") and host != "*":
-            return f"its domain {shown(self.domain)} has a * elsewhere than alone or in front"
+            return (
+                f"its domain {shown(self.domain)} is invalid: * must be alone, or the first label"
+            )
         if host.startswith("*.") and _isAddress(host[2:]):
-            return f"its domain {shown(self.domain)} is an address with a *"
+            return f"its domain {shown(self.domain)} is an IP address with a *"
         return None
 
     def matchesDomain(self, domain: str) -> bool:
@@ -206,9 +208,13 @@ class AccessRule:
         if self.problem is not None or self.ports is None:
             return self.problem
         if not self.matchesDomain(domain):
-            return f"it is not for {domain!r}" if domain else "it is not for content of no domain"
+            return (
+                f"its domain does not match {domain!r}"
+                if domain
+                else "its domain does not match content without a domain"
+            )
         if self.secure and not secure:
-            return "it is only for content loaded over HTTPS"
+            return "it requires content loaded over HTTPS"
         if not any(low <= port <= high for low, high in parsePorts(self.ports)):
             return f"it does not list port {port}"
         if port < FIRST_UNPRIVILEGED_PORT <= servedFrom:

@@ -34,9 +34,9 @@ def checkUpgrade(head: RequestHead) -> None:
     if not head.path.startswith("/"):
         raise HTTPAnswer(400, "The request has no path.")
     if "host" not in head.headers:
-        raise HTTPAnswer(400, "The request has no Host.")
+        raise HTTPAnswer(400, "The request has no Host header.")
     if "upgrade" not in head.tokens("connection"):
-        raise HTTPAnswer(400, "The request has no Connection: Upgrade.")
+        raise HTTPAnswer(400, "The request has no Connection: Upgrade header.")
     if "transfer-encoding" in head.headers or head.headers.get("content-length", "0") != "0":
         raise HTTPAnswer(400, "The request has a body.")
     if head.headers.get("sec-websocket-version") != "13":

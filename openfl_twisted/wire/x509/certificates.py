@@ -115,16 +115,16 @@ Maximum length of the detail in the text of a finding (characters).
 
 _DATE = "%Y-%m-%d %H:%M UTC"
 _OWN_WORDS = {
-    UNREADABLE: "its extensions cannot be read",
-    REFUSED_PATH: "its path breaks a rule of RFC 5280",
-    NOT_OWNED: "the server does not prove that it has its key",
+    UNREADABLE: "its extensions cannot be parsed",
+    REFUSED_PATH: "its certification path violates RFC 5280",
+    NOT_OWNED: "the server did not prove that it has the private key",
     MUST_STAPLE: "it requires a valid OCSP response from the server",
-    UNPROVED: "nothing shows that it is not revoked",
+    UNPROVED: "its revocation status is unknown",
     UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
     TOO_COSTLY: "its verification would cost too much",
-    REFUSED_LEAF: "it breaks a rule of RFC 5280",
-    NO_ANCHORS: "no certificate authority is known on this machine",
-    UNTRUSTED_END: "its path ends at a certificate that is not trusted",
+    REFUSED_LEAF: "it violates RFC 5280",
+    NO_ANCHORS: "no trusted certificate authority is installed on this machine",
+    UNTRUSTED_END: "its certification path ends at a certificate that is not trusted",
 }
 
 
@@ -159,13 +159,13 @@ class CertificateStatus:
 _WORDS = {
     CertificateStatus.EXPIRED: "has expired",
     CertificateStatus.INVALID: "is not valid",
-    CertificateStatus.INVALID_CHAIN: "relies on another certificate that is not valid for that",
+    CertificateStatus.INVALID_CHAIN: "has an invalid certificate chain",
     CertificateStatus.NOT_YET_VALID: "is not valid yet",
-    CertificateStatus.PRINCIPAL_MISMATCH: "is for another server",
+    CertificateStatus.PRINCIPAL_MISMATCH: "is not valid for this server name",
     CertificateStatus.REVOKED: "has been revoked",
     CertificateStatus.TRUSTED: "is trusted",
     CertificateStatus.UNKNOWN: "was not verified",
-    CertificateStatus.UNTRUSTED_SIGNERS: "is not signed by an authority that is trusted here",
+    CertificateStatus.UNTRUSTED_SIGNERS: "is not signed by a trusted certificate authority",
 }
 
 

@@ -81,7 +81,7 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
             return str(error)
     if names * constraints > MAX_COMPARISONS:
         return (
-            f"{names} names with {constraints} name constraints are more than "
+            f"{names} names with {constraints} name constraints require more than "
             f"{MAX_COMPARISONS} comparisons"
         )
     return ""
@@ -135,7 +135,7 @@ def _keyProblem(certificate: bytes, key: _Element) -> str:
     """
     parts = list(_elements(certificate, key))
     if len(parts) < 2:
-        raise ValueError("a public key that is not DER")
+        raise ValueError("the public key is not valid DER")
     identifier = next(_elements(certificate, parts[0]), (0, 0, 0))
     kind = certificate[identifier[1] : identifier[2]]
     if kind == _DSA_KEY:
@@ -146,7 +146,7 @@ def _keyProblem(certificate: bytes, key: _Element) -> str:
     _, start, end = parts[1]
     numbers = _within(certificate, [(0, start + 1, end)], 2)
     if len(numbers) != 2:
-        raise ValueError("a public key that is not DER")
+        raise ValueError("the public key is not valid DER")
     modulus, exponent = (
         int.from_bytes(certificate[begin:stop]).bit_length() for _, begin, stop in numbers
     )
@@ -168,7 +168,7 @@ def _fields(certificate: bytes) -> list[_Element]:
     if fields and fields[0][0] == _VERSION:
         del fields[0]
     if len(fields) < 6:
-        raise ValueError("a certificate that is not DER")
+        raise ValueError("the certificate is not valid DER")
     return fields
 
 
@@ -228,17 +228,17 @@ def _element(data: bytes, position: int, end: int) -> _Element:
             # The number of the tag is in the next bytes. No certificate has one of several bytes.
             length, start = data[start], start + 1
             if data[start - 2] & 0x80:
-                raise ValueError("a certificate that is not DER")
+                raise ValueError("the certificate is not valid DER")
         if length > 0x80:
             size = length & 0x7F
             length = int.from_bytes(data[start : start + size])
             start += size
         elif length == 0x80:
-            raise ValueError("a certificate that is not DER")
+            raise ValueError("the certificate is not valid DER")
     except IndexError:
-        raise ValueError("a certificate that is not DER") from None
+        raise ValueError("the certificate is not valid DER") from None
     if start + length > end:
-        raise ValueError("a certificate that is not DER")
+        raise ValueError("the certificate is not valid DER")
     return tag, start, start + length
 
 

@@ -40,7 +40,7 @@ _CANDIDATES = "candidates exhausted: "
 _PROCESSING = " (encountered processing"
 _NO_PATH = "no path leads to a trusted certificate authority"
 _TOO_MANY_STEPS = (
-    f"the search for a path takes more than {MAX_STEPS} signatures or {MAX_FAILURES} wrong ones"
+    f"path building exceeds {MAX_STEPS} signature checks or {MAX_FAILURES} invalid signatures"
 )
 # Extensions that C{cryptography} does not process, but OpenSSL does. They may be critical:
 # RFC 5280 requires it for the first two.
@@ -110,7 +110,7 @@ def findPath(
         if limiting:
             left -= limiting * sum(names[each] for each in path)
             if left < 0:
-                raise PathError(f"the paths take more than {MAX_COMPARISONS} name comparisons")
+                raise PathError(f"path building exceeds {MAX_COMPARISONS} name comparisons")
         try:
             verifyPath(path, subject, time, webPKI=webPKI)
         except PathError as reason:

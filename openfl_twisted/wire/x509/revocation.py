@@ -148,15 +148,15 @@ def readStaple(
     if not staple:
         return _unknown("the server sent none")
     if len(staple) > MAX_RESPONSE:
-        return _unknown(f"the response is longer than {MAX_RESPONSE} bytes")
+        return _unknown(f"the OCSP response is longer than {MAX_RESPONSE} bytes")
     try:
         return _read(staple, certificate, issuer, time)
     except InvalidSignature:
-        return _unknown("the signature of the response is wrong")
+        return _unknown("the signature of the OCSP response is invalid")
     except _SignerError as problem:
         return _unknown(str(problem))
     except (UnsupportedAlgorithm, *MALFORMED):
-        return _unknown("the response cannot be read")
+        return _unknown("the OCSP response cannot be parsed")
 
 
 def _unknown(reason: str) -> Staple:
@@ -176,7 +176,7 @@ def _read(
     if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
         return _unknown(f"the OCSP server answered {response.response_status.name}")
     if response.serial_number != certificate.serial_number or not _names(response, issuer):
-        return _unknown("the response is about another certificate")
+        return _unknown("the OCSP response is about another certificate")
     begin = response.this_update_utc
     # A response without an end could be of any age.
     end = response.next_update_utc or begin + MAX_AGE
@@ -184,14 +184,14 @@ def _read(
     status = response.certificate_status
     if status is not OCSPCertStatus.REVOKED and (early or late):
         return _unknown(
-            f"the response is not valid before {begin:{_DATE}}"
+            f"the OCSP response is not valid before {begin:{_DATE}}"
             if early
-            else f"the response has expired on {end:{_DATE}}"
+            else f"the OCSP response has expired on {end:{_DATE}}"
         )
     # An old response was signed by a responder whose certificate may have expired since.
     _verify(response, _signer(response, issuer, begin if late else time))
     if status is OCSPCertStatus.GOOD and isinstance(response.signature_hash_algorithm, _WEAK):
-        return _unknown("the response is signed with MD5 or SHA-1")
+        return _unknown("the OCSP response is signed with MD5 or SHA-1")
     match status:
         case OCSPCertStatus.GOOD:
             return Staple(Revocation.GOOD)
@@ -253,7 +253,9 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
         if ExtendedKeyUsageOID.OCSP_SIGNING in usage:
             return certificate
     if not _isResponder(response, issuer):
-        raise _SignerError("the response is not signed by the issuer or an authorized responder")
+        raise _SignerError(
+            "the OCSP response is not signed by the issuer or an authorized responder"
+        )
     return issuer
 
 
@@ -285,4 +287,4 @@ def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
         case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
             key.verify(signature, signed)
         case _:
-            raise _SignerError("the response has an unsupported signature algorithm")
+            raise _SignerError("the OCSP response has an unsupported signature algorithm")

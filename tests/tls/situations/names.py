@@ -120,7 +120,7 @@ SITUATIONS = [
             f"misnamed by {name}",
             CertificateStatus.PRINCIPAL_MISMATCH,
             partial(named, *names),
-            "is for another server",
+            "is not valid for this server name",
         )
         for name, names in OTHER.items()
     ),
@@ -128,7 +128,7 @@ SITUATIONS = [
         "names of other servers",
         CertificateStatus.PRINCIPAL_MISMATCH,
         lambda: named(HOST, ["a.example", "10.0.0.1"]),
-        f"hostname mismatch (not for {HOST!r}, but for a.example, 10.0.0.1)",
+        f"hostname mismatch (not valid for {HOST!r}; valid for a.example, 10.0.0.1)",
     ),
     Situation(
         "a common name only", CertificateStatus.PRINCIPAL_MISMATCH, lambda: nameless(HOST, HOST)
@@ -144,7 +144,7 @@ SITUATIONS = [
         lambda: nameless(HOST, "attacker.example"),
     ),
     Situation(
-        "a common name beside names",
+        "a common name in addition to names",
         CertificateStatus.PRINCIPAL_MISMATCH,
         lambda: scene(server(INTERMEDIATE, names=["attacker.example"], name=HOST)),
     ),

@@ -298,7 +298,7 @@ SITUATIONS = [
         "a demanded staple that begins too late",
         CertificateStatus.INVALID,
         lambda: stapled(leaf=DEMANDING, begins=NOON + timedelta(minutes=6), time=NOON),
-        "(the response is not valid before 2020-06-01 12:06 UTC)",
+        "(the OCSP response is not valid before 2020-06-01 12:06 UTC)",
     ),
     Situation(
         "a demanded staple that was not sent",

@@ -227,7 +227,7 @@ SITUATIONS = [
         "a stranger that is known": lambda: scene(knows=[STRANGER]),
         "a cross-signed intermediate": crossed,
         "a cross-signed intermediate that is known": lambda: crossed(leftOut=True),
-        "an expired root beside its successor": expiredRoot,
+        "an expired root with its successor": expiredRoot,
         "an expired certificate of the root": expiredTwin,
         "authorities in the wrong order": shuffled,
         "two paths": twoPaths,

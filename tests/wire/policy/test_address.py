@@ -76,5 +76,5 @@ class PolicyAddressTests(SynchronousTestCase):
             "xmlsocket://a.example",
         ]:  # fmt: skip
             error = self.assertRaises(ValueError, policyAddress, url)
-            self.assertIn("has no effect on sockets; only xmlsocket://host:port", str(error))
+            self.assertIn("has no effect on sockets: use xmlsocket://HOST:PORT", str(error))
         self.assertRaises(ValueError, policyAddress, "xmlsocket://:843")

@@ -15,17 +15,17 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 
 GRANTS = "grants"
-DOMAIN = "it is not for"
+DOMAIN = "its domain does not match"
 PORT = "it does not list port"
 LOW = "cannot grant ports below 1024"
-HTTPS = "only for content loaded over HTTPS"
+HTTPS = "it requires content loaded over HTTPS"
 META = "no policy file is valid on this host"
 NO_PORTS = "it has no to-ports"
-WRONG_PORTS = "its to-ports are wrong"
-STAR = "has a * elsewhere"
-ADDRESS = "is an address with a *"
+WRONG_PORTS = "its to-ports are invalid"
+STAR = "* must be alone"
+ADDRESS = "is an IP address with a *"
 EMPTY = "its domain is empty"
-NO_DOMAIN = "content of no domain"
+NO_DOMAIN = "content without a domain"
 
 
 def plain(
@@ -100,8 +100,8 @@ TABLE = [
     plain("a.*.example", "80", "a.b.example", 80, STAR),
     plain("*.*.example", "80", "a.b.example", 80, STAR),
     plain("**", "80", "a.example", 80, STAR),
-    plain("*.", "80", "a.example", 80, "is not one"),
-    plain("a example", "80", "a example", 80, "is not one"),
+    plain("*.", "80", "a.example", 80, "is not a valid domain"),
+    plain("a example", "80", "a example", 80, "is not a valid domain"),
     plain("", "80", "", 80, EMPTY),
     plain(" ", "80", "a.example", 80, EMPTY),
     plain("http://", "80", "a.example", 80, EMPTY),
@@ -200,8 +200,9 @@ class DecisionTests(SynchronousTestCase):
         One rule that grants is sufficient, at any position. Each rule has a reason.
         """
         refusing, granting = AccessRule("b.example", "80"), AccessRule("a.example", "80", True)
-        refused = "rule {} (domain 'b.example' to-ports '80') does not grant: it is not for"
-        granted = "rule {} (domain 'a.example' to-ports '80' secure) grants"
+        rule = "rule {} (domain 'b.example' to-ports '80')"
+        refused = f"{rule} does not grant access: its domain does not match"
+        granted = "rule {} (domain 'a.example' to-ports '80' secure) grants access"
         for rules, begins in [
             ((refusing, granting), (refused, granted)),
             ((granting, refusing), (granted, refused)),
@@ -267,10 +268,16 @@ class OlderRulesTests(SynchronousTestCase):
         decision = decideByOlderRules(Content("a.example"), "b.example", 80)
         self.assertEqual(
             decision.reasons,
-            ("the content comes from 'a.example', not from 'b.example'", "port 80 is below 1024"),
+            (
+                "the content was loaded from 'a.example', not from 'b.example'",
+                "port 80 is below 1024",
+            ),
         )
         decision = decideByOlderRules(Content("a.example"), "a.example", 8080)
         self.assertEqual(
             decision.reasons,
-            ("the content comes from 'a.example', the same host", "port 8080 is not below 1024"),
+            (
+                "the content was loaded from 'a.example', the same host",
+                "port 8080 is not below 1024",
+            ),
         )

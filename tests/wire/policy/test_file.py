@@ -72,19 +72,19 @@ class FileTests(SynchronousTestCase):
             (b"<cross-domain-policy>", "not well-formed"),
             (b'<cross-domain-policy><a b="1" b="2"/></cross-domain-policy>', "not well-formed"),
             (b"<cross-domain-policy>&lol;</cross-domain-policy>", "not well-formed"),
-            (b"<policy/>", "its root is <policy>"),
+            (b"<policy/>", "the root element is <policy>"),
             (b"<cross-domain-policy>hello</cross-domain-policy>", "text between"),
             (b"<cross-domain-policy><a>hello</a></cross-domain-policy>", "text between"),
             (
                 b'<!DOCTYPE a [<!ENTITY l "&k;">]><cross-domain-policy>&l;</cross-domain-policy>',
-                "declarations of its own",
+                "an internal DTD subset is not allowed",
             ),
             (
                 b'<!DOCTYPE a [<!ATTLIST r to-ports CDATA "*">]><cross-domain-policy/>',
-                "declarations of its own",
+                "an internal DTD subset is not allowed",
             ),
-            (b'<?xml version="1.0" encoding="no-such"?><cross-domain-policy/>', "cannot be read"),
-            (b'<?xml version="1.0" encoding="idna"?><cross-domain-policy/>', "cannot be read"),
+            (b'<?xml version="1.0" encoding="no-such"?><cross-domain-policy/>', "cannot be parsed"),
+            (b'<?xml version="1.0" encoding="idna"?><cross-domain-policy/>', "cannot be parsed"),
             (b" " * (MAX_POLICY_LENGTH + 1), "longer than"),
         ]:
             error = self.assertRaises(PolicyError, PolicyFile.fromXML, data)
@@ -113,7 +113,7 @@ class FileTests(SynchronousTestCase):
             )
             before = time.process_time()
             error = self.assertRaises(PolicyError, PolicyFile.fromXML, data.encode())
-            self.assertIn("declarations of its own", str(error))
+            self.assertIn("an internal DTD subset is not allowed", str(error))
             self.assertLess(time.process_time() - before, 1)
 
     def test_knownEntities(self) -> None:
@@ -171,13 +171,16 @@ class FileTests(SynchronousTestCase):
         """
         rule = '<allow-access-from domain="*" to-ports="80"/>'
         for data, words in [
-            (f"<Cross-Domain-Policy>{rule}</Cross-Domain-Policy>", "its root is"),
-            (f'<cross-domain-policy xmlns="a">{rule}</cross-domain-policy>', "its root is"),
-            (f"<a><cross-domain-policy>{rule}</cross-domain-policy></a>", "its root is <a>"),
-            (rule, "its root is <allow-access-from>"),
+            (f"<Cross-Domain-Policy>{rule}</Cross-Domain-Policy>", "the root element is"),
+            (f'<cross-domain-policy xmlns="a">{rule}</cross-domain-policy>', "the root element is"),
+            (
+                f"<a><cross-domain-policy>{rule}</cross-domain-policy></a>",
+                "the root element is <a>",
+            ),
+            (rule, "the root element is <allow-access-from>"),
             ("<cross-domain-policy/><cross-domain-policy/>", "not well-formed"),
-            ("<policy-file-request/>", "its root is <policy-file-request>"),
-            ("<" + "a" * 5000 + "/>", "its root is <" + "a" * 60 + ">"),
+            ("<policy-file-request/>", "the root element is <policy-file-request>"),
+            ("<" + "a" * 5000 + "/>", "the root element is <" + "a" * 60 + ">"),
         ]:
             error = self.assertRaises(PolicyError, PolicyFile.fromXML, data.encode())
             self.assertIn(words, str(error))
@@ -313,12 +316,12 @@ class ProblemTests(SynchronousTestCase):
             AccessRule("*.192.0.2.1", "80"), AccessRule("", "80"), AccessRule("*", "x"),
         )  # fmt: skip
         self.assertIn("rule 2 grants nothing: it has no to-ports", found)
-        self.assertIn("rule 3 grants nothing: its domain 'a.*' has a *", found)
-        self.assertIn("rule 4 grants nothing: its domain '*.192.0.2.1' is an address", found)
+        self.assertIn("rule 3 grants nothing: its domain 'a.*' is invalid: * must be alone", found)
+        self.assertIn("rule 4 grants nothing: its domain '*.192.0.2.1' is an IP address", found)
         self.assertIn("rule 5 grants nothing: its domain is empty", found)
         for domain in ["*.", "a b", "a\x01"]:
-            self.assertIn("is not one", self.problems(AccessRule(domain, "80")))
-        self.assertIn("rule 6 grants nothing: its to-ports are wrong: 'x' is not a port", found)
+            self.assertIn("is not a valid domain", self.problems(AccessRule(domain, "80")))
+        self.assertIn("rule 6 grants nothing: its to-ports are invalid: 'x' is not a port", found)
 
     def test_nothing(self) -> None:
         """
@@ -343,7 +346,9 @@ class ProblemTests(SynchronousTestCase):
         """
         An unknown meta-policy is reported.
         """
-        self.assertIn("counts as none", self.problems(AccessRule("*"), control="by-content-type"))
+        self.assertIn(
+            "is treated as none", self.problems(AccessRule("*"), control="by-content-type")
+        )
 
     def test_forbidding(self) -> None:
         """
@@ -368,8 +373,8 @@ class ProblemTests(SynchronousTestCase):
                 AccessRule("*", None),
             ),
             "rule 5 grants nothing: it has no to-ports\n"
-            "rule 1 is never reached: rule 3 grants all of it\n"
-            "rule 4 is never reached: rule 1 grants all of it",
+            "rule 1 has no effect: rule 3 grants all of its access\n"
+            "rule 4 has no effect: rule 1 grants all of its access",
         )
         policy = PolicyFile.fromXML(
             b'<cross-domain-policy><allow-access-from domain="*" to-ports="80"/>'
@@ -393,7 +398,7 @@ class ProblemTests(SynchronousTestCase):
             self.assertTrue(policy.permits("a.example", 8080))
             (problem,) = policy.problems(8080)
             self.assertTrue(problem.startswith(f"rule 1 has secure='{value[:80]}"), problem)
-            self.assertTrue(problem.endswith("counts as false: write true or false"), problem)
+            self.assertTrue(problem.endswith("is treated as false: write true or false"), problem)
             self.assertLess(len(problem), 200)
         for value in ("false", " FALSE ", "true", "\nTrue"):
             problems = PolicyFile.fromXML(form.format(value).encode()).problems(8080, tls=True)
@@ -405,7 +410,7 @@ class ProblemTests(SynchronousTestCase):
         """
         policy = PolicyFile((AccessRule("*", "8080", secure=True),))
         [problem] = policy.problems(8080)
-        self.assertIn("rule 1 is secure: on a plain port", problem)
+        self.assertIn('rule 1 has secure="true": on a port without TLS', problem)
         self.assertEqual(policy.problems(8080, tls=True), [])
 
     def test_target(self) -> None:

@@ -51,7 +51,7 @@ def covers(wide: AccessRule, narrow: AccessRule) -> bool:
     """
     Return whether a file reports that one rule grants all that a later one grants.
     """
-    problem = "rule 2 is never reached: rule 1 grants all of it"
+    problem = "rule 2 has no effect: rule 1 grants all of its access"
     return problem in PolicyFile((wide, narrow)).problems()
 
 

@@ -340,8 +340,8 @@ class WordsTests(SynchronousTestCase):
         verdict = judge([Finding(10, 1, "yesterday")], PATH)
         self.assertEqual(
             verdict.text,
-            "the certificate of CN=the server relies on another certificate that is not valid "
-            "for that: certificate has expired (yesterday), in the certificate of the CA "
+            "the certificate of CN=the server has an invalid certificate chain: "
+            "certificate has expired (yesterday), in the certificate of the CA "
             "CN=Intermediate",
         )
         verdict = judge([Finding(10, 2)], {})

@@ -114,7 +114,7 @@ class CountTests(SynchronousTestCase):
                 self.assertRaises(ValueError, function, data)
             self.assertEqual(
                 findExcess([data]),
-                "a certificate that is not DER",
+                "the certificate is not valid DER",
             )
 
 
@@ -145,7 +145,7 @@ class ExcessTests(SynchronousTestCase):
         self.assertEqual(findExcess([leaf.der, limited.der], own), "")
         self.assertEqual(
             findExcess([leaf.der, limited.der], own + 1),
-            f"{count} names with {own + 31} name constraints are more than "
+            f"{count} names with {own + 31} name constraints require more than "
             f"{MAX_COMPARISONS} comparisons",
         )
 
@@ -186,7 +186,7 @@ class ExcessTests(SynchronousTestCase):
         ):
             excess = findExcess([certificate(key)])
             self.assertIn(
-                excess, ("a public key that is not DER", "a certificate that is not DER"), key
+                excess, ("the public key is not valid DER", "the certificate is not valid DER"), key
             )
         # A key of an unknown kind is not read.
         self.assertEqual(findExcess([certificate(tlv(0x30, b"") + tlv(3, b""))]), "")

@@ -345,8 +345,8 @@ class StapleTests(SynchronousTestCase):
         for staple, reason in (
             (b"", "the server sent none"),
             (b"\0" * (MAX_RESPONSE + 1), "longer than 16384 bytes"),
-            (b"garbage", "cannot be read"),
-            (forged, "the signature of the response is wrong"),
+            (b"garbage", "cannot be parsed"),
+            (forged, "the signature of the OCSP response is invalid"),
             (ROOT.staple(OTHER), "is about another certificate"),
             (ROOT.staple(LEAF, begins=ahead), f"not valid before {ahead:%Y-%m-%d %H:%M} UTC"),
             (ROOT.staple(LEAF, ends=PAST), f"has expired on {PAST:%Y-%m-%d %H:%M} UTC"),
