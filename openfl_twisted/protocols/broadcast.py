@@ -16,6 +16,14 @@ class BroadcastProtocol(XMLSocketProtocol):
     Forwards each message to all other clients, as valid UTF-8.
     """
 
+    def messageReceived(self, message: str) -> None:
+        """
+        Forward one message; for subclasses that override it.
+
+        @param message: the message.
+        """
+        self._forward([message])
+
     def messagesReceived(self, messages: list[str]) -> None:
         """
         Forward the messages. A client that does not read is disconnected when its send
@@ -45,5 +53,8 @@ class EchoProtocol(XMLSocketProtocol):
         """
         self.transport.registerProducer(self.transport, True)
 
-    # An alias instead of a method saves a call for each read.
-    messagesReceived = XMLSocketProtocol.sendMessages
+    def messageReceived(self, message: str) -> None:
+        self.sendMessage(message)
+
+    def messagesReceived(self, messages: list[str]) -> None:
+        self.sendMessages(messages)

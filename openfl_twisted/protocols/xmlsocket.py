@@ -47,6 +47,10 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
     return refused | {Signature.POLICY}
 
 
+# The handlers of text. The most derived class that defines one of them decides which is called.
+_HANDLERS = frozenset(("messageReceived", "messagesReceived"))
+
+
 def _encodeAll(messages: Iterable[str]) -> list[bytes]:
     """
     Encode messages, each with its NUL byte.
@@ -99,7 +103,8 @@ class XMLSocketProtocol(StreamProtocol):
     _rateLimiter: RateLimiter | None = None
     _tap: _Tap | None = None
     _loggedInvalid = False
-    # Whether a subclass overrides lineReceived, or messagesReceived.
+    # Whether a subclass overrides lineReceived, and whether messagesReceived is called instead of
+    # messageReceived.
     _wantsLines = False
     _wantsLists = False
 
@@ -111,7 +116,9 @@ class XMLSocketProtocol(StreamProtocol):
                 " use twisted.protocols.basic.LineReceiver for another delimiter"
             )
         cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
-        cls._wantsLists = cls.messagesReceived is not XMLSocketProtocol.messagesReceived
+        definer = next(each for each in cls.__mro__ if _HANDLERS & vars(each).keys())
+        isOverridden = definer is not XMLSocketProtocol
+        cls._wantsLists = isOverridden and "messagesReceived" in vars(definer)
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -361,7 +368,10 @@ class XMLSocketProtocol(StreamProtocol):
             message = line.decode()
         except UnicodeDecodeError:
             message = self._decodeInvalid(line)
-        self.messagesReceived([message])
+        if self._wantsLists:
+            self.messagesReceived([message])
+        else:
+            self.messageReceived(message)
 
     def _decodeInvalid(self, data: bytes) -> str:
         """
@@ -382,7 +392,8 @@ class XMLSocketProtocol(StreamProtocol):
         L{messageReceived} for each.
 
         Override it to process many messages at a time. An override is responsible for
-        stopping after it has closed the connection or paused.
+        stopping after it has closed the connection or paused. If a subclass of your
+        class overrides L{messageReceived} only, that is called instead.
 
         @param messages: the decoded messages, in order; never empty.
         """

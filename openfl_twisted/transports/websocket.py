@@ -60,8 +60,8 @@ _LINGER = 30.0
 
 _ABNORMAL = 1006
 
-# The payload of a message whose header has two bytes is shorter.
-_MAX_SHORT = len(SHORT_HEADERS)
+# The length from which a message needs a longer header.
+_LONG = len(SHORT_HEADERS)
 
 # The close code when the server shuts down, or an operator disconnects the client.
 _GOING_AWAY = 1001
@@ -568,7 +568,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Send bytes as one message.
         """
         length = len(data)
-        if self._flows and data.__class__ is bytes and 0 < length < _MAX_SHORT:
+        if self._flows and data.__class__ is bytes and 0 < length < _LONG:
             self.transport.write(SHORT_HEADERS[length] + data)
         else:
             # The caller could change a mutable buffer while it is cached, see makeMessages.

@@ -1136,6 +1136,75 @@ class EchoTests(SynchronousTestCase):
         self.assertTrue(transport.closed)
 
 
+class HandlerTests(SynchronousTestCase):
+    """
+    Which handler of text is called.
+    """
+
+    def test_subclass(self) -> None:
+        """
+        The handler that the most derived class overrides is called, although a base
+        class overrides the other one.
+        """
+
+        class Shouting(EchoProtocol):
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message.upper())
+
+        class Counting(Shouting):
+            def messagesReceived(self, messages: list[str]) -> None:
+                self.sendMessage(f"{len(messages)} messages")
+
+        class Neither(Counting):
+            pass
+
+        for kind, answer in (
+            (Shouting, b"A\0B\0"),
+            (Counting, b"2 messages\0"),
+            (Neither, b"2 messages\0"),
+        ):
+            protocol, transport = kind(), StringTransport()
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"a\0b\0")
+            self.assertEqual(transport.value(), answer)
+
+    def test_forward(self) -> None:
+        """
+        A subclass of L{BroadcastProtocol} can change each message.
+        """
+
+        class Shouting(BroadcastProtocol):
+            def messageReceived(self, message: str) -> None:
+                super().messageReceived(message.upper())
+
+        factory = XMLSocketFactory(Shouting)
+        transports = [StringTransport(), StringTransport()]
+        protocols = [factory.buildProtocol(None) for _ in transports]
+        for protocol, transport in zip(protocols, transports, strict=True):
+            assert protocol is not None
+            protocol.makeConnection(transport)
+        assert protocols[0] is not None
+        protocols[0].dataReceived(b"a\0b\0")
+        self.assertEqual([each.value() for each in transports], [b"", b"A\0B\0"])
+
+    def test_line(self) -> None:
+        """
+        C{lineReceived} of the base class calls the same handler.
+        """
+
+        class Lines(EchoProtocol):
+            def lineReceived(self, line: bytes) -> None:
+                super().lineReceived(line + b"!")
+
+            def messageReceived(self, message: str) -> None:
+                self.sendMessage(message.upper())
+
+        protocol, transport = Lines(), StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"a\0b\0")
+        self.assertEqual(transport.value(), b"A!\0B!\0")
+
+
 class CountTests(SynchronousTestCase):
     """
     Messages are counted.
