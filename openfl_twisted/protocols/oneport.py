@@ -31,7 +31,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -46,6 +45,7 @@ from openfl_twisted.protocols.policyfile import (
     policyFor,
 )
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
+from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.closed import ClosedTransport
 from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDETECTED, WEBSOCKET
@@ -436,7 +436,7 @@ class OnePortFactory(WrapperFactory[Any]):
         self._webSockets: dict[int | None, WebSocketFactory] = {}
         self._origins: dict[int | None, tuple[PolicyFile, Callable[[str | None], bool]]] = {}
         if tls is not None:
-            self._tls = TLSMemoryBIOFactory(tls, False, _InTLSFactory(self), self.clock)
+            self._tls = ServerTLSFactory(tls, _InTLSFactory(self), self.clock)
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         return ConnectionWrapper(_OnePortProtocol(self), self.clock)

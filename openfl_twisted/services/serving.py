@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.endpoints import ListeningEndpoint, StartupError, readPolicyFile
@@ -27,6 +26,7 @@ from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
+from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
@@ -88,7 +88,7 @@ class ServerService(MultiService):
         self.shutdownTimeout: float = options["shutdown-timeout"]
         served: IProtocolFactory = self.factory
         if tls is not None:
-            served = TLSMemoryBIOFactory(ServerConnectionCreator(tls), False, served)
+            served = ServerTLSFactory(ServerConnectionCreator(tls), served)
         for endpoint in options["listen"]:
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)

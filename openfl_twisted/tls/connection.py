@@ -1,6 +1,6 @@
 """
 OpenSSL connections that flush pending data when the peer closes TLS, and limit the
-bytes sent in answer to the peer's TLS messages.
+bytes sent in answer to the peer's TLS messages; and the factory of TLS on servers.
 """
 
 import weakref
@@ -8,8 +8,13 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import ITransport
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.internet.interfaces import (
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorTime,
+    ITransport,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
@@ -113,3 +118,27 @@ class BoundedConnection(SSL.Connection):
             flush(connection)
         # Twisted's TLS coalesces small writes; closing sends them.
         protocol.loseConnection()
+
+
+class ServerTLSFactory(TLSMemoryBIOFactory):
+    """
+    Adds TLS to the connections of a server. Unlike Twisted's own factory, it does not
+    delay small writes until the next reactor iteration to join them: a
+    L{Connection<openfl_twisted.transports.connection.Connection>} has joined them
+    already.
+    """
+
+    protocol = TLSMemoryBIOProtocol
+
+    def __init__(
+        self,
+        creator: IOpenSSLServerConnectionCreator,
+        factory: IProtocolFactory,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param creator: creates the TLS connections.
+        @param factory: the factory of the protocols inside TLS.
+        @param clock: the clock (default: the global reactor).
+        """
+        super().__init__(creator, False, factory, clock)

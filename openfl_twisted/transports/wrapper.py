@@ -172,10 +172,13 @@ class ConnectionWrapper(BufferedTransport):
         if self._failed or self.disconnecting:
             return
         try:
-            if self.receiveBuffer is None:
-                self.deliver(data)
-            else:
+            if self.receiveBuffer is not None:
                 self.receiveBuffer.put(self._receive, (data,))
+            elif self.owner is not None or self.reading:
+                # An owner checks whether it is reading.
+                self.protocol.dataReceived(data)
+            else:
+                self.ensureBuffer().put(self._receive, (data,))
         except BaseException:
             self._failed = True
             self.dropReceived()
