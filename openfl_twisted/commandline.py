@@ -227,8 +227,6 @@ class GroupedOptions(usage.Options):
     def allOptions(cls) -> list[Option]:
         """
         Return the options of the class and then those of its base classes, by group.
-
-        @return: the options.
         """
         found: dict[str, Option] = {}
         for each in cls.__mro__:
@@ -241,7 +239,6 @@ class GroupedOptions(usage.Options):
         Return the help without its first line.
 
         @param width: width of the lines; C{None} for C{COLUMNS} (default: 80).
-        @return: the help.
         """
         width = width or int(os.environ.get("COLUMNS", "80"))
         lines = ["", *textwrap.wrap(self.longdesc, width, break_on_hyphens=False)]

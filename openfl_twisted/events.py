@@ -205,7 +205,6 @@ class Event:
         """
         Format an event as C{[Name type="close" bubbles=false]}.
 
-        @param className: the class name.
         @param names: the names of the fields. Text is quoted without escaping.
         @raise AttributeError: if a field does not exist.
         """
@@ -398,9 +397,6 @@ class DataEvent(TextEvent):
     def __init__(
         self, type: str, bubbles: bool = False, cancelable: bool = False, data: str = ""
     ) -> None:
-        """
-        @param data: the message.
-        """
         super().__init__(type, bubbles, cancelable, data)
 
     @property
@@ -592,7 +588,6 @@ class EventDispatcher:
         it first. A listener added by another listener of the same type is not called
         for the current event.
 
-        @param type: the type of the events.
         @param listener: called with the event. Listeners are compared with C{==}, so
             all accesses to a bound method are the same listener.
         @param useCapture: for the capture phase. Such a listener is registered
@@ -624,7 +619,6 @@ class EventDispatcher:
         event, as in Flash but not in OpenFL.
 
         @param type: the type passed to L{addEventListener}.
-        @param listener: the listener.
         @param useCapture: the value passed to L{addEventListener}.
         """
         key = (type, useCapture)
@@ -660,8 +654,6 @@ class EventDispatcher:
         """
         Return whether a listener for a type is registered, with C{useCapture} or
         without.
-
-        @param type: the type.
         """
         return bool(self._liveRegistrations((type, False)) or self._liveRegistrations((type, True)))
 

@@ -25,9 +25,6 @@ class X500DistinguishedName:
     """
 
     def __init__(self, name: x509.Name) -> None:
-        """
-        @param name: the name.
-        """
         self._name = name
 
     def _first(self, kind: x509.ObjectIdentifier) -> str | None:
@@ -102,9 +99,6 @@ class X509Certificate:
     """
 
     def __init__(self, certificate: x509.Certificate) -> None:
-        """
-        @param certificate: the certificate.
-        """
         self._certificate = certificate
 
     @cached_property

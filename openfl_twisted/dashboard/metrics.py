@@ -191,8 +191,6 @@ class MetricsService(AdminService):
         self, service: Monitored, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
     ) -> None:
         """
-        @param service: the server.
-        @param endpoint: the endpoint to listen on.
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         root = Directory()

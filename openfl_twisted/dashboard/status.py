@@ -171,6 +171,5 @@ def brokerCounters(pubSub: IPubSub) -> dict[str, int]:
     Return the L{BROKER_COUNTERS} of an L{IPubSub}.
 
     @param pubSub: connected to its broker or not.
-    @return: the counters by name.
     """
     return {name: getattr(pubSub, name) for name in BROKER_COUNTERS}

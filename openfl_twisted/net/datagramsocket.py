@@ -263,7 +263,6 @@ class DatagramSocket(BoundSocket):
         only. Another call replaces the peer.
 
         @param remoteAddress: its IP address.
-        @param remotePort: its port.
         @raise errors.RangeError: #2006, if the port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not a valid destination.
         @raise errors.IOError: #2002, if this socket cannot be bound.

@@ -233,7 +233,6 @@ class Link:
         an event.
 
         @param host: a host name or IP address. As in Flash, it ends at its first NUL.
-        @param port: the port.
         @param timeout: maximum time, including name lookup (milliseconds).
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
@@ -262,8 +261,6 @@ class Link:
     def accept(self, connection: LinkProtocol) -> None:
         """
         Use a connection that a server has accepted.
-
-        @param connection: the protocol, connected.
         """
         self._machine.accepted(connection)
 
@@ -336,7 +333,6 @@ class Link:
         """
         Start an attempt.
 
-        @param endpoint: the endpoint of the server.
         @param timeout: maximum time (seconds).
         """
         attempt = endpoint.connect(_LinkFactory())
@@ -369,8 +365,6 @@ class Link:
     def begin(self, connection: LinkProtocol) -> None:
         """
         Set the connection.
-
-        @param connection: the connected protocol.
         """
         self._attempt = None
         self.connection = connection
@@ -410,8 +404,6 @@ class Link:
     def queue(self, event: Event) -> None:
         """
         Queue an event for dispatch.
-
-        @param event: the event.
         """
         self._events.append(event)
 

@@ -245,7 +245,6 @@ class _BackendProtocol(StreamProtocol):
 
         @param timeout: maximum time to close gracefully (seconds); then the connection
             is aborted.
-        @param clock: the clock.
         """
         self._closing = clock.callLater(timeout, self.transport.abortConnection)
         self.transport.loseConnection()
@@ -317,8 +316,6 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
     def backendFor(self, bridge: _BridgeProtocol) -> Factory[_BackendProtocol]:
         """
         Make the factory of one connection to a server.
-
-        @param bridge: the connection to the client.
         """
         return StreamFactory(lambda: _BackendProtocol(bridge), **self.given)
 

@@ -150,10 +150,6 @@ class PolicyChecker:
     ) -> None:
         """
         @param endpointFor: called with a host and a port, returns an endpoint.
-        @param masterPort: see the attribute.
-        @param masterTimeout: see the attribute.
-        @param answerTimeout: see the attribute.
-        @param olderRules: see the attribute.
         @param clock: the clock (default: the global reactor).
         """
         self.masterPort = masterPort
@@ -182,7 +178,6 @@ class PolicyChecker:
         """
         Decide whether a program may connect.
 
-        @param content: the program.
         @param host: the host of the server, IPv6 without brackets.
         @param port: the port of the server.
         @param named: the URLs passed to C{loadPolicyFile}.
@@ -314,7 +309,6 @@ class PermittedEndpoint:
         self, endpoint: IStreamClientEndpoint, permit: Callable[[], Deferred[None]]
     ) -> None:
         """
-        @param endpoint: the endpoint.
         @param permit: requests the permission; the Deferred fails if it is denied.
         """
         self._endpoint = endpoint

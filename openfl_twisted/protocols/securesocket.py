@@ -127,7 +127,6 @@ class SecureEndpoint:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: the endpoint of the server.
         @param hostname: the host name that the server's certificate must contain.
         @param trust: the trust anchors (default: those of the system).
         @param timeout: maximum time until the handshake is complete (seconds).

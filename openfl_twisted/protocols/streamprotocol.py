@@ -114,7 +114,6 @@ class StreamProtocol(Protocol):
         """
         Bind a transport, or wrap it in a L{BufferedTransport}.
 
-        @param transport: the transport.
         @return: the connection to use as C{transport}.
         """
         if isinstance(transport, Connection) and transport.bind(self):
@@ -124,8 +123,6 @@ class StreamProtocol(Protocol):
     def transportChanged(self, connection: Connection) -> None:
         """
         Use another connection instead: TLS has started.
-
-        @param connection: the connection.
         """
         self.transport = connection
 
@@ -178,7 +175,6 @@ class StreamProtocol(Protocol):
         pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
         the rest is held until other connections were served.
 
-        @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
         """
         for number, item in enumerate(items):
@@ -219,7 +215,6 @@ class StreamProtocol(Protocol):
         Hold the item being handled, and all data received after it, until
         L{unblockReading}. The protocol is not paused.
 
-        @param item: the item.
         @param receive: the method that handles it.
         @return: whether it is held; C{False} if the connection is closing or lost.
         """
@@ -243,8 +238,6 @@ class StreamProtocol(Protocol):
     def getClock(self) -> IReactorTime:
         """
         Return the clock of the factory; the reactor if it has none.
-
-        @return: the clock.
         """
         own = isinstance(self.factory, StreamFactory)
         return clockOrReactor(self.factory.clock if own else None)
@@ -313,7 +306,6 @@ class StreamProtocol(Protocol):
         method. L{inspect} cannot recognize it without holding the first word of every
         client.
 
-        @param message: the first message.
         @return: whether the client is refused.
         """
         found, self._mayBeRequest = self._mayBeRequest and hasRequestLine(message), False
@@ -517,9 +509,6 @@ class StreamFactory(Factory[P]):
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """
         Return the limits of a protocol; all protocols of a class share one object.
-
-        @param protocol: the class of the protocol.
-        @return: the limits.
         """
         known, limits = self._limits
         if known is not protocol:

@@ -235,7 +235,6 @@ class WebSocketFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory of the wrapped protocols.
         @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text frame, a fragment or a compressed
             message, also after decompression (bytes). Other messages have no limit:

@@ -81,7 +81,6 @@ class DistributedRooms(LobbyObserver):
         time: requests during a lookup are answered by the next one, since the
         current one may have missed a change.
 
-        @param room: the room of this node.
         @return: fires with their names; with an empty list if they are not known.
         """
         if self._presence is None:
@@ -123,7 +122,6 @@ class DistributedRooms(LobbyObserver):
         Publish a private message to a member that is not on this node, and may not
         be on any.
 
-        @param room: the room of this node.
         @param name: the name of the member.
         @param message: the message with its terminator.
         """

@@ -35,7 +35,6 @@ class LobbyObserver:
         A member has joined a room.
 
         @param member: the member; the room contains it already.
-        @param room: the room.
         """
 
     def left(self, member: Member, room: Room) -> None:
@@ -50,7 +49,6 @@ class LobbyObserver:
         """
         A message was sent to a room from this node.
 
-        @param room: the room.
         @param message: the message with its terminator.
         """
 
@@ -78,7 +76,6 @@ class RemoteRooms(Protocol):
         """
         Send a private message to a member that is not on this node.
 
-        @param room: the room of this node.
         @param name: the name of the member. Nothing happens if it does not exist.
         @param message: the message with its terminator.
         """
@@ -101,7 +98,6 @@ class RemoteRooms(Protocol):
         """
         Look up the members of a room on other nodes.
 
-        @param room: the room of this node.
         @return: fires with their names; with an empty list if they are not known.
         """
 
@@ -133,7 +129,6 @@ class Lobby:
         roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:
         """
-        @param limits: the limits of the lobby and of its rooms.
         @param clock: measures the time (default: the global reactor).
         @param roomLimits: the limits of rooms that have their own, by name.
         """
@@ -167,7 +162,6 @@ class Lobby:
         """
         Join a room. It is opened if it does not exist.
 
-        @param roomName: the name of the room.
         @param recipient: the connection of the new member.
         @param name: the name of the new member; C{None} for an unused one.
         @return: the new member.
@@ -227,8 +221,6 @@ class Lobby:
         sent to it are kept for C{resume} seconds. The member leaves immediately
         if C{resume} is 0, if C{maxKept} memberships are kept already, or during
         shutdown.
-
-        @param member: the member.
         """
         if member.room is None or member.recipient is None:
             return
@@ -287,8 +279,6 @@ class Lobby:
         Resume a membership; see L{takeMissed}. A connection that the member still has
         is replaced: its loss may not have been noticed.
 
-        @param token: the token of the member.
-        @param recipient: the new connection.
         @return: the member.
         @raise LobbyError: C{token} if no member has this token.
         """
@@ -455,7 +445,6 @@ class Lobby:
         """
         Count messages that a member will never receive.
 
-        @param member: the member.
         @param count: the number of messages; 0 is allowed.
         """
         member.lost += count

@@ -50,17 +50,12 @@ class IPresence(Interface):
         Register a member of this node, or replace its data. After a reconnect, all
         members are registered again.
 
-        @param room: the name of the room.
         @param member: the name of the member, unique on this node.
-        @param data: further data of the member.
         """
 
     def remove(room: str, member: str) -> None:
         """
         Remove a member of this node; do nothing if it is not registered.
-
-        @param room: the name of the room.
-        @param member: the name of the member.
         """
 
     def membersOf(room: str) -> Deferred[list[Present]]:
@@ -91,8 +86,6 @@ class Members:
         Add a member, or replace its data.
 
         @param room: the name of the room.
-        @param member: the name of the member.
-        @param data: further data of the member.
         """
         self.rooms.setdefault(room, {})[member] = data
 
@@ -101,7 +94,6 @@ class Members:
         Remove a member.
 
         @param room: the name of the room.
-        @param member: the name of the member.
         @return: whether it was registered.
         """
         members = self.rooms.get(room, {})

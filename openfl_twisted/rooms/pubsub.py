@@ -277,8 +277,6 @@ class MemoryBroker:
     def join(self, node: "MemoryPubSub") -> None:
         """
         Connect a node.
-
-        @param node: the node.
         """
         self._nodes.append(node)
 
@@ -352,7 +350,6 @@ def checkTopic(topic: str) -> str:
     """
     Check that a text can be a topic.
 
-    @param topic: the text.
     @return: the topic.
     @raise ValueError: if it is not encodable, empty, or longer than L{MAX_TOPIC}.
     """

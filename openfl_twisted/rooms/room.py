@@ -87,7 +87,6 @@ def exceeds(number: int, limit: int) -> bool:
     """
     Check a number against a limit.
 
-    @param number: the number.
     @param limit: the maximum; 0 for no limit.
     @return: whether it is above the limit.
     """

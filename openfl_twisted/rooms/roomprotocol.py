@@ -399,7 +399,6 @@ class RoomFactory(XMLSocketFactory):
     ) -> None:
         """
         @param protocol: makes a protocol.
-        @param lobby: the rooms.
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
         """

@@ -146,7 +146,6 @@ def write(element: Element) -> bytes:
     """
     Encode an element as a message.
 
-    @param element: the element.
     @return: the message in UTF-8 with its terminator.
     """
     return encodeUTF8(tostring(element, "unicode")) + END
@@ -156,8 +155,6 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
     """
     Encode C{<welcome room name token/>}, the answer to C{join} and C{resume}.
 
-    @param member: the member that joins or resumes.
-    @param room: its room.
     @param lost: with C{resume}: number of messages that it will never receive, the
         attribute C{lost}.
     @return: the message with its terminator.
@@ -172,7 +169,6 @@ def joined(member: Member) -> bytes:
     """
     Encode C{<joined name/>}.
 
-    @param member: the member that has joined.
     @return: the message with its terminator.
     """
     return write(Element("joined", {"name": member.name}))
@@ -182,7 +178,6 @@ def left(member: Member) -> bytes:
     """
     Encode C{<left name/>}.
 
-    @param member: the member that has left.
     @return: the message with its terminator.
     """
     return write(Element("left", {"name": member.name}))
@@ -244,8 +239,6 @@ def attributeSet(member: Member, key: str, value: str) -> bytes:
     """
     Encode C{<set name key value/>}.
 
-    @param member: the member.
-    @param key: the name of the attribute.
     @param value: the value; empty if the attribute is removed.
     @return: the message with its terminator.
     """
@@ -256,7 +249,6 @@ def gap(missed: int) -> bytes:
     """
     Encode C{<gap missed/>}: messages of other nodes were lost.
 
-    @param missed: number of messages.
     @return: the message with its terminator.
     """
     return write(Element("gap", {"missed": str(missed)}))

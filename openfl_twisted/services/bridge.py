@@ -192,7 +192,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-bridge}.
 
-    @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports when it is started.
     """

@@ -27,7 +27,6 @@ def readTable(path: str) -> dict[str, Any]:
     Read a TOML file.
 
     @param path: the file, in UTF-8.
-    @return: the table.
     @raise usage.UsageError: if it cannot be read or is not valid TOML.
     """
     try:
@@ -195,7 +194,6 @@ def toTOML(value: bool | str | list[str]) -> str:
     """
     Return a value as TOML.
 
-    @param value: the value.
     @return: its text in a TOML file.
     """
     match value:

@@ -156,7 +156,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-echo}.
 
-    @param options: the parsed options.
     @return: a service, which opens its ports when it is started. With C{faithful} it
         stops the reactor when the client has disconnected.
     """

@@ -88,7 +88,6 @@ def count(text: str) -> int:
     Parse a non-negative integer.
 
     @param text: ASCII digits.
-    @return: the number.
     @raise ValueError: if the text is invalid.
     """
     if not (text.isascii() and text.isdecimal()):
@@ -102,7 +101,6 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
 
     @param option: the name, without the dashes.
     @param value: the value; case-sensitive.
-    @param allowed: the allowed values.
     @return: the value.
     @raise usage.UsageError: if it is not allowed; the text lists the allowed values.
     """
@@ -173,7 +171,6 @@ def listenOption(default: str) -> Option:
     Create the option C{--listen} of a command.
 
     @param default: the default endpoint.
-    @return: the option.
     """
     return Option(
         LISTENING,

@@ -38,7 +38,6 @@ def portNumber(text: str) -> int:
     Parse a port number.
 
     @param text: at most five ASCII digits.
-    @return: the port.
     @raise ValueError: if it is not a number from 1 to 65535.
     """
     number = count(text) if len(text) <= 5 else 0
@@ -198,7 +197,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-policy}.
 
-    @param options: the parsed options.
     @return: a L{ServerService}, which opens its ports when it is started.
     """
     factory = PolicyFileFactory(

@@ -255,7 +255,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-xml}.
 
-    @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports and connects to the broker when it is started.
     """

@@ -313,7 +313,6 @@ async def talk(
     @param options: see L{makeFactory}. C{timeout} includes the policy check and
         the TLS handshake.
     @param endpoint: the endpoint of the server; see L{makeEndpoint}.
-    @param terminal: the terminal.
     @param tell: called with lines about the connection.
     @return: the exit status: 0, or 1 without a connection.
     """

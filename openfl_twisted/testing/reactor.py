@@ -229,9 +229,6 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
     """
 
     def __init__(self, settings: Settings) -> None:
-        """
-        @param settings: the settings of the network.
-        """
         _SystemEvents.__init__(self)
         Clock.__init__(self)
         PluggableResolverMixin.__init__(self)

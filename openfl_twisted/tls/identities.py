@@ -210,8 +210,6 @@ def readFile(path: Path) -> bytes:
     """
     Read a file.
 
-    @param path: the file.
-    @return: its content.
     @raise CertificateError: if it cannot be read.
     """
     try:

@@ -100,8 +100,6 @@ class Judge:
         OpenSSL's verification callback. It is called for each objection, and for each
         certificate of the path, from the trust anchor to the server's certificate.
 
-        @param connection: the TLS connection.
-        @param certificate: the certificate.
         @param code: OpenSSL's error code, or 0.
         @param depth: the distance from the server's certificate, which has 0.
         @param ok: whether OpenSSL accepts the certificate.

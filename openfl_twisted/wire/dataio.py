@@ -90,7 +90,6 @@ class Problems:
         """
         Create the exception for a parameter that is C{None}.
 
-        @param parameter: name of the parameter.
         @return: a C{TypeError}; in Flash it is #2007.
         """
         return TypeError(f"{parameter} must be non-null")
@@ -100,7 +99,6 @@ class Problems:
         """
         Create the exception for a parameter with an unknown value.
 
-        @param parameter: name of the parameter.
         @return: a C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
@@ -421,7 +419,6 @@ class DataOutput(_ByteOrder):
         """
         Write a part of an array.
 
-        @param bytes: the array.
         @param offset: beginning of the part (default 0).
         @param length: length of the part (default 0, up to the end).
         @raise IndexError: if the part is not inside the array.

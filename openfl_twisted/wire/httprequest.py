@@ -275,7 +275,6 @@ def parseHead(head: bytes) -> RequestHead:
     Parse the head of a request.
 
     @param head: all its bytes, with the empty line at its end.
-    @return: the parts of the head.
     @raise OtherRequest: if it is not a head of HTTP/1.0 or HTTP/1.1. Folded
         lines, and lines that end with LF alone, are not accepted.
     """

@@ -25,7 +25,6 @@ def numberIn(digits: bytes) -> int:
     Parse a decimal number without sign and spaces.
 
     @param digits: the digits, in ASCII.
-    @return: the number.
     @raise StreamError: if it is not a number, or has more than 19 digits.
     """
     if not digits.isdigit() or len(digits) > 19:

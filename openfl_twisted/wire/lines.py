@@ -105,7 +105,6 @@ class LineSplitter:
         Parse the next chunk of the stream.
 
         @param data: the chunk.
-        @return: the completed lines.
         @raise MessageTooLong: if a line exceeds the limit.
         """
         lines: list[Line] = []

@@ -188,7 +188,6 @@ def receiveUpTo(splitter: _Splitter[_T], data: bytes) -> tuple[list[_T], Message
     """
     Parse the next chunk of a stream, up to a message that exceeds the limit.
 
-    @param splitter: the stream splitter.
     @param data: the chunk.
     @return: the completed messages before that message, and its error; C{None} if
         all are within the limit.

@@ -165,7 +165,6 @@ def connect(options: dict[str, Any]) -> bytes:
     """
     Make the first command of a client.
 
-    @param options: the options of C{CONNECT}.
     @return: C{CONNECT} with the options as JSON.
     """
     return b"CONNECT " + json.dumps(options, separators=(",", ":")).encode() + b"\r\n"

@@ -70,7 +70,6 @@ def _lengthWith(name: str) -> int:
     """
     Return the length that an array must have to contain an entry.
 
-    @param name: the name of the entry.
     @return: the index plus 1; 0 if the name is not an array index in the decimal form
         of ActionScript.
     """
@@ -100,7 +99,6 @@ class AMF0Reader:
         """
         Read a marker and its value.
 
-        @param position: position of the marker.
         @return: the value, and the position after it.
         @raise AMFError: if the marker is unknown, or the value is invalid or exceeds a limit.
         """

@@ -115,7 +115,6 @@ def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, i
     Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
     @param data: the bytes; an index after their end is an C{IndexError}.
-    @param position: position of the integer.
     @return: the integer, 0 to 536870911, and the position after it.
     """
     first = data[position]
@@ -200,7 +199,6 @@ class AMF3Reader:
 
         @param function: the method: it gets a position, and returns a value and the position
             after it.
-        @param position: position of the value.
         @return: the result of the method.
         @raise EOFError: if the value is incomplete.
         @raise AMFError: if the value is invalid, exceeds a limit, or is nested too deeply for
@@ -219,7 +217,6 @@ class AMF3Reader:
         """
         Count values before memory is allocated for them.
 
-        @param count: number of values.
         @param least: their minimum length (bytes).
         @param position: their position.
         @raise AMFError: if the values exceed the limit.
@@ -298,7 +295,6 @@ class AMF3Reader:
         """
         Read a marker and its value.
 
-        @param position: position of the marker.
         @return: the value, and the position after it.
         """
         values: list[Any] = []
@@ -408,7 +404,6 @@ class AMF3Reader:
         """
         Read text, or a reference to text.
 
-        @param position: position of the text.
         @return: the text, and the position after it.
         @raise AMFError: if the reference is unknown, or the text exceeds the limit.
         """
@@ -632,7 +627,6 @@ def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) 
 
     @param value: the object.
     @param members: the received members, by name. Undeclared ones are ignored.
-    @param registered: the class of the object.
     @raise AMFError: if the class refuses a member.
     """
     for name in registered.members:

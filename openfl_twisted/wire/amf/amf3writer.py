@@ -124,7 +124,6 @@ def notWritable(value: Any) -> AMFError:
     """
     Return the error for a value without a form in AMF.
 
-    @param value: the value.
     @return: the error. For a C{date} it contains the alternative.
     """
     if isinstance(value, dt.date):
@@ -202,7 +201,6 @@ class AMF3Writer:
         """
         Count values.
 
-        @param count: number of values.
         @raise AMFError: if the values exceed the limit.
         """
         self.items -= count
@@ -303,7 +301,6 @@ class AMF3Writer:
 
         @param value: an instance of a registered class or of a subclass of AMF's types, a
             C{Mapping}, or a callable.
-        @return: the method.
         @raise AMFError: if the value has no form in AMF.
         """
         kind = type(value)

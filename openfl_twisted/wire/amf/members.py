@@ -68,7 +68,6 @@ class DynamicOutput:
         """
         Write a member.
 
-        @param name: its name.
         @param value: its value; a function is written as C{undefined}.
         @raise AMFError: if the name is not text or is empty, if there are too many members,
             or if the object was already written.
@@ -94,7 +93,6 @@ def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
     Return the values of the declared members of an object.
 
     @param value: an instance of the class.
-    @param registered: the class.
     @return: the values, in the order of the declared names.
     @raise AMFError: if a member is missing.
     """

@@ -346,7 +346,6 @@ class WebSocketFrames:
         Read a fragment or a compressed message.
 
         @param first: the first byte of the frame.
-        @param payload: the payload as received.
         @return: the payload, inflated.
         """
         opcode, isLast = first & _OPCODE, first >= _FIN

@@ -83,7 +83,6 @@ def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
     """
     Make a control frame.
 
-    @param opcode: the opcode.
     @param payload: the payload, at most 125 bytes.
     """
     return bytes((_FIN | opcode, len(payload))) + payload
@@ -105,7 +104,6 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
     """
     Make a compressed binary message of each payload that is not empty.
 
-    @param payloads: the payloads.
     @param extension: the negotiated C{permessage-deflate}.
     @return: the frames, joined.
     """

@@ -292,7 +292,6 @@ def printable(text: str, length: int) -> str:
     """
     Make text from a peer safe for a log line.
 
-    @param text: the text.
     @param length: the maximum length (characters).
     @return: the text. Characters that are not printable become U+FFFD; an ellipsis
         follows text that was too long.
@@ -459,7 +458,6 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check whether a certificate is signed by another one, or by itself.
 
-    @param certificate: the certificate.
     @param issuer: the possible issuer. Its subject must be the issuer name of the first one.
     @return: whether it is; C{False} also for a certificate that is malformed, or has an
         unsupported signature.

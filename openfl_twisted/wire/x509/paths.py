@@ -89,9 +89,7 @@ def findPath(
     """
     Find a valid path from a server certificate to a trust anchor.
 
-    @param certificate: the server certificate.
     @param others: certificates that may be intermediates.
-    @param anchors: the trust anchors.
     @param subject: the host that the certificate must be for.
     @param time: the time at which the path must be valid.
     @param webPKI: whether all rules for web CAs apply. If not, extensions are not
@@ -298,7 +296,6 @@ def isUsual(certificate: x509.Certificate) -> bool:
     Check whether C{cryptography}'s verifier supports the key of a CA. It supports
     only the keys that CAs of the Web PKI may use.
 
-    @param certificate: the certificate of the CA.
     @return: C{False} for Ed25519, Ed448 and RSASSA-PSS keys, and for elliptic
         curves other than P-256, P-384 and P-521.
     """

@@ -87,8 +87,6 @@ def readLists(
     Return the revocation status of a certificate by CRLs.
 
     @param lists: the CRLs, of any issuers.
-    @param certificate: the certificate.
-    @param issuer: the issuer of the certificate.
     @param time: the time at which a CRL must be valid. An expired one still revokes.
     @return: C{REVOKED} if a CRL of the issuer lists the certificate, C{GOOD} if a valid
         one does not, and C{UNKNOWN} otherwise. A CRL with a critical extension, such as
@@ -137,7 +135,6 @@ def readStaple(
 
     @param staple: the response (DER); empty for none.
     @param certificate: the certificate that the response must be about.
-    @param issuer: the issuer of the certificate.
     @param time: the time at which the response must be valid. It may begin
         L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old CRL
         does.
