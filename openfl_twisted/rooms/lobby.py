@@ -1,8 +1,8 @@
 """
 The rooms of a server: L{Lobby}.
 
-This module does no I/O. Messages are bytes; each is encoded once, whatever the number
-of members that receive it.
+This module does no I/O. Messages are bytes with their terminator; each is encoded once,
+whatever the number of members that receive it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -48,8 +48,6 @@ class LobbyObserver:
     def messageSent(self, room: Room, message: bytes) -> None:
         """
         A message was sent to a room from this node.
-
-        @param message: the message with its terminator.
         """
 
     def roomOpened(self, room: Room) -> None:
@@ -77,7 +75,6 @@ class RemoteRooms(Protocol):
         Send a private message to a member that is not on this node.
 
         @param name: the name of the member. Nothing happens if it does not exist.
-        @param message: the message with its terminator.
         """
 
     @property
@@ -317,7 +314,6 @@ class Lobby:
         Send a message to all other members of the room.
 
         @param member: the sender.
-        @param message: the message with its terminator.
         @raise LobbyError: C{room} if the sender is in no room.
         """
         self.announce(self._roomOf(member), message, exclude=(member,))
@@ -327,7 +323,6 @@ class Lobby:
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
-        @param message: the message with its terminator.
         @param exclude: members of this node that do not receive it.
         """
         self.deliverTo(room, message, exclude)
@@ -340,7 +335,6 @@ class Lobby:
         @param member: the sender.
         @param name: the name of the receiver. With several nodes, an unknown name is
             not an error.
-        @param message: the message with its terminator.
         @raise LobbyError: C{room} if the sender is in no room; C{nobody} if the room
             has no such member.
         """
@@ -361,7 +355,6 @@ class Lobby:
         Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
-        @param message: the message with its terminator.
         @param exclude: members that do not receive it.
         """
         excluded = set(exclude)
@@ -379,7 +372,6 @@ class Lobby:
         @param member: the receiver. For a disconnected member, at most C{maxMissed}
             messages with C{maxMissedBytes} bytes are kept; older ones are lost. For a
             member that has left, nothing is kept.
-        @param message: the message with its terminator.
         """
         self.deliveries += 1
         self._deliver(member, message)

@@ -83,17 +83,14 @@ class Members:
 
     def set(self, room: str, member: str, data: bytes) -> None:
         """
-        Add a member, or replace its data.
-
-        @param room: the name of the room.
+        Add a member to a room, or replace its data.
         """
         self.rooms.setdefault(room, {})[member] = data
 
     def remove(self, room: str, member: str) -> bool:
         """
-        Remove a member.
+        Remove a member from a room.
 
-        @param room: the name of the room.
         @return: whether it was registered.
         """
         members = self.rooms.get(room, {})

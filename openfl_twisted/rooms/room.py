@@ -19,9 +19,7 @@ class Recipient(Protocol):
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a message.
-
-        @param message: the message with its terminator.
+        Send a message, which has its terminator.
         """
 
     def replaced(self) -> None:
