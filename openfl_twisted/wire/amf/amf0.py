@@ -30,11 +30,17 @@ written itself. This module reads and writes single values, whose own root is 0.
 
 import datetime as dt
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from openfl_twisted.wire.amf.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf.amf3writer import AMF3Writer, millisecondsOf, notWritable, packDouble
+from openfl_twisted.wire.amf.amf3writer import (
+    AMF3Writer,
+    millisecondsOf,
+    notWritable,
+    packDouble,
+    subclassWriters,
+)
 from openfl_twisted.wire.amf.members import declaredMembers, namedTwice, nameOf, normalArray
 from openfl_twisted.wire.amf.values import (
     XML,
@@ -454,12 +460,7 @@ class AMF0Writer:
         dict: _writeObject,
         TypedObject: _writeTyped,
     }
-    # As in AMF3.
-    _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
-        *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
-        (Mapping, _writeObject),
-        (Callable, _writeUndefined),
-    ]
+    _bases = subclassWriters(_writers)
 
 
 _Write = Callable[[AMF0Writer, Any], None]

@@ -344,8 +344,12 @@ class AMF3Reader:
                 append(_unpackDouble(data, position)[0])
                 position += 8
             elif marker <= DICTIONARY:
-                value, position = readers[marker](self, position)
-                append(value)
+                head, position = readU29(data, position)
+                if head & 1:
+                    value, position = readers[marker](self, head, position)
+                    append(value)
+                else:
+                    append(self._object(head >> 1))
             else:
                 raise AMFError(f"unknown AMF3 marker {marker:02X}")
         return position
@@ -396,7 +400,11 @@ class AMF3Reader:
                 members[name] = _unpackDouble(data, position)[0]
                 position += 8
             elif marker <= DICTIONARY:
-                members[name], position = readers[marker](self, position)
+                head, position = readU29(data, position)
+                if head & 1:
+                    members[name], position = readers[marker](self, head, position)
+                else:
+                    members[name] = self._object(head >> 1)
             else:
                 raise AMFError(f"unknown AMF3 marker {marker:02X}")
 
@@ -425,33 +433,24 @@ class AMF3Reader:
         except IndexError:
             raise AMFError(f"reference to unknown object {index}") from None
 
-    def _readXMLDocument(self, position: int) -> tuple[Any, int]:
-        return self._readText(position, XMLDocument)
+    def _readXMLDocument(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readText(head, position, XMLDocument)
 
-    def _readXML(self, position: int) -> tuple[Any, int]:
-        return self._readText(position, XML)
+    def _readXML(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readText(head, position, XML)
 
-    def _readText(self, position: int, kind: type[str]) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readText(self, head: int, position: int, kind: type[str]) -> tuple[Any, int]:
         text, position = self.takeText(position, head >> 1)
         value = kind(text)
         self.keep(value)
         return value, position
 
-    def _readDate(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readDate(self, head: int, position: int) -> tuple[Any, int]:
         value = Date(_unpackDouble(self.data, position)[0])
         self.keep(value)
         return value, position + 8
 
-    def _readByteArray(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readByteArray(self, head: int, position: int) -> tuple[Any, int]:
         end = position + (head >> 1)
         if end > self.end:
             raise self.endError(end)
@@ -459,10 +458,7 @@ class AMF3Reader:
         self.keep(value)
         return value, end
 
-    def _readArray(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readArray(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(count, count + 1, position)
@@ -482,21 +478,23 @@ class AMF3Reader:
         self.depth += 1
         return value, position
 
-    def _readIntVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, IntVector, "i", 4)
+    def _readIntVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, IntVector, "i", 4)
 
-    def _readUIntVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, UIntVector, "I", 4)
+    def _readUIntVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, UIntVector, "I", 4)
 
-    def _readNumberVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, NumberVector, "d", 8)
+    def _readNumberVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, NumberVector, "d", 8)
 
     def _readNumbers(
-        self, position: int, kind: Callable[[tuple[Any, ...], bool], Any], form: str, size: int
+        self,
+        head: int,
+        position: int,
+        kind: Callable[[tuple[Any, ...], bool], Any],
+        form: str,
+        size: int,
     ) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
         count = head >> 1
         # A number in a vector takes a fraction of the time of any other value.
         self.take(count // 8, count * size + 1, position)
@@ -505,10 +503,7 @@ class AMF3Reader:
         self.keep(value)
         return value, position + 1 + count * size
 
-    def _readObjectVector(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readObjectVector(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(count, count + 2, position)
@@ -522,10 +517,7 @@ class AMF3Reader:
         self.depth += 1
         return value, position
 
-    def _readDictionary(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readDictionary(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(2 * count, 2 * count + 1, position)
@@ -540,10 +532,7 @@ class AMF3Reader:
 
     # Objects
 
-    def _readObject(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readObject(self, head: int, position: int) -> tuple[Any, int]:
         self.depth -= 1
         if self.depth < 0:
             self.enter()
@@ -604,21 +593,20 @@ class AMF3Reader:
         callOwn(value.readExternal, source)
         return source.position
 
-    _readers: ClassVar[tuple[Callable[["AMF3Reader", int], tuple[Any, int]], ...]] = (
-        # Strings, and the markers below them, are read by the callers.
-        *[readValue] * XML_DOCUMENT,
-        _readXMLDocument,
-        _readDate,
-        _readArray,
-        _readObject,
-        _readXML,
-        _readByteArray,
-        _readIntVector,
-        _readUIntVector,
-        _readNumberVector,
-        _readObjectVector,
-        _readDictionary,
-    )
+    # They get the header of an object that is not a reference, and the position after it.
+    _readers: ClassVar[dict[int, Callable[["AMF3Reader", int, int], tuple[Any, int]]]] = {
+        XML_DOCUMENT: _readXMLDocument,
+        DATE: _readDate,
+        ARRAY: _readArray,
+        OBJECT: _readObject,
+        XML_TEXT: _readXML,
+        BYTE_ARRAY: _readByteArray,
+        INT_VECTOR: _readIntVector,
+        UINT_VECTOR: _readUIntVector,
+        NUMBER_VECTOR: _readNumberVector,
+        OBJECT_VECTOR: _readObjectVector,
+        DICTIONARY: _readDictionary,
+    }
 
 
 def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) -> None:

@@ -8,7 +8,7 @@ import datetime as dt
 import math
 import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from openfl_twisted.wire.amf.amf3 import (
     ARRAY,
@@ -63,6 +63,7 @@ from openfl_twisted.wire.amf.values import (
 from openfl_twisted.wire.dataio import DataOutput
 from openfl_twisted.wire.text import encodeUTF8
 
+_T = TypeVar("_T")
 _double = struct.Struct(">d")
 _packMarked = struct.Struct(">Bd").pack
 
@@ -133,6 +134,20 @@ def notWritable(value: Any) -> AMFError:
         )
     kind = type(value)
     return AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+
+
+def subclassWriters(writers: dict[type[Any], _T]) -> list[tuple[Any, _T]]:
+    """
+    Return the writers for subclasses, mappings and functions.
+
+    @param writers: the writers for the classes of AMF.
+    @return: the writers with their classes. A class precedes its bases.
+    """
+    return [
+        *sorted(writers.items(), key=lambda entry: -len(entry[0].__mro__)),
+        (Mapping, writers[dict]),
+        (Callable, writers[type(Undefined)]),
+    ]
 
 
 class AMF3Writer:
@@ -662,12 +677,7 @@ class AMF3Writer:
         dict: _writeObject,
         TypedObject: _writeTyped,
     }
-    # For subclasses. A class precedes its bases.
-    _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
-        *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
-        (Mapping, _writeObject),
-        (Callable, _writeUndefined),
-    ]
+    _bases = subclassWriters(_writers)
 
 
 _Write = Callable[[AMF3Writer, Any], None]
