@@ -222,7 +222,7 @@ class Finding:
         """
         text = _OWN_WORDS.get(self.code)
         if text is None:
-            _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
+            text = verifycodes.VERIFY_ERRORS.get(self.code, f"X.509 error {self.code}")
         if self.detail:
             # Verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
