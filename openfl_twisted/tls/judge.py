@@ -35,7 +35,6 @@ from openfl_twisted.wire.x509.paths import (
     findPath,
     mayConstrainNames,
     obstacleTo,
-    verifyPath,
 )
 from openfl_twisted.wire.x509.revocation import Revocation, demandsStaple, readLists, readStaple
 from openfl_twisted.wire.x509.servernames import ServerName, describeNames
@@ -327,7 +326,7 @@ class Judge:
             )
             return
         try:
-            verifyPath(path, subject, trust.now(), webPKI=webPKI)
+            findPath(leaf, path[1:-1], path[-1:], subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
             code = certificates.REFUSED_LEAF if problem.blamesLeaf else certificates.REFUSED_PATH
             self._refuse(Finding(code, 0, str(problem)))
