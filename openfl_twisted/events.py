@@ -521,31 +521,18 @@ class IEventDispatcher(Protocol):
         priority: int = 0,
         useWeakReference: bool = False,
     ) -> None:
-        """
-        Call a listener whenever an event of a type is dispatched.
-        """
+        raise NotImplementedError
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
-        """
-        Do not call a listener for further events of a type.
-        """
+        raise NotImplementedError
 
     def dispatchEvent(self, event: Event) -> bool:
-        """
-        Call the listeners of an event.
-        """
         raise NotImplementedError
 
     def hasEventListener(self, type: str) -> bool:
-        """
-        Return whether a listener for a type is registered.
-        """
         raise NotImplementedError
 
     def willTrigger(self, type: str) -> bool:
-        """
-        Return whether an event of a type would reach a listener.
-        """
         raise NotImplementedError
 
 
@@ -659,10 +646,7 @@ class EventDispatcher:
 
     def willTrigger(self, type: str) -> bool:
         """
-        Return the result of L{hasEventListener}, because there is no display list.
-
-        @param type: the type.
-        @return: whether a listener is registered.
+        Return the result of L{hasEventListener} for a type: there is no display list.
         """
         return self.hasEventListener(type)
 

@@ -86,38 +86,21 @@ class _LinkFactory(Factory[LinkProtocol]):
 
 class _Machine(Protocol):
     """
-    The inputs of the state machine.
+    The inputs of the state machine: calls of the program, the accepted connection of a
+    server, the results of an attempt, and the loss of the connection.
     """
 
-    def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
-        """
-        Called when the program connects.
-        """
+    def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None: ...
 
-    def close(self) -> None:
-        """
-        Called when the program closes the connection.
-        """
+    def close(self) -> None: ...
 
-    def accepted(self, connection: LinkProtocol) -> None:
-        """
-        Called when a server has accepted a connection for this link.
-        """
+    def accepted(self, connection: LinkProtocol) -> None: ...
 
-    def established(self, connection: LinkProtocol) -> None:
-        """
-        Called when the connection attempt has succeeded.
-        """
+    def established(self, connection: LinkProtocol) -> None: ...
 
-    def failed(self, reason: Failure) -> None:
-        """
-        Called when the connection attempt has failed.
-        """
+    def failed(self, reason: Failure) -> None: ...
 
-    def lost(self) -> None:
-        """
-        Called when the connection is lost.
-        """
+    def lost(self) -> None: ...
 
 
 def _makeMachine() -> "Callable[[Link], _Machine]":
