@@ -191,7 +191,6 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         The other parameters are those of L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, without TLS.
-        @param login: the login; C{None} for none.
         @param tls: creates the TLS connection; C{None} for no TLS.
         """
         super().__init__(

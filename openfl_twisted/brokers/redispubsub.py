@@ -95,7 +95,6 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         The other parameters are those of L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @param login: the login; C{None} for none.
         @raise ImportError: if txredisapi is not installed.
         """
         checkInstalled()

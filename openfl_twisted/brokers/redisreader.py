@@ -51,7 +51,6 @@ class RedisReader(BaseRedisProtocol):
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: the replies, to be consumed before the next chunk. Bulk strings are
             bytes, simple strings are text, and a map is a list of keys and values
             in turn.

@@ -64,7 +64,6 @@ class FirstBytes:
         """
         Add a chunk.
 
-        @param data: the chunk.
         @return: the protocol; C{Signature.NONE} for another one; C{None} if more bytes
             are needed.
         """

@@ -87,7 +87,6 @@ class _Retrieval:
         self, fetching: Deferred[bytes], abandoned: Callable[["_Retrieval"], object]
     ) -> None:
         """
-        @param fetching: fires with the file.
         @param abandoned: called when all requests for it were cancelled.
         """
         self.answer: _Answer | None = None

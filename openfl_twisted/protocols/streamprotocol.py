@@ -137,8 +137,6 @@ class StreamProtocol(Protocol):
     def chunkReceived(self, data: bytes) -> None:
         """
         Process a chunk from the receive buffer.
-
-        @param data: the chunk.
         """
         self.bytesReceived(data)
 
@@ -435,7 +433,6 @@ class StreamProtocol(Protocol):
         Disconnect the peer, and log why. On a WebSocket, the Close frame contains the
         reason.
 
-        @param reason: the reason, as text.
         @param code: the WebSocket close code (RFC 6455, 7.4).
         """
         self.log.warn("{peer} disconnected: {reason}", peer=self.describePeer(), reason=reason)
@@ -446,7 +443,6 @@ class StreamProtocol(Protocol):
         Close the connection. On a WebSocket, the Close frame contains the reason.
 
         @param code: the WebSocket close code (RFC 6455, 7.4).
-        @param reason: the reason, as text.
         """
         self.transport.setCloseReason(code, reason)
         self.transport.loseConnection()
@@ -496,7 +492,6 @@ class StreamFactory(Factory[P]):
 
     def __init__(self, protocol: Callable[[], P], **limits: float | None) -> None:
         """
-        @param protocol: creates a protocol.
         @param limits: limits of the connections, by their names in L{ConnectionLimits};
             C{None} for the limit of the protocol's class.
         """

@@ -79,7 +79,6 @@ class WebSocketProtocol(WebSocketTransport):
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
     ) -> None:
         """
-        @param factory: provides the settings.
         @param otherwise: called with all received data if it is an HTTP request that
             does not open a WebSocket (default: refuse the request). This protocol does
             nothing afterwards.

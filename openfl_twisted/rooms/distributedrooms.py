@@ -40,7 +40,6 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
         announces: bool = False,
     ) -> None:
         """
-        @param lobby: the rooms of this node.
         @param pubSub: sends messages to the other nodes.
         @param presence: the lists of members of all nodes; C{None} if they are not
             known.

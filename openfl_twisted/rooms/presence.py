@@ -119,7 +119,6 @@ class MemoryPresence:
 
     def __init__(self, node: bytes, board: list[Members] | None = None) -> None:
         """
-        @param node: the name of this node.
         @param board: a list shared by all nodes; C{None} for a single node.
         """
         self._members = Members(node)

@@ -293,7 +293,6 @@ class MemoryBroker:
         """
         Deliver a message to all nodes but its sender.
 
-        @param sender: the node that published it.
         @param topic: its topic.
         @param payload: the message.
         """

@@ -394,7 +394,6 @@ class RoomFactory(XMLSocketFactory):
         **settings: object,
     ) -> None:
         """
-        @param protocol: makes a protocol.
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
         """

@@ -133,8 +133,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
     def send(self, data: bytes) -> Self:
         """
         Add a step: send bytes.
-
-        @param data: the bytes.
         """
         return self._add("send", data)
 

@@ -172,7 +172,6 @@ class DataInput(_ByteOrder):
         """
         Consume the next bytes.
 
-        @param length: the number of bytes.
         @return: exactly this number of bytes.
         @raise EOFError: if fewer are available; none are consumed then.
         """
@@ -305,7 +304,6 @@ class DataInput(_ByteOrder):
 
         @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
-        @return: the text, as C{decodeText} reads it.
         @raise EOFError: if fewer bytes are available; none are consumed then.
         @raise TypeError: if C{charSet} is C{None}.
         """

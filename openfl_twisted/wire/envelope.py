@@ -102,7 +102,6 @@ class Sequencer:
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
         """
-        @param node: identifier of the publishing node.
         @param maxTopics: maximum number of topics to remember.
         """
         self._node = node

@@ -105,7 +105,6 @@ def hasRequestLine(data: bytes) -> bool:
     that is not registered. L{startsRequest} does not look for these: every word
     can be the beginning of one.
 
-    @param data: the bytes.
     @return: whether they do.
     """
     return _anyRequestLine.match(data) is not None
@@ -336,7 +335,6 @@ class HeadCollector:
         """
         Add a chunk.
 
-        @param data: the chunk.
         @return: the head, and the bytes after it; C{None} while the head is not
             complete.
         @raise OtherRequest: if the first line is not a request line. This is

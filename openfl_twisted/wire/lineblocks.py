@@ -66,7 +66,6 @@ class LineBlockParser:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: lines, each with its block, to be consumed before the next chunk.
         @raise StreamError: if a line or a block is too long, has no terminator, or
             has an invalid length. The parser cannot be used after it.

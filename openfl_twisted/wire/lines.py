@@ -104,7 +104,6 @@ class LineSplitter:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @raise MessageTooLong: if a line exceeds the limit.
         """
         lines: list[Line] = []

@@ -339,7 +339,6 @@ def walk(
     Parse a document in any encoding, and pass its elements and text to
     functions. A reference to an external DTD is allowed, and ignored.
 
-    @param data: the document.
     @param onElement: called for each start tag, with the depth (1 for the root),
         the name and the attributes. A namespace precedes the name, with a
         closing brace in between.

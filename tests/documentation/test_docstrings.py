@@ -196,6 +196,9 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
         parameters = [each for each in parameters if each not in found] if added > 0 else []
     signature = inspect.signature(function)
     known = words(f"{name} {text}")
+    # Other words for data.
+    if known & {"byte", "chunk", "document"}:
+        known.add("data")
     for parameter in parameters:
         kind = words(str(signature.parameters[parameter].annotation))
         if not (

@@ -217,7 +217,6 @@ class AMF0Reader:
         Read names with their values up to the end of an object.
 
         @param value: the object; it gets the next reference number.
-        @param members: receives the members.
         """
         data = self._data
         amf3 = self._amf3

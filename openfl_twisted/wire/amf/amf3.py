@@ -307,7 +307,6 @@ class AMF3Reader:
 
         @param count: their number; they have been counted.
         @param position: position of the first marker.
-        @param values: receives the values.
         @return: the position after them.
         @raise AMFError: if a value is invalid, or exceeds a limit.
         """
@@ -635,7 +634,6 @@ class _ExternalInput(DataInput):
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
         """
-        @param reader: the reader of the enclosing value.
         @param position: position of the object's own bytes.
         """
         self.position = position

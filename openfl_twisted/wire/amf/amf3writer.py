@@ -227,7 +227,6 @@ class AMF3Writer:
         Encode and count text.
 
         @param value: any text, also with lone surrogates.
-        @return: the text in UTF-8.
         @raise AMFError: if the text exceeds the limit.
         """
         data = encodeUTF8(value)
@@ -288,7 +287,6 @@ class AMF3Writer:
         """
         Write consecutive values, which have been counted.
 
-        @param values: as for L{write}.
         @raise AMFError: if a value has no form in AMF, or exceeds a limit.
         """
         out = self.out
@@ -693,9 +691,6 @@ class _ExternalOutput(DataOutput):
     objectEncoding = 3
 
     def __init__(self, writer: AMF3Writer) -> None:
-        """
-        @param writer: the writer of the enclosing value.
-        """
         self._writer = writer
 
     def _put(self, data: bytes | bytearray) -> None:

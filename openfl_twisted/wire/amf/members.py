@@ -28,7 +28,6 @@ def namedTwice(key: Any, value: Mapping[Any, Any]) -> bool:
     """
     Return whether a key has the same name on the wire as another key.
 
-    @param key: a key of an object.
     @param value: the object.
     @return: C{True} for an integer whose decimal text is also a key. Only the entry of
         the text is written.
@@ -92,7 +91,6 @@ def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
     """
     Return the values of the declared members of an object.
 
-    @param value: an instance of the class.
     @return: the values, in the order of the declared names.
     @raise AMFError: if a member is missing.
     """

@@ -74,7 +74,6 @@ def makePongs(payloads: Sequence[bytes]) -> bytes:
     Make the answers to pings.
 
     @param payloads: the payloads of the pings, at most 125 bytes each.
-    @return: the frames, joined.
     """
     return b"".join([makeControl(Opcode.PONG, payload) for payload in payloads])
 
@@ -105,7 +104,6 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
     Make a compressed binary message of each payload that is not empty.
 
     @param extension: the negotiated C{permessage-deflate}.
-    @return: the frames, joined.
     """
     frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
     return b"".join([frame.serialize(mask=False, extensions=[extension]) for frame in frames])

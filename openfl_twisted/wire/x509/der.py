@@ -56,8 +56,6 @@ def element(data: bytes, position: int, end: int) -> Element:
     """
     Read the head of an element.
 
-    @param data: the data.
-    @param position: position of the element.
     @param end: the position after the last byte that it may have.
     @raise ValueError: if it is not DER.
     """
