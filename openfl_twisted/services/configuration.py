@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
-from openfl_twisted.commandline import GENERAL, GroupedOptions, Option
+from openfl_twisted.commandline import Group, GroupedOptions, Option
 
 _SECRETS = {"dashboard-token"}
 _LETTERS = {"-l": "listen", "-h": "help"}
@@ -74,13 +74,13 @@ class ConfiguredOptions(GroupedOptions):
 
     options: ClassVar[list[Option]] = [
         Option(
-            GENERAL,
+            Group.GENERAL,
             "config",
             "FILE",
             "TOML file with options by name; command-line options take precedence.",
         ),
         Option(
-            GENERAL,
+            Group.GENERAL,
             "show-config",
             "",
             "Print the resolved configuration and the certificates, and exit.",

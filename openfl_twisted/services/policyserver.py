@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn
 from twisted.application.service import IService
 from twisted.python import usage
 
-from openfl_twisted.commandline import ACCESS, CHECK, LIMITS, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.endpoints import readPolicyFile, seconds
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
 from openfl_twisted.services.options import (
@@ -61,9 +61,9 @@ class Options(ServerOptions):
 
     options: ClassVar[list[Option]] = [
         listenOption(defaultEndpoint),
-        Option(ACCESS, "policy", "FILE", "Policy file to serve."),
+        Option(Group.ACCESS, "policy", "FILE", "Policy file to serve."),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "allow",
             "DOMAIN:PORTS",
             (
@@ -72,14 +72,16 @@ class Options(ServerOptions):
             ),
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "site-control",
             "POLICY",
             f"With --allow: policy files that are valid on this host: {', '.join(SITE_CONTROLS)}.",
         ),
-        Option(LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size),
         Option(
-            LIMITS,
+            Group.LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size
+        ),
+        Option(
+            Group.LIMITS,
             "idle-timeout",
             "SECONDS",
             "Time in which a client must send its request.",
@@ -87,7 +89,7 @@ class Options(ServerOptions):
             seconds,
         ),
         Option(
-            CHECK,
+            Group.CHECK,
             "check",
             "FILE",
             (
@@ -97,15 +99,15 @@ class Options(ServerOptions):
             ),
         ),
         Option(
-            CHECK,
+            Group.CHECK,
             "for",
             "DOMAIN",
             "Domain or URL from which the content (the Flash program) is loaded.",
         ),
-        Option(CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
-        Option(CHECK, "secure", "", "The content is loaded over HTTPS, not HTTP."),
+        Option(Group.CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
+        Option(Group.CHECK, "secure", "", "The content is loaded over HTTPS, not HTTP."),
         Option(
-            CHECK,
+            Group.CHECK,
             "served-from",
             "N",
             "Port that serves the policy file.",
