@@ -20,9 +20,9 @@ from openfl_twisted.services.options import (
     readPolicy,
     size,
 )
-from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import decide
 from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
 from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
@@ -172,11 +172,10 @@ class Options(ServerOptions):
             raise usage.UsageError("--for and --port must be used together")
         if self["secure"] and self["for"] is None:
             raise usage.UsageError("--secure requires --for")
-        question = Question(
-            self["served-from"] or MASTER_PORT, self._content(self["for"]), self["port"] or 0
-        )
+        served, content = self["served-from"] or MASTER_PORT, self._content(self["for"])
         try:
-            permitted, lines = explain(PolicyFile.fromXML(Path(path).read_bytes()), question)
+            policy = PolicyFile.fromXML(Path(path).read_bytes())
+            permitted, lines = _explain(policy, served, content, self["port"] or 0)
         except OSError as problem:
             permitted, lines = False, [f"{path}: {problem.strerror}"]
         except PolicyError as problem:
@@ -193,6 +192,31 @@ class Options(ServerOptions):
         except ValueError as problem:
             raise usage.UsageError(f"--for={origin}: {problem}") from None
         return Content(content.domain, content.secure or bool(self["secure"]))
+
+
+def _explain(
+    policy: PolicyFile, served: int, content: Content | None, port: int
+) -> tuple[bool, list[str]]:
+    """
+    Decide whether a file from the port C{served} permits content to connect to a port,
+    or, without content, whether it can grant anything.
+
+    @return: the decision, and the lines that explain it.
+    """
+    problems = [f"note: {problem}" for problem in policy.problems(served)]
+    if content is None:
+        lines = [f"rule {number}: {rule}" for number, rule in enumerate(policy.rules, 1)]
+        permitted = not policy.grantsNothing and policy.metaPolicy(served) != "none"
+        verdict = "this file can grant access" if permitted else "this file grants nothing"
+        return permitted, [*lines, *problems, verdict]
+    decision = decide(policy, content, port, served)
+    scheme = "https" if content.secure else "http"
+    verdict = (
+        f"{'permitted' if decision.permitted else 'refused'}: content loaded from "
+        f"{content.domain!r} over {scheme} connects to port {port}; "
+        f"this file is served on port {served}"
+    )
+    return decision.permitted, [*decision.reasons, *problems, verdict]
 
 
 def makeService(options: Options) -> IService:
