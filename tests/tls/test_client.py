@@ -23,8 +23,7 @@ from openfl_twisted.tls import (
     trust,
     verdictOf,
 )
-from openfl_twisted.wire.x509 import certificates
-from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, Verdict
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, OwnCode, Verdict
 from tests.extensions import critical, purposes
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import (
@@ -300,7 +299,7 @@ class DenialTests(SynchronousTestCase):
             self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
             self.assertEqual(outcome.verdict.statuses, {CertificateStatus.INVALID})
             assert outcome.verdict.finding is not None
-            self.assertEqual(outcome.verdict.finding.code, certificates.TOO_COSTLY)
+            self.assertEqual(outcome.verdict.finding.code, OwnCode.TOO_COSTLY)
             self.assertIn("its verification would cost too much", str(outcome.reason))
             self.assertEqual(outcome.received, b"")
         self.assertEqual(self.flushLoggedErrors(), [])
