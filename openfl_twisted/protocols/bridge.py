@@ -45,17 +45,13 @@ _BAD_GATEWAY = 1014
 class BridgeFraming(enum.Enum):
     """
     How the stream of the server is split.
+
+    @cvar XML: at NUL bytes, as C{XMLSocket} does.
+    @cvar RAW: not at all, for programs that use C{Socket}.
     """
 
     XML = "xml"
-    """
-    At NUL bytes, as C{XMLSocket} does.
-    """
-
     RAW = "raw"
-    """
-    Not at all, for programs that use C{Socket}.
-    """
 
 
 @dataclass(frozen=True)

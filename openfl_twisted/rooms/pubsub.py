@@ -37,27 +37,17 @@ _notifying = _log.failureHandler("while a listener of the broker was notified")
 class PubSubState(enum.Enum):
     """
     The state of an L{IPubSub}.
+
+    @cvar STOPPED: not started, or stopped.
+    @cvar CONNECTING: started, and connecting for the first time.
+    @cvar UP: published messages are sent.
+    @cvar DOWN: the broker cannot be reached. Connection attempts are repeated.
     """
 
     STOPPED = "stopped"
-    """
-    Not started, or stopped.
-    """
-
     CONNECTING = "connecting"
-    """
-    Started, and connecting for the first time.
-    """
-
     UP = "up"
-    """
-    Published messages are sent.
-    """
-
     DOWN = "down"
-    """
-    The broker cannot be reached. Connection attempts are repeated.
-    """
 
 
 class IPubSub(Interface):
