@@ -35,15 +35,11 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import MASTER_PORT
 
+# Exit status if the connection attempt fails.
 _NO_CONNECTION = 1
-"""
-Exit status if the connection attempt fails.
-"""
 
+# Exit status of usage errors.
 _WRONG_USAGE = 2
-"""
-Exit status of usage errors.
-"""
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
 _LONGEST = 86400

@@ -13,10 +13,8 @@ from openfl_twisted.testing._sockets import Settings
 from openfl_twisted.testing.attempts import Attempts
 from openfl_twisted.testing.reactor import MemoryReactor
 
+# Default timeout of MemoryNetwork.run (seconds of the network's clock).
 _RUN_TIMEOUT = 3600.0
-"""
-Default timeout of L{MemoryNetwork.run} (seconds of the network's clock).
-"""
 
 _T = TypeVar("_T")
 

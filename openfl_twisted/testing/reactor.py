@@ -36,11 +36,9 @@ from zope.interface import implementer
 
 from openfl_twisted.testing._sockets import Kernel, Settings
 
+# Default maximum number of iterations at one time of the clock. It allows a megabyte of one-byte
+# segments.
 _MAX_ITERATIONS = 1_000_000
-"""
-Default maximum number of iterations at one time of the clock. It allows a
-megabyte of one-byte segments.
-"""
 
 _log = Logger()
 
