@@ -191,7 +191,6 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         The other parameters are those of L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, without TLS.
-        @param tls: creates the TLS connection; C{None} for no TLS.
         """
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock

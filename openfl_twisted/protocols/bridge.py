@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -104,7 +104,9 @@ class _BridgeProtocol(StreamProtocol):
         if self.factory.proxyProtocol:
             self._header = proxyHeader(self.transport)
         self.transport.pauseProducing()
-        connecting: Deferred[Any] = target.endpoint.connect(self.factory.backendFor(self))
+        connecting: Deferred[Any] = target.endpoint.connect(
+            StreamFactory(lambda: _BackendProtocol(self), **self.factory.given)
+        )
         self._connecting = connecting
         if self.factory.connectTimeout:
             connecting.addTimeout(self.factory.connectTimeout, self.factory.clock, tookTooLong)
@@ -308,12 +310,6 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         if not name:
             return next(iter(self._targets.values()))
         return self._targets.get(name)
-
-    def backendFor(self, bridge: _BridgeProtocol) -> Factory[_BackendProtocol]:
-        """
-        Make the factory of one connection to a server.
-        """
-        return StreamFactory(lambda: _BackendProtocol(bridge), **self.given)
 
 
 def proxyHeader(transport: Any) -> bytes:

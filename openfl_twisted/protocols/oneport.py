@@ -404,8 +404,6 @@ class OnePortFactory(WrapperFactory[Any]):
             implements itself (default: none). Their clients are treated as plain
             clients. With C{Signature.HTTP}, it receives every request that is not a
             WebSocket handshake.
-        @param greetingDelay: time without data after which the wrapped protocol is
-            connected (seconds), so that it can send first.
         @param maxUndetected: maximum number of clients whose type is not detected;
             further ones are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).

@@ -225,10 +225,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param policy: the policy source, see L{PolicySource}.
         @param timeout: maximum time until the request is complete (seconds; default 5);
             0 for no limit.
-        @param maxLength: maximum length of a request (bytes).
         @param clock: the clock (default: the global reactor).
         """
         self.policy = policy
