@@ -387,15 +387,12 @@ class Judge:
             return
         elif demandsStaple(leaf):
             self._refuse(Finding(OwnCode.MUST_STAPLE, 0, read.reason))
-        elif self._trust.hardRevocation and self._isUnlisted():
+        elif self._trust.hardRevocation and (
+            # No revocation list covers the server's certificate.
+            not self._trust.revoked or any(map(_isUnknownRevocation, self._findings))
+        ):
             reason = "" if not staple else f"OCSP: {read.reason}"
             self._refuse(Finding(OwnCode.UNPROVED, 0, reason))
-
-    def _isUnlisted(self) -> bool:
-        """
-        Check whether no revocation list covers the server's certificate.
-        """
-        return not self._trust.revoked or any(_isUnknownRevocation(each) for each in self._findings)
 
     def keyNotProved(self) -> None:
         """

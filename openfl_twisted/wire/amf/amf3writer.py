@@ -178,10 +178,6 @@ class AMF3Writer:
         references: bool,
         writeMembers: Callable[[Any, DynamicOutput], object] | None,
     ) -> None:
-        """
-        @param references: whether repeated objects are written as references; see
-            L{openfl_twisted.wire.amf.codec.encode}.
-        """
         self.out = bytearray()
         self.writeMembers = writeMembers
         self.registry = registry

@@ -348,7 +348,11 @@ def _grades(
         finding
         for finding in findings
         if finding.code in _UNABLE_TO_GET_ISSUER
-        and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
+        and _hasIssuer(
+            path.get(finding.depth),
+            atHand,
+            [certificate for at, certificate in path.items() if at <= finding.depth],
+        )
     }
     forgedLists = {finding.depth for finding in findings if finding.code == _CRL_SIGNATURE_FAILURE}
     graded = []
@@ -372,13 +376,6 @@ def _grades(
             continue
         graded.append((finding, _gradeOf(code, depth)))
     return graded
-
-
-def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certificate]:
-    """
-    Return the certificates of a path from the server certificate to a depth.
-    """
-    return {certificate for at, certificate in path.items() if at <= depth}
 
 
 def _gradeOf(code: int, depth: int) -> _Grade:
