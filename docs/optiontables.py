@@ -9,7 +9,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
-from openfl_twisted.commandline import GROUPS, Option
+from openfl_twisted.commandline import Group, Option
 
 
 def optionsOf(names: list[str]) -> list[Option]:
@@ -23,7 +23,8 @@ def optionsOf(names: list[str]) -> list[Option]:
     for name in names:
         module, _, cls = name.partition(":")
         found += vars(getattr(importlib.import_module(module), cls))["options"]
-    return sorted(found, key=lambda option: GROUPS.index(option.group))
+    groups = [*Group]
+    return sorted(found, key=lambda option: groups.index(option.group))
 
 
 def tableOf(options: list[Option]) -> list[str]:

@@ -14,7 +14,6 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
 
     @param clock: the clock; C{None} for the global reactor, which is imported only by
         this call: importing a module must not install a reactor.
-    @return: the clock.
     """
     if clock is not None:
         return clock

@@ -3,6 +3,7 @@ Command-line options in groups. C{--help} and the reference page of the commands
 made from the same L{Option}s.
 """
 
+import enum
 import os
 import sys
 import textwrap
@@ -12,83 +13,38 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from twisted.python import usage
 
-APPLICATION = "Application"
-"""
-Group of the options that choose what the server does.
-"""
 
-LISTENING = "Listening"
-"""
-Group of the options for endpoints and client types.
-"""
+class Group(enum.StrEnum):
+    """
+    The groups of options, in the order in which C{--help} prints them.
 
-TLS = "TLS"
-"""
-Group of the options for certificates.
-"""
+    @cvar APPLICATION: the options that choose what the server does.
+    @cvar LISTENING: the options for endpoints and client types.
+    @cvar TLS: the options for certificates.
+    @cvar ACCESS: the options for policy files and trusted proxies.
+    @cvar LIMITS: the limits and timeouts.
+    @cvar TIMEOUTS: the timeouts of a client.
+    @cvar ROOMS: the options for rooms.
+    @cvar BROKER: the options for rooms that several servers share.
+    @cvar MONITORING: the options for metrics, dashboard and log.
+    @cvar SHUTDOWN: the options for the end of the server.
+    @cvar CHECK: the options that analyze a policy file without a server.
+    @cvar GENERAL: the options that all programs have.
+    """
 
-ACCESS = "Access"
-"""
-Group of the options for policy files and trusted proxies.
-"""
+    APPLICATION = "Application"
+    LISTENING = "Listening"
+    TLS = "TLS"
+    ACCESS = "Access"
+    LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"
+    TIMEOUTS = "Timeouts"
+    ROOMS = "Rooms"
+    BROKER = "Broker"
+    MONITORING = "Monitoring"
+    SHUTDOWN = "Shutdown"
+    CHECK = "Check a policy file"
+    GENERAL = "General"
 
-LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"
-"""
-Group of the limits and timeouts.
-"""
-
-TIMEOUTS = "Timeouts"
-"""
-Group of the timeouts of a client.
-"""
-
-ROOMS = "Rooms"
-"""
-Group of the options for rooms.
-"""
-
-BROKER = "Broker"
-"""
-Group of the options for rooms that several servers share.
-"""
-
-MONITORING = "Monitoring"
-"""
-Group of the options for metrics, dashboard and log.
-"""
-
-SHUTDOWN = "Shutdown"
-"""
-Group of the options for the end of the server.
-"""
-
-CHECK = "Check a policy file"
-"""
-Group of the options that analyze a policy file without a server.
-"""
-
-GENERAL = "General"
-"""
-Group of the options that all programs have.
-"""
-
-GROUPS = (
-    APPLICATION,
-    LISTENING,
-    TLS,
-    ACCESS,
-    LIMITS,
-    TIMEOUTS,
-    ROOMS,
-    BROKER,
-    MONITORING,
-    SHUTDOWN,
-    CHECK,
-    GENERAL,
-)
-"""
-The groups in the order in which C{--help} prints them.
-"""
 
 # Column of the descriptions in the help, and the narrowest column for them.
 _COLUMN = 29
@@ -101,7 +57,7 @@ class Option(NamedTuple):
     """
     An option of a command.
 
-    @ivar group: one of L{GROUPS}.
+    @ivar group: its group.
     @ivar name: the name without the dashes.
     @ivar value: a word for the value, such as C{SECONDS}; C{""} for a flag. The default
         of an option whose value is C{BYTES} is shown with a suffix.
@@ -111,7 +67,7 @@ class Option(NamedTuple):
     @ivar shown: the default in words, if C{default} does not tell it.
     """
 
-    group: str
+    group: Group
     name: str
     value: str
     meaning: str
@@ -170,8 +126,10 @@ class GroupedOptions(usage.Options):
     optParameters: ClassVar[list[list[Any]]]
     optFlags: ClassVar[list[list[Any]]]
     options: ClassVar[list[Option]] = [
-        Option(GENERAL, "help", "", "Print this help and exit.", shown=""),
-        Option(GENERAL, "version", "", "Print the version of openfl-twisted and exit.", shown=""),
+        Option(Group.GENERAL, "help", "", "Print this help and exit.", shown=""),
+        Option(
+            Group.GENERAL, "version", "", "Print the version of openfl-twisted and exit.", shown=""
+        ),
     ]
 
     def __init_subclass__(cls) -> None:
@@ -227,21 +185,19 @@ class GroupedOptions(usage.Options):
     def allOptions(cls) -> list[Option]:
         """
         Return the options of the class and then those of its base classes, by group.
-
-        @return: the options.
         """
         found: dict[str, Option] = {}
         for each in cls.__mro__:
             for option in vars(each).get("options", []):
                 found.setdefault(option.name, option)
-        return sorted(found.values(), key=lambda option: GROUPS.index(option.group))
+        groups = [*Group]
+        return sorted(found.values(), key=lambda option: groups.index(option.group))
 
     def getUsage(self, width: int | None = None) -> str:
         """
         Return the help without its first line.
 
         @param width: width of the lines; C{None} for C{COLUMNS} (default: 80).
-        @return: the help.
         """
         width = width or int(os.environ.get("COLUMNS", "80"))
         lines = ["", *textwrap.wrap(self.longdesc, width, break_on_hyphens=False)]

@@ -59,7 +59,6 @@ def preparePort(port: IListeningPort) -> IListeningPort:
     Prepare a listening port: set its backlog, coalesce the writes of its connections,
     and answer policy requests as soon as connections are accepted.
 
-    @param port: the port.
     @return: the port.
     """
     return answerOnAccept(coalesceWrites(deepenBacklog(port)))
@@ -101,7 +100,6 @@ class ListeningEndpoint:
         self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
     ) -> None:
         """
-        @param endpoint: the endpoint to listen on.
         @param opened: called with the address when the port is open.
         """
         self._endpoint = endpoint
@@ -138,7 +136,6 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
 
     @param reactor: the reactor of the endpoint.
     @param description: the description, such as C{haproxy:tcp:8080}.
-    @return: the endpoint.
     @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
     """
@@ -167,7 +164,6 @@ def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamS
     """
     Add protocol detection to an endpoint.
 
-    @param endpoint: the endpoint to listen on.
     @param settings: arguments of L{OnePortFactory}. Without C{passThrough}, an
         C{HTTPFactory} receives the HTTP requests, and WebSockets only if C{accept}
         contains them.
@@ -217,7 +213,6 @@ def parsePassThrough(text: str) -> frozenset[Signature]:
     C{proxy}, separated by commas, or C{none}.
 
     @param text: the list, such as C{http,tls}.
-    @return: the protocols.
     @raise ValueError: if a name is unknown.
     """
     known = {signature.value: signature for signature in FOREIGN}
@@ -235,7 +230,6 @@ def readPolicyFile(path: str) -> PolicyFile:
     Read a policy file.
 
     @param path: path of the file.
-    @return: the policy file.
     @raise OSError: if the file cannot be read.
     @raise ValueError: if it is not a policy file, or grants nothing.
     """
@@ -254,7 +248,6 @@ def parsePolicy(text: str) -> PolicySource:
     C{none} to answer no policy requests, or the path of a policy file.
 
     @param text: C{port}, C{none} or a path.
-    @return: the policy.
     @raise OSError: if the policy file cannot be read.
     @raise ValueError: if it is not a policy file, or grants nothing.
     """

@@ -43,7 +43,6 @@ def messageOf(errorID: int, *parameters: object) -> str:
 
     @param errorID: a key of L{MESSAGES}.
     @param parameters: the values for C{%1} and C{%2}.
-    @return: the text.
     """
     text = MESSAGES[errorID]
     for number, parameter in enumerate(parameters, 1):

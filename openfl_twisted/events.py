@@ -205,7 +205,6 @@ class Event:
         """
         Format an event as C{[Name type="close" bubbles=false]}.
 
-        @param className: the class name.
         @param names: the names of the fields. Text is quoted without escaping.
         @raise AttributeError: if a field does not exist.
         """
@@ -398,9 +397,6 @@ class DataEvent(TextEvent):
     def __init__(
         self, type: str, bubbles: bool = False, cancelable: bool = False, data: str = ""
     ) -> None:
-        """
-        @param data: the message.
-        """
         super().__init__(type, bubbles, cancelable, data)
 
     @property
@@ -525,31 +521,18 @@ class IEventDispatcher(Protocol):
         priority: int = 0,
         useWeakReference: bool = False,
     ) -> None:
-        """
-        Call a listener whenever an event of a type is dispatched.
-        """
+        raise NotImplementedError
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
-        """
-        Do not call a listener for further events of a type.
-        """
+        raise NotImplementedError
 
     def dispatchEvent(self, event: Event) -> bool:
-        """
-        Call the listeners of an event.
-        """
         raise NotImplementedError
 
     def hasEventListener(self, type: str) -> bool:
-        """
-        Return whether a listener for a type is registered.
-        """
         raise NotImplementedError
 
     def willTrigger(self, type: str) -> bool:
-        """
-        Return whether an event of a type would reach a listener.
-        """
         raise NotImplementedError
 
 
@@ -592,7 +575,6 @@ class EventDispatcher:
         it first. A listener added by another listener of the same type is not called
         for the current event.
 
-        @param type: the type of the events.
         @param listener: called with the event. Listeners are compared with C{==}, so
             all accesses to a bound method are the same listener.
         @param useCapture: for the capture phase. Such a listener is registered
@@ -624,7 +606,6 @@ class EventDispatcher:
         event, as in Flash but not in OpenFL.
 
         @param type: the type passed to L{addEventListener}.
-        @param listener: the listener.
         @param useCapture: the value passed to L{addEventListener}.
         """
         key = (type, useCapture)
@@ -660,17 +641,12 @@ class EventDispatcher:
         """
         Return whether a listener for a type is registered, with C{useCapture} or
         without.
-
-        @param type: the type.
         """
         return bool(self._liveRegistrations((type, False)) or self._liveRegistrations((type, True)))
 
     def willTrigger(self, type: str) -> bool:
         """
-        Return the result of L{hasEventListener}, because there is no display list.
-
-        @param type: the type.
-        @return: whether a listener is registered.
+        Return the result of L{hasEventListener} for a type: there is no display list.
         """
         return self.hasEventListener(type)
 

@@ -33,10 +33,8 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     """
     Create the client endpoint for a server.
 
-    @param reactor: the reactor.
     @param host: its host name or IP address, IPv6 with or without brackets. A name can
         contain underscores, as those of Docker Compose do.
-    @param port: its port.
     @param timeout: maximum time to connect (seconds).
     @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
         C{host} cannot be a host name.

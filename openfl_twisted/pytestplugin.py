@@ -32,8 +32,6 @@ def memoryNetwork() -> Iterator["MemoryNetwork"]:
 def certificateMaker() -> "CertificateMaker":
     """
     A certificate maker for C{localhost}, with one CA for all tests.
-
-    @return: the maker.
     """
     from openfl_twisted.testing import CertificateMaker
 

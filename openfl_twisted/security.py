@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.x509.certificates import CertificateStatus
-from openfl_twisted.wire.x509.der import Element, elements
+from openfl_twisted.wire.x509.der import Element, elements, fieldsOf
 
 __all__ = ["CertificateStatus", "X500DistinguishedName", "X509Certificate"]
 
@@ -25,9 +25,6 @@ class X500DistinguishedName:
     """
 
     def __init__(self, name: x509.Name) -> None:
-        """
-        @param name: the name.
-        """
         self._name = name
 
     def _first(self, kind: x509.ObjectIdentifier) -> str | None:
@@ -102,9 +99,6 @@ class X509Certificate:
     """
 
     def __init__(self, certificate: x509.Certificate) -> None:
-        """
-        @param certificate: the certificate.
-        """
         self._certificate = certificate
 
     @cached_property
@@ -113,13 +107,7 @@ class X509Certificate:
 
     @cached_property
     def _fields(self) -> list[Element]:
-        """
-        The fields of RFC 5280's C{TBSCertificate}, starting at the serial number.
-        """
-        [certificate] = elements(self._der)
-        fields = elements(elements(certificate.content)[0].content)
-        # The version is optional.
-        return fields[1:] if fields[0].tag == 0xA0 else fields
+        return fieldsOf(self._der)
 
     @property
     def encoded(self) -> ByteArray:
@@ -159,10 +147,10 @@ class X509Certificate:
         return self._uniqueID(_SUBJECT_ID)
 
     def _uniqueID(self, tag: int) -> str | None:
-        for field in self._fields[6:]:
-            if field.tag == tag:
+        for kind, start, end in self._fields[6:]:
+            if kind == tag:
                 # The first byte of a BIT STRING is the number of unused bits in the last byte.
-                return field.content[1:].hex()
+                return self._der[start + 1 : end].hex()
         return None
 
     @property
@@ -184,16 +172,16 @@ class X509Certificate:
         """
         The parameters of the signature algorithm in DER; C{None} if it has none.
         """
-        algorithm = elements(self._fields[1].content)
-        return ByteArray(algorithm[1].whole) if len(algorithm) > 1 else None
+        (_, _, start), *parameters = elements(self._der, self._fields[1])
+        return ByteArray(self._der[start : parameters[0][2]]) if parameters else None
 
     @property
     def subjectPublicKey(self) -> str:
         """
         The public key in hexadecimal digits. Flash's format is not documented.
         """
-        [_, key] = elements(self._fields[5].content)
-        return key.content[1:].hex()
+        _, (_, start, end) = elements(self._der, self._fields[5])
+        return self._der[start + 1 : end].hex()
 
     @property
     def subjectPublicKeyAlgorithmOID(self) -> str:

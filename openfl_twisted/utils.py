@@ -71,7 +71,6 @@ class IDynamicPropertyOutput(Protocol):
         """
         Write a member of the object, or an additional one.
 
-        @param name: the member's name.
         @param value: the member's value.
         @raise OSError: if the name is empty or not text.
         """
@@ -226,7 +225,6 @@ class IDataOutput(_ObjectEncoding, DataOutput):
         Write an AMF value; see L{openfl_twisted.wire.amf.values}. The members of plain
         objects can be selected with L{ObjectEncoding.dynamicPropertyWriter}.
 
-        @param object: the value.
         @raise errors.IOError: if the value cannot be encoded; nothing is written then.
         """
         writer = ObjectEncoding.dynamicPropertyWriter

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
-from openfl_twisted.wire.x509.der import elements
+from openfl_twisted.wire.x509.der import element, elements
 from tests.extensions import Names, alternativeNames, critical, purposes, usage
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -84,6 +84,15 @@ def tlv(tag: int, content: bytes) -> bytes:
         return bytes([tag, length]) + content
     size = length.to_bytes((length.bit_length() + 7) // 8)
     return bytes([tag, 128 + len(size)]) + size + content
+
+
+def parts(whole: bytes) -> list[bytes]:
+    """
+    Return the elements of a structure in DER, with their heads.
+    """
+    _, start, end = element(whole, 0, len(whole))
+    ends = [start, *(stop for _, _, stop in elements(whole, (0, start, end)))]
+    return [whole[begin:stop] for begin, stop in pairwise(ends)]
 
 
 def toPEM(certificates: Iterable[x509.Certificate]) -> bytes:
@@ -187,13 +196,11 @@ class Identity:
             the new fields.
         @return: the certificate in DER.
         """
-        [outer] = elements(self.der)
-        signed, algorithm, _ = elements(outer.content)
-        fields = change([each.whole for each in elements(signed.content)])
-        content = tlv(0x30, b"".join(fields))
+        signed, algorithm, _ = parts(self.der)
+        content = tlv(0x30, b"".join(change(parts(signed))))
         signer = self.issuer or self
         signature = _sign(signer.key, content, self.certificate.signature_hash_algorithm)
-        return tlv(0x30, content + algorithm.whole + tlv(3, b"\0" + signature))
+        return tlv(0x30, content + algorithm + tlv(3, b"\0" + signature))
 
     def numbered(self, serial: bytes) -> bytes:
         """

@@ -10,7 +10,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.commandline import GENERAL, GROUPS, LIMITS, LISTENING, GroupedOptions, Option
+from openfl_twisted.commandline import Group, GroupedOptions, Option
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 
@@ -24,8 +24,8 @@ class Server(GroupedOptions):
 
     longdesc = "Serve a well-known game."
     options: ClassVar[list[Option]] = [
-        Option(LIMITS, "max-size", "BYTES", "Maximum size.", 3 * 1024 * 1024, int),
-        Option(GENERAL, "name", "NAME", "Name of the server.", "game"),
+        Option(Group.LIMITS, "max-size", "BYTES", "Maximum size.", 3 * 1024 * 1024, int),
+        Option(Group.GENERAL, "name", "NAME", "Name of the server.", "game"),
     ]
 
 
@@ -35,10 +35,10 @@ class Game(Server):
     """
 
     options: ClassVar[list[Option]] = [
-        Option(LISTENING, "listen", "ENDPOINT", "Endpoint to listen on.", shown="tcp:1"),
-        Option(LISTENING, "plain", "", "Accept plain clients only."),
-        Option(LIMITS, "timeout", "SECONDS", "Time to connect.", 0.5, float),
-        Option(GENERAL, "name", "NAME", "Name of the game."),
+        Option(Group.LISTENING, "listen", "ENDPOINT", "Endpoint to listen on.", shown="tcp:1"),
+        Option(Group.LISTENING, "plain", "", "Accept plain clients only."),
+        Option(Group.LIMITS, "timeout", "SECONDS", "Time to connect.", 0.5, float),
+        Option(Group.GENERAL, "name", "NAME", "Name of the game."),
     ]
 
     def opt_listen(self, endpoint: str) -> None:
@@ -100,7 +100,7 @@ General:
         """
 
         def written(value: str, default: object) -> str | None:
-            return Option(LIMITS, "a", value, "", default).writtenDefault
+            return Option(Group.LIMITS, "a", value, "", default).writtenDefault
 
         sizes = [written("BYTES", size) for size in (0, 1000, 1024, 1536 * 1024, 2 << 20)]
         self.assertEqual(sizes, ["0", "1000", "1K", "1536K", "2M"])
@@ -152,5 +152,5 @@ General:
             names = {name.removesuffix("=") for name in options.longOpt}
             described = {option.name for option in options.allOptions()}
             self.assertEqual(described, names, module.__name__)
-            self.assertLessEqual({option.group for option in options.allOptions()}, {*GROUPS})
+            self.assertLessEqual({option.group for option in options.allOptions()}, {*Group})
             self.assertLessEqual(max(map(len, options.getUsage(80).splitlines())), 80)

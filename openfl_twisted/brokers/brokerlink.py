@@ -231,7 +231,6 @@ class BrokerLink:
         clock: IReactorTime,
     ) -> None:
         """
-        @param endpoint: the endpoint of the broker.
         @param description: its address, as shown in logs, without passwords.
         @param build: makes a connection.
         """
@@ -282,8 +281,6 @@ class BrokerLink:
     def connectionOpened(self, connection: BrokerConnection) -> None:
         """
         Called when a connection was opened, before its login.
-
-        @param connection: the connection.
         """
         self._opened = connection
 
@@ -291,8 +288,6 @@ class BrokerLink:
         """
         Called when the login of a connection has succeeded. Resets the delay before
         the next attempt.
-
-        @param connection: the connection.
         """
         self.connection = connection
         self._failures = 0

@@ -79,11 +79,9 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: the endpoint of the broker.
+        The other parameters are those of L{QueuedPubSub}.
+
         @param description: its address, as shown in logs, without passwords.
-        @param node: see L{QueuedPubSub}.
-        @param limits: see L{QueuedPubSub}.
-        @param clock: see L{QueuedPubSub}.
         """
         super().__init__(description, node=node, limits=limits, clock=clock)
         self.prefix = prefix
@@ -94,7 +92,6 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         """
         Make a connection.
 
-        @param link: the owner of the connection.
         @return: the protocol, not connected yet.
         """
         raise NotImplementedError

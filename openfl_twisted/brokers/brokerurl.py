@@ -69,7 +69,6 @@ class BrokerURL:
 
         @param reactor: connects, and looks up the host.
         @param limits: C{connectTimeout} is used.
-        @return: the endpoint.
         """
         return hostEndpoint(reactor, self.host, self.port, limits.connectTimeout)
 

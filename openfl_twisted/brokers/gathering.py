@@ -27,9 +27,6 @@ The announcement, the answer to it, and the farewell.
 def topicOf(node: bytes) -> str:
     """
     Return the topic on which a node receives the answers of others.
-
-    @param node: the name of the node.
-    @return: the topic.
     """
     return f"openfl.node.{node.hex()}"
 

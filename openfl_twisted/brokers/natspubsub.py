@@ -188,14 +188,9 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
+        The other parameters are those of L{BrokerPubSub}.
+
         @param endpoint: the endpoint of the server, without TLS.
-        @param description: see L{BrokerPubSub}.
-        @param login: the login; C{None} for none.
-        @param tls: creates the TLS connection; C{None} for no TLS.
-        @param prefix: see L{BrokerPubSub}.
-        @param node: see L{BrokerPubSub}.
-        @param limits: see L{BrokerPubSub}.
-        @param clock: see L{BrokerPubSub}.
         """
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock

@@ -27,7 +27,6 @@ def newReader(maxReply: int = MAX_REPLY) -> "RedisReader":
     reactor.
 
     @param maxReply: maximum size of a reply with all its items (bytes).
-    @return: the parser.
     @raise ImportError: if txredisapi is not installed.
     """
     from openfl_twisted.brokers.redisreader import RedisReader
@@ -97,7 +96,6 @@ class RedisConnection(BrokerConnection):
         """
         @param link: see
             L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-        @param login: the login.
         @param maxReply: maximum size of a reply with all its items (bytes). A
             larger one aborts the connection.
         """

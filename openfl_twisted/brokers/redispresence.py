@@ -144,9 +144,6 @@ class RedisPresence(LinkUser):
     ) -> None:
         """
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @param description: its address, as shown in logs, without passwords.
-        @param node: the name of this node.
-        @param login: the login; C{None} for none.
         @param prefix: the prefix of all keys.
         @param lifetime: the time after which keys expire (seconds).
         @param limits: timeouts; C{None} for the defaults.

@@ -92,13 +92,9 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
+        The other parameters are those of L{BrokerPubSub}.
+
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @param description: see L{BrokerPubSub}.
-        @param login: the login; C{None} for none.
-        @param prefix: see L{BrokerPubSub}.
-        @param node: see L{BrokerPubSub}.
-        @param limits: see L{BrokerPubSub}.
-        @param clock: see L{BrokerPubSub}.
         @raise ImportError: if txredisapi is not installed.
         """
         checkInstalled()

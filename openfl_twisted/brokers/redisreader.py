@@ -14,7 +14,7 @@ from typing import Any
 from txredisapi import BaseRedisProtocol, ResponseError
 
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply
-from openfl_twisted.wire.lineblocks import StreamError
+from openfl_twisted.wire.lineblocks import StreamError, numberIn
 
 # The size that an item of a list counts at least (bytes).
 _ITEM = 16
@@ -51,7 +51,6 @@ class RedisReader(BaseRedisProtocol):
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: the replies, to be consumed before the next chunk. Bulk strings are
             bytes, simple strings are text, and a map is a list of keys and values
             in turn.
@@ -94,11 +93,11 @@ class RedisReader(BaseRedisProtocol):
         kind, text = line[:1], line[1:]
         self._size += len(line) + _ITEM
         if kind in _LISTS:
-            count = -1 if text == "-1" else _numberIn(text) * _LISTS[kind]
+            count = -1 if text == "-1" else numberIn(text.encode()) * _LISTS[kind]
             self._check(count * _ITEM)
             line = f"*{count}"
         elif kind == "$":
-            length = 0 if text == "-1" else _numberIn(text)
+            length = 0 if text == "-1" else numberIn(text.encode())
             if length > self._maxReply:
                 raise StreamError(f"a string of {length} bytes exceeds {self._maxReply} bytes")
             self._check(length)
@@ -149,12 +148,3 @@ def _read(reply: Any) -> Reply:
             raise StreamError(str(reply))
     value: Reply = reply
     return value
-
-
-def _numberIn(digits: str) -> int:
-    """
-    Parse a decimal number without sign and spaces.
-    """
-    if not digits.isdecimal() or len(digits) > 19:
-        raise StreamError(f"{digits[:20]!r} is not a number")
-    return int(digits)

@@ -161,8 +161,6 @@ class AdminService(MultiService):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: the endpoint to listen on.
-        @param resource: the root resource.
         @param opened: called with the URL when the port is open, or with the
             address of a UNIX socket.
         @param clock: an C{IReactorTime} provider (default: the global reactor).

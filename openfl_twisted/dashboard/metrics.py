@@ -60,7 +60,8 @@ class _ServerCollector(Collector):
         yield from self._traffic()
         yield from self._refusals()
         yield from self._certificates()
-        lobby, pubSub = self._status.lobby, self._status.pubSub
+        service = self._status.service
+        lobby, pubSub = service.lobby, service.pubSub
         if lobby is not None:
             yield from self._rooms(lobby)
         if pubSub is not None:
@@ -191,8 +192,6 @@ class MetricsService(AdminService):
         self, service: Monitored, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
     ) -> None:
         """
-        @param service: the server.
-        @param endpoint: the endpoint to listen on.
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         root = Directory()

@@ -263,8 +263,6 @@ class DashboardService(AdminService):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param service: the server.
-        @param endpoint: the endpoint to listen on.
         @param token: the access token (default: generated and logged).
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """

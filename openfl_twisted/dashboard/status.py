@@ -49,20 +49,19 @@ class ServerStatus:
     """
     The state of a service. Values of parts that the service does not have are
     C{None} or missing.
+
+    @ivar service: the service; its attributes are read when they are needed.
     """
 
     def __init__(self, service: Monitored) -> None:
-        """
-        @param service: the service; its attributes are read when they are needed.
-        """
-        self._service = service
+        self.service = service
 
     @property
     def guard(self) -> GuardFactory:
         """
         Guard of the connections.
         """
-        return self._service.factory
+        return self.service.factory
 
     @property
     def onePort(self) -> OnePortFactory | None:
@@ -77,7 +76,7 @@ class ServerStatus:
         """
         Certificates in use for TLS.
         """
-        certificates = getattr(self._service, "certificates", None)
+        certificates = getattr(self.service, "certificates", None)
         return [] if certificates is None else certificates.identities
 
     @property
@@ -151,26 +150,11 @@ class ServerStatus:
             return None
         return outcomes
 
-    @property
-    def lobby(self) -> Lobby | None:
-        """
-        Rooms, if any.
-        """
-        return self._service.lobby
-
-    @property
-    def pubSub(self) -> IPubSub | None:
-        """
-        Sends messages to other nodes, if any.
-        """
-        return self._service.pubSub
-
 
 def brokerCounters(pubSub: IPubSub) -> dict[str, int]:
     """
     Return the L{BROKER_COUNTERS} of an L{IPubSub}.
 
     @param pubSub: connected to its broker or not.
-    @return: the counters by name.
     """
     return {name: getattr(pubSub, name) for name in BROKER_COUNTERS}

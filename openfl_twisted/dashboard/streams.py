@@ -346,7 +346,7 @@ class DashboardState:
         }
 
     def _rooms(self) -> dict[str, Any] | None:
-        lobby = self.server.lobby
+        lobby = self.server.service.lobby
         if lobby is None:
             return None
         most = sorted(lobby.rooms.items(), key=lambda item: -len(item[1].members))
@@ -358,7 +358,7 @@ class DashboardState:
         }
 
     def _broker(self) -> dict[str, Any] | None:
-        pubSub = self.server.pubSub
+        pubSub = self.server.service.pubSub
         if pubSub is None:
             return None
         return {

@@ -3,6 +3,7 @@ Base class of C{ServerSocket} and C{DatagramSocket}: binding to a local address.
 """
 
 import ipaddress
+from typing import Any
 
 from openfl_twisted import errors
 from openfl_twisted.events import EventDispatcher
@@ -58,16 +59,48 @@ def invalidSocket(reason: object) -> errors.IOError:
 class BoundSocket(EventDispatcher):
     """
     Base class of sockets that are bound to a local address, once.
+
+    @cvar isSupported: always C{True}.
     """
 
+    isSupported = True
     _closed = False
+
+    def __init__(self, *, reactor: Any = None) -> None:
+        """
+        @param reactor: the reactor (default: the global reactor).
+        """
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor: Any = reactor
+
+    def _local(self) -> tuple[str | None, int]:
+        """
+        Return the local address and port; C{None} and 0 if the socket is not bound.
+        """
+        raise NotImplementedError
 
     @property
     def bound(self) -> bool:
         """
         Whether the socket is bound.
         """
-        raise NotImplementedError
+        return self._local()[0] is not None
+
+    @property
+    def localAddress(self) -> str | None:
+        """
+        The local address; C{None} if the socket is not bound.
+        """
+        return self._local()[0]
+
+    @property
+    def localPort(self) -> int:
+        """
+        The local port; 0 if the socket is not bound.
+        """
+        return self._local()[1]
 
     def bind(self, localPort: int = 0, localAddress: str = ANY_ADDRESS) -> None:
         """

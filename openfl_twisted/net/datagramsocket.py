@@ -66,20 +66,10 @@ class DatagramSocket(BoundSocket):
     multicast groups.
 
     A closed socket cannot be used again.
-
-    @cvar isSupported: always C{True}.
     """
 
-    isSupported = True
-
     def __init__(self, *, reactor: Any = None) -> None:
-        """
-        @param reactor: the reactor (default: the global reactor).
-        """
-        super().__init__()
-        if reactor is None:
-            from twisted.internet import reactor
-        self._reactor: Any = reactor
+        super().__init__(reactor=reactor)
         self._port: Any = None
         self._peer: tuple[str, int] | None = None
         self._receiving = False
@@ -87,9 +77,11 @@ class DatagramSocket(BoundSocket):
         self._multicastTTL = 1
         self._multicastInterface: str | None = None
 
-    @property
-    def bound(self) -> bool:
-        return self._port is not None
+    def _local(self) -> tuple[str | None, int]:
+        if self._port is None:
+            return None, 0
+        host = self._port.getHost()
+        return host.host, host.port
 
     @property
     def connected(self) -> bool:
@@ -97,22 +89,6 @@ class DatagramSocket(BoundSocket):
         Whether the socket is connected to a single peer.
         """
         return self._peer is not None
-
-    @property
-    def localAddress(self) -> str | None:
-        """
-        The local address; C{None} if the socket is not bound.
-        """
-        host: str | None = None if self._port is None else self._port.getHost().host
-        return host
-
-    @property
-    def localPort(self) -> int:
-        """
-        The local port; 0 if the socket is not bound.
-        """
-        port: int = 0 if self._port is None else self._port.getHost().port
-        return port
 
     @property
     def remoteAddress(self) -> str | None:
@@ -263,7 +239,6 @@ class DatagramSocket(BoundSocket):
         only. Another call replaces the peer.
 
         @param remoteAddress: its IP address.
-        @param remotePort: its port.
         @raise errors.RangeError: #2006, if the port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not a valid destination.
         @raise errors.IOError: #2002, if this socket cannot be bound.

@@ -86,38 +86,21 @@ class _LinkFactory(Factory[LinkProtocol]):
 
 class _Machine(Protocol):
     """
-    The inputs of the state machine.
+    The inputs of the state machine: calls of the program, the accepted connection of a
+    server, the results of an attempt, and the loss of the connection.
     """
 
-    def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
-        """
-        Called when the program connects.
-        """
+    def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None: ...
 
-    def close(self) -> None:
-        """
-        Called when the program closes the connection.
-        """
+    def close(self) -> None: ...
 
-    def accepted(self, connection: LinkProtocol) -> None:
-        """
-        Called when a server has accepted a connection for this link.
-        """
+    def accepted(self, connection: LinkProtocol) -> None: ...
 
-    def established(self, connection: LinkProtocol) -> None:
-        """
-        Called when the connection attempt has succeeded.
-        """
+    def established(self, connection: LinkProtocol) -> None: ...
 
-    def failed(self, reason: Failure) -> None:
-        """
-        Called when the connection attempt has failed.
-        """
+    def failed(self, reason: Failure) -> None: ...
 
-    def lost(self) -> None:
-        """
-        Called when the connection is lost.
-        """
+    def lost(self) -> None: ...
 
 
 def _makeMachine() -> "Callable[[Link], _Machine]":
@@ -233,7 +216,6 @@ class Link:
         an event.
 
         @param host: a host name or IP address. As in Flash, it ends at its first NUL.
-        @param port: the port.
         @param timeout: maximum time, including name lookup (milliseconds).
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
@@ -262,8 +244,6 @@ class Link:
     def accept(self, connection: LinkProtocol) -> None:
         """
         Use a connection that a server has accepted.
-
-        @param connection: the protocol, connected.
         """
         self._machine.accepted(connection)
 
@@ -336,7 +316,6 @@ class Link:
         """
         Start an attempt.
 
-        @param endpoint: the endpoint of the server.
         @param timeout: maximum time (seconds).
         """
         attempt = endpoint.connect(_LinkFactory())
@@ -369,8 +348,6 @@ class Link:
     def begin(self, connection: LinkProtocol) -> None:
         """
         Set the connection.
-
-        @param connection: the connected protocol.
         """
         self._attempt = None
         self.connection = connection
@@ -410,8 +387,6 @@ class Link:
     def queue(self, event: Event) -> None:
         """
         Queue an event for dispatch.
-
-        @param event: the event.
         """
         self._events.append(event)
 

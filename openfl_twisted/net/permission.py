@@ -66,7 +66,6 @@ class _Permissions:
         """
         Wrap an endpoint so that it checks the permission before it connects.
 
-        @param endpoint: the client endpoint.
         @param host: the server's host name or address.
         @param port: the server's port.
         @param reactor: the reactor for requests of policy files.

@@ -31,7 +31,6 @@ def socketError(words: str) -> errors.IOError:
     Create the error #2031 with a reason.
 
     @param words: the reason, as a clause.
-    @return: the error.
     """
     text = f"{errors.messageOf(2031)} {words[:1].upper()}{words[1:].rstrip('.')}."
     return errors.IOError(text, 2031)

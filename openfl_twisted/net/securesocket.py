@@ -36,7 +36,6 @@ class SecureSocket(Socket):
     ) -> None:
         """
         @param trust: see the attribute (default: the CAs of this machine).
-        @param autoflush: see L{Socket}.
         @param reactor: the reactor (default: the global reactor).
         """
         self.trust = trust or Trust()

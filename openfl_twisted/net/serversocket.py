@@ -4,6 +4,7 @@ C{openfl.net.ServerSocket}: accepts TCP connections.
 
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -26,42 +27,15 @@ class _AcceptedConnection(LinkProtocol):
     factory: "_AcceptingFactory"
 
     def connectionMade(self) -> None:
-        self.factory.server.accepted(self)
+        self.factory.accepted(self)
 
 
 class _AcceptingFactory(Factory[_AcceptedConnection]):
     protocol = _AcceptedConnection
     noisy = False
 
-    def __init__(self, server: "_Server") -> None:
-        self.server = server
-
-
-class _Server:
-    def __init__(self, owner: "ServerSocket", reactor: Any) -> None:
-        self.owner = owner
-        self.reactor = reactor
-
-    def listen(self, bound: socket.socket) -> IListeningPort:
-        port: IListeningPort = self.reactor.adoptStreamPort(
-            bound.fileno(), bound.family, _AcceptingFactory(self)
-        )
-        return coalesceWrites(port)
-
-    def accepted(self, connection: LinkProtocol) -> None:
-        """
-        Dispatch a connection to the listeners. Without a listener it is aborted,
-        because it could never be used.
-        """
-        hasListener = self.owner.hasEventListener(ServerSocketConnectEvent.CONNECT)
-        # After close() in a listener, a port may still deliver further connections.
-        if not (hasListener and self.owner.listening):
-            connection.transport.abortConnection()
-            return
-        accepted = Socket.accepted(connection, self.reactor)
-        self.owner.dispatchEvent(
-            ServerSocketConnectEvent(ServerSocketConnectEvent.CONNECT, socket=accepted)
-        )
+    def __init__(self, accepted: Callable[[LinkProtocol], object]) -> None:
+        self.accepted = accepted
 
 
 class ServerSocket(BoundSocket):
@@ -70,26 +44,15 @@ class ServerSocket(BoundSocket):
     client.
 
     A closed server cannot be bound again. Accepted sockets stay open.
-
-    @cvar isSupported: always C{True}.
     """
 
-    isSupported = True
-
     def __init__(self, *, reactor: Any = None) -> None:
-        """
-        @param reactor: the reactor (default: the global reactor).
-        """
-        super().__init__()
-        if reactor is None:
-            from twisted.internet import reactor
-        self._server = _Server(self, reactor)
+        super().__init__(reactor=reactor)
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
 
-    @property
-    def bound(self) -> bool:
-        return self._bound is not None
+    def _local(self) -> tuple[str | None, int]:
+        return (None, 0) if self._bound is None else self._bound.getsockname()[:2]
 
     @property
     def listening(self) -> bool:
@@ -98,24 +61,10 @@ class ServerSocket(BoundSocket):
         """
         return self._port is not None
 
-    @property
-    def localAddress(self) -> str | None:
-        """
-        The local address; C{None} if the socket is not bound.
-        """
-        return None if self._bound is None else self._bound.getsockname()[0]
-
-    @property
-    def localPort(self) -> int:
-        """
-        The local port; 0 if the socket is not bound.
-        """
-        return 0 if self._bound is None else self._bound.getsockname()[1]
-
     def _open(self, port: int, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         # An in-memory reactor creates its own sockets.
-        make = getattr(self._server.reactor, "makeSocket", socket.socket)
+        make = getattr(self._reactor, "makeSocket", socket.socket)
         bound: socket.socket = make(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
@@ -148,7 +97,25 @@ class ServerSocket(BoundSocket):
             self._bound.listen(min(backlog, socket.SOMAXCONN) or socket.SOMAXCONN)
         except OSError as error:
             raise invalidSocket(error.strerror) from None
-        self._port = self._server.listen(self._bound)
+        port: IListeningPort = self._reactor.adoptStreamPort(
+            self._bound.fileno(), self._bound.family, _AcceptingFactory(self._accepted)
+        )
+        self._port = coalesceWrites(port)
+
+    def _accepted(self, connection: LinkProtocol) -> None:
+        """
+        Dispatch a connection to the listeners. Without a listener it is aborted,
+        because it could never be used.
+        """
+        hasListener = self.hasEventListener(ServerSocketConnectEvent.CONNECT)
+        # After close() in a listener, a port may still deliver further connections.
+        if not (hasListener and self.listening):
+            connection.transport.abortConnection()
+            return
+        accepted = Socket.accepted(connection, self._reactor)
+        self.dispatchEvent(
+            ServerSocketConnectEvent(ServerSocketConnectEvent.CONNECT, socket=accepted)
+        )
 
     def close(self) -> Deferred[None]:
         """

@@ -37,7 +37,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         @param host: the host to connect to immediately; C{None} to connect later.
         @param port: the port to connect to.
-        @param autoflush: see the attribute.
         @param reactor: the reactor (default: the global reactor).
         """
         self.autoflush = autoflush
@@ -85,7 +84,6 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         Create the socket of an accepted connection. It never dispatches C{connect}.
 
-        @param connection: the protocol of the connection.
         @param reactor: the reactor (default: the global reactor).
         """
         socket = cls(reactor=reactor)

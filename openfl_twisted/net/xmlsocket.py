@@ -145,9 +145,6 @@ class Messages:
     """
 
     def __init__(self, socket: XMLSocket) -> None:
-        """
-        @param socket: the socket.
-        """
         self._socket = socket
         self._unread: deque[str] = deque()
         self._next: Deferred[str] | None = None

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -45,17 +45,13 @@ _BAD_GATEWAY = 1014
 class BridgeFraming(enum.Enum):
     """
     How the stream of the server is split.
+
+    @cvar XML: at NUL bytes, as C{XMLSocket} does.
+    @cvar RAW: not at all, for programs that use C{Socket}.
     """
 
     XML = "xml"
-    """
-    At NUL bytes, as C{XMLSocket} does.
-    """
-
     RAW = "raw"
-    """
-    Not at all, for programs that use C{Socket}.
-    """
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,9 @@ class _BridgeProtocol(StreamProtocol):
         if self.factory.proxyProtocol:
             self._header = proxyHeader(self.transport)
         self.transport.pauseProducing()
-        connecting: Deferred[Any] = target.endpoint.connect(self.factory.backendFor(self))
+        connecting: Deferred[Any] = target.endpoint.connect(
+            StreamFactory(lambda: _BackendProtocol(self), **self.factory.given)
+        )
         self._connecting = connecting
         if self.factory.connectTimeout:
             connecting.addTimeout(self.factory.connectTimeout, self.factory.clock, tookTooLong)
@@ -245,7 +243,6 @@ class _BackendProtocol(StreamProtocol):
 
         @param timeout: maximum time to close gracefully (seconds); then the connection
             is aborted.
-        @param clock: the clock.
         """
         self._closing = clock.callLater(timeout, self.transport.abortConnection)
         self.transport.loseConnection()
@@ -313,14 +310,6 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         if not name:
             return next(iter(self._targets.values()))
         return self._targets.get(name)
-
-    def backendFor(self, bridge: _BridgeProtocol) -> Factory[_BackendProtocol]:
-        """
-        Make the factory of one connection to a server.
-
-        @param bridge: the connection to the client.
-        """
-        return StreamFactory(lambda: _BackendProtocol(bridge), **self.given)
 
 
 def proxyHeader(transport: Any) -> bytes:

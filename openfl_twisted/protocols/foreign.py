@@ -34,9 +34,7 @@ def refuse(transport: Any, signature: Signature, reason: str, log: Logger) -> No
     Answer a client in its own protocol, log why, and close the connection.
 
     @param transport: the connection.
-    @param signature: the protocol of the client.
     @param reason: why it is refused, for the log.
-    @param log: the logger.
     """
     log.warn("{peer} refused: {reason}", peer=describe(transport.getPeer()), reason=reason)
     if signature is Signature.TLS:
@@ -66,7 +64,6 @@ class FirstBytes:
         """
         Add a chunk.
 
-        @param data: the chunk.
         @return: the protocol; C{Signature.NONE} for another one; C{None} if more bytes
             are needed.
         """

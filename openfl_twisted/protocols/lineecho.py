@@ -149,7 +149,6 @@ class LineEchoProtocol(StreamProtocol):
         Complete the terminator of the last answer: the NUL byte that a client sends
         after its newline will not be answered.
 
-        @param end: the terminator of the answer.
         @return: C{end}. A NUL byte is appended if it is a newline, the client
             terminates texts with NUL bytes, and L{terminator} is C{None}.
         """

@@ -391,7 +391,6 @@ class OnePortFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory of the wrapped protocols.
         @param policy: the answer to policy requests (default: allow all domains to
             connect to the port of the connection). C{None} for no answer.
         @param accept: the accepted client types. Others are answered in their own
@@ -405,8 +404,6 @@ class OnePortFactory(WrapperFactory[Any]):
             implements itself (default: none). Their clients are treated as plain
             clients. With C{Signature.HTTP}, it receives every request that is not a
             WebSocket handshake.
-        @param greetingDelay: time without data after which the wrapped protocol is
-            connected (seconds), so that it can send first.
         @param maxUndetected: maximum number of clients whose type is not detected;
             further ones are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).
@@ -454,7 +451,6 @@ class OnePortFactory(WrapperFactory[Any]):
         data.
 
         @param addr: the address of the client.
-        @return: the TLS protocol.
         """
         return self._tls.buildProtocol(addr)
 
@@ -468,7 +464,6 @@ class OnePortFactory(WrapperFactory[Any]):
             port decides which pages can connect.
         @param otherwise: called with the data of an HTTP request that does not open a
             WebSocket; C{None} to refuse it.
-        @return: the WebSocket protocol.
         """
         port = portOf(host)
         if port not in self._webSockets:
@@ -505,8 +500,6 @@ class OnePortFactory(WrapperFactory[Any]):
     def countRefused(self, signature: Signature) -> None:
         """
         Count a connection closed because the client used another protocol.
-
-        @param signature: the protocol.
         """
         self._foreign[signature.value] += 1
 

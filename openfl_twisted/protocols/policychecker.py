@@ -87,7 +87,6 @@ class _Retrieval:
         self, fetching: Deferred[bytes], abandoned: Callable[["_Retrieval"], object]
     ) -> None:
         """
-        @param fetching: fires with the file.
         @param abandoned: called when all requests for it were cancelled.
         """
         self.answer: _Answer | None = None
@@ -150,10 +149,6 @@ class PolicyChecker:
     ) -> None:
         """
         @param endpointFor: called with a host and a port, returns an endpoint.
-        @param masterPort: see the attribute.
-        @param masterTimeout: see the attribute.
-        @param answerTimeout: see the attribute.
-        @param olderRules: see the attribute.
         @param clock: the clock (default: the global reactor).
         """
         self.masterPort = masterPort
@@ -182,7 +177,6 @@ class PolicyChecker:
         """
         Decide whether a program may connect.
 
-        @param content: the program.
         @param host: the host of the server, IPv6 without brackets.
         @param port: the port of the server.
         @param named: the URLs passed to C{loadPolicyFile}.
@@ -314,7 +308,6 @@ class PermittedEndpoint:
         self, endpoint: IStreamClientEndpoint, permit: Callable[[], Deferred[None]]
     ) -> None:
         """
-        @param endpoint: the endpoint.
         @param permit: requests the permission; the Deferred fails if it is denied.
         """
         self._endpoint = endpoint

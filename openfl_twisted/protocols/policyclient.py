@@ -88,7 +88,6 @@ def askForPolicy(
     """
     Fetch a policy file.
 
-    @param endpoint: the endpoint of the server.
     @param timeout: maximum time, including the connection attempt (seconds).
     @param clock: the clock (default: the global reactor).
     @return: fires with the unparsed file; fails if the server cannot be reached, does

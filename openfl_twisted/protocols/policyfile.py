@@ -50,7 +50,6 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     """
     Return the policy file for a port.
 
-    @param policy: the policy source.
     @param host: the address to which the client has connected.
     @return: the file; C{None} if the source is C{None}, or depends on a port that the
         address does not have.
@@ -78,7 +77,6 @@ def firstAnswer(
     a protocol.
 
     @param data: the data received on the connection.
-    @param policy: the policy source.
     @param peer: the address of the client.
     @param host: the address to which the client has connected.
     @param log: the logger.
@@ -102,7 +100,6 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> b
     Answer a policy request, and close the connection.
 
     @param transport: the connection.
-    @param policy: the policy source.
     @param log: the logger.
     @return: whether a policy file was sent.
     """
@@ -228,10 +225,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param policy: the policy source, see L{PolicySource}.
         @param timeout: maximum time until the request is complete (seconds; default 5);
             0 for no limit.
-        @param maxLength: maximum length of a request (bytes).
         @param clock: the clock (default: the global reactor).
         """
         self.policy = policy

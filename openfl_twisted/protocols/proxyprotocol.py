@@ -136,7 +136,6 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory of the wrapped protocols.
         @param maxPending: see the attribute (default 5000).
         @param clock: the clock (default: the global reactor).
         """
@@ -158,7 +157,6 @@ class ProxyProtocolEndpoint:
 
     def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:
         """
-        @param endpoint: the endpoint to which the proxy connects.
         @param clock: the clock (default: the global reactor).
         """
         self._endpoint = endpoint

@@ -29,7 +29,6 @@ class RateLimiter:
         """
         Count received messages and bytes.
 
-        @param messages: number of messages.
         @param length: number of bytes.
         @return: whether both limits are respected.
         """

@@ -106,7 +106,8 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         handshake = _ProtocolHandshake(protocol, self._timeout, self._clock)
         factory = Factory.forProtocol(lambda: handshake)
         factory.noisy = False
-        return _inTLS(self._creator, factory, self._clock).buildProtocol(addr)
+        secure = TLSMemoryBIOFactory(self._creator, True, factory, self._clock)
+        return secure.buildProtocol(addr)
 
 
 @implementer(IStreamClientEndpoint)
@@ -127,7 +128,6 @@ class SecureEndpoint:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: the endpoint of the server.
         @param hostname: the host name that the server's certificate must contain.
         @param trust: the trust anchors (default: those of the system).
         @param timeout: maximum time until the handshake is complete (seconds).
@@ -149,20 +149,12 @@ class SecureEndpoint:
             error of the endpoint.
         """
         handshake = _EndpointHandshake(protocolFactory, self._judged, self._timeout, self._clock)
-        factory = _inTLS(self._creator, _HandshakeFactory(handshake, protocolFactory), self._clock)
-        connecting = self._endpoint.connect(factory)
+        factory = _HandshakeFactory(handshake, protocolFactory)
+        secure = TLSMemoryBIOFactory(self._creator, True, factory, self._clock)
+        connecting = self._endpoint.connect(secure)
         handshake.outcome = Deferred(lambda _: handshake.abandon(connecting))
         connecting.addErrback(handshake.end)
         return handshake.outcome
-
-
-def _inTLS(
-    creator: SecureConnectionCreator, factory: IProtocolFactory, clock: IReactorTime
-) -> TLSMemoryBIOFactory:
-    """
-    Wrap the protocols of a factory with TLS.
-    """
-    return TLSMemoryBIOFactory(creator, True, factory, clock)
 
 
 @implementer(IHandshakeListener)

@@ -114,7 +114,6 @@ class StreamProtocol(Protocol):
         """
         Bind a transport, or wrap it in a L{BufferedTransport}.
 
-        @param transport: the transport.
         @return: the connection to use as C{transport}.
         """
         if isinstance(transport, Connection) and transport.bind(self):
@@ -124,8 +123,6 @@ class StreamProtocol(Protocol):
     def transportChanged(self, connection: Connection) -> None:
         """
         Use another connection instead: TLS has started.
-
-        @param connection: the connection.
         """
         self.transport = connection
 
@@ -140,8 +137,6 @@ class StreamProtocol(Protocol):
     def chunkReceived(self, data: bytes) -> None:
         """
         Process a chunk from the receive buffer.
-
-        @param data: the chunk.
         """
         self.bytesReceived(data)
 
@@ -178,7 +173,6 @@ class StreamProtocol(Protocol):
         pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
         the rest is held until other connections were served.
 
-        @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
         """
         for number, item in enumerate(items):
@@ -219,7 +213,6 @@ class StreamProtocol(Protocol):
         Hold the item being handled, and all data received after it, until
         L{unblockReading}. The protocol is not paused.
 
-        @param item: the item.
         @param receive: the method that handles it.
         @return: whether it is held; C{False} if the connection is closing or lost.
         """
@@ -243,8 +236,6 @@ class StreamProtocol(Protocol):
     def getClock(self) -> IReactorTime:
         """
         Return the clock of the factory; the reactor if it has none.
-
-        @return: the clock.
         """
         own = isinstance(self.factory, StreamFactory)
         return clockOrReactor(self.factory.clock if own else None)
@@ -313,7 +304,6 @@ class StreamProtocol(Protocol):
         method. L{inspect} cannot recognize it without holding the first word of every
         client.
 
-        @param message: the first message.
         @return: whether the client is refused.
         """
         found, self._mayBeRequest = self._mayBeRequest and hasRequestLine(message), False
@@ -443,7 +433,6 @@ class StreamProtocol(Protocol):
         Disconnect the peer, and log why. On a WebSocket, the Close frame contains the
         reason.
 
-        @param reason: the reason, as text.
         @param code: the WebSocket close code (RFC 6455, 7.4).
         """
         self.log.warn("{peer} disconnected: {reason}", peer=self.describePeer(), reason=reason)
@@ -454,7 +443,6 @@ class StreamProtocol(Protocol):
         Close the connection. On a WebSocket, the Close frame contains the reason.
 
         @param code: the WebSocket close code (RFC 6455, 7.4).
-        @param reason: the reason, as text.
         """
         self.transport.setCloseReason(code, reason)
         self.transport.loseConnection()
@@ -504,7 +492,6 @@ class StreamFactory(Factory[P]):
 
     def __init__(self, protocol: Callable[[], P], **limits: float | None) -> None:
         """
-        @param protocol: creates a protocol.
         @param limits: limits of the connections, by their names in L{ConnectionLimits};
             C{None} for the limit of the protocol's class.
         """
@@ -517,9 +504,6 @@ class StreamFactory(Factory[P]):
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """
         Return the limits of a protocol; all protocols of a class share one object.
-
-        @param protocol: the class of the protocol.
-        @return: the limits.
         """
         known, limits = self._limits
         if known is not protocol:

@@ -79,7 +79,6 @@ class WebSocketProtocol(WebSocketTransport):
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
     ) -> None:
         """
-        @param factory: provides the settings.
         @param otherwise: called with all received data if it is an HTTP request that
             does not open a WebSocket (default: refuse the request). This protocol does
             nothing afterwards.
@@ -235,7 +234,6 @@ class WebSocketFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param wrappedFactory: the factory of the wrapped protocols.
         @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text frame, a fragment or a compressed
             message, also after decompression (bytes). Other messages have no limit:

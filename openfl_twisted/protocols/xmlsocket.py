@@ -302,7 +302,6 @@ class XMLSocketProtocol(StreamProtocol):
         Deliver messages that must be inspected as bytes: by a subclass, a tap or a rate
         limit, or because the first one can be an HTTP request.
 
-        @param messages: the messages.
         @param length: number of bytes received, including incomplete messages.
         """
         if self._rateLimiter is not None and not self._rateLimiter.allows(len(messages), length):
@@ -440,8 +439,6 @@ class XMLSocketProtocol(StreamProtocol):
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
         Send several messages, in one write on a byte stream.
-
-        @param messages: the messages.
         """
         count = len(messages)
         transport = self.transport
@@ -576,8 +573,6 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
     def countOut(self, connection: XMLSocketProtocol) -> None:
         """
         Remove a protocol whose connection is lost.
-
-        @param connection: the protocol.
         """
         self._connected.pop(connection, None)
 
@@ -585,7 +580,6 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         """
         Send a message to all connections; it is encoded once.
 
-        @param message: the message.
         @param exclude: connections to exclude.
         """
         self.broadcastMessages((message,), exclude)
@@ -596,7 +590,6 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         """
         Send several messages to all connections; they are encoded once.
 
-        @param messages: the messages.
         @param exclude: connections to exclude.
         """
         # A copy: a slow client is removed during the loop.

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms import vocabulary
-from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
+from openfl_twisted.rooms.lobby import Lobby, LobbyObserver, RemoteRooms
 from openfl_twisted.rooms.presence import IPresence, Present
 from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
 from openfl_twisted.rooms.room import Member, Room
@@ -24,7 +24,7 @@ _ALL, _ONE = b"A", b"T"
 
 
 @implementer(IPubSubListener)
-class DistributedRooms(LobbyObserver):
+class DistributedRooms(LobbyObserver, RemoteRooms):
     """
     Joins the rooms of a lobby to those of other nodes.
     """
@@ -40,7 +40,6 @@ class DistributedRooms(LobbyObserver):
         announces: bool = False,
     ) -> None:
         """
-        @param lobby: the rooms of this node.
         @param pubSub: sends messages to the other nodes.
         @param presence: the lists of members of all nodes; C{None} if they are not
             known.
@@ -80,9 +79,6 @@ class DistributedRooms(LobbyObserver):
         Look up the members of a room on other nodes. A room is looked up once at a
         time: requests during a lookup are answered by the next one, since the
         current one may have missed a change.
-
-        @param room: the room of this node.
-        @return: fires with their names; with an empty list if they are not known.
         """
         if self._presence is None:
             return succeed([])
@@ -119,14 +115,6 @@ class DistributedRooms(LobbyObserver):
         self._pubSub.publish(_topic(room.name), _ALL + message)
 
     def sendTo(self, room: Room, name: str, message: bytes) -> None:
-        """
-        Publish a private message to a member that is not on this node, and may not
-        be on any.
-
-        @param room: the room of this node.
-        @param name: the name of the member.
-        @param message: the message with its terminator.
-        """
         self._pubSub.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
 
     # From other nodes to this one
@@ -141,27 +129,19 @@ class DistributedRooms(LobbyObserver):
             if member is not None:
                 self._lobby.deliver(member, message)
 
+    # The rooms of this node work without the broker.
+
     def up(self) -> None:
         pass
 
     def down(self, reason: str) -> None:
-        """
-        Do nothing: the rooms of this node work without the broker.
-        """
+        pass
 
     @property
     def congested(self) -> bool:
-        """
-        Whether senders must wait until the broker has taken their messages.
-        """
         return self._pubSub.congested
 
     def whenDrained(self, callback: Callable[[], object]) -> None:
-        """
-        Call a function once, when the broker is no longer congested.
-
-        @param callback: the function.
-        """
         self._blocked.append(callback)
 
     def drained(self) -> None:

@@ -1,8 +1,8 @@
 """
 The rooms of a server: L{Lobby}.
 
-This module does no I/O. Messages are bytes; each is encoded once, whatever the number
-of members that receive it.
+This module does no I/O. Messages are bytes with their terminator; each is encoded once,
+whatever the number of members that receive it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,6 @@ class LobbyObserver:
         A member has joined a room.
 
         @param member: the member; the room contains it already.
-        @param room: the room.
         """
 
     def left(self, member: Member, room: Room) -> None:
@@ -49,9 +48,6 @@ class LobbyObserver:
     def messageSent(self, room: Room, message: bytes) -> None:
         """
         A message was sent to a room from this node.
-
-        @param room: the room.
-        @param message: the message with its terminator.
         """
 
     def roomOpened(self, room: Room) -> None:
@@ -78,9 +74,7 @@ class RemoteRooms(Protocol):
         """
         Send a private message to a member that is not on this node.
 
-        @param room: the room of this node.
         @param name: the name of the member. Nothing happens if it does not exist.
-        @param message: the message with its terminator.
         """
 
     @property
@@ -101,7 +95,6 @@ class RemoteRooms(Protocol):
         """
         Look up the members of a room on other nodes.
 
-        @param room: the room of this node.
         @return: fires with their names; with an empty list if they are not known.
         """
 
@@ -133,7 +126,6 @@ class Lobby:
         roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:
         """
-        @param limits: the limits of the lobby and of its rooms.
         @param clock: measures the time (default: the global reactor).
         @param roomLimits: the limits of rooms that have their own, by name.
         """
@@ -167,7 +159,6 @@ class Lobby:
         """
         Join a room. It is opened if it does not exist.
 
-        @param roomName: the name of the room.
         @param recipient: the connection of the new member.
         @param name: the name of the new member; C{None} for an unused one.
         @return: the new member.
@@ -227,8 +218,6 @@ class Lobby:
         sent to it are kept for C{resume} seconds. The member leaves immediately
         if C{resume} is 0, if C{maxKept} memberships are kept already, or during
         shutdown.
-
-        @param member: the member.
         """
         if member.room is None or member.recipient is None:
             return
@@ -287,8 +276,6 @@ class Lobby:
         Resume a membership; see L{takeMissed}. A connection that the member still has
         is replaced: its loss may not have been noticed.
 
-        @param token: the token of the member.
-        @param recipient: the new connection.
         @return: the member.
         @raise LobbyError: C{token} if no member has this token.
         """
@@ -327,7 +314,6 @@ class Lobby:
         Send a message to all other members of the room.
 
         @param member: the sender.
-        @param message: the message with its terminator.
         @raise LobbyError: C{room} if the sender is in no room.
         """
         self.announce(self._roomOf(member), message, exclude=(member,))
@@ -337,7 +323,6 @@ class Lobby:
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
-        @param message: the message with its terminator.
         @param exclude: members of this node that do not receive it.
         """
         self.deliverTo(room, message, exclude)
@@ -350,7 +335,6 @@ class Lobby:
         @param member: the sender.
         @param name: the name of the receiver. With several nodes, an unknown name is
             not an error.
-        @param message: the message with its terminator.
         @raise LobbyError: C{room} if the sender is in no room; C{nobody} if the room
             has no such member.
         """
@@ -371,7 +355,6 @@ class Lobby:
         Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
-        @param message: the message with its terminator.
         @param exclude: members that do not receive it.
         """
         excluded = set(exclude)
@@ -389,7 +372,6 @@ class Lobby:
         @param member: the receiver. For a disconnected member, at most C{maxMissed}
             messages with C{maxMissedBytes} bytes are kept; older ones are lost. For a
             member that has left, nothing is kept.
-        @param message: the message with its terminator.
         """
         self.deliveries += 1
         self._deliver(member, message)
@@ -455,7 +437,6 @@ class Lobby:
         """
         Count messages that a member will never receive.
 
-        @param member: the member.
         @param count: the number of messages; 0 is allowed.
         """
         member.lost += count

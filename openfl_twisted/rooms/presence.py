@@ -50,17 +50,12 @@ class IPresence(Interface):
         Register a member of this node, or replace its data. After a reconnect, all
         members are registered again.
 
-        @param room: the name of the room.
         @param member: the name of the member, unique on this node.
-        @param data: further data of the member.
         """
 
     def remove(room: str, member: str) -> None:
         """
         Remove a member of this node; do nothing if it is not registered.
-
-        @param room: the name of the room.
-        @param member: the name of the member.
         """
 
     def membersOf(room: str) -> Deferred[list[Present]]:
@@ -88,20 +83,14 @@ class Members:
 
     def set(self, room: str, member: str, data: bytes) -> None:
         """
-        Add a member, or replace its data.
-
-        @param room: the name of the room.
-        @param member: the name of the member.
-        @param data: further data of the member.
+        Add a member to a room, or replace its data.
         """
         self.rooms.setdefault(room, {})[member] = data
 
     def remove(self, room: str, member: str) -> bool:
         """
-        Remove a member.
+        Remove a member from a room.
 
-        @param room: the name of the room.
-        @param member: the name of the member.
         @return: whether it was registered.
         """
         members = self.rooms.get(room, {})
@@ -130,7 +119,6 @@ class MemoryPresence:
 
     def __init__(self, node: bytes, board: list[Members] | None = None) -> None:
         """
-        @param node: the name of this node.
         @param board: a list shared by all nodes; C{None} for a single node.
         """
         self._members = Members(node)

@@ -37,27 +37,17 @@ _notifying = _log.failureHandler("while a listener of the broker was notified")
 class PubSubState(enum.Enum):
     """
     The state of an L{IPubSub}.
+
+    @cvar STOPPED: not started, or stopped.
+    @cvar CONNECTING: started, and connecting for the first time.
+    @cvar UP: published messages are sent.
+    @cvar DOWN: the broker cannot be reached. Connection attempts are repeated.
     """
 
     STOPPED = "stopped"
-    """
-    Not started, or stopped.
-    """
-
     CONNECTING = "connecting"
-    """
-    Started, and connecting for the first time.
-    """
-
     UP = "up"
-    """
-    Published messages are sent.
-    """
-
     DOWN = "down"
-    """
-    The broker cannot be reached. Connection attempts are repeated.
-    """
 
 
 class IPubSub(Interface):
@@ -277,8 +267,6 @@ class MemoryBroker:
     def join(self, node: "MemoryPubSub") -> None:
         """
         Connect a node.
-
-        @param node: the node.
         """
         self._nodes.append(node)
 
@@ -295,7 +283,6 @@ class MemoryBroker:
         """
         Deliver a message to all nodes but its sender.
 
-        @param sender: the node that published it.
         @param topic: its topic.
         @param payload: the message.
         """
@@ -352,7 +339,6 @@ def checkTopic(topic: str) -> str:
     """
     Check that a text can be a topic.
 
-    @param topic: the text.
     @return: the topic.
     @raise ValueError: if it is not encodable, empty, or longer than L{MAX_TOPIC}.
     """

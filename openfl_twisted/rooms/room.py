@@ -19,9 +19,7 @@ class Recipient(Protocol):
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a message.
-
-        @param message: the message with its terminator.
+        Send a message, which has its terminator.
         """
 
     def replaced(self) -> None:
@@ -87,7 +85,6 @@ def exceeds(number: int, limit: int) -> bool:
     """
     Check a number against a limit.
 
-    @param number: the number.
     @param limit: the maximum; 0 for no limit.
     @return: whether it is above the limit.
     """

@@ -81,8 +81,6 @@ class RoomProtocol(XMLSocketProtocol):
         """
         Send a room message to the client. While the connection is closing, the message
         is kept in case the client resumes.
-
-        @param message: the message with its terminator.
         """
         member = self.member
         if self.transport.disconnecting and member is not None:
@@ -96,8 +94,6 @@ class RoomProtocol(XMLSocketProtocol):
     def write(self, message: bytes) -> None:
         """
         Send a message, and count it.
-
-        @param message: the message with its terminator.
         """
         if not self.transport.disconnecting:
             self.factory.messagesOut += 1
@@ -398,8 +394,6 @@ class RoomFactory(XMLSocketFactory):
         **settings: object,
     ) -> None:
         """
-        @param protocol: makes a protocol.
-        @param lobby: the rooms.
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
         """

@@ -1,6 +1,6 @@
 """
 The XML elements that clients and server exchange with C{--rooms xml}. Any other message
-is forwarded to the room.
+is forwarded to the room. Encoded messages have a terminator.
 """
 
 import re
@@ -145,9 +145,6 @@ def _checkForwarded(text: str) -> None:
 def write(element: Element) -> bytes:
     """
     Encode an element as a message.
-
-    @param element: the element.
-    @return: the message in UTF-8 with its terminator.
     """
     return encodeUTF8(tostring(element, "unicode")) + END
 
@@ -156,11 +153,8 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
     """
     Encode C{<welcome room name token/>}, the answer to C{join} and C{resume}.
 
-    @param member: the member that joins or resumes.
-    @param room: its room.
     @param lost: with C{resume}: number of messages that it will never receive, the
         attribute C{lost}.
-    @return: the message with its terminator.
     """
     attributes = {"room": room.name, "name": member.name, "token": member.token}
     if lost is not None:
@@ -171,9 +165,6 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
 def joined(member: Member) -> bytes:
     """
     Encode C{<joined name/>}.
-
-    @param member: the member that has joined.
-    @return: the message with its terminator.
     """
     return write(Element("joined", {"name": member.name}))
 
@@ -181,9 +172,6 @@ def joined(member: Member) -> bytes:
 def left(member: Member) -> bytes:
     """
     Encode C{<left name/>}.
-
-    @param member: the member that has left.
-    @return: the message with its terminator.
     """
     return write(Element("left", {"name": member.name}))
 
@@ -195,7 +183,6 @@ def say(member: Member, content: str, *, private: bool = False) -> bytes:
     @param member: the sender.
     @param content: XML; it is sent unchanged.
     @param private: whether it is for one member: the attribute C{private="true"}.
-    @return: the message with its terminator.
     """
     attributes = {"from": member.name, **({"private": "true"} if private else {})}
     opening = tostring(Element("say", attributes), "unicode").removesuffix(" />")
@@ -210,7 +197,6 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
         member that can resume.
     @param others: the names of the members on other nodes; these have the attribute
         C{remote="true"}.
-    @return: the message with its terminator.
     """
     parts = [f'<who room="{_escaped(room.name)}">', _data(room.data)]
     for member in room.members.values():
@@ -229,7 +215,6 @@ def rooms(known: dict[str, Room]) -> bytes:
     Encode C{<rooms><room name members/></rooms>}.
 
     @param known: the rooms, by name.
-    @return: the message with its terminator.
     """
     parts = ["<rooms>" if known else "<rooms />"]
     for room in known.values():
@@ -244,10 +229,7 @@ def attributeSet(member: Member, key: str, value: str) -> bytes:
     """
     Encode C{<set name key value/>}.
 
-    @param member: the member.
-    @param key: the name of the attribute.
     @param value: the value; empty if the attribute is removed.
-    @return: the message with its terminator.
     """
     return write(Element("set", {"name": member.name, "key": key, "value": value}))
 
@@ -255,9 +237,6 @@ def attributeSet(member: Member, key: str, value: str) -> bytes:
 def gap(missed: int) -> bytes:
     """
     Encode C{<gap missed/>}: messages of other nodes were lost.
-
-    @param missed: number of messages.
-    @return: the message with its terminator.
     """
     return write(Element("gap", {"missed": str(missed)}))
 
@@ -270,7 +249,6 @@ def refusal(code: str, text: str) -> bytes:
         L{LobbyError<openfl_twisted.rooms.room.LobbyError>}, C{xml}, C{rate} or
         C{message}.
     @param text: the reason, as human-readable text.
-    @return: the message with its terminator.
     """
     element = Element("error", {"code": code})
     element.text = text

@@ -11,7 +11,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import clientFromString
 from twisted.python import usage
 
-from openfl_twisted.commandline import APPLICATION, LIMITS, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
@@ -112,13 +112,13 @@ class Options(DataServerOptions):
     options: ClassVar[list[Option]] = [
         listenOption(defaultEndpoint),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "connect",
             "ENDPOINT",
             "Server to forward to: a Twisted endpoint such as tcp:game.example:9339.",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "framing",
             "FRAMING",
             (
@@ -128,28 +128,28 @@ class Options(DataServerOptions):
             "xml",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "proxy-protocol",
             "",
             "Send the client's address to the server in a PROXY protocol header (version 1).",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "show-ruffle-config",
             "URL",
             "Print Ruffle's configuration for pages that reach the bridge at this URL, and exit.",
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "connect-timeout",
             "SECONDS",
             "Time to connect to the server.",
             CONNECT_TIMEOUT,
             seconds,
         ),
-        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        Option(Group.LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "max-queue",
             "BYTES",
             "Maximum send queue of a peer; beyond it, the peer is disconnected.",
@@ -192,7 +192,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-bridge}.
 
-    @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports when it is started.
     """

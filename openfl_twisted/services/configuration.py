@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
-from openfl_twisted.commandline import GENERAL, GroupedOptions, Option
+from openfl_twisted.commandline import Group, GroupedOptions, Option
 
 _SECRETS = {"dashboard-token"}
 _LETTERS = {"-l": "listen", "-h": "help"}
@@ -27,7 +27,6 @@ def readTable(path: str) -> dict[str, Any]:
     Read a TOML file.
 
     @param path: the file, in UTF-8.
-    @return: the table.
     @raise usage.UsageError: if it cannot be read or is not valid TOML.
     """
     try:
@@ -75,13 +74,13 @@ class ConfiguredOptions(GroupedOptions):
 
     options: ClassVar[list[Option]] = [
         Option(
-            GENERAL,
+            Group.GENERAL,
             "config",
             "FILE",
             "TOML file with options by name; command-line options take precedence.",
         ),
         Option(
-            GENERAL,
+            Group.GENERAL,
             "show-config",
             "",
             "Print the resolved configuration and the certificates, and exit.",
@@ -195,7 +194,6 @@ def toTOML(value: bool | str | list[str]) -> str:
     """
     Return a value as TOML.
 
-    @param value: the value.
     @return: its text in a TOML file.
     """
     match value:

@@ -11,7 +11,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
-from openfl_twisted.commandline import APPLICATION, LIMITS, LISTENING, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.protocols import serversocketexample, simpleserver
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.lineecho import TERMINATORS
@@ -68,14 +68,14 @@ class Options(DataServerOptions):
     options: ClassVar[list[Option]] = [
         listenOption(f"tcp:{serversocketexample.PORT}:interface=127.0.0.1"),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "style",
             "NAME",
             f"Server to run: {' or '.join(_STYLES)}.",
             "server-socket-example",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "framing",
             "FRAMING",
             (
@@ -85,14 +85,14 @@ class Options(DataServerOptions):
             shown="none; auto for simple-server",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "terminator",
             "TERMINATOR",
             "End of an answer: none, nul, newline or same (as the message).",
             "same",
         ),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "faithful",
             "",
             (
@@ -101,12 +101,14 @@ class Options(DataServerOptions):
             ),
         ),
         Option(
-            LISTENING,
+            Group.LISTENING,
             "udp",
             "",
             "Serve UDP instead of TCP; --listen must be udp:PORT:interface=ADDRESS.",
         ),
-        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LINE_LENGTH, size),
+        Option(
+            Group.LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LINE_LENGTH, size
+        ),
     ]
 
     def opt_listen(self, description: str) -> None:
@@ -156,7 +158,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-echo}.
 
-    @param options: the parsed options.
     @return: a service, which opens its ports when it is started. With C{faithful} it
         stops the reactor when the client has disconnected.
     """

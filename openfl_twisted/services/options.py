@@ -13,16 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from openfl_twisted.commandline import (
-    ACCESS,
-    LIMITS,
-    LISTENING,
-    MONITORING,
-    SHUTDOWN,
-    TLS,
-    GroupedOptions,
-    Option,
-)
+from openfl_twisted.commandline import Group, GroupedOptions, Option
 from openfl_twisted.endpoints import (
     parseClientTypes,
     parsePassThrough,
@@ -88,7 +79,6 @@ def count(text: str) -> int:
     Parse a non-negative integer.
 
     @param text: ASCII digits.
-    @return: the number.
     @raise ValueError: if the text is invalid.
     """
     if not (text.isascii() and text.isdecimal()):
@@ -102,7 +92,6 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
 
     @param option: the name, without the dashes.
     @param value: the value; case-sensitive.
-    @param allowed: the allowed values.
     @return: the value.
     @raise usage.UsageError: if it is not allowed; the text lists the allowed values.
     """
@@ -173,10 +162,9 @@ def listenOption(default: str) -> Option:
     Create the option C{--listen} of a command.
 
     @param default: the default endpoint.
-    @return: the option.
     """
     return Option(
-        LISTENING,
+        Group.LISTENING,
         "listen",
         "ENDPOINT",
         "Twisted endpoint to listen on; can be repeated.",
@@ -197,7 +185,7 @@ class ServerOptions(GroupedOptions):
 
     options: ClassVar[list[Option]] = [
         Option(
-            TLS,
+            Group.TLS,
             "tls-certificate",
             "PATH",
             (
@@ -206,16 +194,21 @@ class ServerOptions(GroupedOptions):
             ),
         ),
         Option(
-            TLS,
+            Group.TLS,
             "tls-key",
             "FILE",
             "PEM file with the private key, if it is not in the certificate file.",
         ),
         Option(
-            LIMITS, "max-connections", "N", "Maximum number of connections.", MAX_CONNECTIONS, count
+            Group.LIMITS,
+            "max-connections",
+            "N",
+            "Maximum number of connections.",
+            MAX_CONNECTIONS,
+            count,
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "max-per-address",
             "N",
             "Maximum number of connections from one IPv4 address or IPv6 /64.",
@@ -223,33 +216,33 @@ class ServerOptions(GroupedOptions):
             count,
         ),
         Option(
-            MONITORING,
+            Group.MONITORING,
             "metrics",
             "ENDPOINT",
             "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
         ),
         Option(
-            MONITORING,
+            Group.MONITORING,
             "dashboard",
             "ENDPOINT",
             "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
         ),
         Option(
-            MONITORING,
+            Group.MONITORING,
             "dashboard-token",
             "TOKEN",
             "Access token of the dashboard, at least 8 characters.",
             shown="generated and logged",
         ),
         Option(
-            MONITORING,
+            Group.MONITORING,
             "log-level",
             "LEVEL",
             "Minimum log level: debug, info, warn or error.",
             "info",
         ),
         Option(
-            SHUTDOWN,
+            Group.SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
             "Time to send buffered data and close all connections.",
@@ -332,20 +325,20 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
 
     options: ClassVar[list[Option]] = [
         Option(
-            LISTENING,
+            Group.LISTENING,
             "accept",
             "TYPES",
             "Client types to accept, comma-separated; tls requires a certificate.",
             "plain,websocket,tls",
         ),
         Option(
-            LISTENING,
+            Group.LISTENING,
             "plain",
             "",
             "Disable protocol detection: accept only plain TCP or, with a certificate, only TLS.",
         ),
         Option(
-            LISTENING,
+            Group.LISTENING,
             "pass-through",
             "LIST",
             (
@@ -355,7 +348,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "none",
         ),
         Option(
-            LISTENING,
+            Group.LISTENING,
             "greeting-delay",
             "SECONDS",
             (
@@ -366,13 +359,13 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             seconds,
         ),
         Option(
-            LISTENING,
+            Group.LISTENING,
             "compress",
             "",
             "Compress the messages of WebSocket clients that offer permessage-deflate.",
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "policy",
             "SOURCE",
             (
@@ -382,7 +375,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "port",
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "trusted-proxy",
             "NETWORK",
             (
@@ -391,7 +384,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             ),
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "ping-interval",
             "SECONDS",
             "Time without data after which a WebSocket ping is sent; 0 for never.",
@@ -399,7 +392,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             seconds,
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "idle-timeout",
             "SECONDS",
             "Time without data from a client after which it is disconnected.",

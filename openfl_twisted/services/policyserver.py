@@ -9,7 +9,7 @@ from typing import ClassVar, NoReturn
 from twisted.application.service import IService
 from twisted.python import usage
 
-from openfl_twisted.commandline import ACCESS, CHECK, LIMITS, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.endpoints import readPolicyFile, seconds
 from openfl_twisted.protocols.policyfile import REQUEST_TIMEOUT, PolicyFileFactory
 from openfl_twisted.services.options import (
@@ -20,9 +20,9 @@ from openfl_twisted.services.options import (
     readPolicy,
     size,
 )
-from openfl_twisted.services.policycheck import Question, explain
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.wire.policy.address import Content
+from openfl_twisted.wire.policy.decision import decide
 from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
 from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
@@ -38,7 +38,6 @@ def portNumber(text: str) -> int:
     Parse a port number.
 
     @param text: at most five ASCII digits.
-    @return: the port.
     @raise ValueError: if it is not a number from 1 to 65535.
     """
     number = count(text) if len(text) <= 5 else 0
@@ -62,9 +61,9 @@ class Options(ServerOptions):
 
     options: ClassVar[list[Option]] = [
         listenOption(defaultEndpoint),
-        Option(ACCESS, "policy", "FILE", "Policy file to serve."),
+        Option(Group.ACCESS, "policy", "FILE", "Policy file to serve."),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "allow",
             "DOMAIN:PORTS",
             (
@@ -73,14 +72,16 @@ class Options(ServerOptions):
             ),
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "site-control",
             "POLICY",
             f"With --allow: policy files that are valid on this host: {', '.join(SITE_CONTROLS)}.",
         ),
-        Option(LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size),
         Option(
-            LIMITS,
+            Group.LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size
+        ),
+        Option(
+            Group.LIMITS,
             "idle-timeout",
             "SECONDS",
             "Time in which a client must send its request.",
@@ -88,7 +89,7 @@ class Options(ServerOptions):
             seconds,
         ),
         Option(
-            CHECK,
+            Group.CHECK,
             "check",
             "FILE",
             (
@@ -98,15 +99,15 @@ class Options(ServerOptions):
             ),
         ),
         Option(
-            CHECK,
+            Group.CHECK,
             "for",
             "DOMAIN",
             "Domain or URL from which the content (the Flash program) is loaded.",
         ),
-        Option(CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
-        Option(CHECK, "secure", "", "The content is loaded over HTTPS, not HTTP."),
+        Option(Group.CHECK, "port", "N", "Port to which the content connects.", parse=portNumber),
+        Option(Group.CHECK, "secure", "", "The content is loaded over HTTPS, not HTTP."),
         Option(
-            CHECK,
+            Group.CHECK,
             "served-from",
             "N",
             "Port that serves the policy file.",
@@ -171,11 +172,10 @@ class Options(ServerOptions):
             raise usage.UsageError("--for and --port must be used together")
         if self["secure"] and self["for"] is None:
             raise usage.UsageError("--secure requires --for")
-        question = Question(
-            self["served-from"] or MASTER_PORT, self._content(self["for"]), self["port"] or 0
-        )
+        served, content = self["served-from"] or MASTER_PORT, self._content(self["for"])
         try:
-            permitted, lines = explain(PolicyFile.fromXML(Path(path).read_bytes()), question)
+            policy = PolicyFile.fromXML(Path(path).read_bytes())
+            permitted, lines = _explain(policy, served, content, self["port"] or 0)
         except OSError as problem:
             permitted, lines = False, [f"{path}: {problem.strerror}"]
         except PolicyError as problem:
@@ -194,11 +194,35 @@ class Options(ServerOptions):
         return Content(content.domain, content.secure or bool(self["secure"]))
 
 
+def _explain(
+    policy: PolicyFile, served: int, content: Content | None, port: int
+) -> tuple[bool, list[str]]:
+    """
+    Decide whether a file from the port C{served} permits content to connect to a port,
+    or, without content, whether it can grant anything.
+
+    @return: the decision, and the lines that explain it.
+    """
+    problems = [f"note: {problem}" for problem in policy.problems(served)]
+    if content is None:
+        lines = [f"rule {number}: {rule}" for number, rule in enumerate(policy.rules, 1)]
+        permitted = not policy.grantsNothing and policy.metaPolicy(served) != "none"
+        verdict = "this file can grant access" if permitted else "this file grants nothing"
+        return permitted, [*lines, *problems, verdict]
+    decision = decide(policy, content, port, served)
+    scheme = "https" if content.secure else "http"
+    verdict = (
+        f"{'permitted' if decision.permitted else 'refused'}: content loaded from "
+        f"{content.domain!r} over {scheme} connects to port {port}; "
+        f"this file is served on port {served}"
+    )
+    return decision.permitted, [*decision.reasons, *problems, verdict]
+
+
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-policy}.
 
-    @param options: the parsed options.
     @return: a L{ServerService}, which opens its ports when it is started.
     """
     factory = PolicyFileFactory(

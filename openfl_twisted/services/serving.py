@@ -67,7 +67,6 @@ class ServerService(MultiService):
     ) -> None:
         """
         @param options: the endpoints, the limits and the policy.
-        @param factory: the factory of the ports.
         @param idleTimeout: see L{GuardFactory}.
         @param tls: the certificates, if all connections use TLS; C{None} if none does,
             or if the factory handles TLS.
@@ -270,8 +269,6 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
 
     @param options: the parsed options. With C{plain}, protocol detection is disabled,
         and all connections use TLS if there is a certificate.
-    @param factory: the factory of the application.
-    @return: the service.
     """
     idle, certificates = options["idle-timeout"], options["tls"]
     if options["plain"]:

@@ -12,7 +12,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 from twisted.python.reflect import namedModule
 
-from openfl_twisted.commandline import APPLICATION, BROKER, LIMITS, ROOMS, SHUTDOWN, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -87,7 +87,7 @@ class Options(DataServerOptions):
     options: ClassVar[list[Option]] = [
         listenOption(defaultEndpoint),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "app",
             "MODULE:CLASS",
             (
@@ -95,9 +95,9 @@ class Options(DataServerOptions):
                 "class Player in game.py in the current directory."
             ),
         ),
-        Option(APPLICATION, "echo", "", "Send each message back to its sender."),
+        Option(Group.APPLICATION, "echo", "", "Send each message back to its sender."),
         Option(
-            APPLICATION,
+            Group.APPLICATION,
             "rooms",
             "MODE",
             (
@@ -106,9 +106,9 @@ class Options(DataServerOptions):
             ),
             "none",
         ),
-        Option(LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        Option(Group.LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "max-queue",
             "BYTES",
             "Maximum send queue of a client; beyond it, the client is disconnected.",
@@ -116,7 +116,7 @@ class Options(DataServerOptions):
             size,
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "message-rate",
             "N",
             "Maximum number of messages per second from one client.",
@@ -124,7 +124,7 @@ class Options(DataServerOptions):
             seconds,
         ),
         Option(
-            LIMITS,
+            Group.LIMITS,
             "byte-rate",
             "BYTES",
             "Maximum number of bytes per second from one client.",
@@ -132,7 +132,7 @@ class Options(DataServerOptions):
             rate,
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "max-rooms",
             "N",
             "Maximum number of rooms; 0 for no limit.",
@@ -140,7 +140,7 @@ class Options(DataServerOptions):
             count,
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "max-members",
             "N",
             "Maximum number of members per room; 0 for no limit.",
@@ -148,13 +148,13 @@ class Options(DataServerOptions):
             count,
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "room-members",
             "NAME=N",
             "Maximum number of members of one room; 0 for no limit; can be repeated.",
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "max-name",
             "N",
             "Maximum length of room and member names, in characters; 0 for no limit.",
@@ -162,7 +162,7 @@ class Options(DataServerOptions):
             count,
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "resume",
             "SECONDS",
             (
@@ -173,7 +173,7 @@ class Options(DataServerOptions):
             seconds,
         ),
         Option(
-            ROOMS,
+            Group.ROOMS,
             "max-kept",
             "N",
             "Maximum number of disconnected members that can resume; 0 for no limit.",
@@ -181,13 +181,16 @@ class Options(DataServerOptions):
             count,
         ),
         Option(
-            BROKER,
+            Group.BROKER,
             "broker",
             "URL",
             "Broker for rooms shared between servers: redis://, rediss://, nats:// or nats+tls://.",
         ),
         Option(
-            SHUTDOWN, "farewell", "TEXT", "Message sent to every client when the server shuts down."
+            Group.SHUTDOWN,
+            "farewell",
+            "TEXT",
+            "Message sent to every client when the server shuts down.",
         ),
     ]
 
@@ -255,7 +258,6 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-xml}.
 
-    @param options: the parsed options.
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports and connects to the broker when it is started.
     """

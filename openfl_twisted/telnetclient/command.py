@@ -17,7 +17,7 @@ from twisted.python import usage
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.commandline import ACCESS, APPLICATION, TIMEOUTS, TLS, GroupedOptions, Option
+from openfl_twisted.commandline import Group, GroupedOptions, Option
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
 from openfl_twisted.protocols.securesocket import SecureEndpoint
@@ -35,15 +35,11 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import MASTER_PORT
 
+# Exit status if the connection attempt fails.
 _NO_CONNECTION = 1
-"""
-Exit status if the connection attempt fails.
-"""
 
+# Exit status of usage errors.
 _WRONG_USAGE = 2
-"""
-Exit status of usage errors.
-"""
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
 _LONGEST = 86400
@@ -81,38 +77,40 @@ class Options(GroupedOptions):
     )
 
     options: ClassVar[list[Option]] = [
-        Option(APPLICATION, "xml", "", "Speak XMLSocket: one NUL-terminated message per line."),
         Option(
-            APPLICATION,
+            Group.APPLICATION, "xml", "", "Speak XMLSocket: one NUL-terminated message per line."
+        ),
+        Option(
+            Group.APPLICATION,
             "newline",
             "NEWLINE",
             "Line ending to send: crlf or lf.",
             shown="crlf",
         ),
-        Option(APPLICATION, "encoding", "NAME", "Character set of the text.", shown="utf-8"),
-        Option(TLS, "tls", "", "Connect with TLS and verify the server's certificate."),
-        Option(TLS, "ca", "FILE", "Trust only the CA certificates in this PEM file."),
+        Option(Group.APPLICATION, "encoding", "NAME", "Character set of the text.", shown="utf-8"),
+        Option(Group.TLS, "tls", "", "Connect with TLS and verify the server's certificate."),
+        Option(Group.TLS, "ca", "FILE", "Trust only the CA certificates in this PEM file."),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "as-flash",
             "URL",
             "Request a policy file first, as a Flash program loaded from this URL does.",
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "older-rules",
             "",
             "With --as-flash: apply the rules of Flash Player 6 to 8, by host and port.",
         ),
         Option(
-            ACCESS,
+            Group.ACCESS,
             "master-port",
             "N",
             "With --as-flash: port of the master policy file.",
             shown=str(MASTER_PORT),
         ),
         Option(
-            TIMEOUTS,
+            Group.TIMEOUTS,
             "timeout",
             "SECONDS",
             "Time to connect, including the policy file and the TLS handshake.",
@@ -120,7 +118,7 @@ class Options(GroupedOptions):
             seconds,
         ),
         Option(
-            TIMEOUTS,
+            Group.TIMEOUTS,
             "wait",
             "SECONDS",
             (
@@ -313,7 +311,6 @@ async def talk(
     @param options: see L{makeFactory}. C{timeout} includes the policy check and
         the TLS handshake.
     @param endpoint: the endpoint of the server; see L{makeEndpoint}.
-    @param terminal: the terminal.
     @param tell: called with lines about the connection.
     @return: the exit status: 0, or 1 without a connection.
     """

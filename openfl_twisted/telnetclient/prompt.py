@@ -73,7 +73,6 @@ class FileHistory(History):
 
     def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:
         """
-        @param path: the history file.
         @param isSecret: returns whether the latest line of input is secret. It
             is not added to the history then.
         """

@@ -21,9 +21,6 @@ class ObservedFactory:
     """
 
     def __init__(self, factory: IProtocolFactory) -> None:
-        """
-        @param factory: the wrapped factory.
-        """
         self._factory = factory
         self.built: list[IProtocol | None] = []
 
@@ -47,10 +44,6 @@ class Attempt:
     """
 
     def __init__(self, reactor: MemoryReactor, client: MemorySocket, host: str, port: int) -> None:
-        """
-        @param reactor: the reactor of the network.
-        @param client: the socket of the client.
-        """
         self.host = host
         self.port = port
         self._reactor = reactor
@@ -72,7 +65,6 @@ class Attempt:
         Accept the connection, and run iterations until both sides are idle. The
         network's own server at the address, if any, is not involved.
 
-        @param factory: the factory of the server.
         @return: the protocol of the server; C{None} if the factory has built none
             and the connection is closed.
         @raise ValueError: if the attempt is over.
@@ -118,9 +110,6 @@ class Attempts:
     """
 
     def __init__(self, reactor: MemoryReactor) -> None:
-        """
-        @param reactor: the reactor of the network.
-        """
         self.made: list[Attempt] = []
         self._reactor = reactor
         self._held: list[Attempt] = []

@@ -74,7 +74,6 @@ class Credentials:
         Wrap a factory in TLS. For the status C{unknown} it is not wrapped, so that
         the client receives no certificate.
 
-        @param factory: the factory of the server.
         @param clock: the reactor of the network.
         @return: the wrapper; for C{unknown} the factory itself.
         """
@@ -85,9 +84,6 @@ class Credentials:
     def save(self, path: str | Path) -> Path:
         """
         Write the key and the certificate chain to a PEM file.
-
-        @param path: the path of the file.
-        @return: the path.
         """
         path = Path(path)
         key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

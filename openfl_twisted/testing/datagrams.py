@@ -73,7 +73,6 @@ class Datagrams:
         """
         Send a datagram (internal).
 
-        @param datagram: the datagram.
         @param refused: called if no socket is bound to the destination.
         """
         if not self.filter(datagram):

@@ -13,10 +13,8 @@ from openfl_twisted.testing._sockets import Settings
 from openfl_twisted.testing.attempts import Attempts
 from openfl_twisted.testing.reactor import MemoryReactor
 
+# Default timeout of MemoryNetwork.run (seconds of the network's clock).
 _RUN_TIMEOUT = 3600.0
-"""
-Default timeout of L{MemoryNetwork.run} (seconds of the network's clock).
-"""
 
 _T = TypeVar("_T")
 
@@ -59,8 +57,6 @@ class MemoryNetwork(Settings):
     def seconds(self) -> float:
         """
         Return the time, which starts at 0.
-
-        @return: the time (seconds).
         """
         return self.reactor.seconds()
 
@@ -91,7 +87,6 @@ class MemoryNetwork(Settings):
         Run iterations and advance the clock until a C{Deferred} fires or a
         coroutine returns.
 
-        @param awaitable: the C{Deferred} or the coroutine.
         @param timeout: the maximum time (seconds of the network's clock).
         @return: the result. An exception is raised.
         @raise AssertionError: after the timeout, if nothing more will happen, or
@@ -143,7 +138,6 @@ class MemoryNetwork(Settings):
         """
         Add a host name and its addresses to the machine.
 
-        @param name: the host name.
         @param addresses: IPv4 and IPv6 addresses, in the order of a DNS lookup.
         """
         self._ports.addresses.update(addresses)

@@ -60,8 +60,6 @@ class Peer(Protocol):
     def send(self, data: bytes) -> None:
         """
         Send data.
-
-        @param data: the bytes.
         """
         self.transport.write(data)
 
@@ -129,32 +127,24 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         Add a step: wait for these bytes, and no others.
 
         @param data: the bytes, in any number of segments.
-        @return: the peer, for the next step.
         """
         return self._add("expect", data)
 
     def send(self, data: bytes) -> Self:
         """
         Add a step: send bytes.
-
-        @param data: the bytes.
-        @return: the peer, for the next step.
         """
         return self._add("send", data)
 
     def close(self) -> Self:
         """
         Add a step: send the pending data, then close the connection.
-
-        @return: the peer, for the next step.
         """
         return self._add("close")
 
     def abort(self) -> Self:
         """
         Add a step: reset the connection.
-
-        @return: the peer, for the next step.
         """
         return self._add("abort")
 
@@ -162,8 +152,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         """
         Add a step: wait until the other side closes the connection, without
         receiving data.
-
-        @return: the peer, for the next step.
         """
         return self._add("waitForClose")
 
@@ -179,7 +167,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         C{Receive} compares the bytes of one flush; here, the next bytes.
 
         @param script: the content of the file.
-        @return: a peer with this script.
         @raise ValueError: if the script is invalid.
         """
         try:
@@ -206,7 +193,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         """
         Listen as a server.
 
-        @param network: the network.
         @param port: the port; 0 for any.
         @param interface: the IP address.
         @return: the listening port, as from C{listenTCP}.
@@ -217,7 +203,6 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         """
         Connect as a client.
 
-        @param network: the network.
         @param port: the port of the server.
         @param host: the IPv4 address of the server.
         @return: a C{Deferred} that fires when connected.
@@ -407,8 +392,6 @@ def connectedPair(
     """
     Connect two protocols, and run iterations until both are idle.
 
-    @param client: the protocol of the client, or its factory.
-    @param server: the protocol of the server, or its factory.
     @param network: the network (default: a new one).
     @param tls: the credentials of the server (default: no TLS). The client
         verifies them as a C{SecureSocket} does.

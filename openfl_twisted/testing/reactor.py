@@ -36,11 +36,9 @@ from zope.interface import implementer
 
 from openfl_twisted.testing._sockets import Kernel, Settings
 
+# Default maximum number of iterations at one time of the clock. It allows a megabyte of one-byte
+# segments.
 _MAX_ITERATIONS = 1_000_000
-"""
-Default maximum number of iterations at one time of the clock. It allows a
-megabyte of one-byte segments.
-"""
 
 _log = Logger()
 
@@ -229,9 +227,6 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
     """
 
     def __init__(self, settings: Settings) -> None:
-        """
-        @param settings: the settings of the network.
-        """
         _SystemEvents.__init__(self)
         Clock.__init__(self)
         PluggableResolverMixin.__init__(self)

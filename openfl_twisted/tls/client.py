@@ -84,7 +84,8 @@ class _JudgedConnection(BoundedConnection):
     def _explain(self, error: SSL.Error) -> HandshakeFailed:
         judge = self.judge
         problems = error.args[0] if error.args else []
-        if judge.verdict.status == CertificateStatus.TRUSTED and not _isAlert(error):
+        peerAborted = "alert" in _reasonOf(error)
+        if judge.verdict.status == CertificateStatus.TRUSTED and not peerAborted:
             judge.keyNotProved()
         elif judge.verdict.certificate is None and _isCertificateProblem(problems):
             judge.unreadable(_reasonOf(error))
@@ -127,13 +128,6 @@ def _reasonOf(error: SSL.Error) -> str:
     """
     problems = error.args[0] if error.args else None
     return problems[-1][2] if problems else "the connection was closed"
-
-
-def _isAlert(error: SSL.Error) -> bool:
-    """
-    Check whether the peer has aborted the handshake.
-    """
-    return "alert" in _reasonOf(error)
 
 
 def _isCertificateProblem(problems: Any) -> bool:

@@ -50,7 +50,6 @@ class BoundedConnection(SSL.Connection):
 
     def __init__(self, context: SSL.Context, protocol: TLSMemoryBIOProtocol | None) -> None:
         """
-        @param context: the context.
         @param protocol: the TLS protocol, for the log and for flushing; C{None} for
             none.
         """

@@ -26,11 +26,9 @@ EXPIRY_WARNING = timedelta(days=14)
 Time before expiry at which the server warns about a certificate.
 """
 
+# Maximum validity of a short-lived certificate, which is renewed every few days. The server warns
+# when less than a third of its validity is left.
 _SHORT_LIVED = timedelta(days=10)
-"""
-Maximum validity of a short-lived certificate, which is renewed every few days. The
-server warns when less than a third of its validity is left.
-"""
 
 MIN_RSA_BITS = 2048
 """
@@ -210,8 +208,6 @@ def readFile(path: Path) -> bytes:
     """
     Read a file.
 
-    @param path: the file.
-    @return: its content.
     @raise CertificateError: if it cannot be read.
     """
     try:

@@ -25,6 +25,7 @@ from openfl_twisted.wire.x509.certificates import (
     MALFORMED,
     CertificateStatus,
     Finding,
+    OwnCode,
     Verdict,
     judge,
     unwarned,
@@ -35,7 +36,6 @@ from openfl_twisted.wire.x509.paths import (
     findPath,
     mayConstrainNames,
     obstacleTo,
-    verifyPath,
 )
 from openfl_twisted.wire.x509.revocation import Revocation, demandsStaple, readLists, readStaple
 from openfl_twisted.wire.x509.servernames import ServerName, describeNames
@@ -100,8 +100,6 @@ class Judge:
         OpenSSL's verification callback. It is called for each objection, and for each
         certificate of the path, from the trust anchor to the server's certificate.
 
-        @param connection: the TLS connection.
-        @param certificate: the certificate.
         @param code: OpenSSL's error code, or 0.
         @param depth: the distance from the server's certificate, which has 0.
         @param ok: whether OpenSSL accepts the certificate.
@@ -116,7 +114,7 @@ class Judge:
                 "unhandled error while verifying a certificate; the certificate is refused"
             )
             self._failed = True
-            self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
+            self._refuse(Finding(OwnCode.UNREADABLE, 0, "internal error"))
             return False
 
     def _record(
@@ -132,7 +130,7 @@ class Judge:
             try:
                 self._path[depth] = certificate.to_cryptography()
             except MALFORMED as problem:
-                self._findings.append(Finding(certificates.UNREADABLE, depth, str(problem)))
+                self._findings.append(Finding(OwnCode.UNREADABLE, depth, str(problem)))
         if not ok:
             self._findings.append(Finding(code, depth))
             if self._concluded:
@@ -157,7 +155,7 @@ class Judge:
         unique = dict.fromkeys(dump_certificate(FILETYPE_ASN1, each) for each in sent)
         excess = findExcess(unique, self._trust.constraints) if unique else "unknown certificates"
         if excess:
-            self._refuse(Finding(certificates.TOO_COSTLY, 0, excess))
+            self._refuse(Finding(OwnCode.TOO_COSTLY, 0, excess))
             return False
         for der in unique:
             try:
@@ -178,7 +176,7 @@ class Judge:
             self._checkPinned()
         unsigned = any(each.code in NO_TRUSTED_SIGNER for each in self._findings)
         if unsigned and self._trust.platform and self._trust.isEmpty:
-            self._findings.insert(0, Finding(certificates.NO_ANCHORS, 0, _NO_ANCHORS))
+            self._findings.insert(0, Finding(OwnCode.NO_ANCHORS, 0, _NO_ANCHORS))
         self._decide()
         if leaf is not None and self.verdict.status == CertificateStatus.TRUSTED:
             self._verifyPath(leaf)
@@ -192,7 +190,7 @@ class Judge:
         try:
             matches = self._name.matches(leaf)
         except MALFORMED as problem:
-            self._findings.append(Finding(certificates.UNREADABLE, 0, str(problem)))
+            self._findings.append(Finding(OwnCode.UNREADABLE, 0, str(problem)))
             return
         if not matches:
             detail = f"not valid for {self._name.text!r}; valid for {describeNames(leaf)}"
@@ -308,7 +306,7 @@ class Judge:
         path, anchors = self._pathToAnchor(), self._anchors()
         if path[-1] not in anchors:
             # Does not happen unless OpenSSL treats an intermediate certificate as a root.
-            self._refuse(Finding(certificates.UNTRUSTED_END, 0))
+            self._refuse(Finding(OwnCode.UNTRUSTED_END, 0))
             return
         if not webPKI:
             if leaf in anchors:
@@ -321,17 +319,17 @@ class Judge:
             )
             if obstacle:
                 if any(mayConstrainNames(each) for each in path):
-                    self._refuse(Finding(certificates.UNCHECKED_CONSTRAINTS, 0, obstacle))
+                    self._refuse(Finding(OwnCode.UNCHECKED_CONSTRAINTS, 0, obstacle))
                 return
         if subject is None:
             self._refuse(
-                Finding(certificates.REFUSED_PATH, 0, "the host name is not valid in the Web PKI")
+                Finding(OwnCode.REFUSED_PATH, 0, "the host name is not valid in the Web PKI")
             )
             return
         try:
-            verifyPath(path, subject, trust.now(), webPKI=webPKI)
+            findPath(leaf, path[1:-1], path[-1:], subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
-            code = certificates.REFUSED_LEAF if problem.blamesLeaf else certificates.REFUSED_PATH
+            code = OwnCode.REFUSED_LEAF if problem.blamesLeaf else OwnCode.REFUSED_PATH
             self._refuse(Finding(code, 0, str(problem)))
 
     def _anchors(self) -> Sequence[x509.Certificate]:
@@ -377,7 +375,7 @@ class Judge:
             _log.failure(
                 "unhandled error while checking an OCSP response; the certificate is refused"
             )
-            self._refuse(Finding(certificates.UNREADABLE, 0, "internal error"))
+            self._refuse(Finding(OwnCode.UNREADABLE, 0, "internal error"))
         return self.verdict.status == CertificateStatus.TRUSTED
 
     def _checkStaple(self, staple: bytes) -> None:
@@ -388,23 +386,20 @@ class Judge:
         elif read.revocation is Revocation.GOOD:
             return
         elif demandsStaple(leaf):
-            self._refuse(Finding(certificates.MUST_STAPLE, 0, read.reason))
-        elif self._trust.hardRevocation and self._isUnlisted():
+            self._refuse(Finding(OwnCode.MUST_STAPLE, 0, read.reason))
+        elif self._trust.hardRevocation and (
+            # No revocation list covers the server's certificate.
+            not self._trust.revoked or any(map(_isUnknownRevocation, self._findings))
+        ):
             reason = "" if not staple else f"OCSP: {read.reason}"
-            self._refuse(Finding(certificates.UNPROVED, 0, reason))
-
-    def _isUnlisted(self) -> bool:
-        """
-        Check whether no revocation list covers the server's certificate.
-        """
-        return not self._trust.revoked or any(_isUnknownRevocation(each) for each in self._findings)
+            self._refuse(Finding(OwnCode.UNPROVED, 0, reason))
 
     def keyNotProved(self) -> None:
         """
         Called when the server could not prove that it has the certificate's private
         key.
         """
-        self._refuse(Finding(certificates.NOT_OWNED, 0))
+        self._refuse(Finding(OwnCode.NOT_OWNED, 0))
 
     def unreadable(self, reason: str) -> None:
         """
@@ -412,7 +407,7 @@ class Judge:
 
         @param reason: OpenSSL's error.
         """
-        self._refuse(Finding(certificates.UNREADABLE, 0, reason))
+        self._refuse(Finding(OwnCode.UNREADABLE, 0, reason))
 
 
 def _isUnknownRevocation(finding: Finding) -> bool:

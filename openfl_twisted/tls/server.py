@@ -285,7 +285,6 @@ class ServerConnectionCreator:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param certificates: the certificates of the server.
         @param timeout: maximum time for the handshake (seconds).
         @param clock: the clock (default: the global reactor).
         """

@@ -75,7 +75,6 @@ class Trust:
         Trust the certificates in a file, and not the CAs of this machine.
 
         @param path: a PEM file with certificates.
-        @return: the trust.
         @raise OSError: if the file cannot be read.
         @raise ValueError: if it contains no certificate.
         """
@@ -92,7 +91,6 @@ class Trust:
         @param certificate: the certificate, in DER.
         @param trusted: whether it is a trust anchor, or else an intermediate
             certificate.
-        @return: the extended trust.
         @raise ValueError: if it is not a certificate.
         """
         try:
@@ -110,7 +108,6 @@ class Trust:
         Add a revocation list.
 
         @param path: a file with the CRL, in PEM or DER.
-        @return: the extended trust.
         @raise OSError: if the file cannot be read.
         @raise ValueError: if it is not a CRL.
         """

@@ -29,8 +29,6 @@ class ChunkBuffer:
     def add(self, data: bytes) -> None:
         """
         Add a chunk.
-
-        @param data: the bytes.
         """
         length = len(data)
         self._length += length

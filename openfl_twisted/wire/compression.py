@@ -68,7 +68,6 @@ def compress(data: bytes | bytearray, algorithm: str) -> bytes:
     """
     Compress data at level 9.
 
-    @param data: the data.
     @param algorithm: one of L{ALGORITHMS}.
     @return: the compressed data. LZMA has a dictionary of 1 MiB and a header of 13
         bytes.
@@ -86,7 +85,6 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
     """
     Uncompress data. Bytes after the end of the compressed data are ignored.
 
-    @param data: the compressed data.
     @param algorithm: one of L{ALGORITHMS}.
     @param maxLength: maximum length of the result (bytes).
     @return: the uncompressed data.

@@ -90,7 +90,6 @@ class Problems:
         """
         Create the exception for a parameter that is C{None}.
 
-        @param parameter: name of the parameter.
         @return: a C{TypeError}; in Flash it is #2007.
         """
         return TypeError(f"{parameter} must be non-null")
@@ -100,7 +99,6 @@ class Problems:
         """
         Create the exception for a parameter with an unknown value.
 
-        @param parameter: name of the parameter.
         @return: a C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
@@ -174,7 +172,6 @@ class DataInput(_ByteOrder):
         """
         Consume the next bytes.
 
-        @param length: the number of bytes.
         @return: exactly this number of bytes.
         @raise EOFError: if fewer are available; none are consumed then.
         """
@@ -307,7 +304,6 @@ class DataInput(_ByteOrder):
 
         @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
-        @return: the text, as C{decodeText} reads it.
         @raise EOFError: if fewer bytes are available; none are consumed then.
         @raise TypeError: if C{charSet} is C{None}.
         """
@@ -421,7 +417,6 @@ class DataOutput(_ByteOrder):
         """
         Write a part of an array.
 
-        @param bytes: the array.
         @param offset: beginning of the part (default 0).
         @param length: length of the part (default 0, up to the end).
         @raise IndexError: if the part is not inside the array.

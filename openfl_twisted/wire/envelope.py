@@ -64,7 +64,6 @@ def encode(envelope: Envelope) -> bytes:
     """
     Serialize an envelope: version, flags, node, sequence number and payload.
 
-    @param envelope: the envelope.
     @return: a header of 26 bytes (big-endian), and the payload.
     @raise EnvelopeError: if the node does not have 16 bytes, or the number is out of
         range.
@@ -103,7 +102,6 @@ class Sequencer:
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
         """
-        @param node: identifier of the publishing node.
         @param maxTopics: maximum number of topics to remember.
         """
         self._node = node

@@ -15,27 +15,17 @@ from openfl_twisted.wire.policy import request
 class ClientType(enum.Enum):
     """
     The types of clients that a port can accept.
+
+    @cvar POLICY: a player that requests the policy file.
+    @cvar TLS: a client that starts a TLS handshake.
+    @cvar WEBSOCKET: a client that starts a WebSocket handshake.
+    @cvar PLAIN: any other client: its bytes are for the application.
     """
 
     POLICY = "policy"
-    """
-    A player that requests the policy file.
-    """
-
     TLS = "tls"
-    """
-    A client that starts a TLS handshake.
-    """
-
     WEBSOCKET = "websocket"
-    """
-    A client that starts a WebSocket handshake.
-    """
-
     PLAIN = "plain"
-    """
-    Any other client: its bytes are for the application.
-    """
 
 
 ALL_TYPES = frozenset(ClientType)
@@ -47,32 +37,19 @@ All types of clients.
 class Signature(enum.Enum):
     """
     The protocols that the first bytes of a connection can belong to.
+
+    @cvar POLICY: a policy request.
+    @cvar TLS: a TLS handshake: a C{ClientHello}.
+    @cvar HTTP: an HTTP request: a WebSocket handshake or any other.
+    @cvar PROXY: a header of the PROXY protocol, version 1 or 2.
+    @cvar NONE: none of these: the bytes are for the application.
     """
 
     POLICY = "policy"
-    """
-    A policy request.
-    """
-
     TLS = "tls"
-    """
-    A TLS handshake: a C{ClientHello}.
-    """
-
     HTTP = "http"
-    """
-    An HTTP request: a WebSocket handshake or any other.
-    """
-
     PROXY = "proxy"
-    """
-    A header of the PROXY protocol, version 1 or 2.
-    """
-
     NONE = "none"
-    """
-    None of these: the bytes are for the application.
-    """
 
 
 FOREIGN = frozenset((Signature.HTTP, Signature.TLS, Signature.PROXY))

@@ -65,7 +65,6 @@ def clientOf(
 
     @param headers: the header fields of the request, names in lower case.
     @param peer: the IP address of the connection's peer.
-    @param trustedProxies: the networks of trusted proxies.
     @return: the client's address; C{None} if the peer is not a trusted proxy, or if
         the header field is missing or malformed.
     """

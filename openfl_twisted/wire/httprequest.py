@@ -105,7 +105,6 @@ def hasRequestLine(data: bytes) -> bool:
     that is not registered. L{startsRequest} does not look for these: every word
     can be the beginning of one.
 
-    @param data: the bytes.
     @return: whether they do.
     """
     return _anyRequestLine.match(data) is not None
@@ -275,7 +274,6 @@ def parseHead(head: bytes) -> RequestHead:
     Parse the head of a request.
 
     @param head: all its bytes, with the empty line at its end.
-    @return: the parts of the head.
     @raise OtherRequest: if it is not a head of HTTP/1.0 or HTTP/1.1. Folded
         lines, and lines that end with LF alone, are not accepted.
     """
@@ -337,7 +335,6 @@ class HeadCollector:
         """
         Add a chunk.
 
-        @param data: the chunk.
         @return: the head, and the bytes after it; C{None} while the head is not
             complete.
         @raise OtherRequest: if the first line is not a request line. This is

@@ -25,7 +25,6 @@ def numberIn(digits: bytes) -> int:
     Parse a decimal number without sign and spaces.
 
     @param digits: the digits, in ASCII.
-    @return: the number.
     @raise StreamError: if it is not a number, or has more than 19 digits.
     """
     if not digits.isdigit() or len(digits) > 19:
@@ -67,7 +66,6 @@ class LineBlockParser:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: lines, each with its block, to be consumed before the next chunk.
         @raise StreamError: if a line or a block is too long, has no terminator, or
             has an invalid length. The parser cannot be used after it.

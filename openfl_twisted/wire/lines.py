@@ -26,28 +26,19 @@ Default maximum length of a line (bytes): 64 KiB.
 class Framing(enum.Enum):
     """
     The terminator of a message.
+
+    @cvar NONE: none: all data that is received together is one message.
+    @cvar LINE: CR, LF or CR LF, as in Java's C{BufferedReader.readLine}. NUL is an
+        ordinary character.
+    @cvar NUL: a NUL byte. CR and LF are ordinary characters.
+    @cvar AUTO: a newline or a NUL byte. A NUL byte directly after a newline belongs to
+        it.
     """
 
     NONE = "none"
-    """
-    None: all data that is received together is one message.
-    """
-
     LINE = "line"
-    """
-    CR, LF or CR LF, as in Java's C{BufferedReader.readLine}. NUL is an ordinary
-    character.
-    """
-
     NUL = "nul"
-    """
-    A NUL byte. CR and LF are ordinary characters.
-    """
-
     AUTO = "auto"
-    """
-    A newline or a NUL byte. A NUL byte directly after a newline belongs to it.
-    """
 
 
 _ends = {
@@ -104,8 +95,6 @@ class LineSplitter:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
-        @return: the completed lines.
         @raise MessageTooLong: if a line exceeds the limit.
         """
         lines: list[Line] = []

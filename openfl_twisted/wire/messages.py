@@ -102,7 +102,6 @@ class MessageSplitter:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: the completed messages, without their terminators.
         @raise MessageTooLong: if a message exceeds the limit. The splitter cannot be
             used again before L{clear}.
@@ -129,7 +128,6 @@ class MessageSplitter:
         Parse the next chunk of the stream, and return the messages joined. This is
         cheaper than L{receive}.
 
-        @param data: the chunk.
         @return: the completed messages, separated by NUL bytes; C{None} if none is
             complete.
         @raise MessageTooLong: if a message exceeds the limit; see L{receive}.
@@ -188,8 +186,6 @@ def receiveUpTo(splitter: _Splitter[_T], data: bytes) -> tuple[list[_T], Message
     """
     Parse the next chunk of a stream, up to a message that exceeds the limit.
 
-    @param splitter: the stream splitter.
-    @param data: the chunk.
     @return: the completed messages before that message, and its error; C{None} if
         all are within the limit.
     """

@@ -89,7 +89,6 @@ class NATSReader:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: the completed messages, in order. They are parsed as the iterator is
             consumed, which must be done before the next chunk.
         @raise StreamError: if the server violates the protocol.
@@ -165,7 +164,6 @@ def connect(options: dict[str, Any]) -> bytes:
     """
     Make the first command of a client.
 
-    @param options: the options of C{CONNECT}.
     @return: C{CONNECT} with the options as JSON.
     """
     return b"CONNECT " + json.dumps(options, separators=(",", ":")).encode() + b"\r\n"
@@ -189,7 +187,6 @@ def subscribe(subject: bytes, number: int) -> bytes:
     @param subject: the subject, see L{subjectOf}.
     @param number: number of the subscription, unique on this connection. Each
         L{Delivery} contains it.
-    @return: C{SUB}.
     """
     return b"SUB %b %d\r\n" % (subject, number)
 
@@ -199,6 +196,5 @@ def unsubscribe(number: int) -> bytes:
     Make a command that ends a subscription.
 
     @param number: see L{subscribe}. Messages that are in flight may still arrive.
-    @return: C{UNSUB}.
     """
     return b"UNSUB %d\r\n" % number

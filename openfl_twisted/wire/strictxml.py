@@ -263,7 +263,6 @@ def readElement(data: bytes) -> Element:
     refused everywhere.
 
     @param data: UTF-8.
-    @return: the element.
     @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
     """
     _checkAmounts(data, _DEFAULT_LIMITS)
@@ -340,12 +339,10 @@ def walk(
     Parse a document in any encoding, and pass its elements and text to
     functions. A reference to an external DTD is allowed, and ignored.
 
-    @param data: the document.
     @param onElement: called for each start tag, with the depth (1 for the root),
         the name and the attributes. A namespace precedes the name, with a
         closing brace in between.
     @param onText: called for the text between the tags.
-    @param limits: the limits of the document.
     @raise XMLError: if the document is not well-formed, has declarations of its
         own or an undeclared entity, or exceeds a limit.
     """

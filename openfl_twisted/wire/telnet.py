@@ -17,7 +17,6 @@ def escape(data: bytes) -> bytes:
     """
     Double each byte that would begin a command.
 
-    @param data: the data to send.
     @return: the escaped data.
     """
     return data.replace(_IAC, _IAC * 2)
@@ -55,7 +54,6 @@ class TelnetReader:
         """
         Parse the next chunk of the stream.
 
-        @param data: the chunk.
         @return: the data without commands, and the answers to send.
         """
         text, answers = self._withoutCommands(data)

@@ -116,7 +116,6 @@ def encodeUTF8(text: str) -> bytes:
     Encode text as UTF-8, as Flash does: a surrogate pair becomes the four bytes of its
     character, a lone surrogate becomes U+FFFD.
 
-    @param text: any text.
     @return: valid UTF-8.
     """
     try:
@@ -131,7 +130,6 @@ def escape(text: str) -> str:
     characters, and characters that change the direction of text, are written as
     escape sequences of Python.
 
-    @param text: any text.
     @return: the text, shortened to L{MAX_SHOWN} characters and C{...} if it is longer.
     """
     if len(text) > MAX_SHOWN:
@@ -188,7 +186,6 @@ def encodeText(text: str, charSet: str) -> bytes:
     """
     Encode text in a named character set.
 
-    @param text: any text.
     @param charSet: as for L{decodeText}.
     @return: the bytes, without a byte order mark. A character that the character set
         does not have becomes C{?}.

@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from twisted.logger import Logger
 from twisted.python import usage
@@ -168,10 +168,20 @@ def raisedIn(function: Callable[..., Any]) -> set[str]:
     return found
 
 
+def words(text: str) -> set[str]:
+    """
+    Return the words of a text in lower case and without plural, including those of names
+    in camelCase.
+    """
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return {word.lower().removesuffix("s") for word in re.findall(r"[A-Za-z]+", apart)}
+
+
 def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
     """
     Return the fields missing in the docstring of a function or a property. An override
-    only describes additional parameters and exceptions.
+    only describes additional parameters and exceptions. A parameter needs no field if its
+    name consists of words of the docstring, of the function or of the parameter's type.
     """
     function: Any = member.fget if isinstance(member, property) else member
     text = inspect.getdoc(function) or ""
@@ -184,11 +194,20 @@ def missing(name: str, member: Any, cls: type[Any] | None) -> Iterator[str]:
         # An override can rename parameters.
         added = len(parameters) - len(found)
         parameters = [each for each in parameters if each not in found] if added > 0 else []
+    signature = inspect.signature(function)
+    known = words(f"{name} {text}")
+    # Other words for data.
+    if known & {"byte", "chunk", "document"}:
+        known.add("data")
     for parameter in parameters:
-        if not re.search(rf"@(param|ivar|keyword) {parameter}:|C\{{{parameter}\}}", text):
+        kind = words(str(signature.parameters[parameter].annotation))
+        if not (
+            re.search(rf"@(param|ivar|keyword) {parameter}:|C\{{{parameter}\}}", text)
+            or words(parameter) <= known | kind
+        ):
             yield f"@param {parameter}"
-    result = inspect.signature(function).return_annotation
-    says = isinstance(member, property) or result in _NOTHING
+    result = signature.return_annotation
+    says = isinstance(member, property) or result in (*_NOTHING, Self)
     if not says and not described and not re.search(_RESULT, text):
         yield "@return"
     promised = "\n".join([text, *(each.__doc__ for each in described)])
@@ -278,8 +297,8 @@ class DocstringTests(SynchronousTestCase):
     def test_fields(self) -> None:
         """
         In the packages with fields, each parameter, result and exception is described,
-        unless it is inherited. A summary that starts with "Return" or a similar verb
-        describes the result.
+        unless it is inherited. The summary or the type can describe a parameter. A summary
+        that starts with "Return" or a similar verb describes the result.
         """
         found = [
             f"{module.__name__}.{name}: {what}"

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from docs.optiontables import optionsOf, tableOf
 from openfl_twisted import errors, events
-from openfl_twisted.commandline import GENERAL, LIMITS, Option
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 from tests.documentation.blocks import DOCS
@@ -82,8 +82,8 @@ class OptionTests(SynchronousTestCase):
         A row contains the option with its value, the default and the meaning. The row of
         a limit describes the value 0.
         """
-        limit = Option(LIMITS, "max-message", "BYTES", "Maximum size.", 2048)
-        flag = Option(GENERAL, "check", "", "Check *.pem files.")
+        limit = Option(Group.LIMITS, "max-message", "BYTES", "Maximum size.", 2048)
+        flag = Option(Group.GENERAL, "check", "", "Check *.pem files.")
         self.assertEqual(
             tableOf([limit, flag])[7:],
             [

@@ -53,7 +53,7 @@ class ServerSocketTests(SynchronousTestCase):
         """
         from twisted.internet import reactor
 
-        self.assertIs(ServerSocket()._server.reactor, reactor)
+        self.assertIs(ServerSocket()._reactor, reactor)
 
     def test_bind(self) -> None:
         """

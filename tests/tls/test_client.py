@@ -23,8 +23,7 @@ from openfl_twisted.tls import (
     trust,
     verdictOf,
 )
-from openfl_twisted.wire.x509 import certificates
-from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, Verdict
+from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, OwnCode, Verdict
 from tests.extensions import critical, purposes
 from tests.laboratory import HOST, PAST, Identity, authority, server
 from tests.tls.handshakes import (
@@ -198,7 +197,7 @@ class DenialTests(SynchronousTestCase):
         def fail(*arguments: object, **options: object) -> None:
             raise ZeroDivisionError
 
-        for name in ("verifyPath", "readStaple"):
+        for name in ("findPath", "readStaple"):
             patched = self.patch(judge, name, fail)
             for version in VERSIONS.values():
                 outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
@@ -293,7 +292,6 @@ class DenialTests(SynchronousTestCase):
 
         self.patch(client, "Judge", Counting)
         self.patch(judge, "findPath", fail)
-        self.patch(judge, "verifyPath", fail)
         for scene in (constraining(1000, 600), constraining(1000, 600, STRANGER)):
             callbacks.clear()
             outcome = shakeHands(scene.server, scene.trust, scene.host)
@@ -301,7 +299,7 @@ class DenialTests(SynchronousTestCase):
             self.assertEqual(outcome.verdict.status, CertificateStatus.INVALID)
             self.assertEqual(outcome.verdict.statuses, {CertificateStatus.INVALID})
             assert outcome.verdict.finding is not None
-            self.assertEqual(outcome.verdict.finding.code, certificates.TOO_COSTLY)
+            self.assertEqual(outcome.verdict.finding.code, OwnCode.TOO_COSTLY)
             self.assertIn("its verification would cost too much", str(outcome.reason))
             self.assertEqual(outcome.received, b"")
         self.assertEqual(self.flushLoggedErrors(), [])

@@ -281,7 +281,10 @@ PARSERS = {
         whole(lambda data: costs.findExcess([data])),
         [b"\x30\x03\x02\x01\x01", b"\x05\x00", b"\x30\x82\x20\x00", b"\x04\x00"],
     ),
-    "x509.der": Parser(whole(der.elements), [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"]),
+    "x509.der": Parser(
+        whole(lambda data: list(der.elements(data, (0, 0, len(data))))),
+        [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"],
+    ),
     "envelope": Parser(whole(envelope.decode), [b"\x01", b"\x00"]),
     "firstbytes": Parser(
         whole(firstbytes.recognize),

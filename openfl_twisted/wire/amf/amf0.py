@@ -30,11 +30,17 @@ written itself. This module reads and writes single values, whose own root is 0.
 
 import datetime as dt
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from openfl_twisted.wire.amf.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf.amf3writer import AMF3Writer, millisecondsOf, notWritable, packDouble
+from openfl_twisted.wire.amf.amf3writer import (
+    AMF3Writer,
+    millisecondsOf,
+    notWritable,
+    packDouble,
+    subclassWriters,
+)
 from openfl_twisted.wire.amf.members import declaredMembers, namedTwice, nameOf, normalArray
 from openfl_twisted.wire.amf.values import (
     XML,
@@ -70,7 +76,6 @@ def _lengthWith(name: str) -> int:
     """
     Return the length that an array must have to contain an entry.
 
-    @param name: the name of the entry.
     @return: the index plus 1; 0 if the name is not an array index in the decimal form
         of ActionScript.
     """
@@ -100,7 +105,6 @@ class AMF0Reader:
         """
         Read a marker and its value.
 
-        @param position: position of the marker.
         @return: the value, and the position after it.
         @raise AMFError: if the marker is unknown, or the value is invalid or exceeds a limit.
         """
@@ -213,7 +217,6 @@ class AMF0Reader:
         Read names with their values up to the end of an object.
 
         @param value: the object; it gets the next reference number.
-        @param members: receives the members.
         """
         data = self._data
         amf3 = self._amf3
@@ -456,12 +459,7 @@ class AMF0Writer:
         dict: _writeObject,
         TypedObject: _writeTyped,
     }
-    # As in AMF3.
-    _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
-        *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
-        (Mapping, _writeObject),
-        (Callable, _writeUndefined),
-    ]
+    _bases = subclassWriters(_writers)
 
 
 _Write = Callable[[AMF0Writer, Any], None]

@@ -115,7 +115,6 @@ def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, i
     Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
     @param data: the bytes; an index after their end is an C{IndexError}.
-    @param position: position of the integer.
     @return: the integer, 0 to 536870911, and the position after it.
     """
     first = data[position]
@@ -200,7 +199,6 @@ class AMF3Reader:
 
         @param function: the method: it gets a position, and returns a value and the position
             after it.
-        @param position: position of the value.
         @return: the result of the method.
         @raise EOFError: if the value is incomplete.
         @raise AMFError: if the value is invalid, exceeds a limit, or is nested too deeply for
@@ -219,7 +217,6 @@ class AMF3Reader:
         """
         Count values before memory is allocated for them.
 
-        @param count: number of values.
         @param least: their minimum length (bytes).
         @param position: their position.
         @raise AMFError: if the values exceed the limit.
@@ -298,7 +295,6 @@ class AMF3Reader:
         """
         Read a marker and its value.
 
-        @param position: position of the marker.
         @return: the value, and the position after it.
         """
         values: list[Any] = []
@@ -311,7 +307,6 @@ class AMF3Reader:
 
         @param count: their number; they have been counted.
         @param position: position of the first marker.
-        @param values: receives the values.
         @return: the position after them.
         @raise AMFError: if a value is invalid, or exceeds a limit.
         """
@@ -348,8 +343,12 @@ class AMF3Reader:
                 append(_unpackDouble(data, position)[0])
                 position += 8
             elif marker <= DICTIONARY:
-                value, position = readers[marker](self, position)
-                append(value)
+                head, position = readU29(data, position)
+                if head & 1:
+                    value, position = readers[marker](self, head, position)
+                    append(value)
+                else:
+                    append(self._object(head >> 1))
             else:
                 raise AMFError(f"unknown AMF3 marker {marker:02X}")
         return position
@@ -400,7 +399,11 @@ class AMF3Reader:
                 members[name] = _unpackDouble(data, position)[0]
                 position += 8
             elif marker <= DICTIONARY:
-                members[name], position = readers[marker](self, position)
+                head, position = readU29(data, position)
+                if head & 1:
+                    members[name], position = readers[marker](self, head, position)
+                else:
+                    members[name] = self._object(head >> 1)
             else:
                 raise AMFError(f"unknown AMF3 marker {marker:02X}")
 
@@ -408,7 +411,6 @@ class AMF3Reader:
         """
         Read text, or a reference to text.
 
-        @param position: position of the text.
         @return: the text, and the position after it.
         @raise AMFError: if the reference is unknown, or the text exceeds the limit.
         """
@@ -430,33 +432,24 @@ class AMF3Reader:
         except IndexError:
             raise AMFError(f"reference to unknown object {index}") from None
 
-    def _readXMLDocument(self, position: int) -> tuple[Any, int]:
-        return self._readText(position, XMLDocument)
+    def _readXMLDocument(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readText(head, position, XMLDocument)
 
-    def _readXML(self, position: int) -> tuple[Any, int]:
-        return self._readText(position, XML)
+    def _readXML(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readText(head, position, XML)
 
-    def _readText(self, position: int, kind: type[str]) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readText(self, head: int, position: int, kind: type[str]) -> tuple[Any, int]:
         text, position = self.takeText(position, head >> 1)
         value = kind(text)
         self.keep(value)
         return value, position
 
-    def _readDate(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readDate(self, head: int, position: int) -> tuple[Any, int]:
         value = Date(_unpackDouble(self.data, position)[0])
         self.keep(value)
         return value, position + 8
 
-    def _readByteArray(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readByteArray(self, head: int, position: int) -> tuple[Any, int]:
         end = position + (head >> 1)
         if end > self.end:
             raise self.endError(end)
@@ -464,10 +457,7 @@ class AMF3Reader:
         self.keep(value)
         return value, end
 
-    def _readArray(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readArray(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(count, count + 1, position)
@@ -487,21 +477,23 @@ class AMF3Reader:
         self.depth += 1
         return value, position
 
-    def _readIntVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, IntVector, "i", 4)
+    def _readIntVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, IntVector, "i", 4)
 
-    def _readUIntVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, UIntVector, "I", 4)
+    def _readUIntVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, UIntVector, "I", 4)
 
-    def _readNumberVector(self, position: int) -> tuple[Any, int]:
-        return self._readNumbers(position, NumberVector, "d", 8)
+    def _readNumberVector(self, head: int, position: int) -> tuple[Any, int]:
+        return self._readNumbers(head, position, NumberVector, "d", 8)
 
     def _readNumbers(
-        self, position: int, kind: Callable[[tuple[Any, ...], bool], Any], form: str, size: int
+        self,
+        head: int,
+        position: int,
+        kind: Callable[[tuple[Any, ...], bool], Any],
+        form: str,
+        size: int,
     ) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
         count = head >> 1
         # A number in a vector takes a fraction of the time of any other value.
         self.take(count // 8, count * size + 1, position)
@@ -510,10 +502,7 @@ class AMF3Reader:
         self.keep(value)
         return value, position + 1 + count * size
 
-    def _readObjectVector(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readObjectVector(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(count, count + 2, position)
@@ -527,10 +516,7 @@ class AMF3Reader:
         self.depth += 1
         return value, position
 
-    def _readDictionary(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readDictionary(self, head: int, position: int) -> tuple[Any, int]:
         count = head >> 1
         self.enter()
         self.take(2 * count, 2 * count + 1, position)
@@ -545,10 +531,7 @@ class AMF3Reader:
 
     # Objects
 
-    def _readObject(self, position: int) -> tuple[Any, int]:
-        head, position = readU29(self.data, position)
-        if not head & 1:
-            return self._object(head >> 1), position
+    def _readObject(self, head: int, position: int) -> tuple[Any, int]:
         self.depth -= 1
         if self.depth < 0:
             self.enter()
@@ -609,21 +592,20 @@ class AMF3Reader:
         callOwn(value.readExternal, source)
         return source.position
 
-    _readers: ClassVar[tuple[Callable[["AMF3Reader", int], tuple[Any, int]], ...]] = (
-        # Strings, and the markers below them, are read by the callers.
-        *[readValue] * XML_DOCUMENT,
-        _readXMLDocument,
-        _readDate,
-        _readArray,
-        _readObject,
-        _readXML,
-        _readByteArray,
-        _readIntVector,
-        _readUIntVector,
-        _readNumberVector,
-        _readObjectVector,
-        _readDictionary,
-    )
+    # They get the header of an object that is not a reference, and the position after it.
+    _readers: ClassVar[dict[int, Callable[["AMF3Reader", int, int], tuple[Any, int]]]] = {
+        XML_DOCUMENT: _readXMLDocument,
+        DATE: _readDate,
+        ARRAY: _readArray,
+        OBJECT: _readObject,
+        XML_TEXT: _readXML,
+        BYTE_ARRAY: _readByteArray,
+        INT_VECTOR: _readIntVector,
+        UINT_VECTOR: _readUIntVector,
+        NUMBER_VECTOR: _readNumberVector,
+        OBJECT_VECTOR: _readObjectVector,
+        DICTIONARY: _readDictionary,
+    }
 
 
 def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) -> None:
@@ -632,7 +614,6 @@ def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) 
 
     @param value: the object.
     @param members: the received members, by name. Undeclared ones are ignored.
-    @param registered: the class of the object.
     @raise AMFError: if the class refuses a member.
     """
     for name in registered.members:
@@ -653,7 +634,6 @@ class _ExternalInput(DataInput):
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
         """
-        @param reader: the reader of the enclosing value.
         @param position: position of the object's own bytes.
         """
         self.position = position

@@ -8,7 +8,7 @@ import datetime as dt
 import math
 import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from openfl_twisted.wire.amf.amf3 import (
     ARRAY,
@@ -63,6 +63,7 @@ from openfl_twisted.wire.amf.values import (
 from openfl_twisted.wire.dataio import DataOutput
 from openfl_twisted.wire.text import encodeUTF8
 
+_T = TypeVar("_T")
 _double = struct.Struct(">d")
 _packMarked = struct.Struct(">Bd").pack
 
@@ -124,7 +125,6 @@ def notWritable(value: Any) -> AMFError:
     """
     Return the error for a value without a form in AMF.
 
-    @param value: the value.
     @return: the error. For a C{date} it contains the alternative.
     """
     if isinstance(value, dt.date):
@@ -134,6 +134,20 @@ def notWritable(value: Any) -> AMFError:
         )
     kind = type(value)
     return AMFError(f"{kind.__module__}.{kind.__qualname__} is not registered")
+
+
+def subclassWriters(writers: dict[type[Any], _T]) -> list[tuple[Any, _T]]:
+    """
+    Return the writers for subclasses, mappings and functions.
+
+    @param writers: the writers for the classes of AMF.
+    @return: the writers with their classes. A class precedes its bases.
+    """
+    return [
+        *sorted(writers.items(), key=lambda entry: -len(entry[0].__mro__)),
+        (Mapping, writers[dict]),
+        (Callable, writers[type(Undefined)]),
+    ]
 
 
 class AMF3Writer:
@@ -164,10 +178,6 @@ class AMF3Writer:
         references: bool,
         writeMembers: Callable[[Any, DynamicOutput], object] | None,
     ) -> None:
-        """
-        @param references: whether repeated objects are written as references; see
-            L{openfl_twisted.wire.amf.codec.encode}.
-        """
         self.out = bytearray()
         self.writeMembers = writeMembers
         self.registry = registry
@@ -202,7 +212,6 @@ class AMF3Writer:
         """
         Count values.
 
-        @param count: number of values.
         @raise AMFError: if the values exceed the limit.
         """
         self.items -= count
@@ -214,7 +223,6 @@ class AMF3Writer:
         Encode and count text.
 
         @param value: any text, also with lone surrogates.
-        @return: the text in UTF-8.
         @raise AMFError: if the text exceeds the limit.
         """
         data = encodeUTF8(value)
@@ -275,7 +283,6 @@ class AMF3Writer:
         """
         Write consecutive values, which have been counted.
 
-        @param values: as for L{write}.
         @raise AMFError: if a value has no form in AMF, or exceeds a limit.
         """
         out = self.out
@@ -303,7 +310,6 @@ class AMF3Writer:
 
         @param value: an instance of a registered class or of a subclass of AMF's types, a
             C{Mapping}, or a callable.
-        @return: the method.
         @raise AMFError: if the value has no form in AMF.
         """
         kind = type(value)
@@ -665,12 +671,7 @@ class AMF3Writer:
         dict: _writeObject,
         TypedObject: _writeTyped,
     }
-    # For subclasses. A class precedes its bases.
-    _bases: ClassVar[list[tuple[Any, "_Write"]]] = [
-        *sorted(_writers.items(), key=lambda entry: -len(entry[0].__mro__)),
-        (Mapping, _writeObject),
-        (Callable, _writeUndefined),
-    ]
+    _bases = subclassWriters(_writers)
 
 
 _Write = Callable[[AMF3Writer, Any], None]
@@ -686,9 +687,6 @@ class _ExternalOutput(DataOutput):
     objectEncoding = 3
 
     def __init__(self, writer: AMF3Writer) -> None:
-        """
-        @param writer: the writer of the enclosing value.
-        """
         self._writer = writer
 
     def _put(self, data: bytes | bytearray) -> None:

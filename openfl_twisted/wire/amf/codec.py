@@ -60,7 +60,6 @@ def decode(
     @param position: position of the value (default 0).
     @param objectEncoding: L{AMF0} or L{AMF3}.
     @param registry: the classes that may be created (default: none).
-    @param limits: the limits of the value.
     @param makeByteArray: creates a C{ByteArray} from its bytes.
     @return: the value, and the position after it.
     @raise EOFError: if the value is incomplete. More bytes can complete it, unless a
@@ -118,12 +117,10 @@ def encode(
         XML no new strings are referred to, since OpenFL counts them differently.
         OpenFL does not read L{XMLDocument}; in AMF0 it reads neither XML nor classes
         nor AMF3 values.
-    @param limits: the limits of the value.
     @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput},
         whose C{writeDynamicProperty(name, value)} writes a member. Other members are not
         written. The default writes all members except functions. It is not called for
         arrays and for instances of classes.
-    @return: the bytes of the value.
     @raise AMFError: if a part of the value has no form in AMF, exceeds a limit, or
         fails to return its members; its exception is the cause.
     @raise ValueError: if C{objectEncoding} is unknown.

@@ -228,7 +228,6 @@ class AcknowledgeMessage(AsyncMessage):
         @param request: the message.
         @param body: the content of the answer; C{None} by default.
         @param members: any other members.
-        @return: a message of this class.
         """
         return cls(
             body=body,

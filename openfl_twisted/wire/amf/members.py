@@ -28,7 +28,6 @@ def namedTwice(key: Any, value: Mapping[Any, Any]) -> bool:
     """
     Return whether a key has the same name on the wire as another key.
 
-    @param key: a key of an object.
     @param value: the object.
     @return: C{True} for an integer whose decimal text is also a key. Only the entry of
         the text is written.
@@ -68,7 +67,6 @@ class DynamicOutput:
         """
         Write a member.
 
-        @param name: its name.
         @param value: its value; a function is written as C{undefined}.
         @raise AMFError: if the name is not text or is empty, if there are too many members,
             or if the object was already written.
@@ -93,8 +91,6 @@ def declaredMembers(value: Any, registered: RegisteredClass) -> list[Any]:
     """
     Return the values of the declared members of an object.
 
-    @param value: an instance of the class.
-    @param registered: the class.
     @return: the values, in the order of the declared names.
     @raise AMFError: if a member is missing.
     """

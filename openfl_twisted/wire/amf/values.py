@@ -142,7 +142,6 @@ def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
     Return the parts of a dictionary that C{dict.__eq__} does not compare: the
     dense elements of an array, and the alias of a class.
 
-    @param value: any dictionary.
     @return: both, with C{[]} and C{None} where the dictionary has none.
     """
     return getattr(value, "dense", []), getattr(value, "alias", None)
@@ -384,7 +383,6 @@ class Dictionary(MutableMapping[Any, Any]):
         cannot make them slow.
 
         @param key: any value. An equal key that is neither text nor a number is kept too.
-        @param value: any value.
         """
         self._entries[_tokenOf(key)] = (key, value)
 
@@ -510,7 +508,6 @@ class ClassRegistry:
         of L{openfl_twisted.wire.dataio.DataOutput} and C{writeObject(value)}.
 
         @param alias: the name of the class on the wire.
-        @param cls: the class.
         @param members: the names of its members (default: the fields of a dataclass,
             or the annotated names without those that begin with an underscore).
         @raise ValueError: if the alias is empty or registered for another class, if
@@ -544,7 +541,6 @@ class ClassRegistry:
         """
         Return the registration of exactly a class, not of a base class.
 
-        @param cls: the class.
         @return: C{None} if it is not registered.
         """
         return self._byClass.get(cls)

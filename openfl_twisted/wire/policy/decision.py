@@ -38,8 +38,6 @@ def decide(
     """
     Decide like L{PolicyFile.permits}, and give the reasons.
 
-    @param policy: the policy file.
-    @param content: the content that connects.
     @param port: the port that it connects to.
     @param servedFrom: the port that served the file.
     @return: the decision, with a reason for each rule of the file.
@@ -64,9 +62,7 @@ def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     C{XMLSocket} still describes. No policy file is requested. A program may connect
     only to the host that it was loaded from, and only to ports 1024 and higher.
 
-    @param content: the content that connects.
     @param host: the host that it connects to, IPv6 without brackets.
-    @param port: the port that it connects to.
     @return: the decision, with two reasons: the host and the port.
     """
     bare = content.domain.removeprefix("[").removesuffix("]")

@@ -148,8 +148,6 @@ class PolicyFile:
     def forPort(cls, port: int) -> Self:
         """
         Return a file that grants one port to all domains.
-
-        @param port: the port.
         """
         return cls((AccessRule("*", str(port)),))
 
@@ -222,7 +220,6 @@ class PolicyFile:
 
         @param domain: the host that the content was loaded from: a name in any case, or
             an IP address (IPv6 in brackets).
-        @param port: the port that it connects to.
         @param secure: whether the content was loaded over https.
         @param servedFrom: the port that served this file. One below 1024 can grant any
             port; another can grant only ports 1024 and higher.

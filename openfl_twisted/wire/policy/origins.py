@@ -22,7 +22,6 @@ def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None]
     """
     Create the check of C{Origin} from a policy file.
 
-    @param policyFile: the policy file.
     @param port: the port that pages connect to; C{None} for a UNIX socket, where only
         the domains count.
     @return: a function that returns whether an C{Origin} may connect. A client without

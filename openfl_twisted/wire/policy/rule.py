@@ -35,7 +35,6 @@ def shown(text: str) -> str:
     """
     Quote text from a file or a program for a log line.
 
-    @param text: any text.
     @return: the beginning of the text in quotes, with control characters escaped.
     """
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "\u2026")
@@ -199,7 +198,6 @@ class AccessRule:
         L{PolicyFile.permits<openfl_twisted.wire.policy.file.PolicyFile.permits>}.
 
         @param domain: the host that the content was loaded from; empty for none.
-        @param port: the port that it connects to.
         @param secure: whether the content was loaded over https.
         @param servedFrom: the port that served the file. One of 1024 or higher cannot grant
             a port below 1024.

@@ -346,8 +346,6 @@ class WebSocketFrames:
         Read a fragment or a compressed message.
 
         @param first: the first byte of the frame.
-        @param payload: the payload as received.
-        @return: the payload, inflated.
         """
         opcode, isLast = first & _OPCODE, first >= _FIN
         if self._extension is not None:
@@ -393,7 +391,6 @@ class WebSocketFrames:
         """
         Make a binary message of each payload that is not empty.
 
-        @param payloads: the payloads, of any length.
         @return: the frames, joined; one for each message.
         """
         if self._extension is None:

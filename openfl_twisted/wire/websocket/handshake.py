@@ -23,7 +23,6 @@ def checkUpgrade(head: RequestHead) -> None:
     """
     Check a WebSocket handshake, except its key, subprotocols and extensions.
 
-    @param head: the head of the request.
     @raise OtherRequest: if it does not request a WebSocket; see L{RequestHead.answer}.
     @raise HTTPAnswer: if it is malformed.
     """

@@ -74,7 +74,6 @@ def makePongs(payloads: Sequence[bytes]) -> bytes:
     Make the answers to pings.
 
     @param payloads: the payloads of the pings, at most 125 bytes each.
-    @return: the frames, joined.
     """
     return b"".join([makeControl(Opcode.PONG, payload) for payload in payloads])
 
@@ -83,7 +82,6 @@ def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
     """
     Make a control frame.
 
-    @param opcode: the opcode.
     @param payload: the payload, at most 125 bytes.
     """
     return bytes((_FIN | opcode, len(payload))) + payload
@@ -105,9 +103,7 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
     """
     Make a compressed binary message of each payload that is not empty.
 
-    @param payloads: the payloads.
     @param extension: the negotiated C{permessage-deflate}.
-    @return: the frames, joined.
     """
     frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
     return b"".join([frame.serialize(mask=False, extensions=[extension]) for frame in frames])

@@ -36,43 +36,6 @@ HOSTNAME_MISMATCH = 62
 OpenSSL's code: a certificate is for another host.
 """
 
-UNREADABLE = -1
-"""
-Our own code: the certificate's extensions cannot be parsed.
-"""
-
-REFUSED_PATH = -2
-"""
-Our own code: the second verifier rejects the path that OpenSSL has accepted.
-"""
-
-NOT_OWNED = -3
-"""
-Our own code: the server does not have the private key of its certificate.
-"""
-
-MUST_STAPLE = -4
-"""
-Our own code: the certificate requires a valid OCSP response, and the server sent
-none.
-"""
-
-UNPROVED = -5
-"""
-Our own code: the client requires revocation data, and none shows that the certificate
-is not revoked.
-"""
-
-UNCHECKED_CONSTRAINTS = -6
-"""
-Our own code: the second verifier cannot check name constraints of the path.
-"""
-
-TOO_COSTLY = -7
-"""
-Our own code: the verification would exceed a cost limit.
-"""
-
 MAX_ISSUERS = 4
 """
 Maximum number of certificates whose keys are tried on one signature.
@@ -92,39 +55,57 @@ MALFORMED = (
 The exceptions of C{cryptography} for a malformed certificate.
 """
 
-REFUSED_LEAF = -8
-"""
-Our own code: the second verifier rejects the server certificate that OpenSSL has
-accepted.
-"""
-
-NO_ANCHORS = -9
-"""
-Our own code: the client has no trust anchors.
-"""
-
-UNTRUSTED_END = -10
-"""
-Our own code: the path that OpenSSL has accepted does not end at a trust anchor.
-"""
-
 MAX_DETAIL = 500
 """
 Maximum length of the detail in the text of a finding (characters).
 """
 
+
+class OwnCode(IntEnum):
+    """
+    Our own codes of findings, in addition to those of OpenSSL.
+
+    @cvar UNREADABLE: the certificate's extensions cannot be parsed.
+    @cvar REFUSED_PATH: the second verifier rejects the path that OpenSSL has accepted.
+    @cvar NOT_OWNED: the server does not have the private key of its certificate.
+    @cvar MUST_STAPLE: the certificate requires a valid OCSP response, and the server sent
+        none.
+    @cvar UNPROVED: the client requires revocation data, and none shows that the certificate
+        is not revoked.
+    @cvar UNCHECKED_CONSTRAINTS: the second verifier cannot check name constraints of the
+        path.
+    @cvar TOO_COSTLY: the verification would exceed a cost limit.
+    @cvar REFUSED_LEAF: the second verifier rejects the server certificate that OpenSSL has
+        accepted.
+    @cvar NO_ANCHORS: the client has no trust anchors.
+    @cvar UNTRUSTED_END: the path that OpenSSL has accepted does not end at a trust anchor.
+    """
+
+    UNREADABLE = -1
+    REFUSED_PATH = -2
+    NOT_OWNED = -3
+    MUST_STAPLE = -4
+    UNPROVED = -5
+    UNCHECKED_CONSTRAINTS = -6
+    TOO_COSTLY = -7
+    REFUSED_LEAF = -8
+    NO_ANCHORS = -9
+    UNTRUSTED_END = -10
+
+
 _DATE = "%Y-%m-%d %H:%M UTC"
-_OWN_WORDS = {
-    UNREADABLE: "its extensions cannot be parsed",
-    REFUSED_PATH: "its certification path violates RFC 5280",
-    NOT_OWNED: "the server did not prove that it has the private key",
-    MUST_STAPLE: "it requires a valid OCSP response from the server",
-    UNPROVED: "its revocation status is unknown",
-    UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
-    TOO_COSTLY: "its verification would cost too much",
-    REFUSED_LEAF: "it violates RFC 5280",
-    NO_ANCHORS: "no trusted certificate authority is installed on this machine",
-    UNTRUSTED_END: "its certification path ends at a certificate that is not trusted",
+_DESCRIPTIONS: dict[int, str] = {
+    **verifycodes.VERIFY_ERRORS,
+    OwnCode.UNREADABLE: "its extensions cannot be parsed",
+    OwnCode.REFUSED_PATH: "its certification path violates RFC 5280",
+    OwnCode.NOT_OWNED: "the server did not prove that it has the private key",
+    OwnCode.MUST_STAPLE: "it requires a valid OCSP response from the server",
+    OwnCode.UNPROVED: "its revocation status is unknown",
+    OwnCode.UNCHECKED_CONSTRAINTS: "its name constraints cannot be checked",
+    OwnCode.TOO_COSTLY: "its verification would cost too much",
+    OwnCode.REFUSED_LEAF: "it violates RFC 5280",
+    OwnCode.NO_ANCHORS: "no trusted certificate authority is installed on this machine",
+    OwnCode.UNTRUSTED_END: "its certification path ends at a certificate that is not trusted",
 }
 
 
@@ -220,9 +201,7 @@ class Finding:
         """
         The problem in OpenSSL's words, and the CA whose certificate has it.
         """
-        text = _OWN_WORDS.get(self.code)
-        if text is None:
-            _, text = verifycodes.VERIFY_ERRORS.get(self.code, ("", f"X.509 error {self.code}"))
+        text = _DESCRIPTIONS.get(self.code, f"X.509 error {self.code}")
         if self.detail:
             # Verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
@@ -292,7 +271,6 @@ def printable(text: str, length: int) -> str:
     """
     Make text from a peer safe for a log line.
 
-    @param text: the text.
     @param length: the maximum length (characters).
     @return: the text. Characters that are not printable become U+FFFD; an ellipsis
         follows text that was too long.
@@ -370,7 +348,11 @@ def _grades(
         finding
         for finding in findings
         if finding.code in _UNABLE_TO_GET_ISSUER
-        and _hasIssuer(path.get(finding.depth), atHand, _upTo(path, finding.depth))
+        and _hasIssuer(
+            path.get(finding.depth),
+            atHand,
+            [certificate for at, certificate in path.items() if at <= finding.depth],
+        )
     }
     forgedLists = {finding.depth for finding in findings if finding.code == _CRL_SIGNATURE_FAILURE}
     graded = []
@@ -396,17 +378,13 @@ def _grades(
     return graded
 
 
-def _upTo(path: Mapping[int, x509.Certificate], depth: int) -> set[x509.Certificate]:
-    """
-    Return the certificates of a path from the server certificate to a depth.
-    """
-    return {certificate for at, certificate in path.items() if at <= depth}
-
-
 def _gradeOf(code: int, depth: int) -> _Grade:
-    if code in verifycodes.NO_TRUSTED_SIGNER or code in (NO_ANCHORS, UNTRUSTED_END):
+    if code in verifycodes.NO_TRUSTED_SIGNER or code in (OwnCode.NO_ANCHORS, OwnCode.UNTRUSTED_END):
         return _Grade.SIGNERS
-    if code in verifycodes.BROKEN_CHAIN or code in (REFUSED_PATH, UNCHECKED_CONSTRAINTS):
+    if code in verifycodes.BROKEN_CHAIN or code in (
+        OwnCode.REFUSED_PATH,
+        OwnCode.UNCHECKED_CONSTRAINTS,
+    ):
         return _Grade.CHAIN
     if code in verifycodes.REVOKED:
         return _Grade.REVOKED
@@ -416,7 +394,7 @@ def _gradeOf(code: int, depth: int) -> _Grade:
         return _Grade.OTHER
     if depth > 0:
         return _Grade.CHAIN
-    if code in verifycodes.UNREADABLE_CERTIFICATE or code == UNREADABLE:
+    if code in verifycodes.UNREADABLE_CERTIFICATE or code == OwnCode.UNREADABLE:
         return _Grade.UNREADABLE
     if code in verifycodes.NOT_YET_VALID:
         return _Grade.EARLY
@@ -459,7 +437,6 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check whether a certificate is signed by another one, or by itself.
 
-    @param certificate: the certificate.
     @param issuer: the possible issuer. Its subject must be the issuer name of the first one.
     @return: whether it is; C{False} also for a certificate that is malformed, or has an
         unsupported signature.

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.ocsp import (
     OCSPCertStatus,
+    OCSPRequestBuilder,
     OCSPResponse,
     OCSPResponseStatus,
     load_der_ocsp_response,
@@ -87,8 +87,6 @@ def readLists(
     Return the revocation status of a certificate by CRLs.
 
     @param lists: the CRLs, of any issuers.
-    @param certificate: the certificate.
-    @param issuer: the issuer of the certificate.
     @param time: the time at which a CRL must be valid. An expired one still revokes.
     @return: C{REVOKED} if a CRL of the issuer lists the certificate, C{GOOD} if a valid
         one does not, and C{UNKNOWN} otherwise. A CRL with a critical extension, such as
@@ -137,7 +135,6 @@ def readStaple(
 
     @param staple: the response (DER); empty for none.
     @param certificate: the certificate that the response must be about.
-    @param issuer: the issuer of the certificate.
     @param time: the time at which the response must be valid. It may begin
         L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old CRL
         does.
@@ -175,7 +172,7 @@ def _read(
     response = load_der_ocsp_response(staple)
     if response.response_status is not OCSPResponseStatus.SUCCESSFUL:
         return _unknown(f"the OCSP server answered {response.response_status.name}")
-    if response.serial_number != certificate.serial_number or not _names(response, issuer):
+    if not _isAbout(response, certificate, issuer):
         return _unknown("the OCSP response is about another certificate")
     begin = response.this_update_utc
     # A response without an end could be of any age.
@@ -201,34 +198,19 @@ def _read(
             return _unknown("the issuer does not know the certificate")
 
 
-def _names(response: OCSPResponse, issuer: x509.Certificate) -> bool:
+def _isAbout(
+    response: OCSPResponse, certificate: x509.Certificate, issuer: x509.Certificate
+) -> bool:
     """
     Check whether a response is about a certificate of an issuer.
     """
     algorithm = response.hash_algorithm
-    name = hashes.Hash(algorithm)
-    name.update(issuer.subject.public_bytes())
+    request = OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm).build()
     return (
-        name.finalize() == response.issuer_name_hash
-        and _keyHash(issuer, algorithm) == response.issuer_key_hash
+        response.serial_number == request.serial_number
+        and response.issuer_name_hash == request.issuer_name_hash
+        and response.issuer_key_hash == request.issuer_key_hash
     )
-
-
-def _keyHash(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> bytes:
-    """
-    Hash the bits of a certificate's public key, as OCSP does.
-    """
-    key = issuer.public_key()
-    form = (
-        (Encoding.DER, PublicFormat.PKCS1)
-        if isinstance(key, rsa.RSAPublicKey)
-        else (Encoding.X962, PublicFormat.UncompressedPoint)
-        if isinstance(key, ec.EllipticCurvePublicKey)
-        else (Encoding.Raw, PublicFormat.Raw)
-    )
-    digest = hashes.Hash(algorithm)
-    digest.update(key.public_bytes(*form))
-    return digest.finalize()
 
 
 def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) -> x509.Certificate:
@@ -265,8 +247,9 @@ def _isResponder(response: OCSPResponse, certificate: x509.Certificate) -> bool:
     """
     if response.responder_name is not None:
         return response.responder_name == certificate.subject
-    # RFC 6960 identifies keys by SHA-1 only; security does not depend on this.
-    return response.responder_key_hash == _keyHash(certificate, hashes.SHA1())  # noqa: S303
+    # RFC 6960 identifies keys as RFC 5280 does, by SHA-1; security does not depend on this.
+    identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+    return response.responder_key_hash == identifier.digest
 
 
 def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
