@@ -36,6 +36,7 @@ from openfl_twisted.wire.x509.paths import (
     findPath,
     mayConstrainNames,
     obstacleTo,
+    verifyPath,
 )
 from openfl_twisted.wire.x509.revocation import Revocation, demandsStaple, readLists, readStaple
 from openfl_twisted.wire.x509.servernames import ServerName, describeNames
@@ -327,7 +328,7 @@ class Judge:
             )
             return
         try:
-            findPath(leaf, path[1:-1], path[-1:], subject, trust.now(), webPKI=webPKI)
+            verifyPath(path, subject, trust.now(), webPKI=webPKI)
         except PathError as problem:
             code = OwnCode.REFUSED_LEAF if problem.blamesLeaf else OwnCode.REFUSED_PATH
             self._refuse(Finding(code, 0, str(problem)))

@@ -130,7 +130,7 @@ class AlertTests(SynchronousTestCase):
         def fail(*arguments: object, **options: object) -> None:
             raise ZeroDivisionError
 
-        self.patch(judge, "findPath", fail)
+        self.patch(judge, "verifyPath", fail)
         self.check(Presenting.of(LEAF), trusting(ROOT), INTERNAL_ERROR)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), len(VERSIONS))
 

@@ -197,7 +197,7 @@ class DenialTests(SynchronousTestCase):
         def fail(*arguments: object, **options: object) -> None:
             raise ZeroDivisionError
 
-        for name in ("findPath", "readStaple"):
+        for name in ("verifyPath", "readStaple"):
             patched = self.patch(judge, name, fail)
             for version in VERSIONS.values():
                 outcome = shakeHands(Presenting.of(LEAF), TRUST, version=version)
@@ -292,6 +292,7 @@ class DenialTests(SynchronousTestCase):
 
         self.patch(client, "Judge", Counting)
         self.patch(judge, "findPath", fail)
+        self.patch(judge, "verifyPath", fail)
         for scene in (constraining(1000, 600), constraining(1000, 600, STRANGER)):
             callbacks.clear()
             outcome = shakeHands(scene.server, scene.trust, scene.host)

@@ -30,6 +30,21 @@ MAX_EXPONENT_BITS = 33
 Maximum length of the public exponent of an RSA key.
 """
 
+MAX_DEPTH = 16
+"""
+Maximum number of intermediate certificates in a path.
+"""
+
+MAX_STEPS = 20
+"""
+Maximum number of signatures that the search for a path verifies.
+"""
+
+MAX_FAILURES = 4
+"""
+Maximum number of wrong signatures that the search for a path finds.
+"""
+
 _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA3, 0x04, 0x20
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _NAME_CONSTRAINTS = bytes.fromhex("551d1e")
@@ -71,6 +86,20 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
     return ""
 
 
+def countNames(certificate: bytes) -> int:
+    """
+    Count the names that name constraints are compared with: the subject, each of
+    its attributes, and each subject alternative name.
+
+    @param certificate: the certificate (DER).
+    @return: the number of names.
+    @raise ValueError: if the certificate is not DER.
+    """
+    fields = fieldsOf(certificate)
+    attributes = len(within(certificate, [fields[4]], 2))
+    return 1 + attributes + _countIn(certificate, fields)[_SUBJECT_ALTERNATIVE_NAME]
+
+
 def countConstraints(certificate: bytes) -> int:
     """
     Count the name constraints of a certificate.
@@ -80,6 +109,20 @@ def countConstraints(certificate: bytes) -> int:
     @raise ValueError: if the certificate is not DER.
     """
     return _countIn(certificate, fieldsOf(certificate))[_NAME_CONSTRAINTS]
+
+
+def namesOf(certificate: bytes) -> tuple[bytes, bytes, bytes]:
+    """
+    Get the issuer, the subject and the public key of a certificate. Comparing these
+    bytes is much cheaper than parsing them.
+
+    @param certificate: the certificate (DER).
+    @return: each in DER, without its head.
+    @raise ValueError: if the certificate is not DER.
+    """
+    fields = fieldsOf(certificate)
+    issuer, subject, key = (certificate[fields[n][1] : fields[n][2]] for n in (2, 4, 5))
+    return issuer, subject, key
 
 
 def _keyProblem(certificate: bytes, key: Element) -> str:

@@ -4,13 +4,15 @@ paths that OpenSSL misses because it does not backtrack, and checks name constra
 that OpenSSL ignores.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 from cryptography.x509.verification import (
     Criticality,
@@ -21,17 +23,25 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from openfl_twisted.wire.x509.certificates import MALFORMED
-
-MAX_DEPTH = 16
-"""
-Maximum number of intermediate certificates in a path.
-"""
+from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
+from openfl_twisted.wire.x509.costs import (
+    MAX_COMPARISONS,
+    MAX_DEPTH,
+    MAX_FAILURES,
+    MAX_STEPS,
+    countConstraints,
+    countNames,
+    namesOf,
+)
 
 # The words of C{cryptography} before a problem of an issuer.
 _CANDIDATES = "candidates exhausted: "
 # The words before the certificate that has the problem.
 _PROCESSING = " (encountered processing"
+_NO_PATH = "no path leads to a trusted certificate authority"
+_TOO_MANY_STEPS = (
+    f"path building exceeds {MAX_STEPS} signature checks or {MAX_FAILURES} invalid signatures"
+)
 # Extensions that C{cryptography} does not process, but OpenSSL does. They may be critical:
 # RFC 5280 requires it for the first two.
 _ISSUER_EXTENSIONS: tuple[type[x509.ExtensionType], ...] = (
@@ -77,50 +87,67 @@ def findPath(
     webPKI: bool,
 ) -> list[x509.Certificate]:
     """
-    Find a valid path from a server certificate to a trust anchor. C{cryptography} limits
-    the number of signatures that it verifies to 128.
+    Find a valid path from a server certificate to a trust anchor.
 
     @param others: certificates that may be intermediates.
     @param subject: the host that the certificate must be for.
     @param time: the time at which the path must be valid.
     @param webPKI: whether all rules for web CAs apply. If not, extensions are not
         checked against them.
-    @return: the path from the server certificate to the trust anchor, which may be the
-        server certificate itself. No CA is in it twice.
+    @return: the path from the server certificate to the trust anchor. No CA is in
+        it twice.
     @raise PathError: if there is no valid path, or if the search takes too many
         steps.
     """
     if not anchors:
         raise PathError("no certificate authority is trusted")
+    problem = PathError(_NO_PATH)
+    names, constraints, left = _Counts(countNames), _Counts(countConstraints), MAX_COMPARISONS
+    for path in _Search(others, anchors).paths([certificate]):
+        limiting = sum(constraints[each] for each in path)
+        if limiting:
+            left -= limiting * sum(names[each] for each in path)
+            if left < 0:
+                raise PathError(f"path building exceeds {MAX_COMPARISONS} name comparisons")
+        try:
+            verifyPath(path, subject, time, webPKI=webPKI)
+        except PathError as reason:
+            problem = reason
+        else:
+            return path
+    raise problem
+
+
+def verifyPath(
+    path: Sequence[x509.Certificate], subject: Subject, time: datetime, *, webPKI: bool
+) -> None:
+    """
+    Verify one path.
+
+    @param path: the path from the server certificate to the trust anchor, which may
+        be the server certificate itself.
+    @param subject: the host that the certificate must be for.
+    @param time: the time at which the path must be valid.
+    @param webPKI: whether all rules for web CAs apply.
+    @raise PathError: if the path is not valid.
+    """
+    # The verifier tries each certificate with the name of the issuer.
+    names = [namesOf(_der(each)) for each in path]
+    tries = sum(subject == issuer for issuer, _, _ in names for _, subject, _ in names)
+    if tries > MAX_STEPS:
+        raise PathError(_TOO_MANY_STEPS)
     issuers, servers = _extensionPolicies(webPKI)
-    builder = PolicyBuilder().store(Store(list(anchors))).time(time).max_chain_depth(MAX_DEPTH)
+    builder = PolicyBuilder().store(Store([path[-1]])).time(time).max_chain_depth(MAX_DEPTH)
     builder = builder.extension_policies(ca_policy=issuers, ee_policy=servers)
     try:
-        found = builder.build_server_verifier(subject).verify(certificate, list(others))
+        builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
         # The verifier checks the server certificate first, and names it. It names an issuer
         # only after the words for candidates.
         text = str(problem)
         blamesLeaf = _CANDIDATES not in text and _PROCESSING in text
-        blamesLeaf = blamesLeaf or not _isReadable(certificate)
+        blamesLeaf = blamesLeaf or not _isReadable(path[0])
         raise PathError(_reason(problem), blamesLeaf=blamesLeaf) from None
-    return _withoutLoops(found)
-
-
-def _withoutLoops(path: list[x509.Certificate]) -> list[x509.Certificate]:
-    """
-    Remove the certificates between two of the same CA. Each of them only adds rules.
-    """
-    kept: list[x509.Certificate] = []
-    passed: list[tuple[x509.Name, object]] = []
-    for certificate in path[1:]:
-        authority = (certificate.subject, certificate.public_key())
-        if authority in passed:
-            first = passed.index(authority)
-            del kept[first:], passed[first:]
-        kept.append(certificate)
-        passed.append(authority)
-    return [path[0], *kept]
 
 
 def _isReadable(certificate: x509.Certificate) -> bool:
@@ -153,6 +180,96 @@ def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
     for extension in _SERVER_EXTENSIONS:
         servers = servers.may_be_present(extension, agnostic, None)
     return issuers, servers
+
+
+class _Counts(dict[x509.Certificate, int]):
+    """
+    The numbers of names, or of name constraints, in the certificates of many paths.
+    """
+
+    def __init__(self, count: Callable[[bytes], int]) -> None:
+        super().__init__()
+        self._count = count
+
+    def __missing__(self, certificate: x509.Certificate) -> int:
+        self[certificate] = found = self._count(_der(certificate))
+        return found
+
+
+class _Search:
+    """
+    The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
+    signatures and at most L{MAX_FAILURES} wrong ones. It first follows the
+    certificates that are closest to an anchor by their names. C{cryptography} could
+    search itself, but old versions try all paths: three certificates that sign each
+    other would keep them busy for hours.
+    """
+
+    def __init__(
+        self, others: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+    ) -> None:
+        self._anchors = frozenset(anchors)
+        self._left, self._failures = MAX_STEPS, 0
+        self._names = dict(_namesOfAnchors(tuple(anchors)))
+        for each in others:
+            if each not in self._names:
+                self._names[each] = namesOf(_der(each))
+        # For each certificate that may lead to an anchor, the number of certificates to it.
+        self._distances = dict.fromkeys(anchors, 0)
+        issued: dict[bytes, list[x509.Certificate]] = {}
+        for certificate, (issuer, _, _) in self._names.items():
+            issued.setdefault(issuer, []).append(certificate)
+        found = deque(anchors)
+        while found:
+            nearer = found.popleft()
+            for certificate in issued.pop(self._names[nearer][1], ()):
+                if certificate not in self._distances:
+                    self._distances[certificate] = self._distances[nearer] + 1
+                    found.append(certificate)
+        self._issuers: dict[bytes, list[x509.Certificate]] = {}
+        for certificate in self._distances:
+            self._issuers.setdefault(self._names[certificate][1], []).append(certificate)
+
+    def paths(
+        self, path: list[x509.Certificate], passed: frozenset[tuple[bytes, bytes]] = frozenset()
+    ) -> Iterator[list[x509.Certificate]]:
+        """
+        Extend a path to the trust anchors.
+
+        @param path: the path so far.
+        @param passed: the subjects and keys of the path.
+        @return: the extended paths, in the order in which they are found.
+        @raise PathError: if the search takes too many steps.
+        """
+        issuer, subject, key = namesOf(_der(path[-1]))
+        # A path that returns to the same CA is never better than the path without the loop.
+        passed |= {(subject, key)}
+        # Certificates were added in the order of their distances.
+        for candidate in self._issuers.get(issuer, ()):
+            if self._names[candidate][1:] in passed:
+                continue
+            self._left -= 1
+            if self._left < 0 or self._failures == MAX_FAILURES:
+                raise PathError(_TOO_MANY_STEPS)
+            if not isSignedBy(path[-1], candidate):
+                self._failures += 1
+                continue
+            longer = [*path, candidate]
+            if candidate in self._anchors:
+                yield longer
+            elif len(longer) <= MAX_DEPTH + 1:
+                yield from self.paths(longer, passed)
+
+
+@lru_cache(maxsize=32)
+def _namesOfAnchors(
+    anchors: tuple[x509.Certificate, ...],
+) -> Mapping[x509.Certificate, tuple[bytes, bytes, bytes]]:
+    """
+    Return the names of the trust anchors. They are cached, since most systems have
+    more than a hundred anchors.
+    """
+    return {each: namesOf(_der(each)) for each in anchors}
 
 
 def obstacleTo(path: Sequence[x509.Certificate]) -> str:
@@ -233,13 +350,17 @@ def mayConstrainNames(certificate: x509.Certificate) -> bool:
     return True
 
 
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
 def _reason(problem: Exception) -> str:
     """
     Extract the reason from an error of C{cryptography}.
     """
     text = str(problem)
     if "no interior errors" in text:
-        return "no path leads to a trusted certificate authority"
+        return _NO_PATH
     text = text.partition(_CANDIDATES)[2] or text.removeprefix("validation failed: ")
     text = text.partition(_PROCESSING)[0]
     if "DNS name constraint: ." in text:

@@ -14,11 +14,13 @@ from openfl_twisted.wire.x509.costs import (
     MAX_COMPARISONS,
     MAX_ELEMENTS,
     countConstraints,
+    countNames,
     findExcess,
+    namesOf,
 )
 from tests.effort import callsOf
 from tests.extensions import critical, unknown
-from tests.laboratory import authority, server, tlv
+from tests.laboratory import HOST, authority, server, tlv
 
 ROOT = authority("Root")
 LEAF = server(ROOT)
@@ -49,8 +51,18 @@ RSA = server(ROOT, name="RSA", kind="RSA")
 
 class CountTests(SynchronousTestCase):
     """
-    Counting name constraints.
+    Counting names and name constraints.
     """
+
+    def test_names(self) -> None:
+        """
+        The names are the subject, its attributes, and the subject alternative names.
+        """
+        self.assertEqual(countNames(LEAF.der), 3)
+        self.assertEqual(countNames(server(ROOT, names=[HOST] * 250).der), 252)
+        self.assertEqual(countNames(server(ROOT, name="", key=LEAF.key).der), 2)
+        self.assertEqual(countNames(ROOT.der), 2)
+        self.assertEqual(countNames(authority("Root", without=[x509.KeyUsage]).der), 2)
 
     def test_constraints(self) -> None:
         """
@@ -67,6 +79,17 @@ class CountTests(SynchronousTestCase):
         """
         constraints = withExtension(x509.NameConstraints.oid, b"\x30\x80" + bytes(98))
         self.assertEqual(countConstraints(constraints), 50)
+        names = withExtension(x509.SubjectAlternativeName.oid, b"\x30\x80" + bytes(98))
+        self.assertEqual(countNames(names), 52)
+
+    def test_namesOf(self) -> None:
+        """
+        The issuer of a certificate is the subject of its CA's certificate.
+        """
+        issuer, subject, key = namesOf(LEAF.der)
+        self.assertEqual(namesOf(ROOT.der)[:2], (issuer, issuer))
+        self.assertNotEqual(subject, issuer)
+        self.assertNotEqual(key, namesOf(ROOT.der)[2])
 
     def test_notDER(self) -> None:
         """
@@ -87,7 +110,8 @@ class CountTests(SynchronousTestCase):
             # A certificate without a key, and one whose key has no number in it.
             tlv(0x30, tlv(0x30, tlv(0x02, b"\1") * 5)),
         ):
-            self.assertRaises(ValueError, countConstraints, data)
+            for function in (countNames, countConstraints, namesOf):
+                self.assertRaises(ValueError, function, data)
             self.assertEqual(
                 findExcess([data]),
                 "the certificate is not valid DER",
@@ -115,8 +139,8 @@ class ExcessTests(SynchronousTestCase):
         """
         limited = authority("Limited", ROOT, critical(constraining(30)))
         leaf = server(limited, names=[f"n{number}.y" for number in range(196)])
-        # The names are the subjects, their attributes, and the subject alternative names.
-        count = 200
+        count = countNames(leaf.der) + countNames(limited.der)
+        self.assertEqual(count, 200)
         own = MAX_COMPARISONS // count - 30
         self.assertEqual(findExcess([leaf.der, limited.der], own), "")
         self.assertEqual(

@@ -9,14 +9,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.wire.x509 import paths
 from openfl_twisted.wire.x509.certificates import unwarned
+from openfl_twisted.wire.x509.costs import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
 from openfl_twisted.wire.x509.paths import (
-    MAX_DEPTH,
     PathError,
     findPath,
     isUsual,
     mayConstrainNames,
     obstacleTo,
+    verifyPath,
 )
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown
 from tests.laboratory import BEGIN, HOST, PAST, Identity, authority, keyFor, server
@@ -42,13 +44,6 @@ def find(
         [anchor.certificate for anchor in anchors],
         **properties,
     )
-
-
-def verify(path: list[x509.Certificate], *, webPKI: bool) -> list[x509.Certificate]:
-    """
-    Find a path in certificates that form one.
-    """
-    return findPath(path[0], path[1:-1], path[-1:], SUBJECT, NOW, webPKI=webPKI)
 
 
 class PathTests(SynchronousTestCase):
@@ -212,7 +207,7 @@ class PathTests(SynchronousTestCase):
             for webPKI in (True, False):
                 with unwarned(), self.assertRaises(PathError) as caught:
                     certificates = [x509.load_der_x509_certificate(each) for each in path]
-                    verify(certificates, webPKI=webPKI)
+                    verifyPath(certificates, SUBJECT, NOW, webPKI=webPKI)
                 self.assertEqual(caught.exception.blamesLeaf, blamed, str(caught.exception))
 
     def test_constrained(self) -> None:
@@ -235,21 +230,24 @@ class PathTests(SynchronousTestCase):
         """
         wrong = authority("Intermediate", authority("Untrusted"))
         path = [each.certificate for each in (LEAF, MIDDLE, ROOT)]
-        self.assertEqual(verify(path, webPKI=True), path)
+        verifyPath(path, SUBJECT, NOW, webPKI=True)
         for bad in ([path[0], wrong.certificate, path[2]], [path[0], path[2]]):
-            self.assertRaises(PathError, verify, bad, webPKI=False)
+            self.assertRaises(PathError, verifyPath, bad, SUBJECT, NOW, webPKI=False)
         own = server(None).certificate
-        self.assertEqual(verify([own], webPKI=False), [own])
+        verifyPath([own], SUBJECT, NOW, webPKI=False)
 
     def test_sameNames(self) -> None:
         """
-        A path of CAs with the same name is verified.
+        A path of CAs with the same name is refused: the verifier would try each
+        key on each signature.
         """
         above = ROOT
         for number in range(MAX_DEPTH):
             above = authority("Same", above, key=keyFor(f"same {number}"))
-        path = [*server(above).chain, ROOT.certificate]
-        self.assertEqual(verify(path, webPKI=False), path)
+        leaf = server(above)
+        path = [*leaf.chain, ROOT.certificate]
+        error = self.assertRaises(PathError, verifyPath, path, SUBJECT, NOW, webPKI=False)
+        self.assertIn(f"exceeds {MAX_STEPS} signature checks", str(error))
 
     def test_twins(self) -> None:
         """
@@ -278,8 +276,23 @@ class PathTests(SynchronousTestCase):
 
 class CostTests(SynchronousTestCase):
     """
-    The search for a path is limited.
+    Limits of the search for a path.
     """
+
+    def setUp(self) -> None:
+        self.signatures = self.paths = 0
+
+        def isSignedBy(*arguments: Any) -> bool:
+            self.signatures += 1
+            return bool(original(*arguments))
+
+        def verify(*arguments: Any, **options: Any) -> None:
+            self.paths += 1
+            verifyPath(*arguments, **options)
+
+        original: Any = vars(paths)["isSignedBy"]
+        self.patch(paths, "isSignedBy", isSignedBy)
+        self.patch(paths, "verifyPath", verify)
 
     def crossSigned(self, count: int, copies: int = 1) -> list[Identity]:
         """
@@ -296,24 +309,62 @@ class CostTests(SynchronousTestCase):
 
     def test_crossSigned(self) -> None:
         """
-        CAs that have signed each other form millions of paths. The search ends after a
-        limited number of signatures.
+        CAs that have signed each other form millions of paths. Only a few
+        signatures are verified, and no path.
         """
-        for count, copies in ((1, 300), (2, 50), (3, 1), (6, 1), (10, 2)):
+        for count, copies in ((1, 3), (1, 300), (2, 1), (2, 50), (3, 1), (6, 1), (10, 2)):
+            self.signatures = 0
             others = self.crossSigned(count, copies)
-            error = self.assertRaises(PathError, find, server(others[0]), *others)
-            self.assertIn("maximum signature check limit", str(error))
+            self.assertRaises(PathError, find, server(others[0]), *others)
+            self.assertLessEqual(self.signatures, MAX_STEPS)
+            self.assertEqual(self.paths, 0)
 
     def test_crossSignedByRoot(self) -> None:
         """
-        If a trust anchor has signed one of them, the search ends whether a path is valid
-        or not.
+        If a trust anchor has signed one of them, few paths are verified, whether
+        one is valid or not.
         """
         others = self.crossSigned(5)
         limited = x509.NameConstraints(None, [x509.DNSName(HOST)])
         for extensions in ([], [critical(limited)]):
+            self.signatures = self.paths = 0
             signed = authority("Cross 4", ROOT, *extensions, key=keyFor("Cross 4", "P-256"))
             try:
                 find(server(others[0]), *others, signed)
             except PathError:
                 self.assertTrue(extensions)
+            self.assertLessEqual(self.signatures, MAX_STEPS)
+
+    def test_paths(self) -> None:
+        """
+        Of many paths that all break a name constraint, only as many are verified as
+        the limit of comparisons allows. Paths without name constraints are free.
+        """
+        excluded = [x509.DNSName(HOST), *(x509.DNSName(f"e{number}.x") for number in range(9))]
+        limited = critical(x509.NameConstraints(None, excluded))
+        above = authority("Above", ROOT, limited)
+        wrong = [authority("Twin", above, key=keyFor("twin")) for _ in range(6)]
+        # The path has eight other names.
+        for count, expected in ((492, 2), (493, 1), (10, 6)):
+            self.paths = 0
+            names = [HOST, *(f"n{number}.y" for number in range(count - 1))]
+            leaf = server(wrong[0], names=names)
+            self.assertRaises(PathError, find, leaf, above, *wrong)
+            self.assertEqual(self.paths, expected)
+            self.assertEqual(10 * (count + 8) * 2 <= MAX_COMPARISONS, expected > 1)
+            free = authority("Twin", ROOT, key=keyFor("twin"))
+            self.assertEqual(find(leaf, above, *wrong, free)[1], free.certificate)
+
+    def test_sameNames(self) -> None:
+        """
+        Hundreds of CAs with the issuer's name are not all tried, and none of them if
+        no trust anchor has the name of their issuer.
+        """
+        wrong = [authority("Intermediate", STRANGER, key=keyFor("wrong")) for _ in range(200)]
+        self.assertRaises(PathError, find, LEAF, *wrong, anchors=(ROOT,))
+        self.assertEqual(self.signatures, 0)
+        named = authority("Root", key=keyFor("wrong"))
+        wrong = [authority("Intermediate", named, key=keyFor("wrong")) for _ in range(200)]
+        error = self.assertRaises(PathError, find, LEAF, *wrong, anchors=(ROOT,))
+        self.assertIn(f"exceeds {MAX_STEPS} signature checks", str(error))
+        self.assertEqual(self.signatures, MAX_FAILURES)
