@@ -54,13 +54,13 @@ SUITES = [
 # Tests that cannot pass, by the end of their names, with the reason.
 EXCEPTIONS = {
     "ReactorFDSetTestsBuilder_OpenFLReactorTests.test_lostFileDescriptor": (
-        "Twisted leaves it out for EPollReactor, whom it knows by its class's name:"
-        " who closes a descriptor takes it out of epoll without an event"
+        "epoll reports no event for a closed descriptor; Twisted skips the test for EPollReactor, "
+        "by the name of the class"
     ),
 }
 if os.geteuid() == 0:
     for _name in ("ReactorTests.test_changeUID", "StaticFileTests.test_forbiddenResource"):
-        EXCEPTIONS[_name] = "root has rights that this test takes away, on any reactor"
+        EXCEPTIONS[_name] = "the test removes permissions, which do not restrict root; it fails on any reactor"
 
 
 def testsOf(suite: TestSuite) -> Iterator[TestCase]:
