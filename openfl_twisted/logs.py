@@ -1,18 +1,36 @@
 """
-Loggers of this package, and their log level. Events below the level are discarded
-before they reach Twisted's log.
+Loggers of this package, their log level, and the limit for frequent events. Events
+below the level are discarded before they reach Twisted's log.
 
 Opening and closing a connection are logged at C{info}. A policy request that is
 answered on accept is logged as one line instead. A reached limit is logged at C{warn}.
 Messages are not logged.
 """
 
+import re
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from openfl_twisted.addresses import describe
 from openfl_twisted.wire.text import escape
+
+MAX_EVENTS = 100
+"""
+Maximum number of C{info} events of one kind that are logged in L{LOG_INTERVAL}, see
+L{limitLog}.
+"""
+
+LOG_INTERVAL = 10.0
+"""
+Time after which the number of events beyond L{MAX_EVENTS} is logged: 10 seconds.
+"""
+
+
+# A field of a format.
+_field = re.compile(r"\{[^{}]*\}")
 
 
 class _PackageLogger(Logger):
@@ -22,19 +40,71 @@ class _PackageLogger(Logger):
     """
 
     minLevel: Any = LogLevel.info
+    limit: "_EventLimit | None" = None
 
     def emit(self, level: Any, format: str | None = None, **keywords: object) -> None:  # noqa: A002 - Twisted names it so
-        if level >= _PackageLogger.minLevel:
-            super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
+        if level < _PackageLogger.minLevel:
+            return
+        limit = _PackageLogger.limit
+        if limit is not None and level is LogLevel.info and not limit.admits(self, format or ""):
+            return
+        super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
+
+
+class _EventLimit:
+    """
+    Counts the C{info} events of each kind in an interval. The kind is the format.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._counts: dict[str, int] = {}
+        self._loggers: dict[str, Logger] = {}
+        self._timer: IDelayedCall | None = None
+
+    def admits(self, logger: Logger, kind: str) -> bool:
+        """
+        Count an event.
+
+        @return: whether it is logged.
+        """
+        count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        if count <= MAX_EVENTS:
+            self._loggers[kind] = logger
+            if self._timer is None:
+                self._timer = self._clock.callLater(LOG_INTERVAL, self.endInterval)
+        return count <= MAX_EVENTS
+
+    def endInterval(self) -> None:
+        """
+        Log the number of events that were not logged.
+        """
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        counts, self._counts = self._counts, {}
+        loggers, self._loggers = self._loggers, {}
+        for kind, count in counts.items():
+            if count > MAX_EVENTS:
+                # This event is not counted itself.
+                Logger.emit(
+                    loggers[kind],
+                    LogLevel.info,
+                    "{count} more in the last {seconds:g} s: {kind}",
+                    count=count - MAX_EVENTS,
+                    seconds=LOG_INTERVAL,
+                    kind=_field.sub("...", kind),
+                )
 
 
 def _safe(value: object) -> object:
     """
-    Escape a value of an event. A failure is unchanged, to keep its traceback.
+    Escape a value of an event. A failure is unchanged, to keep its traceback. An address
+    is described.
     """
     if isinstance(value, int | float | Failure):
         return value
-    return escape(str(value))
+    return escape(describe(value))
 
 
 def packageLogger() -> Logger:
@@ -54,3 +124,16 @@ def setLogLevel(level: Any) -> None:
     @param level: a constant of C{twisted.logger.LogLevel} (default C{info}).
     """
     _PackageLogger.minLevel = level
+
+
+def limitLog(reactor: Any) -> None:
+    """
+    Limit the number of C{info} events, for the whole process: a log line costs more
+    than answering a policy request. If an event occurs more than L{MAX_EVENTS} times in
+    L{LOG_INTERVAL}, further ones are only counted, and their number is logged. Other
+    levels are not limited. The commands call this, unless C{--log-level=debug} is used.
+
+    @param reactor: the clock. The last numbers are logged when it stops.
+    """
+    limit = _PackageLogger.limit = _EventLimit(reactor)
+    reactor.addSystemEventTrigger("after", "shutdown", limit.endInterval)

@@ -30,7 +30,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"reactors"},
         {"transports"},
         {"tls"},
-        {"addresses", "clocks", "commandline", "hostnames", "logs"},
+        {"clocks", "commandline", "hostnames", "logs"},
+        {"addresses"},
     ],
     "bytes": [{"wire"}],
 }

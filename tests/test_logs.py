@@ -8,12 +8,19 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import (
+    LOG_INTERVAL,
+    MAX_EVENTS,
+    _PackageLogger,
+    limitLog,
+    packageLogger,
+)
 from openfl_twisted.wire.text import MAX_SHOWN, escape
 
 PACKAGE = Path(openfl_twisted.__file__).parent
@@ -96,6 +103,65 @@ class LoggerTests(SynchronousTestCase):
                 raise AssertionError
 
         packageLogger().emit(LogLevel.debug, "{data}", data=Unprintable())
+
+
+class LimitTests(SynchronousTestCase):
+    """
+    Frequent events are summed up.
+    """
+
+    def setUp(self) -> None:
+        """
+        Limit the log, with a clock.
+        """
+        self.clock = MemoryReactorClock()
+        self.patch(_PackageLogger, "limit", None)
+        limitLog(self.clock)
+        self.log = packageLogger()
+
+    def test_frequent(self) -> None:
+        """
+        Of a frequent event, the first ones are logged, and the number of the others at
+        the end of the interval. Another event is not affected. In the next interval,
+        events are logged again.
+        """
+        with capturedLogs() as logs:
+            for number in range(MAX_EVENTS + 1204):
+                self.log.info("{peer} received the policy file", peer=number)
+            self.log.info("{peer} opened", peer="a")
+            self.assertEqual(len(logs), MAX_EVENTS + 1)
+            self.clock.advance(LOG_INTERVAL)
+            self.log.info("{peer} received the policy file", peer="b")
+        self.assertEqual(
+            [formatEvent(event) for event in logs[MAX_EVENTS:]],
+            [
+                "a opened",
+                "1204 more in the last 10 s: ... received the policy file",
+                "b received the policy file",
+            ],
+        )
+
+    def test_otherLevels(self) -> None:
+        """
+        Warnings and errors are always logged.
+        """
+        with capturedLogs() as logs:
+            for _ in range(MAX_EVENTS + 5):
+                self.log.warn("{peer} refused", peer="a")
+        self.assertEqual(len(logs), MAX_EVENTS + 5)
+
+    def test_shutdown(self) -> None:
+        """
+        The last numbers are logged when the reactor stops, and no timer is left.
+        """
+        with capturedLogs() as logs:
+            for _ in range(MAX_EVENTS + 1):
+                self.log.info("{peer} opened", peer="a")
+            for triggers in self.clock.triggers["after"].values():
+                for do, arguments, named in triggers:
+                    do(*arguments, **named)
+        self.assertEqual(formatEvent(logs[-1]), "1 more in the last 10 s: ... opened")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 def calls(path: Path) -> Iterator[ast.Call]:

@@ -60,7 +60,9 @@ EXCEPTIONS = {
 }
 if os.geteuid() == 0:
     for _name in ("ReactorTests.test_changeUID", "StaticFileTests.test_forbiddenResource"):
-        EXCEPTIONS[_name] = "the test removes permissions, which do not restrict root; it fails on any reactor"
+        EXCEPTIONS[_name] = (
+            "the test removes permissions, which do not restrict root; it fails on any reactor"
+        )
 
 
 def testsOf(suite: TestSuite) -> Iterator[TestCase]:

@@ -94,7 +94,7 @@ class _TokenChecker:
             self._refusing = True
             _log.warn(
                 "{peer} refused: wrong dashboard token",
-                peer=describe(request.getClientAddress()),
+                peer=request.getClientAddress(),
             )
         request.setHeader("WWW-Authenticate", "Bearer")
         raise DashboardError(401, "wrong dashboard token")

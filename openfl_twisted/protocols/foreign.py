@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.wire.firstbytes import MOST_BYTES, Signature, recognize
 from openfl_twisted.wire.httprequest import HTTPAnswer
 
@@ -36,7 +35,7 @@ def refuse(transport: Any, signature: Signature, reason: str, log: Logger) -> No
     @param transport: the connection.
     @param reason: why it is refused, for the log.
     """
-    log.warn("{peer} refused: {reason}", peer=describe(transport.getPeer()), reason=reason)
+    log.warn("{peer} refused: {reason}", peer=transport.getPeer(), reason=reason)
     if signature is Signature.TLS:
         transport.write(_ALERT)
     elif signature is Signature.HTTP:

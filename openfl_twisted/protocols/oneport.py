@@ -34,7 +34,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.foreign import REASONS, refuse
@@ -196,7 +196,7 @@ class _OnePortProtocol(DetectionProtocol):
                 self.factory.log.info(
                     "{peer}: protocol detection timed out after an incomplete request; "
                     "treating it as a plain client",
-                    peer=describe(self.transport.getPeer()),
+                    peer=self.transport.getPeer(),
                 )
             self._switchToWrapped()
 
@@ -327,7 +327,7 @@ class _OnePortProtocol(DetectionProtocol):
             if not self._acceptsPlain:
                 self.factory.log.warn(
                     '{peer} disconnected: client type "plain" is not accepted on this port',
-                    peer=describe(self.transport.getPeer()),
+                    peer=self.transport.getPeer(),
                 )
                 self.decided = True
                 self.received = b""
@@ -516,7 +516,7 @@ class OnePortFactory(WrapperFactory[Any]):
             self.log.warn(
                 "{peer} refused: too many undetected clients ({limit}); "
                 "further refusals are not logged",
-                peer=describe(peer),
+                peer=peer,
                 limit=self.maxUndetected,
             )
 

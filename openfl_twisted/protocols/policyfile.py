@@ -91,7 +91,7 @@ def firstAnswer(
     answer = _answerOf(policyFile)
     if len(answer) > MAX_ANSWER:
         return None
-    log.info("{peer} received the policy file", peer=describe(peer))
+    log.info("{peer} received the policy file", peer=peer)
     return answer
 
 
@@ -107,12 +107,12 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> b
     if policyFile is None:
         log.warn(
             "{peer} requested the policy file, but {host} has none",
-            peer=describe(transport.getPeer()),
-            host=describe(transport.getHost()),
+            peer=transport.getPeer(),
+            host=transport.getHost(),
         )
     else:
         transport.write(_answerOf(policyFile))
-        log.info("{peer} received the policy file", peer=describe(transport.getPeer()))
+        log.info("{peer} received the policy file", peer=transport.getPeer())
     transport.loseConnection()
     return policyFile is not None
 

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
 from openfl_twisted.wire.lines import NEWLINE, Framing
@@ -109,7 +108,7 @@ class FaithfulServerFactory(LineEchoFactory):
         if self._used:
             self.log.info(
                 "{peer} refused: another client is already connected (one at a time)",
-                peer=describe(addr),
+                peer=addr,
             )
             return None
         self._used = True

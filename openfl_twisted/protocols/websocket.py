@@ -172,7 +172,7 @@ class WebSocketProtocol(WebSocketTransport):
         Answer a request that does not open a WebSocket, and close the connection.
         """
         if answer.status in _SUCCESS:
-            self.log.debug("{peer}: health check answered", peer=describe(self.getPeer()))
+            self.log.debug("{peer}: health check answered", peer=self.getPeer())
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info

@@ -21,7 +21,7 @@ from openfl_twisted.endpoints import (
     seconds,
     serverEndpoint,
 )
-from openfl_twisted.logs import setLogLevel
+from openfl_twisted.logs import limitLog, setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
@@ -238,7 +238,10 @@ class ServerOptions(GroupedOptions):
             Group.MONITORING,
             "log-level",
             "LEVEL",
-            "Minimum log level: debug, info, warn or error.",
+            (
+                "Minimum log level: debug, info, warn or error. At info, frequent events are "
+                "summed up."
+            ),
             "info",
         ),
         Option(
@@ -277,6 +280,10 @@ class ServerOptions(GroupedOptions):
     def postOptions(self) -> None:
         level = oneOf("log-level", self["log-level"], _LEVELS)
         setLogLevel(LogLevel.levelWithName(level))
+        if self.parent is not None and level != "debug":
+            from twisted.internet import reactor
+
+            limitLog(reactor)
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
         self["tls"] = self._certificates()

@@ -13,7 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
 
-from openfl_twisted.addresses import describe, portOf
+from openfl_twisted.addresses import portOf
 from openfl_twisted.endpoints import ListeningEndpoint, StartupError, readPolicyFile
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
@@ -118,7 +118,7 @@ class ServerService(MultiService):
         @param host: the address of the port. The address of a UNIX socket is only
             logged.
         """
-        self.log.info("listening on {host}", host=describe(host))
+        self.log.info("listening on {host}", host=host)
         self._hosts.append(host)
         self._checkPolicy(host)
 
@@ -132,7 +132,7 @@ class ServerService(MultiService):
         port = portOf(host)
         tls = self.certificates is not None
         for problem in policy.problems(port, tls=tls, isTarget=self._hasPrograms):
-            self.log.warn("policy file on {host}: {problem}", host=describe(host), problem=problem)
+            self.log.warn("policy file on {host}: {problem}", host=host, problem=problem)
 
     def reload(self) -> None:
         """
@@ -244,7 +244,7 @@ class DatagramService(Service):
             except CannotListenError as error:
                 raise StartupError.fromError(error) from None
             self._ports.append(port)
-            self.log.info("listening on {host} (UDP)", host=describe(port.getHost()))
+            self.log.info("listening on {host} (UDP)", host=port.getHost())
 
     def startService(self) -> None:
         """

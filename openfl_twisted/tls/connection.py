@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 
 MAX_ANSWERS = 8192
@@ -88,7 +87,7 @@ class BoundedConnection(SSL.Connection):
                 _log.warn(
                     "{peer} disconnected: answers to its TLS key updates and renegotiations exceed "
                     "{limit} bytes",
-                    peer=describe(protocol.getPeer()),
+                    peer=protocol.getPeer(),
                     limit=MAX_ANSWERS,
                 )
             raise SSL.Error([("", "", "too many TLS key updates")])

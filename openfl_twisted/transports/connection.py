@@ -18,7 +18,6 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
@@ -507,9 +506,7 @@ class Connection:
             owner.sendQueueExceeded()
         except Exception:
             # The caller may be writing to other connections: do not raise.
-            _log.failure(
-                "{peer} aborted: error in sendQueueExceeded", peer=describe(self.getPeer())
-            )
+            _log.failure("{peer} aborted: error in sendQueueExceeded", peer=self.getPeer())
             self.abortConnection()
 
     # TLS
@@ -539,7 +536,7 @@ class Connection:
         _log.warn(
             "{peer} aborted: plaintext was received between the request to start TLS and the "
             "TLS handshake",
-            peer=describe(self.getPeer()),
+            peer=self.getPeer(),
         )
         self.abortConnection()
 

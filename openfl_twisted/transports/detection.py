@@ -11,7 +11,6 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.transports.connection import Connection
 
 
@@ -92,7 +91,7 @@ class DetectionProtocol(Protocol):
         except Exception:
             self.factory.log.failure(
                 "unhandled error while serving {peer}; connection aborted",
-                peer=describe(self.transport.getPeer()),
+                peer=self.transport.getPeer(),
             )
             self.transport.abortConnection()
 

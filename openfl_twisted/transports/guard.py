@@ -22,7 +22,6 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
@@ -194,7 +193,7 @@ class GuardedConnection:
     def _abortLate(self) -> None:
         self._factory.log.warn(
             "{peer} aborted: close timed out after {seconds:g} s",
-            peer=describe(self.getPeer()),
+            peer=self.getPeer(),
             seconds=self._factory.closeTimeout,
         )
         self.abortConnection()
@@ -389,7 +388,7 @@ class GuardFactory(WrapperFactory[Any]):
             self.log.warn(
                 "{peer} refused: connection limit reached ({limit}, --max-connections); "
                 "further refusals are not logged",
-                peer=describe(addr),
+                peer=addr,
                 limit=self.maxConnections,
             )
 
@@ -417,7 +416,7 @@ class GuardFactory(WrapperFactory[Any]):
         self.log.emit(
             self.logLevel,
             "{peer} opened ({open} open)",
-            peer=describe(connection.getPeer()),
+            peer=connection.getPeer(),
             open=len(self.protocols),
         )
 
@@ -432,7 +431,7 @@ class GuardFactory(WrapperFactory[Any]):
         self.log.emit(
             self.logLevel,
             "{peer} closed {reason} ({open} open)",
-            peer=describe(connection.getPeer()),
+            peer=connection.getPeer(),
             reason=ENDS[by].format(reason.getErrorMessage()),
             open=len(self.protocols),
         )
@@ -514,7 +513,7 @@ class GuardFactory(WrapperFactory[Any]):
             return False
         self.log.info(
             "{peer} disconnected by operator: {why}",
-            peer=describe(connection.getPeer()),
+            peer=connection.getPeer(),
             why=reason,
         )
         owner = connection.top.owner
@@ -537,7 +536,7 @@ class GuardFactory(WrapperFactory[Any]):
         if connection.idleChecks == _IDLE_CHECKS:
             self.log.info(
                 "{peer} disconnected: idle for {seconds:g} s",
-                peer=describe(connection.getPeer()),
+                peer=connection.getPeer(),
                 seconds=self.idleTimeout,
             )
             connection.finishConnection()
@@ -577,7 +576,7 @@ class GuardFactory(WrapperFactory[Any]):
             except Exception:
                 self.log.failure(
                     "{peer}: error while closing the connection",
-                    peer=describe(connection.getPeer()),
+                    peer=connection.getPeer(),
                 )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.writebatch import currentBatch
 
@@ -215,7 +214,7 @@ class ReceiveBuffer:
         except Exception:
             self.log.failure(
                 "unhandled error while serving {peer}; connection aborted",
-                peer=describe(connection.getPeer()),
+                peer=connection.getPeer(),
             )
             connection.abortConnection()
             return False
@@ -287,7 +286,7 @@ class ReceiveBuffer:
     def _timedOut(self) -> None:
         self.log.warn(
             "{peer} closed: the paused application left data unread for {seconds:g} s",
-            peer=describe(self._connection.getPeer()),
+            peer=self._connection.getPeer(),
             seconds=LATE_END_TIMEOUT,
         )
         self.finish()

@@ -34,7 +34,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, providedBy
 from zope.interface.declarations import Provides
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.connection import Connection, Guard, Owner
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
@@ -775,7 +774,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if end.fault:
             self.log.warn(
                 "{peer} disconnected: WebSocket error {code}: {reason}",
-                peer=describe(self.getPeer()),
+                peer=self.getPeer(),
                 code=end.code,
                 reason=end.reason,
             )
@@ -812,7 +811,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.transport.loseConnection()
 
     def _abortLate(self) -> None:
-        self.log.warn("{peer} aborted: close timed out", peer=describe(self.getPeer()))
+        self.log.warn("{peer} aborted: close timed out", peer=self.getPeer())
         self.stopReceiving()
         self.transport.abortConnection()
 
@@ -902,7 +901,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             return
         self.log.warn(
             "{peer} disconnected: no pong within {seconds:g} s",
-            peer=describe(self.getPeer()),
+            peer=self.getPeer(),
             seconds=self.settings.pongTimeout,
         )
         self.abortConnection()

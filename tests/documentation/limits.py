@@ -141,6 +141,8 @@ LIMITS = {
     "services.options MIN_TOKEN": Row("dashboard token"),
     # Log and terminal client
     "wire.text MAX_SHOWN": Row("value in a log line"),
+    "logs MAX_EVENTS": Row("info lines of one kind"),
+    "logs LOG_INTERVAL": Row("info lines of one kind", TIME),
     "telnetclient.prompt MAX_WAITING": Row("received text not displayed"),
     "telnetclient.prompt MAX_UNFINISHED": Row("unfinished line"),
     "telnetclient.prompt MAX_HISTORY": Row("history"),
