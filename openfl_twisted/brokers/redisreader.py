@@ -53,8 +53,8 @@ class RedisReader(BaseRedisProtocol):
 
         @param data: the chunk.
         @return: the replies, to be consumed before the next chunk. Bulk strings are
-            bytes, simple strings are text, and a map is a list of keys and values
-            in turn.
+            bytes, simple strings are text, and a map is a list in which keys and values
+            alternate.
         @raise StreamError: if the bytes violate the protocol, or a reply is too
             large. The parser cannot be used after it.
         """

@@ -161,7 +161,7 @@ class ServerStatus:
     @property
     def pubSub(self) -> IPubSub | None:
         """
-        Sends messages to other nodes, if any.
+        The connection to other nodes, if any.
         """
         return self._service.pubSub
 

@@ -206,7 +206,7 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
     """
     Encode C{<who room><member name connected><data key value/></member></who>}.
 
-    @param room: the room of this node. C{connected} is C{false} for a disconnected
+    @param room: the room on this node. C{connected} is C{false} for a disconnected
         member that can resume.
     @param others: the names of the members on other nodes; these have the attribute
         C{remote="true"}.

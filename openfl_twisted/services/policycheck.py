@@ -28,7 +28,7 @@ def explain(policy: PolicyFile, question: Question) -> tuple[bool, list[str]]:
     """
     Analyze a policy file.
 
-    @param policy: the file, which can be useless.
+    @param policy: the file, which may grant nothing.
     @param question: the connection to check; without C{content}, the file alone is
         analyzed.
     @return: whether the connection is permitted, or without C{content}, whether the

@@ -28,7 +28,7 @@ The life of a connection on a TCP port with a guard:
 L{openfl_twisted.transports.states} defines the states. The invariants:
 
   - Data written during a B{write batch} is sent at its end, in one write for each
-    receiver. From 64 KiB on, it is sent earlier, to detect a peer that does not read.
+    receiver. More than 64 KiB is sent earlier, to detect a peer that does not read.
     Each read of the reactor is a batch.
   - Data that the socket has not accepted stays in the B{send queue}. Its limit applies
     to data written after that. Above the limit, the peer is disconnected.

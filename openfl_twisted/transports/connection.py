@@ -61,8 +61,8 @@ class Owner(Protocol):
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Called when the connection ends with data in the send queue. Data counts as sent
-        once the kernel has accepted it; over TLS and foreign transports, once the
-        transport has accepted it.
+        once the kernel has accepted it; over TLS, or over a transport of another
+        package, once that transport has accepted it.
 
         @param chunks: all unsent data, in order. A chunk is one write, or several
             joined writes. The first chunk may have been sent in part.
@@ -89,7 +89,7 @@ class Owner(Protocol):
 
     def transportChanged(self, connection: "Connection") -> None:
         """
-        Use another connection instead: TLS has started.
+        Called when TLS has started: use another connection as the transport.
 
         @param connection: the connection inside TLS.
         """

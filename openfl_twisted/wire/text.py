@@ -101,7 +101,7 @@ def decodeUTF8(data: bytes) -> str:
     one character. Valid UTF-8 is decoded as Python's strict decoder does.
 
     @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} invalid
-        places, the bytes of further ones become U+FFFD.
+        sequences, each byte of a further one becomes U+FFFD.
     @return: the text; it can contain lone surrogates.
     @see: avmplus, C{UnicodeUtils::Utf8ToUtf16}, not strict.
     """
@@ -174,8 +174,8 @@ def decodeText(data: bytes, charSet: str) -> str:
     Decode bytes in a named character set.
 
     @param data: the bytes; NULs and byte order marks are decoded too.
-    @param charSet: a label of the WHATWG Encoding Standard in any case, or C{cn-gb}.
-        An unknown name means UTF-8.
+    @param charSet: a label of the WHATWG Encoding Standard, or C{cn-gb};
+        case-insensitive. An unknown name means UTF-8.
     @return: the text; invalid bytes become U+FFFD.
     """
     codec = _codecNamed(charSet)

@@ -114,7 +114,8 @@ def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, i
     """
     Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
-    @param data: the bytes; an index after their end is an C{IndexError}.
+    @param data: the bytes. If they end before the integer does, an C{IndexError} is
+        raised.
     @param position: position of the integer.
     @return: the integer, 0 to 536870911, and the position after it.
     """
@@ -145,8 +146,8 @@ class AMF3Reader:
     @ivar items: number of further values that are allowed.
     @ivar left: number of further objects that are allowed.
     @ivar text: number of further bytes of text that are allowed.
-    @ivar broken: number of further places that are not valid UTF-8 and are read as Flash
-        reads them.
+    @ivar broken: number of further invalid UTF-8 sequences that are read as Flash reads
+        them.
     @ivar strings: the texts that can be referred to, by number. The empty text has no
         number.
     @ivar objects: the objects that can be referred to, by number.
@@ -286,7 +287,7 @@ class AMF3Reader:
 
     def _readBroken(self, data: bytes) -> str:
         """
-        Read text that is not valid UTF-8. All such texts of a value have a common limit.
+        Read text that is not valid UTF-8. All such texts of a value share one limit.
         """
         # This counts at least as many places as decodeUTF8, in a small part of its time.
         self.broken -= data.decode("utf-8", "replace").count("\ufffd")

@@ -51,8 +51,8 @@ def decode(
     """
     Read one value.
 
-    The time is linear in the number of bytes. The memory is at most 160 bytes for each
-    of them on a 64-bit machine, besides that of the program's classes and of
+    The time is linear in the number of bytes. On a 64-bit machine, a value uses at most
+    160 bytes of memory per encoded byte, not counting the program's own classes and
     C{makeByteArray}. A value can contain an object many times, and even itself, so
     walking through it can take longer than reading it.
 
@@ -124,8 +124,8 @@ def encode(
         written. The default writes all members except functions. It is not called for
         arrays and for instances of classes.
     @return: the bytes of the value.
-    @raise AMFError: if a part of the value has no form in AMF, exceeds a limit, or
-        fails to return its members; its exception is the cause.
+    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a
+        limit, or fails to return its members; its exception is the cause.
     @raise ValueError: if C{objectEncoding} is unknown.
     """
     _checkEncoding(objectEncoding)

@@ -132,7 +132,8 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules. One that grants is sufficient, in any order.
+    @ivar rules: the rules. One rule that grants the port is sufficient; their order has
+        no effect.
     @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file
         has none, which means C{all}. It counts only in the file that is served from
         port 843.
@@ -205,8 +206,8 @@ class PolicyFile:
         """
         Return the meta-policy that applies to the host of this file.
 
-        @param servedFrom: the port that served this file. The meta-policy of a file from
-            another port than 843 is ignored.
+        @param servedFrom: the port that served this file. The meta-policy of a file
+            from a port other than 843 is ignored.
         @return: one of L{SITE_CONTROLS}. An unknown value counts as C{none}.
         """
         if servedFrom != MASTER_PORT or self.siteControl is None:
@@ -220,8 +221,8 @@ class PolicyFile:
         Decide whether content may connect. For the reasons, see
         L{openfl_twisted.wire.policy.decision.decide}.
 
-        @param domain: the host that the content was loaded from: a name in any case, or
-            an IP address (IPv6 in brackets).
+        @param domain: the host that the content was loaded from: a name
+            (case-insensitive) or an IP address (IPv6 in brackets).
         @param port: the port that it connects to.
         @param secure: whether the content was loaded over https.
         @param servedFrom: the port that served this file. One below 1024 can grant any

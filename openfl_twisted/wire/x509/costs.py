@@ -194,7 +194,7 @@ def _countIn(certificate: bytes, fields: Sequence[_Element]) -> dict[bytes, int]
 
 def _within(data: bytes, elements: Iterable[_Element], depth: int) -> list[_Element]:
     """
-    Get the elements that are nested at a depth in others.
+    Get the elements that are nested in others at a given depth.
     """
     found = list(elements)
     for _ in range(depth):
