@@ -265,7 +265,7 @@ class QueuedPubSub(BasePubSub):
             return
         losses = self._losses.get(topic)
         if losses is None:
-            # It was under way while the topic was unsubscribed from.
+            # The message was in flight when the topic was unsubscribed from.
             return
         try:
             envelope = decode(data)

@@ -29,12 +29,12 @@ from openfl_twisted.wire.tokenbucket import TokenBucket
 
 MAX_GUESSES = 10
 """
-Maximum number of wrong tokens of one address in quick succession.
+Maximum number of wrong tokens from one address in quick succession.
 """
 
 GUESS_RATE = 1.0
 """
-Number of further wrong tokens of one address per second.
+Number of further wrong tokens from one address per second.
 """
 
 # Beyond this number, the address with the oldest attempt is forgotten.

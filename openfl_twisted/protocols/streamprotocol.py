@@ -176,7 +176,7 @@ class StreamProtocol(Protocol):
         """
         Call a method with each item received, until this side closes the connection or
         pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
-        the rest is held until other connections were served.
+        the rest is held until other connections have been served.
 
         @param items: the items.
         @param receive: the method. An item that is a list counts as its length.
@@ -261,9 +261,9 @@ class StreamProtocol(Protocol):
 
     def finishReading(self, reason: Failure) -> None:
         """
-        Called when the connection is lost: handle the messages that were held to serve
-        other connections first. After a reset, they are dropped. A bound transport has
-        already done this.
+        Called when the connection is lost: handle the messages that were held so that
+        other connections could be served first. After a reset, these messages are
+        dropped. A bound transport has already done this.
 
         @param reason: why the connection is lost.
         """

@@ -148,7 +148,7 @@ class Lobby:
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
-        # The number of disconnected members, and whether the log has the limit already.
+        # The number of disconnected members, and whether reaching the limit was logged already.
         self._kept = 0
         self._full = False
         self.notKept = 0

@@ -68,7 +68,7 @@ class Kernel:
 
     def later(self, delay: float, call: Callable[[], object]) -> None:
         """
-        Call a function after a delay (seconds). Unlike in a delayed call of the
+        Call a function after a delay (seconds). Unlike those of a delayed call of the
         reactor, its exceptions are raised in the test.
         """
         heapq.heappush(self._later, (self._seconds() + delay, next(self._numbers), call))

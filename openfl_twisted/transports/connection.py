@@ -190,7 +190,7 @@ class Connection:
     @ivar reading: whether received data is delivered to the protocol.
     @ivar receiveBuffer: the data that the protocol has not received; C{None} if it is
         empty.
-    @ivar work: number of messages handled in this turn, see
+    @ivar work: number of messages handled since other connections were last served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
     @ivar hasReceived: whether the peer has sent data. TLS resets it when it starts.
     @ivar tap: called with each chunk that is written, unless it is C{None}.

@@ -257,7 +257,7 @@ class RequestHead(NamedTuple):
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 """
 The header fields with which either side requests an upgrade to WebSocket. OpenFL's
-draft of a client compares their case too.
+draft WebSocket client also compares their upper and lower case.
 """
 
 _notInLine = re.compile(rb"[^ -~]")
@@ -266,7 +266,7 @@ _requestLine = re.compile(rf"({_WORD}) ([!-~]+) HTTP/1\.([01])")
 _field = re.compile(rf"({_WORD}):([\t -~\x80-\xff]*)")
 _absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
-# Two programs could use different ones of repeated fields.
+# If one of these is repeated, two programs could use different values.
 _once = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
 
 

@@ -138,7 +138,8 @@ class AMF3Reader:
 
     @ivar data: the bytes.
     @ivar end: the number of bytes.
-    @ivar last: the last position at which the value may end, by the limit C{total}.
+    @ivar last: the last position at which the value may end, according to the limit
+        C{total}.
     @ivar registry: the classes that may be created.
     @ivar limits: the limits of the value.
     @ivar makeByteArray: creates a C{ByteArray} from its bytes.
@@ -279,7 +280,7 @@ class AMF3Reader:
         if end > self.end:
             raise self.endError(end)
         try:
-            # After the limit of broken places no error is raised: that takes longest.
+            # Beyond the limit of invalid sequences, avoid the error: handling it takes longest.
             errors = "strict" if self.broken > 0 else "replace"
             return str(self.data[position:end], "utf-8", errors), end
         except UnicodeDecodeError:
@@ -289,7 +290,7 @@ class AMF3Reader:
         """
         Read text that is not valid UTF-8. All such texts of a value share one limit.
         """
-        # This counts at least as many places as decodeUTF8, in a small part of its time.
+        # This counts at least as many sequences as decodeUTF8, in a fraction of its time.
         self.broken -= data.decode("utf-8", "replace").count("\ufffd")
         return decodeUTF8(data)
 

@@ -115,14 +115,14 @@ def encode(
         a reference. OpenFL 9.4 reads such references wrongly. With C{False}, each
         object is written whole, so an object that contains itself cannot be written.
         OpenFL reads references to strings, which are always written. After the first
-        XML no new strings are referred to, since OpenFL counts them differently.
-        OpenFL does not read L{XMLDocument}; in AMF0 it reads neither XML nor classes
-        nor AMF3 values.
+        XML value, no reference to a new string is written, since OpenFL numbers the
+        strings differently from then on. OpenFL does not read L{XMLDocument}; in AMF0
+        it reads neither XML nor classes nor AMF3 values.
     @param limits: the limits of the value.
     @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput},
-        whose C{writeDynamicProperty(name, value)} writes a member. Other members are not
-        written. The default writes all members except functions. It is not called for
-        arrays and for instances of classes.
+        whose C{writeDynamicProperty(name, value)} writes a member. Other members are
+        not written. The default writes all members except functions. It is not called
+        for arrays or instances of classes.
     @return: the bytes of the value.
     @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a
         limit, or fails to return its members; its exception is the cause.

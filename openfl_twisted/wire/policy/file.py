@@ -132,8 +132,8 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules. One rule that grants the port is sufficient; their order has
-        no effect.
+    @ivar rules: the rules. One rule that permits the connection is sufficient; their
+        order has no effect.
     @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file
         has none, which means C{all}. It counts only in the file that is served from
         port 843.
@@ -278,7 +278,7 @@ class PolicyFile:
                 f"has secure={shown(rule.unknownSecure)}, which is treated as false: "
                 "write true or false"
             )
-        # Ports below 1024 are hardly meant by a rule for all ports.
+        # A rule for all ports is rarely meant for the ports below 1024.
         if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
             if low:

@@ -11,8 +11,8 @@ The policy request of Flash Player.
 
 MAX_REQUEST_LENGTH = 64
 """
-Maximum length of a request, including the next byte (bytes). White space is allowed
-before the request and before its slash.
+Maximum length of a request with its terminator, one byte (bytes). White space is
+allowed before the request and before its slash.
 """
 
 _request = re.compile(rb"\s*<policy-file-request\s*/>")

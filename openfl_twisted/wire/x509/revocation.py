@@ -31,7 +31,7 @@ Maximum age of an OCSP response that has no end of validity.
 
 MAX_SKEW = timedelta(minutes=5)
 """
-Maximum clock skew: a response may begin this much later than now.
+Maximum clock skew: the validity of a response may begin this much later than now.
 """
 
 MAX_RESPONSE = 16384
